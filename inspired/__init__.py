@@ -1,0 +1,16 @@
+"""Inspired Analyst sells one-to-one calls for USDT by Binance Pay.
+
+The map, journey → files (rings from the outside in: cli, app, web | jobs, flows, services, adapters, domain):
+
+choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
+pay                        flows/payment.py → adapters/binance.py → domain/lifecycle.py (the crux: `settle`)
+be told at once            web/webhooks.py → flows/notices.py → flows/refreshing.py
+be told in any case        cli.py clock → jobs.py → flows/refreshing.py
+live page                  web/pulse.py, adapters/hints.py → domain/status.py
+mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
+newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
+the owner's room           web/admin.py
+all settings               settings.py
+how it is put together     services.py
+on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)
+"""

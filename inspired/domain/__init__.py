@@ -1,0 +1,1 @@
+"""The pure ring: rules about money, bookings and time. Nothing here does input or output."""

@@ -1,0 +1,246 @@
+"""One booking: the slot, the customer (sealed), every payment attempt, what is odd and what is still owed.
+
+Values are frozen; a change returns a new booking. How a booking moves is in `lifecycle`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inspired.domain.meeting_types import MeetingType
+from inspired.domain.money import Money
+from inspired.domain.slots import Span
+
+DRAFT_LIFE = timedelta(hours=24)
+
+
+class State(StrEnum):
+    DRAFT = "DRAFT"  # no slot, no deadline; dropped after 24 h and never shown by the public API
+    PENDING = "PENDING"  # slot held, waiting for money
+    PAID = "PAID"
+    CONFIRMED = "CONFIRMED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    REFUNDED = "REFUNDED"
+
+
+class Flag(StrEnum):
+    """What is odd about a booking, beside its state. In the order of gravity, gravest last."""
+
+    OVERPAID = "overpaid"
+    UNDERPAID = "underpaid"
+    PAID_TWICE = "paid_twice"
+    PAID_LATE = "paid_late"
+    SLOT_LOST = "slot_lost"
+    REFUND_FAILED = "refund_failed"
+    NEEDS_OWNER = "needs_owner"
+
+
+class Remote(StrEnum):
+    """An order's status in the provider's words (Binance Pay, Query Order)."""
+
+    INITIAL = "INITIAL"
+    PENDING = "PENDING"
+    PAID = "PAID"
+    CANCELED = "CANCELED"
+    ERROR = "ERROR"
+    EXPIRED = "EXPIRED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+    FULL_REFUNDED = "FULL_REFUNDED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_closed(self) -> bool:
+        """No money can arrive for it any more, and none has."""
+        return self in (Remote.CANCELED, Remote.EXPIRED, Remote.ERROR)
+
+    @property
+    def has_money(self) -> bool:
+        return self in (Remote.PAID, Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED)
+
+
+class CalendarKind(StrEnum):
+    CALENDLY = "calendly"
+    BUILTIN = "builtin"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`span` in UTC; `zone` is the visitor's IANA zone. The two URIs exist for Calendly only."""
+
+    span: Span
+    zone: str
+    calendar: CalendarKind
+    event_uri: str = ""
+    invitee_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Personal data under this booking's own key, itself wrapped by a key from the environment (see vault)."""
+
+    key: bytes
+    email: bytes = b""
+    name: bytes = b""
+    answers: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """How a payer gets to one order: what the provider answered to create, checked."""
+
+    prepay_id: str
+    qr_content: str
+    checkout_url: str
+    deep_link: str
+    universal_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One order at the provider. Written before the first call, so that no order there is unknown here."""
+
+    number: int
+    trade_no: str
+    created_at: datetime
+    tries: int = 0  # calls of create so far in this round
+    retry_at: datetime | None = None  # when create may be called again; also the lease of whoever calls it now
+    uncertain: bool = False  # the last create's outcome is unknown: ask by trade number before anything else
+    status: Remote | None = None  # the provider's last word; None = never seen there
+    seen_at: datetime | None = None  # when that was asked
+    checkout: Checkout | None = None
+    received: Money | None = None
+    proven: bool = False  # our own signed query agreed that the money is there (a notice alone is not enough)
+    transaction_id: str = ""
+    paid_at: datetime | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.status is not None and self.status.is_closed
+
+    @property
+    def has_money(self) -> bool:
+        return self.status is not None and self.status.has_money
+
+    @property
+    def is_settled(self) -> bool:
+        """Asking again would bring nothing new."""
+        return self.is_closed or (self.has_money and self.proven)
+
+    @property
+    def was_sent(self) -> bool:
+        """The provider may know this order."""
+        return self.tries > 0 or self.status is not None
+
+    @property
+    def is_payable(self) -> bool:
+        return self.checkout is not None and not self.is_closed and not self.has_money
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something owed to the outside world, recorded in the same write as the change that caused it."""
+
+    name: str  # send:<mail>, alert:<what>, release_event:<uri>
+    due: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: datetime
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """`expires_at` is when the order can no longer be paid; `deadline`, a little later, is when the slot may go."""
+
+    id: str
+    token: str
+    meeting_type: MeetingType
+    created_at: datetime
+    state: State = State.DRAFT
+    version: int = 0
+    edition: int = 0  # grows when what the customer sees changes
+    flags: frozenset[Flag] = frozenset()
+    slot: Slot | None = None
+    sealed: Sealed | None = None
+    email_index: str = ""  # blind index of the mail address
+    visitor_index: str = ""  # blind index of the network address
+    seats: tuple[str, ...] = ()  # places among the unpaid bookings of one visitor
+    network: str = ""  # stored as the plan asks; Binance Pay has no networks
+    terms_version: str = ""
+    expires_at: datetime | None = None
+    deadline: datetime | None = None
+    leaving: bool = False  # the customer gave up; becomes CANCELLED once the order is seen closed
+    attempts: tuple[Attempt, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    delivered: frozenset[str] = frozenset()
+    history: tuple[Event, ...] = ()
+    check_at: datetime | None = None
+    paid_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def price(self) -> Money:
+        return self.meeting_type.price
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The newest payment attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def is_open(self) -> bool:
+        """Something may still change by itself: the page keeps asking."""
+        return self.state in (State.DRAFT, State.PENDING, State.PAID)
+
+    @property
+    def gravest_flag(self) -> Flag | None:
+        order = list(Flag)
+        return max(self.flags, key=order.index, default=None)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What only one booking may own; the database refuses a second owner (unique index)."""
+        held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
+        claims: list[str] = []
+        if self.slot is not None and self.slot.calendar is CalendarKind.BUILTIN and held:
+            claims += [f"tick:{tick}" for tick in self.slot.span.ticks()]
+        if self.slot is not None and self.slot.invitee_uri:
+            claims.append(f"invitee:{self.slot.invitee_uri}")
+        if self.state is State.PENDING:
+            claims += self.seats
+        return tuple(claims)
+
+    def noted(self, at: datetime, what: str, detail: str = "") -> "Booking":
+        return replace(self, history=(*self.history, Event(at, what, detail)))
+
+    def flagged(self, *flags: Flag) -> "Booking":
+        return replace(self, flags=self.flags | set(flags))
+
+    def owing(self, now: datetime, *names: str) -> "Booking":
+        """Each effect is owed once in a booking's life, however often the cause is seen."""
+        known = self.delivered | {effect.name for effect in self.effects}
+        new = tuple(Effect(name, now) for name in names if name not in known)
+        return replace(self, effects=self.effects + new)
+
+    def with_attempt(self, changed: Attempt) -> "Booking":
+        attempts = tuple(changed if one.number == changed.number else one for one in self.attempts)
+        return replace(self, attempts=attempts)
+
+    def find_attempt(self, trade_no: str) -> Attempt | None:
+        return next((one for one in self.attempts if one.trade_no == trade_no), None)
+
+
+def trade_number(booking_id: str, number: int) -> str:
+    """The order's number at the provider: at most 32 letters and digits, from which the booking is found again."""
+    return f"{booking_id}{number:03d}"
+
+
+def booking_id_of(trade_no: str) -> str:
+    return trade_no[:-3]

@@ -1,0 +1,61 @@
+"""What can be booked. Two types cost the same, so a type is known by its slug, never by its price."""
+
+from dataclasses import dataclass
+
+from inspired.domain.errors import NotFound
+from inspired.domain.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingType:
+    """`minutes` is the length of the call. A booking keeps its own copy of all of this from its moment."""
+
+    id: str
+    title: str
+    minutes: int
+    price: Money
+    summary: str
+    includes: tuple[str, ...] = ()
+
+
+MEETING_TYPES: tuple[MeetingType, ...] = (
+    MeetingType(
+        "quick-question",
+        "Quick question",
+        30,
+        Money.parse("50"),
+        "One question that keeps you awake, answered straight.",
+        ("30 minutes, one to one", "A clear answer to one question", "The links and numbers behind it, by e-mail"),
+    ),
+    MeetingType(
+        "portfolio-review",
+        "Portfolio review",
+        45,
+        Money.parse("75"),
+        "We go through what you hold, why you hold it and what it can cost you.",
+        ("45 minutes, one to one", "Risks and overlaps in what you hold", "A written summary within two days"),
+    ),
+    MeetingType(
+        "deep-dive",
+        "Deep dive",
+        90,
+        Money.parse("150"),
+        "One project, sector or thesis, taken apart together.",
+        ("90 minutes, one to one", "Prepared in advance on your topic", "Slides and sources to keep"),
+    ),
+    MeetingType(
+        "mentoring",
+        "Mentoring",
+        45,
+        Money.parse("75"),
+        "Learn to do your own research, at your pace.",
+        ("45 minutes, one to one", "Exercises made for your level", "A reading list for the next step"),
+    ),
+)
+
+
+def get_meeting_type(type_id: str) -> MeetingType:
+    for meeting_type in MEETING_TYPES:
+        if meeting_type.id == type_id:
+            return meeting_type
+    raise NotFound("We do not offer this kind of call.")

@@ -1,0 +1,64 @@
+"""Amounts of money: exact decimals of at most eight places, never a float.
+
+Eight places is what Binance Pay accepts (decimal(.8), minimum 0.00000001).
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+PLACES = Decimal("0.00000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount and its currency. Amounts of different currencies refuse to be compared or added."""
+
+    amount: Decimal
+    currency: str = "USDT"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.amount, Decimal):
+            raise TypeError("money is made from Decimal, see Money.parse")
+        if not self.amount.is_finite():
+            raise ValueError("money is a finite amount")
+        if abs(self.amount) >= Decimal(10) ** 12:
+            raise ValueError("money has at most twelve digits before the point")
+        if self.amount != self.amount.quantize(PLACES):
+            raise ValueError("money has at most eight decimal places")
+
+    @classmethod
+    def parse(cls, text: "str | int | Decimal", currency: str = "USDT") -> "Money":
+        """From a wire value: "75", "1.50000000", "1E-8". Raises ValueError; a float is refused."""
+        if isinstance(text, bool) or not isinstance(text, str | int | Decimal):
+            raise ValueError("an amount is a decimal string")
+        try:
+            return cls(Decimal(text), currency)
+        except InvalidOperation:
+            raise ValueError(f"not an amount: {str(text)[:40]}") from None
+
+    def __str__(self) -> str:
+        """Plain digits, without useless zeros: "75", "1.5", "0.00000001"."""
+        text = f"{self.amount:.8f}".rstrip("0").rstrip(".")
+        return "0" if text in ("", "-0") else text
+
+    def _same(self, other: "Money") -> Decimal:
+        if self.currency != other.currency:
+            raise ValueError(f"{self.currency} is not {other.currency}")
+        return other.amount
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.amount + self._same(other), self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.amount - self._same(other), self.currency)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount < self._same(other)
+
+    def __gt__(self, other: "Money") -> bool:
+        return self.amount > self._same(other)
+
+    @property
+    def shown(self) -> str:
+        """For people: "75 USDT"."""
+        return f"{self} {self.currency}"

@@ -1,0 +1,45 @@
+"""One way to write a time, for page, mail and calendar file: with the zone's name and its offset on that very day."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+
+from inspired.domain.slots import Span
+
+# Time zones come from the pinned package alone: an operating system's own data may be years behind the laws.
+reset_tzpath(())
+
+
+def zone(name: str) -> ZoneInfo:
+    """UTC where the name is unknown: a wrong zone must never be guessed."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def is_zone(name: str) -> bool:
+    return bool(name) and (name == "UTC" or zone(name).key == name)
+
+
+def offset(moment: datetime) -> str:
+    """ "UTC+05:30", "UTC" for none."""
+    seconds = moment.utcoffset()
+    minutes = int(seconds.total_seconds() // 60) if seconds else 0
+    if not minutes:
+        return "UTC"
+    sign = "+" if minutes > 0 else "−"
+    return f"UTC{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def in_words(span: Span, zone_name: str) -> str:
+    """ "Tuesday 24 November 2026, 14:00 to 14:45 (Europe/Berlin, UTC+01:00)" """
+    start, end = span.start.astimezone(zone(zone_name)), span.end.astimezone(zone(zone_name))
+    return (
+        f"{start:%A} {start.day} {start:%B %Y}, {start:%H:%M} to {end:%H:%M} ({zone(zone_name).key}, {offset(start)})"
+    )
+
+
+def moment_in_words(moment: datetime, zone_name: str) -> str:
+    """ "24 November 2026, 14:00 (Europe/Berlin, UTC+01:00)" """
+    local = moment.astimezone(zone(zone_name))
+    return f"{local.day} {local:%B %Y, %H:%M} ({zone(zone_name).key}, {offset(local)})"

@@ -1,0 +1,520 @@
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inspired.domain import lifecycle
+from inspired.domain.booking import CalendarKind, Flag, Remote, State
+from inspired.domain.errors import Conflict
+from inspired.domain.lifecycle import ASK_EVERY, ASK_SOON, Payment, SlotSeen
+from tests.factories import (
+    CALL,
+    CHECKOUT,
+    EVENT,
+    MINUTE,
+    NOW,
+    SECOND,
+    a_booking,
+    a_confirmed_booking,
+    a_draft,
+    a_live_booking,
+    an_expired_booking,
+    owed,
+    seen,
+    settled,
+)
+
+DEADLINE = NOW + 16 * MINUTE  # 15 minutes to pay, and a minute more for the slot
+AFTER = DEADLINE + SECOND
+
+
+# --- money that fits ------------------------------------------------------------------------------------------------
+
+
+def test_exact_money_by_our_query_on_a_secured_slot_is_confirmed_in_one_step():
+    after = settled(a_live_booking(), seen(Remote.PAID, "75"))
+
+    assert after.state is State.CONFIRMED
+    assert after.flags == frozenset()
+    assert owed(after) == {"send:held", "send:confirmed", "send:owner_confirmed"}
+    assert (after.paid_at, after.confirmed_at) == (NOW + MINUTE, NOW + MINUTE)
+
+
+def test_a_signed_notice_alone_makes_it_paid_but_never_confirmed():
+    after = settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False))
+
+    assert after.state is State.PAID
+    assert owed(after) == {"send:held"}
+    assert after.check_at == NOW + MINUTE + ASK_SOON or after.check_at == NOW
+
+
+def test_the_query_that_agrees_with_the_notice_confirms():
+    paid = settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False))
+
+    after = settled(paid, seen(Remote.PAID, "75", at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert after.state is State.CONFIRMED
+
+
+def test_paid_with_an_unknown_slot_waits_and_asks_again_soon():
+    live = a_live_booking(calendar=CalendarKind.CALENDLY, effects=())
+
+    after = settled(live, seen(Remote.PAID, "75"), slot=SlotSeen.UNKNOWN)
+
+    assert after.state is State.PAID
+    assert after.check_at == NOW + MINUTE + ASK_SOON
+
+
+def test_paid_with_a_lost_slot_is_flagged_and_told_and_not_confirmed():
+    live = a_live_booking(calendar=CalendarKind.CALENDLY)
+
+    after = settled(live, seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+    assert after.state is State.PAID
+    assert after.flags == {Flag.SLOT_LOST, Flag.NEEDS_OWNER}
+    assert {"send:problem", "alert:slot_lost"} <= owed(after)
+
+
+def test_money_at_the_last_moment_before_the_slot_went_is_confirmed():
+    after = settled(a_live_booking(), seen(Remote.PAID, "75", at=AFTER), now=AFTER)
+
+    assert after.state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("status", [Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED])
+def test_an_order_in_refund_has_had_its_money(status):
+    assert settled(a_live_booking(), seen(status, "75")).state is State.CONFIRMED
+
+
+# --- money that does not fit ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "flags"),
+    [
+        ("74.99999999", "USDT", {Flag.UNDERPAID, Flag.NEEDS_OWNER}),
+        ("75.00000001", "USDT", {Flag.OVERPAID, Flag.NEEDS_OWNER}),
+        ("75", "BNB", {Flag.NEEDS_OWNER}),
+        (None, "USDT", {Flag.NEEDS_OWNER}),
+    ],
+)
+def test_money_that_does_not_match_confirms_nothing_and_is_told(amount, currency, flags):
+    after = settled(a_live_booking(), seen(Remote.PAID, amount, currency=currency))
+
+    assert after.state is State.PENDING
+    assert after.flags == flags
+    assert owed(after) == {"send:held", "send:problem", "alert:amount"}
+
+
+def test_mismatched_money_keeps_its_slot_beyond_the_deadline():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+
+    after = settled(short, now=AFTER + timedelta(hours=3))
+
+    assert after.state is State.PENDING
+    assert [claim for claim in after.claims if claim.startswith("tick:")]
+
+
+@pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED])
+def test_a_payment_after_the_end_is_flagged_and_not_lost(end):
+    ended = an_expired_booking(state=end, effects=())
+    late = NOW + timedelta(minutes=20)
+
+    after = settled(ended, seen(Remote.PAID, "75", at=late), now=late)
+
+    assert after.state is end
+    assert after.flags == {Flag.PAID_LATE, Flag.NEEDS_OWNER}
+    assert owed(after) == {"send:late", "alert:late"}
+    assert after.attempt.received.shown == "75 USDT"
+
+
+def test_a_second_payment_is_flagged():
+    booking = a_confirmed_booking()
+    second = replace(booking.attempts[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None)
+    booking = replace(booking, attempts=(*booking.attempts, second))
+
+    after = settled(booking, seen(Remote.PAID, "75", order=2, at=NOW + 2 * MINUTE))
+
+    assert after.state is State.CONFIRMED
+    assert Flag.PAID_TWICE in after.flags
+    assert "alert:paid_twice" in owed(after)
+
+
+def test_a_late_closed_never_undoes_a_payment():
+    confirmed = a_confirmed_booking()
+
+    after = settled(confirmed, seen(Remote.CANCELED, at=NOW + 5 * MINUTE), now=NOW + 5 * MINUTE)
+
+    assert after.state is State.CONFIRMED
+    assert after.attempt.received.shown == "75 USDT"
+
+
+def test_an_older_observation_changes_nothing():
+    booking = settled(a_live_booking(), seen(Remote.PENDING, at=NOW + MINUTE))
+
+    after = settled(booking, seen(Remote.CANCELED, at=NOW + 30 * SECOND))
+
+    assert after.attempt.status is Remote.PENDING
+
+
+def test_an_observation_about_an_order_of_nobody_changes_nothing():
+    booking = a_live_booking()
+    stranger = replace(seen(Remote.PAID, "75"), trade_no="c" * 24 + "001")
+
+    assert settled(booking, stranger) == lifecycle.scheduled(booking, NOW + MINUTE)
+
+
+def test_an_unknown_word_of_the_provider_is_not_paid_and_alerts():
+    after = settled(a_live_booking(), seen(Remote.UNKNOWN))
+
+    assert after.state is State.PENDING
+    assert "alert:unknown_status" in owed(after)
+
+
+# --- the end without money ------------------------------------------------------------------------------------------
+
+
+def test_the_slot_goes_only_when_the_order_was_seen_closed_after_the_deadline():
+    open_still = settled(a_live_booking(), seen(Remote.INITIAL, at=AFTER), now=AFTER)
+    closed = settled(open_still, seen(Remote.CANCELED, at=AFTER + SECOND), now=AFTER + SECOND)
+
+    assert open_still.state is State.PENDING
+    assert open_still.check_at is not None
+    assert closed.state is State.EXPIRED
+    assert closed.claims == ()
+    assert "send:expired" in owed(closed)
+
+
+def test_an_order_closed_early_keeps_the_slot_until_the_deadline():
+    after = settled(a_live_booking(), seen(Remote.ERROR))
+
+    assert after.state is State.PENDING
+    assert lifecycle.may_try_again(after, NOW + MINUTE)
+
+
+def test_the_provider_out_of_reach_at_the_deadline_holds_the_slot_and_alerts_after_ten_minutes():
+    asked = settled(a_live_booking(), now=AFTER)
+    much_later = settled(asked, now=DEADLINE + timedelta(minutes=10))
+
+    assert asked.state is State.PENDING
+    assert "alert:unreachable" not in owed(asked)
+    assert much_later.state is State.PENDING
+    assert "alert:unreachable" in owed(much_later)
+
+
+def test_an_order_that_was_never_sent_expires_without_asking():
+    assert settled(a_booking(), now=AFTER).state is State.EXPIRED
+
+
+def test_an_order_somebody_is_sending_this_moment_does_not_expire():
+    sending = lifecycle.creating(a_booking(), NOW + 14 * MINUTE)
+    asked_meanwhile = seen(None, at=NOW + 14 * MINUTE + SECOND)
+
+    after = settled(sending, asked_meanwhile, now=NOW + 14 * MINUTE + SECOND)
+
+    assert after.attempt.status is None
+    assert not lifecycle.no_money_can_arrive(after, NOW + 14 * MINUTE + SECOND)
+
+
+def test_an_order_the_provider_never_got_is_over_after_the_time_to_pay():
+    failed = lifecycle.creating(a_booking(), NOW)
+    failed = lifecycle.create_failed(
+        failed, failed.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="time-out"
+    )
+
+    after = settled(failed, seen(None, at=AFTER), now=AFTER)
+
+    assert after.state is State.EXPIRED
+
+
+def test_an_expired_booking_at_calendly_owes_the_cancelling_of_its_event():
+    late = NOW + timedelta(minutes=17)
+
+    after = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.EXPIRED, at=late), now=late)
+
+    assert f"release_event:{EVENT}" in owed(after)
+
+
+def test_giving_up_waits_for_the_order_to_be_seen_closed():
+    leaving = lifecycle.give_up(a_live_booking(), NOW)
+
+    still = settled(leaving, seen(Remote.INITIAL))
+    gone = settled(still, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert lifecycle.orders_to_close(leaving, NOW) == leaving.attempts
+    assert still.state is State.PENDING
+    assert gone.state is State.CANCELLED
+    assert gone.claims == ()
+
+
+def test_money_that_crosses_giving_up_wins():
+    leaving = lifecycle.give_up(a_live_booking(), NOW)
+
+    assert settled(leaving, seen(Remote.PAID, "75")).state is State.CONFIRMED
+
+
+def test_giving_up_twice_is_one():
+    leaving = lifecycle.give_up(a_live_booking(), NOW)
+
+    assert lifecycle.give_up(leaving, NOW + MINUTE) == leaving
+
+
+def test_a_draft_can_be_given_up_and_a_confirmed_call_cannot():
+    assert lifecycle.give_up(a_draft(), NOW).state is State.CANCELLED
+    with pytest.raises(Conflict):
+        lifecycle.give_up(a_confirmed_booking(), NOW)
+
+
+# --- creating the order ---------------------------------------------------------------------------------------------
+
+
+def test_creating_is_counted_and_leased_before_the_call():
+    first = lifecycle.creating(a_booking(), NOW)
+
+    assert first.attempt.tries == 1
+    assert lifecycle.creating(first, NOW + SECOND) == first
+    assert lifecycle.may_create(first, NOW + lifecycle.CREATE_LEASE)
+
+
+def failing(booking, *, uncertain=False, retryable=True, now=NOW, most=3):
+    booking = lifecycle.creating(booking, now)
+    return lifecycle.create_failed(
+        booking, booking.attempt.trade_no, uncertain=uncertain, retryable=retryable, most_tries=most, now=now, why="x"
+    )
+
+
+def test_after_a_failure_create_is_called_again_later_and_later():
+    once = failing(a_booking())
+    twice = failing(once, now=NOW + MINUTE)
+
+    assert once.attempt.retry_at == NOW + 2 * SECOND
+    assert twice.attempt.retry_at == NOW + MINUTE + 4 * SECOND
+
+
+def test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked():
+    unsure = failing(a_booking(), uncertain=True)
+    later = NOW + MINUTE
+
+    assert not lifecycle.may_create(unsure, later)
+    assert lifecycle.may_create(settled(unsure, seen(None, at=later), now=later), later)
+
+
+def test_when_the_tries_are_used_up_the_page_offers_a_button_until_the_time_is_over():
+    stuck = failing(a_booking(), most=1)
+
+    assert not lifecycle.may_create(stuck, NOW + MINUTE)
+    assert lifecycle.may_try_again(stuck, NOW + MINUTE)
+    assert not lifecycle.may_try_again(stuck, NOW + 15 * MINUTE)
+    assert "alert:create_failed" in owed(stuck)
+
+
+def test_trying_again_asks_about_the_same_order_first():
+    stuck = failing(a_booking(), most=1)
+
+    again = lifecycle.try_again(stuck, NOW + MINUTE)
+
+    assert again.attempt.trade_no == stuck.attempt.trade_no
+    assert again.attempt.uncertain
+    assert again.attempt.tries == 0
+
+
+def test_trying_again_after_a_closed_order_makes_a_new_one():
+    closed = settled(a_live_booking(), seen(Remote.CANCELED))
+
+    again = lifecycle.try_again(closed, NOW + 2 * MINUTE)
+
+    assert [one.number for one in again.attempts] == [1, 2]
+    assert again.attempt.trade_no != closed.attempt.trade_no
+    assert lifecycle.may_create(again, NOW + 2 * MINUTE)
+
+
+def test_trying_again_with_a_live_order_changes_nothing():
+    live = a_live_booking()
+
+    assert lifecycle.try_again(live, NOW + MINUTE) == live
+
+
+def test_an_order_whose_checkout_was_lost_is_closed_and_replaced():
+    unsure = failing(a_booking(), uncertain=True)
+    found = settled(unsure, seen(Remote.INITIAL))
+    assert lifecycle.orders_to_close(found, NOW + MINUTE) == found.attempts
+    closed = settled(found, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    replaced = lifecycle.lost_checkout(closed, closed.attempt.trade_no, NOW + 2 * MINUTE)
+
+    assert replaced.attempt.number == 2
+    assert lifecycle.may_create(replaced, NOW + 2 * MINUTE)
+    assert lifecycle.lost_checkout(replaced, closed.attempt.trade_no, NOW + 3 * MINUTE) == replaced
+
+
+def test_a_lost_checkout_is_not_replaced_when_the_time_is_over():
+    unsure = failing(a_booking(), uncertain=True)
+    closed = settled(unsure, seen(Remote.CANCELED, at=AFTER), now=NOW + MINUTE)
+
+    assert lifecycle.lost_checkout(closed, closed.attempt.trade_no, AFTER) == closed
+
+
+def test_late_answers_of_create_do_not_replace_what_is_known():
+    live = a_live_booking()
+    other = replace(CHECKOUT, prepay_id="2")
+
+    assert lifecycle.created(live, live.attempt.trade_no, other, NOW) == live
+    assert lifecycle.created(live, "nobody", other, NOW) == live
+    assert (
+        lifecycle.create_failed(
+            live, live.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="x"
+        )
+        == live
+    )
+
+
+# --- time, place and what is owed -----------------------------------------------------------------------------------
+
+
+def test_the_time_can_change_while_unpaid_and_never_after():
+    other = replace(a_booking().slot, span=replace(CALL, start=CALL.start + MINUTE, end=CALL.end + MINUTE))
+
+    moved = lifecycle.change_time(a_live_booking(), other, NOW + MINUTE)
+
+    assert moved.slot == other
+    assert moved.deadline == DEADLINE
+    for too_late in (a_confirmed_booking(), an_expired_booking(), lifecycle.give_up(a_live_booking(), NOW)):
+        with pytest.raises(Conflict):
+            lifecycle.change_time(too_late, other, NOW + MINUTE)
+
+
+def test_changing_the_time_at_calendly_owes_the_cancelling_of_the_old_event():
+    booking = a_live_booking(calendar=CalendarKind.CALENDLY)
+    other = replace(booking.slot, event_uri="http://calendly/scheduled_events/E2")
+
+    assert f"release_event:{EVENT}" in owed(lifecycle.change_time(booking, other, NOW + MINUTE))
+
+
+def test_an_effect_is_owed_once_in_a_bookings_life():
+    booking = a_live_booking()
+    done = lifecycle.effect_done(lifecycle.claimed_effect(booking, "send:held", NOW), "send:held", NOW, "sent")
+
+    assert owed(booking.owing(NOW, "send:held")) == {"send:held"}
+    assert owed(done.owing(NOW, "send:held")) == set()
+    assert lifecycle.effect_done(done, "send:held", NOW) == done
+
+
+def test_an_effect_is_counted_before_it_is_done_and_put_off_more_after_each_failure():
+    booking = lifecycle.claimed_effect(a_booking(), "send:held", NOW)
+    assert (booking.effects[0].tries, booking.effects[0].due) == (1, NOW + lifecycle.EFFECT_LEASE)
+
+    waits = []
+    for _ in range(12):
+        booking = lifecycle.effect_failed(booking, "send:held", NOW)
+        waits.append(booking.effects[0].due - NOW)
+        booking = lifecycle.claimed_effect(booking, "send:held", NOW)
+
+    assert waits == sorted(waits)
+    assert waits[-1] == lifecycle.LONGEST_BACKOFF
+
+
+def test_a_live_order_is_asked_about_every_thirty_seconds():
+    live = a_live_booking(effects=())
+
+    assert settled(live, seen(Remote.INITIAL)).check_at == NOW + MINUTE + ASK_EVERY
+
+
+def test_a_settled_booking_is_looked_at_no_more():
+    assert lifecycle.scheduled(a_confirmed_booking(effects=()), NOW).check_at is None
+
+
+def test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more():
+    ended = an_expired_booking(effects=())
+    end = ended.ended_at
+
+    assert lifecycle.scheduled(ended, end).check_at == end + MINUTE
+    assert lifecycle.scheduled(ended, end + MINUTE).check_at == end + 10 * MINUTE
+    assert lifecycle.scheduled(ended, end + timedelta(hours=2)).check_at is None
+    assert lifecycle.orders_to_ask(ended) == ended.attempts
+
+
+def test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute():
+    assert a_booking().deadline - a_booking().expires_at == MINUTE
+
+
+def test_a_draft_is_dropped_after_a_day():
+    assert a_draft().check_at == NOW + timedelta(hours=24)
+
+
+# --- every state × every observation --------------------------------------------------------------------------------
+
+STATES = {
+    State.PENDING: a_live_booking,
+    State.PAID: lambda: settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False)),
+    State.CONFIRMED: a_confirmed_booking,
+    State.EXPIRED: an_expired_booking,
+    State.CANCELLED: lambda: an_expired_booking(state=State.CANCELLED),
+}
+MONEY_STATES = {State.PAID, State.CONFIRMED}
+
+
+@pytest.mark.parametrize(("state", "status", "slot"), list(product(STATES, [None, *Remote], SlotSeen)))
+def test_no_observation_without_money_ever_makes_a_booking_paid_nor_money_vanish(state, status, slot):
+    before = STATES[state]()
+    late = AFTER + timedelta(hours=1)
+    has_money = status is not None and status.has_money
+
+    after = settled(before, seen(status, "75" if has_money else None, at=late), slot=slot, now=late)
+
+    assert lifecycle.settle(after, (), slot, late) == after, "asking the same again changes nothing"
+    if before.state in MONEY_STATES:
+        assert after.state in MONEY_STATES
+    elif not has_money:
+        assert after.state not in MONEY_STATES
+    if after.state is State.CONFIRMED:
+        assert lifecycle.payment_of(after) is Payment.EXACT
+    if has_money and before.state in (State.EXPIRED, State.CANCELLED):
+        assert Flag.PAID_LATE in after.flags
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, *Remote]),
+            st.sampled_from(["75", "74", "76", None]),
+            st.booleans(),
+            st.sampled_from(SlotSeen),
+            st.integers(0, 600),
+            st.sampled_from(["settle", "give_up", "try_again", "create", "fail"]),
+        ),
+        max_size=25,
+    )
+)
+def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(steps):
+    booking, now = a_booking(), NOW
+    for status, amount, by_query, slot, seconds, action in steps:
+        now += seconds * SECOND
+        before = booking
+        if action == "give_up" and booking.state is State.PENDING:
+            booking = lifecycle.give_up(booking, now)
+        elif action == "try_again":
+            booking = lifecycle.try_again(booking, now)
+        elif action == "create":
+            booking = lifecycle.creating(booking, now)
+        elif action == "fail" and booking.attempt.tries:
+            booking = lifecycle.create_failed(
+                booking, booking.attempt.trade_no, uncertain=by_query, retryable=True, most_tries=3, now=now, why="x"
+            )
+        else:
+            money = amount if status is not None and status.has_money else None
+            order = len(booking.attempts)
+            booking = settled(booking, seen(status, money, at=now, by_query=by_query, order=order), slot=slot, now=now)
+
+        received = {str(one.received) for one in booking.attempts if one.has_money}
+        if booking.state is State.CONFIRMED:
+            assert "75" in received
+        if before.state in MONEY_STATES:
+            assert booking.state in MONEY_STATES
+            assert booking.claims
+        if before.state in (State.EXPIRED, State.CANCELLED):
+            assert booking.state is before.state
+        assert sum(one.is_payable for one in booking.attempts) <= 1

@@ -1,0 +1,97 @@
+"""Bookings for tests. They hide nothing surprising: 75 USDT, made at NOW, fifteen minutes to pay."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from inspired.domain import lifecycle
+from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot, State
+from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.money import Money
+from inspired.domain.slots import Span
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+EXPIRY = timedelta(minutes=15)
+CALL = Span(NOW + timedelta(days=2), NOW + timedelta(days=2, minutes=45))
+CHECKOUT = Checkout(
+    "363969700195475457", "http://pay/qr", "http://pay/checkout", "bnc://app.binance.com/x", "http://pay/u"
+)
+EVENT = "http://calendly/scheduled_events/E1"
+
+
+def a_draft(**changes: Any) -> Booking:
+    booking = lifecycle.draft(
+        booking_id="b" * 24,
+        token="t" * 28,
+        meeting_type=get_meeting_type("portfolio-review"),
+        terms_version="1",
+        now=NOW,
+    )
+    return replace(booking, **changes)
+
+
+def a_booking(*, calendar: CalendarKind = CalendarKind.BUILTIN, **changes: Any) -> Booking:
+    """Held, order not yet created."""
+    event = (EVENT, f"{EVENT}/invitees/I1") if calendar is CalendarKind.CALENDLY else ("", "")
+    booking = lifecycle.held(
+        a_draft(),
+        slot=Slot(CALL, "Europe/Berlin", calendar, *event),
+        sealed=Sealed(b"key", b"mail", b"name"),
+        email_index="mailindex",
+        visitor_index="addressindex",
+        network="",
+        expiry=EXPIRY,
+        now=NOW,
+    )
+    return replace(booking, **changes)
+
+
+def a_live_booking(**changes: Any) -> Booking:
+    """Held, with an order that can be paid."""
+    calendar = changes.pop("calendar", CalendarKind.BUILTIN)
+    booking = lifecycle.creating(a_booking(calendar=calendar), NOW)
+    assert booking.attempt is not None
+    booking = lifecycle.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
+    return replace(booking, **changes)
+
+
+def seen(
+    status: Remote | None, amount: str | None = None, *, at: datetime = NOW + MINUTE, order: int = 1, **more: Any
+) -> Seen:
+    """What our own query answered. `amount` is in USDT."""
+    currency = more.pop("currency", "USDT")
+    return Seen(
+        trade_no=f"{'b' * 24}{order:03d}",
+        asked_at=at,
+        status=status,
+        money=Money.parse(amount, currency) if amount is not None else None,
+        transaction_id="P_1" if amount is not None else "",
+        paid_at=at if amount is not None else None,
+        **more,
+    )
+
+
+def settled(
+    booking: Booking, *observations: Seen, slot: SlotSeen = SlotSeen.SECURED, now: datetime = NOW + MINUTE
+) -> Booking:
+    return lifecycle.settle(booking, observations, slot, now)
+
+
+def owed(booking: Booking) -> set[str]:
+    return {effect.name for effect in booking.effects}
+
+
+def a_confirmed_booking(**changes: Any) -> Booking:
+    booking = settled(a_live_booking(), seen(Remote.PAID, "75"))
+    assert booking.state is State.CONFIRMED
+    return replace(booking, **changes)
+
+
+def an_expired_booking(**changes: Any) -> Booking:
+    late = NOW + timedelta(minutes=17)
+    booking = settled(a_live_booking(), seen(Remote.EXPIRED, at=late), now=late)
+    assert booking.state is State.EXPIRED
+    return replace(booking, **changes)
