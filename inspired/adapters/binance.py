@@ -1,0 +1,410 @@
+"""Binance Pay's merchant API: exact signing over the bytes sent, and an answer judged by its envelope.
+
+https://developers.binance.com/docs/binance-pay/api-common · …/api-order-create-v3 · …/api-order-query-v2 ·
+…/api-order-close · …/api-order-refund · …/api-order-refund-query · …/webhook-query-certificate · …/webhook-common
+
+Binance Pay is an internal transfer between Binance accounts: there is no chain, network, address or gas in it.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+import string
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from inspired.adapters.http import Answer, Http
+from inspired.domain.booking import Checkout, Remote
+from inspired.domain.errors import BadSignature, UpstreamError
+from inspired.domain.lifecycle import Seen
+from inspired.domain.money import Money
+
+SERVICE = "binance"
+PREFIX = "/binancepay/openapi"
+SUCCESS = "000000"
+UNKNOWN_ERROR = "400000"
+BAD_TIMESTAMP = "400003"
+DUPLICATE_TRADE_NO = "400201"
+ORDER_NOT_FOUND = "400202"
+CANNOT_CLOSE = "400204"
+REFRESH_CERTIFICATES = timedelta(hours=12)
+REFETCHES_PER_MINUTE = 10  # for unknown serials: a forger cannot make us hammer Binance
+
+log = structlog.get_logger()
+
+
+class Refused(UpstreamError):
+    """A definite no: the envelope carries an error code, and nothing was done there."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(SERVICE, f"{code} {message[:200]}", retryable=False, maybe_applied=False, code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSeen:
+    """`status`: REFUND_SUCCESS, REFUND_FAIL, REFUND_PENDING, or "" where the call does not say."""
+
+    refund_request_id: str
+    amount: Money
+    refunded_in_all: Money
+    remaining_attempts: int
+    status: str
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeHeaders:
+    """The four headers of a webhook. Any of them may be missing in what a stranger sends."""
+
+    serial: str
+    nonce: str
+    timestamp: str
+    signature: str
+
+
+class BinancePay:
+    """One merchant account. `now` is our clock; every method takes the seconds it may use."""
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        base_url: str,
+        api_key: str,
+        secret_key: str,
+        webhook_url: str,
+        merchant_id: str,
+        pinned_serial: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._http = http
+        self._base = base_url
+        self._api_key = api_key
+        self._secret = secret_key.encode()
+        self._webhook_url = webhook_url
+        self._merchant_id = merchant_id
+        self._pinned_serial = pinned_serial
+        self._now = now
+        self._certificates: dict[str, RSAPublicKey] = {}
+        self._fetches: deque[float] = deque(maxlen=REFETCHES_PER_MINUTE)
+        self._certificate_lock = threading.Lock()
+        self.clock_skew: float | None = None  # seconds the other side's clock is ahead of ours, as last told
+
+    # --- orders -----------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        *,
+        trade_no: str,
+        price: Money,
+        title: str,
+        reference: str,
+        expires_at: datetime,
+        page_url: str,
+        seconds: float,
+    ) -> Checkout:
+        """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else)."""
+        data = self._call(
+            "/v3/order",
+            {
+                "env": {"terminalType": "WEB"},
+                "merchantTradeNo": trade_no,
+                "orderAmount": _json_number(price),
+                "currency": price.currency,
+                "description": title,
+                "goodsDetails": [
+                    {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": title}
+                ],
+                "returnUrl": page_url,
+                "cancelUrl": page_url,
+                "orderExpireTime": _epoch_ms(expires_at),
+                "webhookUrl": self._webhook_url,
+            },
+            seconds,
+        )
+        return self._checkout(data, price)
+
+    def query(self, trade_no: str, *, seconds: float = 5.0) -> Seen:
+        """Query Order v2, asked now. `status` None where Binance knows no such order."""
+        asked_at = self._now()
+        try:
+            data = self._call("/v2/order/query", {"merchantTradeNo": trade_no}, seconds)
+        except Refused as refusal:
+            if refusal.code == ORDER_NOT_FOUND:
+                return Seen(trade_no, asked_at, None)
+            raise
+        body = _object(data)
+        if str(body.get("merchantTradeNo", "")) != trade_no:
+            raise UpstreamError(SERVICE, "the answer is about another order")
+        if self._merchant_id and str(body.get("merchantId", "")) != self._merchant_id:
+            raise UpstreamError(SERVICE, "the answer is about another merchant")
+        status = _status(body.get("status"))
+        return Seen(
+            trade_no=trade_no,
+            asked_at=asked_at,
+            status=status,
+            money=_money(body.get("orderAmount"), body.get("currency")) if status.has_money else None,
+            transaction_id=_text(body.get("transactionId"), 128),
+            paid_at=_moment(body.get("transactTime")),
+        )
+
+    def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
+        """Close Order. Only asks for it: what came of it, query tells. A refusal (paid, unknown) is no failure."""
+        try:
+            self._call("/order/close", {"merchantTradeNo": trade_no}, seconds)
+        except Refused as refusal:
+            if refusal.code not in (CANNOT_CLOSE, ORDER_NOT_FOUND):
+                raise
+
+    def refund(
+        self, *, refund_request_id: str, prepay_id: str, amount: Money, reason: str, seconds: float = 10.0
+    ) -> RefundSeen:
+        """Refund Order. Repeating it with the same id is answered, not refunded again."""
+        data = self._call(
+            "/order/refund",
+            {
+                "refundRequestId": refund_request_id,
+                "prepayId": prepay_id,
+                "refundAmount": _json_number(amount),
+                "refundReason": reason[:256],
+                "webhookUrl": self._webhook_url,
+            },
+            seconds,
+        )
+        return _refund(data, amount.currency)
+
+    def query_refund(self, refund_request_id: str, currency: str, *, seconds: float = 5.0) -> RefundSeen:
+        return _refund(self._call("/order/refund/query", {"refundRequestId": refund_request_id}, seconds), currency)
+
+    # --- webhooks ---------------------------------------------------------------------------------------------------
+
+    def verify_notice(self, headers: NoticeHeaders, raw: bytes, *, seconds: float = 2.0) -> None:
+        """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, by the key the serial names.
+
+        Raises BadSignature, or UpstreamError while the certificates cannot be fetched.
+        """
+        if not (headers.serial and headers.nonce and headers.timestamp and headers.signature):
+            raise BadSignature("a header is missing")
+        if self._pinned_serial and not hmac.compare_digest(headers.serial.encode(), self._pinned_serial.encode()):
+            raise BadSignature("not the pinned certificate")
+        try:
+            signature = base64.b64decode(headers.signature, validate=True)
+            payload = f"{headers.timestamp}\n{headers.nonce}\n".encode() + raw + b"\n"
+        except (binascii.Error, ValueError):
+            raise BadSignature("not base64") from None
+        key = self._certificate(headers.serial, seconds)
+        try:
+            key.verify(signature, payload, padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            raise BadSignature("the signature is wrong") from None
+
+    def certificates(self, *, seconds: float = 5.0) -> dict[str, RSAPublicKey]:
+        """Query Certificate: public keys by serial. Keys that are not RSA keys are left out."""
+        data = self._call("/certificates", {}, seconds)
+        if not isinstance(data, list):
+            raise UpstreamError(SERVICE, "certificates are not a list")
+        found: dict[str, RSAPublicKey] = {}
+        for item in data:
+            entry = _object(item)
+            try:
+                key = serialization.load_pem_public_key(str(entry.get("certPublic", "")).encode())
+            except ValueError:
+                log.warning("certificate_unreadable", service=SERVICE)
+                continue
+            if isinstance(key, RSAPublicKey) and isinstance(entry.get("certSerial"), str):
+                found[entry["certSerial"]] = key
+        return found
+
+    def _certificate(self, serial: str, seconds: float) -> RSAPublicKey:
+        """From the cache; refetched once for an unknown serial, and twice a day so that a withdrawn key goes."""
+        last = self._fetches[-1] if self._fetches else None
+        known = self._certificates.get(serial)
+        if known is not None and last is not None and time.monotonic() - last < REFRESH_CERTIFICATES.total_seconds():
+            return known
+        with self._certificate_lock:
+            if self._may_fetch(last):
+                try:
+                    self._certificates = self.certificates(seconds=seconds)
+                    self._fetches.append(time.monotonic())
+                except UpstreamError:
+                    if known is None:
+                        raise
+            found = self._certificates.get(serial, known)
+        if found is None:
+            raise BadSignature("unknown certificate serial")
+        return found
+
+    def _may_fetch(self, last_seen: float | None) -> bool:
+        """Not where another thread has just done it while we waited, nor more often than the budget allows."""
+        if not self._fetches:
+            return True
+        if self._fetches[-1] != last_seen:
+            return False
+        return len(self._fetches) < REFETCHES_PER_MINUTE or time.monotonic() - self._fetches[0] > 60
+
+    # --- the wire ---------------------------------------------------------------------------------------------------
+
+    def _call(self, path: str, body: dict[str, Any], seconds: float) -> Any:
+        """One signed POST; the envelope's `data`. Bytes are made once: what is signed is what is sent."""
+        raw = json.dumps(body, separators=(",", ":")).encode()
+        timestamp = str(_epoch_ms(self._now()))
+        nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(32))
+        headers = {
+            "content-type": "application/json",
+            "BinancePay-Timestamp": timestamp,
+            "BinancePay-Nonce": nonce,
+            "BinancePay-Certificate-SN": self._api_key,
+            "BinancePay-Signature": sign(self._secret, timestamp, nonce, raw),
+        }
+        answer = self._http.call(
+            SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
+        )
+        self._watch_clock(answer)
+        return _judged(answer)
+
+    def _watch_clock(self, answer: Answer) -> None:
+        """Binance refuses requests more than about a second off; its Date header tells how far off we are."""
+        if answer.date is not None:
+            self.clock_skew = answer.date - self._now().timestamp()
+
+    def _checkout(self, data: Any, price: Money) -> Checkout:
+        body = _object(data)
+        told = _money(body.get("totalFee"), body.get("currency")) if "totalFee" in body else price
+        prepay_id = _text(body.get("prepayId"), 64)
+        checkout = Checkout(
+            prepay_id=prepay_id,
+            qr_content=self._own_url(body.get("qrContent")),
+            checkout_url=self._own_url(body.get("checkoutUrl")),
+            deep_link=_deep_link(body.get("deeplink")),
+            universal_url=self._own_url(body.get("universalUrl")),
+        )
+        if not prepay_id or not (checkout.qr_content or checkout.checkout_url) or told != price:
+            raise UpstreamError(SERVICE, "created, but the answer cannot be used")
+        return checkout
+
+    def _own_url(self, value: Any) -> str:
+        """An address only if it leads to Binance (or, in the sandbox, to the stand-in): never to somebody else."""
+        text = _text(value, 512)
+        parts = urlsplit(text)
+        base = urlsplit(self._base)
+        if base.scheme == "http":
+            return text if (parts.scheme, parts.netloc) == (base.scheme, base.netloc) else ""
+        host = parts.hostname or ""
+        right = host in ("binance.com", "binance.me") or host.endswith((".binance.com", ".binance.me"))
+        return text if parts.scheme == "https" and right else ""
+
+
+def sign(secret: bytes, timestamp: str, nonce: str, body: bytes) -> str:
+    """Upper-case hex of HMAC-SHA512 over timestamp LF nonce LF body LF (api-common)."""
+    payload = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
+    return hmac.new(secret, payload, hashlib.sha512).hexdigest().upper()
+
+
+def read_json(raw: bytes) -> Any:
+    """JSON as the provider means it: numbers stay exact (Decimal), never a float. Raises ValueError."""
+
+    def no_constant(name: str) -> Any:
+        raise ValueError(f"{name} is not a number")
+
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _judged(answer: Answer) -> Any:
+    """`data` of a success. Success only if status is SUCCESS and code is 000000, whatever the HTTP status says."""
+    try:
+        envelope = read_json(answer.body)
+    except ValueError:
+        raise UpstreamError(SERVICE, f"HTTP {answer.status}, not JSON") from None
+    if not isinstance(envelope, dict):
+        raise UpstreamError(SERVICE, f"HTTP {answer.status}, not an envelope")
+    code = str(envelope.get("code", ""))
+    if envelope.get("status") == "SUCCESS" and code == SUCCESS:
+        return envelope.get("data")
+    message = str(envelope.get("errorMessage") or envelope.get("msg") or "")[:200]
+    definite = code.isdigit() and len(code) == 6 and code.startswith("4") and code != UNKNOWN_ERROR
+    if not definite or envelope.get("status") == "ERROR" or answer.status == 429:
+        raise UpstreamError(SERVICE, f"HTTP {answer.status}, {code} {message}", code=code)
+    if code == BAD_TIMESTAMP:
+        raise UpstreamError(SERVICE, "our clock is off", maybe_applied=False, code=code)
+    raise Refused(code, message)
+
+
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise UpstreamError(SERVICE, "the answer has another shape")
+    return data
+
+
+def _status(value: Any) -> Remote:
+    try:
+        return Remote(str(value))
+    except ValueError:
+        return Remote.UNKNOWN
+
+
+def _money(amount: Any, currency: Any) -> Money | None:
+    """None where the amount cannot be read: that never counts as paid."""
+    try:
+        return Money.parse(amount, _text(currency, 16))
+    except (ValueError, TypeError):
+        return None
+
+
+def _text(value: Any, longest: int) -> str:
+    return str(value)[:longest] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(value) / 1000, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _deep_link(value: Any) -> str:
+    text = _text(value, 512)
+    return text if text.startswith("bnc://app.binance.com/") else ""
+
+
+def _refund(data: Any, currency: str) -> RefundSeen:
+    body = _object(data)
+    amount, in_all = _money(body.get("refundAmount"), currency), _money(body.get("refundedAmount"), currency)
+    remaining = body.get("remainingAttempts")
+    if amount is None or in_all is None or not isinstance(remaining, int):
+        raise UpstreamError(SERVICE, "the refund's answer cannot be read")
+    return RefundSeen(
+        refund_request_id=_text(body.get("refundRequestId"), 64),
+        amount=amount,
+        refunded_in_all=in_all,
+        remaining_attempts=remaining,
+        status=_text(body.get("refundStatus"), 32),
+        duplicate=body.get("duplicateRequest") == "Y",
+    )
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _json_number(money: Money) -> int | str:
+    """Whole amounts as JSON numbers, others as numeric strings: Binance takes both, and neither is a float."""
+    return int(money.amount) if money.amount == money.amount.to_integral_value() else str(money)

@@ -1,0 +1,188 @@
+"""Calendly API v2, the part we use: the account's event types, free times, one event and invitee, cancelling.
+
+https://developer.calendly.com/api-docs · ids are URIs; there is no hold of a slot and no pending state.
+An address from a browser is checked against our own pattern before our token goes anywhere near it.
+"""
+
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from inspired.adapters.http import Http
+from inspired.domain.errors import Invalid, UpstreamError
+from inspired.domain.slots import Span
+
+SERVICE = "calendly"
+KEEP_EVENT_TYPES = 300.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    uri: str
+    slug: str
+    scheduling_url: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """One event with its invitee, as Calendly has them now. `token` is what our frame sent as utm_content."""
+
+    event_uri: str
+    invitee_uri: str
+    event_type_uri: str
+    span: Span
+    active: bool
+    token: str
+    email: str
+    name: str
+    zone: str
+
+
+class Calendly:
+    def __init__(self, http: Http, *, base_url: str, token: str) -> None:
+        self._http = http
+        self._base = base_url
+        self._token = token
+        segment = r"[A-Za-z0-9_-]{1,64}"
+        self._event = re.compile(rf"{re.escape(base_url)}/scheduled_events/{segment}")
+        self._invitee = re.compile(rf"({re.escape(base_url)}/scheduled_events/{segment})/invitees/{segment}")
+        self._types: dict[str, EventType] = {}
+        self._types_at = 0.0
+        self._lock = threading.Lock()
+
+    def event_types(self, *, seconds: float = 2.0) -> dict[str, EventType]:
+        """The account's active event types by slug, kept for five minutes."""
+        with self._lock:
+            if self._types and time.monotonic() - self._types_at < KEEP_EVENT_TYPES:
+                return self._types
+            me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+            listed = self._get(
+                f"{self._base}/event_types", {"user": str(me["uri"]), "active": "true", "count": "100"}, seconds
+            )
+            self._types = {one.slug: one for one in (_event_type(item) for item in listed["collection"])}
+            self._types_at = time.monotonic()
+            return self._types
+
+    def event_type(self, slug: str, *, seconds: float = 2.0) -> EventType:
+        found = self.event_types(seconds=seconds).get(slug)
+        if found is None:
+            raise UpstreamError(SERVICE, f"no active event type with the slug {slug}", retryable=False)
+        return found
+
+    def free(self, slug: str, window: Span, *, seconds: float = 2.0) -> list[Span]:
+        """Free calls of this type that start in the window (31 days at most, not in the past), ascending."""
+        event_type = self.event_type(slug, seconds=seconds)
+        found = self._get(
+            f"{self._base}/event_type_available_times",
+            {"event_type": event_type.uri, "start_time": _stamp(window.start), "end_time": _stamp(window.end)},
+            seconds,
+        )
+        starts = sorted(_moment(item["start_time"]) for item in found["collection"] if item["status"] == "available")
+        length = event_type.minutes * 60
+        return [Span(start, datetime.fromtimestamp(start.timestamp() + length, UTC)) for start in starts]
+
+    def frame_url(self, slug: str, token: str, site_host: str, *, seconds: float = 2.0) -> str:
+        """The scheduling page as a frame. Without embed_domain Calendly posts no message to the page around it."""
+        asked = {
+            "embed_domain": site_host,
+            "embed_type": "Inline",
+            "hide_event_type_details": "1",
+            "utm_source": "inspired-analyst",
+            "utm_content": token,
+        }
+        return f"{self.event_type(slug, seconds=seconds).scheduling_url}?{urlencode(asked)}"
+
+    def scheduled(self, event_uri: str, invitee_uri: str, *, seconds: float = 2.0) -> Scheduled:
+        """Read both back by API. Raises Invalid for addresses that are not Calendly's or do not belong together."""
+        match = self._invitee.fullmatch(invitee_uri)
+        if match is None or match[1] != event_uri:
+            raise Invalid("This does not look like a Calendly booking.")
+        event = self._get(event_uri, {}, seconds)["resource"]
+        invitee = self._get(invitee_uri, {}, seconds)["resource"]
+        return Scheduled(
+            event_uri=event_uri,
+            invitee_uri=invitee_uri,
+            event_type_uri=str(event["event_type"]),
+            span=Span(_moment(event["start_time"]), _moment(event["end_time"])),
+            active=event["status"] == "active" and invitee["status"] == "active",
+            token=str((invitee.get("tracking") or {}).get("utm_content") or ""),
+            email=str(invitee.get("email") or ""),
+            name=str(invitee.get("name") or ""),
+            zone=str(invitee.get("timezone") or "UTC"),
+        )
+
+    def is_active(self, event_uri: str, *, seconds: float = 5.0) -> bool:
+        if self._event.fullmatch(event_uri) is None:
+            raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
+        try:
+            return bool(self._get(event_uri, {}, seconds)["resource"]["status"] == "active")
+        except UpstreamError as error:
+            if error.code == "404":
+                return False
+            raise
+
+    def cancel(self, event_uri: str, reason: str, *, seconds: float = 5.0) -> None:
+        """Cancel the event; one that is cancelled already is fine (Calendly answers 403 then, so it is read back)."""
+        if self._event.fullmatch(event_uri) is None:
+            raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
+        try:
+            self._call("POST", f"{event_uri}/cancellation", seconds, body={"reason": reason})
+        except UpstreamError:
+            if self.is_active(event_uri, seconds=seconds):
+                raise
+
+    def _get(self, url: str, params: dict[str, str], seconds: float) -> dict[str, Any]:
+        return self._call("GET", url, seconds, params=params)
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        *,
+        params: dict[str, str] | None = None,
+        body: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        answer = self._http.call(
+            SERVICE,
+            method,
+            url,
+            params=params,
+            body=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            seconds=seconds,
+            what=_kind(url.removeprefix(self._base)),
+        )
+        if not 200 <= answer.status < 300:
+            retryable = answer.status == 429 or answer.status >= 500
+            raise UpstreamError(SERVICE, f"HTTP {answer.status}", retryable=retryable, code=str(answer.status))
+        try:
+            parsed = json.loads(answer.body)
+        except ValueError:
+            raise UpstreamError(SERVICE, "not JSON") from None
+        if not isinstance(parsed, dict) or not ({"resource", "collection"} & parsed.keys()):
+            raise UpstreamError(SERVICE, "the answer has another shape")
+        return parsed
+
+
+def _event_type(item: dict[str, Any]) -> EventType:
+    return EventType(str(item["uri"]), str(item["slug"]), str(item["scheduling_url"]), int(item["duration"]))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _kind(path: str) -> str:
+    """The call without its ids, for the log."""
+    return re.sub(r"/[A-Za-z0-9-]{12,}", "/…", path)

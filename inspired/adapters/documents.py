@@ -1,0 +1,256 @@
+"""How our values look in Mongo. Written out by hand: what is stored is read here, not guessed.
+
+Readers tolerate fields they do not know (an older release beside a newer one) and fields that are not there yet.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Binary, Decimal128
+
+from inspired.domain.booking import (
+    Attempt,
+    Booking,
+    CalendarKind,
+    Checkout,
+    Effect,
+    Event,
+    Flag,
+    Remote,
+    Sealed,
+    Slot,
+    State,
+)
+from inspired.domain.meeting_types import MeetingType
+from inspired.domain.money import Money
+from inspired.domain.newsletter import Subscriber, SubscriberState
+from inspired.domain.slots import Span
+
+Document = dict[str, Any]
+
+
+def money_out(money: Money | None) -> Document | None:
+    return None if money is None else {"amount": Decimal128(money.amount), "currency": money.currency}
+
+
+def money_in(found: Document | None) -> Money | None:
+    return None if found is None else Money(found["amount"].to_decimal(), found["currency"])
+
+
+def booking_out(booking: Booking) -> Document:
+    document: Document = {
+        "_id": booking.id,
+        "token": booking.token,
+        "version": booking.version,
+        "edition": booking.edition,
+        "state": str(booking.state),
+        "flags": sorted(booking.flags),
+        "meeting_type": _type_out(booking.meeting_type),
+        "slot": _slot_out(booking.slot),
+        "slot_start": booking.slot.span.start if booking.slot else None,
+        "sealed": _sealed_out(booking.sealed),
+        "email_index": booking.email_index,
+        "visitor_index": booking.visitor_index,
+        "seats": list(booking.seats),
+        "network": booking.network,
+        "terms_version": booking.terms_version,
+        "expires_at": booking.expires_at,
+        "deadline": booking.deadline,
+        "leaving": booking.leaving,
+        "attempts": [_attempt_out(one) for one in booking.attempts],
+        "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
+        "delivered": sorted(booking.delivered),
+        "history": [{"at": one.at, "what": one.what, "detail": one.detail} for one in booking.history],
+        "created_at": booking.created_at,
+        "paid_at": booking.paid_at,
+        "confirmed_at": booking.confirmed_at,
+        "ended_at": booking.ended_at,
+    }
+    # Absent, not empty: both indexes are sparse, so that settled bookings cost nothing there.
+    if booking.check_at is not None:
+        document["check_at"] = booking.check_at
+    if booking.claims:
+        document["claims"] = list(booking.claims)
+    return document
+
+
+def booking_in(found: Document) -> Booking:
+    return Booking(
+        id=found["_id"],
+        token=found["token"],
+        version=found["version"],
+        edition=found["edition"],
+        state=State(found["state"]),
+        flags=frozenset(Flag(flag) for flag in found["flags"]),
+        meeting_type=_type_in(found["meeting_type"]),
+        slot=_slot_in(found["slot"]),
+        sealed=_sealed_in(found["sealed"]),
+        email_index=found["email_index"],
+        visitor_index=found["visitor_index"],
+        seats=tuple(found["seats"]),
+        network=found["network"],
+        terms_version=found["terms_version"],
+        expires_at=found["expires_at"],
+        deadline=found["deadline"],
+        leaving=found["leaving"],
+        attempts=tuple(_attempt_in(one) for one in found["attempts"]),
+        effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
+        delivered=frozenset(found["delivered"]),
+        history=tuple(Event(one["at"], one["what"], one["detail"]) for one in found["history"]),
+        check_at=found.get("check_at"),
+        created_at=found["created_at"],
+        paid_at=found["paid_at"],
+        confirmed_at=found["confirmed_at"],
+        ended_at=found["ended_at"],
+    )
+
+
+def subscriber_out(subscriber: Subscriber) -> Document:
+    document: Document = {
+        "_id": subscriber.id,
+        "token": subscriber.token,
+        "version": subscriber.version,
+        "state": str(subscriber.state),
+        "sealed": _sealed_out(subscriber.sealed),
+        "email_index": subscriber.email_index,
+        "created_at": subscriber.created_at,
+        "confirmed_at": subscriber.confirmed_at,
+        "asked_at": subscriber.asked_at,
+        "mail_tries": subscriber.mail_tries,
+    }
+    if subscriber.mail_due is not None:
+        document["mail_due"] = subscriber.mail_due
+    return document
+
+
+def subscriber_in(found: Document) -> Subscriber:
+    sealed = _sealed_in(found["sealed"])
+    if sealed is None:
+        raise ValueError("a subscriber without an address was never written")
+    return Subscriber(
+        id=found["_id"],
+        token=found["token"],
+        version=found["version"],
+        state=SubscriberState(found["state"]),
+        sealed=sealed,
+        email_index=found["email_index"],
+        created_at=found["created_at"],
+        confirmed_at=found["confirmed_at"],
+        asked_at=found["asked_at"],
+        mail_due=found.get("mail_due"),
+        mail_tries=found["mail_tries"],
+    )
+
+
+def _type_out(meeting_type: MeetingType) -> Document:
+    return {
+        "id": meeting_type.id,
+        "title": meeting_type.title,
+        "minutes": meeting_type.minutes,
+        "price": money_out(meeting_type.price),
+        "summary": meeting_type.summary,
+        "includes": list(meeting_type.includes),
+    }
+
+
+def _type_in(found: Document) -> MeetingType:
+    price = Money(found["price"]["amount"].to_decimal(), found["price"]["currency"])
+    return MeetingType(found["id"], found["title"], found["minutes"], price, found["summary"], tuple(found["includes"]))
+
+
+def _slot_out(slot: Slot | None) -> Document | None:
+    if slot is None:
+        return None
+    return {
+        "start": slot.span.start,
+        "end": slot.span.end,
+        "zone": slot.zone,
+        "calendar": str(slot.calendar),
+        "event_uri": slot.event_uri,
+        "invitee_uri": slot.invitee_uri,
+    }
+
+
+def _slot_in(found: Document | None) -> Slot | None:
+    if found is None:
+        return None
+    span = Span(found["start"], found["end"])
+    return Slot(span, found["zone"], CalendarKind(found["calendar"]), found["event_uri"], found["invitee_uri"])
+
+
+def _sealed_out(sealed: Sealed | None) -> Document | None:
+    if sealed is None:
+        return None
+    return {
+        "key": Binary(sealed.key),
+        "email": Binary(sealed.email),
+        "name": Binary(sealed.name),
+        "answers": Binary(sealed.answers),
+    }
+
+
+def _sealed_in(found: Document | None) -> Sealed | None:
+    if found is None:
+        return None
+    return Sealed(bytes(found["key"]), bytes(found["email"]), bytes(found["name"]), bytes(found["answers"]))
+
+
+def _attempt_out(attempt: Attempt) -> Document:
+    return {
+        "number": attempt.number,
+        "trade_no": attempt.trade_no,
+        "created_at": attempt.created_at,
+        "tries": attempt.tries,
+        "retry_at": attempt.retry_at,
+        "uncertain": attempt.uncertain,
+        "status": attempt.status and str(attempt.status),
+        "seen_at": attempt.seen_at,
+        "checkout": _checkout_out(attempt.checkout),
+        "received": money_out(attempt.received),
+        "proven": attempt.proven,
+        "transaction_id": attempt.transaction_id,
+        "paid_at": attempt.paid_at,
+    }
+
+
+def _attempt_in(found: Document) -> Attempt:
+    return Attempt(
+        number=found["number"],
+        trade_no=found["trade_no"],
+        created_at=found["created_at"],
+        tries=found["tries"],
+        retry_at=found["retry_at"],
+        uncertain=found["uncertain"],
+        status=Remote(found["status"]) if found["status"] else None,
+        seen_at=found["seen_at"],
+        checkout=_checkout_in(found["checkout"]),
+        received=money_in(found["received"]),
+        proven=found["proven"],
+        transaction_id=found["transaction_id"],
+        paid_at=found["paid_at"],
+    )
+
+
+def _checkout_out(checkout: Checkout | None) -> Document | None:
+    if checkout is None:
+        return None
+    return {
+        "prepay_id": checkout.prepay_id,
+        "qr_content": checkout.qr_content,
+        "checkout_url": checkout.checkout_url,
+        "deep_link": checkout.deep_link,
+        "universal_url": checkout.universal_url,
+    }
+
+
+def _checkout_in(found: Document | None) -> Checkout | None:
+    if found is None:
+        return None
+    return Checkout(
+        found["prepay_id"], found["qr_content"], found["checkout_url"], found["deep_link"], found["universal_url"]
+    )
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    """Mongo keeps milliseconds: cut here, so that what is read equals what was written."""
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)

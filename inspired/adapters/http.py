@@ -1,0 +1,131 @@
+"""The one door to other people's servers. Every failure becomes an UpstreamError; every call has a time-out."""
+
+import socket
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import requests
+import structlog
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from inspired.adapters.deadline import left
+from inspired.domain.errors import UpstreamError
+
+LARGEST_ANSWER = 1024 * 1024
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`seconds` is how long it took; `date` the other side's clock (Unix seconds) where it told."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    seconds: float
+    date: float | None
+
+
+class Http:
+    """Kept-alive connections, no redirects, no retries of its own (callers know what may be repeated)."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16, max_retries=0))
+
+    def call(
+        self,
+        service: str,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+        seconds: float = 10.0,
+        what: str = "",
+    ) -> Answer:
+        """One request, `seconds` at most in all. Raises UpstreamError where no whole answer came back."""
+        started = time.monotonic()
+        budget = left(seconds)
+        try:
+            answer = self._exchange(method, url, body, headers or {}, params or {}, started, budget)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
+            took = time.monotonic() - started
+            never_sent = _never_sent(error)
+            log.warning("call", service=service, what=what, ok=False, error=type(error).__name__, ms=_ms(took))
+            raise UpstreamError(service, type(error).__name__, maybe_applied=not never_sent) from None
+        log.info("call", service=service, what=what, ok=True, http=answer.status, ms=_ms(answer.seconds))
+        return answer
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        params: dict[str, str],
+        started: float,
+        budget: float,
+    ) -> Answer:
+        with self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            params=params,
+            timeout=(min(budget, 1.5), budget),
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            content = _read(response, started + budget)
+        return Answer(
+            status=response.status_code,
+            body=content,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            seconds=time.monotonic() - started,
+            date=_date(response.headers.get("Date", "")),
+        )
+
+
+def _read(response: requests.Response, end: float) -> bytes:
+    """The whole body, unless it is too large or drips in so slowly that its time is over."""
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.raw.read1(65536, decode_content=True):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise requests.RequestException("answer too large")
+        if time.monotonic() > end:
+            raise requests.Timeout("answer too slow")
+    return b"".join(chunks)
+
+
+def _never_sent(error: Exception) -> bool:
+    """True only where no byte of the request can have reached the service."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, urllib3.exceptions.NewConnectionError | socket.gaierror):
+            return True
+        reason = getattr(cause, "reason", None)
+        nested = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
+        cause = reason if isinstance(reason, BaseException) else nested
+    return False
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

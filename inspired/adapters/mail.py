@@ -1,0 +1,81 @@
+"""Mail by SMTP. The Message-ID comes from what is owed, so that a repetition is recognised as the same mail."""
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate
+
+from inspired.domain.errors import UpstreamError
+
+SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    html: str
+    calendar: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    host: str
+    port: int
+    tls: str
+    username: str
+    password: str
+    sender: str
+
+    def send(self, mail: Mail) -> None:
+        """Raises UpstreamError; retryable unless the server refused for good (5xx)."""
+        try:
+            with self._connected() as server:
+                server.send_message(self._message(mail))
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+            raise UpstreamError("mail", f"refused: {type(error).__name__}", retryable=_is_temporary(error)) from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise UpstreamError("mail", type(error).__name__) from None
+
+    def _connected(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self.tls == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=SECONDS)
+        if self.tls == "starttls":
+            server.starttls(context=context)
+        if self.username:
+            server.login(self.username, self.password)
+        return server
+
+    def _message(self, mail: Mail) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = _address(mail.to)
+        message["Subject"] = " ".join(mail.subject.split())
+        message["Date"] = formatdate(usegmt=True)
+        message["Message-ID"] = f"<{mail.id}@{self.sender.rpartition('@')[2].rstrip('>')}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
+        if mail.calendar:
+            message.add_attachment(mail.calendar, maintype="text", subtype="calendar", filename="call.ics")
+        return message
+
+
+def _address(text: str) -> Address | str:
+    user, _, host = text.rpartition("@")
+    return Address(username=user, domain=host) if user and host else text
+
+
+def _is_temporary(error: smtplib.SMTPException) -> bool:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(400 <= code < 500 for code, _ in error.recipients.values())
+    return 400 <= int(getattr(error, "smtp_code", 500)) < 500

@@ -1,0 +1,406 @@
+"""The database. One booking is one document, and one versioned write is the only way to alter it.
+
+Filters are flat and every list is bounded by a range on an indexed field: that is what both MongoDB and the embedded
+server do fast. A change is `replace_one` on id and version; whoever comes second reads again.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pymongo
+import structlog
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.documents import (
+    Document,
+    booking_in,
+    booking_out,
+    subscriber_in,
+    subscriber_out,
+)
+from inspired.domain.booking import Booking, State
+from inspired.domain.errors import Busy, Conflict, NotFound
+from inspired.domain.newsletter import Subscriber
+from inspired.domain.slots import Span
+from inspired.domain.status import numbered
+
+MOST_TRIES = 50
+LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
+IDEMPOTENCY_LIFE = timedelta(days=30)
+log = structlog.get_logger()
+
+
+class Claimed(Conflict):
+    """Another booking owns this claim (a tick of the calendar, an invitee, a seat)."""
+
+    def __init__(self, claim: str) -> None:
+        super().__init__("Somebody else has this already.")
+        self.claim = claim
+
+
+def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
+    """`seconds` is what one operation may take; a deadline around a request can only shorten it."""
+    client: pymongo.MongoClient[Document] = pymongo.MongoClient(
+        uri,
+        tz_aware=True,
+        timeoutMS=int(seconds * 1000),
+        serverSelectionTimeoutMS=int(seconds * 1000),
+        appname="inspired-analyst",
+    )
+    return client[database]
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """A database that is away or too slow is Busy: nothing of ours knows pymongo's errors."""
+    try:
+        yield
+    except errors.DuplicateKeyError:
+        raise
+    except errors.PyMongoError as error:
+        log.warning("database_away", error=type(error).__name__)
+        raise Busy("The database does not answer.") from error
+
+
+def ping(database: Database[Document]) -> None:
+    with _reaching():
+        database.command("ping")
+
+
+def create_indexes(database: Database[Document]) -> None:
+    """Idempotent; run at every release. No TTL on anything that carries money."""
+    with _reaching():
+        bookings = database["bookings"]
+        bookings.create_index("token", unique=True)
+        bookings.create_index("claims", unique=True, sparse=True)
+        bookings.create_index("check_at", sparse=True)
+        bookings.create_index("slot_start")
+        bookings.create_index("created_at")
+        bookings.create_index("email_index")
+        logs = database["payment_logs"]
+        logs.create_index("work_at", sparse=True)
+        logs.create_index("booking_id")
+        logs.create_index("at")
+        newsletter = database["newsletter"]
+        newsletter.create_index("email_index", unique=True)
+        newsletter.create_index("token", unique=True)
+        newsletter.create_index("mail_due", sparse=True)
+        database["idempotency_keys"].create_index("at", expireAfterSeconds=int(IDEMPOTENCY_LIFE.total_seconds()))
+
+
+class Bookings:
+    def __init__(self, database: Database[Document], on_change: Callable[[Booking], None]) -> None:
+        self._collection: Collection[Document] = database["bookings"]
+        self._on_change = on_change
+
+    def add(self, booking: Booking) -> Booking:
+        """Raises Claimed where another booking owns what this one wants."""
+        with _reaching():
+            try:
+                self._collection.insert_one(booking_out(booking))
+            except errors.DuplicateKeyError as error:
+                raise Claimed(_claim(error)) from None
+        _log_change("added", booking)
+        self._on_change(booking)
+        return booking
+
+    def get(self, booking_id: str) -> Booking:
+        return self._one({"_id": booking_id})
+
+    def by_token(self, token: str) -> Booking:
+        return self._one({"token": token})
+
+    def change(self, booking_id: str, decide: Callable[[Booking], Booking]) -> Booking:
+        """Load, decide, save if nobody else saved meanwhile; else decide again on the newer one.
+
+        After `add` the only way to alter a booking. Raises Claimed like `add`; what `decide` raises passes through.
+        """
+        for _ in range(MOST_TRIES):
+            before = self.get(booking_id)
+            after = decide(before)
+            if after == before:
+                return before
+            after = replace(numbered(before, after), version=before.version + 1)
+            if self._replaced(before, after):
+                _log_change("changed", after)
+                if after.edition != before.edition or not after.is_open:
+                    self._on_change(after)
+                return after
+        raise Busy("This booking is being changed by too many at once.")
+
+    def _replaced(self, before: Booking, after: Booking) -> bool:
+        with _reaching():
+            try:
+                result = self._collection.replace_one({"_id": before.id, "version": before.version}, booking_out(after))
+            except errors.DuplicateKeyError as error:
+                raise Claimed(_claim(error)) from None
+        return result.modified_count == 1
+
+    def drop_draft(self, booking: Booking) -> None:
+        """Drafts carry no slot and no money; one that has moved on meanwhile stays."""
+        with _reaching():
+            self._collection.delete_one({"_id": booking.id, "version": booking.version, "state": str(State.DRAFT)})
+
+    def check_soon(self, booking_id: str, at: datetime) -> None:
+        """Bring the next check forward, never back. No change of the booking itself."""
+        with _reaching():
+            self._collection.update_one({"_id": booking_id, "check_at": {"$gt": at}}, {"$set": {"check_at": at}})
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        with _reaching():
+            found = self._collection.find({"check_at": {"$lte": now}}, {"_id": 1}).sort("check_at", 1).limit(most)
+            return [document["_id"] for document in found]
+
+    def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
+        """The clock has rung for these: it rings again at `until` if nobody has looked by then."""
+        with _reaching():
+            for booking_id in booking_ids:
+                self._collection.update_one(
+                    {"_id": booking_id, "check_at": {"$lte": now}}, {"$set": {"check_at": until}}
+                )
+
+    def taken(self, window: Span) -> list[Span]:
+        """Spans of the built-in calendar that are held or kept, and reach into the window."""
+        query = {"slot_start": {"$gte": window.start - LONGEST_CALL, "$lt": window.end}}
+        with _reaching():
+            found = list(self._collection.find(query, {"slot": 1, "claims": 1}))
+        return [
+            Span(document["slot"]["start"], document["slot"]["end"])
+            for document in found
+            if any(claim.startswith("tick:") for claim in document.get("claims", ()))
+        ]
+
+    def owners_of(self, claims: list[str]) -> set[str]:
+        with _reaching():
+            found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
+        return {claim for document in found for claim in document["claims"] if claim in claims}
+
+    def newest(self, *, before: datetime, after: datetime, most: int) -> list[Booking]:
+        """For the owner's list: bookings made in this window, newest first, drafts left out."""
+        with _reaching():
+            query = {"created_at": {"$gte": after, "$lt": before}}
+            found = list(self._collection.find(query).sort("created_at", -1).limit(most * 2))
+        return [booking_in(one) for one in found if one["state"] != State.DRAFT][:most]
+
+    def _one(self, query: Document) -> Booking:
+        with _reaching():
+            found = self._collection.find_one(query)
+        if found is None:
+            raise NotFound("There is no such booking.")
+        return booking_in(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One inbound webhook, as it came. `raw` is sealed under `key`, made for `key_owner` (booking or notice)."""
+
+    id: str
+    at: datetime
+    biz_type: str
+    biz_status: str
+    trade_no: str
+    booking_id: str
+    raw: bytes
+    key: bytes
+    key_owner: str
+    headers: dict[str, str]
+    work_at: datetime | None
+    verdict: str = "received"
+    tries: int = 0
+
+
+class PaymentLogs:
+    """Append only, but for the verdict of our own work on an entry."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["payment_logs"]
+
+    def add_notice(self, notice: Notice) -> bool:
+        """False where this very event is written already. Acknowledged by the database before this returns."""
+        document: Document = {
+            "_id": notice.id,
+            "event": "WEBHOOK_RECEIVED",
+            "at": notice.at,
+            "biz_type": notice.biz_type,
+            "biz_status": notice.biz_status,
+            "trade_no": notice.trade_no,
+            "booking_id": notice.booking_id,
+            "raw": notice.raw,
+            "key": notice.key,
+            "key_owner": notice.key_owner,
+            "headers": notice.headers,
+            "work_at": notice.work_at,
+            "verdict": notice.verdict,
+            "tries": notice.tries,
+        }
+        with _reaching():
+            try:
+                self._collection.insert_one(document)
+            except errors.DuplicateKeyError:
+                return False
+        return True
+
+    def get(self, notice_id: str) -> Notice:
+        with _reaching():
+            found = self._collection.find_one({"_id": notice_id})
+        if found is None:
+            raise NotFound("There is no such notice.")
+        return Notice(
+            id=found["_id"],
+            at=found["at"],
+            biz_type=found["biz_type"],
+            biz_status=found["biz_status"],
+            trade_no=found["trade_no"],
+            booking_id=found["booking_id"],
+            raw=bytes(found["raw"]),
+            key=bytes(found["key"]),
+            key_owner=found["key_owner"],
+            headers=found["headers"],
+            work_at=found.get("work_at"),
+            verdict=found["verdict"],
+            tries=found["tries"],
+        )
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        with _reaching():
+            found = self._collection.find({"work_at": {"$lte": now}}, {"_id": 1}).sort("work_at", 1).limit(most)
+            return [document["_id"] for document in found]
+
+    def lease(self, notice_id: str, until: datetime) -> None:
+        with _reaching():
+            self._collection.update_one(
+                {"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}, "$inc": {"tries": 1}}
+            )
+
+    def finished(self, notice_id: str, verdict: str) -> None:
+        with _reaching():
+            self._collection.update_one({"_id": notice_id}, {"$set": {"verdict": verdict}, "$unset": {"work_at": ""}})
+
+    def of_booking(self, booking_id: str, most: int) -> list[Document]:
+        with _reaching():
+            shown = {"at": 1, "biz_type": 1, "biz_status": 1, "verdict": 1, "trade_no": 1}
+            return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
+
+    def orphans(self, after: datetime, most: int) -> list[Document]:
+        """Signed notices about orders we do not know, for the owner to see."""
+        with _reaching():
+            found = self._collection.find({"at": {"$gte": after}}, {"raw": 0, "key": 0})
+            return [one for one in found if one["verdict"] == "orphan"][:most]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What an idempotency key was used for. `status` is the first answer's code, 0 while it is still at work."""
+
+    body: str
+    token: str
+    status: int
+    at: datetime
+
+
+class IdempotencyKeys:
+    """https://docs.stripe.com/api/idempotent_requests is the contract people know."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["idempotency_keys"]
+
+    def take(self, key: str, use: KeyUse) -> KeyUse | None:
+        """None: the key is yours now. Else how it was used before."""
+        with _reaching():
+            try:
+                self._collection.insert_one(
+                    {"_id": key, "body": use.body, "token": use.token, "status": 0, "at": use.at}
+                )
+            except errors.DuplicateKeyError:
+                return self.find(key)
+        return None
+
+    def find(self, key: str) -> KeyUse | None:
+        with _reaching():
+            found = self._collection.find_one({"_id": key})
+        return None if found is None else KeyUse(found["body"], found["token"], found["status"], found["at"])
+
+    def taken_over(self, key: str, use: KeyUse, now: datetime) -> bool:
+        """True for the one caller that may go on where a process died at work."""
+        with _reaching():
+            result = self._collection.update_one({"_id": key, "at": use.at, "status": 0}, {"$set": {"at": now}})
+        return result.modified_count == 1
+
+    def answered(self, key: str, status: int) -> None:
+        with _reaching():
+            self._collection.update_one({"_id": key}, {"$set": {"status": status}})
+
+    def given_back(self, key: str) -> None:
+        """A refusal is not kept: the same key may be used for a better try."""
+        with _reaching():
+            self._collection.delete_one({"_id": key, "status": 0})
+
+
+class Subscribers:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["newsletter"]
+
+    def add(self, subscriber: Subscriber) -> bool:
+        """False where this address is known already."""
+        with _reaching():
+            try:
+                self._collection.insert_one(subscriber_out(subscriber))
+            except errors.DuplicateKeyError:
+                return False
+        return True
+
+    def by_email(self, email_index: str) -> Subscriber | None:
+        return self._one({"email_index": email_index})
+
+    def by_token(self, token: str) -> Subscriber | None:
+        return self._one({"token": token})
+
+    def get(self, subscriber_id: str) -> Subscriber | None:
+        return self._one({"_id": subscriber_id})
+
+    def change(self, subscriber_id: str, decide: Callable[[Subscriber], Subscriber]) -> Subscriber:
+        for _ in range(MOST_TRIES):
+            before = self.get(subscriber_id)
+            if before is None:
+                raise NotFound("There is no such subscription.")
+            after = decide(before)
+            if after == before:
+                return before
+            after = replace(after, version=before.version + 1)
+            with _reaching():
+                query = {"_id": before.id, "version": before.version}
+                if self._collection.replace_one(query, subscriber_out(after)).modified_count == 1:
+                    return after
+        raise Busy("This subscription is being changed by too many at once.")
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        with _reaching():
+            found = self._collection.find({"mail_due": {"$lte": now}}, {"_id": 1}).limit(most)
+            return [document["_id"] for document in found]
+
+    def _one(self, query: Document) -> Subscriber | None:
+        with _reaching():
+            found = self._collection.find_one(query)
+        return None if found is None else subscriber_in(found)
+
+
+def _claim(error: errors.DuplicateKeyError) -> str:
+    details: dict[str, Any] = dict(error.details or {})
+    return str(next(iter((details.get("keyValue") or {"": ""}).values())))
+
+
+def _log_change(what: str, booking: Booking) -> None:
+    log.info(
+        "booking",
+        what=what,
+        booking=booking.id,
+        state=str(booking.state),
+        version=booking.version,
+        flags=sorted(booking.flags),
+        last=booking.history[-1].what if booking.history else "",
+    )

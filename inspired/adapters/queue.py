@@ -1,0 +1,53 @@
+"""The doorbell: RQ over Redis. Losing a ring costs seconds, since the clock finds in Mongo whatever is due.
+
+A ring never has an id of its own (two rings are harmless, a lost one is rung again), carries ids only, and is
+serialised as JSON, so that whoever can write to Redis cannot run code here.
+"""
+
+import time
+from typing import Any
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+QUEUE = "bookings"
+PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
+RedisAway = redis.RedisError
+log = structlog.get_logger()
+
+
+def connection_options(*, seconds: float) -> dict[str, Any]:
+    """Without redis-py's own retries: one command with a lost answer must not be applied twice."""
+    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+
+
+def connect(url: str, *, seconds: float) -> redis.Redis:
+    return redis.Redis.from_url(url, **connection_options(seconds=seconds))
+
+
+def queue_on(connection: redis.Redis) -> Queue:
+    return Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+
+
+class Doorbell:
+    def __init__(self, connection: redis.Redis) -> None:
+        self._queue = queue_on(connection)
+        self._silent_until = 0.0
+
+    def ring(self, job: str, *ids: str) -> bool:
+        """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
+        if time.monotonic() < self._silent_until:
+            return False
+        try:
+            self._queue.enqueue_call(
+                f"inspired.jobs.{job}", args=ids, timeout=60, result_ttl=0, failure_ttl=86_400, ttl=600
+            )
+        except redis.RedisError as error:
+            self._silent_until = time.monotonic() + PAUSE
+            log.warning("ring_lost", job=job, error=type(error).__name__)
+            return False
+        return True

@@ -1,0 +1,139 @@
+"""The web application: blueprints, limits, errors, headers. No state of its own."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, Response, current_app, g, jsonify, request
+from flask_wtf.csrf import CSRFProtect
+from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
+from whitenoise import WhiteNoise
+
+from inspired.adapters import deadline
+from inspired.domain.errors import Busy
+from inspired.services import Services
+from inspired.settings import Settings
+from inspired.web import admin, api, booking, current, display, errors, limits, newsletter, site, webhooks
+
+ROOT = Path(__file__).resolve().parents[1]
+LARGEST_BODY = 64 * 1024
+REQUEST_SECONDS = 2.6  # with what is left for rendering, every answer is out within 3 s
+QUIET = {"api.status", "booking.payment", "static", "health"}
+log = structlog.get_logger()
+
+
+def create_app(services: Services, settings: Settings) -> Flask:
+    app = Flask(
+        "inspired",
+        root_path=str(ROOT / "inspired"),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    app.extensions["inspired"] = services
+    _configure(app, settings)
+    Htmx(app)
+    csrf = CSRFProtect(app)
+    limits.limiter.init_app(app)
+    errors.init_app(app)
+    display.init_app(app)
+    for blueprint in (site.bp, newsletter.bp, booking.bp, admin.bp, admin.api_bp, api.bp, webhooks.bp):
+        app.register_blueprint(blueprint)
+    for blueprint in (api.bp, webhooks.bp, admin.api_bp):
+        csrf.exempt(blueprint)
+    api.spec.register(app)
+    app.add_url_rule("/healthz", "health", _health)
+    app.before_request(_started)
+    app.after_request(_finished)
+    app.wsgi_app = _wrapped(app, settings)  # type: ignore[method-assign,assignment]
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    host = urlsplit(settings.site_url).hostname or "localhost"
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SECRET_KEY_FALLBACKS=[key for key in settings.secret_key_fallbacks.split(",") if key],
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        MAX_FORM_PARTS=50,
+        TRUSTED_HOSTS=[host, "127.0.0.1", "localhost"] if settings.dev_mode else [host],
+        SESSION_COOKIE_NAME="session" if settings.dev_mode else "__Host-session",
+        SESSION_COOKIE_SECURE=not settings.dev_mode,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        WTF_CSRF_TIME_LIMIT=None,  # bound to the session instead: a payment page may stay open for an hour
+        RATELIMIT_STORAGE_URI=settings.redis_url.get_secret_value(),
+        RATELIMIT_STORAGE_OPTIONS=limits.storage_options(),
+        FRAME_ORIGIN=settings.calendly_frame_origin if settings.calendar_kind == "calendly" else "",
+        HSTS=settings.site_url.startswith("https://"),
+    )
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+
+def _wrapped(app: Flask, settings: Settings) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+    inner: Any = app.wsgi_app
+
+    def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with deadline.within(REQUEST_SECONDS):
+            return inner(environ, start_response)  # type: ignore[no-any-return]
+
+    outer: Any = WhiteNoise(timed, root=str(ROOT / "static"), prefix="static/", max_age=31_536_000)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        outer = ProxyFix(outer, x_for=hops, x_proto=hops, x_host=0)
+    return outer  # type: ignore[no-any-return]
+
+
+def _health() -> tuple[Response, int]:
+    """200 while this process can do its work: it reaches the database. Redis may be away; then we are only slower."""
+    services = current.services()
+    try:
+        services.ping()
+    except Busy:
+        return jsonify(ok=False, database=False), 503
+    return jsonify(ok=True, database=True, clockSkewSeconds=services.pay.clock_skew), 200
+
+
+def _started() -> None:
+    g.started = time.monotonic()
+
+
+def _finished(response: Response) -> Response:
+    _harden(response)
+    took = time.monotonic() - g.get("started", time.monotonic())
+    if request.endpoint not in QUIET or response.status_code >= 500:
+        log.info(
+            "request",
+            method=request.method,
+            endpoint=request.endpoint,
+            http=response.status_code,
+            ms=round(took * 1000),
+        )
+    return response
+
+
+def _harden(response: Response) -> None:
+    headers = response.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    if response.mimetype != "text/html":
+        return
+    frame = current_app.config["FRAME_ORIGIN"] or "'none'"
+    headers["Content-Security-Policy"] = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+        f"manifest-src 'self'; frame-src {frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    private = request.path.startswith(("/booking/", "/newsletter/", "/admin"))
+    headers["Referrer-Policy"] = "same-origin" if private else "strict-origin-when-cross-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+    headers["X-Frame-Options"] = "DENY"
+    headers.add("Vary", "HX-Request")
+    headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
+    if current_app.config["HSTS"]:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"

@@ -1,0 +1,136 @@
+"""The command `inspired`: dev | web | worker | clock | migrate | refresh | hash-password."""
+
+import argparse
+import getpass
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+
+from inspired.adapters import mongo, process
+from inspired.adapters import queue as queues
+from inspired.adapters.logs import configure_logging
+from inspired.domain.errors import Busy
+from inspired.flows import refreshing, sweeping
+from inspired.services import build
+from inspired.settings import Settings, SettingsError, read_settings
+
+SWEEP_SECONDS = 1.0
+log = structlog.get_logger()
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments) or 0)
+    except SettingsError as error:
+        print("This does not start yet:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"- {problem}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="inspired", description="Inspired Analyst: one-to-one calls for USDT.")
+    commands = parser.add_subparsers(required=True)
+    dev = commands.add_parser("dev", help="everything on this machine, with stand-ins for Binance Pay and Calendly")
+    dev.add_argument("--data", type=Path, default=Path(".data"), help="folder that survives restarts")
+    dev.add_argument("--ready-file", type=Path, help="written when all is healthy")
+    dev.add_argument("--port", type=int, help="port of the site")
+    dev.set_defaults(run=_dev)
+    web = commands.add_parser("web", help="the site")
+    web.add_argument("--host", default="0.0.0.0")  # noqa: S104 - the platform's router is in front
+    web.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+    web.set_defaults(run=_web)
+    commands.add_parser("worker", help="works through the queue").set_defaults(run=_worker)
+    commands.add_parser("clock", help="rings for what is due; run exactly one").set_defaults(run=_clock)
+    commands.add_parser("migrate", help="creates indexes; run at every release").set_defaults(run=_migrate)
+    one = commands.add_parser("refresh", help="asks the provider about one booking and does what is owed")
+    one.add_argument("booking_id")
+    one.set_defaults(run=_refresh)
+    commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH").set_defaults(run=_hash_password)
+    return parser
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    from inspired.dev.supervisor import run_dev  # the only command that needs the extra [embedded]
+
+    return run_dev(arguments.data, arguments.ready_file, arguments.port)
+
+
+def _web(arguments: argparse.Namespace) -> int:
+    read_settings()  # one clear list here, rather than one from every worker
+    workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+    threads = int(os.environ.get("WEB_THREADS", "8"))
+    process.serve(arguments.host, arguments.port, workers, threads)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from rq import SimpleWorker
+
+    settings = _started()
+    # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
+    # orphan behind, and what it was at is due again in Mongo within seconds.
+    connection = queues.connect(settings.redis_url.get_secret_value(), seconds=30.0)
+    worker = SimpleWorker(
+        [queues.queue_on(connection)],
+        connection=connection,
+        serializer="json",
+        worker_ttl=30,
+        maintenance_interval=10,
+        job_monitoring_interval=5,
+        log_job_description=False,
+    )
+    worker.work(logging_level="WARNING")
+    return 0
+
+
+def _clock(arguments: argparse.Namespace) -> int:
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        try:
+            found = sweeping.sweep(svc)
+        except Busy:
+            log.warning("sweep_failed")
+            found = 0
+        stop.wait(0.1 if found >= sweeping.BATCH else SWEEP_SECONDS)
+    return 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    settings = _started()
+    database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
+    mongo.create_indexes(database)
+    print("Indexes are in place.")
+    return 0
+
+
+def _refresh(arguments: argparse.Namespace) -> int:
+    booking = refreshing.refresh(build(_started(), database_seconds=5.0, redis_seconds=1.0), arguments.booking_id)
+    print(f"{booking.id} is {booking.state}{' ' + ', '.join(sorted(booking.flags)) if booking.flags else ''}")
+    return 0
+
+
+def _hash_password(arguments: argparse.Namespace) -> int:
+    from argon2 import PasswordHasher
+
+    print(PasswordHasher().hash(getpass.getpass("Password: ")))
+    return 0
+
+
+def _started() -> Settings:
+    settings = read_settings()
+    logging.basicConfig(level=logging.WARNING)
+    configure_logging(settings.log_level)
+    return settings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file per journey: gather, decide, save, ring the queue."""

@@ -1,0 +1,170 @@
+"""What a booking owes the outside world: mails, alerts, events to cancel. Each once, however often it is tried."""
+
+import hashlib
+from typing import Any
+
+import structlog
+
+from inspired.adapters.ics import calendar_file
+from inspired.adapters.mail import Mail
+from inspired.adapters.vault import CannotDecrypt
+from inspired.domain import lifecycle
+from inspired.domain.booking import Booking, Flag, Sealed, State
+from inspired.domain.errors import UpstreamError
+from inspired.domain.status import sentence
+from inspired.domain.when import in_words, moment_in_words
+from inspired.services import Services
+
+log = structlog.get_logger()
+
+ALERTS = {
+    "alert:amount": "A payment does not match the price. Nothing was confirmed; the slot stays held until you decide.",
+    "alert:late": "Money arrived for a booking whose time was over.",
+    "alert:paid_twice": "A booking was paid twice. The second payment has to go back.",
+    "alert:slot_lost": "A paid booking has lost its slot: the event is no longer active in the calendar.",
+    "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
+    "alert:create_failed": "An order could not be created at Binance Pay. The customer was offered to try again.",
+    "alert:unknown_status": "Binance Pay told a status this program does not know. The booking is being watched.",
+}
+
+
+def deliver(svc: Services, booking: Booking) -> Booking:
+    """Everything that is due. One that fails is tried again later and holds up none of the others."""
+    for effect in booking.effects:
+        if effect.due <= svc.now() and _claimed(svc, booking, effect.name):
+            booking = _delivered(svc, svc.bookings.get(booking.id), effect.name)
+    return booking
+
+
+def _claimed(svc: Services, booking: Booking, name: str) -> bool:
+    """True for the one who may do it now: the lease and the count are saved before anything happens outside."""
+    won: list[bool] = []
+
+    def decide(current: Booking) -> Booking:
+        now = svc.now()
+        won[:] = [any(one.name == name and one.due <= now for one in current.effects)]
+        return lifecycle.claimed_effect(current, name, now) if won[0] else current
+
+    svc.bookings.change(booking.id, decide)
+    return won[0]
+
+
+def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
+    try:
+        note = _do(svc, booking, name)
+    except (UpstreamError, CannotDecrypt) as error:
+        log.warning("effect_failed", booking=booking.id, effect=name, error=str(error))
+        return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now()))
+    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))
+
+
+def _do(svc: Services, booking: Booking, name: str) -> str:
+    """What the effect's name says. The answer is a note for the history."""
+    kind, _, what = name.partition(":")
+    match kind:
+        case "release_event":
+            svc.calendly.cancel(what, "Not paid in time, so this time is free for others again.")
+            return "cancelled in the calendar"
+        case "alert":
+            _alert(svc, booking, name)
+            return "owner told"
+        case "send" if _still_true(booking, what):
+            _send(svc, booking, what)
+            return "sent"
+        case "send":
+            return "dropped, no longer true"
+    raise UpstreamError("delivery", f"nobody knows how to do {kind}", retryable=False)
+
+
+def _still_true(booking: Booking, mail: str) -> bool:
+    """The state is read again at sending: a mail that would lie is not sent."""
+    match mail:
+        case "held":
+            return booking.state is State.PENDING and not booking.leaving and not booking.flags
+        case "confirmed" | "owner_confirmed":
+            return booking.state is State.CONFIRMED
+        case "expired":
+            return booking.state is State.EXPIRED and not booking.flags
+        case "late":
+            return Flag.PAID_LATE in booking.flags
+        case _:
+            return Flag.NEEDS_OWNER in booking.flags
+
+
+def _send(svc: Services, booking: Booking, mail: str) -> None:
+    to_owner = mail == "owner_confirmed"
+    context = letter_context(svc, booking)
+    subject, text, html = svc.letters.write(mail, context)
+    svc.smtp.send(
+        Mail(
+            id=_mail_id(booking.id, mail),
+            to=svc.settings.owner_email if to_owner else context["email"],
+            subject=subject,
+            text=text,
+            html=html,
+            calendar=call_as_file(svc, booking) if booking.state is State.CONFIRMED else b"",
+        )
+    )
+
+
+def _alert(svc: Services, booking: Booking, name: str) -> None:
+    context = {**letter_context(svc, booking), "what": ALERTS.get(name, name)}
+    subject, text, html = svc.letters.write("alert", context)
+    svc.smtp.send(Mail(_mail_id(booking.id, name), svc.settings.owner_email, subject, text, html))
+
+
+def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
+    """Everything a letter may say. `place` is told only once the call is confirmed."""
+    person = opened(svc, booking)
+    zone = booking.slot.zone if booking.slot else "UTC"
+    owner_zone = svc.settings.owner_timezone
+    received = next((one.received for one in booking.attempts if one.received), None)
+    return {
+        **person,
+        "title": booking.meeting_type.title,
+        "minutes": booking.meeting_type.minutes,
+        "price": booking.price.shown,
+        "received": received.shown if received else "",
+        "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
+        "when": in_words(booking.slot.span, zone) if booking.slot else "",
+        "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
+        "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
+        "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
+        "sentence": sentence(booking),
+        "reference": booking.id[:8],
+        "booking_url": f"{svc.settings.site_url}/booking/{booking.token}",
+        "book_again_url": f"{svc.settings.site_url}/book/{booking.meeting_type.id}",
+        "admin_url": f"{svc.settings.site_url}/admin/bookings/{booking.id}",
+        "site_url": svc.settings.site_url,
+    }
+
+
+def opened(svc: Services, booking: Booking) -> dict[str, str]:
+    """The personal part, decrypted."""
+    sealed: Sealed | None = booking.sealed
+    if sealed is None:
+        return {"email": "", "name": ""}
+    return {
+        field: svc.vault.open(sealed.key, booking.id, field, value)
+        for field, value in (("email", sealed.email), ("name", sealed.name))
+    }
+
+
+def call_as_file(svc: Services, booking: Booking) -> bytes:
+    """The confirmed call for the customer's own calendar."""
+    if booking.slot is None:
+        return b""
+    return calendar_file(
+        uid=f"{booking.id}@inspired-analyst",
+        span=booking.slot.span,
+        title=f"{booking.meeting_type.title} – Inspired Analyst",
+        place=svc.settings.meeting_place,
+        description=f"{svc.settings.site_url}/booking/{booking.token}",
+        sequence=0,
+        made_at=booking.confirmed_at or svc.now(),
+    )
+
+
+def _mail_id(booking_id: str, what: str) -> str:
+    """The same for every repetition; tells nobody what it is about."""
+    return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]

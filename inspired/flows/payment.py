@@ -1,0 +1,85 @@
+"""Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
+
+import structlog
+
+from inspired.domain import lifecycle
+from inspired.domain.booking import Attempt, Booking
+from inspired.domain.errors import Conflict, UpstreamError
+from inspired.services import Services
+
+IN_REQUEST_SECONDS = 1.9
+IN_JOB_SECONDS = 8.0
+log = structlog.get_logger()
+
+
+def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """Create the newest order if its turn has come. Whatever happens there, the booking stands and says so.
+
+    The try is counted and leased before the call: two at once call create once, and a crash is noticed.
+    """
+    attempt = _leased(svc, booking)
+    if attempt is None:
+        return svc.bookings.get(booking.id)
+    try:
+        checkout = svc.pay.create(
+            trade_no=attempt.trade_no,
+            price=booking.price,
+            title=booking.meeting_type.title,
+            reference=booking.meeting_type.id,
+            expires_at=booking.expires_at or svc.now(),
+            page_url=f"{svc.settings.site_url}/booking/{booking.token}",
+            seconds=seconds,
+        )
+    except UpstreamError as error:
+        return _failed(svc, booking, attempt, error)
+    return svc.bookings.change(booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()))
+
+
+def try_again(svc: Services, token: str) -> Booking:
+    """The page's button, after the automatic tries came to nothing or the order was closed."""
+    booking = svc.bookings.by_token(token)
+    if not lifecycle.may_try_again(booking, svc.now()):
+        return booking
+    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
+    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+def _leased(svc: Services, booking: Booking) -> Attempt | None:
+    """The attempt whose create is ours to call, or None where it is not due or somebody else is at it."""
+    mine: list[Attempt] = []
+
+    def decide(current: Booking) -> Booking:
+        mine.clear()
+        now = svc.now()
+        if not lifecycle.may_create(current, now):
+            return current
+        after = lifecycle.creating(current, now)
+        if after.attempt is not None:
+            mine.append(after.attempt)
+        return after
+
+    svc.bookings.change(booking.id, decide)
+    return mine[0] if mine else None
+
+
+def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
+    # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
+    duplicate = error.code == "400201"
+    try:
+        return svc.bookings.change(
+            booking.id,
+            lambda b: lifecycle.create_failed(
+                b,
+                attempt.trade_no,
+                uncertain=error.maybe_applied or duplicate,
+                retryable=error.retryable or duplicate,
+                most_tries=svc.settings.payment_retry_attempts,
+                now=svc.now(),
+                why=str(error),
+            ),
+        )
+    except Conflict:  # pragma: no cover - change without a claim cannot conflict; kept from hiding the first error
+        log.warning("create_failed_unsaved", booking=booking.id)
+        raise

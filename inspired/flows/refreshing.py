@@ -1,0 +1,80 @@
+"""What is true now? Every trigger ends here: webhook, timer, click, restart."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from inspired.domain import lifecycle
+from inspired.domain.booking import DRAFT_LIFE, Booking, CalendarKind, State
+from inspired.domain.errors import UpstreamError
+from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.flows import delivery, payment
+from inspired.services import Services
+
+log = structlog.get_logger()
+
+
+def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+    """Bring our copy in line with the provider and the calendar, then do what is owed. Safe at any time, twice, at
+    once, from anywhere."""
+    booking = svc.bookings.get(booking_id)
+    if booking.state is State.DRAFT:
+        return _draft_checked(svc, booking)
+    booking = ask(svc, booking, notices)
+    booking = _order_opened(svc, booking)
+    return delivery.deliver(svc, booking)
+
+
+def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, seconds: float = 5.0) -> Booking:
+    """The slow questions first, then one versioned write of what follows from the answers."""
+    seen = [*notices, *_orders_seen(svc, booking, seconds)]
+    slot = _slot_seen(svc, booking, seen, seconds)
+    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))
+
+
+def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
+    closing = {one.trade_no for one in lifecycle.orders_to_close(booking, svc.now())}
+    seen = []
+    for attempt in lifecycle.orders_to_ask(booking):
+        try:
+            if attempt.trade_no in closing:
+                svc.pay.close(attempt.trade_no, seconds=seconds)
+        except UpstreamError as error:
+            log.warning("close_failed", booking=booking.id, error=str(error))
+        try:
+            seen.append(svc.pay.query(attempt.trade_no, seconds=seconds))
+        except UpstreamError as error:
+            log.warning("query_failed", booking=booking.id, error=str(error))
+    return seen
+
+
+def _slot_seen(svc: Services, booking: Booking, seen: Sequence[Seen], seconds: float) -> SlotSeen:
+    """Asked only where money makes the answer matter. On the built-in calendar the booking's claims are the slot."""
+    money = any(one.status is not None and one.status.has_money for one in seen)
+    if booking.slot is None or booking.state not in (State.PENDING, State.PAID):
+        return SlotSeen.UNKNOWN
+    if booking.slot.calendar is CalendarKind.BUILTIN:
+        return SlotSeen.SECURED
+    if not money and booking.state is State.PENDING:
+        return SlotSeen.UNKNOWN
+    try:
+        return SlotSeen.SECURED if svc.calendly.is_active(booking.slot.event_uri, seconds=seconds) else SlotSeen.LOST
+    except UpstreamError as error:
+        log.warning("calendar_unknown", booking=booking.id, error=str(error))
+        return SlotSeen.UNKNOWN
+
+
+def _order_opened(svc: Services, booking: Booking) -> Booking:
+    attempt = booking.attempt
+    if attempt is not None and attempt.is_closed and attempt.checkout is None:
+        trade_no = attempt.trade_no
+        booking = svc.bookings.change(booking.id, lambda b: lifecycle.lost_checkout(b, trade_no, svc.now()))
+    if lifecycle.may_create(booking, svc.now()):
+        booking = payment.open_order(svc, booking, seconds=payment.IN_JOB_SECONDS)
+    return booking
+
+
+def _draft_checked(svc: Services, booking: Booking) -> Booking:
+    if booking.check_at is not None and booking.created_at + DRAFT_LIFE <= svc.now():
+        svc.bookings.drop_draft(booking)
+    return booking

@@ -1,0 +1,25 @@
+"""Every background job. They take ids, find the rest, let failures fail, and may run twice, at once, or never."""
+
+from functools import cache
+
+from inspired.flows import newsletter, notices, refreshing
+from inspired.services import Services, build
+from inspired.settings import read_settings
+
+
+@cache
+def services() -> Services:
+    """One per worker process, made when the first job needs it."""
+    return build(read_settings(), database_seconds=5.0, redis_seconds=1.0)
+
+
+def refresh(booking_id: str) -> None:
+    refreshing.refresh(services(), booking_id)
+
+
+def work_notice(notice_id: str) -> None:
+    notices.work(services(), notice_id)
+
+
+def newsletter_mail(subscriber_id: str) -> None:
+    newsletter.send_opt_in(services(), subscriber_id)

@@ -1,0 +1,116 @@
+"""The composition root: everything the flows need, and the only clock, ids and randomness.
+
+`build` is called once per process, after any fork: the database's client does not survive one.
+"""
+
+import json
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from inspired.adapters import mongo
+from inspired.adapters import queue as queues
+from inspired.adapters.binance import BinancePay
+from inspired.adapters.calendly import Calendly
+from inspired.adapters.documents import to_the_millisecond
+from inspired.adapters.hints import Hint, Hints
+from inspired.adapters.http import Http
+from inspired.adapters.letters import Letters
+from inspired.adapters.mail import Smtp
+from inspired.adapters.vault import Vault
+from inspired.domain.booking import Booking
+from inspired.domain.slots import OpeningHours
+from inspired.domain.status import public_status
+from inspired.settings import Settings
+
+ID_LETTERS = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Handed to every flow. `ping` raises Busy where the database does not answer."""
+
+    settings: Settings
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    new_token: Callable[[], str]
+    bookings: mongo.Bookings
+    logs: mongo.PaymentLogs
+    keys: mongo.IdempotencyKeys
+    subscribers: mongo.Subscribers
+    vault: Vault
+    pay: BinancePay
+    calendly: Calendly
+    hours: OpeningHours
+    smtp: Smtp
+    letters: Letters
+    bell: queues.Doorbell
+    hints: Hints
+    ping: Callable[[], None]
+
+
+def build(settings: Settings, *, database_seconds: float, redis_seconds: float) -> Services:
+    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path)."""
+    database = mongo.connect(
+        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=database_seconds
+    )
+    redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
+    hints = Hints(redis)
+    http = Http()
+    return Services(
+        settings=settings,
+        now=now,
+        new_id=new_id,
+        new_token=new_token,
+        bookings=mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking))),
+        logs=mongo.PaymentLogs(database),
+        keys=mongo.IdempotencyKeys(database),
+        subscribers=mongo.Subscribers(database),
+        vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
+        pay=BinancePay(
+            http,
+            base_url=settings.binance_pay_base_url,
+            api_key=settings.binance_pay_api_key.get_secret_value(),
+            secret_key=settings.binance_pay_secret_key.get_secret_value(),
+            webhook_url=settings.binance_pay_webhook_url,
+            merchant_id=settings.binance_pay_merchant_id,
+            pinned_serial=settings.binance_pay_cert_id,
+            now=now,
+        ),
+        calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
+        hours=OpeningHours(ZoneInfo(settings.owner_timezone)),
+        smtp=Smtp(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_tls,
+            settings.smtp_username,
+            settings.smtp_password.get_secret_value(),
+            settings.mail_from,
+        ),
+        letters=Letters(),
+        bell=queues.Doorbell(redis),
+        hints=hints,
+        ping=lambda: mongo.ping(database),
+    )
+
+
+def hint_of(booking: Booking) -> Hint:
+    body = json.dumps(public_status(booking), separators=(",", ":")).encode()
+    return Hint(edition=booking.edition, is_open=booking.is_open, body=body)
+
+
+def now() -> datetime:
+    return to_the_millisecond(datetime.now(UTC))
+
+
+def new_id() -> str:
+    """24 letters and digits (124 bits): short enough that an order's number, made of it, fits Binance's 32."""
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(24))
+
+
+def new_token() -> str:
+    """What stands in a public address: 168 bits, never a database id."""
+    return secrets.token_urlsafe(21)

@@ -1,0 +1,221 @@
+"""Every setting once, read once, strictly. A start with something missing or wrong lists all of it.
+
+In production `BINANCE_PAY_ENVIRONMENT=production` pins the real hosts. `sandbox` takes the two base URLs, plain http
+and loopback only, so that no real customer's money can ever meet the stand-in, nor the other way round.
+"""
+
+import base64
+import binascii
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from limits import parse_many
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BINANCE_HOST = "https://bpay.binanceapi.com"
+CALENDLY_API_HOST = "https://api.calendly.com"
+CALENDLY_SITE = "https://calendly.com"
+RateLimit = Annotated[str, Field(description="in flask-limiter's notation, e.g. 10/minute")]
+
+
+class SettingsError(Exception):
+    """`problems` is one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """The environment, as the product understands it. Names are the environment's, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    # The site
+    site_url: str = Field(description="the site's own address, e.g. https://example.org")
+    secret_key: SecretStr = Field(min_length=32, description="signs sessions and forms")
+    secret_key_fallbacks: str = ""  # older keys, separated by commas, while one is being replaced
+    trusted_proxies: int = Field(default=0, ge=0, le=5, description="hops in front of us that set X-Forwarded-For")
+    dev_mode: bool = False  # set by `inspired dev` only: short expiry allowed, cookies without https
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Stores
+    mongodb_uri: SecretStr
+    mongodb_database: str = "inspired-analyst"
+    redis_url: SecretStr
+
+    # Personal data
+    encryption_keys: SecretStr = Field(description="v2:BASE64,v1:BASE64 – 32 bytes each, the first one encrypts")
+    blind_index_key: SecretStr = Field(description="BASE64 of 32 bytes")
+
+    # Binance Pay
+    binance_pay_environment: Literal["sandbox", "production"]
+    binance_pay_api_key: SecretStr = Field(min_length=1)
+    binance_pay_secret_key: SecretStr = Field(min_length=1)
+    binance_pay_webhook_url: str
+    binance_pay_base_url: str = BINANCE_HOST
+    binance_pay_merchant_id: str = ""  # compared with the provider's answers where set
+    binance_pay_cert_id: str = ""  # optional pin: only this certificate serial is accepted
+    payment_expiry_minutes: float = Field(default=15, gt=0)
+    payment_retry_attempts: int = Field(default=3, ge=1, le=20)
+    webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
+
+    # The calendar
+    calendar: Literal["calendly", "builtin"] | None = None
+    calendly_token: SecretStr = SecretStr("")
+    calendly_base_url: str = CALENDLY_API_HOST
+    owner_timezone: str = "Europe/London"
+    meeting_place: str = Field(default="", description="where the call happens; told only in the confirmation")
+
+    # Mail
+    smtp_host: str
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str
+    owner_email: str
+
+    # The owner
+    admin_email: str
+    admin_password_hash: SecretStr = Field(description="argon2id, made by `inspired hash-password`")
+
+    # Limits
+    rate_limit_create: RateLimit = "10/minute"
+    rate_limit_status: RateLimit = "60/minute"
+    rate_limit_verify: RateLimit = "6/minute"
+    rate_limit_login: RateLimit = "5/minute"
+    rate_limit_bad_webhook: RateLimit = "30/minute"
+    open_bookings_per_visitor: int = Field(default=3, ge=1)
+
+    @field_validator(
+        "rate_limit_create", "rate_limit_status", "rate_limit_verify", "rate_limit_login", "rate_limit_bad_webhook"
+    )
+    @classmethod
+    def _is_a_limit(cls, value: str) -> str:
+        if not list(parse_many(value)):
+            raise ValueError("is not a limit such as 10/minute")
+        return value
+
+    @field_validator("owner_timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is not an IANA time zone such as Europe/London") from None
+        return value
+
+    @field_validator("site_url", "binance_pay_base_url", "calendly_base_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("encryption_keys", "blind_index_key")
+    @classmethod
+    def _has_whole_keys(cls, value: SecretStr) -> SecretStr:
+        for item in value.get_secret_value().split(","):
+            try:
+                key = base64.b64decode(item.rsplit(":", 1)[-1], validate=True)
+            except binascii.Error:
+                raise ValueError("is not base64") from None
+            if len(key) != 32:
+                raise ValueError("needs 32 bytes, in base64")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = [*self._host_problems(), *self._rule_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _host_problems(self) -> list[str]:
+        if self.binance_pay_environment == "production":
+            return [
+                f"{name} is pinned to {host} in production: remove the setting"
+                for name, value, host in (
+                    ("BINANCE_PAY_BASE_URL", self.binance_pay_base_url, BINANCE_HOST),
+                    ("CALENDLY_BASE_URL", self.calendly_base_url, CALENDLY_API_HOST),
+                )
+                if value != host
+            ]
+        return [
+            f"{name} must be plain http on this machine's loopback in the sandbox"
+            for name, value in (
+                ("BINANCE_PAY_BASE_URL", self.binance_pay_base_url),
+                *([("CALENDLY_BASE_URL", self.calendly_base_url)] if self.calendar_kind == "calendly" else []),
+            )
+            if not _is_loopback(value)
+        ]
+
+    def _rule_problems(self) -> list[str]:
+        problems = []
+        if not self.dev_mode:
+            if not 5 <= self.payment_expiry_minutes <= 60:
+                problems.append("PAYMENT_EXPIRY_MINUTES must be between 5 and 60")
+            if self.binance_pay_environment == "production":
+                problems += [
+                    f"{name} must be an https address"
+                    for name, value in (
+                        ("SITE_URL", self.site_url),
+                        ("BINANCE_PAY_WEBHOOK_URL", self.binance_pay_webhook_url),
+                    )
+                    if not value.startswith("https://")
+                ]
+        if self.calendar_kind == "calendly" and not self.calendly_token.get_secret_value():
+            problems.append("CALENDLY_TOKEN is missing, and CALENDAR=calendly needs it")
+        if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
+            problems.append("ADMIN_PASSWORD_HASH must be made by `inspired hash-password`")
+        return problems
+
+    @property
+    def calendar_kind(self) -> Literal["calendly", "builtin"]:
+        return self.calendar or ("calendly" if self.calendly_token.get_secret_value() else "builtin")
+
+    @property
+    def payment_expiry(self) -> timedelta:
+        return timedelta(minutes=self.payment_expiry_minutes)
+
+    @property
+    def calendly_frame_origin(self) -> str:
+        """Where the scheduling frame comes from: the only other origin our pages may embed."""
+        if self.calendly_base_url == CALENDLY_API_HOST:
+            return CALENDLY_SITE
+        parts = urlsplit(self.calendly_base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.binance_pay_environment == "sandbox"
+
+
+def _is_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        return False
+    try:
+        return ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
+
+
+def read_settings() -> Settings:
+    """From the environment. Raises SettingsError with everything that is missing or wrong, never with a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError([_sentence(one["loc"], one["type"], one["msg"]) for one in error.errors()]) from None
+
+
+def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    if not location:
+        return message.removeprefix("Value error, ")
+    name = str(location[0]).upper()
+    if kind == "missing":
+        return f"{name} is missing"
+    return f"{name}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,1 @@
+"""Thin blueprints: a view is form, call, answer."""

@@ -1,0 +1,16 @@
+"""What a view reaches for: the services of this process, and where the request came from."""
+
+from typing import cast
+
+from flask import current_app, request
+
+from inspired.services import Services
+
+
+def services() -> Services:
+    return cast(Services, current_app.extensions["inspired"])
+
+
+def visitor_address() -> str:
+    """The network address as the last trusted proxy saw it. Only blind indexes of it are ever kept."""
+    return request.remote_addr or ""

@@ -1,0 +1,68 @@
+"""How often one visitor may do what costs us or the provider something.
+
+The library keeps its counts in Redis, and in this process while Redis is away. Keys are blind indexes: nothing
+personal reaches Redis. Polls are counted in `pulse`, together with their answer, in one round trip.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import limits as counting
+from flask import request
+from flask_limiter import Limiter
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from inspired.adapters.queue import RedisAway, connection_options
+from inspired.domain.errors import TooMany
+from inspired.services import Services
+from inspired.web.current import services, visitor_address
+
+
+def address_key() -> str:
+    return services().vault.blind_index("limit", visitor_address())
+
+
+def booking_key() -> str:
+    """The booking the request is about, wherever it names it; else the address."""
+    named = (request.view_args or {}).get("token")
+    if named is None and request.is_json:
+        body = request.get_json(silent=True)
+        named = body.get("bookingId") if isinstance(body, dict) else None
+    return services().vault.fingerprint("limit", named) if isinstance(named, str) else address_key()
+
+
+limiter = Limiter(key_func=address_key, strategy="fixed-window", in_memory_fallback_enabled=True, key_prefix="limit")
+
+creating = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="create", methods=["POST"])
+verifying = limiter.shared_limit(lambda: services().settings.rate_limit_verify, scope="verify", key_func=booking_key)
+logging_in = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="login", methods=["POST"])
+
+
+def storage_options() -> dict[str, Any]:
+    """For the library's own connection to Redis."""
+    return connection_options(seconds=0.3)
+
+
+class Counter:
+    """A limit of our own where a decorator does not fit. `storage` is the library's; memory steps in for it."""
+
+    def __init__(self, notation: Callable[[Services], str], scope: str) -> None:
+        self._notation = notation
+        self._scope = scope
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
+
+    def count_here(self, svc: Services, key: str) -> None:
+        """Counted in this process only. Raises TooMany."""
+        for item in counting.parse_many(self._notation(svc)):
+            if not self._memory.hit(item, self._scope, key):
+                raise TooMany("That was too often. Please wait a minute and try again.")
+
+    def count(self, svc: Services, key: str) -> None:
+        """Counted for all processes where Redis answers. Raises TooMany."""
+        try:
+            for item in counting.parse_many(self._notation(svc)):
+                if not limiter.limiter.hit(item, self._scope, key):
+                    raise TooMany("That was too often. Please wait a minute and try again.")
+        except RedisAway:
+            self.count_here(svc, key)

@@ -1,0 +1,171 @@
+"""The JSON API's shapes, as they stand in /api/openapi.json. Amounts are decimal strings, times ISO 8601 in UTC."""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
+from pydantic.functional_validators import AfterValidator
+
+from inspired.domain.errors import Invalid
+
+
+def _clean_name(value: str) -> str:
+    """A person's name: one line, no markup."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for letter in value):
+        raise ValueError("must be one line of text")
+    if re.search(r"[<>]", value):
+        raise ValueError("must not contain < or >")
+    return value.strip()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean_name)]
+Email = Annotated[EmailStr, Field(max_length=254)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class CalendlyUris(_Request):
+    eventUri: Uri
+    inviteeUri: Uri
+
+
+class CreateRequest(_Request):
+    """Either `slotStart` (built-in calendar), or `bookingId` with `calendly`. `network` is stored and has no effect:
+    Binance Pay is an internal transfer. `timeZone` (IANA) is how times are written to the customer."""
+
+    meetingTypeId: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    customerEmail: Email
+    customerName: Name | None = None
+    network: Literal["TRC20", "BEP20", "ERC20"] | None = None
+    slotStart: AwareDatetime | None = None
+    timeZone: Annotated[str, StringConstraints(max_length=64)] | None = None
+    bookingId: Token | None = None
+    calendly: CalendlyUris | None = None
+
+
+class VerifyRequest(_Request):
+    bookingId: Token
+
+
+class NewsletterRequest(_Request):
+    email: Email
+
+
+class NewsletterChange(_Request):
+    action: Literal["confirm", "unsubscribe"]
+
+
+class MeetingTypeShape(BaseModel):
+    id: str
+    title: str
+    minutes: int
+    price: str
+    currency: str
+
+
+class MeetingTypesAnswer(BaseModel):
+    meetingTypes: list[MeetingTypeShape]
+
+
+class SlotShape(BaseModel):
+    start: str
+    end: str
+
+
+class SlotsAnswer(BaseModel):
+    slots: list[SlotShape]
+
+
+class SlotsQuery(BaseModel):
+    """`from` and `to`: RFC 3339, or a date in `tz`; at most 31 days apart."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    tz: str | None = None
+
+
+class CreateAnswer(BaseModel):
+    """201, or 202 where Binance could not be reached yet: then its fields are null and jobs go on."""
+
+    success: bool
+    bookingId: str
+    merchantTradeNo: str
+    binanceOrderId: str | None
+    qrCodeUrl: str | None
+    deepLinkUrl: str | None
+    checkoutUrl: str | None
+    amount: str
+    currency: str
+    status: Status
+    expiresAt: datetime
+    serverTime: datetime
+
+
+class PaymentDetails(BaseModel):
+    transactionId: str | None
+    paidAt: datetime | None
+    amount: str | None
+    currency: str | None
+
+
+class StatusAnswer(BaseModel):
+    success: bool
+    status: Status
+    flags: list[str]
+    message: str
+    expiresAt: datetime | None
+    serverTime: datetime
+    version: int
+    paymentDetails: PaymentDetails | None = None
+
+
+class VerifyAnswer(BaseModel):
+    success: bool
+    verified: bool
+    details: dict[str, Any]
+
+
+class NewsletterAnswer(BaseModel):
+    success: bool
+    status: str | None = None
+
+
+class Problem(BaseModel):
+    """RFC 9457, as application/problem+json. `errors` maps a field to its sentence."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: dict[str, str] | None = None
+
+
+def parsed(model: type[Model], body: Any) -> Model:
+    """The body as the model. Raises Invalid with a sentence per field, never echoing what was sent."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        fields = {
+            ".".join(str(part) for part in one["loc"]) or "body": _sentence(one["type"], one["msg"])
+            for one in error.errors(include_input=False, include_url=False)
+        }
+        names = ", ".join(list(fields)[:5])
+        raise Invalid(f"Please check: {names}.", fields) from None
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not known here"
+    return message.removeprefix("Value error, ")[:200]

@@ -1,0 +1,118 @@
+"""Fixtures: real servers once per run, a database of its own for every test."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymongo
+import pytest
+import redis
+from aiosmtpd.controller import Controller
+from flask import Flask
+from flask.testing import FlaskClient
+
+from inspired.adapters import mongo
+from inspired.services import Services, build
+from inspired.settings import Settings
+from tests import harness
+from tests.harness import Servers
+
+
+@dataclass
+class Mailbox:
+    """A real SMTP server. `refuse` makes it answer with that line instead of taking the mail."""
+
+    messages: list[Any] = field(default_factory=list)
+    refuse: str = ""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
+        from email import message_from_bytes, policy
+
+        if self.refuse:
+            return self.refuse
+        message: Any = message_from_bytes(envelope.content, policy=policy.default)
+        self.messages.append(message)
+        return "250 OK"
+
+    def subjects_to(self, address: str) -> list[str]:
+        return [str(one["subject"]) for one in self.messages if one["to"] == address]
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[tuple[Mailbox, int]]:
+    box = Mailbox()
+    controller = Controller(box, hostname="127.0.0.1", port=harness.free_port())
+    controller.start()
+    try:
+        yield box, controller.port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(mail_server: tuple[Mailbox, int]) -> Iterator[Servers]:
+    with contextlib.ExitStack() as stack:
+        yield Servers(
+            mongodb_uri=stack.enter_context(harness.mongodb()),
+            redis_url=stack.enter_context(harness.redis_server()),
+            sandbox=stack.enter_context(harness.sandbox_server()),
+            smtp_port=mail_server[1],
+        )
+
+
+@pytest.fixture
+def mailbox(mail_server: tuple[Mailbox, int]) -> Mailbox:
+    box = mail_server[0]
+    box.messages.clear()
+    box.refuse = ""
+    return box
+
+
+@pytest.fixture
+def sandbox(servers: Servers) -> Servers:
+    servers.control("reset", {})
+    return servers
+
+
+@pytest.fixture
+def settings_env(servers: Servers) -> dict[str, str]:
+    """Change it in a test before asking for `svc`, by overriding this fixture or `env_changes`."""
+    return servers.settings_env()
+
+
+@pytest.fixture
+def env_changes() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def settings(
+    settings_env: dict[str, str], env_changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    for name, value in {**settings_env, **env_changes}.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+def svc(settings: Settings, sandbox: Servers, mailbox: Mailbox) -> Iterator[Services]:
+    redis.Redis.from_url(sandbox.redis_url).flushdb()
+    client: pymongo.MongoClient[Any] = pymongo.MongoClient(sandbox.mongodb_uri, tz_aware=True)
+    database = client[settings.mongodb_database]
+    mongo.create_indexes(database)
+    yield build(settings, database_seconds=5.0, redis_seconds=1.0)
+    client.drop_database(settings.mongodb_database)
+    client.close()
+
+
+@pytest.fixture
+def app(svc: Services, settings: Settings) -> Flask:
+    from inspired.app import create_app
+
+    return create_app(svc, settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

