@@ -1,0 +1,164 @@
+"""The sandbox put together: one object with everything in it, and the Flask application over it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from . import binance, calendly, control, faults, pages
+from .config import Config, Settings
+from .faults import Fault, Faults
+from .keys import KeyRing
+from .orders import OrderBook
+from .schedule import Calendar
+from .store import Store
+from .webhooks import Dispatcher
+
+TICK_S = 0.2
+
+
+class Sandbox:
+    """Composition root."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store(config.data, config.seed)
+        self.keys = KeyRing(self.store)
+        self.faults = Faults()
+        self.dispatcher = Dispatcher(self.store, self.keys, lambda: self.settings)
+        self.orders = OrderBook(self.store, self.dispatcher)
+        self.calendar = Calendar(config, self.store, self.dispatcher)
+        self.calls: deque[dict[str, Any]] = deque(maxlen=2_000)
+
+    @property
+    def settings(self) -> Settings:
+        return self.orders.settings
+
+    def change_settings(self, settings: Settings) -> None:
+        self.orders.settings = self.calendar.settings = settings
+
+    def start(self) -> None:
+        """Webhooks, and the ticker that closes and expires orders on time."""
+        self.dispatcher.start()
+        threading.Thread(target=self._tick, name="ticker", daemon=True).start()
+
+    def stop(self) -> None:
+        self.faults.stopping.set()
+        self.dispatcher.stop()
+        self.store.close()
+
+    def reset(self, everything: bool = False) -> None:
+        """Back to the start; the product may keep its certificates and subscriptions unless everything goes."""
+        self.faults.clear()
+        self.change_settings(Settings())
+        self.store.reset(everything)
+        self.dispatcher.forget()
+        self.calls.clear()
+
+    def _tick(self) -> None:
+        while not self.faults.stopping.wait(TICK_S):
+            self.orders.settle_due()
+
+
+def create_app(sandbox: Sandbox) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(binance.build(sandbox.config, sandbox.store, sandbox.keys, sandbox.orders))
+    app.register_blueprint(calendly.build(sandbox.config, sandbox.store, sandbox.calendar))
+    app.register_blueprint(control.build(sandbox))
+    app.register_blueprint(pages.build(sandbox))
+    app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
+    app.register_error_handler(404, _not_found)
+    app.register_error_handler(405, _wrong_method)
+    _watch_calls(app, sandbox)
+    return app
+
+
+def _watch_calls(app: Flask, sandbox: Sandbox) -> None:
+    """Around each API call: the fault that is due before it, the one that is due after it, and a line in the list."""
+
+    @app.before_request
+    def before() -> Response | None:
+        g.started = time.perf_counter()
+        g.api = _api_call()
+        g.fault = sandbox.faults.take(*g.api) if g.api else None
+        return _before(sandbox, g.fault) if g.fault else None
+
+    @app.after_request
+    def after(response: Response) -> Response:
+        if not g.get("api"):
+            return response
+        taken = 1000 * (time.perf_counter() - g.started)
+        _note(sandbox, response, taken)
+        if g.fault and g.fault.fault == "accept_then_timeout":
+            sandbox.faults.wait(_hang_s(sandbox, g.fault))
+            request.environ["sandbox.connection"].drop()
+        return response
+
+
+def _api_call() -> tuple[str, str] | None:
+    if request.path.startswith("/binancepay/"):
+        return "binance", binance.call_name(request.path)
+    if calendly.is_api(request.path):
+        return "calendly", calendly.call_name(request.method, request.path)
+    return None
+
+
+def _before(sandbox: Sandbox, fault: Fault) -> Response | None:
+    """What a fault answers instead of the API; None lets the call through."""
+    match fault.fault:
+        case "refuse":
+            request.environ["sandbox.connection"].drop()
+            return Response(status=204)
+        case "timeout":
+            sandbox.faults.wait(_hang_s(sandbox, fault))
+            request.environ["sandbox.connection"].drop()
+            return Response(status=204)
+        case "http_500":
+            return Response(_ERROR_500[fault.service], 500, mimetype="application/json")
+        case "http_429":
+            return Response("Too Many Requests\n", 429, mimetype="text/plain")
+        case "html":
+            return Response(_HTML, 200, mimetype="text/html")
+        case "slow":
+            sandbox.faults.wait(faults.slow_s(fault))
+    return None
+
+
+def _hang_s(sandbox: Sandbox, fault: Fault) -> float:
+    return sandbox.settings.hang_s if fault.delay_s is None else fault.delay_s
+
+
+def _note(sandbox: Sandbox, response: Response, taken: float) -> None:
+    service, call = g.api
+    sandbox.calls.append({
+        "service": service, "call": call, "method": request.method, "path": request.path,
+        "status": response.status_code, "outcome": g.get("outcome") or str(response.status_code),
+        "fault": g.fault.fault if g.fault else None, "merchantTradeNo": g.get("merchant_trade_no"),
+        "ms": round(taken, 2), "at": round(time.time(), 3),
+    })  # fmt: skip
+
+
+def _not_found(_error: Exception) -> tuple[Any, int]:
+    if calendly.is_api(request.path):
+        return {
+            "title": "Resource Not Found", "message": "The server could not find the requested resource."
+        }, 404  # fmt: skip
+    if request.path.startswith("/control/"):
+        return {"error": "There is no such control call."}, 404
+    return "There is nothing here. The sandbox's own page is at /.\n", 404
+
+
+def _wrong_method(_error: Exception) -> tuple[Any, int]:
+    return {"error": f"{request.method} is not allowed here."}, 405
+
+
+_ERROR_500 = {
+    "binance": '{"status":"FAIL","code":"400000","errorMessage":"Unknown error. Please try again later."}',
+    "calendly": '{"title":"Internal Server Error","message":"The server encountered an unexpected error."}',
+}
+_HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body><h1>Please wait</h1></body></html>\n"

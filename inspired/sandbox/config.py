@@ -1,0 +1,104 @@
+"""How a sandbox is started, and the switches that can be turned while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is fixed for the life of the process."""
+
+    api_key: str
+    secret_key: str
+    calendly_token: str
+    public_url: str
+    data: Path | None = None
+    seed: str = "sandbox"
+    owner_timezone: str = "Europe/London"
+
+    def __post_init__(self) -> None:
+        for name in ("api_key", "secret_key"):
+            value = getattr(self, name)
+            if not value:
+                raise ValueError(f"{name} is missing")
+            if len(value) == 64 and value.isalnum():
+                # Binance's own keys are 64 letters and digits: never let a real one near a stand-in.
+                raise ValueError(f"{name} looks like a real Binance Pay key (64 letters and digits); use another one")
+        ZoneInfo(self.owner_timezone)
+
+    @property
+    def calendly_url(self) -> str:
+        return f"{self.public_url}/calendly"
+
+
+@dataclass
+class Settings:
+    """What can be changed by `POST /control/settings`; a reset brings the first values back."""
+
+    always_200: bool = False
+    """Binance: HTTP 200 for every envelope, refusals included (the real statuses are not published)."""
+    timestamp_window_ms: int = 5_000
+    """Binance says 1 s; a loaded test machine needs more."""
+    scientific_amounts: bool = False
+    """Binance: amounts as 1.05E+1, as some real answers have them."""
+    merchant_balance: str | None = None
+    """Binance: what refunds can be paid from; none for no limit."""
+    refund_outcome: str = "success"
+    """Binance: success, pending (until completed by hand) or fail."""
+    close_delay_s: float = 0.0
+    """Binance: how long after an accepted close the order is really closed."""
+    notify_closed: bool = True
+    """Binance: PAY_CLOSED can be switched off by the merchant."""
+    webhook_timeout_s: float = 5.0
+    webhook_retry_base_s: float = 0.5
+    hang_s: float = 10.0
+    """How long a timeout fault hangs before the connection is dropped."""
+    copy_tracking_on_reschedule: bool = False
+    """Calendly: whether the new invitee carries the old one's tracking (not documented, so not relied on)."""
+    enforce_rate_limit: bool = False
+    """Calendly: refuse above 500 calls a minute."""
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    def changed(self, values: Mapping[str, object]) -> Settings:
+        """A copy with these values; ValueError names the first one that is wrong."""
+        current = self.as_dict()
+        for name, value in values.items():
+            if name not in current:
+                raise ValueError(f"there is no setting {name}")
+            current[name] = _checked(name, value, _KINDS[name])
+        if current["refund_outcome"] not in ("success", "pending", "fail"):
+            raise ValueError("refund_outcome must be success, pending or fail")
+        return Settings(**current)  # type: ignore[arg-type]
+
+
+_KINDS = {field.name: str(field.type) for field in fields(Settings)}
+
+
+def _checked(name: str, value: object, kind: str) -> object:
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind in ("int", "float") and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        if not 0 <= value <= 10**9:
+            raise ValueError(f"{name} is out of range")
+        return int(value) if kind == "int" else float(value)
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind == "str | None" and (value is None or isinstance(value, str | int)):
+        return value if value is None else _amount(name, str(value))
+    raise ValueError(f"{name} must be a {kind}")
+
+
+def _amount(name: str, value: str) -> str:
+    try:
+        if Decimal(value) >= 0:
+            return value
+    except InvalidOperation:
+        pass
+    raise ValueError(f"{name} must be an amount")

@@ -1,0 +1,315 @@
+"""The rules of Binance Pay orders and refunds.
+
+    INITIAL → PENDING → PAID → REFUNDING → REFUNDED (a part) → FULL_REFUNDED
+    INITIAL → CANCELED (closed by the merchant), EXPIRED (not paid in time)
+
+Every change is written with the store's lock held, and the notice that tells of it is queued in the same breath.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from . import wire
+from .config import Settings
+from .store import Notice, Order, Refund, Store
+from .webhooks import RETRIES, Dispatcher
+
+REFUND_ATTEMPTS = 10
+HOUR_MS = 3_600_000
+NOTIFY = ("now", "lost", "twice", "late", "forged", "altered")
+
+
+class Denied(Exception):
+    """A refusal with Binance's code for it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """A create request, checked."""
+
+    merchant_trade_no: str
+    amount: Decimal
+    currency: str
+    terminal_type: str
+    product_type: str
+    product_name: str
+    description: str
+    expire_time: int | None
+    webhook_url: str | None
+    return_url: str | None
+    cancel_url: str | None
+    pass_through: str | None
+    universal_attach: str | None
+    fiat_currency: str | None
+    fiat_amount: str | None
+
+
+class OrderBook:
+    def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
+        self._store, self._dispatcher = store, dispatcher
+        self.settings = Settings()
+
+    # --- what the merchant can do ---
+
+    def create(self, wish: NewOrder) -> Order:
+        """A new order; a number used before is refused, whatever became of its order."""
+        with self._store.lock:
+            if self._store.order(wish.merchant_trade_no):
+                raise Denied("400201", "merchantTradeNo is invalid or duplicated")
+            order = self._new(wish)
+            self._store.put("orders", order.merchant_trade_no, order)
+            return order
+
+    def _new(self, wish: NewOrder) -> Order:
+        now = int(time.time() * 1000)
+        return Order(
+            merchant_trade_no=wish.merchant_trade_no, prepay_id=self._prepay_id(), amount=wish.amount,
+            currency=wish.currency, create_time=now, expire_time=wish.expire_time or now + HOUR_MS,
+            clock_base=self._store.offset, token=self._store.hex(32), temp_token=self._store.letters(32),
+            terminal_type=wish.terminal_type, product_type=wish.product_type, product_name=wish.product_name,
+            description=wish.description, webhook_url=wish.webhook_url, return_url=wish.return_url,
+            cancel_url=wish.cancel_url, pass_through=wish.pass_through, universal_attach=wish.universal_attach,
+            fiat_currency=wish.fiat_currency, fiat_amount=wish.fiat_amount,
+        )  # fmt: skip
+
+    def _prepay_id(self) -> str:
+        """18 digits, above 2^53, and one that a float would change."""
+        while True:
+            candidate = self._store.digits(18)
+            if int(float(candidate)) != int(candidate) and not self._store.order_by_prepay_id(candidate):
+                return candidate
+
+    def find(self, prepay_id: str | None, merchant_trade_no: str | None) -> Order:
+        """By prepayId, which wins, or by the merchant's number; expired first if its time has come."""
+        with self._store.lock:
+            order = self._store.order_by_prepay_id(prepay_id) if prepay_id else None
+            if not prepay_id and merchant_trade_no:
+                order = self._store.order(merchant_trade_no)
+            if not order:
+                raise Denied("400202", "Order not found.")
+            self._settle(order)
+            return order
+
+    def close(self, order: Order) -> None:
+        """Accepted for an order without payment activity; carried out at once or after the delay that is set."""
+        with self._store.lock:
+            self._settle(order)
+            if order.status != "INITIAL":
+                raise Denied("400204", "The order status does not allow it to be closed.")
+            order.close_at = self.order_now(order) + int(1000 * self.settings.close_delay_s)
+            self._store.put("orders", order.merchant_trade_no, order)
+            self._settle(order)
+
+    def refund(self, order: Order | None, request_id: str, amount: Decimal, reason: str | None,
+               webhook_url: str | None) -> tuple[Refund, bool]:  # fmt: skip
+        """The refund and whether this request was seen before (then nothing happens again)."""
+        with self._store.lock:
+            known = self._store.refunds.get(request_id)
+            if known:
+                return known, True
+            if not order or order.paid is None:
+                raise Denied("400301", "Invalid prepayId.")
+            refund = self._new_refund(order, request_id, amount, reason, webhook_url)
+            self._store.put("refunds", request_id, refund)
+            self._after_refund(order, refund)
+            return refund, False
+
+    def _new_refund(self, order: Order, request_id: str, amount: Decimal, reason: str | None,
+                    webhook_url: str | None) -> Refund:  # fmt: skip
+        assert order.paid is not None  # noqa: S101 - the caller has looked
+        earlier = self.refunds_of(order)
+        attempts_left = REFUND_ATTEMPTS - len(earlier)
+        if attempts_left <= 0:
+            raise Denied("400302", "Too many refund attempts.")
+        refunded = sum((refund.amount for refund in earlier if refund.status != "REFUND_FAIL"), Decimal(0))
+        left = order.paid - refunded
+        # The last attempt gives back everything that is left, whatever amount is asked for.
+        amount = left if attempts_left == 1 else amount
+        if amount > left or left <= 0:
+            raise Denied("400303", "Invalid refund amount.")
+        self._take_from_balance(amount)
+        status = {"success": "REFUND_SUCCESS", "pending": "REFUND_PENDING", "fail": "REFUND_FAIL"}
+        return Refund(
+            request_id=request_id, refund_id=int(self._store.digits(18)), prepay_id=order.prepay_id, amount=amount,
+            refunded=refunded + amount, remaining_attempts=attempts_left - 1,
+            status=status[self.settings.refund_outcome], created=self.order_now(order),
+            webhook_url=webhook_url or order.webhook_url, reason=reason,
+        )  # fmt: skip
+
+    def _take_from_balance(self, amount: Decimal) -> None:
+        if self.settings.merchant_balance is None:
+            return
+        left = Decimal(self.settings.merchant_balance) - amount
+        if left < 0:
+            raise Denied("400304", "The merchant account's remaining amount is not enough.")
+        self.settings = self.settings.changed({"merchant_balance": str(left)})
+
+    def refunds_of(self, order: Order) -> list[Refund]:
+        return [refund for refund in self._store.refunds.values() if refund.prepay_id == order.prepay_id]
+
+    # --- what the world does ---
+
+    def pay(self, order: Order, amount: Decimal | None, notify: str, delay_s: float) -> None:
+        """Money arrives, and the merchant is told: now, twice, late, or not at all."""
+        with self._store.lock:
+            now = self.order_now(order)
+            order.status, order.close_at = "PAID", None
+            order.paid = amount or order.amount
+            order.transact_time, order.transaction_id = now, f"M_S_{self._store.digits(18)}"
+            order.open_user_id, order.payer_id = self._store.hex(32), int(self._store.digits(9))
+            self._store.put("orders", order.merchant_trade_no, order)
+            for _ in range({"lost": 0, "twice": 2}.get(notify, 1)):
+                self._notify(order, "PAY_SUCCESS", delay_s if notify == "late" else 0.0)
+
+    def pretend(self, order: Order, amount: Decimal | None, how: str) -> None:
+        """A notice of a payment that never was: signed with a wrong key, or altered after signing. Sent once."""
+        with self._store.lock:
+            liar = Order(**{**vars(order), "paid": amount or order.amount, "status": "PAID"})
+            liar.transact_time, liar.transaction_id = self.order_now(order), f"M_S_{self._store.digits(18)}"
+            liar.open_user_id, liar.payer_id = self._store.hex(32), int(self._store.digits(9))
+            body = _pay_body(liar, "PAY_SUCCESS", self.settings.scientific_amounts)
+            notice = self._new_notice(order, "PAY_SUCCESS", body, order.webhook_url)
+            if notice is None:
+                return
+            notice.last_attempt = 1
+            if how == "forged":
+                notice.forged = True
+            else:
+                # What was signed is another order's closing; what arrives says that this one is paid.
+                notice.body, notice.altered_body = body.replace("PAY_SUCCESS", "PAY_CLOSED"), body
+            self._dispatcher.send(notice)
+
+    def start_paying(self, order: Order) -> None:
+        """The payer is at it: PENDING, which can no longer be closed."""
+        with self._store.lock:
+            self._settle(order)
+            if order.status != "INITIAL":
+                raise Denied("400204", f"The order is {order.status}.")
+            order.status = "PENDING"
+            self._store.put("orders", order.merchant_trade_no, order)
+
+    def finish_refund(self, refund: Refund, outcome: str) -> None:
+        """A pending refund comes to its end: REFUND_SUCCESS or REFUND_FAIL."""
+        with self._store.lock:
+            order = self._store.order_by_prepay_id(refund.prepay_id)
+            if refund.status != "REFUND_PENDING" or not order:
+                raise Denied("400204", f"The refund is {refund.status}.")
+            refund.status = outcome
+            self._store.put("refunds", refund.request_id, refund)
+            self._after_refund(order, refund)
+
+    def settle_due(self) -> None:
+        """Close and expire what is due."""
+        with self._store.lock:
+            for order in self._store.open_orders():
+                self._settle(order)
+
+    def order_now(self, order: Order) -> int:
+        """The order's own time: the real one plus the moves made since it was created."""
+        return int((time.time() + self._store.offset - order.clock_base) * 1000)
+
+    # --- inside ---
+
+    def _settle(self, order: Order) -> None:
+        now = self.order_now(order)
+        if not order.is_open:
+            return
+        if order.close_at is not None and now >= order.close_at and order.status == "INITIAL":
+            self._end(order, "CANCELED")
+        elif now >= order.expire_time:
+            self._end(order, "EXPIRED")
+
+    def _end(self, order: Order, status: str) -> None:
+        order.status = status
+        self._store.put("orders", order.merchant_trade_no, order)
+        if self.settings.notify_closed:
+            self._notify(order, "PAY_CLOSED", 0.0)
+
+    def _after_refund(self, order: Order, refund: Refund) -> None:
+        refunds = self.refunds_of(order)
+        done = sum((one.amount for one in refunds if one.status == "REFUND_SUCCESS"), Decimal(0))
+        if any(one.status == "REFUND_PENDING" for one in refunds):
+            order.status = "REFUNDING"
+        elif done >= (order.paid or 0):
+            order.status = "FULL_REFUNDED"
+        else:
+            order.status = "REFUNDED" if done else "PAID"
+        self._store.put("orders", order.merchant_trade_no, order)
+        outcome = {"REFUND_SUCCESS": "REFUND_SUCCESS", "REFUND_FAIL": "REFUND_REJECTED"}.get(refund.status)
+        if outcome:
+            body = _refund_body(order, refund, outcome, self.settings.scientific_amounts)
+            notice = self._new_notice(order, outcome, body, refund.webhook_url)
+            if notice:
+                self._dispatcher.send(notice)
+
+    def _notify(self, order: Order, what: str, delay_s: float) -> None:
+        body = _pay_body(order, what, self.settings.scientific_amounts, self.order_now(order))
+        notice = self._new_notice(order, what, body, order.webhook_url, delay_s)
+        if notice:
+            self._dispatcher.send(notice)
+
+    def _new_notice(self, order: Order, what: str, body: str, url: str | None, delay_s: float = 0.0) -> Notice | None:
+        if not url:
+            return None
+        return Notice(
+            id=self._store.hex(24), kind="binance", about=order.merchant_trade_no, what=what, url=url, body=body,
+            due=time.time() + delay_s, last_attempt=1 + RETRIES,
+        )  # fmt: skip
+
+
+def _pay_body(order: Order, what: str, scientific: bool, now: int = 0) -> str:
+    """The outer object in the captured key order; `data` is a JSON string whose amounts are numbers."""
+    amount = wire.Number(wire.full(order.shown_amount, scientific))
+    data: dict[str, Any] = {
+        "merchantTradeNo": order.merchant_trade_no,
+        "productType": order.product_type,
+        "productName": order.product_name,
+        "transactTime": order.transact_time or now,
+        "tradeType": order.terminal_type,
+        "totalFee": amount,
+        "currency": order.currency,
+    }
+    if what == "PAY_SUCCESS":
+        data["transactionId"], data["openUserId"] = order.transaction_id, order.open_user_id
+    if order.pass_through is not None:
+        data["passThroughInfo"] = order.pass_through
+    data["commission"] = 0
+    if what == "PAY_SUCCESS":
+        data["paymentInfo"] = {
+            "payerId": order.payer_id, "payMethod": "funding",
+            "paymentInstructions": [{"currency": order.currency, "amount": amount, "price": 1}], "channel": "DEFAULT",
+        }  # fmt: skip
+    return _outer("PAY", data, order, what)
+
+
+def _refund_body(order: Order, refund: Refund, what: str, scientific: bool) -> str:
+    def number(amount: Decimal) -> wire.Number:
+        return wire.Number(wire.full(amount, scientific))
+
+    data = {
+        "merchantTradeNo": order.merchant_trade_no, "productType": order.product_type,
+        "productName": order.product_name, "tradeType": order.terminal_type,
+        "totalFee": number(order.shown_amount), "currency": order.currency, "openUserId": order.open_user_id,
+        "refundInfo": {
+            "refundRequestId": refund.request_id, "prepayId": refund.prepay_id,
+            "orderAmount": number(order.shown_amount), "refundedAmount": number(refund.refunded),
+            "refundAmount": number(refund.amount), "remainingAttempts": refund.remaining_attempts,
+            "payerOpenId": order.open_user_id, "duplicateRequest": "N",
+        },
+    }  # fmt: skip
+    return _outer("PAY_REFUND", data, order, what)
+
+
+def _outer(biz_type: str, data: dict[str, Any], order: Order, what: str) -> str:
+    return wire.dumps({
+        "bizType": biz_type, "data": wire.dumps(data), "bizIdStr": order.prepay_id, "bizId": int(order.prepay_id),
+        "bizStatus": what,
+    })  # fmt: skip
