@@ -44,7 +44,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp):
         csrf.exempt(blueprint)
-    api.spec.register(app)
+    api.spec.app = app
     app.add_url_rule("/healthz", "health", _health)
     app.before_request(_started)
     app.after_request(_finished)

@@ -97,11 +97,14 @@ def settings(
 
 @pytest.fixture
 def svc(settings: Settings, sandbox: Servers, mailbox: Mailbox) -> Iterator[Services]:
-    redis.Redis.from_url(sandbox.redis_url).flushdb()
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        connection.flushdb()
     client: pymongo.MongoClient[Any] = pymongo.MongoClient(sandbox.mongodb_uri, tz_aware=True)
     database = client[settings.mongodb_database]
     mongo.create_indexes(database)
-    yield build(settings, database_seconds=5.0, redis_seconds=1.0)
+    built = build(settings, database_seconds=5.0, redis_seconds=1.0)
+    yield built
+    built.close()
     client.drop_database(settings.mongodb_database)
     client.close()
 

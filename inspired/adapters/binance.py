@@ -140,9 +140,9 @@ class BinancePay:
         )
         return self._checkout(data, price)
 
-    def query(self, trade_no: str, *, seconds: float = 5.0) -> Seen:
-        """Query Order v2, asked now. `status` None where Binance knows no such order."""
-        asked_at = self._now()
+    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> Seen:
+        """Query Order v2, asked now (or at `asked_at`, by the caller's clock). `status` None: it knows no such order."""
+        asked_at = asked_at or self._now()
         try:
             data = self._call("/v2/order/query", {"merchantTradeNo": trade_no}, seconds)
         except Refused as refusal:

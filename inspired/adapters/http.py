@@ -37,6 +37,9 @@ class Http:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16, max_retries=0))
 
+    def close(self) -> None:
+        self._session.close()
+
     def call(
         self,
         service: str,

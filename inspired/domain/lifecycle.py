@@ -418,7 +418,7 @@ def try_again(booking: Booking, now: datetime) -> Booking:
         return booking
     if attempt.is_closed:
         return scheduled(_with_new_attempt(booking, now, tries=0), now)
-    again = replace(attempt, tries=0, uncertain=attempt.uncertain or attempt.was_sent, retry_at=now)
+    again = replace(attempt, tries=0, retry_at=now)
     return scheduled(booking.with_attempt(again), now)
 
 

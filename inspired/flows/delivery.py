@@ -10,7 +10,7 @@ from inspired.adapters.mail import Mail
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, Flag, Sealed, State
-from inspired.domain.errors import UpstreamError
+from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
 from inspired.services import Services
@@ -54,8 +54,13 @@ def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
         note = _do(svc, booking, name)
     except (UpstreamError, CannotDecrypt) as error:
         log.warning("effect_failed", booking=booking.id, effect=name, error=str(error))
-        return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now()))
-    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))
+    except Busy:
+        raise
+    except Exception:  # noqa: BLE001 - a poisonous effect is retried by itself and must not hold up the others
+        log.exception("effect_broken", booking=booking.id, effect=name)
+    else:
+        return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))
+    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now()))
 
 
 def _do(svc: Services, booking: Booking, name: str) -> str:

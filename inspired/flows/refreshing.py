@@ -42,7 +42,7 @@ def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
         except UpstreamError as error:
             log.warning("close_failed", booking=booking.id, error=str(error))
         try:
-            seen.append(svc.pay.query(attempt.trade_no, seconds=seconds))
+            seen.append(svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds))
         except UpstreamError as error:
             log.warning("query_failed", booking=booking.id, error=str(error))
     return seen

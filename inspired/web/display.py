@@ -91,20 +91,20 @@ EVENT_SENTENCES = {
 }
 
 # One for each rule of clock changes people live under; the visitor's own zone is always added to the list.
-ZONES = (
-    "Pacific/Auckland Pacific/Honolulu America/Anchorage America/Los_Angeles America/Vancouver America/Phoenix "
-    "America/Denver America/Chicago America/Mexico_City America/New_York America/Toronto America/Bogota America/Lima "
-    "America/Caracas America/Halifax America/Santiago America/St_Johns America/Sao_Paulo America/Argentina/Buenos_Aires "
-    "Atlantic/Azores UTC Europe/London Europe/Dublin Europe/Lisbon Africa/Casablanca Africa/Accra Europe/Amsterdam "
-    "Europe/Athens Europe/Berlin Europe/Brussels Europe/Bucharest Europe/Budapest Europe/Copenhagen Europe/Helsinki "
-    "Europe/Istanbul Europe/Kyiv Europe/Madrid Europe/Moscow Europe/Oslo Europe/Paris Europe/Prague Europe/Rome "
-    "Europe/Stockholm Europe/Vienna Europe/Warsaw Europe/Zurich Africa/Lagos Africa/Cairo Africa/Johannesburg "
-    "Africa/Nairobi Asia/Jerusalem Asia/Beirut Asia/Riyadh Asia/Tehran Asia/Dubai Asia/Baku Asia/Tbilisi Asia/Kabul "
-    "Asia/Karachi Asia/Tashkent Asia/Kolkata Asia/Colombo Asia/Kathmandu Asia/Dhaka Asia/Almaty Asia/Yangon "
-    "Asia/Bangkok Asia/Ho_Chi_Minh Asia/Jakarta Asia/Hong_Kong Asia/Kuala_Lumpur Asia/Manila Asia/Shanghai "
-    "Asia/Singapore Asia/Taipei Australia/Perth Asia/Seoul Asia/Tokyo Australia/Darwin Australia/Adelaide "
-    "Australia/Brisbane Australia/Sydney Pacific/Noumea Pacific/Fiji Pacific/Tongatapu"
-).split()
+ZONES = """
+    Pacific/Auckland Pacific/Honolulu America/Anchorage America/Los_Angeles America/Vancouver America/Phoenix
+    America/Denver America/Chicago America/Mexico_City America/New_York America/Toronto America/Bogota America/Lima
+    America/Caracas America/Halifax America/Santiago America/St_Johns America/Sao_Paulo
+    America/Argentina/Buenos_Aires Atlantic/Azores UTC Europe/London Europe/Dublin Europe/Lisbon Africa/Casablanca
+    Africa/Accra Europe/Amsterdam Europe/Athens Europe/Berlin Europe/Brussels Europe/Bucharest Europe/Budapest
+    Europe/Copenhagen Europe/Helsinki Europe/Istanbul Europe/Kyiv Europe/Madrid Europe/Moscow Europe/Oslo
+    Europe/Paris Europe/Prague Europe/Rome Europe/Stockholm Europe/Vienna Europe/Warsaw Europe/Zurich Africa/Lagos
+    Africa/Cairo Africa/Johannesburg Africa/Nairobi Asia/Jerusalem Asia/Beirut Asia/Riyadh Asia/Tehran Asia/Dubai
+    Asia/Baku Asia/Tbilisi Asia/Kabul Asia/Karachi Asia/Tashkent Asia/Kolkata Asia/Colombo Asia/Kathmandu Asia/Dhaka
+    Asia/Almaty Asia/Yangon Asia/Bangkok Asia/Ho_Chi_Minh Asia/Jakarta Asia/Hong_Kong Asia/Kuala_Lumpur Asia/Manila
+    Asia/Shanghai Asia/Singapore Asia/Taipei Australia/Perth Asia/Seoul Asia/Tokyo Australia/Darwin
+    Australia/Adelaide Australia/Brisbane Australia/Sydney Pacific/Noumea Pacific/Fiji Pacific/Tongatapu
+"""
 
 
 def init_app(app: Flask) -> None:
@@ -115,6 +115,8 @@ def init_app(app: Flask) -> None:
         clock=clock,
         day=day,
         millis=millis,
+        short=short,
+        to_the_second=to_the_second,
         qr_svg=qr_svg,
         flag_name=flag_name,
         event_line=event_line,
@@ -157,8 +159,8 @@ def told(booking: Booking, stage: Stage) -> str:
     return STAGE_SENTENCES.get(stage) or status.sentence(booking)
 
 
-def badge(stage: Stage) -> dict[str, str]:
-    text, tone = BADGES[stage]
+def badge(stage: str) -> dict[str, str]:
+    text, tone = BADGES[Stage(stage)]
     return {"text": text, "tone": tone}
 
 
@@ -240,13 +242,24 @@ def _choice(start: datetime, zone_name: str, owner_zone: str) -> Choice:
 
 
 def zone_list(chosen: str, owner_zone: str) -> list[str]:
-    return sorted({*ZONES, chosen, owner_zone})
+    return sorted({*ZONES.split(), chosen, owner_zone})
 
 
 def clock(moment: datetime, zone_name: str) -> str:
     """ "14:02 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
     return f"{local:%H:%M} ({zone(zone_name).key}, {offset(local)})"
+
+
+def short(moment: datetime, zone_name: str) -> str:
+    """ "24 Nov 2026, 14:02", where the page says which zone."""
+    local = moment.astimezone(zone(zone_name))
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def to_the_second(moment: datetime, zone_name: str) -> str:
+    """ "24 Nov 2026, 14:02:33" """
+    return f"{short(moment, zone_name)}:{moment:%S}"
 
 
 def day(moment: date) -> str:

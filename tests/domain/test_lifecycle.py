@@ -311,14 +311,14 @@ def test_when_the_tries_are_used_up_the_page_offers_a_button_until_the_time_is_o
     assert "alert:create_failed" in owed(stuck)
 
 
-def test_trying_again_asks_about_the_same_order_first():
-    stuck = failing(a_booking(), most=1)
+def test_trying_again_after_an_unknown_outcome_asks_about_the_same_order_first():
+    stuck = failing(a_booking(), uncertain=True, most=1)
 
     again = lifecycle.try_again(stuck, NOW + MINUTE)
 
     assert again.attempt.trade_no == stuck.attempt.trade_no
-    assert again.attempt.uncertain
     assert again.attempt.tries == 0
+    assert not lifecycle.may_create(again, NOW + MINUTE)
 
 
 def test_trying_again_after_a_closed_order_makes_a_new_one():

@@ -1,0 +1,156 @@
+"""The owner's pages, small for now: bookings and payments, and one booking with its whole history."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.adapters.vault import CannotDecrypt
+from inspired.domain.booking import Booking
+from inspired.domain.errors import Invalid
+from inspired.domain.status import iso
+from inspired.flows import delivery
+from inspired.services import Services
+from inspired.web import guards, limits
+from inspired.web.current import services
+from inspired.web.errors import problem
+from inspired.web.htmx import go
+
+PER_PAGE = 50
+MOST_PER_PAGE = 200
+WINDOW = timedelta(days=92)
+BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+ORPHANS_OF = timedelta(days=30)
+UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
+OPEN_TO_ALL = {"admin.login", "admin.enter"}
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+api_bp = Blueprint("admin_api", __name__, url_prefix="/api/admin")
+
+
+@bp.before_request
+def _owner_only() -> ResponseReturnValue | None:
+    if request.endpoint in OPEN_TO_ALL or guards.is_owner(services()):
+        return None
+    return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
+
+
+@api_bp.before_request
+def _owner_only_api() -> Response | None:
+    return None if guards.is_owner(services()) else problem(401, "Not logged in", "Log in at /admin/login first.")
+
+
+@bp.get("/login")
+def login() -> ResponseReturnValue:
+    if guards.is_owner(services()):
+        return redirect(url_for("admin.bookings"), 303)
+    return render_template("admin/login.html", goal=_goal(request.args.get("next", "")))
+
+
+@bp.post("/login")
+@limits.logging_in
+def enter() -> ResponseReturnValue:
+    email, password = request.form.get("email", ""), request.form.get("password", "")
+    goal = _goal(request.form.get("next", ""))
+    if guards.log_in(services(), email, password):
+        return redirect(goal, 303)
+    message = "E-mail or password is wrong."
+    return render_template("admin/login.html", goal=goal, email=email[:254], message=message), 403
+
+
+@bp.post("/logout")
+def logout() -> ResponseReturnValue:
+    guards.log_out()
+    return redirect(url_for("admin.login"), 303)
+
+
+@bp.get("/")
+def bookings() -> str:
+    svc = services()
+    found = _page(svc, _before(svc), PER_PAGE)
+    orphans = svc.logs.orphans(svc.now() - ORPHANS_OF, 20)
+    rows = [(booking, _person(svc, booking)) for booking in found.bookings]
+    return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), orphans=orphans)
+
+
+@bp.get("/bookings/<booking_id>")
+def booking(booking_id: str) -> str:
+    svc = services()
+    found = svc.bookings.get(booking_id)
+    notices = sorted(svc.logs.of_booking(booking_id, 100), key=lambda one: one["at"])
+    return render_template("admin/booking.html", booking=found, person=_person(svc, found), notices=notices)
+
+
+@api_bp.get("/payments")
+def payments() -> Response:
+    """?before=2026-11-23T14:02:00.000Z&limit=50, newest first."""
+    svc = services()
+    limit = request.args.get("limit", default=PER_PAGE, type=int)
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise Invalid("Ask for 1 to 200 at a time.", {"limit": "must be between 1 and 200"})
+    found = _page(svc, _before(svc), limit)
+    body = {"payments": [_shape(one) for one in found.bookings], "nextBefore": iso(found.next_before)}
+    response = make_response(jsonify(body))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next_before` is where the next, older page begins; None where nothing is older."""
+
+    bookings: list[Booking]
+    next_before: datetime | None
+
+
+def _page(svc: Services, before: datetime, most: int) -> Page:
+    after = before - WINDOW
+    found = svc.bookings.newest(before=before, after=after, most=most)
+    if len(found) == most:
+        return Page(found, found[-1].created_at)
+    older = svc.bookings.newest(before=after, after=BEGINNING, most=1)
+    return Page(found, older[0].created_at + timedelta(milliseconds=1) if older else None)
+
+
+def _before(svc: Services) -> datetime:
+    asked = request.args.get("before", "")
+    if not asked:
+        return svc.now() + timedelta(seconds=1)
+    try:
+        moment = datetime.fromisoformat(asked)
+    except ValueError:
+        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _person(svc: Services, booking: Booking) -> dict[str, str]:
+    try:
+        return delivery.opened(svc, booking)
+    except CannotDecrypt:
+        return UNREADABLE
+
+
+def _goal(wanted: str) -> str:
+    """Where to go after the login: one of our own pages, never another site's."""
+    return wanted if wanted.startswith("/admin/") and "\\" not in wanted else url_for("admin.bookings")
+
+
+def _shape(booking: Booking) -> dict[str, Any]:
+    """Nothing personal: that is on the owner's pages only."""
+    paid = next((one for one in booking.attempts if one.has_money), None)
+    return {
+        "bookingId": booking.token,
+        "merchantTradeNo": booking.attempt.trade_no if booking.attempt else None,
+        "meetingTypeId": booking.meeting_type.id,
+        "status": str(booking.state),
+        "flags": sorted(booking.flags),
+        "amount": str(booking.price),
+        "currency": booking.price.currency,
+        "createdAt": iso(booking.created_at),
+        "paidAt": iso(booking.paid_at),
+        "confirmedAt": iso(booking.confirmed_at),
+        "expiresAt": iso(booking.expires_at),
+        "transactionId": (paid.transaction_id or None) if paid else None,
+    }

@@ -1,0 +1,285 @@
+"""The journey's pages: choose a time, hold it, pay, be confirmed. What happens is in flows."""
+
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking import Booking, State
+from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, TooMany, UpstreamError
+from inspired.domain.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.slots import Span
+from inspired.domain.when import is_zone
+from inspired.flows import booking as bookings
+from inspired.flows import delivery, idempotency, payment, refreshing
+from inspired.flows.booking import Customer
+from inspired.services import Services
+from inspired.web import limits, pulse
+from inspired.web.current import services, visitor_address
+from inspired.web.display import Day, days_of, millis, zone_list
+from inspired.web.forms import BookingForm, ScheduledForm, TermsForm, TimeForm, read
+from inspired.web.htmx import go, wants_fragment
+
+DAYS_PER_PAGE = 5
+CHECK_SECONDS = 1.0
+bp = Blueprint("booking", __name__)
+
+
+# --- choosing a time ------------------------------------------------------------------------------------------------
+
+
+@bp.get("/book/<type_id>")
+def start(type_id: str) -> ResponseReturnValue:
+    meeting_type = get_meeting_type(type_id)
+    if _in_frame():
+        return render_template("booking/start_calendly.html", type=meeting_type, errors={})
+    if wants_fragment():
+        return render_template("booking/_times.html", times=_times(meeting_type))
+    return _booking_form(meeting_type, {"form_token": services().new_token()})
+
+
+@bp.post("/book/<type_id>")
+@limits.creating
+def hold(type_id: str) -> ResponseReturnValue:
+    meeting_type = get_meeting_type(type_id)
+    try:
+        booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
+    except Refusal as refusal:
+        wait = {"Retry-After": "60"} if isinstance(refusal, TooMany) else {}
+        return _asked_again(meeting_type, refusal), refusal.status, wait
+    return go(_page_of(booking))
+
+
+def _drafted(meeting_type: MeetingType) -> Booking:
+    read(TermsForm, request.form)
+    return bookings.start_draft(services(), meeting_type)
+
+
+def _held(meeting_type: MeetingType) -> Booking:
+    """One booking per form: whoever presses twice is taken to the same one."""
+    svc, form = services(), read(BookingForm, request.form)
+    customer = Customer(form.email, form.name, visitor_address())
+    body = {"type": meeting_type.id, **form.model_dump(mode="json")}
+    key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
+
+    def make(token: str) -> tuple[int, Booking]:
+        booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
+        return 201, payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+
+    return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
+
+
+def _asked_again(meeting_type: MeetingType, refusal: Refusal) -> str:
+    """The form with the sentence, and everything that was typed."""
+    errors = refusal.fields if isinstance(refusal, Invalid) else {}
+    if _in_frame():
+        return render_template("booking/start_calendly.html", type=meeting_type, errors=errors, message=str(refusal))
+    return _booking_form(meeting_type, request.form.to_dict(), errors, str(refusal))
+
+
+def _booking_form(
+    meeting_type: MeetingType, values: dict[str, str], errors: dict[str, str] | None = None, message: str = ""
+) -> str:
+    template = "booking/_form.html" if wants_fragment() else "booking/start.html"
+    times = _times(meeting_type, from_form=values)
+    return render_template(
+        template, type=meeting_type, times=times, values=values, errors=errors or {}, message=message
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days."""
+
+    url: str
+    zone: str
+    zones: list[str]
+    is_guess: bool
+    days: list[Day]
+    chosen: str
+    earlier: date | None
+    later: date | None
+
+
+def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str] | None = None) -> Times:
+    """From the address, or again from the form that was sent."""
+    svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
+    owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
+    zone = wanted if is_zone(wanted) else owner_zone
+    now = svc.now()
+    free = bookings.free_times(svc, meeting_type, Span(now, now + bookings.LONGEST_WINDOW))
+    days = days_of(free, zone, owner_zone)
+    first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
+    return Times(
+        url=url or url_for("booking.start", type_id=meeting_type.id),
+        zone=zone,
+        zones=zone_list(zone, owner_zone),
+        is_guess=zone != wanted,
+        days=days[first : first + DAYS_PER_PAGE],
+        chosen=asked.get("start", ""),
+        earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
+        later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
+    )
+
+
+def _first_day(days: list[Day], asked: str, chosen: str) -> int:
+    """The first day at or after the asked one; without one, the page that holds the chosen time."""
+    try:
+        wanted = date.fromisoformat(asked)
+    except ValueError:
+        with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
+        return next(with_chosen, 0) // DAYS_PER_PAGE * DAYS_PER_PAGE
+    return next((i for i, day in enumerate(days) if day.date >= wanted), max(0, len(days) - DAYS_PER_PAGE))
+
+
+# --- the booking's own page -----------------------------------------------------------------------------------------
+
+
+@bp.get("/booking/<token>")
+def show(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state is State.DRAFT:
+        return _with_frame(svc, booking)
+    note = "We asked Binance just now." if "checked" in request.args else ""
+    return render_template("booking/show.html", **_payment_context(svc, booking, note))
+
+
+@bp.post("/booking/<token>/scheduled")
+@limits.creating
+def scheduled(token: str) -> ResponseReturnValue:
+    """Calendly's frame said that a time was picked. Only a hint: the flow reads it back at Calendly."""
+    svc, form = services(), read(ScheduledForm, request.form)
+    booking = bookings.take_scheduled(
+        svc, token, form.event_uri, form.invitee_uri, customer=None, address=visitor_address(), network=""
+    )
+    return go(_page_of(payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)))
+
+
+@bp.get("/booking/<token>/payment", endpoint="payment")
+def poll(token: str) -> ResponseReturnValue:
+    """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
+    svc = services()
+    booking = pulse.news(token, request.args.get("v", type=int))
+    if booking is None:
+        return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
+    return render_template("booking/_payment.html", **_payment_context(svc, booking))
+
+
+@bp.post("/booking/<token>/retry")
+@limits.verifying
+def retry(token: str) -> ResponseReturnValue:
+    return _answer(payment.try_again(services(), token))
+
+
+@bp.post("/booking/<token>/check")
+@limits.verifying
+def check(token: str) -> ResponseReturnValue:
+    """“I have paid”: ask now what else would be asked within seconds."""
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.is_open and booking.state is not State.DRAFT:
+        booking = refreshing.ask(svc, booking, seconds=CHECK_SECONDS)
+        svc.bell.ring("refresh", booking.id)
+    return _answer(booking, "We asked Binance just now.")
+
+
+@bp.get("/booking/<token>/time")
+def choose_time(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = _changeable(svc, token)
+    if _in_frame():
+        return _with_frame(svc, booking)
+    return _time_form(booking)
+
+
+@bp.post("/booking/<token>/time")
+@limits.creating
+def change_time(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = _changeable(svc, token)
+    try:
+        form = read(TimeForm, request.form)
+        booking = bookings.change_time(svc, token, form.start, form.tz)
+    except Refusal as refusal:
+        return _time_form(booking, str(refusal)), refusal.status
+    return go(_page_of(booking))
+
+
+@bp.get("/booking/<token>/give-up")
+def leave(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state not in (State.DRAFT, State.PENDING) or booking.leaving:
+        return go(_page_of(booking))
+    return render_template("booking/give_up.html", booking=booking)
+
+
+@bp.post("/booking/<token>/give-up")
+def give_up(token: str) -> ResponseReturnValue:
+    return go(_page_of(bookings.give_up(services(), token)))
+
+
+@bp.get("/booking/<token>/call.ics")
+def call_file(token: str) -> Response:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state is not State.CONFIRMED:
+        raise NotFound("The calendar file exists once the booking is confirmed.")
+    headers = {"Content-Disposition": "attachment; filename=call.ics", "Cache-Control": "no-store"}
+    return Response(delivery.call_as_file(svc, booking), mimetype="text/calendar", headers=headers)
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _in_frame() -> bool:
+    return services().settings.calendar_kind == "calendly"
+
+
+def _page_of(booking: Booking) -> str:
+    return url_for("booking.show", token=booking.token)
+
+
+def _changeable(svc: Services, token: str) -> Booking:
+    booking = svc.bookings.by_token(token)
+    late = booking.expires_at is not None and booking.expires_at <= svc.now()
+    if booking.state is not State.PENDING or booking.leaving or late:
+        raise Conflict("The time can be changed only while the booking waits for its payment.")
+    return booking
+
+
+def _time_form(booking: Booking, message: str = "") -> str:
+    url = url_for("booking.choose_time", token=booking.token)
+    times = _times(booking.meeting_type, url=url, from_form=request.form.to_dict())
+    if wants_fragment() and not message:
+        return render_template("booking/_times.html", times=times)
+    return render_template("booking/time.html", booking=booking, times=times, message=message)
+
+
+def _with_frame(svc: Services, booking: Booking) -> ResponseReturnValue:
+    host = urlsplit(svc.settings.site_url).netloc
+    try:
+        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host)
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    origin = svc.settings.calendly_frame_origin
+    return render_template("booking/frame.html", booking=booking, frame_url=frame_url, frame_origin=origin)
+
+
+def _answer(booking: Booking, note: str = "") -> ResponseReturnValue:
+    """After a button on the payment page: the fragment, or the page again."""
+    if not wants_fragment():
+        return go(url_for("booking.show", token=booking.token, checked="" if note else None))
+    return render_template("booking/_payment.html", **_payment_context(services(), booking, note))
+
+
+def _payment_context(svc: Services, booking: Booking, note: str = "") -> dict[str, object]:
+    return {
+        "booking": booking,
+        "now": svc.now(),
+        "note": note,
+        "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
+    }

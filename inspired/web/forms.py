@@ -1,0 +1,70 @@
+"""What the site's own forms may hold. The same types as the JSON API's; every wrong field gets a sentence."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError, ValidationInfo
+from pydantic import field_validator as checked
+
+from inspired.domain.errors import Invalid
+from inspired.domain.when import is_zone
+from inspired.web.schemas import Email, Name, Token, Uri
+
+SENTENCES = {
+    "start": "Please choose a time.",
+    "tz": "This time zone is not known.",
+    "name": "Please give your name, at most 100 letters, without < and >.",
+    "email": "Please give a mail address that reaches you, such as ada@example.org.",
+    "terms": "Please accept the terms to go on.",
+    "form_token": "Please reload the page and send the form again.",
+    "event_uri": "This does not look like a Calendly booking.",
+    "invitee_uri": "This does not look like a Calendly booking.",
+}
+Form = TypeVar("Form", bound=BaseModel)
+ZoneName = Annotated[str, StringConstraints(max_length=64)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+
+
+class TermsForm(_Form):
+    terms: Literal["yes"]
+
+
+class TimeForm(_Form):
+    start: AwareDatetime
+    tz: ZoneName
+
+    @checked("tz")
+    @classmethod
+    def _is_a_zone(cls, value: str, info: ValidationInfo) -> str:
+        if not is_zone(value):
+            raise ValueError("is not a zone")
+        return value
+
+
+class BookingForm(TimeForm, TermsForm):
+    name: Annotated[Name, StringConstraints(min_length=1)]
+    email: Email
+    form_token: Token
+
+
+class ScheduledForm(_Form):
+    event_uri: Uri
+    invitee_uri: Uri
+
+
+class MailForm(_Form):
+    email: Email
+
+
+def read(form: type[Form], sent: Mapping[str, str]) -> Form:
+    """Raises Invalid with a sentence for each wrong field. Fields the form does not have are left out."""
+    try:
+        return form.model_validate({name: sent[name] for name in form.model_fields if name in sent})
+    except ValidationError as error:
+        names = [str(one["loc"][0]) for one in error.errors()]
+        fields = {name: SENTENCES.get(name, "Please check this.") for name in names}
+        message = next(iter(fields.values())) if len(fields) == 1 else "Please check the marked fields."
+        raise Invalid(message, fields) from None

@@ -1,0 +1,43 @@
+"""The newsletter's form, and the subscriber's own page behind the link in the mail."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.errors import Invalid
+from inspired.flows import newsletter as newsletters
+from inspired.web import limits
+from inspired.web.current import services
+from inspired.web.forms import MailForm, read
+from inspired.web.htmx import go, wants_fragment
+
+bp = Blueprint("newsletter", __name__, url_prefix="/newsletter")
+
+
+@bp.post("")
+@limits.creating
+def subscribe() -> ResponseReturnValue:
+    """The answer never tells whether the address is known."""
+    template = "newsletter/_form.html" if wants_fragment() else "newsletter/asked.html"
+    try:
+        form = read(MailForm, request.form)
+    except Invalid as error:
+        return render_template(template, errors=error.fields, email=request.form.get("email", "")[:254]), 422
+    newsletters.subscribe(services(), form.email)
+    return render_template(template, asked=True)
+
+
+@bp.get("/<token>")
+def manage(token: str) -> str:
+    return render_template("newsletter/manage.html", subscriber=newsletters.find(services(), token))
+
+
+@bp.post("/<token>")
+def answer(token: str) -> ResponseReturnValue:
+    match request.form.get("button"):
+        case "confirm":
+            newsletters.confirm(services(), token)
+        case "unsubscribe":
+            newsletters.unsubscribe(services(), token)
+        case _:
+            raise Invalid("Please use one of the buttons.")
+    return go(f"/newsletter/{token}")

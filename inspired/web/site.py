@@ -1,0 +1,29 @@
+"""The pages that say what this is: home, terms, privacy, how to pay."""
+
+from flask import Blueprint, render_template
+
+from inspired.domain.meeting_types import MEETING_TYPES
+from inspired.flows.booking import TERMS_VERSION
+from inspired.web.current import services
+
+bp = Blueprint("site", __name__)
+
+
+@bp.get("/")
+def home() -> str:
+    return render_template("site/home.html", meeting_types=MEETING_TYPES)
+
+
+@bp.get("/terms")
+def terms() -> str:
+    return render_template("site/terms.html", version=TERMS_VERSION)
+
+
+@bp.get("/privacy")
+def privacy() -> str:
+    return render_template("site/privacy.html", uses_calendly=services().settings.calendar_kind == "calendly")
+
+
+@bp.get("/how-to-pay")
+def how_to_pay() -> str:
+    return render_template("site/how_to_pay.html")

@@ -1,0 +1,90 @@
+"""Processes that follow their parent, shown with real ones."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from inspired.adapters import process
+from tests.dev.processes import alive
+from tests.harness import ROOT, free_port, listening, wait_until
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+child.wait()
+"""
+CHILD = """
+from inspired.adapters import process
+import sys, time
+{before}
+process.die_with_parent()
+print("following", flush=True)
+time.sleep(600)
+"""
+
+
+def followed_by(child: str) -> tuple[subprocess.Popen[str], int]:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, child], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    return parent, int(parent.stdout.readline())
+
+
+def test_a_child_dies_with_its_parent() -> None:
+    parent, child = followed_by(CHILD.format(before=""))
+    with parent:
+        assert alive([child]) == [child]
+        parent.kill()
+
+    wait_until(lambda: not alive([child]), what="the child's end")
+
+
+def test_where_the_kernel_does_not_help_a_thread_watches() -> None:
+    parent, child = followed_by(CHILD.format(before="sys.platform = 'darwin'"))
+    with parent:
+        assert alive([child]) == [child]
+        parent.kill()
+
+    wait_until(lambda: not alive([child]), what="the child's end")
+
+
+def test_importing_wsgi_outside_the_server_follows_nobody(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.delenv(process.SERVER_PID, raising=False)
+    monkeypatch.setattr(process, "die_with_parent", lambda parent=None: pytest_fail())
+
+    process.die_with_server()
+
+
+def pytest_fail() -> None:
+    raise AssertionError("it followed")
+
+
+def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> None:
+    (tmp_path / "wsgi.py").write_text(
+        "from inspired.adapters.process import die_with_server\n"
+        "die_with_server()\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [b'']\n"
+    )
+    port = free_port()
+    code = (
+        "import pathlib, sys; from inspired.adapters import process; "
+        "process.ROOT = pathlib.Path(sys.argv[1]); process.serve('127.0.0.1', int(sys.argv[2]), 2, 4)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(port)], cwd=ROOT) as master:
+        wait_until(lambda: listening(port), what="the web server")
+        workers = wait_until(lambda: two_children(master.pid), what="both workers")
+
+        master.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: not alive(workers), seconds=10, what="the workers' end")
+    assert not listening(port)
+
+
+def two_children(parent: int) -> list[int]:
+    lines = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    children = [int(pid) for pid, ppid in (line.split() for line in lines.splitlines()) if int(ppid) == parent]
+    return children if len(children) == 2 else []

@@ -1,0 +1,214 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import requests
+
+from inspired.domain.booking import State
+from inspired.domain.errors import Conflict, Invalid, SlotTaken, TooMany
+from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.slots import Span
+from inspired.flows import booking as booking_flow
+from inspired.flows import delivery
+from inspired.flows.booking import Customer
+from inspired.services import Services
+from tests.flows.steps import free_calls, hold, live
+from tests.harness import Servers
+
+REVIEW = get_meeting_type("portfolio-review")
+
+
+def test_a_held_time_is_offered_to_nobody_else(svc: Services):
+    first = free_calls(svc)[0]
+
+    hold(svc)
+
+    left = free_calls(svc)
+    assert first not in left
+    assert not [call for call in left if call.overlaps(first)]
+
+
+def test_what_is_kept_of_the_customer_is_sealed(svc: Services):
+    booking = hold(svc, email="Ann@Example.com", name="Ann Example")
+
+    stored = str(svc.bookings.get(booking.id))
+    assert "example.com" not in stored.lower()
+    assert "Ann" not in stored
+    assert delivery.opened(svc, booking) == {"email": "Ann@Example.com", "name": "Ann Example"}
+
+
+def test_of_twenty_at_once_exactly_one_gets_the_slot(svc: Services):
+    def attempt(number: int) -> str:
+        try:
+            return hold(svc, email=f"a{number}@example.com", address=f"203.0.113.{number}").id
+        except SlotTaken:
+            return "taken"
+
+    calls = free_calls(svc)
+    assert calls
+    with ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(attempt, range(20)))
+
+    span = calls[0]
+    owners = [one for one in results if one != "taken"]
+    at_first = [one for one in owners if svc.bookings.get(one).slot.span == span]
+    assert len(at_first) == 1
+    ticks = [tick for one in owners for tick in svc.bookings.get(one).claims if tick.startswith("tick:")]
+    assert len(ticks) == len(set(ticks))
+
+
+@pytest.mark.parametrize("shift", [timedelta(minutes=1), timedelta(days=-3), timedelta(days=200), timedelta(hours=14)])
+def test_times_that_are_not_offered_are_refused(svc: Services, shift: timedelta):
+    start = free_calls(svc)[0].start + shift
+
+    with pytest.raises(Invalid):
+        booking_flow.hold_time(
+            svc, REVIEW, start, "UTC", Customer("a@example.com"), network="", token=svc.new_token()
+        )
+
+
+def test_a_window_of_more_than_31_days_is_refused(svc: Services):
+    now = svc.now()
+
+    with pytest.raises(Invalid):
+        booking_flow.free_times(svc, REVIEW, Span(now, now + timedelta(days=32)))
+
+
+class TestOpenBookings:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"OPEN_BOOKINGS_PER_VISITOR": "2"}
+
+    def test_by_mail_address_however_it_is_written(self, svc: Services):
+        hold(svc, email="ann@example.com", address="203.0.113.1")
+        hold(svc, email="ANN@example.com ", address="203.0.113.2")
+
+        with pytest.raises(TooMany):
+            hold(svc, email="Ann@Example.com", address="203.0.113.3")
+
+    def test_by_network_address(self, svc: Services):
+        hold(svc, email="a@example.com")
+        hold(svc, email="b@example.com")
+
+        with pytest.raises(TooMany):
+            hold(svc, email="c@example.com")
+
+    def test_also_when_twenty_come_at_once(self, svc: Services):
+        calls = iter(range(0, 60, 3))
+        numbers = list(calls)
+
+        def attempt(number: int) -> bool:
+            try:
+                hold(svc, call=number, email="ann@example.com", address=f"203.0.113.{number}")
+            except (TooMany, SlotTaken):
+                return False
+            return True
+
+        with ThreadPoolExecutor(20) as pool:
+            assert sum(pool.map(attempt, numbers)) == 2
+
+
+def test_the_time_changes_while_unpaid_and_the_old_one_is_free_again(svc: Services):
+    booking = live(svc)
+    first, other = booking.slot.span, free_calls(svc)[5]
+
+    moved = booking_flow.change_time(svc, booking.token, other.start, "UTC")
+
+    assert moved.slot.span == other
+    assert first in free_calls(svc)
+    assert other not in free_calls(svc)
+
+
+def test_moving_onto_a_taken_time_is_refused_and_keeps_the_old_one(svc: Services):
+    mine, theirs = live(svc), live(svc, call=4, email="bob@example.com")
+
+    with pytest.raises(SlotTaken):
+        booking_flow.change_time(svc, mine.token, theirs.slot.span.start, "UTC")
+
+    assert svc.bookings.get(mine.id).slot == mine.slot
+
+
+class TestCalendly:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly"}
+
+    def schedule(self, svc: Services, token: str, slug: str = "portfolio-review", number: int = 0) -> tuple[str, str]:
+        """What the customer does inside Calendly's frame."""
+        page = svc.calendly.frame_url(slug, token, "localhost")
+        start = free_calls(svc, slug)[number].start
+        answer = requests.post(
+            page.split("?")[0],
+            data={"start_time": start.isoformat().replace("+00:00", "Z"), "name": "Ann Example",
+                  "email": "ann@example.com", "utm_content": token, "timezone": "Europe/Berlin"},
+            headers={"Accept": "application/json"},
+            timeout=5,
+        )
+        payload = answer.json()
+        return payload["event"]["uri"], payload["invitee"]["uri"]
+
+    def take(self, svc: Services, token: str, uris: tuple[str, str]):
+        return booking_flow.take_scheduled(svc, token, *uris, customer=None, address="203.0.113.1", network="")
+
+    def test_what_was_scheduled_in_the_frame_is_read_back_and_held(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, draft.token)
+
+        held = self.take(svc, draft.token, uris)
+
+        assert held.state is State.PENDING
+        assert (held.slot.event_uri, held.slot.invitee_uri) == uris
+        assert delivery.opened(svc, held) == {"email": "ann@example.com", "name": "Ann Example"}
+        assert self.take(svc, draft.token, uris) == svc.bookings.get(held.id), "twice is once"
+
+    def test_an_event_that_carries_another_token_is_refused(self, svc: Services):
+        mine, theirs = booking_flow.start_draft(svc, REVIEW), booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, theirs.token)
+
+        with pytest.raises(Invalid):
+            self.take(svc, mine.token, uris)
+
+        assert svc.bookings.get(mine.id).state is State.DRAFT
+
+    def test_an_event_of_another_kind_is_refused(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, draft.token, slug="quick-question")
+
+        with pytest.raises(Invalid):
+            self.take(svc, draft.token, uris)
+
+    def test_a_cancelled_event_is_refused(self, svc: Services, sandbox: Servers):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, draft.token)
+        svc.calendly.cancel(uris[0], "test")
+
+        with pytest.raises(Conflict):
+            self.take(svc, draft.token, uris)
+
+    def test_choosing_again_moves_the_unpaid_booking_and_owes_the_old_event(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        first = self.schedule(svc, draft.token)
+        self.take(svc, draft.token, first)
+        second = self.schedule(svc, draft.token, number=6)
+
+        moved = self.take(svc, draft.token, second)
+
+        assert moved.slot.event_uri == second[0]
+        delivery.deliver(svc, moved)
+        assert not svc.calendly.is_active(first[0])
+        assert svc.calendly.is_active(second[0])
+
+    def test_a_draft_that_was_left_is_dropped_after_a_day(self, svc: Services):
+        from inspired.domain.errors import NotFound
+        from inspired.flows import refreshing
+
+        draft = booking_flow.start_draft(svc, REVIEW)
+        refreshing.refresh(svc, draft.id)
+        assert svc.bookings.get(draft.id) == draft
+        tomorrow = replace(svc, now=lambda: draft.created_at + timedelta(hours=25))
+
+        refreshing.refresh(tomorrow, draft.id)
+
+        with pytest.raises(NotFound):
+            svc.bookings.get(draft.id)

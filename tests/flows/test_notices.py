@@ -1,0 +1,187 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+from inspired.adapters.binance import NoticeHeaders
+from inspired.domain.booking import Flag, State
+from inspired.domain.errors import BadSignature
+from inspired.flows import notices
+from inspired.services import Services
+from tests.conftest import Mailbox
+from tests.flows.steps import live, pay
+from tests.harness import Servers
+from tests.web.catcher import Catcher, catching
+
+
+@pytest.fixture
+def catcher():
+    """A listener that takes the sandbox's webhooks as they come, for tests to hand on."""
+    with catching() as found:
+        yield found
+
+
+@pytest.fixture
+def env_changes(catcher: Catcher) -> dict[str, str]:
+    return {"BINANCE_PAY_WEBHOOK_URL": catcher.url}
+
+
+def caught(catcher: Catcher, number: int = 1) -> tuple[NoticeHeaders, bytes]:
+    headers, raw = catcher.wait_for(number)[number - 1]
+    return (
+        NoticeHeaders(
+            headers["BinancePay-Certificate-SN"],
+            headers["BinancePay-Nonce"],
+            headers["BinancePay-Timestamp"],
+            headers["BinancePay-Signature"],
+        ),
+        raw,
+    )
+
+
+def test_a_signed_notice_is_written_down_and_leads_to_the_confirmation(
+    svc: Services, sandbox: Servers, catcher: Catcher
+):
+    booking = live(svc)
+    pay(sandbox, booking, notify="now")
+    headers, raw = caught(catcher)
+
+    assert notices.receive(svc, headers, raw) is True
+
+    (notice_id,) = svc.logs.due(svc.now(), 10)
+    notice = svc.logs.get(notice_id)
+    assert notice.booking_id == booking.id
+    assert b"totalFee" not in notice.raw, "raw notices are sealed"
+    notices.work(svc, notice_id)
+    assert svc.bookings.get(booking.id).state is State.CONFIRMED
+    assert svc.logs.get(notice_id).verdict == "applied: CONFIRMED"
+    assert svc.logs.due(svc.now(), 10) == []
+
+
+def test_the_same_notice_twice_is_one_entry_and_one_effect(svc: Services, sandbox: Servers, catcher: Catcher):
+    booking = live(svc)
+    pay(sandbox, booking, notify="now")
+    headers, raw = caught(catcher)
+
+    assert [notices.receive(svc, headers, raw) for _ in range(3)] == [True, False, False]
+    (notice_id,) = svc.logs.due(svc.now(), 10)
+    for _ in range(3):
+        notices.work(svc, notice_id)
+
+    history = [event.what for event in svc.bookings.get(booking.id).history]
+    assert history.count("confirmed") == 1
+
+
+def test_an_altered_notice_changes_nothing(svc: Services, sandbox: Servers, catcher: Catcher):
+    booking = live(svc)
+    pay(sandbox, booking, notify="now")
+    headers, raw = caught(catcher)
+
+    with pytest.raises(BadSignature):
+        notices.receive(svc, headers, raw.replace(b"PAY_SUCCESS", b"PAY_CLOSED "))
+
+    assert svc.logs.due(svc.now(), 10) == []
+
+
+def test_a_notice_alone_makes_it_paid_while_the_provider_cannot_be_asked(
+    svc: Services, sandbox: Servers, catcher: Catcher
+):
+    booking = live(svc)
+    pay(sandbox, booking, notify="now")
+    notices.receive(svc, *caught(catcher))
+    sandbox.control("faults", {"binance": [{"call": "query", "fault": "http_500", "times": 1}]})
+
+    (notice_id,) = svc.logs.due(svc.now(), 10)
+    notices.work(svc, notice_id)
+
+    assert svc.bookings.get(booking.id).state is State.PAID
+
+
+def test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told(
+    svc: Services, sandbox: Servers, catcher: Catcher, mailbox: Mailbox
+):
+    booking = live(svc)
+    pay(sandbox, booking, notify="now")
+    headers, raw = caught(catcher)
+    stranger = raw.replace(booking.attempt.trade_no.encode(), b"z" * len(booking.attempt.trade_no))
+    facts = notices.read_notice(stranger)
+    assert facts.trade_no.startswith("zzz")
+    other = notices.read_notice(raw)
+    assert other.biz_id == facts.biz_id
+    svc.logs.add_notice(_a_notice_about_nobody(svc))
+
+    notices.work(svc, "orphan-1")
+
+    assert svc.logs.get("orphan-1").verdict == "orphan"
+    assert len(mailbox.subjects_to("owner@example.com")) == 1
+    assert [one["_id"] for one in svc.logs.orphans(datetime(2020, 1, 1, tzinfo=UTC), 10)] == ["orphan-1"]
+
+
+def _a_notice_about_nobody(svc: Services):
+    from inspired.adapters.mongo import Notice
+
+    key = svc.vault.new_key("orphan-1")
+    raw = svc.vault.seal(key, "orphan-1", "notice", "{}")
+    return Notice("orphan-1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "orphan-1", {}, svc.now())
+
+
+def test_two_partial_refunds_of_one_order_stay_two_entries():
+    def notice(request: str) -> bytes:
+        data = json.dumps({"merchantTradeNo": "T1", "refundInfo": {"refundRequestId": request}})
+        return json.dumps(
+            {"bizType": "PAY_REFUND", "data": data, "bizIdStr": "1", "bizId": 1, "bizStatus": "REFUND_SUCCESS"}
+        ).encode()
+
+    first, second = notices.read_notice(notice("r1")), notices.read_notice(notice("r2"))
+
+    assert (first.biz_type, first.biz_id, first.biz_status) == (second.biz_type, second.biz_id, second.biz_status)
+    assert first.data_hash != second.data_hash
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"[]", b"null", b"{", b'{"data": 7}', b'{"data": "{"}', b'{"bizId": 1e400}', b"[" * 50_000, b'{"a":NaN}'],
+)
+def test_a_signed_body_of_any_shape_is_read_without_failing(raw):
+    facts = notices.read_notice(raw)
+
+    assert facts.money is None
+    assert facts.trade_no == ""
+
+
+def test_data_as_an_object_and_numbers_in_scientific_notation_are_read():
+    facts = notices.read_notice(
+        b'{"bizType":"PAY","data":{"merchantTradeNo":"T1","totalFee":1.0E-7,"currency":"USDT","transactTime":1},'
+        b'"bizId":29383937493038367292,"bizStatus":"PAY_SUCCESS"}'
+    )
+
+    assert (facts.biz_id, str(facts.money), facts.trade_no) == ("29383937493038367292", "0.0000001", "T1")
+
+
+def test_late_money_by_notice_is_flagged(svc: Services, sandbox: Servers, catcher: Catcher):
+    from inspired.flows import booking as booking_flow
+    from inspired.flows import refreshing
+
+    booking = live(svc)
+    booking_flow.give_up(svc, booking.token)
+    refreshing.refresh(svc, booking.id)
+    catcher.wait_for(1)  # PAY_CLOSED
+    pay(sandbox, booking, notify="now", force=True)
+    headers, raw = caught(catcher, 2)
+
+    notices.receive(svc, headers, raw)
+    for notice_id in svc.logs.due(svc.now(), 10):
+        notices.work(svc, notice_id)
+
+    assert Flag.PAID_LATE in svc.bookings.get(booking.id).flags
+
+
+def test_a_rotated_key_is_fetched_once_and_no_notice_is_lost(svc: Services, sandbox: Servers, catcher: Catcher):
+    first, second = live(svc), live(svc, call=6, email="bob@example.com")
+    pay(sandbox, first, notify="now")
+    notices.receive(svc, *caught(catcher))
+    requests.post(f"{sandbox.sandbox}/control/rotate-key", json={}, timeout=5).raise_for_status()
+    pay(sandbox, second, notify="now")
+
+    assert notices.receive(svc, *caught(catcher, 2)) is True
