@@ -131,7 +131,7 @@ class Attempt:
     @property
     def was_sent(self) -> bool:
         """The provider may know this order."""
-        return self.tries > 0 or self.status is not None
+        return self.tries > 0 or self.uncertain or self.status is not None
 
     @property
     def is_payable(self) -> bool:
