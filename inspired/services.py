@@ -50,6 +50,7 @@ class Services:
     bell: queues.Doorbell
     hints: Hints
     ping: Callable[[], None]
+    close: Callable[[], None]
 
 
 def build(settings: Settings, *, database_seconds: float, redis_seconds: float) -> Services:
@@ -60,6 +61,12 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
     http = Http()
+
+    def close() -> None:
+        http.close()
+        redis.close()
+        database.client.close()
+
     return Services(
         settings=settings,
         now=now,
@@ -94,6 +101,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
         bell=queues.Doorbell(redis),
         hints=hints,
         ping=lambda: mongo.ping(database),
+        close=close,
     )
 
 

@@ -11,6 +11,7 @@ from inspired.dev.reaper import Reaper, kill_session
 
 STEADY = 10.0  # alive this long, a child is no longer said to die in a loop
 LONGEST_PAUSE = 5.0
+MANY_DEATHS = 4  # in a row
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Child:
         if self._next_start == 0.0:
             self.clear()
             self.quick_deaths = 0 if self.age > STEADY else self.quick_deaths + 1
+            if self.quick_deaths == MANY_DEATHS:
+                print(f"{self.part.name} keeps dying: see {self.log}", flush=True)
             pause = 0.0 if self.quick_deaths <= 1 else 0.25 * 2**self.quick_deaths
             self._next_start = time.monotonic() + min(pause, LONGEST_PAUSE)
         if time.monotonic() >= self._next_start:

@@ -83,6 +83,7 @@ class Plan:
 @contextlib.contextmanager
 def make_plan(data: Path, port: int | None) -> Iterator[Plan]:
     """The plan, with the site's port kept from others while it is in use."""
+    data.mkdir(parents=True, exist_ok=True)
     ports = _Ports(data / "ports.json")
     with _web_port(ports, port) as web_port:
         ports.remember("web", web_port)

@@ -2,7 +2,7 @@
 
 The kernel's parent-death signal does most of it on Linux, but reaches neither grandchildren nor other systems. This
 process reads `+PID` for a session begun and `-PID` for one ended; when its input ends, nobody is left to look after
-the rest, so it kills them.
+the rest, so it kills them, and takes back the ready file: nothing is ready any more.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 class Reaper:
     """The supervisor's end of the pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, ready_file: Path | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "inspired.dev.reaper"],
+            [sys.executable, "-m", "inspired.dev.reaper", *([str(ready_file)] if ready_file else [])],
             cwd=Path(__file__).resolve().parents[2],
             stdin=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C is not meant for it
@@ -71,6 +71,8 @@ def main() -> None:
             sessions.add(int(line[1:]))
         else:
             sessions.discard(int(line[1:]))
+    for ready_file in sys.argv[1:]:
+        Path(ready_file).unlink(missing_ok=True)
     for session in sessions:
         kill_session(session)
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from inspired.dev.child import Child, Part
+from inspired.dev.child import MANY_DEATHS, Child, Part
 from inspired.dev.plan import CannotStart, Plan, make_plan
 from inspired.dev.reaper import Reaper
 
 TICK = 0.05
 PATIENCE = 60.0  # for a group of parts to become healthy; the usual is one or two seconds
 GRACE = 5.0  # between SIGTERM and SIGKILL
-TOO_MANY_DEATHS = 4
 
 
 class Stopped(Exception):  # not an error: somebody pressed Ctrl-C
@@ -46,33 +45,31 @@ def run_dev(data: Path, ready_file: Path | None, port: int | None) -> int:
 
 
 def _run(plan: Plan, logs: Path, ready_file: Path | None) -> None:
-    _remove(ready_file)
-
     def publish(pids: dict[str, int]) -> None:
         if ready_file:
             _write_whole(ready_file, plan.ready(pids))
 
-    with Supervisor(logs) as supervisor:
-        try:
-            supervisor.start(plan.foundations)
-            supervisor.run_once(plan.migration)
-            supervisor.start(plan.product)
-            publish(supervisor.pids())
-            print(plan.welcome(), flush=True)
-            supervisor.watch(publish)
-        finally:
-            _remove(ready_file)
+    with Supervisor(logs, ready_file) as supervisor:
+        supervisor.start(plan.foundations)
+        supervisor.run_once(plan.migration)
+        supervisor.start(plan.product)
+        publish(supervisor.pids())
+        print(plan.welcome(), flush=True)
+        supervisor.watch(publish)
 
 
 class Supervisor:
-    """Keeps groups of children alive. As a context manager: whatever happens inside, none outlives it."""
+    """Keeps groups of children alive. As a context manager: whatever happens inside, none outlives it, and the ready
+    file is there only while everything is.
+    """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, ready_file: Path | None = None) -> None:
+        _remove(ready_file)
         logs.mkdir(parents=True, exist_ok=True)
-        self._logs = logs
+        self._logs, self._ready_file = logs, ready_file
         self._groups: list[list[Child]] = []
         self._signals = 0
-        self._reaper = Reaper()
+        self._reaper = Reaper(ready_file)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note_signal)
 
@@ -80,6 +77,7 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        _remove(self._ready_file)
         for group in reversed(self._groups):
             self._end(group)
         self._reaper.close()
@@ -96,7 +94,7 @@ class Supervisor:
             self._tend()
             for child in group:
                 child.seen_healthy()
-                if child.quick_deaths >= TOO_MANY_DEATHS or (child.fresh and time.monotonic() > deadline):
+                if child.quick_deaths >= MANY_DEATHS or (child.fresh and time.monotonic() > deadline):
                     raise _does_not_start(child)
 
     def run_once(self, part: Part) -> None:
