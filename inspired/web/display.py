@@ -114,6 +114,7 @@ def init_app(app: Flask) -> None:
         moment_in_words=moment_in_words,
         clock=clock,
         day=day,
+        weekday=weekday,
         millis=millis,
         short=short,
         to_the_second=to_the_second,
@@ -174,7 +175,7 @@ def qr_svg(content: str) -> Markup:
     size = len(matrix)
     path = "".join(f"M{x} {y}.5h{length}" for y, row in enumerate(matrix) for x, length in _runs(row))
     return Markup(
-        '<svg class="qr" viewBox="0 0 {size} {size}" role="img" aria-label="QR code to pay with the Binance app" '
+        '<svg class="qr" viewBox="0 0 {size} {size}" role="img" '
         'xmlns="http://www.w3.org/2000/svg" shape-rendering="crispEdges">'
         "<title>QR code to pay with the Binance app</title>"
         '<rect width="{size}" height="{size}" fill="#fff"/><path stroke="#000" d="{path}"/></svg>'
@@ -204,10 +205,17 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """The visitor's and the owner's offset from UTC on one day."""
+
+    here: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     date: date
-    offset: str
-    owner_offset: str
+    clocks: Clocks
     choices: tuple[Choice, ...]
 
 
@@ -222,8 +230,7 @@ def days_of(times: Iterable[Span], zone_name: str, owner_zone: str) -> list[Day]
         days.append(
             Day(
                 date=date_,
-                offset=offset(first.astimezone(here)),
-                owner_offset=offset(first.astimezone(there)),
+                clocks=Clocks(offset(first.astimezone(here)), offset(first.astimezone(there))),
                 choices=tuple(_choice(span.start, zone_name, owner_zone) for span in spans),
             )
         )
@@ -263,8 +270,12 @@ def to_the_second(moment: datetime, zone_name: str) -> str:
 
 
 def day(moment: date) -> str:
-    """ "Tuesday 24 November" """
-    return f"{moment:%A} {moment.day} {moment:%B}"
+    """ "24 November" """
+    return f"{moment.day} {moment:%B}"
+
+
+def weekday(moment: date) -> str:
+    return f"{moment:%A}"
 
 
 def millis(moment: datetime) -> int:
