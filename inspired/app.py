@@ -18,6 +18,7 @@ from inspired.domain.errors import Busy
 from inspired.services import Services
 from inspired.settings import Settings
 from inspired.web import admin, api, booking, current, display, errors, limits, newsletter, site, webhooks
+from inspired.web.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
@@ -48,7 +49,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     app.add_url_rule("/healthz", "health", _health)
     app.before_request(_started)
     app.after_request(_finished)
-    app.wsgi_app = _wrapped(app, settings)  # type: ignore[method-assign,assignment]
+    app.wsgi_app = _wrapped(app, services, settings)  # type: ignore[method-assign,assignment]
     return app
 
 
@@ -75,7 +76,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
 
-def _wrapped(app: Flask, settings: Settings) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     inner: Any = app.wsgi_app
 
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -86,7 +87,7 @@ def _wrapped(app: Flask, settings: Settings) -> Callable[[dict[str, Any], Any], 
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         outer = ProxyFix(outer, x_for=hops, x_proto=hops, x_host=0)
-    return outer  # type: ignore[no-any-return]
+    return Pulse(outer, services)
 
 
 def _health() -> tuple[Response, int]:

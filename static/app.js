@@ -86,8 +86,8 @@
     if (!(isPoll(event.detail) && xhr.status === 429)) say("#trouble", message);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { xhr, successful } = event.detail;
-    if (successful) say("#trouble", "");
+    const { xhr } = event.detail;
+    if (xhr.status && xhr.status < 400) say("#trouble", "");
     if (isPoll(event.detail) && xhr.status === 204) learnTime(Number(xhr.getResponseHeader("X-Now")), performance.now());
   });
   const lost = () => say("#trouble", "No connection. We keep trying.");

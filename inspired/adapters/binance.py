@@ -79,7 +79,8 @@ class NoticeHeaders:
 
 
 class BinancePay:
-    """One merchant account. `now` is our clock; every method takes the seconds it may use."""
+    """One merchant account. `now` is our clock, `elapsed` one that never jumps; every method takes the seconds it may
+    use."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class BinancePay:
         merchant_id: str,
         pinned_serial: str,
         now: Callable[[], datetime],
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
         self._base = base_url
@@ -101,6 +103,7 @@ class BinancePay:
         self._merchant_id = merchant_id
         self._pinned_serial = pinned_serial
         self._now = now
+        self._elapsed = elapsed
         self._certificates: dict[str, RSAPublicKey] = {}
         self._fetches: deque[float] = deque(maxlen=REFETCHES_PER_MINUTE)
         self._certificate_lock = threading.Lock()
@@ -141,7 +144,7 @@ class BinancePay:
         return self._checkout(data, price)
 
     def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> Seen:
-        """Query Order v2, asked now (or at `asked_at`, by the caller's clock). `status` None: it knows no such order."""
+        """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: it knows no such order."""
         asked_at = asked_at or self._now()
         try:
             data = self._call("/v2/order/query", {"merchantTradeNo": trade_no}, seconds)
@@ -235,13 +238,13 @@ class BinancePay:
         """From the cache; refetched once for an unknown serial, and twice a day so that a withdrawn key goes."""
         last = self._fetches[-1] if self._fetches else None
         known = self._certificates.get(serial)
-        if known is not None and last is not None and time.monotonic() - last < REFRESH_CERTIFICATES.total_seconds():
+        if known is not None and last is not None and self._elapsed() - last < REFRESH_CERTIFICATES.total_seconds():
             return known
         with self._certificate_lock:
             if self._may_fetch(last):
                 try:
                     self._certificates = self.certificates(seconds=seconds)
-                    self._fetches.append(time.monotonic())
+                    self._fetches.append(self._elapsed())
                 except UpstreamError:
                     if known is None:
                         raise
@@ -256,7 +259,7 @@ class BinancePay:
             return True
         if self._fetches[-1] != last_seen:
             return False
-        return len(self._fetches) < REFETCHES_PER_MINUTE or time.monotonic() - self._fetches[0] > 60
+        return len(self._fetches) < REFETCHES_PER_MINUTE or self._elapsed() - self._fetches[0] > 60
 
     # --- the wire ---------------------------------------------------------------------------------------------------
 

@@ -1,14 +1,20 @@
 """The one door to other people's servers. Every failure becomes an UpstreamError; every call has a time-out."""
 
+import io
 import socket
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
+from typing import Any
 
 import requests
 import structlog
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from inspired.adapters.deadline import left
 from inspired.domain.errors import UpstreamError
@@ -35,7 +41,7 @@ class Http:
         self._session = requests.Session()
         self._session.trust_env = False
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16, max_retries=0))
+            self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=16, max_retries=0))
 
     def close(self) -> None:
         self._session.close()
@@ -55,6 +61,7 @@ class Http:
         """One request, `seconds` at most in all. Raises UpstreamError where no whole answer came back."""
         started = time.monotonic()
         budget = left(seconds)
+        token = _ends.set(started + budget)
         try:
             answer = self._exchange(method, url, body, headers or {}, params or {}, started, budget)
         except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
@@ -62,6 +69,8 @@ class Http:
             never_sent = _never_sent(error)
             log.warning("call", service=service, what=what, ok=False, error=type(error).__name__, ms=_ms(took))
             raise UpstreamError(service, type(error).__name__, maybe_applied=not never_sent) from None
+        finally:
+            _ends.reset(token)
         log.info("call", service=service, what=what, ok=True, http=answer.status, ms=_ms(answer.seconds))
         return answer
 
@@ -93,6 +102,57 @@ class Http:
             seconds=time.monotonic() - started,
             date=_date(response.headers.get("Date", "")),
         )
+
+
+# A time-out of a socket counts from one byte to the next, so that whoever drips holds us for ever. Here every wait for
+# an answer, its head included, is at most what is left of the call.
+
+_ends: ContextVar[float] = ContextVar("ends")
+
+
+class _Waiting(io.RawIOBase):
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
+        self._raw = raw
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._connection.settimeout(max(0.001, _ends.get() - time.monotonic()))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Waiting(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 
 def _read(response: requests.Response, end: float) -> bytes:

@@ -56,7 +56,7 @@ def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
         log.warning("effect_failed", booking=booking.id, effect=name, error=str(error))
     except Busy:
         raise
-    except Exception:  # noqa: BLE001 - a poisonous effect is retried by itself and must not hold up the others
+    except Exception:
         log.exception("effect_broken", booking=booking.id, effect=name)
     else:
         return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))

@@ -122,17 +122,16 @@ def create() -> Response:
 )
 def status(token: str) -> Response:
     """Where the booking stands. Send the last ETag as `If-None-Match` to be told only what is new (304)."""
-    known = _known_edition(request.headers.get("If-None-Match"))
-    svc = services()
-    pulsed = pulse.look(svc, token, known)
-    if pulsed.hint.body.startswith(DRAFT_BODY):
+    svc, known = services(), pulse.known_edition(request.headers.get("If-None-Match"))
+    hint = pulse.look(svc, token, known).hint
+    if hint.body.startswith(pulse.DRAFT_BODY):
         raise NotFound("There is no such booking.")
     response = Response(mimetype="application/json")
-    if known == pulsed.hint.edition:
+    if known == hint.edition:
         response.status_code = 304
     else:
-        response.data = pulsed.hint.body[:-1] + b',"serverTime":"' + (iso(svc.now()) or "").encode() + b'"}'
-    response.headers["ETag"] = f'"{pulsed.hint.edition}"'
+        response.data = pulse.status_body(hint, svc.now())
+    response.headers["ETag"] = f'"{hint.edition}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -189,10 +188,6 @@ def newsletter_change() -> Response:
     wanted = parsed(NewsletterChange, _json_object())
     flow = newsletter.confirm if wanted.action == "confirm" else newsletter.unsubscribe
     return jsonify(success=True, status=str(flow(svc, token).state))
-
-
-# A draft is written before a slot is chosen; the public API does not know it.
-DRAFT_BODY = b'{"success":true,"status":"DRAFT"'
 
 
 def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
@@ -321,8 +316,3 @@ def _asked_time(name: str, zone_name: str) -> datetime | None:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("This time cannot be read.", {name: "must be RFC 3339, e.g. 2026-11-24T09:00:00Z"}) from None
-
-
-def _known_edition(tag: str | None) -> int | None:
-    text = (tag or "").removeprefix("W/").strip('"')
-    return int(text) if text.isdecimal() and len(text) < 10 else None

@@ -119,6 +119,7 @@ def init_app(app: Flask) -> None:
         short=short,
         to_the_second=to_the_second,
         qr_svg=qr_svg,
+        tone=tone,
         flag_name=flag_name,
         event_line=event_line,
         attempt_line=attempt_line,
@@ -160,8 +161,8 @@ def told(booking: Booking, stage: Stage) -> str:
     return STAGE_SENTENCES.get(stage) or status.sentence(booking)
 
 
-def badge(stage: str) -> dict[str, str]:
-    text, tone = BADGES[Stage(stage)]
+def badge(stage: Stage) -> dict[str, str]:
+    text, tone = BADGES[stage]
     return {"text": text, "tone": tone}
 
 
@@ -283,6 +284,16 @@ def millis(moment: datetime) -> int:
 
 
 # --- the owner's words ----------------------------------------------------------------------------------------------
+
+
+def tone(state: State) -> str:
+    """The colour of a state's badge."""
+    match state:
+        case State.PENDING:
+            return "wait"
+        case State.PAID | State.CONFIRMED:
+            return "good"
+    return "quiet"
 
 
 def flag_name(flag: Flag) -> str:

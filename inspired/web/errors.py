@@ -77,7 +77,7 @@ def _bad_signature(error: BadSignature) -> Response:
 
 
 def _limited(error: RateLimitExceeded) -> Response:
-    seconds = error.limit.limit.get_expiry() if error.limit else 60
+    seconds = error.limit.limit.get_expiry()
     message = "That was too often. Please wait a little and try again."
     return problem(429, "Too many at once", message, retry_after=seconds)
 

@@ -69,7 +69,23 @@ def started(command: list[str], ready_file: Path, environment: Mapping[str, str]
 
 def alive(pids: Mapping[str, int] | list[int]) -> list[int]:
     """Those that still run; a zombie that nobody has collected yet does not."""
-    listed = ",".join(map(str, pids.values() if isinstance(pids, Mapping) else pids))
-    states = subprocess.run(["ps", "-o", "pid=,stat=", "-p", listed], capture_output=True, text=True, check=False)
-    found = [line.split() for line in states.stdout.splitlines()]
-    return [int(pid) for pid, state in found if not state.startswith("Z")]
+    running = {pid for pid, _, state in _table() if state != "Z"}
+    return [pid for pid in (pids.values() if isinstance(pids, Mapping) else pids) if pid in running]
+
+
+def children(parent: int) -> list[int]:
+    return [pid for pid, its_parent, _ in _table() if its_parent == parent]
+
+
+def _table() -> list[tuple[int, int, str]]:
+    """Process id, parent and state of every process: from /proc where there is one, else from ps."""
+    if not Path("/proc/self/stat").exists():
+        said = subprocess.run(["ps", "-axo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+        return [(int(pid), int(parent), state[0]) for pid, parent, state in map(str.split, said.splitlines())]
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                found.append((int(entry.name), int(parent), state))
+    return found

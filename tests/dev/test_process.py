@@ -1,12 +1,14 @@
 """Processes that follow their parent, shown with real ones."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from inspired.adapters import process
-from tests.dev.processes import alive
+from tests.dev.processes import alive, children
 from tests.harness import ROOT, free_port, listening, wait_until
 
 PARENT = """
@@ -50,15 +52,14 @@ def test_where_the_kernel_does_not_help_a_thread_watches() -> None:
     wait_until(lambda: not alive([child]), what="the child's end")
 
 
-def test_importing_wsgi_outside_the_server_follows_nobody(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.delenv(process.SERVER_PID, raising=False)
-    monkeypatch.setattr(process, "die_with_parent", lambda parent=None: pytest_fail())
+def test_importing_wsgi_outside_the_server_follows_nobody() -> None:
+    parent, child = followed_by(CHILD.format(before="").replace("die_with_parent", "die_with_server"))
+    with parent:
+        parent.kill()
 
-    process.die_with_server()
-
-
-def pytest_fail() -> None:
-    raise AssertionError("it followed")
+    time.sleep(0.3)
+    assert alive([child]) == [child]
+    os.kill(child, signal.SIGKILL)
 
 
 def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> None:
@@ -76,15 +77,9 @@ def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> No
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(port)], cwd=ROOT) as master:
         wait_until(lambda: listening(port), what="the web server")
-        workers = wait_until(lambda: two_children(master.pid), what="both workers")
+        workers = wait_until(lambda: len(found := children(master.pid)) == 2 and found, what="both workers")
 
         master.send_signal(signal.SIGKILL)
 
     wait_until(lambda: not alive(workers), seconds=10, what="the workers' end")
     assert not listening(port)
-
-
-def two_children(parent: int) -> list[int]:
-    lines = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    children = [int(pid) for pid, ppid in (line.split() for line in lines.splitlines()) if int(ppid) == parent]
-    return children if len(children) == 2 else []
