@@ -65,7 +65,7 @@ def _dev(arguments: argparse.Namespace) -> int:
 def _web(arguments: argparse.Namespace) -> int:
     read_settings()  # one clear list here, rather than one from every worker
     workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-    threads = int(os.environ.get("WEB_THREADS", "8"))
+    threads = int(os.environ.get("WEB_THREADS", "64"))
     process.serve(arguments.host, arguments.port, workers, threads)
 
 

@@ -26,7 +26,7 @@ class Mailbox:
     messages: list[Any] = field(default_factory=list)
     refuse: str = ""
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         from email import message_from_bytes, policy
 
         if self.refuse:
@@ -87,9 +87,7 @@ def env_changes() -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(
-    settings_env: dict[str, str], env_changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Settings:
+def settings(settings_env: dict[str, str], env_changes: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in {**settings_env, **env_changes}.items():
         monkeypatch.setenv(name, value)
     return Settings()

@@ -30,7 +30,7 @@ def granian(port: int, threads: int) -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "127.0.0.1"),
         *("--port", str(port), "--workers", str(WORKERS), "--blocking-threads", str(threads)),
-        *("--respawn-failed-workers", "--workers-kill-timeout", "25", "--log-level", "warning"),
+        *("--respawn-failed-workers", "--workers-kill-timeout", "25", "--log-level", "error"),
         *("--working-dir", str(ROOT), APP),
     ]
 

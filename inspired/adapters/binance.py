@@ -248,7 +248,7 @@ class BinancePay:
                 except UpstreamError:
                     if known is None:
                         raise
-            found = self._certificates.get(serial, known)
+            found = self._certificates.get(serial)
         if found is None:
             raise BadSignature("unknown certificate serial")
         return found

@@ -307,7 +307,7 @@ def event_line(event: Event) -> str:
         return f"{owed_line(name)}{': ' + note if note else ''}."
     if event.what == "flagged":
         return f"Something is odd: {', '.join(_flag_names(event.detail))}."
-    return f"{sentence} {event.detail}".strip()
+    return f"{sentence.rstrip('.')}: {event.detail}." if event.detail else sentence
 
 
 def _flag_names(detail: str) -> Iterable[str]:

@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-from inspired.adapters import process
 from tests.dev.processes import alive, children
 from tests.harness import ROOT, free_port, listening, wait_until
 

@@ -63,9 +63,7 @@ def test_times_that_are_not_offered_are_refused(svc: Services, shift: timedelta)
     start = free_calls(svc)[0].start + shift
 
     with pytest.raises(Invalid):
-        booking_flow.hold_time(
-            svc, REVIEW, start, "UTC", Customer("a@example.com"), network="", token=svc.new_token()
-        )
+        booking_flow.hold_time(svc, REVIEW, start, "UTC", Customer("a@example.com"), network="", token=svc.new_token())
 
 
 def test_a_window_of_more_than_31_days_is_refused(svc: Services):
@@ -140,8 +138,13 @@ class TestCalendly:
         start = free_calls(svc, slug)[number].start
         answer = requests.post(
             page.split("?")[0],
-            data={"start_time": start.isoformat().replace("+00:00", "Z"), "name": "Ann Example",
-                  "email": "ann@example.com", "utm_content": token, "timezone": "Europe/Berlin"},
+            data={
+                "start_time": start.isoformat().replace("+00:00", "Z"),
+                "name": "Ann Example",
+                "email": "ann@example.com",
+                "utm_content": token,
+                "timezone": "Europe/Berlin",
+            },
             headers={"Accept": "application/json"},
             timeout=5,
         )

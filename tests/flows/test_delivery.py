@@ -30,7 +30,9 @@ def test_the_held_mail_tells_where_to_pay_and_that_nothing_is_confirmed(svc: Ser
     assert "https://meet.example/room" not in text_of(mail)
 
 
-def test_the_confirmed_mail_carries_place_reference_and_calendar_file(svc: Services, sandbox: Servers, mailbox: Mailbox):
+def test_the_confirmed_mail_carries_place_reference_and_calendar_file(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
     booking = live(svc)
     pay(sandbox, booking)
 

@@ -51,9 +51,7 @@ def test_paid_with_the_notice_lost_is_confirmed_by_asking(svc: Services, sandbox
     assert after.state is State.CONFIRMED
 
 
-@pytest.mark.parametrize(
-    ("amount", "flag"), [("74.99", Flag.UNDERPAID), ("75.01", Flag.OVERPAID)]
-)
+@pytest.mark.parametrize(("amount", "flag"), [("74.99", Flag.UNDERPAID), ("75.01", Flag.OVERPAID)])
 def test_another_amount_is_flagged_and_confirms_nothing(svc: Services, sandbox: Servers, amount: str, flag: Flag):
     booking = live(svc)
     pay(sandbox, booking, amount=amount)

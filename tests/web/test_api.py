@@ -300,9 +300,7 @@ def test_a_hint_older_than_what_the_page_shows_is_never_told(client: FlaskClient
         connection.flushdb()
     svc.hints.publish(booking.token, stale)
 
-    answer = client.get(
-        f"/api/payments/status/{booking.token}", headers={"If-None-Match": f'"{confirmed["version"]}"'}
-    )
+    answer = client.get(f"/api/payments/status/{booking.token}", headers={"If-None-Match": f'"{confirmed["version"]}"'})
 
     assert answer.status_code == 304
     assert client.get(f"/api/payments/status/{booking.token}").json["status"] == "CONFIRMED"

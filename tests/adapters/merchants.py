@@ -1,0 +1,53 @@
+"""A merchant's client, pointed wherever a test wants it."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from inspired.adapters.binance import BinancePay, NoticeHeaders
+from inspired.adapters.http import Http
+from inspired.settings import BINANCE_HOST
+from tests.harness import API_KEY, SECRET_KEY
+
+WEBHOOK_URL = "http://127.0.0.1:9/api/payments/webhook"
+PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def a_merchant(base_url: str = BINANCE_HOST, **changes: Any) -> BinancePay:
+    given: dict[str, Any] = {
+        "base_url": base_url,
+        "api_key": API_KEY,
+        "secret_key": SECRET_KEY,
+        "webhook_url": WEBHOOK_URL,
+        "merchant_id": "",
+        "pinned_serial": "",
+        "now": lambda: datetime.now(UTC),
+        **changes,
+    }
+    return BinancePay(Http(), **given)
+
+
+def pem_of(key: rsa.RSAPrivateKey) -> str:
+    public = key.public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def certificates(**keys: rsa.RSAPrivateKey | str) -> dict[str, Any]:
+    """The answer of Query Certificate: serial = key."""
+    listed = [
+        {"certSerial": serial, "certPublic": key if isinstance(key, str) else pem_of(key)}
+        for serial, key in keys.items()
+    ]
+    return {"status": "SUCCESS", "code": "000000", "data": listed}
+
+
+def signed(raw: bytes, *, key: rsa.RSAPrivateKey = PRIVATE_KEY, serial: str = "ONE") -> NoticeHeaders:
+    """The headers of a webhook with this body, signed by the key."""
+    timestamp, nonce = "1700000000000", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
+    payload = f"{timestamp}\n{nonce}\n".encode() + raw + b"\n"
+    signature = base64.b64encode(key.sign(payload, padding.PKCS1v15(), hashes.SHA256())).decode()
+    return NoticeHeaders(serial=serial, nonce=nonce, timestamp=timestamp, signature=signature)

@@ -1,0 +1,264 @@
+"""Signatures, ours and theirs, against the published vectors and against a key of our own."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from inspired.adapters.binance import REFETCHES_PER_MINUTE, NoticeHeaders, sign
+from inspired.domain.errors import BadSignature, UpstreamError
+from tests.adapters.listeners import answer, answering, answering_json, listening
+from tests.adapters.merchants import OTHER_KEY, PRIVATE_KEY, a_merchant, certificates, signed
+from tests.harness import free_port
+
+VECTORS = json.loads((Path(__file__).parents[1] / "data" / "binance-pay-vectors.json").read_text())
+BODY = b'{"bizType":"PAY","bizId":363969700195475457}'
+HALF_A_DAY = 12 * 3600
+
+
+# --- ours -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS["hmac"], ids=lambda vector: vector["name"][:30])
+def test_requests_are_signed_as_published(vector):
+    body = vector["body"].encode()
+    assert len(body) == vector["body_utf8_len"]
+
+    assert sign(vector["secret"].encode(), vector["timestamp"], vector["nonce"], body) == vector["signature"]
+
+
+def test_what_is_signed_is_what_is_sent():
+    with listening(answering_json(lambda: {"status": "SUCCESS", "code": "000000", "data": True})) as server:
+        a_merchant(server.address, secret_key="s").close("é☕")
+
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    nonce, timestamp = headers["BinancePay-Nonce"], headers["BinancePay-Timestamp"]
+    assert headers["BinancePay-Signature"] == sign(b"s", timestamp, nonce, body)
+    assert headers["BinancePay-Certificate-SN"] == "sandbox-api-key"
+    assert headers["content-type"] == "application/json"
+    assert len(nonce) == 32
+    assert nonce.isalpha()
+    assert len(timestamp) == 13
+
+
+def test_a_nonce_is_not_used_twice():
+    with listening(answering_json(lambda: certificates())) as server:
+        merchant = a_merchant(server.address)
+        for _ in range(20):
+            merchant.certificates()
+
+    nonces = {request.split(b"BinancePay-Nonce: ")[1][:32] for request in server.requests}
+    assert len(nonces) == 20
+
+
+# --- theirs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS["rsa"], ids=lambda vector: vector["name"])
+def test_notices_are_verified_as_published(vector):
+    headers = NoticeHeaders("S", vector["nonce"], vector["timestamp"], vector["signature_b64"])
+
+    with listening(answering_json(lambda: certificates(S=vector["public_key_pem"]))) as server:
+        merchant = a_merchant(server.address)
+        if vector["valid"]:
+            merchant.verify_notice(headers, vector["body"].encode())
+        else:
+            with pytest.raises(BadSignature, match="wrong"):
+                merchant.verify_notice(headers, vector["body"].encode())
+
+
+def test_the_vectors_hold_some_that_must_fail():
+    assert sorted({vector["valid"] for vector in VECTORS["rsa"]}) == [False, True]
+
+
+@pytest.fixture
+def keys():
+    """What the certificates call answers at the moment; tests change it."""
+    return {"ONE": PRIVATE_KEY}
+
+
+@pytest.fixture
+def provider(keys):
+    with listening(answering_json(lambda: certificates(**keys))) as server:
+        yield server
+
+
+@pytest.fixture
+def clock():
+    """Seconds that pass only when a test says so."""
+    return [1000.0]
+
+
+@pytest.fixture
+def merchant(provider, clock):
+    return a_merchant(provider.address, elapsed=lambda: clock[0])
+
+
+def test_one_changed_byte_in_body_or_headers_is_a_wrong_signature(merchant):
+    headers = signed(BODY)
+    merchant.verify_notice(headers, BODY)
+
+    for wrong, body in [
+        (headers, BODY.replace(b"PAY", b"PAX")),
+        (headers, BODY + b"\n"),
+        (headers, BODY.replace(b":", b": ")),
+        (headers, b""),
+        (replace(headers, timestamp="1700000000001"), BODY),
+        (replace(headers, nonce=headers.nonce[::-1]), BODY),
+        (replace(headers, nonce="é☕"), BODY),
+        (replace(headers, signature=signed(b"other").signature), BODY),
+        (signed(BODY, key=OTHER_KEY), BODY),
+    ]:
+        with pytest.raises(BadSignature, match="signature is wrong"):
+            merchant.verify_notice(wrong, body)
+
+
+@pytest.mark.parametrize("name", ["serial", "nonce", "timestamp", "signature"])
+def test_a_missing_header_is_refused_without_asking_anybody(merchant, provider, name):
+    with pytest.raises(BadSignature, match="missing"):
+        merchant.verify_notice(replace(signed(BODY), **{name: ""}), BODY)
+
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("signature", ["not base64!", "é", "AAA", "\x00"])
+def test_a_signature_that_is_not_base64_is_refused_without_asking_anybody(merchant, provider, signature):
+    with pytest.raises(BadSignature, match="base64"):
+        merchant.verify_notice(replace(signed(BODY), signature=signature), BODY)
+
+    assert provider.requests == []
+
+
+def test_the_secret_of_our_own_requests_verifies_nothing(merchant):
+    headers = signed(BODY)
+    ours = sign(b"sandbox-secret-key", headers.timestamp, headers.nonce, BODY)
+
+    with pytest.raises(BadSignature):
+        merchant.verify_notice(replace(headers, signature=ours), BODY)
+
+
+def test_an_unknown_serial_is_refused_after_asking_once(merchant, provider):
+    with pytest.raises(BadSignature, match="unknown"):
+        merchant.verify_notice(signed(BODY, serial="TWO"), BODY)
+
+    assert len(provider.requests) == 1
+
+
+def test_certificates_are_fetched_once_for_many_notices(merchant, provider):
+    for _ in range(20):
+        merchant.verify_notice(signed(BODY), BODY)
+
+    assert len(provider.requests) == 1
+
+
+def test_a_new_key_is_found_at_its_first_notice_and_the_old_one_stays_while_listed(merchant, provider, keys):
+    merchant.verify_notice(signed(BODY), BODY)
+    keys["TWO"] = OTHER_KEY
+
+    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    merchant.verify_notice(signed(BODY), BODY)
+
+    assert len(provider.requests) == 2
+    with pytest.raises(BadSignature):
+        merchant.verify_notice(signed(BODY, key=PRIVATE_KEY, serial="TWO"), BODY)
+
+
+def test_a_withdrawn_key_is_gone_after_half_a_day(merchant, keys, clock):
+    merchant.verify_notice(signed(BODY), BODY)
+    keys.clear()
+    keys["TWO"] = OTHER_KEY
+
+    clock[0] += HALF_A_DAY - 1
+    merchant.verify_notice(signed(BODY), BODY)
+    clock[0] += 2
+    with pytest.raises(BadSignature, match="unknown"):
+        merchant.verify_notice(signed(BODY), BODY)
+
+
+def test_a_known_key_is_used_on_while_the_certificates_cannot_be_fetched_again(clock):
+    answers = [answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()), answer(b"", status="500 Oh")]
+
+    with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
+        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant.verify_notice(signed(BODY), BODY)
+        clock[0] += HALF_A_DAY + 1
+        merchant.verify_notice(signed(BODY), BODY)
+
+    assert len(server.requests) == 2
+
+
+def test_while_certificates_cannot_be_fetched_nothing_is_said_about_the_signature():
+    with pytest.raises(UpstreamError):
+        a_merchant(f"http://127.0.0.1:{free_port()}").verify_notice(signed(BODY), BODY)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"status":"SUCCESS","code":"000000","data":{}}', b"[]"])
+def test_certificates_in_a_shape_nobody_knows_are_a_failure_of_the_service(body):
+    with listening(answering(body)) as server, pytest.raises(UpstreamError):
+        a_merchant(server.address).verify_notice(signed(BODY), BODY)
+
+
+def test_certificates_that_are_no_rsa_keys_are_left_out():
+    odd = ed25519.Ed25519PrivateKey.generate().public_key()
+    odd_pem = odd.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    listed = certificates(ONE=PRIVATE_KEY, TWO="-----BEGIN nonsense", THREE=odd_pem)
+    listed["data"] += [{"certPublic": listed["data"][0]["certPublic"], "certSerial": 7}, {}]
+
+    with listening(answering_json(lambda: listed)) as server:
+        assert set(a_merchant(server.address).certificates()) == {"ONE"}
+
+
+def test_forged_serials_cannot_make_us_hammer_the_provider(merchant, provider, clock, keys):
+    for number in range(50):
+        with pytest.raises(BadSignature):
+            merchant.verify_notice(signed(BODY, serial=f"FORGED{number}"), BODY)
+    assert len(provider.requests) == REFETCHES_PER_MINUTE
+
+    clock[0] += 61
+    keys["TWO"] = OTHER_KEY
+    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    assert len(provider.requests) == REFETCHES_PER_MINUTE + 1
+
+
+def test_notices_that_arrive_together_fetch_the_certificates_once():
+    together = threading.Barrier(8)
+    slowly = threading.Event()
+
+    def behave(connection, request):
+        slowly.wait(0.3)
+        connection.sendall(answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()))
+
+    def verify(merchant):
+        together.wait(5)
+        merchant.verify_notice(signed(BODY), BODY, seconds=10)
+
+    with listening(behave) as server, ThreadPoolExecutor(8) as pool:
+        merchant = a_merchant(server.address)
+        for done in [pool.submit(verify, merchant) for _ in range(8)]:
+            done.result(10)
+
+    assert len(server.requests) == 1
+
+
+def test_with_a_pinned_certificate_no_other_is_accepted_even_if_listed(keys, provider):
+    keys["TWO"] = OTHER_KEY
+    merchant = a_merchant(provider.address, pinned_serial="TWO")
+
+    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    with pytest.raises(BadSignature, match="pinned"):
+        merchant.verify_notice(signed(BODY), BODY)
+
+
+def test_a_rotated_key_of_the_sandbox_is_among_its_certificates(sandbox):
+    merchant = a_merchant(sandbox.sandbox)
+    assert merchant.certificates()
+
+    serial = sandbox.control("rotate-key", {})["certSerial"]
+
+    assert serial in merchant.certificates()
