@@ -8,30 +8,18 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import structlog
+if TYPE_CHECKING:
+    from inspired.settings import Settings
 
-from inspired.adapters import mongo, process
-from inspired.adapters import queue as queues
-from inspired.adapters.logs import configure_logging
-from inspired.domain.errors import Busy
-from inspired.flows import refreshing, sweeping
-from inspired.services import build
-from inspired.settings import Settings, SettingsError, read_settings
-
+# Each command imports what it needs when it runs: together that is most of a second, and `dev` starts four of them.
 SWEEP_SECONDS = 1.0
-log = structlog.get_logger()
 
 
 def main() -> int:
     arguments = _parser().parse_args()
-    try:
-        return int(arguments.run(arguments) or 0)
-    except SettingsError as error:
-        print("This does not start yet:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"- {problem}", file=sys.stderr)
-        return 2
+    return int(arguments.run(arguments) or 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +51,9 @@ def _dev(arguments: argparse.Namespace) -> int:
 
 
 def _web(arguments: argparse.Namespace) -> int:
-    read_settings()  # one clear list here, rather than one from every worker
+    from inspired.adapters import process
+
+    _settings()  # one clear list here, rather than one from every worker
     workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
     threads = int(os.environ.get("WEB_THREADS", "64"))
     process.serve(arguments.host, arguments.port, workers, threads)
@@ -71,6 +61,8 @@ def _web(arguments: argparse.Namespace) -> int:
 
 def _worker(arguments: argparse.Namespace) -> int:
     from rq import SimpleWorker
+
+    from inspired.adapters import queue as queues
 
     settings = _started()
     # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
@@ -90,6 +82,13 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _clock(arguments: argparse.Namespace) -> int:
+    import structlog
+
+    from inspired.domain.errors import Busy
+    from inspired.flows import sweeping
+    from inspired.services import build
+
+    log = structlog.get_logger()
     svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,6 +104,8 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
+    from inspired.adapters import mongo
+
     settings = _started()
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
@@ -113,6 +114,9 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
+    from inspired.flows import refreshing
+    from inspired.services import build
+
     booking = refreshing.refresh(build(_started(), database_seconds=5.0, redis_seconds=1.0), arguments.booking_id)
     print(f"{booking.id} is {booking.state}{' ' + ', '.join(sorted(booking.flags)) if booking.flags else ''}")
     return 0
@@ -125,8 +129,20 @@ def _hash_password(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _started() -> Settings:
-    settings = read_settings()
+def _settings() -> "Settings":
+    """From the environment; what is missing or wrong is listed, and nothing starts."""
+    from inspired.settings import SettingsError, read_settings
+
+    try:
+        return read_settings()
+    except SettingsError as error:
+        sys.exit("This does not start yet:\n" + "\n".join(f"- {problem}" for problem in error.problems))
+
+
+def _started() -> "Settings":
+    from inspired.adapters.logs import configure_logging
+
+    settings = _settings()
     logging.basicConfig(level=logging.WARNING)
     configure_logging(settings.log_level)
     return settings

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Running]:
-    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="1") as one:
+    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.5") as one:
         yield one
 
 
@@ -82,5 +82,5 @@ def test_everything_killed_before_the_deadline_frees_the_slot_all_the_same(dev: 
     for name in ("clock", "worker", "redis", "web"):
         dev.kill(name)
 
-    dev.wait_for(booking, "EXPIRED", seconds=72 + 60)
+    dev.wait_for(booking, "EXPIRED", seconds=36 + 60)
     assert slot in dev.slots("deep-dive")
