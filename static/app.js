@@ -31,7 +31,10 @@
     if (left > 0) return;
     $$("#payment [data-open]").forEach((part) => { part.hidden = true; });
     const over = $("#payment [data-over]");
-    if (over && over.hidden) { over.hidden = false; say("#said", over.textContent); }
+    if (!over || !over.hidden) return;
+    over.hidden = false;
+    $("#payment [data-told]").hidden = true;
+    say("#said", over.textContent);
   };
   const readTime = (at) => learnTime(Number($("[data-now]")?.dataset.now), at);
 

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import string
 import threading
@@ -43,6 +44,7 @@ BAD_TIMESTAMP = "400003"
 DUPLICATE_TRADE_NO = "400201"
 ORDER_NOT_FOUND = "400202"
 CANNOT_CLOSE = "400204"
+ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 REFRESH_CERTIFICATES = timedelta(hours=12)
 REFETCHES_PER_MINUTE = 10  # for unknown serials: a forger cannot make us hammer Binance
 
@@ -303,9 +305,11 @@ class BinancePay:
 
     def _own_url(self, value: Any) -> str:
         """An address only if it leads to Binance (or, in the sandbox, to the stand-in): never to somebody else."""
-        text = _text(value, 512)
-        parts = urlsplit(text)
-        base = urlsplit(self._base)
+        text = _address(value)
+        try:
+            parts, base = urlsplit(text), urlsplit(self._base)
+        except ValueError:
+            return ""
         if base.scheme == "http":
             return text if (parts.scheme, parts.netloc) == (base.scheme, base.netloc) else ""
         host = parts.hostname or ""
@@ -368,23 +372,31 @@ def _money(amount: Any, currency: Any) -> Money | None:
     """None where the amount cannot be read: that never counts as paid."""
     try:
         return Money.parse(amount, _text(currency, 16))
-    except (ValueError, TypeError):
+    except (ValueError, ArithmeticError):
         return None
 
 
 def _text(value: Any, longest: int) -> str:
-    return str(value)[:longest] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    """Cut to its length, and without halves of letters, which nothing here could store."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return ""
+    return str(value)[:longest].encode("utf-8", "replace").decode()
 
 
 def _moment(value: Any) -> datetime | None:
     try:
-        return datetime.fromtimestamp(int(value) / 1000, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(int(_text(value, 32)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 
+def _address(value: Any) -> str:
+    r"""Whole and of plain letters only: a browser reads "\" as "/", so that host here could be user there."""
+    return value if isinstance(value, str) and ADDRESS.fullmatch(value) else ""
+
+
 def _deep_link(value: Any) -> str:
-    text = _text(value, 512)
+    text = _address(value)
     return text if text.startswith("bnc://app.binance.com/") else ""
 
 

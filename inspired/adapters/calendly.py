@@ -117,6 +117,22 @@ class Calendly:
             zone=str(invitee.get("timezone") or "UTC"),
         )
 
+    def find(self, token: str, made_after: datetime, *, seconds: float = 5.0) -> tuple[str, str] | None:
+        """Event and invitee that carry this token, if the customer picked a time and we were never told.
+
+        Only upcoming active events that were made after the draft are looked into.
+        """
+        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
+        listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
+        for event in listed["collection"]:
+            if _moment(event["created_at"]) < made_after.replace(microsecond=0):
+                continue
+            for invitee in self._get(f"{event['uri']}/invitees", {"status": "active"}, seconds)["collection"]:
+                if (invitee.get("tracking") or {}).get("utm_content") == token:
+                    return str(event["uri"]), str(invitee["uri"])
+        return None
+
     def is_active(self, event_uri: str, *, seconds: float = 5.0) -> bool:
         if self._event.fullmatch(event_uri) is None:
             raise UpstreamError(SERVICE, "not an event of ours", retryable=False)

@@ -12,6 +12,7 @@ from inspired.domain.money import Money
 from inspired.domain.slots import Span
 
 DRAFT_LIFE = timedelta(hours=24)
+DRAFT_CHECKS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), DRAFT_LIFE)
 
 
 class State(StrEnum):

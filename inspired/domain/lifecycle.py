@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain.booking import (
-    DRAFT_LIFE,
+    DRAFT_CHECKS,
     Attempt,
     Booking,
     CalendarKind,
@@ -222,7 +222,8 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
     moments = [effect.due for effect in booking.effects]
     match booking.state:
         case State.DRAFT:
-            moments.append(booking.created_at + DRAFT_LIFE)
+            # The customer may have picked a time in the frame, and the page never told us.
+            moments += [at for wait in DRAFT_CHECKS if (at := booking.created_at + wait) > now][:1] or [now]
         case State.PENDING:
             moments += _pending_moments(booking, now)
         case State.PAID:

@@ -6,8 +6,9 @@ import structlog
 
 from inspired.domain import lifecycle
 from inspired.domain.booking import DRAFT_LIFE, Booking, CalendarKind, State
-from inspired.domain.errors import UpstreamError
+from inspired.domain.errors import Refusal, UpstreamError
 from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, payment
 from inspired.services import Services
 
@@ -75,6 +76,22 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
 
 
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
-    if booking.check_at is not None and booking.created_at + DRAFT_LIFE <= svc.now():
+    """A time picked in the frame without our being told is taken up; a draft without one is dropped after a day."""
+    if svc.settings.calendar_kind == "calendly" and (found := _picked_time(svc, booking)) is not None:
+        return found
+    if booking.created_at + DRAFT_LIFE <= svc.now():
         svc.bookings.drop_draft(booking)
-    return booking
+        return booking
+    return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+
+
+def _picked_time(svc: Services, booking: Booking) -> Booking | None:
+    try:
+        uris = svc.calendly.find(booking.token, booking.created_at)
+        if uris is None:
+            return None
+        held = booking_flow.take_scheduled(svc, booking.token, *uris, customer=None, address="", network="")
+    except (UpstreamError, Refusal) as error:
+        log.warning("draft_not_taken_up", booking=booking.id, error=str(error))
+        return None
+    return delivery.deliver(svc, _order_opened(svc, held))

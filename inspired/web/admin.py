@@ -120,9 +120,10 @@ def _before(svc: Services) -> datetime:
         return svc.now() + timedelta(seconds=1)
     try:
         moment = datetime.fromisoformat(asked)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(moment, BEGINNING + WINDOW)
     except ValueError:
         raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _person(svc: Services, booking: Booking) -> dict[str, str]:

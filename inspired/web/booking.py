@@ -151,10 +151,13 @@ def show(token: str) -> ResponseReturnValue:
 @limits.creating
 def scheduled(token: str) -> ResponseReturnValue:
     """Calendly's frame said that a time was picked. Only a hint: the flow reads it back at Calendly."""
-    svc, form = services(), read(ScheduledForm, request.form)
-    booking = bookings.take_scheduled(
-        svc, token, form.event_uri, form.invitee_uri, customer=None, address=visitor_address(), network=""
-    )
+    svc, form, address = services(), read(ScheduledForm, request.form), visitor_address()
+    try:
+        booking = bookings.take_scheduled(
+            svc, token, form.event_uri, form.invitee_uri, customer=None, address=address, network=""
+        )
+    except UpstreamError:
+        return render_template("booking/unread.html", form=form), 503
     return go(_page_of(payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)))
 
 

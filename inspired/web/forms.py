@@ -1,9 +1,10 @@
 """What the site's own forms may hold. The same types as the JSON API's; every wrong field gets a sentence."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError, ValidationInfo
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic import field_validator as checked
 
 from inspired.domain.errors import Invalid
@@ -36,9 +37,16 @@ class TimeForm(_Form):
     start: AwareDatetime
     tz: ZoneName
 
+    @checked("start")
+    @classmethod
+    def _is_of_our_days(cls, value: datetime) -> datetime:
+        if not 2000 < value.year < 2200:
+            raise ValueError("is out of any calendar's reach")
+        return value
+
     @checked("tz")
     @classmethod
-    def _is_a_zone(cls, value: str, info: ValidationInfo) -> str:
+    def _is_a_zone(cls, value: str) -> str:
         if not is_zone(value):
             raise ValueError("is not a zone")
         return value

@@ -440,8 +440,11 @@ def test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute():
     assert a_booking().deadline - a_booking().expires_at == MINUTE
 
 
-def test_a_draft_is_dropped_after_a_day():
-    assert a_draft().check_at == NOW + timedelta(hours=24)
+def test_a_draft_is_looked_at_until_its_day_is_over():
+    assert a_draft().check_at == NOW + 2 * MINUTE
+    assert lifecycle.scheduled(a_draft(), NOW + 5 * MINUTE).check_at == NOW + 10 * MINUTE
+    assert lifecycle.scheduled(a_draft(), NOW + timedelta(hours=2)).check_at == NOW + timedelta(hours=24)
+    assert lifecycle.scheduled(a_draft(), NOW + timedelta(hours=25)).check_at == NOW + timedelta(hours=25)
 
 
 # --- every state × every observation --------------------------------------------------------------------------------

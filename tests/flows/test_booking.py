@@ -202,13 +202,26 @@ class TestCalendly:
         assert not svc.calendly.is_active(first[0])
         assert svc.calendly.is_active(second[0])
 
+    def test_a_time_picked_while_the_page_was_closed_is_found_and_held(self, svc: Services, mailbox):
+        from inspired.flows import refreshing
+
+        draft = booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, draft.token)
+
+        found = refreshing.refresh(svc, draft.id)
+
+        assert found.state is State.PENDING
+        assert (found.slot.event_uri, found.slot.invitee_uri) == uris
+        assert found.attempt.checkout is not None
+        assert len(mailbox.subjects_to("ann@example.com")) == 1
+
     def test_a_draft_that_was_left_is_dropped_after_a_day(self, svc: Services):
         from inspired.domain.errors import NotFound
         from inspired.flows import refreshing
 
         draft = booking_flow.start_draft(svc, REVIEW)
         refreshing.refresh(svc, draft.id)
-        assert svc.bookings.get(draft.id) == draft
+        assert svc.bookings.get(draft.id).state is State.DRAFT
         tomorrow = replace(svc, now=lambda: draft.created_at + timedelta(hours=25))
 
         refreshing.refresh(tomorrow, draft.id)

@@ -199,6 +199,16 @@ def test_a_senseless_question_is_refused(owner: FlaskClient, query: str):
     assert owner.get(f"/api/admin/payments?{query}").status_code == 422
 
 
+@pytest.mark.parametrize("before", ["0001-01-01", "9999-12-31T23:59:59+00:00", "2026-11-23"])
+def test_the_ends_of_time_are_only_an_empty_page_or_a_full_one(owner: FlaskClient, svc: Services, before: str):
+    hold(svc)
+
+    answer = owner.get("/api/admin/payments", query_string={"before": before})
+
+    assert answer.status_code == 200
+    assert len(answer.json["payments"]) <= 1
+
+
 def test_nothing_personal_is_in_the_json(owner: FlaskClient, svc: Services):
     hold(svc)
 

@@ -126,6 +126,8 @@ WRONG = {
     "terms not accepted": {"terms": "…"},
     "no time": {"start": "…"},
     "not a time": {"start": "tomorrow"},
+    "a time out of all calendars": {"start": "9999-12-31T23:59:59Z"},
+    "a time before all calendars": {"start": "0001-01-01T00:00:00+14:00"},
     "no zone": {"tz": "Mars/Base"},
     "no form": {"form_token": '{"$ne": 1}'},
     "an object for an address": {"email": "…", "email[$ne]": "1"},
@@ -397,6 +399,19 @@ def test_calendly_being_away_is_told_and_loses_nothing(client: FlaskClient, sand
     assert answer.status_code == 503
     assert "Nothing is lost" in words(answer.text)
     assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("env_changes", CALENDLY)
+def test_a_picked_time_that_cannot_be_read_back_can_be_sent_again(client: FlaskClient, sandbox: Servers, svc: Services):
+    address = drafted(client).headers["Location"]
+    event = f"{svc.settings.calendly_base_url}/scheduled_events/E1"
+    uris = {"event_uri": event, "invitee_uri": f"{event}/invitees/I1"}
+    sandbox.control("faults", {"calendly": [{"call": "any", "fault": "http_500", "times": 1}]})
+
+    answer = send(client, f"{address}/scheduled", uris, page=START)
+
+    assert answer.status_code == 503
+    assert (hidden(answer.text, "event_uri"), hidden(answer.text, "invitee_uri")) == tuple(uris.values())
 
 
 @pytest.mark.parametrize("env_changes", CALENDLY)

@@ -1,0 +1,64 @@
+"""Runs the parts named, or all but `server`; prints the table and, where all were run, writes docs/benchmarks.md."""
+
+import argparse
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from bench import confirm, create, memory, pages, poll, report, server, start, webhook
+from bench.findings import Findings, NotMeasured
+from bench.run import Run
+
+# In this order: nothing runs beside the starts, and memory is looked at after all that went before.
+PARTS: dict[str, Callable[[Run], Findings]] = {
+    "start": start.measure,
+    "pages": pages.measure,
+    "create": create.measure,
+    "poll": poll.measure,
+    "confirm": confirm.measure,
+    "webhook": webhook.measure,
+    "memory": memory.measure,
+    "server": server.measure,
+}
+ONLY_BY_NAME = {"server"}
+
+
+def main() -> None:
+    arguments = _arguments()
+    default = [part for part in PARTS if part not in ONLY_BY_NAME]
+    chosen = [part for part in PARTS if part in arguments.parts] or default
+    load_before = os.getloadavg()[0]
+    found: dict[str, Findings] = {}
+    missing: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        run = Run(stack, 1 if arguments.quick else arguments.rounds, arguments.quick)
+        for part in chosen:
+            begun = time.monotonic()
+            try:
+                found[part] = PARTS[part](run)
+            except NotMeasured as why:
+                missing[part] = str(why)
+            print(f"{part}: {time.monotonic() - begun:.0f} s", flush=True)
+    named = "" if chosen == default else " " + " ".join(chosen)
+    text = report.rendered(f"python -m bench{named}", load_before, found, missing)
+    print(f"\n{text}")
+    if arguments.quick or not set(default) <= set(found):
+        print(f"Not written to docs/{report.FILE.name}: that is for a full run.")
+    else:
+        report.write(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; nothing: all but server")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one short round of each, to see that it works")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

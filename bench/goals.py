@@ -1,0 +1,54 @@
+"""What was promised, and by which part it is measured."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Below `limit`, or at least `limit`; the unit is that of the numbers in the table."""
+
+    part: str
+    what: str
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value < self.limit
+
+    @property
+    def wanted(self) -> str:
+        return f"{'≥' if self.at_least else '<'} {number(self.limit)} {self.unit}".strip()
+
+
+def _poll(kind: str, base: str, limit: float) -> Goal:
+    return Goal("poll", f"{kind}, rate against {base}", limit, "×", at_least=True)
+
+
+BARE, READ = "a bare Flask view", "a view with one database read"
+GOALS = {
+    "poll-json-bare": _poll("JSON status poll (200)", BARE, 0.4),
+    "poll-json-read": _poll("JSON status poll (200)", READ, 2),
+    "poll-etag-bare": _poll("JSON status poll with ETag (304)", BARE, 0.4),
+    "poll-etag-read": _poll("JSON status poll with ETag (304)", READ, 2),
+    "poll-fragment-bare": _poll("fragment poll (204)", BARE, 0.4),
+    "poll-fragment-read": _poll("fragment poll (204)", READ, 2),
+    "webhook": Goal("webhook", "webhook acknowledged at 30/s, p99", 150, "ms"),
+    "create": Goal("create", "added to a create, p50", 25, "ms"),
+    "create-keyed": Goal("create", "the same with an Idempotency-Key, p50", 25, "ms"),
+    "confirm": Goal("confirm", "provider's webhook to “confirmed” on the open page, p95", 3, "s"),
+    "page-home": Goal("pages", "home page, transferred", 60, "kB"),
+    "page-book": Goal("pages", "booking page (choosing a time), transferred", 60, "kB"),
+    "page-pay": Goal("pages", "booking page (paying), transferred", 60, "kB"),
+    "third-party": Goal("pages", "third-party requests of these pages", 1, ""),
+    "memory": Goal("memory", "largest web worker after the load, PSS", 120, "MB"),
+    "start-warm": Goal("start", "`inspired dev` to healthy, known data folder, median", 5, "s"),
+    "start-new": Goal("start", "`inspired dev` to healthy, new data folder, median", 5, "s"),
+}
+
+
+def number(value: float) -> str:
+    """Three figures are enough for anything measured here."""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

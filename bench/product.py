@@ -1,0 +1,134 @@
+"""The running product, many customers of it, and a calendar that never fills up.
+
+Every customer has an address of their own (a trusted proxy's header says so), so the limits can stay as they are in
+production; only polls may come as fast as they can.
+"""
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import pymongo
+from pymongo.collection import Collection
+
+from tests.harness import wait_until
+from tests.journeys.running import Running, running
+
+SERVER = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "64"}
+ENVIRONMENT = {
+    **SERVER,
+    "CALENDAR": "builtin",
+    "TRUSTED_PROXIES": "1",
+    "PAYMENT_EXPIRY_MINUTES": "60",
+    "RATE_LIMIT_CREATE": "10/minute",
+    "RATE_LIMIT_STATUS": "1000000000/minute",
+    "OPEN_BOOKINGS_PER_VISITOR": "3",
+}
+BEYOND = timedelta(days=42)  # further than any booking may be made
+
+
+@dataclass
+class Product:
+    """One running product. `done`: what it has gone through so far."""
+
+    dev: Running
+    done: list[str] = field(default_factory=list)
+    _customers: int = 0
+    _free: list[str] = field(default_factory=list)
+    _moves: int = 0
+
+    @cached_property
+    def bookings(self) -> Collection[dict[str, Any]]:
+        ready = self.dev.ready
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(ready["mongodb_uri"], tz_aware=True)
+        return client[ready["database"]]["bookings"]
+
+    @cached_property
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(urlsplit(self.dev.web).netloc, timeout=10)
+
+    def book(self, key: str | None = None) -> tuple[dict[str, Any], float]:
+        """The answer to `create`, and how many ms it took."""
+        if not self._free:
+            self._clear_calendar()
+        self._customers += 1
+        number = self._customers
+        body = {
+            "meetingTypeId": "quick-question",
+            "customerEmail": f"customer-{number}@example.com",
+            "customerName": f"Customer {number}",
+            "slotStart": self._free.pop(0),
+        }
+        headers = {
+            "Content-Type": "application/json",
+            "X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            **({"Idempotency-Key": key} if key else {}),
+        }
+        sent = json.dumps(body).encode()
+        begun = time.perf_counter()
+        self._connection.request("POST", "/api/payments/create", sent, headers)
+        answer = self._connection.getresponse()
+        said = answer.read()
+        took = 1000 * (time.perf_counter() - begun)
+        if answer.status != 201:
+            raise SystemExit(f"create answered {answer.status}: {said.decode()}")
+        found: dict[str, Any] = json.loads(said)
+        return found, took
+
+    def wait_until_quiet(self, seconds: float = 120) -> float:
+        """Until everything that was paid is confirmed; how many seconds that took."""
+        begun = time.monotonic()
+        orders = self.dev.control("orders")
+        paid = sum(one["status"] == "PAID" for one in orders)
+        confirmed = {"state": "CONFIRMED"}
+        wait_until(lambda: self.bookings.count_documents(confirmed) >= paid, seconds=seconds, what="all confirmed")
+        return time.monotonic() - begun
+
+    def _clear_calendar(self) -> None:
+        """Move the calls that are there to a later time, in the database, as a month of slots holds only some 300."""
+        self._moves += 1
+        start = datetime.now(UTC) + BEYOND
+        for booking in self.bookings.find({"slot_start": {"$lt": start}}):
+            self._move(booking, BEYOND * self._moves)
+        now = datetime.now(UTC)
+        asked = {"from": now.isoformat(), "to": (now + timedelta(days=30)).isoformat()}
+        url = f"{self.dev.web}/api/meeting-types/quick-question/slots"
+        self._free = [one["start"] for one in self.dev.http.get(url, params=asked, timeout=10).json()["slots"]]
+
+    def _move(self, booking: dict[str, Any], by: timedelta) -> None:
+        """By version, like every other write; whoever is at work on it meanwhile reads it again."""
+        ticks = int(by / timedelta(minutes=5))
+        slot = booking["slot"]
+        moved = {
+            "version": booking["version"] + 1,
+            "slot": {**slot, "start": slot["start"] + by, "end": slot["end"] + by},
+            "slot_start": booking["slot_start"] + by,
+        }
+        if "claims" in booking:
+            moved["claims"] = [_moved_claim(claim, ticks) for claim in booking["claims"]]
+        same = {"_id": booking["_id"], "version": booking["version"]}
+        if not self.bookings.update_one(same, {"$set": moved}).modified_count:
+            again = self.bookings.find_one({"_id": booking["_id"]})
+            if again:
+                self._move(again, by)
+
+
+def _moved_claim(claim: str, ticks: int) -> str:
+    kind, _, rest = claim.partition(":")
+    return f"tick:{int(rest) + ticks}" if kind == "tick" else claim
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Product]:
+    with running(**ENVIRONMENT) as dev:
+        product = Product(dev)
+        yield product
+        if "bookings" in vars(product):
+            product.bookings.database.client.close()
