@@ -2,7 +2,8 @@
 
 Real orders are paid at the sandbox at that pace; it signs each notice (RSA), sends it on a connection of its own and
 notes how long the answer took: connecting, our check of the signature, our durable write. The jobs that follow from
-the notices (a query, a confirmation, two mails each) run meanwhile on the same cores.
+the notices (a query, a confirmation, two mails each) run meanwhile on the same cores, as fast as they can: nobody
+waits for them between the rounds.
 """
 
 import time
@@ -23,13 +24,13 @@ def measure(run: Run) -> Findings:
         bookings = [run.product.book()[0] for _ in range(run.some(A_SECOND * SECONDS))]
         took = _pay(run, bookings)
         deliveries = _deliveries(run, bookings)
-        quiet = run.product.wait_until_quiet()
+        confirmed = run.product.confirmed(bookings) / took
         times = [one["ms"] for one in deliveries]
         shares = [percentile(times, share) for share in (0.5, 0.95, 0.99, 1)]
-        rows.append([number(len(times) / took), *map(number, shares), number(quiet)])
+        rows.append([number(len(times) / took), *map(number, shares), number(confirmed)])
         highs.append(shares[2])
     found.add("webhook", highs)
-    heads = ["webhooks a second", "p50 ms", "p95 ms", "p99 ms", "slowest ms", "all confirmed after s"]
+    heads = ["webhooks a second", "p50 ms", "p95 ms", "p99 ms", "slowest ms", "confirmed a second meanwhile"]
     found.details = table(heads, rows)
     run.product.done.append("webhook")
     return found

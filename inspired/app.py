@@ -1,7 +1,9 @@
 """The web application: blueprints, limits, errors, headers. No state of its own."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +49,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         csrf.exempt(blueprint)
     api.spec.app = app
     app.add_url_rule("/healthz", "health", _health)
+    app.url_defaults(_with_version)
     app.before_request(_started)
     app.after_request(_finished)
     app.wsgi_app = _wrapped(app, services, settings)  # type: ignore[method-assign,assignment]
@@ -98,6 +101,18 @@ def _health() -> tuple[Response, int]:
     except Busy:
         return jsonify(ok=False, database=False), 503
     return jsonify(ok=True, database=True, clockSkewSeconds=services.pay.clock_skew), 200
+
+
+def _with_version(endpoint: str, values: dict[str, Any]) -> None:
+    """Static files may be kept for a year, since their address changes with their content."""
+    if endpoint == "static" and "filename" in values:
+        values.setdefault("v", _content_hash(values["filename"]))
+
+
+@cache
+def _content_hash(filename: str) -> str:
+    file = ROOT / "static" / filename
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:8] if file.is_file() else "0"
 
 
 def _started() -> None:

@@ -18,7 +18,7 @@ from inspired.flows.booking import Customer
 from inspired.services import Services
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
-from inspired.web.display import Day, days_of, millis, zone_list
+from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
 from inspired.web.forms import BookingForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.htmx import go, wants_fragment
 
@@ -223,6 +223,16 @@ def leave(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/give-up")
 def give_up(token: str) -> ResponseReturnValue:
     return go(_page_of(bookings.give_up(services(), token)))
+
+
+@bp.get("/booking/<token>/qr.svg")
+def qr_code(token: str) -> Response:
+    """The QR code of the live order as a picture: what `qrCodeUrl` of the JSON API leads to."""
+    attempt = services().bookings.by_token(token).attempt
+    if attempt is None or attempt.checkout is None or not attempt.is_payable:
+        raise NotFound("There is nothing to pay here now.")
+    headers = {"Cache-Control": "no-store"}
+    return Response(str(qr_svg(attempt.checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
 
 
 @bp.get("/booking/<token>/call.ics")

@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from inspired.domain.errors import BadSignature, Busy, Conflict, Invalid, Refusal, TooMany, UpstreamError
 
@@ -21,6 +21,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(BadSignature, _bad_signature)
     app.register_error_handler(RateLimitExceeded, _limited)
     app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(SecurityError, _foreign_host)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
 
@@ -85,6 +86,11 @@ def _limited(error: RateLimitExceeded) -> Response:
 def _csrf(error: CSRFError) -> Response:
     message = "This form was open for too long, or came from elsewhere. Please go back, reload the page and try again."
     return problem(400, "Please send the form again", message)
+
+
+def _foreign_host(error: SecurityError) -> Response:
+    """Before any address is known, so without a page: whoever asks for another host gets no links of ours."""
+    return Response("This host is not served here.\n", 400, mimetype="text/plain")
 
 
 def _http(error: HTTPException) -> Response:

@@ -21,8 +21,11 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listening(behave: Behaviour) -> Iterator[Listener]:
-    """`behave(connection, request)` answers one request; the connection stays until it closes it or the test ends."""
+def listening(behave: Behaviour, *, read: Callable[[socket.socket], bytes] | None = None) -> Iterator[Listener]:
+    """`behave(connection, request)` answers one request; the connection stays until it closes it or the test ends.
+
+    `read` takes one request from a connection; HTTP where it is not given.
+    """
     server = socket.create_server(("127.0.0.1", 0))
     listener = Listener(f"http://127.0.0.1:{server.getsockname()[1]}")
     open_ones: list[socket.socket] = []
@@ -30,7 +33,7 @@ def listening(behave: Behaviour) -> Iterator[Listener]:
 
     def serve(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while request := _read_request(connection):
+            while request := (read or _read_request)(connection):
                 listener.requests.append(request)
                 behave(connection, request)
         connection.close()

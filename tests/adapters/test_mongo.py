@@ -259,11 +259,11 @@ def test_of_many_writers_none_is_lost(bookings):
     assert after.version == 24
 
 
-def test_a_booking_that_everybody_changes_at_once_is_busy_in_the_end(bookings):
+def test_a_booking_that_everybody_changes_at_once_is_busy_in_the_end(bookings, database):
     booking = bookings.add(a_booking())
 
     def always_too_late(current):
-        bookings._collection.update_one({"_id": booking.id}, {"$inc": {"version": 1}})
+        database["bookings"].update_one({"_id": booking.id}, {"$inc": {"version": 1}})
         return current.noted(NOW, "never")
 
     with pytest.raises(Busy):
@@ -532,13 +532,6 @@ def test_notices_are_found_by_booking_and_orphans_by_their_verdict_without_what_
 
 
 # --- idempotency keys -----------------------------------------------------------------------------------------------
-
-
-def test_a_key_is_used_once_and_then_tells_how():
-    """The whole life of a key is in the next tests; this is its shape."""
-    use = KeyUse("body", "token", 0, NOW)
-
-    assert (use.body, use.token, use.status, use.at) == ("body", "token", 0, NOW)
 
 
 @pytest.fixture

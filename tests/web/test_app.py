@@ -1,0 +1,129 @@
+"""What holds for every page and call: headers, forms from elsewhere, strange requests, Redis away."""
+
+import logging
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from inspired.services import Services
+from tests.flows.steps import live
+
+
+def test_pages_carry_a_strict_policy_and_nothing_inline(client: FlaskClient):
+    page = client.get("/")
+
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "frame-src 'none'" in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    html = page.get_data(as_text=True)
+    assert "<script>" not in html
+    assert " style=" not in html
+    assert " onclick=" not in html
+
+
+class TestWithCalendly:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly"}
+
+    def test_only_calendlys_frame_may_be_embedded(self, client: FlaskClient, svc: Services):
+        policy = client.get("/").headers["Content-Security-Policy"]
+
+        assert f"frame-src {svc.settings.calendly_frame_origin};" in policy
+
+
+def test_pages_of_a_booking_are_kept_nowhere_and_named_to_nobody(client: FlaskClient, svc: Services):
+    page = client.get(f"/booking/{live(svc).token}")
+
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/book/deep-dive", "/newsletter", "/admin/login"])
+def test_a_form_from_elsewhere_is_refused(client: FlaskClient, path: str):
+    answer = client.post(path, data={"email": "ann@example.com"})
+
+    assert answer.status_code == 400
+
+
+def test_the_api_needs_no_form_token(client: FlaskClient):
+    assert client.post("/api/newsletter", json={"email": "ann@example.com"}).status_code == 202
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"])
+def test_links_are_never_made_for_a_foreign_host(client: FlaskClient, host: str):
+    assert client.get("/", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/book/lunch", "/booking/nobody", "/booking/nobody/payment", "/newsletter/nobody"]
+)
+def test_what_does_not_exist_says_so_on_a_page(client: FlaskClient, path: str):
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "text/html"
+    assert "Traceback" not in answer.get_data(as_text=True)
+
+
+def test_a_failure_of_ours_shows_a_reference_and_no_detail(app: Flask):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/api/broken")
+    def broken() -> str:
+        raise RuntimeError("secret detail")
+
+    answer = app.test_client().get("/api/broken")
+
+    assert answer.status_code == 500
+    assert answer.content_type == "application/problem+json"
+    assert "secret detail" not in answer.get_data(as_text=True)
+    assert len(answer.json["reference"]) == 8
+
+
+def test_static_files_may_be_kept_for_long(client: FlaskClient):
+    with client.get("/static/app.css") as answer:
+        assert answer.status_code == 200
+        assert "max-age=31536000" in answer.headers["Cache-Control"]
+    assert re.search(r"/static/app\.css\?v=[0-9a-f]{8}", client.get("/").get_data(as_text=True))
+
+
+def test_healthz_tells_whether_the_database_answers(client: FlaskClient):
+    answer = client.get("/healthz")
+
+    assert (answer.status_code, answer.json["ok"]) == (200, True)
+
+
+class TestWithoutRedis:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"REDIS_URL": "redis://127.0.0.1:1/0", "RATE_LIMIT_CREATE": "2/minute", "RATE_LIMIT_STATUS": "3/minute"}
+
+    def test_everything_works_and_limits_count_in_the_process(self, client: FlaskClient, svc: Services):
+        booking = live(svc)
+
+        polls = [client.get(f"/api/payments/status/{booking.token}").status_code for _ in range(4)]
+        creates = [client.post("/api/payments/create", json={}).status_code for _ in range(3)]
+
+        assert polls == [200, 200, 200, 429]
+        assert creates == [422, 422, 429]
+        assert client.get(f"/booking/{booking.token}").status_code == 200
+
+
+def test_logs_hold_nothing_personal(app: Flask, svc: Services, capsys, caplog):
+    caplog.set_level(logging.INFO)
+    client = app.test_client()
+    booking = live(svc, email="canary@example.com", name="Canary Bird", address="198.51.100.77")
+    client.get(f"/booking/{booking.token}", environ_base={"REMOTE_ADDR": "198.51.100.77"})
+    client.post("/api/payments/create", json={"customerEmail": "canary@example.com"})
+    client.get("/nothing?email=canary@example.com")
+
+    written = capsys.readouterr().out + caplog.text
+
+    for canary in ("canary", "Canary", "198.51.100.77", booking.token):
+        assert canary not in written
