@@ -8,6 +8,8 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +46,15 @@ class Scheduled:
     zone: str
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """An answer that is not what the manual says is a failure of the service, wherever in it that shows."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise UpstreamError(SERVICE, "the answer has another shape") from None
+
+
 class Calendly:
     def __init__(self, http: Http, *, base_url: str, token: str) -> None:
         self._http = http
@@ -56,6 +67,7 @@ class Calendly:
         self._types_at = 0.0
         self._lock = threading.Lock()
 
+    @_reading()
     def event_types(self, *, seconds: float = 2.0) -> dict[str, EventType]:
         """The account's active event types by slug, kept for five minutes."""
         with self._lock:
@@ -75,6 +87,7 @@ class Calendly:
             raise UpstreamError(SERVICE, f"no active event type with the slug {slug}", retryable=False)
         return found
 
+    @_reading()
     def free(self, slug: str, window: Span, *, seconds: float = 2.0) -> list[Span]:
         """Free calls of this type that start in the window (31 days at most, not in the past), ascending."""
         event_type = self.event_type(slug, seconds=seconds)
@@ -98,6 +111,7 @@ class Calendly:
         }
         return f"{self.event_type(slug, seconds=seconds).scheduling_url}?{urlencode(asked)}"
 
+    @_reading()
     def scheduled(self, event_uri: str, invitee_uri: str, *, seconds: float = 2.0) -> Scheduled:
         """Read both back by API. Raises Invalid for addresses that are not Calendly's or do not belong together."""
         match = self._invitee.fullmatch(invitee_uri)
@@ -133,6 +147,7 @@ class Calendly:
                     return str(event["uri"]), str(invitee["uri"])
         return None
 
+    @_reading()
     def is_active(self, event_uri: str, *, seconds: float = 5.0) -> bool:
         if self._event.fullmatch(event_uri) is None:
             raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
@@ -180,7 +195,7 @@ class Calendly:
             raise UpstreamError(SERVICE, f"HTTP {answer.status}", retryable=retryable, code=str(answer.status))
         try:
             parsed = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UpstreamError(SERVICE, "not JSON") from None
         if not isinstance(parsed, dict) or not ({"resource", "collection"} & parsed.keys()):
             raise UpstreamError(SERVICE, "the answer has another shape")

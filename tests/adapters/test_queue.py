@@ -129,7 +129,8 @@ def test_a_command_with_a_lost_answer_is_not_sent_twice(connection, servers):
 def worker_services(svc):
     """What jobs build for themselves in a worker, from the environment."""
     jobs.services.cache_clear()
-    yield
+    yield jobs.services()
+    jobs.services().close()
     jobs.services.cache_clear()
 
 

@@ -1,0 +1,333 @@
+"""Calendly API v2 against the stand-in, and against answers no calendar should give."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from inspired.adapters.calendly import Calendly, Scheduled
+from inspired.adapters.http import Http
+from inspired.domain.errors import Invalid, UpstreamError
+from inspired.domain.slots import Span
+from tests.adapters.listeners import answer, answering, listening
+from tests.harness import CALENDLY_TOKEN, free_port
+
+TOKEN = "T0ken-of-the_booking"
+
+
+@pytest.fixture
+def calendly(sandbox):
+    return Calendly(Http(), base_url=f"{sandbox.sandbox}/calendly", token=CALENDLY_TOKEN)
+
+
+def a_calendar(base_url: str) -> Calendly:
+    return Calendly(Http(), base_url=base_url, token="a secret token")
+
+
+def fortnight() -> Span:
+    start = datetime.now(UTC) + timedelta(minutes=1)
+    return Span(start, start + timedelta(days=14))
+
+
+@pytest.fixture
+def booked(calendly, sandbox):
+    """(event uri, invitee uri, span) of a call somebody has chosen in the frame."""
+    slot = calendly.free("portfolio-review", fortnight())[3]
+    made = requests.post(
+        f"{sandbox.sandbox}/calendly/invitees",
+        headers={"Authorization": f"Bearer {CALENDLY_TOKEN}"},
+        json={
+            "event_type": calendly.event_type("portfolio-review").uri,
+            "start_time": slot.start.isoformat(),
+            "invitee": {"name": "Ada Lovelace", "email": "ada@example.com", "timezone": "Asia/Kolkata"},
+            "tracking": {
+                "utm_content": TOKEN,
+                "utm_source": "inspired-analyst",
+                "utm_medium": None,
+                "utm_campaign": None,
+                "utm_term": None,
+                "salesforce_uuid": None,
+            },
+        },
+        timeout=5,
+    ).json()["resource"]
+    return made["event"], made["uri"], slot
+
+
+# --- types and times ------------------------------------------------------------------------------------------------
+
+
+def test_the_accounts_types_are_known_by_their_slug(calendly):
+    types = calendly.event_types()
+
+    assert {slug: one.minutes for slug, one in types.items()} == {
+        "quick-question": 30,
+        "portfolio-review": 45,
+        "deep-dive": 90,
+        "mentoring": 45,
+    }
+    assert all(one.uri.startswith("http") and one.slug == slug for slug, one in types.items())
+
+
+def test_types_are_asked_for_once_for_many_calls(calendly, sandbox):
+    for _ in range(5):
+        calendly.event_type("deep-dive")
+
+    assert [call["call"] for call in sandbox.control("calls")] == ["me", "event_types"]
+
+
+def test_a_type_nobody_made_is_a_failure_that_no_repetition_mends(calendly):
+    with pytest.raises(UpstreamError, match="slug no-such-type") as caught:
+        calendly.event_type("no-such-type")
+
+    assert not caught.value.retryable
+
+
+def test_free_times_are_whole_calls_in_order_within_the_window(calendly):
+    window = fortnight()
+
+    free = calendly.free("deep-dive", window)
+
+    assert len(free) > 20
+    assert free == sorted(free, key=lambda span: span.start)
+    assert {span.end - span.start for span in free} == {timedelta(minutes=90)}
+    assert all(window.start <= span.start < window.end for span in free)
+    assert {span.start.tzinfo for span in free} == {UTC}
+
+
+def test_a_time_somebody_took_is_free_no_more(calendly, booked):
+    assert booked[2] not in calendly.free("portfolio-review", fortnight())
+
+
+def test_the_frame_carries_the_bookings_token_and_our_host_and_nothing_personal(calendly, sandbox):
+    url = calendly.frame_url("mentoring", "t&1", "shop.example")
+
+    assert url.startswith(f"{sandbox.sandbox}/calendly/schedule/inspired-analyst/mentoring?")
+    assert parse_qs(urlsplit(url).query) == {
+        "embed_domain": ["shop.example"],
+        "embed_type": ["Inline"],
+        "hide_event_type_details": ["1"],
+        "utm_source": ["inspired-analyst"],
+        "utm_content": ["t&1"],
+    }
+
+
+# --- reading back ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_chosen_in_the_frame_is_read_back_by_our_own_call(calendly, booked):
+    event, invitee, slot = booked
+
+    assert calendly.scheduled(event, invitee) == Scheduled(
+        event_uri=event,
+        invitee_uri=invitee,
+        event_type_uri=calendly.event_type("portfolio-review").uri,
+        span=slot,
+        active=True,
+        token=TOKEN,
+        email="ada@example.com",
+        name="Ada Lovelace",
+        zone="Asia/Kolkata",
+    )
+
+
+def test_a_cancelled_event_is_read_back_as_such(calendly, sandbox, booked):
+    event, invitee, _ = booked
+    sandbox.control(f"events/{event.rpartition('/')[2]}/cancel", {})
+
+    assert not calendly.scheduled(event, invitee).active
+    assert not calendly.is_active(event)
+
+
+def test_an_event_nobody_made_is_not_active(calendly, sandbox):
+    assert not calendly.is_active(f"{sandbox.sandbox}/calendly/scheduled_events/0-0")
+
+
+FOREIGN = [
+    ("{other}/scheduled_events/E", "{other}/scheduled_events/E/invitees/I"),
+    ("{base}/scheduled_events/E", "{other}/scheduled_events/E/invitees/I"),
+    ("{other}/scheduled_events/E", "{base}/scheduled_events/E/invitees/I"),
+    ("{base}/scheduled_events/E1", "{base}/scheduled_events/E2/invitees/I"),
+    ("{base}/scheduled_events/E/../../x", "{base}/scheduled_events/E/../../x/invitees/I"),
+    ("{base}/users/me", "{base}/users/me/invitees/I"),
+    ("{base}/scheduled_events/E", "{base}/scheduled_events/E/invitees/I?x=1"),
+    ("{base}/scheduled_events/E", "{base}/scheduled_events/E/invitees/I\n"),
+    ("{base}/scheduled_events/E", "{base}/scheduled_events/E/invitees/"),
+    ("{base}/scheduled_events/E%2f", "{base}/scheduled_events/E%2f/invitees/I"),
+    ("{base}@{other}/scheduled_events/E", "{base}@{other}/scheduled_events/E/invitees/I"),
+    ("{base}.evil/scheduled_events/E", "{base}.evil/scheduled_events/E/invitees/I"),
+    ("{base}/scheduled_events/" + "E" * 65, "{base}/scheduled_events/" + "E" * 65 + "/invitees/I"),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("event", "invitee"), FOREIGN)
+def test_addresses_of_others_are_refused_before_our_token_goes_anywhere(event, invitee):
+    with listening(answering(b"{}")) as ours, listening(answering(b"{}")) as theirs:
+        calendar = a_calendar(ours.address)
+        event, invitee = (text.format(base=ours.address, other=theirs.address) for text in (event, invitee))
+
+        with pytest.raises(Invalid, match="does not look like a Calendly booking"):
+            calendar.scheduled(event, invitee)
+
+    assert (ours.requests, theirs.requests) == ([], [])
+
+
+@pytest.mark.parametrize("event", ["{other}/scheduled_events/E", "{base}/scheduled_events/E/x", "{base}/users/me", ""])
+def test_only_events_of_ours_are_asked_about_or_cancelled(event):
+    with listening(answering(b"{}")) as ours, listening(answering(b"{}")) as theirs:
+        calendar = a_calendar(ours.address)
+        event = event.format(base=ours.address, other=theirs.address)
+
+        for call in (calendar.is_active, lambda uri: calendar.cancel(uri, "x")):
+            with pytest.raises(UpstreamError, match="not an event of ours") as caught:
+                call(event)
+            assert not caught.value.retryable
+
+    assert (ours.requests, theirs.requests) == ([], [])
+
+
+def test_the_pattern_takes_a_dot_of_our_host_for_a_dot():
+    calendar = a_calendar("https://api.calendly.com")
+
+    with pytest.raises(Invalid):
+        calendar.scheduled("https://apiXcalendly.com/scheduled_events/E", "https://apiXcalendly.com/scheduled_events/E")
+
+
+def test_the_log_tells_the_call_and_no_ids(calendly, booked, capsys):
+    event, invitee, _ = booked
+    capsys.readouterr()
+
+    calendly.scheduled(event, invitee)
+
+    logged = capsys.readouterr().out
+    assert "scheduled_events" in logged
+    for secret in (event.rpartition("/")[2], invitee.rpartition("/")[2], CALENDLY_TOKEN, "ada@example.com"):
+        assert secret not in logged
+
+
+# --- cancelling -----------------------------------------------------------------------------------------------------
+
+
+def test_cancelling_frees_the_time_and_twice_is_once(calendly, sandbox, booked):
+    event, _, slot = booked
+
+    calendly.cancel(event, "not paid")
+    calendly.cancel(event, "not paid")
+
+    [shown] = sandbox.control("events")
+    assert (shown["status"], shown["cancellation"]["reason"]) == ("canceled", "not paid")
+    assert slot in calendly.free("portfolio-review", fortnight())
+
+
+def test_cancelling_what_is_gone_is_no_failure(calendly, sandbox):
+    calendly.cancel(f"{sandbox.sandbox}/calendly/scheduled_events/0-0", "not paid")
+
+
+def test_a_cancellation_whose_answer_was_lost_is_looked_up(calendly, sandbox, booked):
+    sandbox.control("settings", {"hang_s": 0.5})
+    sandbox.control("faults", {"calendly": [{"call": "cancel", "fault": "accept_then_timeout"}]})
+
+    calendly.cancel(booked[0], "not paid", seconds=0.3)
+
+    assert not calendly.is_active(booked[0])
+
+
+def test_a_cancellation_that_did_not_happen_is_told(calendly, sandbox, booked):
+    sandbox.control("faults", {"calendly": [{"call": "cancel", "fault": "http_500"}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        calendly.cancel(booked[0], "not paid")
+
+    assert caught.value.retryable
+    assert calendly.is_active(booked[0])
+
+
+# --- failures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["refuse", "timeout", "http_500", "http_429", "html"])
+def test_a_fault_is_worth_another_try_and_the_next_call_works(calendly, sandbox, booked, fault):
+    event, invitee, _ = booked
+    sandbox.control("settings", {"hang_s": 0.6})
+    sandbox.control("faults", {"calendly": [{"call": "event", "fault": fault}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        calendly.scheduled(event, invitee, seconds=0.4)
+
+    assert (caught.value.service, caught.value.retryable) == ("calendly", True)
+    assert calendly.scheduled(event, invitee).active
+
+
+def test_a_wrong_token_is_a_failure_that_no_repetition_mends(sandbox):
+    with pytest.raises(UpstreamError) as caught:
+        Calendly(Http(), base_url=f"{sandbox.sandbox}/calendly", token="wrong").event_types()
+
+    assert (caught.value.code, caught.value.retryable) == ("401", False)
+
+
+def test_nobody_there_is_a_failure_and_not_a_cancelled_event():
+    base = f"http://127.0.0.1:{free_port()}"
+
+    with pytest.raises(UpstreamError):
+        a_calendar(base).is_active(f"{base}/scheduled_events/E")
+
+
+NONSENSE = [
+    b"",
+    b"[]",
+    b"7",
+    b"{}",
+    b"\xff",
+    b'{"resource":null}',
+    b'{"resource":{}}',
+    b'{"resource":[]}',
+    b'{"resource":{"uri":"x","status":"active","start_time":"soon","end_time":7},"collection":[{}]}',
+    b'{"resource":{"uri":"x","status":"active","event_type":"t","start_time":"2026-11-24","end_time":null}}',
+    b'{"resource":{"uri":"x"},"collection":7}',
+    b'{"resource":{"uri":"x"},"collection":[7]}',
+    b'{"resource":{"uri":"x"},"collection":[{"uri":"u","slug":"s","scheduling_url":"u","duration":"long"}]}',
+    b'{"collection":[]}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE, ids=lambda body: body[:40].decode("ascii", "replace"))
+def test_nonsense_is_a_failure_of_the_service_and_nothing_else(body):
+    with listening(answering(body)) as server:
+        calendar = a_calendar(server.address)
+        event = f"{server.address}/scheduled_events/E"
+
+        for call in (
+            calendar.event_types,
+            lambda: calendar.event_type("s"),
+            lambda: calendar.free("s", fortnight()),
+            lambda: calendar.frame_url("s", TOKEN, "localhost"),
+            lambda: calendar.scheduled(event, f"{event}/invitees/I"),
+        ):
+            try:
+                call()
+            except UpstreamError as error:
+                assert error.service == "calendly"
+
+
+@pytest.mark.parametrize("times", [[{"status": "available"}], [{"start_time": "soon", "status": "available"}], [7], 7])
+def test_times_that_are_none_are_a_failure_of_the_service(times):
+    def behave(connection, request):
+        shapes = {
+            b"/users/me": {"resource": {"uri": "u"}},
+            b"/event_types?": {"collection": [{"uri": "t", "slug": "s", "scheduling_url": "p", "duration": 45}]},
+            b"/event_type_available_times": {"collection": times},
+        }
+        path = request.split(b" ")[1]
+        connection.sendall(answer(json.dumps(next(v for k, v in shapes.items() if path.startswith(k))).encode()))
+
+    with listening(behave) as server, pytest.raises(UpstreamError):
+        a_calendar(server.address).free("s", fortnight())
+
+
+def test_an_event_without_its_status_is_neither_active_nor_cancelled():
+    with listening(answering(b'{"resource":{}}')) as server, pytest.raises(UpstreamError):
+        a_calendar(server.address).is_active(f"{server.address}/scheduled_events/E")

@@ -1,0 +1,338 @@
+"""Mail over a real SMTP server: what is in it, what cannot get into it, and what a refusal means."""
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from inspired.adapters.ics import calendar_file
+from inspired.adapters.letters import FOLDER, Letters
+from inspired.adapters.mail import Mail, Smtp
+from inspired.domain.errors import UpstreamError
+from tests.adapters.listeners import listening
+from tests.factories import CALL, NOW
+from tests.harness import free_port
+
+SENDER = "Inspired Analyst <calls@example.com>"
+ICS = calendar_file(
+    uid="b1@x", span=CALL, title="Review – a call", place="https://meet.example/r", description="d",
+    sequence=0, made_at=NOW,
+)  # fmt: skip
+
+
+class Server:
+    """`refuse` maps a step (MAIL, RCPT, DATA) to the line it is answered with."""
+
+    def __init__(self) -> None:
+        self.messages = []
+        self.envelopes = []
+        self.refuse = {}
+
+    async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
+        envelope.mail_from = address
+        return self.refuse.get("MAIL", "250 OK")
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        envelope.rcpt_tos.append(address)
+        return self.refuse.get("RCPT", "250 OK")
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        if "DATA" in self.refuse:
+            return self.refuse["DATA"]
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+        self.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
+        return "250 OK"
+
+
+def started(handler, **options):
+    controller = Controller(handler, hostname="127.0.0.1", port=free_port(), **options)
+    controller.start()
+    return controller
+
+
+@pytest.fixture
+def server():
+    handler = Server()
+    controller = started(handler)
+    handler.port = controller.port
+    yield handler
+    controller.stop()
+
+
+def smtp(port: int, **changes) -> Smtp:
+    given = {"host": "127.0.0.1", "tls": "none", "username": "", "password": "", "sender": SENDER}
+    return Smtp(port=port, **{**given, **changes})
+
+
+def a_mail(**changes) -> Mail:
+    given = {
+        "id": "abc123",
+        "to": "ada@example.com",
+        "subject": "Your call is confirmed – 75 USDT",
+        "text": "Tuesday, 14:00\n.\nhttps://x.example/booking/t\n",
+        "html": "<p>Tuesday, 14:00 – ☕</p>",
+    }
+    return Mail(**{**given, **changes})
+
+
+# --- what is in it --------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_has_text_and_html_that_say_the_same(server):
+    smtp(server.port).send(a_mail())
+
+    [message] = server.messages
+    assert message["From"] == SENDER
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == "Your call is confirmed – 75 USDT"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"].datetime - datetime.now(UTC) < timedelta(minutes=1)
+    assert message.get_content_type() == "multipart/alternative"
+    text, html = message.iter_parts()
+    assert text.get_content() == a_mail().text
+    assert html.get_content().strip() == a_mail().html
+    assert server.envelopes == [("calls@example.com", ["ada@example.com"])]
+
+
+def test_a_confirmation_carries_the_call_for_the_customers_calendar(server):
+    smtp(server.port).send(a_mail(calendar=ICS))
+
+    [message] = server.messages
+    [file] = message.iter_attachments()
+    assert (file.get_content_type(), file.get_filename()) == ("text/calendar", "call.ics")
+    assert file.get_payload(decode=True) == ICS
+    body = message.get_body(("plain",))
+    assert body.get_content() == a_mail().text
+
+
+def test_a_calendar_file_has_the_call_in_utc_and_its_place():
+    lines = ICS.decode().split("\r\n")
+
+    assert {
+        "BEGIN:VCALENDAR", "METHOD:PUBLISH", "UID:b1@x", "DTSTART:20261126T100000Z", "DTEND:20261126T104500Z",
+        "SUMMARY:Review – a call", "LOCATION:https://meet.example/r", "STATUS:CONFIRMED", "SEQUENCE:0",
+    } <= set(lines)  # fmt: skip
+    without = calendar_file(uid="u", span=CALL, title="t", place="", description="", sequence=1, made_at=NOW)
+    assert b"LOCATION" not in without
+
+
+def test_a_repetition_is_known_by_its_message_id(server):
+    mailer = smtp(server.port)
+    mailer.send(a_mail())
+    mailer.send(a_mail())
+    mailer.send(a_mail(id="another"))
+
+    ids = [message["Message-ID"] for message in server.messages]
+    assert ids == ["<abc123@example.com>", "<abc123@example.com>", "<another@example.com>"]
+
+
+def test_a_bare_sender_address_works_as_well(server):
+    smtp(server.port, sender="calls@example.org").send(a_mail())
+
+    assert server.messages[0]["Message-ID"] == "<abc123@example.org>"
+
+
+# --- what cannot get into it ----------------------------------------------------------------------------------------
+
+
+def test_a_subject_of_several_lines_is_one_line(server):
+    smtp(server.port).send(a_mail(subject="Hello\r\nBcc: eve@example.com\n\nbody"))
+
+    [message] = server.messages
+    assert message["Subject"] == "Hello Bcc: eve@example.com body"
+    assert message["Bcc"] is None
+    assert server.envelopes[0][1] == ["ada@example.com"]
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "ada@example.com\r\nBcc: eve@example.com",
+        "ada\r\nBcc: eve@example.com",
+        "ada@example.com, eve@example.com",
+        "ada@example.com eve",
+        "ada@[",
+        "@example.com",
+        "ada",
+        "",
+        "<eve@example.com>, ada@example.com",
+        "ada@exa\x00mple.com",
+    ],
+)
+def test_an_address_reaches_one_person_or_nobody_and_that_is_no_use_repeating(server, to):
+    try:
+        smtp(server.port).send(a_mail(to=to))
+    except UpstreamError as error:
+        assert not error.retryable
+
+    reached = {address for _, addresses in server.envelopes for address in addresses}
+    assert "eve@example.com" not in reached
+    assert len(reached) <= 1
+    assert all(message["Bcc"] is None for message in server.messages)
+
+
+def test_letters_of_all_the_world_fit_into_text_and_subject(server):
+    smtp(server.port).send(a_mail(subject="你好 " * 40, text="Đặng 你好\n" * 100, html="<p>مرحبا</p>"))
+
+    [message] = server.messages
+    assert message["Subject"] == " ".join(["你好"] * 40)
+    assert message.get_body(("plain",)).get_content() == "Đặng 你好\n" * 100
+
+
+# --- refusals and failures ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(("line", "retryable"), [("451 try later", True), ("550 no such mailbox", False)])
+def test_a_refusal_for_now_is_worth_another_try_and_one_for_good_is_not(server, step, line, retryable):
+    server.refuse = {step: line}
+
+    with pytest.raises(UpstreamError) as caught:
+        smtp(server.port).send(a_mail())
+
+    assert (caught.value.service, caught.value.retryable) == ("mail", retryable)
+    assert server.messages == []
+    assert "ada@example.com" not in str(caught.value)
+
+
+def test_a_server_that_is_away_is_worth_another_try():
+    with pytest.raises(UpstreamError) as caught:
+        smtp(free_port()).send(a_mail())
+
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("greeting", [b"", b"554 go away\r\n", b"421 too busy\r\n", b"HTTP/1.1 400 Bad\r\n"])
+def test_a_server_that_greets_oddly_is_worth_another_try(greeting):
+    def behave(connection, _):
+        connection.sendall(greeting)
+        connection.close()
+
+    with listening(behave, read=lambda connection: b"connected") as odd:
+        with pytest.raises(UpstreamError) as caught:
+            smtp(int(odd.address.rpartition(":")[2])).send(a_mail())
+
+    assert caught.value.retryable
+
+
+# --- encrypted lines ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """(context for a server, file a client may trust)"""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context, str(folder / "cert.pem")
+
+
+class LoggedIn(Server):
+    """Takes one name and password, over an encrypted line only."""
+
+    def check(self, server, session, envelope, mechanism, data):
+        from aiosmtpd.smtp import AuthResult
+
+        return AuthResult(success=(data.login, data.password) == (b"user", b"pass"), handled=False)
+
+
+@pytest.fixture(params=["tls", "starttls"])
+def encrypted(request, certificate):
+    """A server that wants an encrypted line and a log-in."""
+    handler = LoggedIn()
+    context, _ = certificate
+    options = {"ssl_context": context} if request.param == "tls" else {"tls_context": context}
+    controller = started(
+        handler, authenticator=handler.check, auth_required=True, auth_require_tls=request.param == "starttls", **options
+    )
+    handler.port, handler.tls = controller.port, request.param
+    yield handler
+    controller.stop()
+
+
+def test_a_mail_goes_over_an_encrypted_line_with_a_log_in(encrypted, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[1])
+
+    smtp(encrypted.port, tls=encrypted.tls, username="user", password="pass").send(a_mail())
+
+    assert len(encrypted.messages) == 1
+
+
+def test_a_server_that_cannot_prove_who_it_is_gets_neither_mail_nor_password(encrypted):
+    with pytest.raises(UpstreamError) as caught:
+        smtp(encrypted.port, tls=encrypted.tls, username="user", password="pass").send(a_mail())
+
+    assert caught.value.retryable
+    assert encrypted.messages == []
+
+
+def test_a_wrong_password_tells_neither_name_nor_password(encrypted, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[1])
+
+    with pytest.raises(UpstreamError) as caught:
+        smtp(encrypted.port, tls=encrypted.tls, username="user", password="a-wrong-one").send(a_mail())
+
+    assert str(caught.value) == "mail: SMTPAuthenticationError"
+
+
+def test_without_encryption_on_offer_nothing_is_sent_in_the_open(server):
+    with pytest.raises(UpstreamError):
+        smtp(server.port, tls="starttls").send(a_mail())
+
+    assert server.messages == []
+
+
+# --- letters --------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_html_is_escaped_and_the_subject_is_one_line(tmp_path):
+    for name in ("x_subject.txt", "x.txt", "x.html"):
+        (tmp_path / name).write_text("Hello\n{{ name }}")
+
+    written = Letters(tmp_path).write("x", {"name": "<b>Ada & Co</b>"})
+
+    assert written == ("Hello <b>Ada & Co</b>", "Hello\n<b>Ada & Co</b>", "Hello\n&lt;b&gt;Ada &amp; Co&lt;/b&gt;")
+
+
+def test_a_letter_that_asks_for_what_it_is_not_given_is_not_written(tmp_path):
+    for name in ("x_subject.txt", "x.txt", "x.html"):
+        (tmp_path / name).write_text("{{ missing }}")
+
+    with pytest.raises(Exception, match="missing"):
+        Letters(tmp_path).write("x", {})
+
+
+def test_every_letter_has_its_three_files():
+    kinds = {file.name.removesuffix("_subject.txt") for file in FOLDER.glob("*_subject.txt")}
+
+    assert kinds
+    for kind in kinds:
+        assert (FOLDER / f"{kind}.txt").is_file(), kind
+        assert (FOLDER / f"{kind}.html").is_file(), kind
