@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_STATUS": "1000000000/minute",
     "OPEN_BOOKINGS_PER_VISITOR": "3",
 }
+IDLE_SECONDS = 10  # a connection that rested longer may have been closed by the server
 BEYOND = timedelta(days=42)  # further than any booking may be made
 
 
@@ -42,6 +43,7 @@ class Product:
     _customers: int = 0
     _free: list[str] = field(default_factory=list)
     _moves: int = 0
+    _asked: float = 0.0
 
     @cached_property
     def bookings(self) -> Collection[dict[str, Any]]:
@@ -71,11 +73,14 @@ class Product:
             **({"Idempotency-Key": key} if key else {}),
         }
         sent = json.dumps(body).encode()
+        if time.monotonic() - self._asked > IDLE_SECONDS:
+            self._connection.close()  # the next request opens it again
         begun = time.perf_counter()
         self._connection.request("POST", "/api/payments/create", sent, headers)
         answer = self._connection.getresponse()
         said = answer.read()
         took = 1000 * (time.perf_counter() - begun)
+        self._asked = time.monotonic()
         if answer.status != 201:
             raise SystemExit(f"create answered {answer.status}: {said.decode()}")
         found: dict[str, Any] = json.loads(said)

@@ -37,7 +37,8 @@ def write(text: str, file: Path = FILE) -> None:
 
 
 def _circumstances(command: str, load_before: float) -> Sequence[str]:
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    installed = {one.name: one.version for one in metadata.distributions() if one.name in PACKAGES}
+    versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
     return [
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
         "",
@@ -48,7 +49,10 @@ def _circumstances(command: str, load_before: float) -> Sequence[str]:
 
 
 def _commit() -> str:
-    said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    try:
+        said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
     return said.stdout.strip() or "unknown"
 
 

@@ -5,7 +5,6 @@ and loopback only, so that no real customer's money can ever meet the stand-in, 
 """
 
 import base64
-import binascii
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
@@ -60,7 +59,7 @@ class Settings(BaseSettings):
     binance_pay_base_url: str = BINANCE_HOST
     binance_pay_merchant_id: str = ""  # compared with the provider's answers where set
     binance_pay_cert_id: str = ""  # optional pin: only this certificate serial is accepted
-    payment_expiry_minutes: float = Field(default=15, gt=0)
+    payment_expiry_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
     payment_retry_attempts: int = Field(default=3, ge=1, le=20)
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
 
@@ -97,7 +96,11 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _is_a_limit(cls, value: str) -> str:
-        if not list(parse_many(value)):
+        try:
+            limits = parse_many(value)
+        except ValueError:
+            limits = []
+        if not limits:
             raise ValueError("is not a limit such as 10/minute")
         return value
 
@@ -115,23 +118,29 @@ class Settings(BaseSettings):
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
-    @field_validator("encryption_keys", "blind_index_key")
+    @field_validator("encryption_keys")
     @classmethod
-    def _has_whole_keys(cls, value: SecretStr) -> SecretStr:
+    def _are_named_keys(cls, value: SecretStr) -> SecretStr:
+        names = []
         for item in value.get_secret_value().split(","):
-            try:
-                key = base64.b64decode(item.rsplit(":", 1)[-1], validate=True)
-            except binascii.Error:
-                raise ValueError("is not base64") from None
-            if len(key) != 32:
-                raise ValueError("needs 32 bytes, in base64")
+            name, _, key = item.strip().rpartition(":")
+            names.append(name or "v1")
+            _check_key(key)
+        if len(set(names)) < len(names) or any(":" in name for name in names):
+            raise ValueError("each key needs a name of its own, such as v2:BASE64,v1:BASE64")
+        return value
+
+    @field_validator("blind_index_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        _check_key(value.get_secret_value())
         return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = [*self._host_problems(), *self._rule_problems()]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def _host_problems(self) -> list[str]:
@@ -194,6 +203,15 @@ class Settings(BaseSettings):
         return self.binance_pay_environment == "sandbox"
 
 
+def _check_key(text: str) -> None:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("is not base64") from None
+    if len(key) != 32:
+        raise ValueError("needs 32 bytes, in base64")
+
+
 def _is_loopback(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
@@ -209,13 +227,13 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError([_sentence(one["loc"], one["type"], one["msg"]) for one in error.errors()]) from None
+        found = [_sentences(one["loc"], one["type"], one["msg"]) for one in error.errors()]
+        raise SettingsError([sentence for some in found for sentence in some]) from None
 
 
-def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _sentences(location: tuple[int | str, ...], kind: str, message: str) -> list[str]:
+    message = message.removeprefix("Value error, ")
     if not location:
-        return message.removeprefix("Value error, ")
+        return message.splitlines()
     name = str(location[0]).upper()
-    if kind == "missing":
-        return f"{name} is missing"
-    return f"{name}: {message.removeprefix('Value error, ')}"
+    return [f"{name} is missing" if kind == "missing" else f"{name}: {message}"]

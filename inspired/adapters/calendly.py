@@ -131,6 +131,7 @@ class Calendly:
             zone=str(invitee.get("timezone") or "UTC"),
         )
 
+    @_reading()
     def find(self, token: str, made_after: datetime, *, seconds: float = 5.0) -> tuple[str, str] | None:
         """Event and invitee that carry this token, if the customer picked a time and we were never told.
 
@@ -140,6 +141,8 @@ class Calendly:
         asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
         listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
         for event in listed["collection"]:
+            if self._event.fullmatch(event["uri"]) is None:
+                continue
             if _moment(event["created_at"]) < made_after.replace(microsecond=0):
                 continue
             for invitee in self._get(f"{event['uri']}/invitees", {"status": "active"}, seconds)["collection"]:

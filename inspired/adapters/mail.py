@@ -1,5 +1,6 @@
 """Mail by SMTP. The Message-ID comes from what is owed, so that a repetition is recognised as the same mail."""
 
+import re
 import smtplib
 import ssl
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from email.utils import formatdate
 from inspired.domain.errors import UpstreamError
 
 SECONDS = 5.0
+ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,255}""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Smtp:
     sender: str
 
     def send(self, mail: Mail) -> None:
-        """Raises UpstreamError; retryable unless the server refused for good (5xx)."""
+        """Raises UpstreamError; retryable unless the server refused for good (5xx) or nobody can be reached there."""
+        if not ONE_PERSON.fullmatch(mail.to):
+            raise UpstreamError("mail", "not one person's address", retryable=False)
         try:
             with self._connected() as server:
                 server.send_message(self._message(mail))
@@ -49,10 +53,14 @@ class Smtp:
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=SECONDS)
-        if self.tls == "starttls":
-            server.starttls(context=context)
-        if self.username:
-            server.login(self.username, self.password)
+        try:
+            if self.tls == "starttls":
+                server.starttls(context=context)
+            if self.username:
+                server.login(self.username, self.password)
+        except BaseException:
+            server.close()
+            raise
         return server
 
     def _message(self, mail: Mail) -> EmailMessage:
@@ -70,9 +78,9 @@ class Smtp:
         return message
 
 
-def _address(text: str) -> Address | str:
+def _address(text: str) -> Address:
     user, _, host = text.rpartition("@")
-    return Address(username=user, domain=host) if user and host else text
+    return Address(username=user, domain=host)
 
 
 def _is_temporary(error: smtplib.SMTPException) -> bool:

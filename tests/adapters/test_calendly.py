@@ -11,7 +11,7 @@ from inspired.adapters.calendly import Calendly, Scheduled
 from inspired.adapters.http import Http
 from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.slots import Span
-from tests.adapters.listeners import answer, answering, listening
+from tests.adapters.listeners import answer, answering, answering_json, listening
 from tests.harness import CALENDLY_TOKEN, free_port
 
 TOKEN = "T0ken-of-the_booking"
@@ -208,6 +208,36 @@ def test_the_log_tells_the_call_and_no_ids(calendly, booked, capsys):
         assert secret not in logged
 
 
+# --- a time picked behind our back ----------------------------------------------------------------------------------
+
+
+def test_a_time_picked_without_our_being_told_is_found_by_its_token(calendly, booked):
+    event, invitee, _ = booked
+    an_hour_ago, in_an_hour = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+
+    assert calendly.find(TOKEN, an_hour_ago) == (event, invitee)
+    assert calendly.find("another-token", an_hour_ago) is None
+    assert calendly.find(TOKEN, in_an_hour) is None
+
+
+def test_a_time_that_was_cancelled_again_is_not_found(calendly, booked):
+    calendly.cancel(booked[0], "changed my mind")
+
+    assert calendly.find(TOKEN, datetime.now(UTC) - timedelta(hours=1)) is None
+
+
+def test_an_event_at_another_address_is_not_looked_into():
+    with listening(answering(b"{}")) as theirs:
+        listed = {
+            "resource": {"uri": "u"},
+            "collection": [{"uri": f"{theirs.address}/scheduled_events/E", "created_at": "2030-01-01T00:00:00Z"}],
+        }
+        with listening(answering_json(lambda: listed)) as ours:
+            assert a_calendar(ours.address).find(TOKEN, datetime.now(UTC)) is None
+
+    assert theirs.requests == []
+
+
 # --- cancelling -----------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +336,7 @@ def test_nonsense_is_a_failure_of_the_service_and_nothing_else(body):
             lambda: calendar.free("s", fortnight()),
             lambda: calendar.frame_url("s", TOKEN, "localhost"),
             lambda: calendar.scheduled(event, f"{event}/invitees/I"),
+            lambda: calendar.find(TOKEN, datetime.now(UTC)),
         ):
             try:
                 call()

@@ -1,0 +1,289 @@
+"""The bugs. At least one for each rule of money, each with the test that notices."""
+
+from tests.planted.planting import Bug
+
+LIFECYCLE = "inspired/domain/lifecycle.py"
+BINANCE = "inspired/adapters/binance.py"
+MONGO = "inspired/adapters/mongo.py"
+NOTICES = "inspired/flows/notices.py"
+OF_LIFECYCLE = "tests/domain/test_lifecycle.py::"
+OF_BINANCE = "tests/adapters/test_binance.py::"
+OF_SIGNING = "tests/adapters/test_signing.py::"
+OF_MONGO = "tests/adapters/test_mongo.py::"
+OF_RULES = "tests/planted/test_rules.py::"
+
+BUGS = (
+    # --- 1: facts come from the provider, authenticated
+    Bug(
+        name="a wrong signature is let through",
+        rule="1",
+        file=BINANCE,
+        old='            raise BadSignature("the signature is wrong") from None',
+        new="            pass",
+        test=OF_SIGNING + "test_one_changed_byte_in_body_or_headers_is_a_wrong_signature",
+    ),
+    Bug(
+        name="a withdrawn key verifies once more",
+        rule="1",
+        file=BINANCE,
+        old="found = self._certificates.get(serial)",
+        new="found = self._certificates.get(serial, known)",
+        test=OF_SIGNING + "test_a_withdrawn_key_is_gone_after_half_a_day",
+    ),
+    Bug(
+        name="an answer about another order is believed",
+        rule="1",
+        file=BINANCE,
+        old='if str(body.get("merchantTradeNo", "")) != trade_no:',
+        new='if "merchantTradeNo" not in body:',
+        test=OF_BINANCE + "test_an_answer_about_another_order_is_not_believed",
+    ),
+    # --- 2: a webhook is durable before it is acknowledged
+    Bug(
+        name="a notice is acknowledged though it could not be written down",
+        rule="2",
+        file="inspired/web/webhooks.py",
+        old='    except (UpstreamError, Busy):\n        return _answer("FAIL", "try again"), 503',
+        new='    except UpstreamError:\n        return _answer("FAIL", "try again"), 503\n    except Busy:\n        pass',
+        test=OF_RULES + "test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down",
+    ),
+    Bug(
+        name="two partial refunds are taken for one notice",
+        rule="2",
+        file=NOTICES,
+        old='notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"',
+        new='notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}"',
+        test=OF_RULES + "test_two_partial_refunds_are_two_entries_and_a_repetition_is_none",
+    ),
+    # --- 3: PAID needs the right money, CONFIRMED needs our own query
+    Bug(
+        name="a notice alone confirms",
+        rule="3",
+        file=LIFECYCLE,
+        old="return Payment.EXACT if paid.proven else Payment.NOTIFIED",
+        new="return Payment.EXACT",
+        test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
+    ),
+    Bug(
+        name="the amount is not looked at",
+        rule="3",
+        file=LIFECYCLE,
+        old="if paid.received < booking.price:",
+        new="if paid.received.amount < 0:",
+        test=OF_LIFECYCLE + "test_money_that_does_not_match_confirms_nothing_and_is_told",
+    ),
+    Bug(
+        name="the currency is not looked at",
+        rule="3",
+        file=LIFECYCLE,
+        old=(
+            "    if paid.received is None or paid.received.currency != booking.price.currency:\n"
+            "        return Payment.FOREIGN\n"
+        ),
+        new=(
+            "    if paid.received is None:\n"
+            "        return Payment.FOREIGN\n"
+            "    paid = replace(paid, received=Money(paid.received.amount, booking.price.currency))\n"
+        ),
+        test=OF_LIFECYCLE + "test_money_that_does_not_match_confirms_nothing_and_is_told",
+    ),
+    Bug(
+        name="an older observation wins",
+        rule="3",
+        file=LIFECYCLE,
+        old=" or (attempt.seen_at is not None and seen.asked_at < attempt.seen_at):",
+        new=":",
+        test=OF_LIFECYCLE + "test_an_older_observation_changes_nothing",
+    ),
+    # --- 4: at most one payable attempt
+    Bug(
+        name="a second order while one can still be paid",
+        rule="4",
+        file=LIFECYCLE,
+        old=(
+            "    if attempt is None or not may_try_again(booking, now):\n        return booking\n"
+            "    if attempt.is_closed:\n"
+        ),
+        new="    if attempt is None:\n        return booking\n    if attempt.tries:\n",
+        test=OF_LIFECYCLE + "test_trying_again_with_a_live_order_changes_nothing",
+    ),
+    Bug(
+        name="create is called again before the provider was asked",
+        rule="4",
+        file=LIFECYCLE,
+        old="        and not attempt.uncertain\n",
+        new="",
+        test=OF_LIFECYCLE + "test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked",
+    ),
+    Bug(
+        name="two call create at once",
+        rule="4",
+        file=LIFECYCLE,
+        old="tries=attempt.tries + 1, retry_at=now + CREATE_LEASE)",
+        new="tries=attempt.tries + 1, retry_at=now)",
+        test=OF_LIFECYCLE + "test_creating_is_counted_and_leased_before_the_call",
+    ),
+    Bug(
+        name="a time-out of create counts as a definite no",
+        rule="4",
+        file="inspired/adapters/http.py",
+        old="maybe_applied=not never_sent",
+        new="maybe_applied=False",
+        test=OF_BINANCE + "test_after_a_broken_connection_the_outcome_is_unknown",
+    ),
+    # --- 5: the slot outlives the order
+    Bug(
+        name="the slot goes though the order was not seen closed",
+        rule="5",
+        file=LIFECYCLE,
+        old="case State.PENDING, Payment.NONE if over and _passed(booking.deadline, now):",
+        new="case State.PENDING, Payment.NONE if _passed(booking.deadline, now):",
+        test=OF_LIFECYCLE + "test_the_slot_goes_only_when_the_order_was_seen_closed_after_the_deadline",
+    ),
+    Bug(
+        name="the slot ends before the order",
+        rule="5",
+        file=LIFECYCLE,
+        old="deadline=expires_at + min(",
+        new="deadline=expires_at - min(",
+        test=OF_LIFECYCLE + "test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute",
+    ),
+    Bug(
+        name="the order can be paid after the countdown",
+        rule="5",
+        file=BINANCE,
+        old='"orderExpireTime": _epoch_ms(expires_at),',
+        new='"orderExpireTime": _epoch_ms(expires_at + timedelta(hours=1)),',
+        test=OF_BINANCE + "test_create_asks_for_what_the_contract_wants",
+    ),
+    Bug(
+        name="a late PAY_CLOSED undoes money that was seen",
+        rule="5",
+        file=LIFECYCLE,
+        old="    if attempt.has_money and not seen.status.has_money:\n",
+        new="    if attempt.has_money and seen.status is Remote.INITIAL:\n",
+        test=OF_RULES + "test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot",
+    ),
+    Bug(
+        name="giving up frees the slot of an order that can be paid",
+        rule="5",
+        file=LIFECYCLE,
+        old="case State.PENDING, Payment.NONE if over and booking.leaving:",
+        new="case State.PENDING, Payment.NONE if booking.leaving:",
+        test=OF_LIFECYCLE + "test_giving_up_waits_for_the_order_to_be_seen_closed",
+    ),
+    # --- 6: money that arrives anyway is never dropped
+    Bug(
+        name="late money is dropped",
+        rule="6",
+        file=LIFECYCLE,
+        old="case ((State.EXPIRED | State.CANCELLED), payment) if payment is not Payment.NONE:",
+        new="case ((State.EXPIRED | State.CANCELLED), payment) if payment is Payment.FOREIGN:",
+        test=OF_LIFECYCLE + "test_a_payment_after_the_end_is_flagged_and_not_lost",
+    ),
+    Bug(
+        name="a second payment goes unnoticed",
+        rule="6",
+        file=LIFECYCLE,
+        old="if sum(one.has_money for one in booking.attempts) > 1:",
+        new="if sum(one.has_money for one in booking.attempts) > 2:",
+        test=OF_LIFECYCLE + "test_a_second_payment_is_flagged",
+    ),
+    Bug(
+        name="nobody looks for late money",
+        rule="6",
+        file=LIFECYCLE,
+        old="        return tuple(one for one in booking.attempts if one.was_sent and not one.has_money)\n",
+        new="        return ()\n",
+        test=OF_LIFECYCLE + "test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more",
+    ),
+    # --- 7: a refund's id is written before the call and used again
+    Bug(
+        name="a repeated refund has another id",
+        rule="7",
+        file=BINANCE,
+        old='                "refundRequestId": refund_request_id,\n',
+        new='                "refundRequestId": secrets.token_hex(16),\n',
+        test=OF_BINANCE + "test_a_refund_is_asked_for_in_exact_numbers",
+    ),
+    # --- 8: never a float
+    Bug(
+        name="numbers of the provider are floats",
+        rule="8",
+        file=BINANCE,
+        old="json.loads(raw, parse_float=Decimal, parse_constant=no_constant)",
+        new="json.loads(raw, parse_constant=no_constant)",
+        test=OF_BINANCE + "test_numbers_of_the_provider_are_never_floats",
+    ),
+    Bug(
+        name="money is a float in the database",
+        rule="8",
+        file="inspired/adapters/documents.py",
+        old='{"amount": Decimal128(money.amount), ',
+        new='{"amount": float(money.amount), ',
+        test=OF_MONGO + "test_money_is_exact_decimals_in_the_database",
+    ),
+    Bug(
+        name="an amount is read from a float",
+        rule="8",
+        file="inspired/domain/money.py",
+        old="not isinstance(text, str | int | Decimal):",
+        new="not isinstance(text, str | int | float | Decimal):",
+        test="tests/domain/test_money.py::test_what_is_not_an_exact_amount_is_refused",
+    ),
+    # --- 9: no TTL on anything that carries money
+    Bug(
+        name="bookings expire by themselves",
+        rule="9",
+        file=MONGO,
+        old='bookings.create_index("created_at")',
+        new='bookings.create_index("created_at", expireAfterSeconds=31_536_000)',
+        test=OF_MONGO + "test_nothing_that_carries_money_ever_expires_by_itself",
+    ),
+    # --- what all of them stand on: one versioned write, each effect once
+    Bug(
+        name="a save does not look at the version",
+        rule="one writer wins",
+        file=MONGO,
+        old='replace_one({"_id": before.id, "version": before.version}, booking_out(after))',
+        new='replace_one({"_id": before.id}, booking_out(after))',
+        test=OF_MONGO + "test_whoever_comes_second_decides_again_on_what_the_first_has_written",
+    ),
+    Bug(
+        name="a paid booking gives its slot back",
+        rule="one writer wins",
+        file="inspired/domain/booking.py",
+        old="held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)",
+        new="held = self.state is State.PENDING",
+        test=OF_RULES + "test_a_confirmed_call_keeps_its_slot_against_everybody",
+    ),
+    Bug(
+        name="an effect is done without having been claimed",
+        rule="each effect once",
+        file="inspired/flows/delivery.py",
+        old="return lifecycle.claimed_effect(current, name, now) if won[0] else current",
+        new="return current",
+        test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
+    ),
+    Bug(
+        name="a mail goes out before the change it tells of is saved",
+        rule="each effect once",
+        file="inspired/flows/refreshing.py",
+        old="    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))\n",
+        new=(
+            "    after = lifecycle.settle(booking, seen, slot, svc.now())\n"
+            "    for effect in after.effects:\n"
+            "        delivery._do(svc, after, effect.name)\n"
+            "    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))\n"
+        ),
+        test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
+    ),
+    Bug(
+        name="a mail sent again has another id",
+        rule="each effect once",
+        file="inspired/flows/delivery.py",
+        old='return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]',
+        new='return hashlib.sha256(f"{booking_id}/{what}/{id(object())}/{__import__(\'os\').urandom(8)}".encode()).hexdigest()',
+        test=OF_RULES + "test_a_mail_whose_acceptance_was_lost_is_sent_again_as_the_same_mail",
+    ),
+)

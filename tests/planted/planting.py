@@ -1,0 +1,99 @@
+"""Planting a bug: a copy of the project with one place changed, and the one test that has to notice."""
+
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TREES = ("inspired", "tests", "templates", "static")
+FILES = ("pyproject.toml", "wsgi.py")
+NOTICED = ("AssertionError", "assert ", "Failed: DID NOT RAISE")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`old` stands exactly once in `file`; with `new` in its place, `test` must fail."""
+
+    name: str
+    rule: str  # the rule of money it breaks (docs/architecture.md), or what else
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one test: "passed", or the failure's or error's first words."""
+
+    name: str
+    kind: str
+    words: str = ""
+
+    @property
+    def is_noticed(self) -> bool:
+        """Failed by what it claims, not because nothing could be imported or started."""
+        return self.kind == "failure" and self.words.startswith(NOTICED)
+
+
+def copied(folder: Path) -> Path:
+    for name in TREES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def planted(bug: Bug, text: str) -> str:
+    """The file's text with the bug in it. Whoever changes that place has to plant the bug anew."""
+    found = text.count(bug.old)
+    assert found == 1, f"{bug.name}: the place to change stands {found} times in {bug.file}"
+    return text.replace(bug.old, bug.new)
+
+
+def run(project: Path, tests: Iterable[str], *options: str) -> list[Outcome]:
+    """These tests in a process of their own, in their own order."""
+    report = project / "report.xml"
+    report.unlink(missing_ok=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "-q", *options]
+    done = subprocess.run(
+        [*command, f"--junit-xml={report}", *tests],
+        cwd=project,
+        env={**env, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    return [_outcome(case) for case in ElementTree.parse(report).iter("testcase")]  # noqa: S314 - our own report
+
+
+def with_bug(project: Path, bug: Bug) -> list[Outcome]:
+    file = project / bug.file
+    before = file.read_text(encoding="utf-8")
+    file.write_text(planted(bug, before), encoding="utf-8")
+    try:
+        return run(project, [bug.test], "-x")
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+def of_test(outcomes: Iterable[Outcome], test: str) -> list[Outcome]:
+    """The outcomes of this test, all its parameters included."""
+    path, _, name = test.partition("::")
+    whole = f"{path.removesuffix('.py').replace('/', '.')}::{name.partition('[')[0].replace('::', '.')}"
+    return [one for one in outcomes if one.name.partition("[")[0] == whole]
+
+
+def _outcome(case: ElementTree.Element) -> Outcome:
+    name = f"{case.get('classname')}::{case.get('name')}"
+    for kind in ("error", "failure", "skipped"):
+        if (found := case.find(kind)) is not None:
+            return Outcome(name, kind, found.get("message", ""))
+    return Outcome(name, "passed")

@@ -1,0 +1,34 @@
+"""A test that cannot fail is a defect: each planted bug is noticed by the test that is named for it."""
+
+import pytest
+
+from tests.planted import planting
+from tests.planted.bugs import BUGS
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return planting.copied(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def without_bugs(project):
+    return planting.run(project, dict.fromkeys(bug.test for bug in BUGS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_the_named_test_passes_without_the_bug_and_notices_it(project, without_bugs, bug):
+    healthy = planting.of_test(without_bugs, bug.test)
+    assert healthy, f"there is no {bug.test}"
+    assert {one.kind for one in healthy} == {"passed"}
+
+    outcomes = planting.with_bug(project, bug)
+
+    assert any(one.is_noticed for one in outcomes), outcomes
+    assert all(one.kind == "passed" or one.is_noticed for one in outcomes), outcomes
+
+
+def test_every_rule_of_money_has_a_bug():
+    assert {bug.rule for bug in BUGS} >= {str(number) for number in range(1, 10)}
+    assert len({bug.name for bug in BUGS}) == len(BUGS)

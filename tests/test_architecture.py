@@ -1,0 +1,161 @@
+"""Walls around the code: rules that hold for what nobody has written yet."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import inspired
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "inspired"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+OF_ITS_OWN = ("sandbox", "dev")  # shares no code with the product, or runs beside it
+PRODUCT = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] not in OF_ITS_OWN]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def calls(path: Path) -> set[str]:
+    """What is called, as written: "float", "datetime.now", "self._now"."""
+    return {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of what is imported."""
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def offenders(paths: list[Path], *words: str) -> set[str]:
+    """Modules that call one of these, whatever it is called on."""
+    return {
+        named(path)
+        for path in paths
+        if any(call == word or call.endswith(f".{word}") for call in calls(path) for word in words)
+    }
+
+
+def test_rings_import_only_rings_below_them():
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_every_module_says_what_it_is_about(path):
+    assert ast.get_docstring(tree(path)), f"{named(path)} has no docstring"
+
+
+def test_money_is_never_a_float():
+    of_money = [*PACKAGE.glob("domain/*.py"), *PACKAGE.glob("adapters/*.py"), *PACKAGE.glob("flows/*.py")]
+    web = [path for path in PACKAGE.glob("web/*.py") if "money" in path.read_text().lower()]
+
+    assert offenders([*of_money, *web], "float") == set()
+    for path in PACKAGE.glob("domain/*.py"):
+        assert not [
+            node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, float)
+        ], f"{named(path)} has a number with a point"
+
+
+def test_the_clock_is_read_in_one_place():
+    assert offenders(PRODUCT, "datetime.now", "datetime.utcnow", "utcnow", "today", "time.time") == {"services.py"}
+
+
+def test_chance_comes_from_one_place_but_for_what_has_to_be_secret_there():
+    assert offenders(PRODUCT, "uuid4", "uuid1", "random", "randint", "randrange", "shuffle") == set()
+    assert {named(path) for path in PRODUCT if "random" in imported(path) or "uuid" in imported(path)} == set()
+
+
+def test_nothing_is_unpickled_evaluated_or_read_as_yaml():
+    assert {named(path) for path in MODULES if imported(path) & {"pickle", "shelve", "marshal", "dill", "yaml"}} == set()
+    assert not {named(path) for path in MODULES if calls(path) & {"eval", "exec", "compile", "__import__"}}
+
+
+def test_certificates_are_always_checked():
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"verify\s*=\s*False|CERT_NONE|_create_unverified_context|check_hostname\s*=", text), path
+
+
+def test_what_is_html_is_said_in_one_place():
+    assert offenders(MODULES, "Markup") <= {"web/display.py"}
+    for template in (ROOT / "templates").rglob("*.html"):
+        assert not re.search(r"\|\s*safe\b|autoescape\s+false", template.read_text(encoding="utf-8")), template
+
+
+def test_there_is_one_door_to_other_peoples_servers():
+    doors = {"requests", "urllib3", "httpx", "aiohttp", "http"}
+
+    assert {named(path) for path in PRODUCT if imported(path) & doors} == {"adapters/http.py"}
+    assert {named(path) for path in MODULES if "requests" in imported(path)} == {
+        "adapters/http.py",
+        "sandbox/webhooks.py",
+    }
+    assert offenders(PRODUCT, "urlopen", "create_connection") == set()
+
+
+def test_only_idempotency_keys_ever_expire_by_themselves():
+    found = [
+        (named(path), ast.unparse(node))
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and any(word.arg == "expireAfterSeconds" for word in node.keywords)
+    ]
+
+    assert [name for name, _ in found] == ["adapters/mongo.py"]
+    assert "idempotency_keys" in found[0][1]
+
+
+def test_a_booking_is_altered_in_one_place_only():
+    """`Bookings` is the only class that writes there, and `find_one_and_update` (slow, unversioned) is nowhere."""
+    writes = ("update_one", "update_many", "replace_one", "delete_one", "delete_many", "insert_one", "bulk_write")
+
+    assert offenders(PRODUCT, *writes) <= {"adapters/mongo.py"}
+    assert offenders(MODULES, "find_one_and_update", "find_one_and_replace", "find_one_and_delete") == set()
+
+
+def test_jobs_take_ids_only():
+    functions = [node for node in tree(PACKAGE / "jobs.py").body if isinstance(node, ast.FunctionDef)]
+
+    taken = {ast.unparse(one.annotation) for node in functions for one in node.args.args if one.annotation}
+    assert len(functions) > 2
+    assert taken == {"str"}
+    assert all(one.annotation for node in functions for one in node.args.args)
+
+
+def test_nothing_is_printed_but_by_commands():
+    assert offenders(PRODUCT, "print") <= {"cli.py"}
+
+
+def test_no_exception_is_swallowed_without_a_trace():
+    for path in PRODUCT:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ExceptHandler) and (
+                node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+            ):
+                told = any(
+                    isinstance(inner, ast.Raise)
+                    or (isinstance(inner, ast.Call) and ast.unparse(inner.func) == "log.exception")
+                    for inner in ast.walk(node)
+                )
+                assert told, f"{named(path)}:{node.lineno}"
+
+
+def test_the_map_names_only_what_exists():
+    places = set(re.findall(r"(?<![\w/])[\w-]+(?:/[\w.-]*)+|(?<![\w/])\w+\.py", inspired.__doc__ or ""))
+
+    assert len(places) > 15
+    missing = {place for place in places if not (PACKAGE / place).exists() and not (ROOT / place).exists()}
+    assert missing == set()

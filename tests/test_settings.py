@@ -1,0 +1,340 @@
+"""Settings: read strictly, listed wholly, and never with a value in the message."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from inspired.settings import BINANCE_HOST, CALENDLY_API_HOST, Settings, SettingsError, read_settings
+
+KEY, OTHER_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"o"))
+HASH = "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHQ$aGFzaA"
+
+SANDBOX = {
+    "SITE_URL": "http://localhost:5000",
+    "SECRET_KEY": "a secret key that is long enough",
+    "MONGODB_URI": "mongodb://user:password@127.0.0.1/x",
+    "REDIS_URL": "redis://:password@127.0.0.1:6379/0",
+    "ENCRYPTION_KEYS": f"v1:{KEY}",
+    "BLIND_INDEX_KEY": KEY,
+    "BINANCE_PAY_ENVIRONMENT": "sandbox",
+    "BINANCE_PAY_API_KEY": "api",
+    "BINANCE_PAY_SECRET_KEY": "secret",
+    "BINANCE_PAY_WEBHOOK_URL": "http://127.0.0.1:5000/api/payments/webhook",
+    "BINANCE_PAY_BASE_URL": "http://127.0.0.1:4000",
+    "SMTP_HOST": "127.0.0.1",
+    "MAIL_FROM": "calls@example.com",
+    "OWNER_EMAIL": "owner@example.com",
+    "ADMIN_EMAIL": "owner@example.com",
+    "ADMIN_PASSWORD_HASH": HASH,
+}
+PRODUCTION = {
+    **SANDBOX,
+    "SITE_URL": "https://example.org",
+    "BINANCE_PAY_ENVIRONMENT": "production",
+    "BINANCE_PAY_WEBHOOK_URL": "https://example.org/api/payments/webhook",
+    "BINANCE_PAY_BASE_URL": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Settings from this environment; None leaves one out."""
+
+    def reading(env=SANDBOX, **changes):
+        for name, value in {**env, **changes}.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return read_settings()
+
+    return reading
+
+
+@pytest.fixture
+def problems(read):
+    """What is wrong with this environment, sentence by sentence."""
+
+    def reading(env=SANDBOX, **changes):
+        with pytest.raises(SettingsError) as caught:
+            read(env, **changes)
+        return caught.value.problems
+
+    return reading
+
+
+# --- missing --------------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_missing_is_listed_at_once(problems):
+    needed = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+
+    assert set(problems({})) == {f"{name} is missing" for name in needed}
+    assert needed == SANDBOX.keys() - {"BINANCE_PAY_BASE_URL"}
+
+
+@pytest.mark.parametrize("name", sorted(SANDBOX.keys() - {"BINANCE_PAY_BASE_URL"}))
+def test_each_setting_that_is_missing_is_named(problems, name):
+    assert problems(**{name: None}) == [f"{name} is missing"]
+
+
+def test_what_is_missing_and_what_is_wrong_are_listed_together(problems):
+    found = problems(SITE_URL=None, SMTP_TLS="perhaps", OPEN_BOOKINGS_PER_VISITOR="0", OWNER_TIMEZONE="Mars/Olympus")
+
+    assert [sentence.split()[0] for sentence in found] == [
+        "SITE_URL", "OWNER_TIMEZONE:", "SMTP_TLS:", "OPEN_BOOKINGS_PER_VISITOR:",
+    ]  # fmt: skip
+
+
+def test_with_only_what_is_needed_the_rest_has_its_default(read):
+    settings = read()
+
+    assert settings.payment_expiry == timedelta(minutes=15)
+    assert settings.payment_retry_attempts == 3
+    assert settings.open_bookings_per_visitor == 3
+    assert (settings.rate_limit_create, settings.rate_limit_status) == ("10/minute", "60/minute")
+    assert settings.smtp_tls == "starttls"
+    assert not settings.dev_mode
+
+
+# --- never a value --------------------------------------------------------------------------------------------------
+
+FREE_TEXT = sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", FREE_TEXT)
+def test_no_sentence_repeats_what_was_in_a_setting(read, name):
+    secret = "S3cr3t-that-must-not-be-seen"
+    try:
+        read(**{name: secret})
+    except SettingsError as error:
+        assert secret.lower() not in str(error).lower()
+        assert error.problems
+
+
+def test_what_is_secret_does_not_show_when_settings_are_printed(read):
+    shown = f"{read()!r} {read()}"
+
+    for secret in ("password@", "a secret key", KEY, "'api'", "'secret'", HASH):
+        assert secret not in shown
+
+
+# --- hosts ----------------------------------------------------------------------------------------------------------
+
+
+def test_production_speaks_to_the_real_hosts(read):
+    settings = read(PRODUCTION)
+
+    assert (settings.binance_pay_base_url, settings.calendly_base_url) == (BINANCE_HOST, CALENDLY_API_HOST)
+    assert settings.calendly_frame_origin == "https://calendly.com"
+    assert not settings.is_sandbox
+
+
+@pytest.mark.parametrize("name", ["BINANCE_PAY_BASE_URL", "CALENDLY_BASE_URL"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4000", "https://bpay.binanceapi.com.evil.example"])
+def test_production_has_no_other_host(problems, name, url):
+    [sentence] = problems(PRODUCTION, **{name: url})
+
+    assert sentence.startswith(f"{name} is pinned to")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "https://bpay.binanceapi.com",
+        "http://bpay.binanceapi.com",
+        "https://127.0.0.1:4000",
+        "http://10.0.0.1:4000",
+        "http://localhost.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://0.0.0.0:4000",
+        "http://",
+        "127.0.0.1:4000",
+        "",
+    ],
+)
+def test_the_sandbox_is_on_this_machine_only(problems, url):
+    assert problems(BINANCE_PAY_BASE_URL=url) == [
+        "BINANCE_PAY_BASE_URL must be plain http on this machine's loopback in the sandbox"
+    ]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4000/", "http://localhost:4000", "http://[::1]:4000"])
+def test_every_name_of_the_loopback_will_do(read, url):
+    settings = read(BINANCE_PAY_BASE_URL=url, CALENDLY_BASE_URL=f"{url}calendly", CALENDLY_TOKEN="t")
+
+    assert settings.binance_pay_base_url == url.rstrip("/")
+    assert settings.is_sandbox
+
+
+def test_an_address_that_is_none_is_a_problem_and_no_crash(problems):
+    assert problems(BINANCE_PAY_BASE_URL="http://[::1")
+
+
+def test_in_the_sandbox_calendly_is_the_stand_in_as_well(read, problems):
+    assert problems(CALENDLY_TOKEN="t") == [
+        "CALENDLY_BASE_URL must be plain http on this machine's loopback in the sandbox"
+    ]
+    settings = read(CALENDLY_TOKEN="t", CALENDLY_BASE_URL="http://127.0.0.1:4000/calendly")
+    assert settings.calendly_frame_origin == "http://127.0.0.1:4000"
+
+
+@pytest.mark.parametrize("name", ["SITE_URL", "BINANCE_PAY_WEBHOOK_URL"])
+def test_production_wants_https(problems, name):
+    assert problems(PRODUCTION, **{name: "http://example.org"}) == [f"{name} must be an https address"]
+
+
+def test_an_unknown_environment_is_refused(problems):
+    [sentence] = problems(BINANCE_PAY_ENVIRONMENT="staging")
+
+    assert sentence == "BINANCE_PAY_ENVIRONMENT: Input should be 'sandbox' or 'production'"
+
+
+# --- the calendar ---------------------------------------------------------------------------------------------------
+
+STAND_IN = {"CALENDLY_BASE_URL": "http://127.0.0.1:4000/calendly"}
+
+
+@pytest.mark.parametrize(
+    ("calendar", "token", "kind"),
+    [
+        (None, None, "builtin"),
+        (None, "t", "calendly"),
+        ("builtin", "t", "builtin"),
+        ("calendly", "t", "calendly"),
+    ],
+)
+def test_the_calendar_is_the_one_named_else_calendly_where_there_is_a_token(read, calendar, token, kind):
+    assert read(**STAND_IN, CALENDAR=calendar, CALENDLY_TOKEN=token).calendar_kind == kind
+
+
+def test_calendly_without_a_token_is_a_problem(problems):
+    assert problems(**STAND_IN, CALENDAR="calendly") == ["CALENDLY_TOKEN is missing, and CALENDAR=calendly needs it"]
+
+
+@pytest.mark.parametrize("word", ["google", "Calendly", ""])
+def test_an_unknown_calendar_is_refused(problems, word):
+    [sentence] = problems(CALENDAR=word)
+
+    assert sentence.startswith("CALENDAR: Input should be")
+
+
+# --- numbers, words and keys ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "right"), [("4.9", False), ("5", True), ("60", True), ("60.1", False)])
+@pytest.mark.parametrize("env", [SANDBOX, PRODUCTION], ids=["sandbox", "production"])
+def test_the_time_to_pay_is_five_to_sixty_minutes(read, env, minutes, right):
+    try:
+        assert read(env, PAYMENT_EXPIRY_MINUTES=minutes).payment_expiry == timedelta(minutes=float(minutes)) and right
+    except SettingsError as error:
+        assert error.problems == ["PAYMENT_EXPIRY_MINUTES must be between 5 and 60"]
+        assert not right
+
+
+def test_in_development_the_time_to_pay_may_be_short(read):
+    assert read(DEV_MODE="1", PAYMENT_EXPIRY_MINUTES="0.05").payment_expiry == timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e400", "soon", ""])
+def test_a_time_to_pay_that_is_none_is_refused_even_in_development(problems, minutes):
+    [sentence] = problems(DEV_MODE="1", PAYMENT_EXPIRY_MINUTES=minutes)
+
+    assert sentence.startswith("PAYMENT_EXPIRY_MINUTES: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAYMENT_RETRY_ATTEMPTS", "0"),
+        ("PAYMENT_RETRY_ATTEMPTS", "21"),
+        ("WEBHOOK_RETRY_DELAY_MS", "99"),
+        ("SMTP_PORT", "0"),
+        ("SMTP_PORT", "65536"),
+        ("SMTP_TLS", "yes"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("DEV_MODE", "perhaps"),
+        ("LOG_LEVEL", "LOUD"),
+        ("SECRET_KEY", "short"),
+        ("BINANCE_PAY_API_KEY", ""),
+        ("BINANCE_PAY_SECRET_KEY", ""),
+        ("OPEN_BOOKINGS_PER_VISITOR", "many"),
+        ("OWNER_TIMEZONE", "Mars/Olympus"),
+        ("OWNER_TIMEZONE", "../../etc/passwd"),
+        ("OWNER_TIMEZONE", ""),
+        ("RATE_LIMIT_CREATE", "10 per fortnight or so"),
+        ("RATE_LIMIT_LOGIN", ""),
+        ("RATE_LIMIT_STATUS", "many"),
+        ("ENCRYPTION_KEYS", "v1:not base64"),
+        ("ENCRYPTION_KEYS", "v1:é"),
+        ("ENCRYPTION_KEYS", f"v1:{base64.b64encode(b'x' * 31).decode()}"),
+        ("ENCRYPTION_KEYS", f"v2:{KEY},v1:{KEY[:20]}"),
+        ("ENCRYPTION_KEYS", f"v1:{KEY},"),
+        ("ENCRYPTION_KEYS", f"v1:{KEY},v1:{OTHER_KEY}"),
+        ("ENCRYPTION_KEYS", f"{KEY},{OTHER_KEY}"),
+        ("ENCRYPTION_KEYS", f"{KEY},v1:{OTHER_KEY}"),
+        ("ENCRYPTION_KEYS", f"a:b:{KEY}"),
+        ("ENCRYPTION_KEYS", ""),
+        ("BLIND_INDEX_KEY", base64.b64encode(b"x" * 33).decode()),
+        ("BLIND_INDEX_KEY", "short"),
+        ("BLIND_INDEX_KEY", f"{KEY},{OTHER_KEY}"),
+        ("ADMIN_PASSWORD_HASH", "plain"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_settings_name(problems, name, value):
+    [sentence] = problems(**{name: value})
+
+    assert sentence.startswith((f"{name}: ", f"{name} "))
+
+
+@pytest.mark.parametrize("keys", [KEY, f"v1:{KEY}", f"v2:{KEY},v1:{OTHER_KEY}", f"2026-11:{KEY}, old:{OTHER_KEY}"])
+def test_keys_may_be_named_and_listed(read, keys):
+    assert read(ENCRYPTION_KEYS=keys).encryption_keys.get_secret_value() == keys
+
+
+@pytest.mark.parametrize("limit", ["10/minute", "1 per second", "100/hour;5/minute", "10000/minute"])
+def test_limits_are_in_the_librarys_notation(read, limit):
+    assert read(RATE_LIMIT_CREATE=limit).rate_limit_create == limit
+
+
+@pytest.mark.parametrize(("word", "value"), [("1", True), ("true", True), ("0", False), ("off", False)])
+def test_a_yes_or_no_is_read_from_its_words(read, word, value):
+    assert read(DEV_MODE=word, PAYMENT_EXPIRY_MINUTES="5").dev_mode is value
+
+
+def test_what_the_platform_sets_besides_is_not_our_business(read):
+    assert read(SOMETHING_ELSE="x", PORT="5000").site_url == "http://localhost:5000"
+
+
+def test_several_things_wrong_together_are_told_one_by_one(problems):
+    found = problems(PRODUCTION, SITE_URL="http://x", PAYMENT_EXPIRY_MINUTES="1", ADMIN_PASSWORD_HASH="plain")
+
+    assert found == [
+        "PAYMENT_EXPIRY_MINUTES must be between 5 and 60",
+        "SITE_URL must be an https address",
+        "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`",
+    ]
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(
+    name=st.sampled_from(FREE_TEXT),
+    value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30),
+)
+def test_whatever_stands_in_a_setting_is_read_or_listed_and_never_a_crash(read, name, value):
+    try:
+        assert read(**{**SANDBOX, name: value})
+    except SettingsError as error:
+        assert error.problems
