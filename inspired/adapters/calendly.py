@@ -20,6 +20,7 @@ from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.slots import Span
 
 SERVICE = "calendly"
+MOST_PAGES = 20
 KEEP_EVENT_TYPES = 300.0  # seconds
 
 
@@ -132,23 +133,31 @@ class Calendly:
         )
 
     @_reading()
-    def find(self, token: str, made_after: datetime, *, seconds: float = 5.0) -> tuple[str, str] | None:
-        """Event and invitee that carry this token, if the customer picked a time and we were never told.
-
-        Only upcoming active events that were made after the draft are looked into.
-        """
+    def find(self, token: str, made_after: datetime, *, seconds: float = 5.0) -> list[tuple[str, str]]:
+        """Events and invitees that carry this token, oldest first. Only upcoming active events are looked into, and
+        only those that were made after the draft the token belongs to."""
         me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
         asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
-        listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
-        for event in listed["collection"]:
-            if self._event.fullmatch(event["uri"]) is None:
-                continue
-            if _moment(event["created_at"]) < made_after.replace(microsecond=0):
-                continue
-            for invitee in self._get(f"{event['uri']}/invitees", {"status": "active"}, seconds)["collection"]:
-                if (invitee.get("tracking") or {}).get("utm_content") == token:
-                    return str(event["uri"]), str(invitee["uri"])
-        return None
+        found: list[tuple[datetime, str, str]] = []
+        for _ in range(MOST_PAGES):
+            listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
+            for event in listed["collection"]:
+                made_at = _moment(event["created_at"])
+                if made_at >= made_after.replace(microsecond=0) and self._event.fullmatch(event["uri"]):
+                    found += [(made_at, event["uri"], uri) for uri in self._invitees(event["uri"], token, seconds)]
+            more = (listed.get("pagination") or {}).get("next_page_token")
+            if not more:
+                break
+            asked = {**asked, "page_token": str(more)}
+        return [(event_uri, invitee_uri) for _, event_uri, invitee_uri in sorted(found)]
+
+    def _invitees(self, event_uri: str, token: str, seconds: float) -> list[str]:
+        listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
+        return [
+            str(invitee["uri"])
+            for invitee in listed["collection"]
+            if (invitee.get("tracking") or {}).get("utm_content") == token
+        ]
 
     @_reading()
     def is_active(self, event_uri: str, *, seconds: float = 5.0) -> bool:

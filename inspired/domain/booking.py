@@ -143,7 +143,7 @@ class Attempt:
 class Effect:
     """Something owed to the outside world, recorded in the same write as the change that caused it."""
 
-    name: str  # send:<mail>, alert:<what>, release_event:<uri>
+    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events
     due: datetime
     tries: int = 0
 
@@ -200,6 +200,11 @@ class Booking:
         """Something may still change by itself: the page keeps asking."""
         return self.state in (State.DRAFT, State.PENDING, State.PAID)
 
+    def holds(self, event_uri: str) -> bool:
+        """This event in the calendar is the booking's own slot, and it has a right to it."""
+        alive = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
+        return alive and self.slot is not None and self.slot.event_uri == event_uri
+
     @property
     def gravest_flag(self) -> Flag | None:
         order = list(Flag)
@@ -224,11 +229,14 @@ class Booking:
     def flagged(self, *flags: Flag) -> "Booking":
         return replace(self, flags=self.flags | set(flags))
 
-    def owing(self, now: datetime, *names: str) -> "Booking":
+    def owing(self, due: datetime, *names: str) -> "Booking":
         """Each effect is owed once in a booking's life, however often the cause is seen."""
-        known = self.delivered | {effect.name for effect in self.effects}
-        new = tuple(Effect(name, now) for name in names if name not in known)
-        return replace(self, effects=self.effects + new)
+        new = tuple(Effect(name, due) for name in names if not self.has_owed(name))
+        return replace(self, effects=self.effects + new) if new else self
+
+    def has_owed(self, name: str) -> bool:
+        """It is owed now, or was, and is done."""
+        return name in self.delivered or any(effect.name == name for effect in self.effects)
 
     def with_attempt(self, changed: Attempt) -> "Booking":
         attempts = tuple(changed if one.number == changed.number else one for one in self.attempts)

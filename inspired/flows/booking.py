@@ -8,7 +8,7 @@ from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
-from inspired.domain.errors import Conflict, Invalid, SlotTaken, TooMany
+from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
 from inspired.services import Services
@@ -87,14 +87,27 @@ def take_scheduled(
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
         return booking
     found = _verified(svc, booking, event_uri, invitee_uri)
+    try:
+        return _taken(svc, booking, found, customer, address, network)
+    except Refusal:
+        # The event is the customer's and carries this booking's token, but it cannot be its slot: nobody will pay for
+        # it, so it must not block the calendar.
+        svc.bookings.change(booking.id, lambda b: lifecycle.event_unwanted(b, event_uri, svc.now()))
+        svc.bell.ring("refresh", booking.id)
+        raise
+
+
+def _taken(
+    svc: Services, booking: Booking, found: Scheduled, customer: Customer | None, address: str, network: str
+) -> Booking:
     slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
-    if booking.state is State.PENDING:
+    if booking.state is not State.DRAFT:
         return _claiming(lambda: svc.bookings.change(booking.id, lambda b: lifecycle.change_time(b, slot, svc.now())))
     person = customer or Customer(found.email, found.name)
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
     def save(seats: tuple[str, ...]) -> Booking:
-        return svc.bookings.change(booking.id, lambda b: _once_held(b, replace(ready, seats=seats), invitee_uri))
+        return svc.bookings.change(booking.id, lambda b: _once_held(b, replace(ready, seats=seats), slot.invitee_uri))
 
     return _seated(svc, ready, save)
 
@@ -115,6 +128,8 @@ def give_up(svc: Services, token: str) -> Booking:
 
 
 def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
+    if svc.settings.calendar_kind != "builtin":
+        raise Conflict("Times are chosen in Calendly's calendar here.")
     span = Span(start, start + timedelta(minutes=meeting_type.minutes))
     if not svc.hours.allows(span, svc.now()):
         raise Invalid("This time is not offered. Please choose another one.", {"slotStart": "is not offered"})
@@ -143,7 +158,10 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
 def _once_held(current: Booking, ready: Booking, invitee_uri: str) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
-        return replace(ready, version=current.version, edition=current.edition)
+        owed = [effect.name for effect in current.effects]
+        return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
+            ready.created_at, *owed
+        )
     if current.slot is not None and current.slot.invitee_uri == invitee_uri:
         return current
     raise Conflict("A time was already chosen for this booking.")
@@ -162,7 +180,7 @@ def _seated(svc: Services, booking: Booking, save: Callable[[tuple[str, ...]], B
         except Claimed as claimed:
             row = claimed.claim.rpartition(":")[0]
             if row not in places:
-                raise _taken(claimed) from None
+                raise _refusal_of(claimed) from None
             places[row] += 1
     raise TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
 
@@ -179,10 +197,10 @@ def _claiming(change: Callable[[], Booking]) -> Booking:
     try:
         return change()
     except Claimed as claimed:
-        raise _taken(claimed) from None
+        raise _refusal_of(claimed) from None
 
 
-def _taken(claimed: Claimed) -> Conflict:
+def _refusal_of(claimed: Claimed) -> Conflict:
     if claimed.claim.startswith("tick:"):
         return SlotTaken("Somebody was faster: this time is taken. Please choose another one.")
     if claimed.claim.startswith("invitee:"):

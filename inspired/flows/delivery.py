@@ -1,13 +1,13 @@
 """What a booking owes the outside world: mails, alerts, events to cancel. Each once, however often it is tried."""
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from inspired.adapters.ics import calendar_file
 from inspired.adapters.mail import Mail
-from inspired.adapters.vault import CannotDecrypt
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, Flag, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
@@ -22,6 +22,9 @@ ALERTS = {
     "alert:late": "Money arrived for a booking whose time was over.",
     "alert:paid_twice": "A booking was paid twice. The second payment has to go back.",
     "alert:slot_lost": "A paid booking has lost its slot: the event is no longer active in the calendar.",
+    "alert:returned": "The money of an order was refunded, in Binance's console, before the call was confirmed.",
+    "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
+    "alert:undelivered": "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
     "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
     "alert:create_failed": "An order could not be created at Binance Pay. The customer was offered to try again.",
     "alert:unknown_status": "Binance Pay told a status this program does not know. The booking is being watched.",
@@ -50,30 +53,36 @@ def _claimed(svc: Services, booking: Booking, name: str) -> bool:
 
 
 def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
+    for_good = False
     try:
         note = _do(svc, booking, name)
-    except (UpstreamError, CannotDecrypt) as error:
-        log.warning("effect_failed", booking=booking.id, effect=name, error=str(error))
+    except UpstreamError as error:
+        for_good = not error.retryable
+        log.warning("effect_failed", booking=booking.id, effect=name.partition(":")[0], error=str(error))
     except Busy:
         raise
     except Exception:
         log.exception("effect_broken", booking=booking.id, effect=name)
     else:
         return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))
-    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now()))
+    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now(), for_good=for_good))
 
 
 def _do(svc: Services, booking: Booking, name: str) -> str:
     """What the effect's name says. The answer is a note for the history."""
     kind, _, what = name.partition(":")
     match kind:
+        case "release_event" if booking.holds(what):
+            return "dropped, it is this booking's own slot"
         case "release_event":
-            svc.calendly.cancel(what, "Not paid in time, so this time is free for others again.")
+            svc.calendly.cancel(what, "Not paid, so this time is free for others again.")
             return "cancelled in the calendar"
+        case "tidy_events":
+            return _tidy(svc, booking)
         case "alert":
             _alert(svc, booking, name)
             return "owner told"
-        case "send" if _still_true(booking, what):
+        case "send" if _still_true(booking, what, svc.now()):
             _send(svc, booking, what)
             return "sent"
         case "send":
@@ -81,11 +90,21 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
     raise UpstreamError("delivery", f"nobody knows how to do {kind}", retryable=False)
 
 
-def _still_true(booking: Booking, mail: str) -> bool:
+def _tidy(svc: Services, booking: Booking) -> str:
+    """Cancel events that carry this booking's token and never became its slot: picked in a second tab, or too late."""
+    found = svc.calendly.find(booking.token, booking.created_at)
+    strays = [event_uri for event_uri, _ in found if not booking.holds(event_uri)]
+    for event_uri in strays:
+        svc.calendly.cancel(event_uri, "Not paid, so this time is free for others again.")
+    return f"{len(strays)} cancelled"
+
+
+def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
     """The state is read again at sending: a mail that would lie is not sent."""
     match mail:
         case "held":
-            return booking.state is State.PENDING and not booking.leaving and not booking.flags
+            in_time = booking.expires_at is not None and now < booking.expires_at
+            return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
         case "confirmed" | "owner_confirmed":
             return booking.state is State.CONFIRMED
         case "expired":
@@ -99,7 +118,8 @@ def _still_true(booking: Booking, mail: str) -> bool:
 def _send(svc: Services, booking: Booking, mail: str) -> None:
     to_owner = mail == "owner_confirmed"
     context = letter_context(svc, booking)
-    subject, text, html = svc.letters.write(mail, context)
+    kind = mail.partition(":")[0]  # problem:paid_twice is a problem, told apart from an earlier one
+    subject, text, html = svc.letters.write(kind, context)
     svc.smtp.send(
         Mail(
             id=_mail_id(booking.id, mail),

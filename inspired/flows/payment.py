@@ -1,15 +1,12 @@
 """Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
 
-import structlog
-
 from inspired.domain import lifecycle
 from inspired.domain.booking import Attempt, Booking
-from inspired.domain.errors import Conflict, UpstreamError
+from inspired.domain.errors import UpstreamError
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
-IN_JOB_SECONDS = 8.0
-log = structlog.get_logger()
+IN_JOB_SECONDS = 5.0
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
@@ -67,19 +64,15 @@ def _leased(svc: Services, booking: Booking) -> Attempt | None:
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
     # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
     duplicate = error.code == "400201"
-    try:
-        return svc.bookings.change(
-            booking.id,
-            lambda b: lifecycle.create_failed(
-                b,
-                attempt.trade_no,
-                uncertain=error.maybe_applied or duplicate,
-                retryable=error.retryable or duplicate,
-                most_tries=svc.settings.payment_retry_attempts,
-                now=svc.now(),
-                why=str(error),
-            ),
-        )
-    except Conflict:  # pragma: no cover - change without a claim cannot conflict; kept from hiding the first error
-        log.warning("create_failed_unsaved", booking=booking.id)
-        raise
+    return svc.bookings.change(
+        booking.id,
+        lambda b: lifecycle.create_failed(
+            b,
+            attempt.trade_no,
+            uncertain=error.maybe_applied or duplicate,
+            retryable=error.retryable or duplicate,
+            most_tries=svc.settings.payment_retry_attempts,
+            now=svc.now(),
+            why=str(error),
+        ),
+    )

@@ -18,25 +18,37 @@ log = structlog.get_logger()
 def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
     """Bring our copy in line with the provider and the calendar, then do what is owed. Safe at any time, twice, at
     once, from anywhere."""
+    return delivery.deliver(svc, update(svc, booking_id, notices))
+
+
+def update(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+    """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    booking = ask(svc, booking, notices)
-    booking = _order_opened(svc, booking)
-    return delivery.deliver(svc, booking)
+    return _order_opened(svc, ask(svc, booking, notices))
 
 
-def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, seconds: float = 5.0) -> Booking:
+def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, seconds: float = 3.0) -> Booking:
     """The slow questions first, then one versioned write of what follows from the answers."""
     seen = [*notices, *_orders_seen(svc, booking, seconds)]
     slot = _slot_seen(svc, booking, seen, seconds)
-    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))
+
+    def decide(current: Booking) -> Booking:
+        # The calendar was asked about the slot as it was; the customer may have moved meanwhile.
+        still = (
+            current.slot is not None and booking.slot is not None and current.slot.event_uri == booking.slot.event_uri
+        )
+        return lifecycle.settle(current, seen, slot if still else SlotSeen.UNKNOWN, svc.now())
+
+    return svc.bookings.change(booking.id, decide)
 
 
 def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
-    closing = {one.trade_no for one in lifecycle.orders_to_close(booking, svc.now())}
+    now = svc.now()
+    closing = {one.trade_no for one in lifecycle.orders_to_close(booking, now)}
     seen = []
-    for attempt in lifecycle.orders_to_ask(booking):
+    for attempt in lifecycle.orders_to_ask(booking, now):
         try:
             if attempt.trade_no in closing:
                 svc.pay.close(attempt.trade_no, seconds=seconds)
@@ -68,30 +80,36 @@ def _slot_seen(svc: Services, booking: Booking, seen: Sequence[Seen], seconds: f
 def _order_opened(svc: Services, booking: Booking) -> Booking:
     attempt = booking.attempt
     if attempt is not None and attempt.is_closed and attempt.checkout is None:
-        trade_no = attempt.trade_no
-        booking = svc.bookings.change(booking.id, lambda b: lifecycle.lost_checkout(b, trade_no, svc.now()))
+        trade_no, most = attempt.trade_no, svc.settings.payment_retry_attempts
+        booking = svc.bookings.change(
+            booking.id, lambda b: lifecycle.lost_checkout(b, trade_no, most_tries=most, now=svc.now())
+        )
     if lifecycle.may_create(booking, svc.now()):
         booking = payment.open_order(svc, booking, seconds=payment.IN_JOB_SECONDS)
     return booking
 
 
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
-    """A time picked in the frame without our being told is taken up; a draft without one is dropped after a day."""
-    if svc.settings.calendar_kind == "calendly" and (found := _picked_time(svc, booking)) is not None:
-        return found
-    if booking.created_at + DRAFT_LIFE <= svc.now():
+    """A time picked in the frame without our being told is taken up. A draft is dropped after a day, once the calendar
+    has answered that there is none."""
+    if svc.settings.calendar_kind == "calendly":
+        try:
+            picked = svc.calendly.find(booking.token, booking.created_at)
+        except UpstreamError as error:
+            log.warning("draft_unknown", booking=booking.id, error=str(error))
+            return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+        if picked:
+            return _taken_up(svc, booking, picked[-1])
+    if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.effects:
         svc.bookings.drop_draft(booking)
         return booking
     return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
 
 
-def _picked_time(svc: Services, booking: Booking) -> Booking | None:
+def _taken_up(svc: Services, booking: Booking, uris: tuple[str, str]) -> Booking:
     try:
-        uris = svc.calendly.find(booking.token, booking.created_at)
-        if uris is None:
-            return None
         held = booking_flow.take_scheduled(svc, booking.token, *uris, customer=None, address="", network="")
     except (UpstreamError, Refusal) as error:
         log.warning("draft_not_taken_up", booking=booking.id, error=str(error))
-        return None
-    return delivery.deliver(svc, _order_opened(svc, held))
+        return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+    return _order_opened(svc, held)

@@ -48,7 +48,7 @@ def test_a_signed_notice_alone_makes_it_paid_but_never_confirmed():
 
     assert after.state is State.PAID
     assert owed(after) == {"send:held"}
-    assert after.check_at == NOW + MINUTE + ASK_SOON or after.check_at == NOW
+    assert lifecycle.scheduled(replace(after, effects=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_the_query_that_agrees_with_the_notice_confirms():
@@ -85,8 +85,55 @@ def test_money_at_the_last_moment_before_the_slot_went_is_confirmed():
 
 
 @pytest.mark.parametrize("status", [Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED])
-def test_an_order_in_refund_has_had_its_money(status):
-    assert settled(a_live_booking(), seen(status, "75")).state is State.CONFIRMED
+def test_money_that_went_back_before_it_was_confirmed_confirms_nothing(status):
+    after = settled(a_live_booking(), seen(status, "75"))
+
+    assert after.state is State.PENDING
+    assert after.flags == {Flag.NEEDS_OWNER}
+    assert "alert:returned" in owed(after)
+    assert "send:problem" not in owed(after)
+
+
+def test_a_refund_after_the_confirmation_changes_no_state_and_is_known():
+    after = settled(a_confirmed_booking(), seen(Remote.FULL_REFUNDED, "75", at=NOW + 5 * MINUTE))
+
+    assert after.state is State.CONFIRMED
+    assert after.attempt.status is Remote.FULL_REFUNDED
+
+
+def test_a_clock_that_is_ahead_where_the_notice_came_in_does_not_hold_up_the_query():
+    ahead = settled(a_live_booking(), seen(Remote.PAID, "75", at=NOW + 10 * MINUTE, by_query=False))
+
+    after = settled(ahead, seen(Remote.PAID, "75", at=NOW + MINUTE))
+
+    assert after.state is State.CONFIRMED
+
+
+def test_a_notice_with_another_amount_decides_nothing_before_our_own_query():
+    noticed = settled(a_live_booking(), seen(Remote.PAID, "74", by_query=False))
+
+    assert (noticed.state, noticed.flags) == (State.PENDING, frozenset())
+    assert noticed.check_at <= NOW + MINUTE + ASK_SOON
+    assert settled(noticed, seen(Remote.PAID, "75", at=NOW + 2 * MINUTE)).state is State.CONFIRMED
+    assert Flag.UNDERPAID in settled(noticed, seen(Remote.PAID, "74", at=NOW + 2 * MINUTE)).flags
+
+
+def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patiently():
+    paid = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    later = NOW + 12 * MINUTE
+
+    after = settled(paid, now=later)
+
+    assert "alert:unconfirmed" in owed(after)
+    assert lifecycle.scheduled(replace(after, effects=()), later).check_at == later + lifecycle.ASK_PATIENTLY
+
+
+def test_a_slot_that_was_found_after_all_is_no_longer_told_as_lost():
+    lost = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+    after = settled(lost, slot=SlotSeen.SECURED)
+
+    assert (after.state, after.flags) == (State.CONFIRMED, frozenset())
 
 
 # --- money that does not fit ----------------------------------------------------------------------------------------
@@ -141,6 +188,49 @@ def test_a_second_payment_is_flagged():
     assert after.state is State.CONFIRMED
     assert Flag.PAID_TWICE in after.flags
     assert "alert:paid_twice" in owed(after)
+
+
+def test_a_second_payment_is_told_whatever_else_is_odd():
+    short = settled(a_live_booking(), seen(Remote.PAID, "70"))
+    second = replace(short.attempts[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None)
+    booking = replace(short, attempts=(*short.attempts, replace(second, proven=False)))
+
+    after = settled(booking, seen(Remote.PAID, "75", order=2, at=NOW + 2 * MINUTE))
+
+    assert {Flag.UNDERPAID, Flag.PAID_TWICE} <= after.flags
+    assert {"alert:amount", "alert:paid_twice", "send:problem", "send:problem:paid_twice"} <= owed(after)
+
+
+def test_once_there_is_money_every_other_order_is_closed_and_asked_about():
+    booking = a_confirmed_booking(effects=())
+    second = replace(
+        booking.attempts[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None, proven=False
+    )
+    booking = replace(booking, attempts=(*booking.attempts, second))
+
+    assert lifecycle.orders_to_close(booking, NOW) == (second,)
+    assert lifecycle.orders_to_ask(booking, NOW) == (second,)
+    assert lifecycle.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
+
+
+def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
+    live = a_live_booking(effects=())
+
+    after = settled(live, seen(None))
+
+    assert after.attempt.is_payable
+    assert not lifecycle.may_try_again(after, NOW + MINUTE)
+    assert after.check_at == NOW + MINUTE + ASK_EVERY
+
+
+def test_a_question_asked_before_the_order_was_created_does_not_end_it():
+    stuck = failing(a_booking(), most=1)
+    again = lifecycle.creating(lifecycle.try_again(stuck, NOW + MINUTE), NOW + MINUTE)
+    live = lifecycle.created(again, again.attempt.trade_no, CHECKOUT, NOW + MINUTE)
+
+    after = settled(live, seen(None, at=NOW + 59 * SECOND))
+
+    assert after.attempt == live.attempt
 
 
 def test_a_late_closed_never_undoes_a_payment():
@@ -276,7 +366,14 @@ def test_creating_is_counted_and_leased_before_the_call():
 
     assert first.attempt.tries == 1
     assert lifecycle.creating(first, NOW + SECOND) == first
-    assert lifecycle.may_create(first, NOW + lifecycle.CREATE_LEASE)
+
+
+def test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first():
+    crashed = lifecycle.creating(a_booking(), NOW)
+    later = NOW + lifecycle.CREATE_LEASE
+
+    assert not lifecycle.may_create(crashed, later)
+    assert lifecycle.may_create(settled(crashed, seen(None, at=later), now=later), later)
 
 
 def failing(booking, *, uncertain=False, retryable=True, now=NOW, most=3):
@@ -343,18 +440,18 @@ def test_an_order_whose_checkout_was_lost_is_closed_and_replaced():
     assert lifecycle.orders_to_close(found, NOW + MINUTE) == found.attempts
     closed = settled(found, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    replaced = lifecycle.lost_checkout(closed, closed.attempt.trade_no, NOW + 2 * MINUTE)
+    replaced = lifecycle.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=NOW + 2 * MINUTE)
 
     assert replaced.attempt.number == 2
     assert lifecycle.may_create(replaced, NOW + 2 * MINUTE)
-    assert lifecycle.lost_checkout(replaced, closed.attempt.trade_no, NOW + 3 * MINUTE) == replaced
+    assert lifecycle.lost_checkout(replaced, closed.attempt.trade_no, most_tries=3, now=NOW + 3 * MINUTE) == replaced
 
 
 def test_a_lost_checkout_is_not_replaced_when_the_time_is_over():
     unsure = failing(a_booking(), uncertain=True)
-    closed = settled(unsure, seen(Remote.CANCELED, at=AFTER), now=NOW + MINUTE)
+    closed = settled(unsure, seen(Remote.CANCELED), now=NOW + MINUTE)
 
-    assert lifecycle.lost_checkout(closed, closed.attempt.trade_no, AFTER) == closed
+    assert lifecycle.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=AFTER) == closed
 
 
 def test_late_answers_of_create_do_not_replace_what_is_known():
@@ -390,7 +487,11 @@ def test_changing_the_time_at_calendly_owes_the_cancelling_of_the_old_event():
     booking = a_live_booking(calendar=CalendarKind.CALENDLY)
     other = replace(booking.slot, event_uri="http://calendly/scheduled_events/E2")
 
-    assert f"release_event:{EVENT}" in owed(lifecycle.change_time(booking, other, NOW + MINUTE))
+    moved = lifecycle.change_time(booking, other, NOW + MINUTE)
+
+    assert f"release_event:{EVENT}" in owed(moved)
+    with pytest.raises(Conflict):
+        lifecycle.change_time(moved, booking.slot, NOW + MINUTE)
 
 
 def test_an_effect_is_owed_once_in_a_bookings_life():
@@ -414,6 +515,33 @@ def test_an_effect_is_counted_before_it_is_done_and_put_off_more_after_each_fail
 
     assert waits == sorted(waits)
     assert waits[-1] == lifecycle.LONGEST_BACKOFF
+    assert "alert:undelivered" in owed(booking)
+
+
+def test_a_mail_refused_for_good_is_given_up_and_the_owner_told():
+    booking = lifecycle.claimed_effect(a_booking(), "send:held", NOW)
+
+    after = lifecycle.effect_failed(booking, "send:held", NOW, for_good=True)
+
+    assert owed(after) == {"alert:undelivered"}
+    assert owed(lifecycle.effect_failed(after, "alert:undelivered", NOW, for_good=True)) == set()
+
+
+def test_a_mail_server_that_is_down_for_days_ends_in_giving_up_and_never_in_a_failure():
+    booking = a_booking()
+    for _ in range(lifecycle.MOST_MAIL_TRIES):
+        booking = lifecycle.effect_failed(lifecycle.claimed_effect(booking, "send:held", NOW), "send:held", NOW)
+
+    assert "send:held" in booking.delivered
+
+
+def test_freeing_a_time_in_the_calendar_is_never_given_up():
+    booking = lifecycle.event_unwanted(a_booking(), "http://calendly/scheduled_events/E9", NOW)
+    name = "release_event:http://calendly/scheduled_events/E9"
+    for _ in range(400):
+        booking = lifecycle.effect_failed(lifecycle.claimed_effect(booking, name, NOW), name, NOW, for_good=True)
+
+    assert name in owed(booking)
 
 
 def test_a_live_order_is_asked_about_every_thirty_seconds():
@@ -430,10 +558,14 @@ def test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more():
     ended = an_expired_booking(effects=())
     end = ended.ended_at
 
-    assert lifecycle.scheduled(ended, end).check_at == end + MINUTE
-    assert lifecycle.scheduled(ended, end + MINUTE).check_at == end + 10 * MINUTE
-    assert lifecycle.scheduled(ended, end + timedelta(hours=2)).check_at is None
-    assert lifecycle.orders_to_ask(ended) == ended.attempts
+    assert ended.check_at == end + MINUTE or lifecycle.scheduled(ended, end).check_at == end + MINUTE
+    assert lifecycle.orders_to_ask(ended, end + 30 * SECOND) == ()
+    assert lifecycle.orders_to_ask(ended, end + MINUTE) == ended.attempts
+    for wait, following in ((MINUTE, 10 * MINUTE), (10 * MINUTE, timedelta(hours=1)), (timedelta(hours=1), None)):
+        unanswered = lifecycle.scheduled(ended, end + wait)
+        assert unanswered.check_at == end + wait + ASK_EVERY, "a question that was not answered is asked again"
+        ended = settled(ended, seen(Remote.EXPIRED, at=end + wait), now=end + wait)
+        assert ended.check_at == (end + following if following else None)
 
 
 def test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute():
@@ -444,7 +576,8 @@ def test_a_draft_is_looked_at_until_its_day_is_over():
     assert a_draft().check_at == NOW + 2 * MINUTE
     assert lifecycle.scheduled(a_draft(), NOW + 5 * MINUTE).check_at == NOW + 10 * MINUTE
     assert lifecycle.scheduled(a_draft(), NOW + timedelta(hours=2)).check_at == NOW + timedelta(hours=24)
-    assert lifecycle.scheduled(a_draft(), NOW + timedelta(hours=25)).check_at == NOW + timedelta(hours=25)
+    day_over = NOW + timedelta(hours=25)
+    assert lifecycle.scheduled(a_draft(), day_over).check_at == day_over + ASK_EVERY
 
 
 # --- every state × every observation --------------------------------------------------------------------------------
@@ -473,9 +606,12 @@ def test_no_observation_without_money_ever_makes_a_booking_paid_nor_money_vanish
     elif not has_money:
         assert after.state not in MONEY_STATES
     if after.state is State.CONFIRMED:
-        assert lifecycle.payment_of(after) is Payment.EXACT
+        assert lifecycle.payment_of(after) in (Payment.EXACT, Payment.RETURNED)
     if has_money and before.state in (State.EXPIRED, State.CANCELLED):
-        assert Flag.PAID_LATE in after.flags
+        assert Flag.NEEDS_OWNER in after.flags
+        assert (Flag.PAID_LATE in after.flags) == (status is Remote.PAID)
+    if status not in (None, Remote.PAID) and before.state not in MONEY_STATES:
+        assert after.state is not State.CONFIRMED
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,11 +6,11 @@ import pytest
 import requests
 
 from inspired.domain.booking import State
-from inspired.domain.errors import Conflict, Invalid, SlotTaken, TooMany
+from inspired.domain.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
-from inspired.flows import delivery
+from inspired.flows import delivery, payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from tests.flows.steps import free_calls, hold, live
@@ -202,9 +202,69 @@ class TestCalendly:
         assert not svc.calendly.is_active(first[0])
         assert svc.calendly.is_active(second[0])
 
-    def test_a_time_picked_while_the_page_was_closed_is_found_and_held(self, svc: Services, mailbox):
-        from inspired.flows import refreshing
+    def test_a_time_of_our_own_calendar_cannot_be_had_here(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        held = self.take(svc, draft.token, self.schedule(svc, draft.token))
 
+        with pytest.raises(Conflict):
+            booking_flow.change_time(svc, draft.token, held.slot.span.start + timedelta(days=1), "UTC")
+
+    def test_a_time_that_was_given_back_is_not_taken_again(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        first, second = self.schedule(svc, draft.token), self.schedule(svc, draft.token, number=6)
+        self.take(svc, draft.token, first)
+        self.take(svc, draft.token, second)
+
+        with pytest.raises(Conflict):
+            self.take(svc, draft.token, first)
+
+        after = refreshing.refresh(svc, draft.id)
+        assert after.slot.event_uri == second[0]
+        assert (svc.calendly.is_active(first[0]), svc.calendly.is_active(second[0])) == (False, True)
+
+    def test_a_time_picked_too_late_is_freed_again(self, svc: Services, sandbox: Servers):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        first = self.schedule(svc, draft.token)
+        held = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
+        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        refreshing.refresh(svc, held.id)
+        late = self.schedule(svc, draft.token, number=6)
+
+        with pytest.raises(Conflict):
+            self.take(svc, draft.token, late)
+
+        after = refreshing.refresh(svc, held.id)
+        assert after.state is State.CONFIRMED
+        assert (svc.calendly.is_active(first[0]), svc.calendly.is_active(late[0])) == (True, False)
+
+    def test_times_picked_in_other_tabs_and_never_told_are_freed_a_little_later(self, svc: Services, sandbox: Servers):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        first, stray = self.schedule(svc, draft.token), self.schedule(svc, draft.token, number=6)
+        held = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
+        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        refreshing.refresh(svc, held.id)
+        soon = replace(svc, now=lambda: svc.now() + timedelta(minutes=6))
+
+        refreshing.refresh(soon, held.id)
+
+        assert (svc.calendly.is_active(first[0]), svc.calendly.is_active(stray[0])) == (True, False)
+
+    def test_a_slot_changed_while_the_calendar_was_asked_is_not_judged_by_the_old_answer(
+        self, svc: Services, sandbox: Servers
+    ):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        first, second = self.schedule(svc, draft.token), self.schedule(svc, draft.token, number=6)
+        before = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
+        self.take(svc, draft.token, second)
+        svc.calendly.cancel(first[0], "test")
+        sandbox.control(f"orders/{before.attempt.trade_no}/pay", {"notify": "lost"})
+
+        after = refreshing.ask(svc, before)
+
+        assert (after.state, after.flags) == (State.PAID, frozenset())
+        assert refreshing.refresh(svc, before.id).state is State.CONFIRMED
+
+    def test_a_time_picked_while_the_page_was_closed_is_found_and_held(self, svc: Services, mailbox):
         draft = booking_flow.start_draft(svc, REVIEW)
         uris = self.schedule(svc, draft.token)
 
@@ -216,9 +276,6 @@ class TestCalendly:
         assert len(mailbox.subjects_to("ann@example.com")) == 1
 
     def test_a_draft_that_was_left_is_dropped_after_a_day(self, svc: Services):
-        from inspired.domain.errors import NotFound
-        from inspired.flows import refreshing
-
         draft = booking_flow.start_draft(svc, REVIEW)
         refreshing.refresh(svc, draft.id)
         assert svc.bookings.get(draft.id).state is State.DRAFT

@@ -283,7 +283,7 @@ BUGS = (
         rule="each effect once",
         file="inspired/flows/delivery.py",
         old='return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]',
-        new='return hashlib.sha256(f"{booking_id}/{what}/{id(object())}/{__import__(\'os\').urandom(8)}".encode()).hexdigest()',
+        new='return __import__("secrets").token_hex(16)',
         test=OF_RULES + "test_a_mail_whose_acceptance_was_lost_is_sent_again_as_the_same_mail",
     ),
 )

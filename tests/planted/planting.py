@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness import Servers
+
 ROOT = Path(__file__).resolve().parents[2]
 TREES = ("inspired", "tests", "templates", "static")
 FILES = ("pyproject.toml", "wsgi.py")
@@ -56,32 +58,34 @@ def planted(bug: Bug, text: str) -> str:
     return text.replace(bug.old, bug.new)
 
 
-def run(project: Path, tests: Iterable[str], *options: str) -> list[Outcome]:
-    """These tests in a process of their own, in their own order."""
+def run(project: Path, servers: Servers, tests: Iterable[str], *options: str) -> list[Outcome]:
+    """These tests in a process of their own, in their own order, on databases of their own in our servers."""
     report = project / "report.xml"
     report.unlink(missing_ok=True)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "-q", *options]
-    done = subprocess.run(
-        [*command, f"--junit-xml={report}", *tests],
-        cwd=project,
-        env={**env, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    env |= {"MONGODB_URI": servers.mongodb_uri, "REDIS_URL": servers.redis_url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    plugins = ["-p", "pytest_socket", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-q", *options, f"--junit-xml={report}", *tests]
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=120)
     assert report.exists(), done.stdout + done.stderr
     return [_outcome(case) for case in ElementTree.parse(report).iter("testcase")]  # noqa: S314 - our own report
 
 
-def with_bug(project: Path, bug: Bug) -> list[Outcome]:
+def with_bug(project: Path, servers: Servers, bug: Bug) -> list[Outcome]:
     file = project / bug.file
     before = file.read_text(encoding="utf-8")
-    file.write_text(planted(bug, before), encoding="utf-8")
+    _write(file, planted(bug, before))
     try:
-        return run(project, [bug.test], "-x")
+        return run(project, servers, [bug.test], "-x")
     finally:
-        file.write_text(before, encoding="utf-8")
+        _write(file, before)
+
+
+def _write(file: Path, text: str) -> None:
+    """With a time no earlier version had, so that nobody takes a compiled one for this one."""
+    newer = file.stat().st_mtime + 10
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, (newer, newer))
 
 
 def of_test(outcomes: Iterable[Outcome], test: str) -> list[Outcome]:

@@ -12,18 +12,18 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def without_bugs(project):
-    return planting.run(project, dict.fromkeys(bug.test for bug in BUGS))
+def without_bugs(project, servers):
+    return planting.run(project, servers, dict.fromkeys(bug.test for bug in BUGS))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_the_named_test_passes_without_the_bug_and_notices_it(project, without_bugs, bug):
+def test_the_named_test_passes_without_the_bug_and_notices_it(project, servers, without_bugs, bug):
     healthy = planting.of_test(without_bugs, bug.test)
     assert healthy, f"there is no {bug.test}"
     assert {one.kind for one in healthy} == {"passed"}
 
-    outcomes = planting.with_bug(project, bug)
+    outcomes = planting.with_bug(project, servers, bug)
 
     assert any(one.is_noticed for one in outcomes), outcomes
     assert all(one.kind == "passed" or one.is_noticed for one in outcomes), outcomes
