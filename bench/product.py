@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pymongo
+import redis
 from pymongo.collection import Collection
 
 from tests.journeys.running import Running, running
@@ -85,6 +86,10 @@ class Product:
             raise SystemExit(f"create answered {answer.status}: {said.decode()}")
         found: dict[str, Any] = json.loads(said)
         return found, took
+
+    def waiting_jobs(self) -> int:
+        with redis.Redis.from_url(self.dev.ready["redis_url"]) as connection:
+            return sum(int(connection.llen(key)) for key in connection.scan_iter("rq:queue:*"))
 
     def confirmed(self, bookings: list[dict[str, Any]]) -> int:
         """How many of these are CONFIRMED by now."""

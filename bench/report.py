@@ -37,8 +37,8 @@ def write(text: str, file: Path = FILE) -> None:
 
 
 def _circumstances(command: str, load_before: float) -> Sequence[str]:
-    installed = {one.name: one.version for one in metadata.distributions() if one.name in PACKAGES}
-    versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
+    installed = {one.name.lower(): one.version for one in metadata.distributions()}
+    versions = ", ".join(f"{name} {installed[name.lower()]}" for name in PACKAGES if name.lower() in installed)
     return [
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
         "",

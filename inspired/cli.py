@@ -68,8 +68,12 @@ def _worker(arguments: argparse.Namespace) -> int:
     # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
     # orphan behind, and what it was at is due again in Mongo within seconds.
     connection = queues.connect(settings.redis_url.get_secret_value(), seconds=30.0)
-    worker = SimpleWorker(
-        [queues.queue_on(connection)],
+
+    class Worker(SimpleWorker):
+        max_connection_wait_time = 2.0  # RQ's own waits up to a minute after Redis is back
+
+    worker = Worker(
+        queues.queues_on(connection),
         connection=connection,
         serializer="json",
         worker_ttl=30,

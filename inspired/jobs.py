@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from inspired.flows import newsletter, notices, refreshing
+from inspired.flows import delivery, newsletter, notices, refreshing
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -14,7 +14,11 @@ def services() -> Services:
 
 
 def refresh(booking_id: str) -> None:
-    refreshing.refresh(services(), booking_id)
+    refreshing.update_and_ring(services(), booking_id)
+
+
+def deliver(booking_id: str) -> None:
+    delivery.deliver(services(), services().bookings.get(booking_id))
 
 
 def work_notice(notice_id: str) -> None:

@@ -79,7 +79,9 @@ def test_chance_comes_from_one_place_but_for_what_has_to_be_secret_there():
 
 
 def test_nothing_is_unpickled_evaluated_or_read_as_yaml():
-    assert {named(path) for path in MODULES if imported(path) & {"pickle", "shelve", "marshal", "dill", "yaml"}} == set()
+    assert {
+        named(path) for path in MODULES if imported(path) & {"pickle", "shelve", "marshal", "dill", "yaml"}
+    } == set()
     assert not {named(path) for path in MODULES if calls(path) & {"eval", "exec", "compile", "__import__"}}
 
 

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from inspired.adapters.deadline import left
 from inspired.adapters.http import Answer, Http
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import BadSignature, UpstreamError
@@ -46,6 +47,7 @@ ORDER_NOT_FOUND = "400202"
 CANNOT_CLOSE = "400204"
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 REFRESH_CERTIFICATES = timedelta(hours=12)
+PAUSE_AFTER_FAILURE = 1.0  # seconds
 REFETCHES_PER_MINUTE = 10  # for unknown serials: a forger cannot make us hammer Binance
 
 log = structlog.get_logger()
@@ -108,6 +110,8 @@ class BinancePay:
         self._elapsed = elapsed
         self._certificates: dict[str, RSAPublicKey] = {}
         self._fetches: deque[float] = deque(maxlen=REFETCHES_PER_MINUTE)
+        self._last_fetch: float | None = None
+        self._failed_at: float | None = None
         self._certificate_lock = threading.Lock()
         self.clock_skew: float | None = None  # seconds the other side's clock is ahead of ours, as last told
 
@@ -237,31 +241,51 @@ class BinancePay:
         return found
 
     def _certificate(self, serial: str, seconds: float) -> RSAPublicKey:
-        """From the cache; refetched once for an unknown serial, and twice a day so that a withdrawn key goes."""
-        last = self._fetches[-1] if self._fetches else None
-        known = self._certificates.get(serial)
-        if known is not None and last is not None and self._elapsed() - last < REFRESH_CERTIFICATES.total_seconds():
+        """From the cache; refetched once for an unknown serial, and twice a day so that a withdrawn key goes.
+
+        One thread fetches; others with a known key do not wait for it. Raises BadSignature for a serial Binance does
+        not list, UpstreamError while that cannot be asked.
+        """
+        seen, known = self._last_fetch, self._certificates.get(serial)
+        is_fresh = seen is not None and self._elapsed() - seen < REFRESH_CERTIFICATES.total_seconds()
+        if known is not None and is_fresh:
             return known
-        with self._certificate_lock:
-            if self._may_fetch(last):
-                try:
-                    self._certificates = self.certificates(seconds=seconds)
-                    self._fetches.append(self._elapsed())
-                except UpstreamError:
-                    if known is None:
-                        raise
+        if not self._certificate_lock.acquire(timeout=0 if known is not None else left(seconds)):
+            if known is not None:
+                return known
+            raise UpstreamError(SERVICE, "certificates are being fetched")
+        try:
+            if self._last_fetch == seen and self._may_fetch(needed=known is None):
+                self._fetch_certificates(seconds, needed=known is None)
             found = self._certificates.get(serial)
+        finally:
+            self._certificate_lock.release()
         if found is None:
             raise BadSignature("unknown certificate serial")
         return found
 
-    def _may_fetch(self, last_seen: float | None) -> bool:
-        """Not where another thread has just done it while we waited, nor more often than the budget allows."""
-        if not self._fetches:
+    def _may_fetch(self, *, needed: bool) -> bool:
+        """Every try counts, also one that failed: neither a forger nor an outage makes us hammer Binance."""
+        now = self._elapsed()
+        spent = len(self._fetches) == REFETCHES_PER_MINUTE and now - self._fetches[0] <= 60
+        if self._failed_at is None:
+            return not spent
+        if not spent and now - self._failed_at >= PAUSE_AFTER_FAILURE:
             return True
-        if self._fetches[-1] != last_seen:
-            return False
-        return len(self._fetches) < REFETCHES_PER_MINUTE or self._elapsed() - self._fetches[0] > 60
+        if needed:
+            raise UpstreamError(SERVICE, "certificates could not be fetched a moment ago")
+        return False
+
+    def _fetch_certificates(self, seconds: float, *, needed: bool) -> None:
+        self._fetches.append(self._elapsed())
+        try:
+            self._certificates = self.certificates(seconds=seconds)
+        except UpstreamError:
+            self._failed_at = self._elapsed()
+            if needed:
+                raise
+            return
+        self._last_fetch, self._failed_at = self._elapsed(), None
 
     # --- the wire ---------------------------------------------------------------------------------------------------
 

@@ -311,14 +311,19 @@ class IdempotencyKeys:
 
     def take(self, key: str, use: KeyUse) -> KeyUse | None:
         """None: the key is yours now. Else how it was used before."""
-        with _reaching():
-            try:
-                self._collection.insert_one(
-                    {"_id": key, "body": use.body, "token": use.token, "status": 0, "at": use.at}
-                )
-            except errors.DuplicateKeyError:
-                return self.find(key)
-        return None
+        for _ in range(MOST_TRIES):
+            with _reaching():
+                try:
+                    self._collection.insert_one(
+                        {"_id": key, "body": use.body, "token": use.token, "status": 0, "at": use.at}
+                    )
+                except errors.DuplicateKeyError:
+                    pass
+                else:
+                    return None
+            if (found := self.find(key)) is not None:
+                return found  # else it was given back between the two, and may be taken after all
+        raise Busy("This Idempotency-Key is being used by too many at once.")
 
     def find(self, key: str) -> KeyUse | None:
         with _reaching():
@@ -382,6 +387,14 @@ class Subscribers:
         with _reaching():
             found = self._collection.find({"mail_due": {"$lte": now}}, {"_id": 1}).limit(most)
             return [document["_id"] for document in found]
+
+    def lease(self, subscriber_id: str, until: datetime) -> None:
+        """Rung for: due again at `until` unless the mail was sent by then."""
+        with _reaching():
+            self._collection.update_one(
+                {"_id": subscriber_id, "mail_due": {"$lt": until}},
+                {"$set": {"mail_due": until}, "$inc": {"version": 1}},
+            )
 
     def _one(self, query: Document) -> Subscriber | None:
         with _reaching():

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-QUEUE = "bookings"
+PAYMENTS, LETTERS = "bookings", "letters"  # in this order: a slow mail server must not hold up a payment
 PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
 RedisAway = redis.RedisError
 log = structlog.get_logger()
@@ -29,23 +29,29 @@ def connect(url: str, *, seconds: float) -> redis.Redis:
     return redis.Redis.from_url(url, **connection_options(seconds=seconds))
 
 
-def queue_on(connection: redis.Redis) -> Queue:
-    return Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+def queues_on(connection: redis.Redis) -> list[Queue]:
+    """The most urgent first, as a worker takes from them."""
+    return [Queue(name, connection=connection, serializer=JSONSerializer) for name in (PAYMENTS, LETTERS)]
 
 
 class Doorbell:
     def __init__(self, connection: redis.Redis) -> None:
-        self._queue = queue_on(connection)
+        self._payments, self._letters = queues_on(connection)
         self._silent_until = 0.0
 
     def ring(self, job: str, *ids: str) -> bool:
         """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
+        return self._ring(self._payments, job, ids)
+
+    def ring_for_letters(self, job: str, *ids: str) -> bool:
+        """The same for what may wait behind payments."""
+        return self._ring(self._letters, job, ids)
+
+    def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
             return False
         try:
-            self._queue.enqueue_call(
-                f"inspired.jobs.{job}", args=ids, timeout=60, result_ttl=0, failure_ttl=86_400, ttl=600
-            )
+            queue.enqueue_call(f"inspired.jobs.{job}", args=ids, timeout=60, result_ttl=0, failure_ttl=86_400, ttl=600)
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE
             log.warning("ring_lost", job=job, error=type(error).__name__)

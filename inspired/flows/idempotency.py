@@ -28,21 +28,22 @@ def once(
     name = hashlib.sha256(key.encode()).hexdigest()
     use = KeyUse(_fingerprint(svc, body), token, 0, svc.now())
     before = svc.keys.take(name, use)
-    if before is not None:
-        if before.body != use.body:
-            raise Conflict("This Idempotency-Key was used with another request.")
-        before = _waited_for(svc, name, before)
-        if before.status:
-            return before.status, svc.bookings.by_token(before.token)
-        if svc.now() - before.at < DEAD_AFTER or not svc.keys.taken_over(name, before, svc.now()):
-            raise Conflict("The first request with this Idempotency-Key is still at work.", retry_after=2)
-        use = before
-    return _made(svc, name, use.token, make)
+    if before is None:
+        return _made(svc, name, lambda: make(use.token))
+    if before.body != use.body:
+        raise Conflict("This Idempotency-Key was used with another request.")
+    before = _waited_for(svc, name, before)
+    if before.status:
+        return before.status, svc.bookings.by_token(before.token)
+    if svc.now() - before.at < DEAD_AFTER or not svc.keys.taken_over(name, before, svc.now()):
+        raise Conflict("The first request with this Idempotency-Key is still at work.", retry_after=2)
+    token = before.token
+    return _made(svc, name, lambda: _already_made(svc, token) or make(token))
 
 
-def _made(svc: Services, name: str, token: str, make: Callable[[str], tuple[int, Booking]]) -> tuple[int, Booking]:
+def _made(svc: Services, name: str, make: Callable[[], tuple[int, Booking]]) -> tuple[int, Booking]:
     try:
-        status, booking = _already_made(svc, token) or make(token)
+        status, booking = make()
     except (Refusal, UpstreamError):
         svc.keys.given_back(name)
         raise

@@ -102,7 +102,7 @@ def work(svc: Services, notice_id: str) -> None:
             )
         ]
     )
-    after = refreshing.refresh(svc, booking.id, seen)
+    after = refreshing.update_and_ring(svc, booking.id, seen)
     svc.logs.finished(notice.id, f"applied: {after.state}")
 
 

@@ -21,6 +21,14 @@ def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Boo
     return delivery.deliver(svc, update(svc, booking_id, notices))
 
 
+def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+    """As jobs do it: what is owed outside waits behind other bookings' payments."""
+    booking = update(svc, booking_id, notices)
+    if any(effect.due <= svc.now() for effect in booking.effects):
+        svc.bell.ring_for_letters("deliver", booking.id)
+    return booking
+
+
 def update(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
     """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
     booking = svc.bookings.get(booking_id)

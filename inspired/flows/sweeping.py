@@ -1,13 +1,12 @@
 """What is due? One question to Mongo every second; the answer rings the queue. Losing the queue costs seconds."""
 
-from datetime import timedelta
-
 import structlog
 
+from inspired.flows.newsletter import RING_AGAIN
 from inspired.services import Services
 
+# Whoever was rung for and has not been looked at RING_AGAIN later is rung for again.
 BATCH = 200
-RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
 log = structlog.get_logger()
 
 
@@ -21,7 +20,7 @@ def sweep(svc: Services) -> int:
     for notice_id in notices:
         if svc.bell.ring("work_notice", notice_id):
             svc.logs.lease(notice_id, now + RING_AGAIN)
-    letters = svc.subscribers.due(now, BATCH)
-    for subscriber_id in letters:
-        svc.bell.ring("newsletter_mail", subscriber_id)
-    return len(bookings) + len(notices) + len(letters)
+    for subscriber_id in svc.subscribers.due(now, BATCH):
+        if svc.bell.ring_for_letters("newsletter_mail", subscriber_id):
+            svc.subscribers.lease(subscriber_id, now + RING_AGAIN)
+    return len(bookings) + len(notices)

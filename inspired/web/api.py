@@ -148,7 +148,7 @@ def verify() -> Response:
     """Ask Binance now. `verified` is true only where money that matches was seen by our own signed query."""
     svc = services()
     booking = _public(svc.bookings.by_token(parsed(VerifyRequest, _json_object()).bookingId))
-    booking = refreshing.ask(svc, booking, seconds=VERIFY_SECONDS)
+    booking = pulse.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.bell.ring("refresh", booking.id)
     details = {**public_status(booking), "serverTime": iso(svc.now())}
     verified = booking.state in (State.PAID, State.CONFIRMED) and any(one.proven for one in booking.attempts)

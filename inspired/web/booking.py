@@ -140,7 +140,7 @@ def _first_day(days: list[Day], asked: str, chosen: str) -> int:
 @bp.get("/booking/<token>")
 def show(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = pulse.shown(svc, svc.bookings.by_token(token))
     if booking.state is State.DRAFT:
         return _with_frame(svc, booking)
     note = "We asked Binance just now." if "checked" in request.args else ""
@@ -184,7 +184,7 @@ def check(token: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
     if booking.is_open and booking.state is not State.DRAFT:
-        booking = refreshing.ask(svc, booking, seconds=CHECK_SECONDS)
+        booking = pulse.shown(svc, refreshing.ask(svc, booking, seconds=CHECK_SECONDS))
         svc.bell.ring("refresh", booking.id)
     return _answer(booking, "We asked Binance just now.")
 

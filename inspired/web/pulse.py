@@ -121,6 +121,12 @@ def look(svc: Services, token: str, known: int | None) -> Pulsed:
     return Pulsed(pulse.hint, None)
 
 
+def shown(svc: Services, booking: Booking) -> Booking:
+    """This state is about to be shown: no poll may be answered with an older one afterwards."""
+    svc.hints.publish(booking.token, hint_of(booking))
+    return booking
+
+
 def status_body(hint: Hint, now: datetime) -> bytes:
     """The status call's answer: what the hint holds, and the server's time."""
     return hint.body[:-1] + f',"serverTime":"{iso(now)}"}}'.encode()
@@ -158,8 +164,7 @@ def _plain_headers() -> list[tuple[str, str]]:
 
 def _from_database(svc: Services, token: str) -> Pulsed:
     booking = svc.bookings.by_token(token)
-    hint = hint_of(booking)
-    svc.hints.publish(token, hint)
+    hint = hint_of(shown(svc, booking))
     if _wants_a_check(svc, booking):
         svc.bookings.check_soon(booking.id, svc.now())
     return Pulsed(hint, booking)

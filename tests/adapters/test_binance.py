@@ -211,9 +211,7 @@ def test_a_refund_nobody_asked_for_is_a_definite_no(merchant):
 
 
 @pytest.mark.parametrize("always_200", [False, True])
-@pytest.mark.parametrize(
-    ("wrong", "code"), [({"secret_key": "wrong"}, "400002"), ({"api_key": "wrong"}, "400004")]
-)
+@pytest.mark.parametrize(("wrong", "code"), [({"secret_key": "wrong"}, "400002"), ({"api_key": "wrong"}, "400004")])
 def test_a_refusal_is_known_by_its_envelope_whatever_the_http_status(sandbox, wrong, code, always_200):
     sandbox.control("settings", {"always_200": always_200})
 

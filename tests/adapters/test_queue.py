@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from inspired import jobs
 from inspired.adapters import queue as queues
-from inspired.adapters.queue import QUEUE, Doorbell
+from inspired.adapters.queue import PAYMENTS, Doorbell
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.flows.booking import start_draft
 from tests.adapters.listeners import listening
@@ -28,7 +28,7 @@ def connection(servers):
 
 
 def waiting(connection):
-    return Queue(QUEUE, connection=connection, serializer=JSONSerializer).jobs
+    return Queue(PAYMENTS, connection=connection, serializer=JSONSerializer).jobs
 
 
 def test_a_ring_is_a_job_of_ours_with_ids(connection):
@@ -138,7 +138,7 @@ def test_a_ring_is_answered_by_a_worker_that_reads_the_same_language(connection,
     draft = start_draft(svc, MEETING_TYPES[0])
     Doorbell(connection).ring("refresh", draft.id)
 
-    queue = queues.queue_on(connection)
+    queue = queues.queues_on(connection)[0]
     SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(burst=True)
 
     assert queue.count == 0

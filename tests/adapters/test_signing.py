@@ -14,7 +14,7 @@ from inspired.adapters.binance import REFETCHES_PER_MINUTE, NoticeHeaders, sign
 from inspired.domain.errors import BadSignature, UpstreamError
 from tests.adapters.listeners import answer, answering, answering_json, listening
 from tests.adapters.merchants import OTHER_KEY, PRIVATE_KEY, a_merchant, certificates, signed
-from tests.harness import free_port
+from tests.harness import free_port, wait_until
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "binance-pay-vectors.json").read_text())
 BODY = b'{"bizType":"PAY","bizId":363969700195475457}'
@@ -226,24 +226,93 @@ def test_forged_serials_cannot_make_us_hammer_the_provider(merchant, provider, c
     assert len(provider.requests) == REFETCHES_PER_MINUTE + 1
 
 
-def test_notices_that_arrive_together_fetch_the_certificates_once():
-    together = threading.Barrier(8)
-    slowly = threading.Event()
+def test_an_outage_is_not_hammered_either_and_is_told_as_one_and_ends_by_itself(clock, keys):
+    down = [True]
 
     def behave(connection, request):
-        slowly.wait(0.3)
+        connection.sendall(
+            answer(b"", status="502 Oh") if down[0] else answer(json.dumps(certificates(**keys)).encode())
+        )
+
+    with listening(behave) as server:
+        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        for _ in range(50):
+            with pytest.raises(UpstreamError):
+                merchant.verify_notice(signed(BODY), BODY)
+        assert len(server.requests) == 1
+
+        for _ in range(50):
+            clock[0] += 1
+            with pytest.raises(UpstreamError):
+                merchant.verify_notice(signed(BODY), BODY)
+        assert len(server.requests) == REFETCHES_PER_MINUTE
+
+        down[0] = False
+        clock[0] += 61
+        merchant.verify_notice(signed(BODY), BODY)
+
+
+def test_a_known_key_that_is_old_is_used_on_right_after_a_failed_fetch(clock):
+    answers = [answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()), answer(b"", status="500 Oh")]
+
+    with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
+        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant.verify_notice(signed(BODY), BODY)
+        clock[0] += HALF_A_DAY + 1
+        for _ in range(5):
+            merchant.verify_notice(signed(BODY), BODY)
+
+    assert len(server.requests) == 2
+
+
+def slowly(until: threading.Event):
+    def behave(connection, request):
+        until.wait(5)
         connection.sendall(answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()))
+
+    return behave
+
+
+def test_notices_that_arrive_together_fetch_the_certificates_once():
+    together = threading.Barrier(9)
+    ready = threading.Event()
 
     def verify(merchant):
         together.wait(5)
         merchant.verify_notice(signed(BODY), BODY, seconds=10)
 
-    with listening(behave) as server, ThreadPoolExecutor(8) as pool:
+    with listening(slowly(ready)) as server, ThreadPoolExecutor(8) as pool:
         merchant = a_merchant(server.address)
-        for done in [pool.submit(verify, merchant) for _ in range(8)]:
+        waiting = [pool.submit(verify, merchant) for _ in range(8)]
+        together.wait(5)
+        wait_until(lambda: server.requests, what="the first question")
+        ready.set()
+        for done in waiting:
             done.result(10)
 
     assert len(server.requests) == 1
+
+
+def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not_for_ever(clock):
+    ready = threading.Event()
+    ready.set()
+
+    with listening(slowly(ready)) as server, ThreadPoolExecutor(1) as pool:
+        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant.verify_notice(signed(BODY), BODY)
+        ready.clear()
+        fetching = pool.submit(
+            lambda: pytest.raises(BadSignature, merchant.verify_notice, signed(BODY, serial="X"), BODY)
+        )
+        wait_until(lambda: len(server.requests) == 2, what="the second question")
+        clock[0] += HALF_A_DAY + 1
+
+        merchant.verify_notice(signed(BODY), BODY)
+        with pytest.raises(UpstreamError, match="being fetched"):
+            merchant.verify_notice(signed(BODY, serial="Y"), BODY, seconds=0.05)
+
+        ready.set()
+        fetching.result(10)
 
 
 def test_with_a_pinned_certificate_no_other_is_accepted_even_if_listed(keys, provider):

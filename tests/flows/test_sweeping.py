@@ -2,9 +2,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import redis
-from rq import Queue
 
-from inspired.adapters.queue import QUEUE, queue_on
+from inspired.adapters.queue import PAYMENTS, queues_on
 from inspired.flows import sweeping
 from inspired.services import Services
 from tests.flows.steps import hold
@@ -13,8 +12,7 @@ from tests.harness import Servers
 
 def waiting(sandbox: Servers) -> list[tuple[str, tuple]]:
     with redis.Redis.from_url(sandbox.redis_url) as connection:
-        queue: Queue = queue_on(connection)
-        return [(job.func_name, tuple(job.args)) for job in queue.jobs]
+        return [(job.func_name, tuple(job.args)) for queue in queues_on(connection) for job in queue.jobs]
 
 
 def at(svc: Services, **span: float) -> Services:
@@ -51,7 +49,21 @@ def test_nothing_personal_reaches_redis(svc: Services, sandbox: Servers):
 
     for canary in (b"canary", b"Canary", b"198.51.100.77", booking.token.encode()):
         assert canary not in dumped
-    assert QUEUE.encode() in dumped
+    assert PAYMENTS.encode() in dumped
+
+
+def test_a_letter_is_rung_for_once_while_somebody_may_be_at_it(svc: Services, sandbox: Servers, mailbox):
+    from inspired.flows import newsletter
+
+    newsletter.subscribe(svc, "ann@example.com")
+    for seconds in (1, 2, 3):
+        sweeping.sweep(at(svc, seconds=seconds))
+
+    rung = [job for job in waiting(sandbox) if job[0] == "inspired.jobs.newsletter_mail"]
+    assert len(rung) == 2  # by the form, and once by the clock
+    newsletter.send_opt_in(svc, rung[0][1][0])
+    newsletter.send_opt_in(svc, rung[0][1][0])
+    assert len(mailbox.messages) == 1
 
 
 def test_settled_bookings_are_not_looked_at(svc: Services):

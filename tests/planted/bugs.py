@@ -60,8 +60,8 @@ BUGS = (
         name="a notice alone confirms",
         rule="3",
         file=LIFECYCLE,
-        old="return Payment.EXACT if paid.proven else Payment.NOTIFIED",
-        new="return Payment.EXACT",
+        old="    if not paid.proven:\n        return Payment.NOTIFIED\n",
+        new="",
         test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
     ),
     Bug(
@@ -91,8 +91,8 @@ BUGS = (
         name="an older observation wins",
         rule="3",
         file=LIFECYCLE,
-        old=" or (attempt.seen_at is not None and seen.asked_at < attempt.seen_at):",
-        new=":",
+        old="    if attempt.seen_at is not None and seen.asked_at < attempt.seen_at:\n        return booking\n",
+        new="",
         test=OF_LIFECYCLE + "test_an_older_observation_changes_nothing",
     ),
     # --- 4: at most one payable attempt
@@ -119,9 +119,33 @@ BUGS = (
         name="two call create at once",
         rule="4",
         file=LIFECYCLE,
-        old="tries=attempt.tries + 1, retry_at=now + CREATE_LEASE)",
-        new="tries=attempt.tries + 1, retry_at=now)",
+        old="tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True)",
+        new="tries=attempt.tries + 1)",
         test=OF_LIFECYCLE + "test_creating_is_counted_and_leased_before_the_call",
+    ),
+    Bug(
+        name="a crash in the middle of create is forgotten",
+        rule="4",
+        file=LIFECYCLE,
+        old="retry_at=now + CREATE_LEASE, uncertain=True)",
+        new="retry_at=now + CREATE_LEASE)",
+        test=OF_LIFECYCLE + "test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first",
+    ),
+    Bug(
+        name="one answer of no such order ends an order that can be paid",
+        rule="4",
+        file=LIFECYCLE,
+        old="    if attempt.checkout is not None:\n        return replace(attempt, seen_at=asked_at)\n",
+        new="    if attempt.checkout is not None:\n        return replace(attempt, status=Remote.EXPIRED)\n",
+        test=OF_LIFECYCLE + "test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created",
+    ),
+    Bug(
+        name="the other order stays payable once there is money",
+        rule="4",
+        file=LIFECYCLE,
+        old="    all_of_them = all_of_them or payment_of(booking) is not Payment.NONE\n",
+        new="",
+        test=OF_LIFECYCLE + "test_once_there_is_money_every_other_order_is_closed_and_asked_about",
     ),
     Bug(
         name="a time-out of create counts as a definite no",
@@ -160,8 +184,8 @@ BUGS = (
         name="a late PAY_CLOSED undoes money that was seen",
         rule="5",
         file=LIFECYCLE,
-        old="    if attempt.has_money and not seen.status.has_money:\n",
-        new="    if attempt.has_money and seen.status is Remote.INITIAL:\n",
+        old="    if attempt.has_money:\n        return booking.with_attempt(replace(attempt, seen_at=seen.asked_at))\n",
+        new="",
         test=OF_RULES + "test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot",
     ),
     Bug(
@@ -185,16 +209,27 @@ BUGS = (
         name="a second payment goes unnoticed",
         rule="6",
         file=LIFECYCLE,
-        old="if sum(one.has_money for one in booking.attempts) > 1:",
-        new="if sum(one.has_money for one in booking.attempts) > 2:",
+        old="if sum(one.has_money for one in booking.attempts) < 2:",
+        new="if sum(one.has_money for one in booking.attempts) < 3:",
         test=OF_LIFECYCLE + "test_a_second_payment_is_flagged",
+    ),
+    Bug(
+        name="money that went back confirms",
+        rule="6",
+        file=LIFECYCLE,
+        old="    if paid.status is not Remote.PAID:\n        return Payment.RETURNED\n",
+        new="",
+        test=OF_LIFECYCLE + "test_money_that_went_back_before_it_was_confirmed_confirms_nothing",
     ),
     Bug(
         name="nobody looks for late money",
         rule="6",
         file=LIFECYCLE,
-        old="        return tuple(one for one in booking.attempts if one.was_sent and not one.has_money)\n",
-        new="        return ()\n",
+        old=(
+            "        return tuple(one for one in booking.attempts"
+            " if one.was_sent and not (one.has_money and one.proven))\n"
+        ),
+        new="        return unproven\n",
         test=OF_LIFECYCLE + "test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more",
     ),
     # --- 7: a refund's id is written before the call and used again
@@ -269,12 +304,12 @@ BUGS = (
         name="a mail goes out before the change it tells of is saved",
         rule="each effect once",
         file="inspired/flows/refreshing.py",
-        old="    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))\n",
+        old="    return svc.bookings.change(booking.id, decide)\n",
         new=(
-            "    after = lifecycle.settle(booking, seen, slot, svc.now())\n"
+            "    after = decide(booking)\n"
             "    for effect in after.effects:\n"
             "        delivery._do(svc, after, effect.name)\n"
-            "    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, slot, svc.now()))\n"
+            "    return svc.bookings.change(booking.id, decide)\n"
         ),
         test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),

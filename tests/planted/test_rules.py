@@ -32,7 +32,8 @@ LONG_AFTER = NOW + timedelta(hours=3)
         ("75", False, Payment.NOTIFIED),
         ("75", True, Payment.EXACT),
         ("74", True, Payment.SHORT),
-        ("76", False, Payment.OVER),
+        ("76", True, Payment.OVER),
+        ("74", False, Payment.NOTIFIED),
     ],
 )
 @pytest.mark.parametrize("status", [Remote.CANCELED, Remote.EXPIRED, Remote.ERROR, None])
