@@ -17,20 +17,22 @@ from tests.harness import wait_until
 
 A_SECOND = 30
 SECONDS = 20
-PATIENCE = 180
+REST = 60  # seconds, for the jobs of the bookings themselves
+PATIENCE = 150
 
 
 def measure(run: Run) -> Findings:
     product, found = run.product, Findings()
     bookings = [product.book()[0] for _ in range(run.some(A_SECOND * SECONDS))]
-    wait_until(lambda: not product.waiting_jobs(), seconds=PATIENCE, what="an empty queue")  # the mails of the bookings
+    _seconds_until(lambda: not product.waiting_jobs(), REST)  # the mails of these bookings
+    waiting = product.waiting_jobs()
     took = _pay(product, bookings)
     confirmed_meanwhile = product.confirmed(bookings)
     deliveries = _deliveries(product, bookings)
-    confirmed_after = _seconds_until(lambda: product.confirmed(bookings) == len(bookings))
+    confirmed_after = _seconds_until(lambda: product.confirmed(bookings) == len(bookings), PATIENCE)
     found.values["webhook"] = percentile([one["ms"] for one in deliveries], 0.99)
     found.notes["webhook"] = f"{len(deliveries)} webhooks in {took:.0f} s"
-    found.details = [*_table(deliveries), "", _jobs(confirmed_meanwhile, confirmed_after)]
+    found.details = [*_table(deliveries), "", _jobs(waiting, confirmed_meanwhile, confirmed_after)]
     product.done.append("webhook")
     return found
 
@@ -75,15 +77,18 @@ def _table(deliveries: list[dict[str, Any]]) -> list[str]:
     return table(["acknowledged, ms", *shares], rows)
 
 
-def _jobs(meanwhile: int, after: float | None) -> str:
-    last = f"not within {PATIENCE} s" if after is None else f"{after:.0f} s"
-    return f"Confirmed by the one worker when the last was sent: {meanwhile}; all were confirmed after it by: {last}."
+def _jobs(waiting: int, meanwhile: int, after: float | None) -> str:
+    last = f"not all within {PATIENCE} s" if after is None else f"all within {after:.0f} s"
+    return (
+        f"The one worker beside it: {waiting} jobs waited when the first webhook was sent; {meanwhile} of the bookings "
+        f"were confirmed when the last one was, and {last} after it."
+    )
 
 
-def _seconds_until(done: Callable[[], bool]) -> float | None:
+def _seconds_until(done: Callable[[], bool], most: float) -> float | None:
     begun = time.monotonic()
     try:
-        wait_until(done, seconds=PATIENCE)
+        wait_until(done, seconds=most)
     except AssertionError:
         return None
     return time.monotonic() - begun

@@ -82,7 +82,11 @@ def _configure(app: Flask, settings: Settings) -> None:
 def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     inner: Any = app.wsgi_app
 
+    host = urlsplit(settings.site_url).netloc
+
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/healthz":
+            environ["HTTP_HOST"] = host  # probes ask by address
         with deadline.within(REQUEST_SECONDS):
             return inner(environ, start_response)  # type: ignore[no-any-return]
 
@@ -136,6 +140,10 @@ def _finished(response: Response) -> Response:
 def _harden(response: Response) -> None:
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
+    if current_app.config["HSTS"]:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin"))
+    headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
     if response.mimetype != "text/html":
         return
     frame = current_app.config["FRAME_ORIGIN"] or "'none'"
@@ -143,13 +151,9 @@ def _harden(response: Response) -> None:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
         f"manifest-src 'self'; frame-src {frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-    private = request.path.startswith(("/booking/", "/newsletter/", "/admin"))
     headers["Referrer-Policy"] = "same-origin" if private else "strict-origin-when-cross-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
     headers["X-Frame-Options"] = "DENY"
     headers.add("Vary", "HX-Request")
-    headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
-    if current_app.config["HSTS"]:
-        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"

@@ -41,6 +41,7 @@ class Services:
     logs: mongo.PaymentLogs
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
+    sessions: mongo.AdminSessions
     vault: Vault
     pay: BinancePay
     calendly: Calendly
@@ -76,6 +77,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
         logs=mongo.PaymentLogs(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
+        sessions=mongo.AdminSessions(database),
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
         pay=BinancePay(
             http,

@@ -5,14 +5,16 @@ and loopback only, so that no real customer's money can ever meet the stand-in, 
 """
 
 import base64
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from limits import parse_many
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BINANCE_HOST = "https://bpay.binanceapi.com"
@@ -136,51 +138,71 @@ class Settings(BaseSettings):
         _check_key(value.get_secret_value())
         return value
 
+    @field_validator("site_url")
+    @classmethod
+    def _is_a_site(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path or parts.query:
+            raise ValueError("must be an address such as https://example.org, without a path")
+        return value
+
+    @field_validator("owner_email", "admin_email", "mail_from")
+    @classmethod
+    def _has_an_address(cls, value: str) -> str:
+        if not re.search(r"[^\s@<]+@[^\s@>]+", value):
+            raise ValueError("must be a mail address")
+        return value
+
+    @field_validator("mongodb_uri", "redis_url")
+    @classmethod
+    def _is_a_server(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        schemes = ("mongodb", "mongodb+srv") if info.field_name == "mongodb_uri" else ("redis", "rediss")
+        if urlsplit(value.get_secret_value()).scheme not in schemes:
+            raise ValueError(f"must begin with {schemes[0]}://")
+        return value
+
+    @field_validator("smtp_host")
+    @classmethod
+    def _is_given(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be empty")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._host_problems(), *self._rule_problems()]
-        if problems:
+        if problems := self.problems(set(type(self).model_fields)):
             raise ValueError("\n".join(problems))
         return self
 
-    def _host_problems(self) -> list[str]:
-        if self.binance_pay_environment == "production":
-            return [
-                f"{name} is pinned to {host} in production: remove the setting"
-                for name, value, host in (
-                    ("BINANCE_PAY_BASE_URL", self.binance_pay_base_url, BINANCE_HOST),
-                    ("CALENDLY_BASE_URL", self.calendly_base_url, CALENDLY_API_HOST),
-                )
-                if value != host
-            ]
-        return [
-            f"{name} must be plain http on this machine's loopback in the sandbox"
-            for name, value in (
-                ("BINANCE_PAY_BASE_URL", self.binance_pay_base_url),
-                *([("CALENDLY_BASE_URL", self.calendly_base_url)] if self.calendar_kind == "calendly" else []),
-            )
-            if not _is_loopback(value)
-        ]
+    def problems(self, known: set[str]) -> list[str]:
+        """What does not fit together, as far as these fields are right by themselves."""
+        return [sentence for fields, sentence in self._rules() if fields <= known]
 
-    def _rule_problems(self) -> list[str]:
-        problems = []
-        if not self.dev_mode:
-            if not 5 <= self.payment_expiry_minutes <= 60:
-                problems.append("PAYMENT_EXPIRY_MINUTES must be between 5 and 60")
-            if self.binance_pay_environment == "production":
-                problems += [
-                    f"{name} must be an https address"
-                    for name, value in (
-                        ("SITE_URL", self.site_url),
-                        ("BINANCE_PAY_WEBHOOK_URL", self.binance_pay_webhook_url),
-                    )
-                    if not value.startswith("https://")
-                ]
+    def _rules(self) -> Iterator[tuple[set[str], str]]:
+        """The fields a rule is about, and its sentence, for each rule that is broken."""
+        production = self.binance_pay_environment == "production"
+        calendar = {"calendar", "calendly_token"}
+        for name, host, also in (
+            ("binance_pay_base_url", BINANCE_HOST, set[str]()),
+            ("calendly_base_url", CALENDLY_API_HOST, calendar),
+        ):
+            value, fields = getattr(self, name), {"binance_pay_environment", name}
+            if production and value != host:
+                yield fields, f"{name.upper()} is pinned to {host} in production: remove the setting"
+            used = not also or self.calendar_kind == "calendly"
+            if not production and used and not _is_loopback(value):
+                yield fields | also, f"{name.upper()} must be plain http on this machine's loopback in the sandbox"
+        if production and self.dev_mode:
+            yield {"binance_pay_environment", "dev_mode"}, "DEV_MODE is for one's own machine only: remove the setting"
+        if not self.dev_mode and not 5 <= self.payment_expiry_minutes <= 60:
+            yield {"dev_mode", "payment_expiry_minutes"}, "PAYMENT_EXPIRY_MINUTES must be between 5 and 60"
+        for name in ("site_url", "binance_pay_webhook_url"):
+            if production and not getattr(self, name).startswith("https://"):
+                yield {"binance_pay_environment", name}, f"{name.upper()} must be an https address"
         if self.calendar_kind == "calendly" and not self.calendly_token.get_secret_value():
-            problems.append("CALENDLY_TOKEN is missing, and CALENDAR=calendly needs it")
+            yield calendar, "CALENDLY_TOKEN is missing, and CALENDAR=calendly needs it"
         if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
-            problems.append("ADMIN_PASSWORD_HASH must be made by `inspired hash-password`")
-        return problems
+            yield {"admin_password_hash"}, "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`"
 
     @property
     def calendar_kind(self) -> Literal["calendly", "builtin"]:
@@ -222,13 +244,42 @@ def _is_loopback(url: str) -> bool:
         return parts.hostname == "localhost"
 
 
+class _Partial(Settings):
+    """The same fields without the rules between them: so that one start tells all that is wrong."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        return self
+
+
 def read_settings() -> Settings:
     """From the environment. Raises SettingsError with everything that is missing or wrong, never with a value."""
     try:
         return Settings()
     except ValidationError as error:
-        found = [_sentences(one["loc"], one["type"], one["msg"]) for one in error.errors()]
-        raise SettingsError([sentence for some in found for sentence in some]) from None
+        found = [sentence for one in error.errors() for sentence in _sentences(one["loc"], one["type"], one["msg"])]
+        wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+    if wrong:
+        rest = _Partial(**{name: HARMLESS.get(name, "x") for name in wrong})
+        found += rest.problems(set(Settings.model_fields) - wrong)
+    raise SettingsError(found)
+
+
+# In the place of what is missing or wrong, while the rest is looked at.
+_KEY = base64.b64encode(bytes(32)).decode()
+HARMLESS: dict[str, Any] = {
+    "site_url": "https://example.org",
+    "secret_key": "x" * 32,
+    "mongodb_uri": "mongodb://x",
+    "redis_url": "redis://x",
+    "encryption_keys": _KEY,
+    "blind_index_key": _KEY,
+    "binance_pay_environment": "sandbox",
+    "mail_from": "x@example.org",
+    "owner_email": "x@example.org",
+    "admin_email": "x@example.org",
+    **{name: field.default for name, field in Settings.model_fields.items() if not field.is_required()},
+}
 
 
 def _sentences(location: tuple[int | str, ...], kind: str, message: str) -> list[str]:

@@ -48,7 +48,7 @@ CANNOT_CLOSE = "400204"
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 REFRESH_CERTIFICATES = timedelta(hours=12)
 PAUSE_AFTER_FAILURE = 1.0  # seconds
-REFETCHES_PER_MINUTE = 10  # for unknown serials: a forger cannot make us hammer Binance
+REFETCHES_PER_MINUTE = 30  # for unknown serials: a forger cannot make us hammer Binance
 
 log = structlog.get_logger()
 

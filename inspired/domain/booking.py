@@ -219,7 +219,7 @@ class Booking:
             claims += [f"tick:{tick}" for tick in self.slot.span.ticks()]
         if self.slot is not None and self.slot.invitee_uri:
             claims.append(f"invitee:{self.slot.invitee_uri}")
-        if self.state is State.PENDING:
+        if self.state is State.PENDING and not any(one.has_money for one in self.attempts):
             claims += self.seats
         return tuple(claims)
 

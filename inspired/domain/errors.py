@@ -40,8 +40,14 @@ class SlotTaken(Conflict):
 
 
 class TooMany(Refusal):
+    """`retry_after` is in seconds."""
+
     status = 429
     title = "Too many at once"
+
+    def __init__(self, message: str, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Forbidden(Refusal):

@@ -8,7 +8,7 @@ from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
-from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany
+from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
 from inspired.services import Services
@@ -28,7 +28,8 @@ class Customer:
 
 def free_times(svc: Services, meeting_type: MeetingType, window: Span) -> list[Span]:
     """Free calls that start in the window, ascending. 31 days at most; what lies in the past is left out."""
-    if window.end <= window.start or window.end - window.start > LONGEST_WINDOW:
+    # A caller who works out "now" and "in 31 days" one after the other is some milliseconds over.
+    if window.end <= window.start or window.end - window.start >= LONGEST_WINDOW + timedelta(seconds=1):
         raise Invalid("Ask for a span of at most 31 days.", {"to": "must be at most 31 days after from"})
     if svc.settings.calendar_kind == "calendly":
         start = max(window.start, svc.now() + timedelta(minutes=1))
@@ -209,7 +210,12 @@ def _refusal_of(claimed: Claimed) -> Conflict:
 
 
 def _verified(svc: Services, booking: Booking, event_uri: str, invitee_uri: str) -> Scheduled:
-    found = svc.calendly.scheduled(event_uri, invitee_uri)
+    try:
+        found = svc.calendly.scheduled(event_uri, invitee_uri)
+    except UpstreamError as error:
+        if error.code == "404":
+            raise Invalid("Calendly does not know this booking.") from None
+        raise
     if found.token != booking.token:
         raise Invalid("This Calendly booking belongs to another booking here.")
     if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:

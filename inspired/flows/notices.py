@@ -160,7 +160,9 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _text(value: Any, longest: int) -> str:
-    return str(value)[:longest] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value)[:longest].encode("utf-8", "replace").decode()  # a lone surrogate cannot be stored
 
 
 def _money(amount: Any, currency: Any) -> Money | None:

@@ -247,9 +247,10 @@ class Control:
 
 
 def pay(sandbox: Sandbox, order: Order, body: dict[str, Any]) -> Order:
-    """Money arrives as `body` says, or a lie about it. 409 for an order that is not open, unless forced."""
+    """Money arrives as `body` says, or a lie about it. Late money for a closed order arrives too, unless `force` is
+    false: then 409, as the real one would have it."""
     amount, delay = _paid_amount(body), _number(body, "delay_s", least=0)
-    notify, force = body.get("notify", "now"), body.get("force", False)
+    notify, force = body.get("notify", "now"), body.get("force", True)
     if notify not in NOTIFY:
         raise Wrong(400, f"notify must be one of {', '.join(NOTIFY)}.")
     if not isinstance(force, bool):

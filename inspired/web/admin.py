@@ -1,11 +1,14 @@
 """The owner's pages, small for now: bookings and payments, and one booking with its whole history."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from spectree import Response as Documented
 
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.booking import Booking
@@ -14,13 +17,17 @@ from inspired.domain.status import iso
 from inspired.flows import delivery
 from inspired.services import Services
 from inspired.web import guards, limits
+from inspired.web.api import spec
 from inspired.web.current import services
 from inspired.web.errors import problem
 from inspired.web.htmx import go
+from inspired.web.schemas import PaymentsAnswer, Problem
 
 PER_PAGE = 50
 MOST_PER_PAGE = 200
 WINDOW = timedelta(days=92)
+log = structlog.get_logger()
+OWN_PAGE = re.compile(r"/admin/(bookings/[a-z0-9]+)?(\?[A-Za-z0-9=&%:.+-]*)?")
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 ORPHANS_OF = timedelta(days=30)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
@@ -56,13 +63,14 @@ def enter() -> ResponseReturnValue:
     goal = _goal(request.form.get("next", ""))
     if guards.log_in(services(), email, password):
         return redirect(goal, 303)
+    log.warning("login_refused")
     message = "E-mail or password is wrong."
     return render_template("admin/login.html", goal=goal, email=email[:254], message=message), 403
 
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
-    guards.log_out()
+    guards.log_out(services())
     return redirect(url_for("admin.login"), 303)
 
 
@@ -84,6 +92,7 @@ def booking(booking_id: str) -> str:
 
 
 @api_bp.get("/payments")
+@spec.validate(resp=Documented(HTTP_200=PaymentsAnswer, HTTP_401=Problem), skip_validation=True, tags=["admin"])
 def payments() -> Response:
     """?before=2026-11-23T14:02:00.000Z&limit=50, newest first."""
     svc = services()
@@ -135,7 +144,7 @@ def _person(svc: Services, booking: Booking) -> dict[str, str]:
 
 def _goal(wanted: str) -> str:
     """Where to go after the login: one of our own pages, never another site's."""
-    return wanted if wanted.startswith("/admin/") and "\\" not in wanted else url_for("admin.bookings")
+    return wanted if OWN_PAGE.fullmatch(wanted) else url_for("admin.bookings")
 
 
 def _shape(booking: Booking) -> dict[str, Any]:

@@ -78,8 +78,8 @@ def slots(type_id: str) -> Response:
     zone_name = request.args.get("tz") or svc.settings.owner_timezone
     if not is_zone(zone_name):
         raise Invalid("This time zone is not known.", {"tz": "must be an IANA name such as Europe/Berlin"})
-    start = _asked_time("from", zone_name) or svc.now()
-    end = _asked_time("to", zone_name) or start + timedelta(days=7)
+    start = _asked_time("from", zone_name, svc.now()) or svc.now()
+    end = _asked_time("to", zone_name, svc.now()) or start + timedelta(days=7)
     found = booking_flow.free_times(svc, meeting_type, Span(start, end))
     local = zone(zone_name)
     return jsonify(
@@ -156,7 +156,7 @@ def verify() -> Response:
 
 
 @bp.post("/newsletter")
-@limits.creating
+@limits.subscribing
 @spec.validate(
     json=NewsletterRequest, resp=Documented(HTTP_202=NewsletterAnswer), skip_validation=True, tags=["newsletter"]
 )
@@ -182,10 +182,10 @@ def newsletter_show() -> Response:
     tags=["newsletter"],
 )
 def newsletter_change() -> Response:
-    """Confirm or unsubscribe, with the `?token=` of the mail."""
+    """Confirm (also without a body) or unsubscribe, with the `?token=` of the mail."""
     svc, token = services(), request.args.get("token", "")
     newsletter.find(svc, token)
-    wanted = parsed(NewsletterChange, _json_object())
+    wanted = parsed(NewsletterChange, _json_object() if request.get_data() else {})
     flow = newsletter.confirm if wanted.action == "confirm" else newsletter.unsubscribe
     return jsonify(success=True, status=str(flow(svc, token).state))
 
@@ -230,6 +230,8 @@ def _builtin_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[
 
 def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[[str], Booking]:
     uris, draft_token = wanted.calendly, wanted.bookingId
+    if wanted.slotStart is not None:
+        raise Invalid("Times are chosen in Calendly's calendar here.", {"slotStart": "is not used here"})
     if uris is None or draft_token is None:
         missing = "bookingId" if draft_token is None else "calendly"
         raise Invalid("Choose a time in the Calendly frame first.", {missing: "is missing"})
@@ -304,15 +306,18 @@ def _json_object() -> dict[str, Any]:
     return body
 
 
-def _asked_time(name: str, zone_name: str) -> datetime | None:
-    """RFC 3339, or a date or time without offset in the zone asked for. A "+" that became a space is forgiven."""
-    text = request.args.get(name)
-    if not text:
-        return None
+def _asked_time(name: str, zone_name: str, now: datetime) -> datetime | None:
+    """RFC 3339, "now", or a date or time without offset in the zone asked for. A "+" may have become a space."""
+    text = request.args.get(name, "").strip()
+    if not text or text == "now":
+        return now if text else None
     try:
-        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         if moment.tzinfo is None:
             moment = datetime.combine(moment.date(), moment.time(), zone(zone_name))
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid("This time cannot be read.", {name: "must be RFC 3339, e.g. 2026-11-24T09:00:00Z"}) from None
+        moment = datetime.min.replace(tzinfo=UTC)
+    if not 2000 < moment.year < 2200:
+        raise Invalid("This time cannot be read.", {name: "must be RFC 3339, e.g. 2026-11-24T09:00:00Z"})
+    return moment

@@ -148,7 +148,7 @@ def show(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/booking/<token>/scheduled")
-@limits.creating
+@limits.choosing
 def scheduled(token: str) -> ResponseReturnValue:
     """Calendly's frame said that a time was picked. Only a hint: the flow reads it back at Calendly."""
     svc, form, address = services(), read(ScheduledForm, request.form), visitor_address()
@@ -199,7 +199,7 @@ def choose_time(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/booking/<token>/time")
-@limits.creating
+@limits.choosing
 def change_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)

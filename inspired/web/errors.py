@@ -9,6 +9,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from inspired.domain.errors import BadSignature, Busy, Conflict, Invalid, Refusal, TooMany, UpstreamError
+from inspired.web.current import services
+from inspired.web.limits import limiter
 
 RETRY_SECONDS = 5
 log = structlog.get_logger()
@@ -52,13 +54,15 @@ def problem(
     response.status_code = status
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
+    if status == 413:
+        response.headers["Connection"] = "close"  # what is left of the body is not worth reading
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _refused(error: Refusal) -> Response:
     fields = error.fields if isinstance(error, Invalid) else None
-    retry_after = error.retry_after if isinstance(error, Conflict) else 60 if isinstance(error, TooMany) else None
+    retry_after = error.retry_after if isinstance(error, Conflict | TooMany) else None
     return problem(error.status, error.title, str(error), fields=fields, retry_after=retry_after)
 
 
@@ -78,7 +82,8 @@ def _bad_signature(error: BadSignature) -> Response:
 
 
 def _limited(error: RateLimitExceeded) -> Response:
-    seconds = error.limit.limit.get_expiry()
+    current, now = limiter.current_limit, services().now().timestamp()
+    seconds = max(1, round(current.reset_at - now)) if current else error.limit.limit.get_expiry()
     message = "That was too often. Please wait a little and try again."
     return problem(429, "Too many at once", message, retry_after=seconds)
 

@@ -1,15 +1,14 @@
 """What the site's own forms may hold. The same types as the JSON API's; every wrong field gets a sentence."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic import field_validator as checked
 
 from inspired.domain.errors import Invalid
 from inspired.domain.when import is_zone
-from inspired.web.schemas import Email, Name, Token, Uri
+from inspired.web.schemas import Email, Moment, Name, Token, Uri
 
 SENTENCES = {
     "start": "Please choose a time.",
@@ -34,15 +33,8 @@ class TermsForm(_Form):
 
 
 class TimeForm(_Form):
-    start: AwareDatetime
+    start: Moment
     tz: ZoneName
-
-    @checked("start")
-    @classmethod
-    def _is_of_our_days(cls, value: datetime) -> datetime:
-        if not 2000 < value.year < 2200:
-            raise ValueError("is out of any calendar's reach")
-        return value
 
     @checked("tz")
     @classmethod

@@ -25,12 +25,17 @@ def log_in(svc: Services, email: str, password: str) -> bool:
     if not (right_password and right_email):
         return False
     session.clear()  # nothing of the visitor's session becomes the owner's
-    now = svc.now().timestamp()
-    session["owner"] = {"since": now, "seen": now, "password": _mark_of(svc)}
+    token, now = svc.new_token(), svc.now()
+    svc.sessions.add(_hash(token), now)
+    session["owner"] = {"id": token, "since": now.timestamp(), "seen": now.timestamp(), "password": _mark_of(svc)}
     return True
 
 
-def log_out() -> None:
+def log_out(svc: Services) -> None:
+    """A copy of the cookie is worth nothing afterwards."""
+    owner = session.get("owner")
+    if isinstance(owner, dict):
+        svc.sessions.end(_hash(str(owner.get("id", ""))))
     session.clear()
 
 
@@ -42,6 +47,9 @@ def is_owner(svc: Services) -> bool:
     now = svc.now()
     fresh = now - _moment(owner["seen"]) < IDLE and now - _moment(owner["since"]) < LONGEST
     if not fresh or not hmac.compare_digest(str(owner["password"]), _mark_of(svc)):
+        session.pop("owner")
+        return False
+    if not svc.sessions.has(_hash(str(owner.get("id", "")))):
         session.pop("owner")
         return False
     if now - _moment(owner["seen"]) > NOTE_EVERY:
@@ -59,6 +67,10 @@ def _is_right(known: str, password: str) -> bool:
 def _mark_of(svc: Services) -> str:
     """Changes with the password, so that a new one ends every session."""
     return hashlib.sha256(svc.settings.admin_password_hash.get_secret_value().encode()).hexdigest()[:16]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _plain(email: str) -> bytes:

@@ -35,6 +35,8 @@ def booking_key() -> str:
 limiter = Limiter(key_func=address_key, strategy="fixed-window", in_memory_fallback_enabled=True, key_prefix="limit")
 
 creating = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="create", methods=["POST"])
+choosing = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="choose", methods=["POST"])
+subscribing = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="subscribe", methods=["POST"])
 verifying = limiter.shared_limit(lambda: services().settings.rate_limit_verify, scope="verify", key_func=booking_key)
 logging_in = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="login", methods=["POST"])
 

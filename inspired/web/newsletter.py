@@ -14,7 +14,7 @@ bp = Blueprint("newsletter", __name__, url_prefix="/newsletter")
 
 
 @bp.post("")
-@limits.creating
+@limits.subscribing
 def subscribe() -> ResponseReturnValue:
     """The answer never tells whether the address is known."""
     template = "newsletter/_form.html" if wants_fragment() else "newsletter/asked.html"

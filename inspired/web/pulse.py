@@ -115,7 +115,7 @@ def look(svc: Services, token: str, known: int | None) -> Pulsed:
         _polls_here.count_here(svc, svc.vault.fingerprint("limit", token))
         return _from_database(svc, token)
     if pulse.count > amount:
-        raise TooMany("This page asks too often. Please wait a moment.")
+        raise TooMany("This page asks too often. Please wait a moment.", max(1, round(pulse.window_left)))
     if pulse.hint is None or pulse.nudge or (known is not None and pulse.hint.edition < known):
         return _from_database(svc, token)
     return Pulsed(pulse.hint, None)
@@ -133,8 +133,9 @@ def status_body(hint: Hint, now: datetime) -> bytes:
 
 
 def known_edition(tag: str | None) -> int | None:
-    """From an `If-None-Match` or a `v=`; None for anything that is no edition of ours."""
-    text = (tag or "").removeprefix("W/").strip('"')
+    """From an `If-None-Match` (of several, the last one); None for anything that is no edition of ours."""
+    newest = (tag or "").rsplit(",", 1)[-1].strip()
+    text = newest.removeprefix("W/").strip('"')
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from inspired.domain.errors import Invalid
 
@@ -21,8 +21,32 @@ def _clean_name(value: str) -> str:
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def _written_out(value: Any) -> Any:
+    """A moment is text with its offset; a number could be seconds or milliseconds, and means neither here."""
+    if not isinstance(value, str) or not MOMENT.match(value):
+        raise ValueError("must be RFC 3339 with an offset, e.g. 2026-11-24T09:00:00Z")
+    return value
+
+
+def _of_our_days(value: datetime) -> datetime:
+    if not 2000 < value.year < 2200:
+        raise ValueError("is out of any calendar's reach")
+    return value
+
+
+def _bare_address(value: Any) -> Any:
+    """The address alone: a display name would be dropped silently, and is not what the form shows."""
+    if isinstance(value, str) and re.search(r'[<>"\s]', value.strip()):
+        raise ValueError("must be a mail address alone, such as ada@example.org")
+    return value
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_of_our_days)]
 Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean_name)]
-Email = Annotated[EmailStr, Field(max_length=254)]
+Email = Annotated[EmailStr, BeforeValidator(_bare_address), Field(max_length=254)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
@@ -45,7 +69,7 @@ class CreateRequest(_Request):
     customerEmail: Email
     customerName: Name | None = None
     network: Literal["TRC20", "BEP20", "ERC20"] | None = None
-    slotStart: AwareDatetime | None = None
+    slotStart: Moment | None = None
     timeZone: Annotated[str, StringConstraints(max_length=64)] | None = None
     bookingId: Token | None = None
     calendly: CalendlyUris | None = None
@@ -60,7 +84,7 @@ class NewsletterRequest(_Request):
 
 
 class NewsletterChange(_Request):
-    action: Literal["confirm", "unsubscribe"]
+    action: Literal["confirm", "unsubscribe"] = "confirm"
 
 
 class MeetingTypeShape(BaseModel):
@@ -138,6 +162,37 @@ class VerifyAnswer(BaseModel):
 class NewsletterAnswer(BaseModel):
     success: bool
     status: str | None = None
+
+
+class WebhookAnswer(BaseModel):
+    """What Binance Pay reads: SUCCESS, or FAIL to be sent the notice again."""
+
+    returnCode: Literal["SUCCESS", "FAIL"]
+    returnMessage: str | None
+
+
+class PaymentShape(BaseModel):
+    """One booking with its newest order, for the owner. Nothing personal."""
+
+    bookingId: str
+    merchantTradeNo: str | None
+    meetingTypeId: str
+    status: Status
+    flags: list[str]
+    amount: str
+    currency: str
+    createdAt: datetime | None
+    paidAt: datetime | None
+    confirmedAt: datetime | None
+    expiresAt: datetime | None
+    transactionId: str | None
+
+
+class PaymentsAnswer(BaseModel):
+    """Newest first; `nextBefore` is the `before` of the next page, null where nothing is older."""
+
+    payments: list[PaymentShape]
+    nextBefore: datetime | None
 
 
 class Problem(BaseModel):

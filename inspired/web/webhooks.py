@@ -3,19 +3,30 @@
 https://developers.binance.com/docs/binance-pay/webhook-common
 """
 
+import structlog
 from flask import Blueprint, Response, jsonify, request
+from spectree import Response as Documented
 
 from inspired.adapters.binance import NoticeHeaders
-from inspired.domain.errors import BadSignature, Busy, UpstreamError
+from inspired.domain.errors import BadSignature, Busy, TooMany, UpstreamError
 from inspired.flows import notices
+from inspired.services import Services
+from inspired.web.api import spec
 from inspired.web.current import services
 from inspired.web.limits import Counter, address_key
+from inspired.web.schemas import WebhookAnswer
 
 bp = Blueprint("webhooks", __name__)
+log = structlog.get_logger()
 _strangers = Counter(lambda svc: svc.settings.rate_limit_bad_webhook, "bad-webhook")
 
 
 @bp.post("/api/payments/webhook")
+@spec.validate(
+    resp=Documented(HTTP_200=WebhookAnswer, HTTP_401=WebhookAnswer, HTTP_429=WebhookAnswer, HTTP_503=WebhookAnswer),
+    skip_validation=True,
+    tags=["payments"],
+)
 def binance() -> tuple[Response, int]:
     """200 SUCCESS only for what is written down. 401: not Binance. 503: try again, please."""
     svc = services()
@@ -28,11 +39,21 @@ def binance() -> tuple[Response, int]:
     try:
         notices.receive(svc, headers, request.get_data())
     except BadSignature as error:
-        _strangers.count(svc, address_key())
-        return _answer("FAIL", str(error)), 401
+        log.warning("notice_refused", why=str(error))
+        return _refused(svc, str(error))
     except (UpstreamError, Busy):
         return _answer("FAIL", "try again"), 503
     return _answer("SUCCESS", None), 200
+
+
+def _refused(svc: Services, why: str) -> tuple[Response, int]:
+    try:
+        _strangers.count(svc, address_key())
+    except TooMany as error:
+        response = _answer("FAIL", str(error))
+        response.headers["Retry-After"] = "60"
+        return response, 429
+    return _answer("FAIL", why), 401
 
 
 def _answer(code: str, message: str | None) -> Response:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from inspired.domain.errors import UpstreamError
+
 Behaviour = Callable[[socket.socket, bytes], None]
 
 
@@ -18,6 +20,15 @@ class Listener:
     address: str
     requests: list[bytes] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+
+
+def failure_of(call: Callable[[], Any]) -> UpstreamError | None:
+    """The one kind of error an adapter may raise, where it did; any other goes through."""
+    try:
+        call()
+    except UpstreamError as error:
+        return error
+    return None
 
 
 @contextlib.contextmanager

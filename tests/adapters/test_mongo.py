@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from inspired.adapters import mongo
 from inspired.adapters.deadline import within
 from inspired.adapters.documents import booking_in, booking_out, money_in, money_out, subscriber_in
-from inspired.adapters.mongo import Bookings, Claimed, IdempotencyKeys, KeyUse, Notice, PaymentLogs, Subscribers
+from inspired.adapters.mongo import (
+    AdminSessions,
+    Bookings,
+    Claimed,
+    IdempotencyKeys,
+    KeyUse,
+    Notice,
+    PaymentLogs,
+    Subscribers,
+)
 from inspired.domain import lifecycle, newsletter
 from inspired.domain.booking import CalendarKind, Flag, Remote, Sealed, State
 from inspired.domain.errors import Busy, Conflict, NotFound
@@ -249,7 +258,7 @@ def test_of_many_writers_none_is_lost(bookings):
 
     def write(number):
         for step in range(3):
-            bookings.change(booking.id, lambda one: one.noted(NOW, f"{number}/{step}"))
+            bookings.change(booking.id, lambda one, what=f"{number}/{step}": one.noted(NOW, what))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
@@ -587,6 +596,40 @@ def test_a_key_is_given_back_only_before_it_has_an_answer(idempotency):
     assert idempotency.find("k").status == 201
 
 
+def test_a_key_given_back_while_somebody_waits_for_it_is_taken_by_one_who_waits(idempotency):
+    """Between "somebody has it" and "how was it used" it may be gone: then it is free after all."""
+    idempotency.take("k", USE)
+    over = threading.Event()
+
+    def take_and_give_back():
+        while not over.is_set():
+            idempotency.given_back("k")
+            idempotency.take("k", USE)
+
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(take_and_give_back)
+        answers = [idempotency.take("k", replace(USE, token=str(number))) for number in range(100)]
+        over.set()
+        busy.result(10)
+
+    assert all(one is None or one.body == "body" for one in answers)
+
+
+# --- the owner's log-ins --------------------------------------------------------------------------------------------
+
+
+def test_a_log_in_holds_until_it_is_ended_everywhere(database):
+    sessions = AdminSessions(database)
+    sessions.add("s1", NOW)
+    sessions.add("s2", NOW)
+    assert (sessions.has("s1"), sessions.has("s2"), sessions.has("s3")) == (True, True, False)
+
+    sessions.end("s1")
+    sessions.end("never")
+
+    assert (sessions.has("s1"), sessions.has("s2")) == (False, True)
+
+
 # --- subscribers ----------------------------------------------------------------------------------------------------
 
 
@@ -649,6 +692,16 @@ def test_opt_in_mails_are_due_until_sent(subscribers, database):
     assert subscribers.due(NOW, 10) == ["s1"]
     assert subscribers.due(NOW - SECOND, 10) == []
     assert "mail_due" not in database["newsletter"].find_one({"_id": "s2"})
+
+
+def test_an_opt_in_mail_that_was_rung_for_is_due_again_later(subscribers):
+    subscribers.add(a_subscriber())
+
+    subscribers.lease("s1", NOW + 15 * SECOND)
+    subscribers.lease("s1", NOW + 5 * SECOND)
+
+    assert subscribers.due(NOW + 14 * SECOND, 10) == []
+    assert subscribers.due(NOW + 15 * SECOND, 10) == ["s1"]
 
 
 def test_a_subscriber_without_an_address_is_nonsense(subscribers, database):

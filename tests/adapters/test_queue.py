@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from inspired import jobs
 from inspired.adapters import queue as queues
-from inspired.adapters.queue import PAYMENTS, Doorbell
+from inspired.adapters.queue import LETTERS, PAYMENTS, Doorbell
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.flows.booking import start_draft
 from tests.adapters.listeners import listening
@@ -27,8 +27,8 @@ def connection(servers):
     made.close()
 
 
-def waiting(connection):
-    return Queue(PAYMENTS, connection=connection, serializer=JSONSerializer).jobs
+def waiting(connection, name=PAYMENTS):
+    return Queue(name, connection=connection, serializer=JSONSerializer).jobs
 
 
 def test_a_ring_is_a_job_of_ours_with_ids(connection):
@@ -36,6 +36,17 @@ def test_a_ring_is_a_job_of_ours_with_ids(connection):
 
     [job] = waiting(connection)
     assert (job.func_name, job.args, job.kwargs) == ("inspired.jobs.refresh", ["b1"], {})
+
+
+def test_letters_wait_in_a_queue_of_their_own_behind_payments(connection):
+    bell = Doorbell(connection)
+
+    assert bell.ring_for_letters("deliver", "b1")
+    assert bell.ring("refresh", "b2")
+
+    assert [job.args for job in waiting(connection, LETTERS)] == [["b1"]]
+    assert [job.args for job in waiting(connection)] == [["b2"]]
+    assert [queue.name for queue in queues.queues_on(connection)] == [PAYMENTS, LETTERS]
 
 
 def test_the_same_ring_twice_is_two_harmless_jobs(connection):

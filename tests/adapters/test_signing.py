@@ -301,9 +301,7 @@ def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not
         merchant = a_merchant(server.address, elapsed=lambda: clock[0])
         merchant.verify_notice(signed(BODY), BODY)
         ready.clear()
-        fetching = pool.submit(
-            lambda: pytest.raises(BadSignature, merchant.verify_notice, signed(BODY, serial="X"), BODY)
-        )
+        fetching = pool.submit(merchant.verify_notice, signed(BODY, serial="X"), BODY, seconds=10)
         wait_until(lambda: len(server.requests) == 2, what="the second question")
         clock[0] += HALF_A_DAY + 1
 
@@ -312,7 +310,20 @@ def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not
             merchant.verify_notice(signed(BODY, serial="Y"), BODY, seconds=0.05)
 
         ready.set()
-        fetching.result(10)
+        with pytest.raises(BadSignature, match="unknown"):
+            fetching.result(10)
+
+
+def test_where_asking_is_not_allowed_a_known_key_verifies_and_an_unknown_one_is_refused(merchant, provider):
+    with pytest.raises(BadSignature, match="unknown"):
+        merchant.verify_notice(signed(BODY), BODY, may_fetch=False)
+    assert (provider.requests, merchant.knows("ONE")) == ([], False)
+
+    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_notice(signed(BODY), BODY, may_fetch=False)
+
+    assert len(provider.requests) == 1
+    assert merchant.knows("ONE")
 
 
 def test_with_a_pinned_certificate_no_other_is_accepted_even_if_listed(keys, provider):

@@ -202,6 +202,13 @@ class TestCalendly:
         assert not svc.calendly.is_active(first[0])
         assert svc.calendly.is_active(second[0])
 
+    def test_an_event_calendly_does_not_know_is_refused(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        event, invitee = self.schedule(svc, draft.token)
+
+        with pytest.raises(Invalid):
+            self.take(svc, draft.token, (event[:-4] + "0000", invitee.replace(event, event[:-4] + "0000")))
+
     def test_a_time_of_our_own_calendar_cannot_be_had_here(self, svc: Services):
         draft = booking_flow.start_draft(svc, REVIEW)
         held = self.take(svc, draft.token, self.schedule(svc, draft.token))
@@ -285,3 +292,22 @@ class TestCalendly:
 
         with pytest.raises(NotFound):
             svc.bookings.get(draft.id)
+
+
+class TestCalendlyLimit:
+    schedule, take = TestCalendly.schedule, TestCalendly.take
+
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly", "OPEN_BOOKINGS_PER_VISITOR": "1"}
+
+    def test_a_time_picked_by_who_has_too_many_open_is_freed_at_once(self, svc: Services):
+        first, second = booking_flow.start_draft(svc, REVIEW), booking_flow.start_draft(svc, REVIEW)
+        self.take(svc, first.token, self.schedule(svc, first.token))
+        one_too_many = self.schedule(svc, second.token, number=6)
+
+        with pytest.raises(TooMany):
+            self.take(svc, second.token, one_too_many)
+
+        refreshing.refresh(svc, second.id)
+        assert not svc.calendly.is_active(one_too_many[0])

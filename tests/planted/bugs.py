@@ -44,7 +44,10 @@ BUGS = (
         rule="2",
         file="inspired/web/webhooks.py",
         old='    except (UpstreamError, Busy):\n        return _answer("FAIL", "try again"), 503',
-        new='    except UpstreamError:\n        return _answer("FAIL", "try again"), 503\n    except Busy:\n        pass',
+        new=(
+            '    except UpstreamError:\n        return _answer("FAIL", "try again"), 503\n'
+            "    except Busy:\n        pass"
+        ),
         test=OF_RULES + "test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down",
     ),
     Bug(

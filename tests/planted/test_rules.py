@@ -113,7 +113,7 @@ class Forgetful:
     def __init__(self) -> None:
         self.ids = []
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
+    async def handle_DATA(self, server, session, envelope):
         head = envelope.content.decode().split("\r\n\r\n")[0]
         self.ids += [line for line in head.split("\r\n") if line.lower().startswith("message-id:")]
         return "451 something broke" if len(self.ids) == 1 else "250 OK"

@@ -311,12 +311,12 @@ def test_short_and_over_payments_show_what_arrived_everywhere(world: World, rece
     assert Decimal(asked["paymentInfo"]["paymentInstructions"][0]["amount"]) == Decimal(arrives)
 
 
-def test_late_money_needs_force(world: World, receiver: Receiver) -> None:
+def test_late_money_arrives_unless_it_is_told_not_to(world: World, receiver: Receiver) -> None:
     order = world.create(webhookUrl=receiver.url)
     path = f"orders/{order['merchantTradeNo']}"
     world.control(f"{path}/close")
-    refused = world.session.post(f"{world.url}/control/{path}/pay", timeout=5)
-    world.pay(order, force=True)
+    refused = world.session.post(f"{world.url}/control/{path}/pay", json={"force": False}, timeout=5)
+    world.pay(order)
 
     assert refused.status_code == 409
     assert world.status(order) == "PAID"
