@@ -168,9 +168,9 @@ class BinancePay:
             trade_no=trade_no,
             asked_at=asked_at,
             status=status,
-            money=_money(body.get("orderAmount"), body.get("currency")) if status.has_money else None,
-            transaction_id=_text(body.get("transactionId"), 128),
-            paid_at=_moment(body.get("transactTime")),
+            money=read_money(body.get("orderAmount"), body.get("currency")) if status.has_money else None,
+            transaction_id=read_text(body.get("transactionId"), 128),
+            paid_at=read_moment(body.get("transactTime")),
         )
 
     def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
@@ -314,8 +314,8 @@ class BinancePay:
 
     def _checkout(self, data: Any, price: Money) -> Checkout:
         body = _object(data)
-        told = _money(body.get("totalFee"), body.get("currency")) if "totalFee" in body else price
-        prepay_id = _text(body.get("prepayId"), 64)
+        told = read_money(body.get("totalFee"), body.get("currency")) if "totalFee" in body else price
+        prepay_id = read_text(body.get("prepayId"), 64)
         checkout = Checkout(
             prepay_id=prepay_id,
             qr_content=self._own_url(body.get("qrContent")),
@@ -392,24 +392,24 @@ def _status(value: Any) -> Remote:
         return Remote.UNKNOWN
 
 
-def _money(amount: Any, currency: Any) -> Money | None:
+def read_money(amount: Any, currency: Any) -> Money | None:
     """None where the amount cannot be read: that never counts as paid."""
     try:
-        return Money.parse(amount, _text(currency, 16))
+        return Money.parse(amount, read_text(currency, 16))
     except (ValueError, ArithmeticError):
         return None
 
 
-def _text(value: Any, longest: int) -> str:
+def read_text(value: Any, longest: int) -> str:
     """Cut to its length, and without halves of letters, which nothing here could store."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return ""
     return str(value)[:longest].encode("utf-8", "replace").decode()
 
 
-def _moment(value: Any) -> datetime | None:
+def read_moment(value: Any) -> datetime | None:
     try:
-        return datetime.fromtimestamp(int(_text(value, 32)) / 1000, UTC)
+        return datetime.fromtimestamp(int(read_text(value, 32)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -426,16 +426,16 @@ def _deep_link(value: Any) -> str:
 
 def _refund(data: Any, currency: str) -> RefundSeen:
     body = _object(data)
-    amount, in_all = _money(body.get("refundAmount"), currency), _money(body.get("refundedAmount"), currency)
+    amount, in_all = read_money(body.get("refundAmount"), currency), read_money(body.get("refundedAmount"), currency)
     remaining = body.get("remainingAttempts")
     if amount is None or in_all is None or not isinstance(remaining, int):
         raise UpstreamError(SERVICE, "the refund's answer cannot be read")
     return RefundSeen(
-        refund_request_id=_text(body.get("refundRequestId"), 64),
+        refund_request_id=read_text(body.get("refundRequestId"), 64),
         amount=amount,
         refunded_in_all=in_all,
         remaining_attempts=remaining,
-        status=_text(body.get("refundStatus"), 32),
+        status=read_text(body.get("refundStatus"), 32),
         duplicate=body.get("duplicateRequest") == "Y",
     )
 

@@ -4,7 +4,7 @@ Eight places is what Binance Pay accepts (decimal(.8), minimum 0.00000001).
 """
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 PLACES = Decimal("0.00000001")
 
@@ -33,7 +33,7 @@ class Money:
             raise ValueError("an amount is a decimal string")
         try:
             return cls(Decimal(text), currency)
-        except InvalidOperation:
+        except ArithmeticError:
             raise ValueError(f"not an amount: {str(text)[:40]}") from None
 
     def __str__(self) -> str:

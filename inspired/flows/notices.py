@@ -5,12 +5,12 @@ https://developers.binance.com/docs/binance-pay/webhook-common · …/order-noti
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from inspired.adapters.binance import NoticeHeaders, read_json
+from inspired.adapters.binance import NoticeHeaders, read_json, read_moment, read_money, read_text
 from inspired.adapters.mail import Mail
 from inspired.adapters.mongo import Notice
 from inspired.domain.booking import Booking, Remote, booking_id_of
@@ -113,13 +113,13 @@ def read_notice(raw: bytes) -> Facts:
     data_raw = data_text.encode("utf-8", "replace") if isinstance(data_text, str) else raw
     data = _object(data_raw) if isinstance(data_text, str) else data_text if isinstance(data_text, dict) else {}
     return Facts(
-        biz_type=_text(outer.get("bizType"), 32),
-        biz_id=_text(outer.get("bizIdStr") or outer.get("bizId"), 64),
-        biz_status=_text(outer.get("bizStatus"), 32),
-        trade_no=_text(data.get("merchantTradeNo"), 32),
-        money=_money(data.get("totalFee"), data.get("currency")),
-        transaction_id=_text(data.get("transactionId"), 128),
-        paid_at=_moment(data.get("transactTime")),
+        biz_type=read_text(outer.get("bizType"), 32),
+        biz_id=read_text(outer.get("bizIdStr") or outer.get("bizId"), 64),
+        biz_status=read_text(outer.get("bizStatus"), 32),
+        trade_no=read_text(data.get("merchantTradeNo"), 32),
+        money=read_money(data.get("totalFee"), data.get("currency")),
+        transaction_id=read_text(data.get("transactionId"), 128),
+        paid_at=read_moment(data.get("transactTime")),
         data_hash=hashlib.sha256(data_raw).hexdigest()[:16],
     )
 
@@ -157,23 +157,3 @@ def _object(raw: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _text(value: Any, longest: int) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value)[:longest].encode("utf-8", "replace").decode()  # a lone surrogate cannot be stored
-
-
-def _money(amount: Any, currency: Any) -> Money | None:
-    try:
-        return Money.parse(amount, _text(currency, 16))
-    except ValueError:
-        return None
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(int(value) / 1000, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None

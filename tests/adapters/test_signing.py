@@ -314,18 +314,6 @@ def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not
             fetching.result(10)
 
 
-def test_where_asking_is_not_allowed_a_known_key_verifies_and_an_unknown_one_is_refused(merchant, provider):
-    with pytest.raises(BadSignature, match="unknown"):
-        merchant.verify_notice(signed(BODY), BODY, may_fetch=False)
-    assert (provider.requests, merchant.knows("ONE")) == ([], False)
-
-    merchant.verify_notice(signed(BODY), BODY)
-    merchant.verify_notice(signed(BODY), BODY, may_fetch=False)
-
-    assert len(provider.requests) == 1
-    assert merchant.knows("ONE")
-
-
 def test_with_a_pinned_certificate_no_other_is_accepted_even_if_listed(keys, provider):
     keys["TWO"] = OTHER_KEY
     merchant = a_merchant(provider.address, pinned_serial="TWO")

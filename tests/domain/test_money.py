@@ -22,7 +22,24 @@ def test_amounts_are_read_in_every_form_the_provider_writes(wire, shown):
     assert str(Money.parse(wire)) == shown
 
 
-@pytest.mark.parametrize("wire", [75.0, True, None, "", "seventy", "NaN", "Infinity", "0.000000001", "1e12", [], "1,5"])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        75.0,
+        True,
+        None,
+        "",
+        "seventy",
+        "NaN",
+        "Infinity",
+        "1E+999999999",
+        "1E-999999999",
+        "0.000000001",
+        "1e12",
+        [],
+        "1,5",
+    ],
+)
 def test_what_is_not_an_exact_amount_is_refused(wire):
     with pytest.raises(ValueError):  # noqa: PT011 - every refusal of an amount is one
         Money.parse(wire)

@@ -131,7 +131,18 @@ def test_two_partial_refunds_of_one_order_stay_two_entries():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"null", b"{", b'{"data": 7}', b'{"data": "{"}', b'{"bizId": 1e400}', b"[" * 50_000, b'{"a":NaN}'],
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b'{"data": 7}',
+        b'{"data": "{"}',
+        b'{"bizId": 1e400}',
+        b"[" * 50_000,
+        b'{"a":NaN}',
+        b'{"data":{"totalFee":1E+999999999,"transactTime":1E+999999999,"currency":"USDT"}}',
+    ],
 )
 def test_a_signed_body_of_any_shape_is_read_without_failing(raw):
     facts = notices.read_notice(raw)
