@@ -1,8 +1,9 @@
 """Runs the parts named, or all but `server`; prints the table and, where all were run, writes docs/benchmarks.md."""
 
 import argparse
-import contextlib
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from bench import confirm, create, memory, pages, poll, report, server, start, w
 from bench.findings import Findings, NotMeasured
 from bench.run import Run
 
-# In this order: nothing runs beside the starts, and memory is looked at after all that went before.
+# Each starts a product of its own, so that none measures what another has left behind.
 PARTS: dict[str, Callable[[Run], Findings]] = {
     "start": start.measure,
     "pages": pages.measure,
@@ -31,15 +32,15 @@ def main() -> None:
     load_before = os.getloadavg()[0]
     found: dict[str, Findings] = {}
     missing: dict[str, str] = {}
-    with contextlib.ExitStack() as stack:
-        run = Run(stack, 1 if arguments.quick else arguments.rounds, arguments.quick)
-        for part in chosen:
-            begun = time.monotonic()
-            try:
-                found[part] = PARTS[part](run)
-            except NotMeasured as why:
-                missing[part] = str(why)
-            print(f"{part}: {time.monotonic() - begun:.0f} s", flush=True)
+    run = Run(1 if arguments.quick else arguments.rounds, arguments.quick)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    for part in chosen:
+        begun = time.monotonic()
+        try:
+            found[part] = PARTS[part](run)
+        except NotMeasured as why:
+            missing[part] = str(why)
+        print(f"{part}: {time.monotonic() - begun:.0f} s", flush=True)
     named = "" if chosen == default else " " + " ".join(chosen)
     text = report.rendered(f"python -m bench{named}", load_before, found, missing)
     print(f"\n{text}")

@@ -1,15 +1,18 @@
 """What the product is compared with, on the same server: a view that returns a constant, one with a database read."""
 
 import os
+from typing import Any
 
 import pymongo
 from flask import Flask
+from pymongo.database import Database
 
 from inspired.adapters.process import die_with_parent
 
 die_with_parent()
 application = Flask(__name__)
-database = pymongo.MongoClient(os.environ["MONGODB_URI"], tz_aware=True)[os.environ["MONGODB_DATABASE"]]
+client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(os.environ["MONGODB_URI"], tz_aware=True)
+database: Database[dict[str, Any]] = client[os.environ["MONGODB_DATABASE"]]
 
 
 @application.get("/")

@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, Page
 from bench.browser import chromium
 from bench.findings import Findings, percentile, table
 from bench.goals import number
+from bench.product import Product, started
 from bench.run import Run
 from tests.harness import wait_until
 
@@ -25,22 +26,20 @@ WATCH = """() => {
 
 def measure(run: Run) -> Findings:
     found, rounds = Findings(), []
-    with chromium() as browser:
+    with started() as product, chromium() as browser:
         for _ in range(run.rounds):
             with browser.new_context() as context:
-                rounds.append(_round(run, context, run.some(PAGES)))
+                rounds.append(_round(product, context, run.some(PAGES)))
         version = browser.version
     everything = [one for times in rounds for one in times]
     # Over all rounds at once: a round alone has too few pages to tell its p95.
     found.add("confirm", [percentile(everything, 0.95)], f"Chromium {version}, {len(everything)} payments")
     shares = [percentile(everything, share) for share in (0.5, 0.95, 1)]
     found.details = table(["payments", "p50 s", "p95 s", "slowest s"], [[str(len(everything)), *map(number, shares)]])
-    run.product.done.append("confirm")
     return found
 
 
-def _round(run: Run, context: BrowserContext, count: int) -> list[float]:
-    product = run.product
+def _round(product: Product, context: BrowserContext, count: int) -> list[float]:
     bookings = [product.book()[0] for _ in range(count)]
     pages = [_opened(context, f"{product.dev.web}/booking/{booking['bookingId']}") for booking in bookings]
     for booking in bookings:

@@ -1,22 +1,28 @@
-"""The memory of each web worker, its share of what is shared counted in (PSS), after what the product went through."""
+"""The memory of each web worker, its share of what is shared counted in (PSS), after a load of everything it does."""
 
 from pathlib import Path
 
 from bench import load
 from bench.findings import Findings, NotMeasured
 from bench.goals import number
+from bench.product import started
 from bench.run import Run
+
+BOOKINGS = 40
+SECONDS = 6
 
 
 def measure(run: Run) -> Findings:
-    product, found = run.product, Findings()
     if not Path("/proc/self/smaps_rollup").exists():
         raise NotMeasured("PSS is known on Linux only")
-    pages = [("/", {}), ("/book/quick-question", {}), (f"/booking/{product.book()[0]['bookingId']}", {})]
-    load.run(product.dev.web, pages, 2)
-    sizes = [pss_mb(pid) for pid in workers(int(product.dev.ready["pids"]["web"]))]
-    after = ", ".join([*product.done, "2 s of pages"])
-    found.add("memory", [max(sizes)], f"each: {', '.join(map(number, sizes))}; after {after}")
+    found, count = Findings(), run.some(BOOKINGS)
+    with started() as product:
+        tokens = [product.book()[0]["bookingId"] for _ in range(count)]
+        pages = ["/", "/book/quick-question", "/booking/{}", "/booking/{}/payment", "/api/payments/status/{}"]
+        load.run(product.dev.web, [(page.format(token), {}) for token in tokens for page in pages], SECONDS)
+        sizes = [pss_mb(pid) for pid in workers(int(product.dev.ready["pids"]["web"]))]
+    found.add("memory", [max(sizes)], f"each: {', '.join(map(number, sizes))}")
+    found.details = [f"After {count} creates, then {SECONDS} s of pages, fragments and status calls at full speed."]
     return found
 
 

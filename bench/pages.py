@@ -7,9 +7,11 @@ from playwright.sync_api import Browser, Request
 
 from bench.browser import chromium
 from bench.findings import Findings, table
+from bench.product import started
 from bench.run import Run
 
-ICONS = "Promise.all([...document.querySelectorAll('link[rel~=icon]')].map((icon) => fetch(icon.href)))"
+ICONS = """() => Promise.all([...document.querySelectorAll('link[rel~=icon]')].map(
+  (icon) => fetch(icon.href).then((answer) => answer.blob())))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,10 @@ class Got:
 
 
 def measure(run: Run) -> Findings:
-    found, web = Findings(), run.product.dev.web
-    token = run.product.book()[0]["bookingId"]
-    wanted = {"page-home": "/", "page-book": "/book/quick-question", "page-pay": f"/booking/{token}"}
-    rows, strangers = [], 0
-    with chromium() as browser:
+    found, rows, strangers = Findings(), [], 0
+    with started() as product, chromium() as browser:
+        web, token = product.dev.web, product.book()[0]["bookingId"]
+        wanted = {"page-home": "/", "page-book": "/book/quick-question", "page-pay": f"/booking/{token}"}
         for goal, path in wanted.items():
             parts = _visit(browser, web + path)
             found.add(goal, [sum(one.size for one in parts) / 1000], f"{len(parts)} requests")

@@ -16,7 +16,7 @@ from bench import load
 from bench.findings import Findings, table
 from bench.goals import number
 from bench.load import Asked, Load
-from bench.product import SERVER, Product
+from bench.product import SERVER, Product, started
 from bench.run import Run
 from inspired.adapters.process import serve_command
 from tests.harness import ROOT, free_port, wait_until
@@ -33,11 +33,11 @@ NAMES = {
 
 
 def measure(run: Run) -> Findings:
-    product, found = run.product, Findings()
+    found = Findings()
     rounds: list[dict[str, Load]] = []
-    with _baselines(product) as baselines:
+    with started() as product, _baselines(product) as baselines:
         tokens = [product.book()[0]["bookingId"] for _ in range(BOOKINGS)]
-        wanted = {
+        wanted: dict[str, tuple[str, Asked]] = {
             "bare": (baselines, [("/", {})]),
             "read": (baselines, [(f"/read/{token}", {}) for token in tokens]),
             "json": (product.dev.web, [(f"/api/payments/status/{token}", {}) for token in tokens]),
@@ -55,7 +55,6 @@ def measure(run: Run) -> Findings:
         for base in ("bare", "read"):
             found.add(f"poll-{kind}-{base}", [one[kind].rate / one[base].rate for one in rounds])
     found.details = _details(rounds)
-    product.done.append("poll")
     return found
 
 

@@ -37,10 +37,9 @@ BEYOND = timedelta(days=42)  # further than any booking may be made
 
 @dataclass
 class Product:
-    """One running product. `done`: what it has gone through so far."""
+    """One running product."""
 
     dev: Running
-    done: list[str] = field(default_factory=list)
     _customers: int = 0
     _free: list[str] = field(default_factory=list)
     _moves: int = 0
@@ -132,7 +131,7 @@ def _moved_claim(claim: str, ticks: int) -> str:
 
 @contextlib.contextmanager
 def started() -> Iterator[Product]:
-    with running(**ENVIRONMENT) as dev:
+    with running(None, **ENVIRONMENT) as dev:
         product = Product(dev)
         yield product
         if "bookings" in vars(product):

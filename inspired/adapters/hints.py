@@ -12,7 +12,7 @@ import redis
 import structlog
 
 HINT_LIFE_MS = 5_000
-NUDGE_EVERY_MS = 14_000  # a live order is asked about every 15 s at the latest while somebody looks at the page
+NUDGE_EVERY_MS = 4_000  # how often a poll looks whether the order should be asked about
 PAUSE = 1.0
 log = structlog.get_logger()
 

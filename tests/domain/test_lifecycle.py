@@ -657,3 +657,17 @@ def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(ste
         if before.state in (State.EXPIRED, State.CANCELLED):
             assert booking.state is before.state
         assert sum(one.is_payable for one in booking.attempts) <= 1
+
+
+def test_an_event_that_is_the_bookings_own_slot_is_wanted():
+    booking = a_live_booking(calendar=CalendarKind.CALENDLY)
+
+    assert lifecycle.event_unwanted(booking, EVENT, NOW) == booking
+    assert booking.holds(EVENT)
+    assert not an_expired_booking(slot=booking.slot).holds(EVENT)
+
+
+def test_an_effect_that_is_not_owed_cannot_fail():
+    booking = a_booking()
+
+    assert lifecycle.effect_failed(booking, "send:nothing", NOW) == booking

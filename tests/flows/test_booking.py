@@ -209,6 +209,64 @@ class TestCalendly:
         with pytest.raises(Invalid):
             self.take(svc, draft.token, (event[:-4] + "0000", invitee.replace(event, event[:-4] + "0000")))
 
+    def test_an_event_that_belongs_to_another_booking_is_refused(self, svc: Services):
+        first = booking_flow.start_draft(svc, REVIEW)
+        uris = self.schedule(svc, first.token)
+        held = self.take(svc, first.token, uris)
+        svc.bookings.change(held.id, lambda b: replace(b, token="x" * 28))
+        thief = booking_flow.start_draft(replace(svc, new_token=lambda: first.token), REVIEW)
+
+        with pytest.raises(Conflict):
+            self.take(svc, first.token, uris)
+
+        assert svc.bookings.get(thief.id).state is State.DRAFT
+
+    def test_two_different_times_taken_for_one_draft_at_once_make_one_booking(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        ways = [self.schedule(svc, draft.token), self.schedule(svc, draft.token, number=6)]
+
+        def take(uris: tuple[str, str]) -> str:
+            try:
+                return self.take(svc, draft.token, uris).slot.event_uri
+            except Conflict:
+                return "refused"
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(take, ways))
+
+        after = refreshing.refresh(svc, draft.id)
+        active = [event for event, _ in ways if svc.calendly.is_active(event)]
+        assert active == [after.slot.event_uri]
+
+    def test_while_the_calendar_does_not_answer_a_paid_booking_waits(self, svc: Services, sandbox: Servers):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        held = payment.open_order(svc, self.take(svc, draft.token, self.schedule(svc, draft.token)), seconds=2.0)
+        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        sandbox.control("faults", {"calendly": [{"call": "event", "fault": "http_500", "times": 1}]})
+
+        assert refreshing.refresh(svc, held.id).state is State.PAID
+        assert refreshing.refresh(svc, held.id).state is State.CONFIRMED
+
+    def test_a_draft_is_not_dropped_while_the_calendar_does_not_answer(self, svc: Services, sandbox: Servers):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        tomorrow = replace(svc, now=lambda: draft.created_at + timedelta(hours=25))
+        sandbox.control("faults", {"calendly": [{"call": "any", "fault": "http_500", "times": 1}]})
+
+        refreshing.refresh(tomorrow, draft.id)
+
+        assert svc.bookings.get(draft.id).check_at > tomorrow.now()
+
+    def test_releasing_an_event_that_became_the_slot_again_does_nothing(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        held = self.take(svc, draft.token, self.schedule(svc, draft.token))
+        owed = f"release_event:{held.slot.event_uri}"
+        svc.bookings.change(held.id, lambda b: b.owing(svc.now(), owed))
+
+        after = delivery.deliver(svc, svc.bookings.get(held.id))
+
+        assert owed in after.delivered
+        assert svc.calendly.is_active(held.slot.event_uri)
+
     def test_a_time_of_our_own_calendar_cannot_be_had_here(self, svc: Services):
         draft = booking_flow.start_draft(svc, REVIEW)
         held = self.take(svc, draft.token, self.schedule(svc, draft.token))

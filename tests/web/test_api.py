@@ -437,3 +437,74 @@ def test_an_unknown_address_under_api_is_a_problem(client: FlaskClient):
 
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
     assert client.get("/api/payments/create").status_code == 405
+
+
+def test_the_qr_code_is_a_picture_of_its_own_while_there_is_something_to_pay(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    booking = live(svc)
+    address = f"/booking/{booking.token}/qr.svg"
+
+    picture = client.get(address)
+    pay(sandbox, booking)
+    client.post("/api/payments/verify", json={"bookingId": booking.token})
+
+    assert picture.mimetype == "image/svg+xml"
+    assert picture.get_data(as_text=True).startswith("<svg")
+    assert client.get(address).status_code == 404
+
+
+class TestCalendly:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly"}
+
+    def body(self, svc: Services, **changes: object) -> dict[str, object]:
+        from inspired.domain.meeting_types import get_meeting_type
+        from inspired.flows.booking import start_draft
+        from tests.flows.test_booking import TestCalendly as Steps
+
+        draft = start_draft(svc, get_meeting_type("portfolio-review"))
+        event, invitee = Steps().schedule(svc, draft.token)
+        body = {
+            "meetingTypeId": "portfolio-review",
+            "customerEmail": "ann@example.com",
+            "bookingId": draft.token,
+            "calendly": {"eventUri": event, "inviteeUri": invitee},
+            **changes,
+        }
+        return {name: value for name, value in body.items() if value is not ...}
+
+    def test_a_picked_time_becomes_a_booking_once(self, client: FlaskClient, svc: Services):
+        body = self.body(svc)
+
+        first = create(client, body, **{"Idempotency-Key": "k"})
+        again = create(client, body, **{"Idempotency-Key": "k"})
+        without_key = create(client, body)
+
+        assert [one.status_code for one in (first, again, without_key)] == [201, 201, 201]
+        assert {one.json["merchantTradeNo"] for one in (first, again, without_key)} == {first.json["merchantTradeNo"]}
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"bookingId": ...}, "bookingId"),
+            ({"calendly": ...}, "calendly"),
+            ({"meetingTypeId": "deep-dive"}, "meetingTypeId"),
+            ({"slotStart": "2026-12-01T09:00:00Z"}, "slotStart"),
+        ],
+    )
+    def test_what_does_not_belong_together_is_refused(self, client: FlaskClient, svc: Services, changes, field):
+        answer = create(client, self.body(svc, **changes))
+
+        assert answer.status_code == 422
+        assert field in answer.json["errors"]
+
+    @pytest.mark.parametrize("uri", ["http://evil.example/scheduled_events/a", "file:///etc/passwd", "x" * 300])
+    def test_addresses_of_others_are_refused(self, client: FlaskClient, svc: Services, uri: str):
+        answer = create(client, self.body(svc, calendly={"eventUri": uri, "inviteeUri": uri + "/invitees/b"}))
+
+        assert answer.status_code == 422
+
+    def test_an_unknown_draft_is_not_found(self, client: FlaskClient, svc: Services):
+        assert create(client, self.body(svc, bookingId="nobody")).status_code == 404

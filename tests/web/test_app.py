@@ -2,12 +2,16 @@
 
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from inspired.app import create_app
+from inspired.domain.errors import Busy, UpstreamError
 from inspired.services import Services
+from inspired.web.current import visitor_address
 from tests.flows.steps import live
 
 
@@ -127,3 +131,50 @@ def test_logs_hold_nothing_personal(app: Flask, svc: Services, capsys, caplog):
 
     for canary in ("canary", "Canary", "198.51.100.77", booking.token):
         assert canary not in written
+
+
+class TestBehindAProxy:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"TRUSTED_PROXIES": "1", "SITE_URL": "https://localhost", "RATE_LIMIT_CREATE": "1/minute"}
+
+    def test_only_the_last_hop_is_believed(self, client: FlaskClient):
+        def create(forwarded: str) -> int:
+            return client.post("/api/payments/create", json={}, headers={"X-Forwarded-For": forwarded}).status_code
+
+        assert create("203.0.113.1") == 422
+        assert create("198.51.100.9, 203.0.113.1") == 429
+        assert create("203.0.113.1, 198.51.100.9") == 422
+
+    def test_browsers_are_told_to_keep_to_https(self, client: FlaskClient):
+        for path in ("/", "/api/meeting-types"):
+            assert client.get(path).headers["Strict-Transport-Security"].startswith("max-age=63072000")
+
+
+@pytest.mark.parametrize(
+    ("address", "known_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9%eth0", "2001:db8:1:2::/64"),
+        ("not:an:address", "not:an:address"),
+    ],
+)
+def test_all_addresses_of_one_ipv6_network_are_one_visitor(app: Flask, address: str, known_as: str):
+    with app.test_request_context(environ_base={"REMOTE_ADDR": address}):
+        assert visitor_address() == known_as
+
+
+@pytest.mark.parametrize("error", [Busy("away"), UpstreamError("calendly", "away")])
+def test_what_is_behind_us_being_away_says_try_again(svc: Services, error: Exception):
+    def away() -> None:
+        raise error
+
+    app = create_app(replace(svc, ping=away), svc.settings)
+    answer = app.test_client().get("/healthz")
+
+    assert answer.status_code == 503
+
+
+def test_probes_by_address_are_answered(client: FlaskClient):
+    assert client.get("/healthz", headers={"Host": "10.0.0.5:5000"}).status_code == 200
