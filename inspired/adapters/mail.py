@@ -48,7 +48,8 @@ class Smtp:
             raise UpstreamError("mail", type(error).__name__) from None
 
     def _connected(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+        # Loading the certificates costs more than a mail: only where they are needed.
+        context = None if self.tls == "none" else ssl.create_default_context()
         if self.tls == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
         else:

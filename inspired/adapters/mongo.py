@@ -117,13 +117,14 @@ class Bookings:
     def by_token(self, token: str) -> Booking:
         return self._one({"token": token})
 
-    def change(self, booking_id: str, decide: Callable[[Booking], Booking]) -> Booking:
+    def change(self, booking_id: str, decide: Callable[[Booking], Booking], *, known: Booking | None = None) -> Booking:
         """Load, decide, save if nobody else saved meanwhile; else decide again on the newer one.
 
-        After `add` the only way to alter a booking. Raises Claimed like `add`; what `decide` raises passes through.
+        After `add` the only way to alter a booking. `known`: as it was loaded or saved a moment ago, which spares
+        loading it unless somebody else was faster. Raises Claimed like `add`; what `decide` raises passes through.
         """
         for _ in range(MOST_TRIES):
-            before = self.get(booking_id)
+            before, known = known or self.get(booking_id), None
             after = decide(before)
             if after == before:
                 return before

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-PAYMENTS, LETTERS = "bookings", "letters"  # in this order: a slow mail server must not hold up a payment
+NOTICES, BOOKINGS, LETTERS = "notices", "bookings", "letters"  # the most urgent first
 PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
 RedisAway = redis.RedisError
 log = structlog.get_logger()
@@ -30,22 +30,31 @@ def connect(url: str, *, seconds: float) -> redis.Redis:
 
 
 def queues_on(connection: redis.Redis) -> list[Queue]:
-    """The most urgent first, as a worker takes from them."""
-    return [Queue(name, connection=connection, serializer=JSONSerializer) for name in (PAYMENTS, LETTERS)]
+    """As a worker takes from them: a payment that was just made waits for nothing, a mail for everything."""
+    return [Queue(name, connection=connection, serializer=JSONSerializer) for name in (NOTICES, BOOKINGS, LETTERS)]
 
 
 class Doorbell:
     def __init__(self, connection: redis.Redis) -> None:
-        self._payments, self._letters = queues_on(connection)
+        self._notices, self._bookings, self._letters = queues_on(connection)
         self._silent_until = 0.0
 
     def ring(self, job: str, *ids: str) -> bool:
         """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
-        return self._ring(self._payments, job, ids)
+        return self._ring(self._bookings, job, ids)
+
+    def ring_for_notice(self, job: str, *ids: str) -> bool:
+        return self._ring(self._notices, job, ids)
 
     def ring_for_letters(self, job: str, *ids: str) -> bool:
-        """The same for what may wait behind payments."""
         return self._ring(self._letters, job, ids)
+
+    def waiting(self) -> int:
+        """Bookings that were rung for and that no worker has come to yet. 0 where Redis is away."""
+        try:
+            return self._bookings.count
+        except redis.RedisError:
+            return 0
 
     def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:

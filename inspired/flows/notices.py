@@ -71,7 +71,7 @@ def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
             work_at=svc.now(),
         )
     )
-    svc.bell.ring("work_notice", notice_id)
+    svc.bell.ring_for_notice("work_notice", notice_id)
     return is_new
 
 

@@ -17,6 +17,30 @@ def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
     attempt = _leased(svc, booking)
     if attempt is None:
         return svc.bookings.get(booking.id)
+    return _created(svc, booking, attempt, seconds)
+
+
+def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """The same for a booking that was written with its first order leased to the caller (`hold_time`)."""
+    if booking.attempt is None:
+        return booking
+    return _created(svc, booking, booking.attempt, seconds, known=booking)
+
+
+def try_again(svc: Services, token: str) -> Booking:
+    """The page's button, after the automatic tries came to nothing or the order was closed."""
+    booking = svc.bookings.by_token(token)
+    if not lifecycle.may_try_again(booking, svc.now()):
+        return booking
+    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
+    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+def _created(
+    svc: Services, booking: Booking, attempt: Attempt, seconds: float, *, known: Booking | None = None
+) -> Booking:
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,
@@ -29,18 +53,9 @@ def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
         )
     except UpstreamError as error:
         return _failed(svc, booking, attempt, error)
-    return svc.bookings.change(booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()))
-
-
-def try_again(svc: Services, token: str) -> Booking:
-    """The page's button, after the automatic tries came to nothing or the order was closed."""
-    booking = svc.bookings.by_token(token)
-    if not lifecycle.may_try_again(booking, svc.now()):
-        return booking
-    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
-    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
-    svc.bell.ring("refresh", booking.id)
-    return booking
+    return svc.bookings.change(
+        booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()), known=known
+    )
 
 
 def _leased(svc: Services, booking: Booking) -> Attempt | None:

@@ -13,13 +13,15 @@ log = structlog.get_logger()
 def sweep(svc: Services) -> int:
     """Ring for everything due, and put each off for as long as a job may take. Answers how much there was."""
     now = svc.now()
-    bookings = svc.bookings.due(now, BATCH)
-    rung = [booking_id for booking_id in bookings if svc.bell.ring("refresh", booking_id)]
-    svc.bookings.lease(rung, now, now + RING_AGAIN)
     notices = svc.logs.due(now, BATCH)
     for notice_id in notices:
-        if svc.bell.ring("work_notice", notice_id):
+        if svc.bell.ring_for_notice("work_notice", notice_id):
             svc.logs.lease(notice_id, now + RING_AGAIN)
+    # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes.
+    room = max(0, BATCH - svc.bell.waiting())
+    bookings = svc.bookings.due(now, room) if room else []
+    rung = [booking_id for booking_id in bookings if svc.bell.ring("refresh", booking_id)]
+    svc.bookings.lease(rung, now, now + RING_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
         if svc.bell.ring_for_letters("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + RING_AGAIN)

@@ -199,11 +199,12 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
         raise Invalid(str(error), {"meetingTypeId": "is not known"}) from None
     if wanted.timeZone is not None and not is_zone(wanted.timeZone):
         raise Invalid("This time zone is not known.", {"timeZone": "must be an IANA name such as Europe/Berlin"})
-    hold = _calendly_hold if svc.settings.calendar_kind == "calendly" else _builtin_hold
-    held = hold(wanted, meeting_type)
+    in_frame = svc.settings.calendar_kind == "calendly"
+    held = (_calendly_hold if in_frame else _builtin_hold)(wanted, meeting_type)
+    opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
-        booking = payment.open_order(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
+        booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)
         return (201 if booking.attempt and booking.attempt.checkout else 202), booking
 

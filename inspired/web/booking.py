@@ -66,7 +66,7 @@ def _held(meeting_type: MeetingType) -> Booking:
 
     def make(token: str) -> tuple[int, Booking]:
         booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
-        return 201, payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+        return 201, payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
 
     return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
 

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from inspired import jobs
 from inspired.adapters import queue as queues
-from inspired.adapters.queue import LETTERS, PAYMENTS, Doorbell
+from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES, Doorbell
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.flows.booking import start_draft
 from tests.adapters.listeners import listening
@@ -27,7 +27,7 @@ def connection(servers):
     made.close()
 
 
-def waiting(connection, name=PAYMENTS):
+def waiting(connection, name=BOOKINGS):
     return Queue(name, connection=connection, serializer=JSONSerializer).jobs
 
 
@@ -46,7 +46,7 @@ def test_letters_wait_in_a_queue_of_their_own_behind_payments(connection):
 
     assert [job.args for job in waiting(connection, LETTERS)] == [["b1"]]
     assert [job.args for job in waiting(connection)] == [["b2"]]
-    assert [queue.name for queue in queues.queues_on(connection)] == [PAYMENTS, LETTERS]
+    assert [queue.name for queue in queues.queues_on(connection)] == [NOTICES, BOOKINGS, LETTERS]
 
 
 def test_the_same_ring_twice_is_two_harmless_jobs(connection):
@@ -149,7 +149,7 @@ def test_a_ring_is_answered_by_a_worker_that_reads_the_same_language(connection,
     draft = start_draft(svc, MEETING_TYPES[0])
     Doorbell(connection).ring("refresh", draft.id)
 
-    queue = queues.queues_on(connection)[0]
+    queue = queues.queues_on(connection)[1]
     SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(burst=True)
 
     assert queue.count == 0

@@ -35,7 +35,7 @@ def hold(
 
 def live(svc: Services, **more: Any) -> Booking:
     """Held, with an order that can be paid at the sandbox."""
-    return payment.open_order(svc, hold(svc, **more), seconds=2.0)
+    return payment.open_held_order(svc, hold(svc, **more), seconds=2.0)
 
 
 def pay(sandbox: Servers, booking: Booking, **how: Any) -> Any:

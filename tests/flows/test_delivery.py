@@ -9,7 +9,7 @@ from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import hold, live, pay
+from tests.flows.steps import live, pay
 from tests.harness import Servers
 
 
@@ -62,7 +62,7 @@ def test_each_mail_is_sent_once_however_many_deliver(svc: Services, sandbox: Ser
 
 
 def test_a_mail_that_would_lie_is_dropped(svc: Services, sandbox: Servers, mailbox: Mailbox):
-    booking = hold(svc)
+    booking = live(svc)
     booking_flow.give_up(svc, booking.token)
 
     after = refreshing.refresh(svc, booking.id)

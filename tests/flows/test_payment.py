@@ -24,13 +24,14 @@ def arm(sandbox: Servers, call: str, fault: str, times: int = 1) -> None:
 
 
 def test_an_order_is_created_once_however_many_ask(svc: Services, sandbox: Servers):
-    booking = hold(svc)
+    booking = hold(svc)  # and whoever was to create it is gone
+    after = later(svc, seconds=20)
 
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda _: payment.open_order(svc, booking, seconds=2.0), range(20)))
+        list(pool.map(lambda _: refreshing.refresh(after, booking.id), range(20)))
 
     assert len(sandbox.control("orders")) == 1
-    assert svc.bookings.get(booking.id).attempt.tries == 1
+    assert svc.bookings.get(booking.id).attempt.tries == 2
 
 
 def test_the_order_expires_with_the_countdown_and_before_the_slot(svc: Services, sandbox: Servers):
@@ -78,7 +79,7 @@ def test_create_failing_twice_and_then_working(svc: Services, sandbox: Servers):
 
 def test_after_a_time_out_the_same_number_is_asked_for_before_anything_is_created(svc: Services, sandbox: Servers):
     arm(sandbox, "create", "timeout")
-    booking = payment.open_order(svc, hold(svc), seconds=0.5)
+    booking = payment.open_held_order(svc, hold(svc), seconds=0.5)
     assert booking.attempt.uncertain
     before = len(sandbox.control("calls"))
 
@@ -94,7 +95,7 @@ def test_after_a_time_out_the_same_number_is_asked_for_before_anything_is_create
 
 def test_an_order_that_arrived_while_its_answer_was_lost_is_closed_and_replaced(svc: Services, sandbox: Servers):
     arm(sandbox, "create", "accept_then_timeout")
-    booking = payment.open_order(svc, hold(svc), seconds=0.5)
+    booking = payment.open_held_order(svc, hold(svc), seconds=0.5)
 
     booking = refreshing.refresh(later(svc, seconds=5), booking.id)
     if booking.attempt.number == 1:
@@ -108,7 +109,7 @@ def test_an_order_that_arrived_while_its_answer_was_lost_is_closed_and_replaced(
 
 def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services, sandbox: Servers):
     arm(sandbox, "create", "accept_then_timeout")
-    booking = payment.open_order(svc, hold(svc), seconds=0.5)
+    booking = payment.open_held_order(svc, hold(svc), seconds=0.5)
     pay(sandbox, booking)
 
     after = refreshing.refresh(later(svc, seconds=5), booking.id)
@@ -137,7 +138,7 @@ class TestButton:
 
     def test_the_button_after_a_time_out_asks_first_and_then_makes_the_order(self, svc: Services, sandbox: Servers):
         arm(sandbox, "create", "timeout")
-        booking = payment.open_order(svc, hold(svc), seconds=0.4)
+        booking = payment.open_held_order(svc, hold(svc), seconds=0.4)
 
         again = payment.try_again(svc, booking.token)
         assert again.attempt.checkout is None

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import redis
 
-from inspired.adapters.queue import PAYMENTS, queues_on
+from inspired.adapters.queue import BOOKINGS, queues_on
 from inspired.flows import sweeping
 from inspired.services import Services
 from tests.flows.steps import hold
@@ -22,19 +22,19 @@ def at(svc: Services, **span: float) -> Services:
 def test_what_is_due_is_rung_for_by_id_and_put_off(svc: Services, sandbox: Servers):
     booking = hold(svc)
 
-    assert sweeping.sweep(at(svc, seconds=5)) == 1
-    assert sweeping.sweep(at(svc, seconds=5)) == 0
+    assert sweeping.sweep(at(svc, seconds=20)) == 1
+    assert sweeping.sweep(at(svc, seconds=20)) == 0
 
     assert waiting(sandbox) == [("inspired.jobs.refresh", (booking.id,))]
 
 
 def test_a_lost_ring_is_rung_again_within_seconds(svc: Services, sandbox: Servers):
     booking = hold(svc)
-    sweeping.sweep(at(svc, seconds=5))
+    sweeping.sweep(at(svc, seconds=20))
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         connection.flushdb()
 
-    sweeping.sweep(at(svc, seconds=25))
+    sweeping.sweep(at(svc, seconds=40))
 
     assert waiting(sandbox) == [("inspired.jobs.refresh", (booking.id,))]
 
@@ -42,14 +42,14 @@ def test_a_lost_ring_is_rung_again_within_seconds(svc: Services, sandbox: Server
 def test_nothing_personal_reaches_redis(svc: Services, sandbox: Servers):
     booking = hold(svc, email="canary@example.com", name="Canary Bird", address="198.51.100.77")
     svc.hints.pulse(booking.token, 60)
-    sweeping.sweep(at(svc, seconds=5))
+    sweeping.sweep(at(svc, seconds=20))
 
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         dumped = b" ".join(key + b" " + (connection.dump(key) or b"") for key in connection.keys("*"))
 
     for canary in (b"canary", b"Canary", b"198.51.100.77", booking.token.encode()):
         assert canary not in dumped
-    assert PAYMENTS.encode() in dumped
+    assert BOOKINGS.encode() in dumped
 
 
 def test_a_letter_is_rung_for_once_while_somebody_may_be_at_it(svc: Services, sandbox: Servers, mailbox):
@@ -64,6 +64,17 @@ def test_a_letter_is_rung_for_once_while_somebody_may_be_at_it(svc: Services, sa
     newsletter.send_opt_in(svc, rung[0][1][0])
     newsletter.send_opt_in(svc, rung[0][1][0])
     assert len(mailbox.messages) == 1
+
+
+def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbox: Servers):
+    booking = hold(svc)
+    for _ in range(sweeping.BATCH):
+        svc.bell.ring("refresh", "somebody")
+
+    sweeping.sweep(at(svc, seconds=20))
+
+    assert ("inspired.jobs.refresh", (booking.id,)) not in waiting(sandbox)
+    assert svc.bookings.due(at(svc, seconds=20).now(), 10) == [booking.id], "it stays due"
 
 
 def test_settled_bookings_are_not_looked_at(svc: Services):

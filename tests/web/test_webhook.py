@@ -102,7 +102,7 @@ def test_strangers_are_counted_and_signed_notices_are_not(client: FlaskClient, n
 
 def test_with_redis_away_notices_are_taken_all_the_same(client: FlaskClient, svc: Services, notice, sandbox: Servers):
     away = redis.Redis(port=1, socket_connect_timeout=0.1)
-    svc.bell._payments.connection = away
+    svc.bell._notices.connection = away
 
     assert post(client, *notice).status_code == 200
     assert len(svc.logs.due(svc.now(), 10)) == 1
