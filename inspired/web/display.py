@@ -320,11 +320,13 @@ def owed_line(name: str) -> str:
     kind, _, what = name.partition(":")
     match kind:
         case "send":
-            return f"Mail “{what.replace('_', ' ')}”"
+            return f"Mail “{what.replace('_', ' ').replace(':', ', ')}”"
         case "alert":
             return f"Alert to you “{what.replace('_', ' ')}”"
         case "release_event":
             return "Cancel the event in Calendly"
+        case "tidy_events":
+            return "Look for other times picked in Calendly"
     return name
 
 

@@ -295,3 +295,18 @@ def test_stages_of_pending_are_told_apart_by_the_attempt(app: Flask):
     lost = booking.with_attempt(replace(booking.attempt, checkout=None, retry_at=NOW))
 
     assert display.stage_of(lost, NOW) is Stage.PREPARING
+
+
+@pytest.mark.parametrize(
+    ("owed", "line"),
+    [
+        ("send:held", "Mail “held”"),
+        ("send:problem:paid_twice", "Mail “problem, paid twice”"),
+        ("alert:slot_lost", "Alert to you “slot lost”"),
+        ("release_event:https://api.calendly.com/scheduled_events/E", "Cancel the event in Calendly"),
+        ("tidy_events", "Look for other times picked in Calendly"),
+        ("something_new", "something_new"),
+    ],
+)
+def test_what_is_owed_is_told_in_words(owed: str, line: str) -> None:
+    assert display.owed_line(owed) == line
