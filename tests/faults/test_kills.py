@@ -35,7 +35,9 @@ def test_worker_killed_again_and_again_while_it_works(dev: Running):
         dev.wait_for_new("worker", old)
 
     dev.wait_for(booking, "CONFIRMED")
-    wait_until(lambda: [m for m in dev.mails("again@") if "onfirmed" in m["subject"]], seconds=70, what="the mail")
+    wait_until(
+        lambda: [m for m in dev.mails("again@") if m["subject"].startswith("Confirmed")], seconds=70, what="the mail"
+    )
 
 
 def test_clock_killed_with_the_notice_lost(dev: Running):

@@ -38,7 +38,11 @@ def test_the_confirmed_mail_carries_place_reference_and_calendar_file(
 
     booking = refreshing.refresh(svc, booking.id)
 
-    mail = next(one for one in mailbox.messages if one["to"] == "ann@example.com" and "onfirmed" in str(one["subject"]))
+    mail = next(
+        one
+        for one in mailbox.messages
+        if one["to"] == "ann@example.com" and str(one["subject"]).startswith("Confirmed")
+    )
     assert "https://meet.example/room" in text_of(mail)
     assert "Europe/Berlin" in text_of(mail)
     assert "Europe/London" in text_of(mail)
@@ -58,7 +62,7 @@ def test_each_mail_is_sent_once_however_many_deliver(svc: Services, sandbox: Ser
 
     ids = [mail["message-id"] for mail in mailbox.messages]
     assert len(ids) == len(set(ids))
-    assert len([s for s in mailbox.subjects_to("ann@example.com") if "onfirmed" in s]) == 1
+    assert len([s for s in mailbox.subjects_to("ann@example.com") if s.startswith("Confirmed")]) == 1
 
 
 def test_a_mail_that_would_lie_is_dropped(svc: Services, sandbox: Servers, mailbox: Mailbox):
@@ -83,7 +87,7 @@ def test_a_refused_mail_is_tried_again_and_holds_up_nothing(svc: Services, sandb
     mailbox.refuse = ""
     refreshing.refresh(replace(svc, now=lambda: svc.now() + timedelta(minutes=2)), booking.id)
 
-    assert len([s for s in mailbox.subjects_to("ann@example.com") if "onfirmed" in s]) == 1
+    assert len([s for s in mailbox.subjects_to("ann@example.com") if s.startswith("Confirmed")]) == 1
     assert svc.bookings.get(booking.id).effects == ()
 
 

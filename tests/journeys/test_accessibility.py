@@ -1,0 +1,67 @@
+"""WCAG 2.2 AA as far as a program can tell (axe-core), on every kind of page, light and dark, wide and narrow."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.running import Running, running
+from tests.journeys.test_browser import hold_a_time, order_on
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+LOOKS: list[dict[str, Any]] = [
+    {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    {"viewport": {"width": 320, "height": 700}, "color_scheme": "dark"},
+]
+
+
+@pytest.fixture(scope="module")
+def dev() -> Iterator[Running]:
+    with running(CALENDAR="builtin") as one:
+        yield one
+
+
+def look_at(page: Page) -> list[str]:
+    """What axe finds, and whether the page has to be scrolled sideways."""
+    found = Axe().run(page, options=RULES).response["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return [f"{one['id']}: {one['nodes'][0]['target']}" for one in found] + (["scrolls sideways"] if wide else [])
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["wide and light", "narrow and dark"])
+def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Running, look: dict[str, Any]):
+    context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, **look)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    problems: dict[str, list[str]] = {}
+
+    for path in ("/", "/terms", "/privacy", "/how-to-pay", "/book/deep-dive", "/nothing-here", "/admin/login"):
+        page.goto(dev.web + path)
+        page.wait_for_load_state("networkidle")
+        problems[path] = look_at(page)
+    hold_a_time(page, dev, f"axe{look['viewport']['width']}@example.com", 30)
+    expect(page.locator("#payment svg").first).to_be_visible()
+    problems["payment"] = look_at(page)
+    for link in ("Change the time", "Give this booking up"):
+        page.get_by_role("link", name=link).click()
+        problems[link] = look_at(page)
+        page.go_back()
+    dev.control(f"orders/{order_on(page, dev)['merchantTradeNo']}/pay", {})
+    expect(page.locator("#payment")).to_contain_text("Paid and confirmed")
+    problems["confirmed"] = look_at(page)
+    page.goto(f"{dev.web}/admin/login")
+    page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
+    page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
+    page.get_by_role("button").last.click()
+    expect(page).to_have_url(re.compile("/admin/$"))
+    problems["admin"] = look_at(page)
+    page.locator("a[href*='/admin/bookings/']").first.click()
+    problems["one booking"] = look_at(page)
+
+    assert {place: found for place, found in problems.items() if found} == {}
+    context.close()
