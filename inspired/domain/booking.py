@@ -206,11 +206,6 @@ class Booking:
         return alive and self.slot is not None and self.slot.event_uri == event_uri
 
     @property
-    def gravest_flag(self) -> Flag | None:
-        order = list(Flag)
-        return max(self.flags, key=order.index, default=None)
-
-    @property
     def claims(self) -> tuple[str, ...]:
         """What only one booking may own; the database refuses a second owner (unique index)."""
         held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)

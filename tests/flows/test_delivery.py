@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from icalendar import Calendar
 
+from inspired.adapters.letters import FOLDER, Letters
 from inspired.domain.booking import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, refreshing
@@ -99,6 +100,18 @@ def test_an_effect_nobody_knows_how_to_do_does_not_stop_the_others(svc: Services
 
     assert [effect.name for effect in after.effects] == ["juggle:balls"]
     assert len(mailbox.messages) == 1
+
+
+def test_a_broken_letter_is_tried_again_and_stops_no_other(svc: Services, mailbox: Mailbox):
+    booking = live(svc)
+    svc.bookings.change(booking.id, lambda b: replace(b, effects=(*b.owing(svc.now(), "alert:amount").effects,)))
+    broken = replace(svc, letters=Letters(FOLDER / "nowhere"))
+
+    after = refreshing.refresh(broken, booking.id)
+    assert {effect.tries for effect in after.effects} == {1}
+    refreshing.refresh(replace(svc, now=lambda: svc.now() + timedelta(minutes=2)), booking.id)
+
+    assert len(mailbox.messages) == 2
 
 
 def test_names_are_written_as_text_and_never_as_markup(svc: Services, mailbox: Mailbox):

@@ -67,6 +67,15 @@ def test_a_refusal_is_not_kept(svc: Services):
     assert svc.keys.find(_name("key")) is None
 
 
+def test_while_the_first_is_at_work_the_second_waits_and_is_told_when_to_come_again(svc: Services):
+    svc.keys.take(_name("key"), KeyUse(idempotency._fingerprint(svc, BODY), "token", 0, svc.now()))
+
+    with pytest.raises(Conflict) as told:
+        idempotency.once(svc, "key", BODY, "other", lambda token: pytest.fail("made twice"))
+
+    assert told.value.retry_after == 2
+
+
 def test_where_a_process_died_at_work_the_next_one_goes_on_with_the_same_token(svc: Services):
     long_ago = svc.now() - timedelta(minutes=1)
     svc.keys.take(_name("key"), KeyUse(idempotency._fingerprint(svc, BODY), "first-token", 0, long_ago))

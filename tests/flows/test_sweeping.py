@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import redis
 
+from inspired.adapters.mongo import Notice
 from inspired.adapters.queue import BOOKINGS, queues_on
 from inspired.flows import sweeping
 from inspired.services import Services
@@ -75,6 +76,18 @@ def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbo
 
     assert ("inspired.jobs.refresh", (booking.id,)) not in waiting(sandbox)
     assert svc.bookings.due(at(svc, seconds=20).now(), 10) == [booking.id], "it stays due"
+
+
+def test_a_notice_whose_ring_was_lost_is_rung_for_and_put_off(svc: Services, sandbox: Servers):
+    key = svc.vault.new_key("n1")
+    raw = svc.vault.seal(key, "n1", "notice", "{}")
+    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+
+    sweeping.sweep(svc)
+    sweeping.sweep(svc)
+
+    assert waiting(sandbox) == [("inspired.jobs.work_notice", ("n1",))]
+    assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
 
 
 def test_settled_bookings_are_not_looked_at(svc: Services):
