@@ -49,6 +49,7 @@ def hold(type_id: str) -> ResponseReturnValue:
     except Refusal as refusal:
         wait = {"Retry-After": "60"} if isinstance(refusal, TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
+    services().bell.ring("refresh", booking.id)  # for the mail with the payment link
     return go(_page_of(booking))
 
 
@@ -158,7 +159,9 @@ def scheduled(token: str) -> ResponseReturnValue:
         )
     except UpstreamError:
         return render_template("booking/unread.html", form=form), 503
-    return go(_page_of(payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)))
+    booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return go(_page_of(booking))
 
 
 @bp.get("/booking/<token>/payment", endpoint="payment")
