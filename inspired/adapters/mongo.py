@@ -214,7 +214,6 @@ class Notice:
     headers: dict[str, str]
     work_at: datetime | None
     verdict: str = "received"
-    tries: int = 0
 
 
 class PaymentLogs:
@@ -239,7 +238,6 @@ class PaymentLogs:
             "headers": notice.headers,
             "work_at": notice.work_at,
             "verdict": notice.verdict,
-            "tries": notice.tries,
         }
         with _reaching():
             try:
@@ -266,7 +264,6 @@ class PaymentLogs:
             headers=found["headers"],
             work_at=found.get("work_at"),
             verdict=found["verdict"],
-            tries=found["tries"],
         )
 
     def due(self, now: datetime, most: int) -> list[str]:
@@ -275,10 +272,9 @@ class PaymentLogs:
             return [document["_id"] for document in found]
 
     def lease(self, notice_id: str, until: datetime) -> None:
+        """Somebody was rung for it, or is at it: due again at `until`."""
         with _reaching():
-            self._collection.update_one(
-                {"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}, "$inc": {"tries": 1}}
-            )
+            self._collection.update_one({"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
 
     def finished(self, notice_id: str, verdict: str) -> None:
         with _reaching():

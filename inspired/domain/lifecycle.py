@@ -168,7 +168,8 @@ def _notified_amount_fits(booking: Booking) -> bool:
 
 def _unconfirmed_for_long(booking: Booking, now: datetime) -> bool:
     overdue = booking.paid_at is not None and now >= booking.paid_at + ALERT_AFTER
-    return overdue and not booking.flags and not booking.has_owed("alert:unconfirmed")
+    waiting = payment_of(booking) in (Payment.EXACT, Payment.NOTIFIED) and Flag.SLOT_LOST not in booking.flags
+    return overdue and waiting and not booking.has_owed("alert:unconfirmed")
 
 
 def _unreachable_for_long(booking: Booking, now: datetime) -> bool:
@@ -293,7 +294,7 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
             moments += [at for wait in DRAFT_CHECKS if (at := booking.created_at + wait) > now][:1] or [now + ASK_EVERY]
         case State.PENDING:
             moments += _pending_moments(booking, now)
-        case State.PAID if Flag.NEEDS_OWNER in booking.flags:
+        case State.PAID if _only_the_owner_can_go_on(booking, now):
             moments.append(now + WAIT_FOR_OWNER)
         case State.PAID:
             moments.append(now + _pause(booking.paid_at, now))
@@ -306,9 +307,15 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
     return replace(booking, check_at=min(moments, default=None))
 
 
+def _only_the_owner_can_go_on(booking: Booking, now: datetime) -> bool:
+    """Neither the provider nor the calendar has an answer to come."""
+    settled = payment_of(booking) is not Payment.EXACT or Flag.SLOT_LOST in booking.flags
+    return Flag.NEEDS_OWNER in booking.flags and settled and not orders_to_ask(booking, now)
+
+
 def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
     if payment_of(booking) not in (Payment.NONE, Payment.NOTIFIED):
-        return [now + WAIT_FOR_OWNER]
+        return [now + (ASK_EVERY if orders_to_ask(booking, now) else WAIT_FOR_OWNER)]
     moments = []
     if booking.deadline and now < booking.deadline:
         moments.append(booking.deadline)
@@ -318,6 +325,9 @@ def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
         if attempt.was_sent and not attempt.is_settled:
             urgent = booking.leaving or attempt.has_money or _passed(booking.deadline, now)
             moments.append(now + (_pause(booking.deadline, now) if urgent else ASK_EVERY))
+    if booking.leaving or not moments:
+        # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
+        moments.append(now + _pause(booking.deadline, now))
     return moments
 
 

@@ -104,6 +104,8 @@ def take_scheduled(
 def _taken(
     svc: Services, booking: Booking, found: Scheduled, customer: Customer | None, address: str, network: str
 ) -> Booking:
+    if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:
+        raise Invalid("This Calendly booking is for another kind of call.")
     slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
     if booking.state is not State.DRAFT:
         return _claiming(lambda: svc.bookings.change(booking.id, lambda b: lifecycle.change_time(b, slot, svc.now())))
@@ -161,6 +163,8 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
 
 def _once_held(current: Booking, ready: Booking, invitee_uri: str) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
+    if current.state is State.DRAFT and ready.slot and current.has_owed(f"release_event:{ready.slot.event_uri}"):
+        raise Conflict("That time was given back already. Please choose another one.")
     if current.state is State.DRAFT:
         owed = [effect.name for effect in current.effects]
         return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
@@ -221,8 +225,6 @@ def _verified(svc: Services, booking: Booking, event_uri: str, invitee_uri: str)
         raise
     if found.token != booking.token:
         raise Invalid("This Calendly booking belongs to another booking here.")
-    if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:
-        raise Invalid("This Calendly booking is for another kind of call.")
     if not found.active:
         raise Conflict("This Calendly booking was cancelled meanwhile. Please choose a time again.")
     return found

@@ -8,9 +8,8 @@ from inspired.domain import newsletter
 from inspired.domain.booking import Sealed
 from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.newsletter import Subscriber
+from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
-
-RING_AGAIN = timedelta(seconds=15)  # see flows/sweeping.py
 
 
 def subscribe(svc: Services, email: str) -> None:

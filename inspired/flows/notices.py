@@ -20,7 +20,7 @@ from inspired.domain.money import Money
 from inspired.flows import refreshing
 from inspired.services import Services
 
-MOST_TRIES = 8
+TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a payment nobody knows
 log = structlog.get_logger()
 
 
@@ -146,7 +146,7 @@ def _orphan(svc: Services, notice: Notice) -> None:
         svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
     except UpstreamError as error:
         log.warning("orphan_unsent", notice=notice.id, error=str(error))
-        if notice.tries < MOST_TRIES:
+        if svc.now() - notice.at < TELL_FOR:
             return
     svc.logs.finished(notice.id, "orphan")
 

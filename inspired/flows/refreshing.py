@@ -1,6 +1,7 @@
 """What is true now? Every trigger ends here: webhook, timer, click, restart."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -12,6 +13,7 @@ from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, payment
 from inspired.services import Services
 
+RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
 log = structlog.get_logger()
 
 
@@ -24,8 +26,10 @@ def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Boo
 def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
     booking = update(svc, booking_id, notices)
-    if any(effect.due <= svc.now() for effect in booking.effects):
-        svc.bell.ring_for_letters("deliver", booking.id)
+    now = svc.now()
+    if any(effect.due <= now for effect in booking.effects) and svc.bell.ring_for_letters("deliver", booking.id):
+        # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come.
+        svc.bookings.lease([booking.id], now, now + RING_AGAIN)
     return booking
 
 
@@ -106,8 +110,9 @@ def _draft_checked(svc: Services, booking: Booking) -> Booking:
         except UpstreamError as error:
             log.warning("draft_unknown", booking=booking.id, error=str(error))
             return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
-        if picked:
-            return _taken_up(svc, booking, picked[-1])
+        wanted = [uris for uris in picked if not booking.has_owed(f"release_event:{uris[0]}")]
+        if wanted:
+            return _taken_up(svc, booking, wanted[-1])
     if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.effects:
         svc.bookings.drop_draft(booking)
         return booking

@@ -2,10 +2,9 @@
 
 import structlog
 
-from inspired.flows.newsletter import RING_AGAIN
+from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
-# Whoever was rung for and has not been looked at RING_AGAIN later is rung for again.
 BATCH = 200
 log = structlog.get_logger()
 

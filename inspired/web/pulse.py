@@ -33,7 +33,7 @@ STATUS_CALL = re.compile(rf"/api/payments/status/({TOKEN.pattern})")
 FRAGMENT = re.compile(rf"/booking/({TOKEN.pattern})/payment")
 EDITION = re.compile(r"(?:^|&)v=(\d{1,9})(?:&|$)", re.ASCII)
 COUNTED = "inspired.pulse"
-CHECK_AFTER_SECONDS = 10  # with the nudge's 4 s: at least every 15 s while somebody looks
+CHECK_AFTER_SECONDS = 7  # with the nudge's 4 s: at least every 15 s while somebody looks
 DRAFT_BODY = b'{"success":true,"status":"DRAFT"'  # written before a slot is chosen; the public API does not know it
 _polls_here = Counter(lambda svc: svc.settings.rate_limit_status, "status")
 

@@ -648,6 +648,10 @@ def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(ste
             order = len(booking.attempts)
             booking = settled(booking, seen(status, money, at=now, by_query=by_query, order=order), slot=slot, now=now)
 
+        if booking.state in (State.PENDING, State.PAID):
+            assert booking.check_at is not None, "somebody has to look at it again"
+            done = lifecycle.effect_done(booking, "send:held", now)
+            assert done.check_at is not None
         received = {str(one.received) for one in booking.attempts if one.has_money}
         if booking.state is State.CONFIRMED:
             assert "75" in received
@@ -671,3 +675,32 @@ def test_an_effect_that_is_not_owed_cannot_fail():
     booking = a_booking()
 
     assert lifecycle.effect_failed(booking, "send:nothing", NOW) == booking
+
+
+def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_off_the_list():
+    closed = settled(lifecycle.claimed_effect(a_live_booking(), "send:held", NOW), seen(Remote.CANCELED))
+
+    after = lifecycle.effect_done(closed, "send:held", AFTER)
+
+    assert after.state is State.PENDING
+    assert after.check_at == AFTER + ASK_SOON
+    assert settled(after, now=AFTER).state is State.EXPIRED
+
+
+def test_a_booking_that_was_given_up_is_looked_at_soon_whatever_else_is_written():
+    closed = settled(a_live_booking(), seen(Remote.CANCELED))
+
+    leaving = lifecycle.effect_done(lifecycle.give_up(closed, NOW + MINUTE), "send:held", NOW + MINUTE)
+
+    assert leaving.check_at == NOW + MINUTE + ASK_SOON
+
+
+def test_while_another_order_is_open_a_flagged_booking_is_asked_about_and_not_left_to_the_owner():
+    short = settled(a_live_booking(effects=()), seen(Remote.PAID, "70"))
+    second = replace(
+        short.attempts[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None, proven=False
+    )
+    booking = replace(short, attempts=(*short.attempts, second), effects=())
+
+    assert lifecycle.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
+    assert lifecycle.scheduled(replace(short, effects=()), NOW).check_at == NOW + lifecycle.WAIT_FOR_OWNER

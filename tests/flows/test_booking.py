@@ -267,6 +267,18 @@ class TestCalendly:
         assert owed in after.delivered
         assert svc.calendly.is_active(held.slot.event_uri)
 
+    def test_a_time_of_another_kind_is_freed_and_its_draft_dropped_after_its_day(self, svc: Services):
+        draft = booking_flow.start_draft(svc, REVIEW)
+        event, _ = self.schedule(svc, draft.token, slug="quick-question")
+
+        refreshing.refresh(svc, draft.id)
+        refreshing.refresh(svc, draft.id)
+
+        assert not svc.calendly.is_active(event)
+        refreshing.refresh(replace(svc, now=lambda: draft.created_at + timedelta(hours=25)), draft.id)
+        with pytest.raises(NotFound):
+            svc.bookings.get(draft.id)
+
     def test_a_time_of_our_own_calendar_cannot_be_had_here(self, svc: Services):
         draft = booking_flow.start_draft(svc, REVIEW)
         held = self.take(svc, draft.token, self.schedule(svc, draft.token))
@@ -367,5 +379,22 @@ class TestCalendlyLimit:
         with pytest.raises(TooMany):
             self.take(svc, second.token, one_too_many)
 
-        refreshing.refresh(svc, second.id)
+        after = refreshing.refresh(svc, second.id)
+        assert after.state is State.DRAFT, "what was refused is not taken up behind the customer's back"
+        after = refreshing.refresh(svc, second.id)
+        assert after.state is State.DRAFT
         assert not svc.calendly.is_active(one_too_many[0])
+
+    def test_a_time_that_is_being_freed_cannot_be_taken_meanwhile(self, svc: Services):
+        first, second = booking_flow.start_draft(svc, REVIEW), booking_flow.start_draft(svc, REVIEW)
+        open_one = self.take(svc, first.token, self.schedule(svc, first.token))
+        freed = self.schedule(svc, second.token, number=6)
+        with pytest.raises(TooMany):
+            self.take(svc, second.token, freed)
+        booking_flow.give_up(svc, first.token)
+        svc.bookings.change(open_one.id, lambda b: replace(b, state=State.CANCELLED))
+
+        with pytest.raises(Conflict):
+            self.take(svc, second.token, freed)
+
+        assert svc.bookings.get(second.id).state is State.DRAFT

@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -106,6 +107,21 @@ def test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told(svc: Ser
     assert svc.logs.get("orphan-1").verdict == "orphan"
     assert len(mailbox.subjects_to("owner@example.com")) == 1
     assert [one["_id"] for one in svc.logs.orphans(datetime(2020, 1, 1, tzinfo=UTC), 10)] == ["orphan-1"]
+
+
+def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Mailbox):
+    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    mailbox.refuse = "451 later"
+    for hours in range(0, 40, 2):
+        later = replace(svc, now=lambda hours=hours: svc.now() + timedelta(hours=hours))
+        notices.work(later, "orphan-1")
+    assert svc.logs.get("orphan-1").verdict == "received"
+    mailbox.refuse = ""
+
+    notices.work(svc, "orphan-1")
+
+    assert svc.logs.get("orphan-1").verdict == "orphan"
+    assert len(mailbox.subjects_to("owner@example.com")) == 1
 
 
 def _a_notice_about_nobody(svc: Services):

@@ -5,9 +5,9 @@ import redis
 
 from inspired.adapters.mongo import Notice
 from inspired.adapters.queue import BOOKINGS, queues_on
-from inspired.flows import sweeping
+from inspired.flows import refreshing, sweeping
 from inspired.services import Services
-from tests.flows.steps import hold
+from tests.flows.steps import hold, live
 from tests.harness import Servers
 
 
@@ -76,6 +76,18 @@ def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbo
 
     assert ("inspired.jobs.refresh", (booking.id,)) not in waiting(sandbox)
     assert svc.bookings.due(at(svc, seconds=20).now(), 10) == [booking.id], "it stays due"
+
+
+def test_letters_that_wait_for_their_turn_do_not_make_the_provider_be_asked_again(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    refreshing.update_and_ring(svc, booking.id)
+    rung = waiting(sandbox)
+
+    sweeping.sweep(at(svc, seconds=5))
+
+    assert ("inspired.jobs.deliver", (booking.id,)) in rung
+    assert waiting(sandbox) == rung
+    assert sweeping.sweep(at(svc, seconds=20)) == 1
 
 
 def test_a_notice_whose_ring_was_lost_is_rung_for_and_put_off(svc: Services, sandbox: Servers):
