@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from inspired.adapters import deadline
+from inspired.adapters.queue import connection_options
 from inspired.domain.errors import Busy
 from inspired.services import Services
 from inspired.settings import Settings
@@ -72,7 +73,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # bound to the session instead: a payment page may stay open for an hour
         RATELIMIT_STORAGE_URI=settings.redis_url.get_secret_value(),
-        RATELIMIT_STORAGE_OPTIONS=limits.storage_options(),
+        RATELIMIT_STORAGE_OPTIONS=connection_options(seconds=0.3),
         FRAME_ORIGIN=settings.calendly_frame_origin if settings.calendar_kind == "calendly" else "",
         HSTS=settings.site_url.startswith("https://"),
     )

@@ -205,6 +205,10 @@ class Booking:
         alive = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
         return alive and self.slot is not None and self.slot.event_uri == event_uri
 
+    def gave_back(self, event_uri: str) -> bool:
+        """Cancelling this event is owed, or done: it can no longer become the slot."""
+        return self.has_owed(release_of(event_uri))
+
     @property
     def claims(self) -> tuple[str, ...]:
         """What only one booking may own; the database refuses a second owner (unique index)."""
@@ -248,3 +252,8 @@ def trade_number(booking_id: str, number: int) -> str:
 
 def booking_id_of(trade_no: str) -> str:
     return trade_no[:-3]
+
+
+def release_of(event_uri: str) -> str:
+    """The effect that cancels this event in the calendar."""
+    return f"release_event:{event_uri}"

@@ -20,6 +20,7 @@ from inspired.domain.booking import (
     Sealed,
     Slot,
     State,
+    release_of,
     trade_number,
 )
 from inspired.domain.errors import Conflict
@@ -267,7 +268,7 @@ def _odd(booking: Booking, now: datetime, *flags: Flag, mail: str, alert: str) -
 def _released(booking: Booking, now: datetime) -> Booking:
     """The built-in calendar's slot goes with the state itself; an event at Calendly has to be cancelled there."""
     if booking.slot is not None and booking.slot.event_uri:
-        booking = booking.owing(now, f"release_event:{booking.slot.event_uri}")
+        booking = booking.owing(now, release_of(booking.slot.event_uri))
     return _left_pending(booking, now)
 
 
@@ -434,20 +435,24 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """Another slot for the same unpaid booking. Price, order and deadline stay."""
     if booking.state is not State.PENDING or booking.leaving or _passed(booking.expires_at, now):
         raise Conflict("The time can be changed only while the booking waits for its payment.")
-    if slot.event_uri and booking.has_owed(f"release_event:{slot.event_uri}"):
-        raise Conflict("That time was given back already. Please choose another one.")
+    refuse_given_back(booking, slot)
     before = booking
     booking = replace(booking, slot=slot).noted(now, "time_changed")
     if before.slot and before.slot.event_uri and before.slot.event_uri != slot.event_uri:
-        booking = booking.owing(now, f"release_event:{before.slot.event_uri}")
+        booking = booking.owing(now, release_of(before.slot.event_uri))
     return scheduled(booking, now)
+
+
+def refuse_given_back(booking: Booking, slot: Slot) -> None:
+    if slot.event_uri and booking.gave_back(slot.event_uri):
+        raise Conflict("That time was given back already. Please choose another one.")
 
 
 def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
     """An event with this booking's token that is not its slot is owed its cancelling."""
     if booking.slot is not None and booking.slot.event_uri == event_uri:
         return booking
-    return scheduled(booking.owing(now, f"release_event:{event_uri}"), now)
+    return scheduled(booking.owing(now, release_of(event_uri)), now)
 
 
 # --- creating the order ---------------------------------------------------------------------------------------------

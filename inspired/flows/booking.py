@@ -40,14 +40,7 @@ def free_times(svc: Services, meeting_type: MeetingType, window: Span) -> list[S
 
 def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
     """Before the Calendly frame is shown: the frame carries the draft's token, and nothing personal."""
-    booking = lifecycle.draft(
-        booking_id=svc.new_id(),
-        token=svc.new_token(),
-        meeting_type=meeting_type,
-        terms_version=TERMS_VERSION,
-        now=svc.now(),
-    )
-    return svc.bookings.add(booking)
+    return svc.bookings.add(_draft(svc, meeting_type, svc.new_token()))
 
 
 def hold_time(
@@ -64,12 +57,9 @@ def hold_time(
 
     Its first order is leased to the caller, who creates it (`payment.open_held_order`): one write less on the way.
     """
-    now = svc.now()
     slot = _builtin_slot(svc, meeting_type, start, zone)
-    booking = lifecycle.draft(
-        booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=TERMS_VERSION, now=now
-    )
-    ready = lifecycle.creating(_held(svc, booking, slot, customer, network), svc.now())
+    held = _held(svc, _draft(svc, meeting_type, token), slot, customer, network)
+    ready = lifecycle.creating(held, svc.now())
     return _seated(svc, ready, lambda seats: svc.bookings.add(replace(ready, seats=seats)))
 
 
@@ -113,7 +103,7 @@ def _taken(
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
     def save(seats: tuple[str, ...]) -> Booking:
-        return svc.bookings.change(booking.id, lambda b: _once_held(b, replace(ready, seats=seats), slot.invitee_uri))
+        return svc.bookings.change(booking.id, lambda b: _once_held(b, replace(ready, seats=seats), slot))
 
     return _seated(svc, ready, save)
 
@@ -131,6 +121,12 @@ def give_up(svc: Services, token: str) -> Booking:
     booking = svc.bookings.change(booking.id, lambda b: lifecycle.give_up(b, svc.now()))
     svc.bell.ring("refresh", booking.id)
     return booking
+
+
+def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
+    return lifecycle.draft(
+        booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=TERMS_VERSION, now=svc.now()
+    )
 
 
 def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
@@ -161,16 +157,15 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
     )
 
 
-def _once_held(current: Booking, ready: Booking, invitee_uri: str) -> Booking:
+def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
-    if current.state is State.DRAFT and ready.slot and current.has_owed(f"release_event:{ready.slot.event_uri}"):
-        raise Conflict("That time was given back already. Please choose another one.")
     if current.state is State.DRAFT:
+        lifecycle.refuse_given_back(current, slot)
         owed = [effect.name for effect in current.effects]
         return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
             ready.created_at, *owed
         )
-    if current.slot is not None and current.slot.invitee_uri == invitee_uri:
+    if current.slot is not None and current.slot.invitee_uri == slot.invitee_uri:
         return current
     raise Conflict("A time was already chosen for this booking.")
 

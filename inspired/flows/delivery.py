@@ -34,22 +34,22 @@ ALERTS = {
 def deliver(svc: Services, booking: Booking) -> Booking:
     """Everything that is due. One that fails is tried again later and holds up none of the others."""
     for effect in booking.effects:
-        if effect.due <= svc.now() and _claimed(svc, booking, effect.name):
-            booking = _delivered(svc, svc.bookings.get(booking.id), effect.name)
+        if effect.due <= svc.now():
+            booking, is_ours = _claimed(svc, booking, effect.name)
+            booking = _delivered(svc, booking, effect.name) if is_ours else booking
     return booking
 
 
-def _claimed(svc: Services, booking: Booking, name: str) -> bool:
-    """True for the one who may do it now: the lease and the count are saved before anything happens outside."""
-    won: list[bool] = []
+def _claimed(svc: Services, booking: Booking, name: str) -> tuple[Booking, bool]:
+    """The booking as it is now, and whether it is ours to do: lease and count are saved before anything happens."""
+    ours: list[bool] = []
 
     def decide(current: Booking) -> Booking:
         now = svc.now()
-        won[:] = [any(one.name == name and one.due <= now for one in current.effects)]
-        return lifecycle.claimed_effect(current, name, now) if won[0] else current
+        ours[:] = [any(one.name == name and one.due <= now for one in current.effects)]
+        return lifecycle.claimed_effect(current, name, now) if ours[0] else current
 
-    svc.bookings.change(booking.id, decide)
-    return won[0]
+    return svc.bookings.change(booking.id, decide), ours[0]
 
 
 def _delivered(svc: Services, booking: Booking, name: str) -> Booking:

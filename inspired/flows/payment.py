@@ -14,33 +14,15 @@ def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
 
     The try is counted and leased before the call: two at once call create once, and a crash is noticed.
     """
-    attempt = _leased(svc, booking)
-    if attempt is None:
-        return svc.bookings.get(booking.id)
-    return _created(svc, booking, attempt, seconds)
+    leased, is_ours = _leased(svc, booking)
+    return open_held_order(svc, leased, seconds=seconds) if is_ours else leased
 
 
 def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
-    """The same for a booking that was written with its first order leased to the caller (`hold_time`)."""
-    if booking.attempt is None:
+    """The same for a booking whose newest order is leased to the caller already (as `hold_time` leaves it)."""
+    attempt = booking.attempt
+    if attempt is None:
         return booking
-    return _created(svc, booking, booking.attempt, seconds, known=booking)
-
-
-def try_again(svc: Services, token: str) -> Booking:
-    """The page's button, after the automatic tries came to nothing or the order was closed."""
-    booking = svc.bookings.by_token(token)
-    if not lifecycle.may_try_again(booking, svc.now()):
-        return booking
-    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
-    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
-    svc.bell.ring("refresh", booking.id)
-    return booking
-
-
-def _created(
-    svc: Services, booking: Booking, attempt: Attempt, seconds: float, *, known: Booking | None = None
-) -> Booking:
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,
@@ -54,26 +36,31 @@ def _created(
     except UpstreamError as error:
         return _failed(svc, booking, attempt, error)
     return svc.bookings.change(
-        booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()), known=known
+        booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()), known=booking
     )
 
 
-def _leased(svc: Services, booking: Booking) -> Attempt | None:
-    """The attempt whose create is ours to call, or None where it is not due or somebody else is at it."""
-    mine: list[Attempt] = []
+def try_again(svc: Services, token: str) -> Booking:
+    """The page's button, after the automatic tries came to nothing or the order was closed."""
+    booking = svc.bookings.by_token(token)
+    if not lifecycle.may_try_again(booking, svc.now()):
+        return booking
+    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
+    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
+    """The booking as it is now, and whether its create is ours to call: due, and nobody else is at it."""
+    ours: list[bool] = []
 
     def decide(current: Booking) -> Booking:
-        mine.clear()
         now = svc.now()
-        if not lifecycle.may_create(current, now):
-            return current
-        after = lifecycle.creating(current, now)
-        if after.attempt is not None:
-            mine.append(after.attempt)
-        return after
+        ours[:] = [lifecycle.may_create(current, now)]
+        return lifecycle.creating(current, now)
 
-    svc.bookings.change(booking.id, decide)
-    return mine[0] if mine else None
+    return svc.bookings.change(booking.id, decide), ours[0]
 
 
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
@@ -90,4 +77,5 @@ def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamEr
             now=svc.now(),
             why=str(error),
         ),
+        known=booking,
     )

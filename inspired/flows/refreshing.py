@@ -110,7 +110,7 @@ def _draft_checked(svc: Services, booking: Booking) -> Booking:
         except UpstreamError as error:
             log.warning("draft_unknown", booking=booking.id, error=str(error))
             return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
-        wanted = [uris for uris in picked if not booking.has_owed(f"release_event:{uris[0]}")]
+        wanted = [uris for uris in picked if not booking.gave_back(uris[0])]
         if wanted:
             return _taken_up(svc, booking, wanted[-1])
     if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.effects:

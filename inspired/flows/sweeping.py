@@ -1,12 +1,9 @@
 """What is due? One question to Mongo every second; the answer rings the queue. Losing the queue costs seconds."""
 
-import structlog
-
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
 BATCH = 200
-log = structlog.get_logger()
 
 
 def sweep(svc: Services) -> int:

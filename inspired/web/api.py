@@ -126,14 +126,8 @@ def status(token: str) -> Response:
     hint = pulse.look(svc, token, known).hint
     if hint.body.startswith(pulse.DRAFT_BODY):
         raise NotFound("There is no such booking.")
-    response = Response(mimetype="application/json")
-    if known == hint.edition:
-        response.status_code = 304
-    else:
-        response.data = pulse.status_body(hint, svc.now())
-    response.headers["ETag"] = f'"{hint.edition}"'
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    code, headers, body = pulse.status_answer(hint, known, svc.now())
+    return Response(body, code, headers, content_type="application/json")
 
 
 @bp.post("/payments/verify")

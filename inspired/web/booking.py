@@ -49,7 +49,6 @@ def hold(type_id: str) -> ResponseReturnValue:
     except Refusal as refusal:
         wait = {"Retry-After": "60"} if isinstance(refusal, TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
-    services().bell.ring("refresh", booking.id)  # for the mail with the payment link
     return go(_page_of(booking))
 
 
@@ -67,7 +66,9 @@ def _held(meeting_type: MeetingType) -> Booking:
 
     def make(token: str) -> tuple[int, Booking]:
         booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
-        return 201, payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+        booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+        svc.bell.ring("refresh", booking.id)  # for the mail with the payment link
+        return 201, booking
 
     return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
 

@@ -5,15 +5,14 @@ personal reaches Redis. Polls are counted in `pulse`, together with their answer
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import limits as counting
 from flask import request
 from flask_limiter import Limiter
 from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
-from inspired.adapters.queue import RedisAway, connection_options
+from inspired.adapters.queue import RedisAway
 from inspired.domain.errors import TooMany
 from inspired.services import Services
 from inspired.web.current import services, visitor_address
@@ -41,13 +40,8 @@ verifying = limiter.shared_limit(lambda: services().settings.rate_limit_verify, 
 logging_in = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="login", methods=["POST"])
 
 
-def storage_options() -> dict[str, Any]:
-    """For the library's own connection to Redis."""
-    return connection_options(seconds=0.3)
-
-
 class Counter:
-    """A limit of our own where a decorator does not fit. `storage` is the library's; memory steps in for it."""
+    """A limit of our own where a decorator does not fit, over the library's counts; memory steps in for them."""
 
     def __init__(self, notation: Callable[[Services], str], scope: str) -> None:
         self._notation = notation
@@ -56,15 +50,16 @@ class Counter:
 
     def count_here(self, svc: Services, key: str) -> None:
         """Counted in this process only. Raises TooMany."""
-        for item in counting.parse_many(self._notation(svc)):
-            if not self._memory.hit(item, self._scope, key):
-                raise TooMany("That was too often. Please wait a minute and try again.")
+        self._hit(self._memory, svc, key)
 
     def count(self, svc: Services, key: str) -> None:
         """Counted for all processes where Redis answers. Raises TooMany."""
         try:
-            for item in counting.parse_many(self._notation(svc)):
-                if not limiter.limiter.hit(item, self._scope, key):
-                    raise TooMany("That was too often. Please wait a minute and try again.")
+            self._hit(limiter.limiter, svc, key)
         except RedisAway:
             self.count_here(svc, key)
+
+    def _hit(self, counts: RateLimiter, svc: Services, key: str) -> None:
+        for item in counting.parse_many(self._notation(svc)):
+            if not counts.hit(item, self._scope, key):
+                raise TooMany("That was too often. Please wait a minute and try again.")

@@ -84,11 +84,7 @@ class Pulse:
             return None
         if poll.is_fragment:
             return self._nothing_new() if poll.known == hint.edition else None
-        headers = [*_plain_headers(), ("ETag", f'"{hint.edition}"')]
-        if poll.known == hint.edition:
-            return "304 Not Modified", headers, b""
-        body = status_body(hint, self._svc.now())
-        return "200 OK", [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
+        return status_answer(hint, poll.known, self._svc.now())
 
     def _nothing_new(self) -> tuple[str, list[tuple[str, str]], bytes]:
         """With our clock, so that the page's countdown stays right however wrong the visitor's own clock is."""
@@ -127,9 +123,13 @@ def shown(svc: Services, booking: Booking) -> Booking:
     return booking
 
 
-def status_body(hint: Hint, now: datetime) -> bytes:
-    """The status call's answer: what the hint holds, and the server's time."""
-    return hint.body[:-1] + f',"serverTime":"{iso(now)}"}}'.encode()
+def status_answer(hint: Hint, known: int | None, now: datetime) -> tuple[str, list[tuple[str, str]], bytes]:
+    """The status call's answer as WSGI has it: 304 for who has this edition, else the hint and our time."""
+    headers = [*_plain_headers(), ("ETag", f'"{hint.edition}"')]
+    if known == hint.edition:
+        return "304 Not Modified", headers, b""
+    body = hint.body[:-1] + f',"serverTime":"{iso(now)}"}}'.encode()
+    return "200 OK", [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
 
 
 def known_edition(tag: str | None) -> int | None:
