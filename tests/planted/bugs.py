@@ -299,7 +299,7 @@ BUGS = (
         name="an effect is done without having been claimed",
         rule="each effect once",
         file="inspired/flows/delivery.py",
-        old="return lifecycle.claimed_effect(current, name, now) if won[0] else current",
+        old="return lifecycle.claimed_effect(current, name, now) if ours[0] else current",
         new="return current",
         test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),
