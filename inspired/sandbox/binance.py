@@ -152,18 +152,21 @@ class Merchant:
         data: dict[str, object] = {"merchantId": MERCHANT_ID, "prepayId": order.prepay_id}
         if order.transaction_id:
             data["transactionId"] = order.transaction_id
-        data |= {"merchantTradeNo": order.merchant_trade_no, "status": order.status, "currency": order.currency}
+        data |= {"merchantTradeNo": order.merchant_trade_no, "status": order.status, "currency": order.shown_currency}
         if order.transaction_id:
             data |= {"openUserId": order.open_user_id, "transactTime": order.transact_time}
         data["createTime"] = order.create_time
         if order.transaction_id:
-            instruction = {"currency": order.currency, "amount": amount, "price": "1"}
+            instruction = {"currency": order.shown_currency, "amount": amount, "price": "1"}
             data["paymentInfo"] = {
                 "payerId": str(order.payer_id), "payMethod": "funding",
                 "paymentInstructions": [instruction], "channel": "DEFAULT",
             }  # fmt: skip
         if order.pass_through is not None:
             data["passThroughInfo"] = order.pass_through
+        if order.transaction_id and self._orders.settings.commission_in_query:
+            commission = self._orders.commission(order)
+            data["commission"] = wire.full(commission, self._orders.settings.scientific_amounts)
         return data | {"orderAmount": amount}
 
     def _close(self, body: dict[str, Any]) -> object:
@@ -193,7 +196,7 @@ class Merchant:
 
     def _refund_query(self, body: dict[str, Any]) -> object:
         request_id = _text(body, "refundRequestId", longest=64, needed=True)
-        refund = self._store.refunds.get(request_id or "")
+        refund = self._orders.refund_by_id(request_id or "")
         if not refund:
             raise Denied("400202", "Order not found.")
         return self._refunded(refund) | {"duplicateRequest": "N", "refundStatus": refund.status}

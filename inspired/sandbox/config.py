@@ -50,6 +50,10 @@ class Settings:
     """Binance: what refunds can be paid from; none for no limit."""
     refund_outcome: str = "success"
     """Binance: success, pending (until completed by hand) or fail."""
+    commission: str = "0"
+    """Binance: what it keeps of each payment, as a share of it: 0.01 is one percent. Notices tell the amount."""
+    commission_in_query: bool = False
+    """Binance: the commission in the answer to a query too (one page of the manual says so, no capture shows it)."""
     close_delay_s: float = 0.0
     """Binance: how long after an accepted close the order is really closed."""
     notify_closed: bool = True
@@ -75,6 +79,8 @@ class Settings:
             current[name] = _checked(name, value, _KINDS[name])
         if current["refund_outcome"] not in ("success", "pending", "fail"):
             raise ValueError("refund_outcome must be success, pending or fail")
+        if not _is_share(str(current["commission"])):
+            raise ValueError("commission must be a share from 0 to 1, such as 0.01")
         return Settings(**current)  # type: ignore[arg-type]
 
 
@@ -93,6 +99,13 @@ def _checked(name: str, value: object, kind: str) -> object:
     if kind == "str | None" and (value is None or isinstance(value, str | int)):
         return value if value is None else _amount(name, str(value))
     raise ValueError(f"{name} must be a {kind}")
+
+
+def _is_share(value: str) -> bool:
+    try:
+        return 0 <= Decimal(value) <= 1
+    except InvalidOperation:
+        return False
 
 
 def _amount(name: str, value: str) -> str:

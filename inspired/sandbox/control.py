@@ -1,8 +1,40 @@
-"""The control API: what tests and the page of buttons can do to the two worlds. All JSON."""
+"""The control API: what tests and the page of buttons can do to the two worlds. All JSON, all under /control.
+
+Binance Pay
+
+    GET  orders, orders/<number>        as they are, oldest first
+    POST orders/<number>/pay            {amount, currency, notify, delay_s, force}: money arrives, or a lie about it;
+                                        another amount or currency than was asked for is a fault on purpose
+    POST orders/<number>/close, pending, expire
+    POST orders/<number>/refund         {amount}: by hand in Binance's own console, all that is left by default; done at
+                                        once, no notice, unknown to the API by id but counted in what it says later
+    GET  refunds                        oldest first; `console` marks those made by hand
+    POST refunds/<id>/complete, reject  {notify}: a pending refund ends (the setting refund_outcome makes them pending)
+    POST notices                        {data, biz_type, biz_status, biz_id, url, order}: a genuinely signed notice of
+                                        anything, to a url on this machine or where notices of an order go
+    POST rotate-key                     {keep_old}
+
+Calendly
+
+    GET  events, events/<id>
+    POST events/<id>/cancel             {reason, canceler_type}
+    POST events/<id>/reschedule         {start_time}
+
+Both
+
+    GET, POST, DELETE faults            what goes wrong next, see `faults`
+    GET, POST settings                  see `config.Settings`
+    GET, POST clock                     {advance_s}
+    GET  deliveries, calls              `?order=` and `?call=` choose
+    POST reset                          {everything}
+
+`notify` is now, lost or twice; for a payment also late (by delay_s), forged or altered (both without money).
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,9 +46,13 @@ from . import faults, schedule, wire
 from .config import Settings
 from .orders import NOTIFY, Denied
 from .store import Event, Order, Refund
+from .webhooks import is_loopback
 
 if TYPE_CHECKING:
     from .app import Sandbox
+
+NOTIFY_REFUND = ("now", "lost", "twice")
+BIZ_STATUS = {"PAY": "PAY_SUCCESS", "PAY_REFUND": "REFUND_SUCCESS"}
 
 
 class Wrong(Exception):
@@ -37,9 +73,11 @@ def build(sandbox: Sandbox) -> Blueprint:
         "/orders/<number>/close": {"POST": control.close},
         "/orders/<number>/pending": {"POST": control.pending},
         "/orders/<number>/expire": {"POST": control.expire},
+        "/orders/<number>/refund": {"POST": control.refund_by_hand},
         "/refunds": {"GET": control.refunds},
         "/refunds/<request_id>/complete": {"POST": control.complete_refund},
         "/refunds/<request_id>/reject": {"POST": control.reject_refund},
+        "/notices": {"POST": control.announce},
         "/faults": {"GET": control.armed, "POST": control.arm, "DELETE": control.disarm},
         "/settings": {"GET": control.settings, "POST": control.change_settings},
         "/rotate-key": {"POST": control.rotate_key},
@@ -79,7 +117,7 @@ class Control:
         return shown_order(self._order(number))
 
     def pay(self, number: str) -> ResponseReturnValue:
-        body = _body("amount", "notify", "delay_s", "force")
+        body = _body("amount", "currency", "notify", "delay_s", "force")
         order = pay(self._sandbox, self._order(number), body)
         return shown_order(order)
 
@@ -102,6 +140,9 @@ class Control:
         expire(self._sandbox, order)
         return shown_order(order)
 
+    def refund_by_hand(self, number: str) -> ResponseReturnValue:
+        return self._shown_refund(refund_by_hand(self._sandbox, self._order(number), _body("amount")))
+
     def refunds(self) -> ResponseReturnValue:
         with self._sandbox.store.lock:
             return [self._shown_refund(refund) for refund in self._sandbox.store.refunds.values()]
@@ -116,16 +157,47 @@ class Control:
         refund = self._sandbox.store.refunds.get(request_id)
         if not refund:
             raise Wrong(404, f"There is no refund {request_id}.")
-        self._sandbox.orders.finish_refund(refund, outcome)
+        notify = _body("notify").get("notify", "now")
+        if notify not in NOTIFY_REFUND:
+            raise Wrong(400, f"notify must be one of {', '.join(NOTIFY_REFUND)}.")
+        self._sandbox.orders.finish_refund(refund, outcome, notify)
         return self._shown_refund(refund)
 
     def _shown_refund(self, refund: Refund) -> dict[str, Any]:
         order = self._sandbox.store.order_by_prepay_id(refund.prepay_id)
         return {
-            "refundRequestId": refund.request_id, "prepayId": refund.prepay_id,
+            "refundRequestId": refund.request_id, "prepayId": refund.prepay_id, "console": refund.console,
             "merchantTradeNo": order.merchant_trade_no if order else None, "amount": wire.short(refund.amount),
-            "status": refund.status, "remainingAttempts": refund.remaining_attempts, "reason": refund.reason,
+            "refundedAmount": wire.short(refund.refunded), "status": refund.status,
+            "remainingAttempts": refund.remaining_attempts, "reason": refund.reason,
         }  # fmt: skip
+
+    def announce(self) -> ResponseReturnValue:
+        """Data may be an object or any text at all; without a biz_id it is about a prepayId nobody knows."""
+        body = _body("biz_type", "biz_status", "biz_id", "data", "url", "order")
+        biz_type, data = body.get("biz_type", "PAY"), body.get("data")
+        biz_status = body.get("biz_status", BIZ_STATUS.get(str(biz_type)))
+        if not isinstance(biz_type, str) or not isinstance(biz_status, str):
+            raise Wrong(400, "biz_type and biz_status must be text; only PAY and PAY_REFUND need no biz_status.")
+        if not isinstance(data, dict | str):
+            raise Wrong(400, "data must be an object, or text to be sent as it is.")
+        biz_id = str(body.get("biz_id") or self._sandbox.store.digits(18))
+        if not re.fullmatch(r"[1-9][0-9]{0,18}", biz_id):
+            raise Wrong(400, "biz_id must be a whole number of at most 19 digits.")
+        url, named = self._address(body), data.get("merchantTradeNo") if isinstance(data, dict) else None
+        about = str(body.get("order") or named or biz_id)
+        text = data if isinstance(data, str) else wire.dumps(data)
+        self._sandbox.orders.announce(biz_type, biz_status, biz_id, text, about, url)
+        return {"bizIdStr": biz_id, "order": about, "url": url}
+
+    def _address(self, body: dict[str, Any]) -> str:
+        """The url that is given, or where notices of the order that is given go."""
+        url = body.get("url")
+        if url is None and body.get("order") is not None:
+            url = self._order(str(body["order"])).webhook_url
+        if not isinstance(url, str) or not is_loopback(url):
+            raise Wrong(400, "A url on this machine is needed, or an order that has one.")
+        return url
 
     def _order(self, number: str) -> Order:
         order = self._sandbox.store.order(number)
@@ -249,22 +321,28 @@ class Control:
 def pay(sandbox: Sandbox, order: Order, body: dict[str, Any]) -> Order:
     """Money arrives as `body` says, or a lie about it. Late money for a closed order arrives too, unless `force` is
     false: then 409, as the real one would have it."""
-    amount, delay = _paid_amount(body), _number(body, "delay_s", least=0)
+    amount, currency = _given_amount(body), _paid_currency(body)
+    delay = _number(body, "delay_s", least=0)
     notify, force = body.get("notify", "now"), body.get("force", True)
     if notify not in NOTIFY:
         raise Wrong(400, f"notify must be one of {', '.join(NOTIFY)}.")
     if not isinstance(force, bool):
         raise Wrong(400, "force must be true or false.")
     if notify in ("forged", "altered"):
-        sandbox.orders.pretend(order, amount, notify)
+        sandbox.orders.pretend(order, amount, currency, notify)
         return order
     with sandbox.store.lock:
         sandbox.orders.settle_due()
         late = force and order.status in ("CANCELED", "EXPIRED")
         if not order.is_open and not late:
             raise Wrong(409, f"The order is {order.status}; money can only come late to a closed one, with force.")
-        sandbox.orders.pay(order, amount, notify, 5.0 if delay is None else delay)
+        sandbox.orders.pay(order, amount, currency, notify, 5.0 if delay is None else delay)
     return order
+
+
+def refund_by_hand(sandbox: Sandbox, order: Order, body: dict[str, Any]) -> Refund:
+    """In Binance's own console: what `body` says, or all that is left."""
+    return sandbox.orders.refund_by_hand(order, _given_amount(body))
 
 
 def expire(sandbox: Sandbox, order: Order) -> None:
@@ -283,11 +361,19 @@ def shown_order(order: Order) -> dict[str, Any]:
         "merchantTradeNo": order.merchant_trade_no, "prepayId": order.prepay_id, "amount": wire.short(order.amount),
         "currency": order.currency, "status": order.status, "expireTime": order.expire_time,
         "webhookUrl": order.webhook_url, "createTime": order.create_time,
-        "paidAmount": None if paid is None else wire.short(paid), "description": order.description,
+        "paidAmount": None if paid is None else wire.short(paid),
+        "paidCurrency": None if paid is None else order.shown_currency, "description": order.description,
     }  # fmt: skip
 
 
-def _paid_amount(body: dict[str, Any]) -> Decimal | None:
+def _paid_currency(body: dict[str, Any]) -> str | None:
+    currency = body.get("currency")
+    if currency is not None and not (isinstance(currency, str) and re.fullmatch(r"[A-Z0-9]{2,16}", currency)):
+        raise Wrong(400, "currency must be capital letters and digits, such as BUSD.")
+    return currency
+
+
+def _given_amount(body: dict[str, Any]) -> Decimal | None:
     if body.get("amount") is None:
         return None
     amount = wire.amount_from(body["amount"])

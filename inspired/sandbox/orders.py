@@ -21,6 +21,8 @@ from .webhooks import RETRIES, Dispatcher
 REFUND_ATTEMPTS = 10
 HOUR_MS = 3_600_000
 NOTIFY = ("now", "lost", "twice", "late", "forged", "altered")
+TIMES_TOLD = {"lost": 0, "twice": 2}
+OUTCOMES = {"success": "REFUND_SUCCESS", "pending": "REFUND_PENDING", "fail": "REFUND_FAIL"}
 
 
 class Denied(Exception):
@@ -112,19 +114,26 @@ class OrderBook:
                webhook_url: str | None) -> tuple[Refund, bool]:  # fmt: skip
         """The refund and whether this request was seen before (then nothing happens again)."""
         with self._store.lock:
-            known = self._store.refunds.get(request_id)
+            known = self.refund_by_id(request_id)
             if known:
                 return known, True
-            if not order or order.paid is None:
+            if order is None:
                 raise Denied("400301", "Invalid prepayId.")
-            refund = self._new_refund(order, request_id, amount, reason, webhook_url)
-            self._store.put("refunds", request_id, refund)
-            self._after_refund(order, refund)
+            refund = self._new_refund(order, request_id, amount)
+            refund.webhook_url = webhook_url or order.webhook_url
+            refund.reason = reason
+            self._end_refund(refund, OUTCOMES[self.settings.refund_outcome], notify="now")
             return refund, False
 
-    def _new_refund(self, order: Order, request_id: str, amount: Decimal, reason: str | None,
-                    webhook_url: str | None) -> Refund:  # fmt: skip
-        assert order.paid is not None  # noqa: S101 - the caller has looked
+    def refund_by_id(self, request_id: str) -> Refund | None:
+        """The refund the merchant asked for with this id."""
+        refund = self._store.refunds.get(request_id)
+        return None if refund and refund.console else refund
+
+    def _new_refund(self, order: Order, request_id: str, amount: Decimal | None) -> Refund:
+        """The next refund of this order, of all that is left where no amount is given. It still has to end."""
+        if order.paid is None:
+            raise Denied("400301", "Invalid prepayId: this order is not paid.")
         earlier = self.refunds_of(order)
         attempts_left = REFUND_ATTEMPTS - len(earlier)
         if attempts_left <= 0:
@@ -132,19 +141,18 @@ class OrderBook:
         refunded = sum((refund.amount for refund in earlier if refund.status != "REFUND_FAIL"), Decimal(0))
         left = order.paid - refunded
         # The last attempt gives back everything that is left, whatever amount is asked for.
-        amount = left if attempts_left == 1 else amount
+        amount = left if amount is None or attempts_left == 1 else amount
         if amount > left or left <= 0:
             raise Denied("400303", "Invalid refund amount.")
         self._take_from_balance(amount)
-        status = {"success": "REFUND_SUCCESS", "pending": "REFUND_PENDING", "fail": "REFUND_FAIL"}
         return Refund(
             request_id=request_id, refund_id=int(self._store.digits(18)), prepay_id=order.prepay_id, amount=amount,
-            refunded=refunded + amount, remaining_attempts=attempts_left - 1,
-            status=status[self.settings.refund_outcome], created=self.order_now(order),
-            webhook_url=webhook_url or order.webhook_url, reason=reason,
+            refunded=refunded + amount, remaining_attempts=attempts_left - 1, status="REFUND_PENDING",
+            created=self.order_now(order),
         )  # fmt: skip
 
     def _take_from_balance(self, amount: Decimal) -> None:
+        """A negative amount is given back."""
         if self.settings.merchant_balance is None:
             return
         left = Decimal(self.settings.merchant_balance) - amount
@@ -153,32 +161,33 @@ class OrderBook:
         self.settings = self.settings.changed({"merchant_balance": str(left)})
 
     def refunds_of(self, order: Order) -> list[Refund]:
+        """Oldest first."""
         return [refund for refund in self._store.refunds.values() if refund.prepay_id == order.prepay_id]
 
     # --- what the world does ---
 
-    def pay(self, order: Order, amount: Decimal | None, notify: str, delay_s: float) -> None:
+    def pay(self, order: Order, amount: Decimal | None, currency: str | None, notify: str, delay_s: float) -> None:
         """Money arrives, and the merchant is told: now, twice, late, or not at all."""
         with self._store.lock:
             now = self.order_now(order)
             order.status, order.close_at = "PAID", None
-            order.paid = amount or order.amount
+            order.paid, order.paid_currency = amount or order.amount, currency
             order.transact_time, order.transaction_id = now, f"M_S_{self._store.digits(18)}"
             order.open_user_id, order.payer_id = self._store.hex(32), int(self._store.digits(9))
             self._store.put("orders", order.merchant_trade_no, order)
-            for _ in range({"lost": 0, "twice": 2}.get(notify, 1)):
+            for _ in range(TIMES_TOLD.get(notify, 1)):
                 self._notify(order, "PAY_SUCCESS", delay_s if notify == "late" else 0.0)
 
-    def pretend(self, order: Order, amount: Decimal | None, how: str) -> None:
+    def pretend(self, order: Order, amount: Decimal | None, currency: str | None, how: str) -> None:
         """A notice of a payment that never was: signed with a wrong key, or altered after signing. Sent once."""
         with self._store.lock:
-            liar = Order(**{**vars(order), "paid": amount or order.amount, "status": "PAID"})
+            liar = Order(**{**vars(order), "paid": amount or order.amount, "paid_currency": currency, "status": "PAID"})
             liar.transact_time, liar.transaction_id = self.order_now(order), f"M_S_{self._store.digits(18)}"
             liar.open_user_id, liar.payer_id = self._store.hex(32), int(self._store.digits(9))
-            body = _pay_body(liar, "PAY_SUCCESS", self.settings.scientific_amounts)
-            notice = self._new_notice(order, "PAY_SUCCESS", body, order.webhook_url)
-            if notice is None:
+            if order.webhook_url is None:
                 return
+            body = self._pay_body(liar, "PAY_SUCCESS")
+            notice = self._new_notice(order.merchant_trade_no, "PAY_SUCCESS", body, order.webhook_url)
             notice.last_attempt = 1
             if how == "forged":
                 notice.forged = True
@@ -196,15 +205,29 @@ class OrderBook:
             order.status = "PENDING"
             self._store.put("orders", order.merchant_trade_no, order)
 
-    def finish_refund(self, refund: Refund, outcome: str) -> None:
+    def refund_by_hand(self, order: Order, amount: Decimal | None) -> Refund:
+        """The merchant refunds in Binance's own console: done at once, and nobody is told, as documented."""
+        with self._store.lock:
+            refund = self._new_refund(order, f"console-{self._store.digits(18)}", amount)
+            refund.console = True
+            self._end_refund(refund, "REFUND_SUCCESS", notify="lost")
+            return refund
+
+    def finish_refund(self, refund: Refund, outcome: str, notify: str) -> None:
         """A pending refund comes to its end: REFUND_SUCCESS or REFUND_FAIL."""
         with self._store.lock:
-            order = self._store.order_by_prepay_id(refund.prepay_id)
-            if refund.status != "REFUND_PENDING" or not order:
+            if refund.status != "REFUND_PENDING":
                 raise Denied("400204", f"The refund is {refund.status}.")
-            refund.status = outcome
-            self._store.put("refunds", refund.request_id, refund)
-            self._after_refund(order, refund)
+            self._end_refund(refund, outcome, notify)
+
+    def announce(self, biz_type: str, biz_status: str, biz_id: str, data: str, about: str, url: str) -> None:
+        """A genuinely signed notice of anything at all, whether or not there is such an order or refund here."""
+        body = _outer(biz_type, data, biz_id, biz_status)
+        self._dispatcher.send(self._new_notice(about, biz_status, body, url))
+
+    def commission(self, order: Order) -> Decimal:
+        """What Binance keeps of what has been paid, to 8 places."""
+        return round((order.paid or 0) * Decimal(self.settings.commission), 8)
 
     def settle_due(self) -> None:
         """Close and expire what is due."""
@@ -233,7 +256,30 @@ class OrderBook:
         if self.settings.notify_closed:
             self._notify(order, "PAY_CLOSED", 0.0)
 
-    def _after_refund(self, order: Order, refund: Refund) -> None:
+    def _end_refund(self, refund: Refund, status: str, notify: str) -> None:
+        """Write a refund with its status and what follows for its order, and tell, unless it is still pending."""
+        order = self._store.order_by_prepay_id(refund.prepay_id)
+        assert order is not None  # noqa: S101 - orders and refunds are only forgotten together
+        refund.status = status
+        self._store.put("refunds", refund.request_id, refund)
+        if status == "REFUND_FAIL":
+            self._uncount(order, refund)
+        self._store_refund_status(order)
+        what = {"REFUND_SUCCESS": "REFUND_SUCCESS", "REFUND_FAIL": "REFUND_REJECTED"}.get(status)
+        if what and refund.webhook_url:
+            body = _refund_body(order, refund, what, self.settings.scientific_amounts)
+            for _ in range(TIMES_TOLD.get(notify, 1)):
+                self._dispatcher.send(self._new_notice(order.merchant_trade_no, what, body, refund.webhook_url))
+
+    def _uncount(self, order: Order, rejected: Refund) -> None:
+        """What was rejected stays the merchant's and was not refunded, neither by this one nor by those after it."""
+        self._take_from_balance(-rejected.amount)
+        refunds = self.refunds_of(order)
+        for one in refunds[refunds.index(rejected) :]:
+            one.refunded -= rejected.amount
+            self._store.put("refunds", one.request_id, one)
+
+    def _store_refund_status(self, order: Order) -> None:
         refunds = self.refunds_of(order)
         done = sum((one.amount for one in refunds if one.status == "REFUND_SUCCESS"), Decimal(0))
         if any(one.status == "REFUND_PENDING" for one in refunds):
@@ -243,29 +289,24 @@ class OrderBook:
         else:
             order.status = "REFUNDED" if done else "PAID"
         self._store.put("orders", order.merchant_trade_no, order)
-        outcome = {"REFUND_SUCCESS": "REFUND_SUCCESS", "REFUND_FAIL": "REFUND_REJECTED"}.get(refund.status)
-        if outcome:
-            body = _refund_body(order, refund, outcome, self.settings.scientific_amounts)
-            notice = self._new_notice(order, outcome, body, refund.webhook_url)
-            if notice:
-                self._dispatcher.send(notice)
 
     def _notify(self, order: Order, what: str, delay_s: float) -> None:
-        body = _pay_body(order, what, self.settings.scientific_amounts, self.order_now(order))
-        notice = self._new_notice(order, what, body, order.webhook_url, delay_s)
-        if notice:
-            self._dispatcher.send(notice)
+        if order.webhook_url:
+            body = self._pay_body(order, what)
+            self._dispatcher.send(self._new_notice(order.merchant_trade_no, what, body, order.webhook_url, delay_s))
 
-    def _new_notice(self, order: Order, what: str, body: str, url: str | None, delay_s: float = 0.0) -> Notice | None:
-        if not url:
-            return None
+    def _pay_body(self, order: Order, what: str) -> str:
+        scientific = self.settings.scientific_amounts
+        return _pay_body(order, what, scientific, self.commission(order), self.order_now(order))
+
+    def _new_notice(self, about: str, what: str, body: str, url: str, delay_s: float = 0.0) -> Notice:
         return Notice(
-            id=self._store.hex(24), kind="binance", about=order.merchant_trade_no, what=what, url=url, body=body,
+            id=self._store.hex(24), kind="binance", about=about, what=what, url=url, body=body,
             due=time.time() + delay_s, last_attempt=1 + RETRIES,
         )  # fmt: skip
 
 
-def _pay_body(order: Order, what: str, scientific: bool, now: int = 0) -> str:
+def _pay_body(order: Order, what: str, scientific: bool, commission: Decimal, now: int) -> str:
     """The outer object in the captured key order; `data` is a JSON string whose amounts are numbers."""
     amount = wire.Number(wire.full(order.shown_amount, scientific))
     data: dict[str, Any] = {
@@ -275,19 +316,20 @@ def _pay_body(order: Order, what: str, scientific: bool, now: int = 0) -> str:
         "transactTime": order.transact_time or now,
         "tradeType": order.terminal_type,
         "totalFee": amount,
-        "currency": order.currency,
+        "currency": order.shown_currency,
     }
     if what == "PAY_SUCCESS":
         data["transactionId"], data["openUserId"] = order.transaction_id, order.open_user_id
     if order.pass_through is not None:
         data["passThroughInfo"] = order.pass_through
-    data["commission"] = 0
+    data["commission"] = wire.Number(wire.full(commission, scientific)) if commission else 0
     if what == "PAY_SUCCESS":
         data["paymentInfo"] = {
             "payerId": order.payer_id, "payMethod": "funding",
-            "paymentInstructions": [{"currency": order.currency, "amount": amount, "price": 1}], "channel": "DEFAULT",
+            "paymentInstructions": [{"currency": order.shown_currency, "amount": amount, "price": 1}],
+            "channel": "DEFAULT",
         }  # fmt: skip
-    return _outer("PAY", data, order, what)
+    return _outer("PAY", wire.dumps(data), order.prepay_id, what)
 
 
 def _refund_body(order: Order, refund: Refund, what: str, scientific: bool) -> str:
@@ -297,7 +339,7 @@ def _refund_body(order: Order, refund: Refund, what: str, scientific: bool) -> s
     data = {
         "merchantTradeNo": order.merchant_trade_no, "productType": order.product_type,
         "productName": order.product_name, "tradeType": order.terminal_type,
-        "totalFee": number(order.shown_amount), "currency": order.currency, "openUserId": order.open_user_id,
+        "totalFee": number(order.shown_amount), "currency": order.shown_currency, "openUserId": order.open_user_id,
         "refundInfo": {
             "refundRequestId": refund.request_id, "prepayId": refund.prepay_id,
             "orderAmount": number(order.shown_amount), "refundedAmount": number(refund.refunded),
@@ -305,11 +347,10 @@ def _refund_body(order: Order, refund: Refund, what: str, scientific: bool) -> s
             "payerOpenId": order.open_user_id, "duplicateRequest": "N",
         },
     }  # fmt: skip
-    return _outer("PAY_REFUND", data, order, what)
+    return _outer("PAY_REFUND", wire.dumps(data), order.prepay_id, what)
 
 
-def _outer(biz_type: str, data: dict[str, Any], order: Order, what: str) -> str:
+def _outer(biz_type: str, data: str, biz_id: str, what: str) -> str:
     return wire.dumps({
-        "bizType": biz_type, "data": wire.dumps(data), "bizIdStr": order.prepay_id, "bizId": int(order.prepay_id),
-        "bizStatus": what,
+        "bizType": biz_type, "data": data, "bizIdStr": biz_id, "bizId": int(biz_id), "bizStatus": what
     })  # fmt: skip

@@ -79,6 +79,7 @@ class Buttons:
             "close": lambda: self._sandbox.orders.close(order),
             "pending": lambda: self._sandbox.orders.start_paying(order),
             "expire": lambda: control.expire(self._sandbox, order),
+            "refund": lambda: control.refund_by_hand(self._sandbox, order, _refund_form()),
         }
         return self._done(actions.get(action) or abort(404))
 
@@ -166,6 +167,11 @@ def _pay_form() -> dict[str, Any]:
     if delay:
         body["delay_s"] = float(delay) if delay.replace(".", "", 1).isdigit() else delay
     return body
+
+
+def _refund_form() -> dict[str, Any]:
+    amount = request.form.get("amount")
+    return {"amount": amount} if amount else {}
 
 
 @dataclass(frozen=True)

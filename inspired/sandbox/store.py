@@ -44,6 +44,7 @@ class Order:
     fiat_currency: str | None = None
     fiat_amount: str | None = None
     paid: Decimal | None = None
+    paid_currency: str | None = None
     transaction_id: str | None = None
     transact_time: int | None = None
     open_user_id: str | None = None
@@ -59,22 +60,30 @@ class Order:
         """What arrived, once something has; a stand-in's fault on purpose, the real one takes exact amounts."""
         return self.amount if self.paid is None else self.paid
 
+    @property
+    def shown_currency(self) -> str:
+        """What the money came in: another one than was asked for is a fault on purpose, like another amount."""
+        return self.paid_currency or self.currency
+
 
 @dataclass
 class Refund:
-    """One refund, by the merchant's own id."""
+    """One refund."""
 
     request_id: str
+    """The merchant's own id; one made up here for a refund made by hand."""
     refund_id: int
     prepay_id: str
     amount: Decimal
     refunded: Decimal
-    """All refunds of the order so far, this one included."""
+    """All refunds of the order up to this one, this one included; those that were rejected do not count."""
     remaining_attempts: int
     status: str
     created: int
     webhook_url: str | None = None
     reason: str | None = None
+    console: bool = False
+    """Made by hand in Binance's own console: the API does not know it by any id."""
 
 
 @dataclass

@@ -23,8 +23,8 @@ class Number(str):
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON in the order given, with every `Number` as written."""
-    if isinstance(value, Number):
+    """Compact JSON in the order given, with every `Number` and every Decimal exactly as it is."""
+    if isinstance(value, Number | Decimal):
         return str(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{dumps(str(key))}:{dumps(item)}" for key, item in value.items()) + "}"

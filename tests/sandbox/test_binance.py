@@ -311,6 +311,50 @@ def test_short_and_over_payments_show_what_arrived_everywhere(world: World, rece
     assert Decimal(asked["paymentInfo"]["paymentInstructions"][0]["amount"]) == Decimal(arrives)
 
 
+def test_money_can_come_in_another_currency_than_was_asked_for(world: World, receiver: Receiver) -> None:
+    order = world.create(webhookUrl=receiver.url)
+    shown = world.pay(order, currency="BUSD")
+    asked = world.call("v2/order/query", {"prepayId": order["prepayId"]})["data"]
+    told = receiver.wait_for(1)[0].data
+
+    assert (shown["currency"], shown["paidCurrency"]) == ("USDT", "BUSD")
+    assert (asked["currency"], asked["orderAmount"], asked["status"]) == ("BUSD", "150.00000000", "PAID")
+    assert asked["paymentInfo"]["paymentInstructions"][0]["currency"] == "BUSD"
+    assert (told["currency"], told["totalFee"]) == ("BUSD", 150)
+    assert told["paymentInfo"]["paymentInstructions"] == [{"currency": "BUSD", "amount": 150, "price": 1}]
+
+
+def test_a_lie_can_be_about_another_currency(world: World, receiver: Receiver) -> None:
+    order = world.create(webhookUrl=receiver.url)
+    world.pay(order, currency="BUSD", notify="forged")
+
+    assert receiver.wait_for(1)[0].data["currency"] == "BUSD"
+    assert world.call("v2/order/query", {"prepayId": order["prepayId"]})["data"]["currency"] == "USDT"
+
+
+def test_the_commission_of_a_payment_is_told_exactly_and_an_unpaid_order_has_none(
+    world: World, receiver: Receiver
+) -> None:
+    world.control("settings", {"commission": "0.0125"})
+    paid, closed = world.create(orderAmount="75.10", webhookUrl=receiver.url), world.create(webhookUrl=receiver.url)
+    world.pay(paid)
+    world.call("order/close", {"prepayId": closed["prepayId"]})
+    told = {one.outer["bizStatus"]: one for one in receiver.wait_for(2)}
+
+    assert b'\\"commission\\":0.93875000,' in told["PAY_SUCCESS"].body
+    assert told["PAY_CLOSED"].data["commission"] == 0
+    assert "commission" not in world.call("v2/order/query", {"prepayId": paid["prepayId"]})["data"]
+
+
+def test_the_commission_in_a_query_is_text_and_has_its_own_switch(world: World) -> None:
+    world.control("settings", {"commission": "0.01", "commission_in_query": True})
+    paid, unpaid = world.create(), world.create()
+    world.pay(paid, amount="149.99")
+
+    assert world.call("v2/order/query", {"prepayId": paid["prepayId"]})["data"]["commission"] == "1.49990000"
+    assert "commission" not in world.call("v2/order/query", {"prepayId": unpaid["prepayId"]})["data"]
+
+
 def test_late_money_arrives_unless_it_is_told_not_to(world: World, receiver: Receiver) -> None:
     order = world.create(webhookUrl=receiver.url)
     path = f"orders/{order['merchantTradeNo']}"
@@ -408,3 +452,123 @@ def test_a_pending_refund_ends_by_hand(
     assert receiver.wait_for(1)[0].outer["bizStatus"] == biz_status
     assert world.call("order/refund/query", {"refundRequestId": "slow"})["data"]["refundStatus"] == refund_status
     assert world.status(order) == order_status
+
+
+def test_a_refund_that_is_rejected_at_once_was_never_refunded(world: World, receiver: Receiver) -> None:
+    order = _paid(world, receiver)
+    world.control("settings", {"refund_outcome": "fail", "merchant_balance": "200"})
+    _refund(world, order, "no", 100)
+    world.control("settings", {"refund_outcome": "success"})
+    after = _refund(world, order, "yes", 60)["data"]
+    asked = world.call("order/refund/query", {"refundRequestId": "no"})["data"]
+    told = {one.outer["bizStatus"]: one.data["refundInfo"]["refundedAmount"] for one in receiver.wait_for(2)}
+
+    assert (asked["refundStatus"], asked["refundedAmount"], asked["refundAmount"]) == (
+        "REFUND_FAIL", "0.00000000", "100.00000000"
+    )  # fmt: skip
+    assert (after["refundedAmount"], after["remainingAttempts"]) == ("60.00000000", 8)
+    assert told == {"REFUND_REJECTED": 0, "REFUND_SUCCESS": 60}
+    assert world.look("settings")["merchant_balance"] == "140"
+    assert world.status(order) == "REFUNDED"
+
+
+def test_a_refund_rejected_later_counts_in_no_refund_after_it_and_the_balance_has_it_back(world: World) -> None:
+    world.control("settings", {"refund_outcome": "pending", "merchant_balance": "150"})
+    order = _paid(world)
+    cumulative = [_refund(world, order, name, 50)["data"]["refundedAmount"] for name in ("first", "second", "third")]
+    held = world.look("settings")["merchant_balance"]
+    world.control("refunds/second/reject")
+    after = [
+        world.call("order/refund/query", {"refundRequestId": name})["data"]["refundedAmount"]
+        for name in ("first", "second", "third")
+    ]
+    again = _refund(world, order, "fourth", 50)["data"]
+
+    assert cumulative == ["50.00000000", "100.00000000", "150.00000000"]
+    assert after == ["50.00000000", "50.00000000", "100.00000000"]
+    assert (held, again["refundedAmount"], again["remainingAttempts"]) == ("0", "150.00000000", 6)
+
+
+def test_rejected_refunds_use_up_attempts_too_and_the_tenth_ignores_its_amount(world: World) -> None:
+    world.control("settings", {"refund_outcome": "fail"})
+    order = _paid(world)
+    nine = [_refund(world, order, f"part{number}", 1)["data"] for number in range(9)]
+    world.control("settings", {"refund_outcome": "success"})
+    tenth = _refund(world, order, "part9", 1_000)["data"]
+
+    assert nine[-1]["remainingAttempts"] == 1
+    assert (tenth["refundAmount"], tenth["refundedAmount"], tenth["remainingAttempts"]) == (
+        "150.00000000", "150.00000000", 0
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("notify", "notices"), [("lost", 0), ("twice", 2)])
+def test_the_notice_of_a_refunds_end_can_be_lost_or_doubled(
+    world: World, receiver: Receiver, notify: str, notices: int
+) -> None:
+    world.control("settings", {"refund_outcome": "pending"})
+    order = _paid(world, receiver)
+    _refund(world, order, "slow", 150)
+    world.control("refunds/slow/complete", {"notify": notify})
+
+    assert world.status(order) == "FULL_REFUNDED"
+    receiver.wait_for(notices)
+    receiver.stays_at(notices, 0.5)
+
+
+# --- refunds by hand, in Binance's own console ---
+
+
+def _refund_by_hand(world: World, order: dict[str, Any], **what: object) -> Any:
+    return world.control(f"orders/{order['merchantTradeNo']}/refund", what)
+
+
+def test_a_refund_by_hand_gives_back_all_that_is_left_and_tells_nobody(world: World, receiver: Receiver) -> None:
+    order = _paid(world, receiver)
+    _refund(world, order, "ours", 50)
+    receiver.wait_for(1)
+    shown = _refund_by_hand(world, order)
+
+    assert shown | {"refundRequestId": "", "reason": None} == {
+        "refundRequestId": "", "prepayId": order["prepayId"], "console": True, "reason": None,
+        "merchantTradeNo": order["merchantTradeNo"], "amount": "100", "refundedAmount": "150",
+        "status": "REFUND_SUCCESS", "remainingAttempts": 8,
+    }  # fmt: skip
+    assert [one["console"] for one in world.look("refunds")] == [False, True]
+    assert world.status(order) == "FULL_REFUNDED"
+    receiver.stays_at(1, 0.7)
+
+
+def test_a_refund_by_hand_uses_an_attempt_and_counts_in_later_ones(world: World) -> None:
+    world.control("settings", {"merchant_balance": "100", "refund_outcome": "pending"})
+    order = _paid(world)
+    _refund_by_hand(world, order, amount="30.5")
+    partly = world.status(order)
+    ours = _refund(world, order, "ours", 10)["data"]
+
+    assert partly == "REFUNDED"
+    assert (ours["refundedAmount"], ours["remainingAttempts"]) == ("40.50000000", 8)
+    assert _refund(world, order, "more", 110)["code"] == "400303"
+    assert world.look("settings")["merchant_balance"] == "59.5"
+
+
+def test_the_api_knows_a_refund_by_hand_by_no_id(world: World) -> None:
+    made = _refund_by_hand(world, _paid(world))
+
+    assert world.call("order/refund/query", {"refundRequestId": made["refundRequestId"]})["code"] == "400202"
+
+
+@pytest.mark.parametrize(("amount", "status"), [("150.01", 409), ("0", 400), ("much", 400)])
+def test_a_refund_by_hand_of_a_wrong_amount_is_refused(world: World, amount: str, status: int) -> None:
+    order = _paid(world)
+    url = f"{world.url}/control/orders/{order['merchantTradeNo']}/refund"
+    answer = world.session.post(url, json={"amount": amount}, timeout=5)
+
+    assert (answer.status_code, world.look("refunds"), world.status(order)) == (status, [], "PAID")
+
+
+def test_what_was_never_paid_is_not_refunded_by_hand(world: World) -> None:
+    order = world.create()
+    answer = world.session.post(f"{world.url}/control/orders/{order['merchantTradeNo']}/refund", timeout=5)
+
+    assert (answer.status_code, answer.json()["code"], world.status(order)) == (409, "400301", "INITIAL")

@@ -147,6 +147,10 @@ def test_orders_are_shown_as_agreed_oldest_first(world: World) -> None:
         ("orders/{order}/pay", {"notify": "loudly"}, 400),
         ("orders/{order}/pay", {"delay_s": "1"}, 400),
         ("orders/{order}/pay", {"tip": 1}, 400),
+        ("orders/{order}/pay", {"currency": "busd"}, 400),
+        ("orders/{order}/pay", {"currency": 7}, 400),
+        ("orders/{order}/refund", {"all": True}, 400),
+        ("orders/nobody/refund", {}, 404),
         ("orders/{order}/pay", [], 400),
         ("orders/{order}/close", {"now": True}, 400),
         ("clock", {}, 400),
@@ -154,6 +158,11 @@ def test_orders_are_shown_as_agreed_oldest_first(world: World) -> None:
         ("settings", {"unknown": 1}, 400),
         ("settings", {"always_200": "yes"}, 400),
         ("settings", {"refund_outcome": "maybe"}, 400),
+        ("settings", {"commission": "1.01"}, 400),
+        ("settings", {"commission": "-0.01"}, 400),
+        ("settings", {"commission": "a little"}, 400),
+        ("settings", {"commission": "NaN"}, 400),
+        ("settings", {"commission": 0.01}, 400),
         ("events/nobody/cancel", {}, 404),
         ("refunds/nobody/complete", {}, 404),
         ("nothing", {}, 404),
@@ -254,6 +263,23 @@ def test_the_page_of_buttons_works_without_scripts(world: World) -> None:
     assert world.look("clock")["offset_s"] == 300
     assert press("reset").ok
     assert world.look("orders") == []
+
+
+def test_money_can_be_given_back_by_hand_from_the_page_once_it_is_there(world: World) -> None:
+    order = world.create()
+    path = f"/buttons/orders/{order['merchantTradeNo']}/refund"
+    before = world.session.get(f"{world.url}/", timeout=5).text
+    world.pay(order, currency="BUSD")
+    paid = world.session.get(f"{world.url}/", timeout=5).text
+    world.session.post(f"{world.url}{path}", data={"amount": "50"}, timeout=5)
+    too_much = world.session.post(f"{world.url}{path}", data={"amount": "100.01"}, timeout=5)
+    partly = world.status(order)
+    after = world.session.post(f"{world.url}{path}", data={"amount": ""}, timeout=5).text
+
+    assert [path in page for page in (before, paid, after)] == [False, True, False]
+    assert "arrived: 150 BUSD" in paid
+    assert (too_much.status_code, partly, world.status(order)) == (409, "REFUNDED", "FULL_REFUNDED")
+    assert [one["amount"] for one in world.look("refunds")] == ["50", "100"]
 
 
 def test_a_customer_can_cancel_and_move_by_the_links_in_the_invitee(world: World) -> None:

@@ -88,6 +88,12 @@ def test_an_altered_notice_says_paid_and_does_not_verify(world: World, receiver:
     assert world.status(order) == "INITIAL"
 
 
+def test_a_notice_of_anything_at_all_is_signed_like_any_other(world: World, receiver: Receiver) -> None:
+    world.control("notices", {"data": {"merchantTradeNo": "nobodys"}, "url": receiver.url})
+
+    assert _verified(world, receiver.wait_for(1)[0])
+
+
 def _certificates(world: World) -> dict[str, str]:
     return {one["certSerial"]: one["certPublic"] for one in world.call("certificates", {})["data"]}
 

@@ -175,3 +175,66 @@ def test_wrong_faults_are_refused_with_a_reason(world: World, body: object) -> N
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert world.look("faults") == {"binance": [], "calendly": []}
+
+
+# --- notices of anything at all ---
+
+
+def test_a_genuine_notice_can_tell_of_a_payment_nobody_knows(world: World, receiver: Receiver) -> None:
+    data = '{"merchantTradeNo":"nobodys","totalFee":75.10000000,"currency":"USDT"}'
+    sent = world.session.post(
+        f"{world.url}/control/notices", data=f'{{"data":{data},"url":"{receiver.url}"}}', timeout=5
+    ).json()
+    notice = receiver.wait_for(1)[0]
+
+    assert notice.outer == {
+        "bizType": "PAY", "data": data, "bizIdStr": sent["bizIdStr"], "bizId": int(sent["bizIdStr"]),
+        "bizStatus": "PAY_SUCCESS",
+    }  # fmt: skip
+    assert world.call("v2/order/query", {"prepayId": sent["bizIdStr"]})["code"] == "400202"
+    assert [one["accepted"] for one in eventually(lambda: world.look("deliveries?order=nobodys"))] == [True]
+
+
+def test_a_genuine_notice_can_tell_of_a_refund_nobody_knows_where_an_orders_notices_go(
+    world: World, receiver: Receiver
+) -> None:
+    order = world.create(webhookUrl=receiver.url)
+    data = {"merchantTradeNo": order["merchantTradeNo"], "refundInfo": {"refundRequestId": "nobodys"}}
+    about = {"order": order["merchantTradeNo"], "biz_id": order["prepayId"]}
+    sent = world.control("notices", {"biz_type": "PAY_REFUND", "data": data, **about})
+    notice = receiver.wait_for(1)[0]
+
+    assert sent == {"bizIdStr": order["prepayId"], "order": order["merchantTradeNo"], "url": receiver.url}
+    assert (notice.outer["bizType"], notice.outer["bizStatus"]) == ("PAY_REFUND", "REFUND_SUCCESS")
+    assert notice.outer["bizIdStr"] == order["prepayId"]
+    assert notice.data == data
+
+
+def test_a_genuine_notice_can_be_of_any_kind_and_hold_what_is_no_json(world: World, receiver: Receiver) -> None:
+    body = {"biz_type": "BALANCE", "biz_status": "BALANCE_SUCCESS", "data": "{", "url": receiver.url}
+    world.control("notices", body)
+    outer = receiver.wait_for(1)[0].outer
+
+    assert (outer["bizType"], outer["bizStatus"], outer["data"]) == ("BALANCE", "BALANCE_SUCCESS", "{")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"data": {}}, 400),
+        ({"data": {}, "url": "https://example.com/hook"}, 400),
+        ({"data": {}, "order": "nobody"}, 404),
+        ({"url": "http://127.0.0.1:9/hook"}, 400),
+        ({"data": [], "url": "http://127.0.0.1:9/hook"}, 400),
+        ({"data": {}, "url": "http://127.0.0.1:9/hook", "biz_type": "BALANCE"}, 400),
+        ({"data": {}, "url": "http://127.0.0.1:9/hook", "biz_type": 7}, 400),
+        ({"data": {}, "url": "http://127.0.0.1:9/hook", "biz_id": "12x"}, 400),
+        ({"data": {}, "url": "http://127.0.0.1:9/hook", "biz_id": 10**19}, 400),
+        ({"data": {}, "url": "http://127.0.0.1:9/hook", "status": "x"}, 400),
+    ],
+)
+def test_a_notice_that_cannot_be_sent_is_refused(world: World, body: object, status: int) -> None:
+    answer = world.session.post(f"{world.url}/control/notices", json=body, timeout=5)
+
+    assert (answer.status_code, world.look("deliveries")) == (status, [])
+    assert answer.json()["error"]
