@@ -32,7 +32,7 @@ class Sandbox:
         self.dispatcher = Dispatcher(self.store, self.keys, lambda: self.settings)
         self.orders = OrderBook(self.store, self.dispatcher)
         self.calendar = Calendar(config, self.store, self.dispatcher)
-        self.calls: deque[dict[str, Any]] = deque(maxlen=2_000)
+        self.calls = _no_calls()
 
     @property
     def settings(self) -> Settings:
@@ -57,11 +57,15 @@ class Sandbox:
         self.change_settings(Settings())
         self.store.reset(everything)
         self.dispatcher.forget()
-        self.calls.clear()
+        self.calls = _no_calls()
 
     def _tick(self) -> None:
         while not self.faults.stopping.wait(TICK_S):
             self.orders.settle_due()
+
+
+def _no_calls() -> deque[dict[str, Any]]:
+    return deque(maxlen=2_000)
 
 
 def create_app(sandbox: Sandbox) -> Flask:
@@ -83,7 +87,8 @@ def _watch_calls(app: Flask, sandbox: Sandbox) -> None:
 
     @app.before_request
     def before() -> Response | None:
-        g.started = time.perf_counter()
+        # A call that still hangs when everything is reset belongs to the list of before.
+        g.started, g.calls = time.perf_counter(), sandbox.calls
         g.api = _api_call()
         g.fault = sandbox.faults.take(*g.api) if g.api else None
         return _before(sandbox, g.fault) if g.fault else None
@@ -93,7 +98,7 @@ def _watch_calls(app: Flask, sandbox: Sandbox) -> None:
         if not g.get("api"):
             return response
         taken = 1000 * (time.perf_counter() - g.started)
-        _note(sandbox, response, taken)
+        _note(response, taken)
         if g.fault and g.fault.fault == "accept_then_timeout":
             sandbox.faults.wait(_hang_s(sandbox, g.fault))
             request.environ["sandbox.connection"].drop()
@@ -133,9 +138,9 @@ def _hang_s(sandbox: Sandbox, fault: Fault) -> float:
     return sandbox.settings.hang_s if fault.delay_s is None else fault.delay_s
 
 
-def _note(sandbox: Sandbox, response: Response, taken: float) -> None:
+def _note(response: Response, taken: float) -> None:
     service, call = g.api
-    sandbox.calls.append({
+    g.calls.append({
         "service": service, "call": call, "method": request.method, "path": request.path,
         "status": response.status_code, "outcome": g.get("outcome") or str(response.status_code),
         "fault": g.fault.fault if g.fault else None, "merchantTradeNo": g.get("merchant_trade_no"),

@@ -206,6 +206,16 @@ def test_reset_forgets_orders_and_faults_but_not_who_listens(world: World, recei
     receiver.wait_for(1)
 
 
+def test_a_call_that_hangs_over_a_reset_is_not_listed_after_it(world: World) -> None:
+    world.control("faults", {"binance": [{"call": "create", "fault": "timeout", "delay_s": 0.6}]})
+    with pytest.raises(requests.Timeout):
+        requests.post(f"{world.url}/binancepay/openapi/v3/order", data=b"{}", timeout=0.2)
+    world.control("reset")
+    time.sleep(0.8)
+
+    assert world.look("calls") == []
+
+
 # --- pages ---
 
 
