@@ -1,4 +1,4 @@
-"""Calendly API v2, the part we use: the account's event types, free times, one event and invitee, cancelling.
+"""Calendly API v2, the part we use: event types, free times, one event and invitee, booking, cancelling.
 
 https://developer.calendly.com/api-docs · ids are URIs; there is no hold of a slot and no pending state.
 An address from a browser is checked against our own pattern before our token goes anywhere near it.
@@ -11,15 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from inspired.adapters.http import Http
-from inspired.domain.errors import Invalid, UpstreamError
+from inspired.domain.errors import Invalid, SlotTaken, UpstreamError
 from inspired.domain.slots import Span
 
 SERVICE = "calendly"
+SOURCE = "inspired-analyst"  # utm_source of what comes by way of us
 MOST_PAGES = 20
 KEEP_EVENT_TYPES = 300.0  # seconds
 
@@ -107,7 +108,7 @@ class Calendly:
             "embed_domain": site_host,
             "embed_type": "Inline",
             "hide_event_type_details": "1",
-            "utm_source": "inspired-analyst",
+            "utm_source": SOURCE,
             "utm_content": token,
         }
         return f"{self.event_type(slug, seconds=seconds).scheduling_url}?{urlencode(asked)}"
@@ -160,6 +161,67 @@ class Calendly:
         ]
 
     @_reading()
+    def book(
+        self,
+        *,
+        slug: str,
+        start: datetime,
+        name: str,
+        email: str,
+        zone: str,
+        token: str,
+        made_after: datetime,
+        seconds: float = 5.0,
+    ) -> Scheduled:
+        """Book this time for this person. Calendly would book again for each call; we look first, with `made_after` as
+        for `find`, and an active event with this token at this start is the answer. So whoever does not know what came
+        of a call calls again. Raises SlotTaken only where Calendly refused and the time is seen to be free no more.
+        """
+        if (already := self._booked(token, start, made_after, seconds)) is not None:
+            return already
+        wish = {
+            "event_type": self.event_type(slug, seconds=seconds).uri,
+            "start_time": _stamp(start),
+            "invitee": {"name": name, "email": email, "timezone": zone},
+            "tracking": _tracking(token),
+        }
+        try:
+            made = self._call("POST", f"{self._base}/invitees", seconds, body=wish)["resource"]
+        except UpstreamError as error:
+            # There is no answer of its own for a time that is taken: it is a 400 like that for a wrong address.
+            if error.code != "400" or self._is_free(slug, start, seconds):
+                raise
+            # It may be ours: an earlier call whose answer was lost can take effect after we have looked.
+            if (already := self._booked(token, start, made_after, seconds)) is not None:
+                return already
+            raise SlotTaken("Somebody was faster: this time is taken. Please choose another one.") from None
+        return self._read_back(str(made["event"]), str(made["uri"]), seconds)
+
+    def _booked(self, token: str, start: datetime, made_after: datetime, seconds: float) -> Scheduled | None:
+        """The active event with this token at this start."""
+        for event_uri, invitee_uri in self.find(token, made_after, seconds=seconds):
+            seen = self._read_back(event_uri, invitee_uri, seconds)
+            if seen.active and seen.span.start == start:
+                return seen
+        return None
+
+    def _is_free(self, slug: str, start: datetime, seconds: float) -> bool:
+        """From a minute before: whether a window's first moment belongs to it is not documented."""
+        begin = start - timedelta(minutes=1)
+        return any(
+            span.start == start for span in self.free(slug, Span(begin, begin + timedelta(days=1)), seconds=seconds)
+        )
+
+    def _read_back(self, event_uri: str, invitee_uri: str, seconds: float) -> Scheduled:
+        """What Calendly has just named to us. It must be there, so every failure to read it is worth another try."""
+        try:
+            return self.scheduled(event_uri, invitee_uri, seconds=seconds)
+        except Invalid:
+            raise UpstreamError(SERVICE, "the answer has another shape") from None
+        except UpstreamError as error:
+            raise UpstreamError(SERVICE, "what it named to us cannot be read", code=error.code) from error
+
+    @_reading()
     def is_active(self, event_uri: str, *, seconds: float = 5.0) -> bool:
         if self._event.fullmatch(event_uri) is None:
             raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
@@ -190,7 +252,7 @@ class Calendly:
         seconds: float,
         *,
         params: dict[str, str] | None = None,
-        body: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         answer = self._http.call(
             SERVICE,
@@ -204,7 +266,13 @@ class Calendly:
         )
         if not 200 <= answer.status < 300:
             retryable = answer.status == 429 or answer.status >= 500
-            raise UpstreamError(SERVICE, f"HTTP {answer.status}", retryable=retryable, code=str(answer.status))
+            raise UpstreamError(
+                SERVICE,
+                f"HTTP {answer.status}",
+                retryable=retryable,
+                maybe_applied=not 400 <= answer.status < 500,
+                code=str(answer.status),
+            )
         try:
             parsed = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -212,6 +280,18 @@ class Calendly:
         if not isinstance(parsed, dict) or not ({"resource", "collection"} & parsed.keys()):
             raise UpstreamError(SERVICE, "the answer has another shape")
         return parsed
+
+
+def _tracking(token: str) -> dict[str, str | None]:
+    """Where there is any tracking, all six must be there."""
+    return {
+        "utm_campaign": None,
+        "utm_source": SOURCE,
+        "utm_medium": None,
+        "utm_content": token,
+        "utm_term": None,
+        "salesforce_uuid": None,
+    }
 
 
 def _event_type(item: dict[str, Any]) -> EventType:

@@ -9,7 +9,7 @@ import requests
 
 from inspired.adapters.calendly import Calendly, Scheduled
 from inspired.adapters.http import Http
-from inspired.domain.errors import Invalid, UpstreamError
+from inspired.domain.errors import Invalid, SlotTaken, UpstreamError
 from inspired.domain.slots import Span
 from tests.adapters.listeners import answer, answering, answering_json, failure_of, listening
 from tests.harness import CALENDLY_TOKEN, free_port
@@ -269,6 +269,233 @@ def test_all_pages_are_looked_into_the_oldest_event_comes_first_and_it_ends(page
     assert found == [(f"{ours.address}/scheduled_events/{n}", f"I{n}") for n in range(asked, 0, -1)]
 
 
+# --- booking --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(calendly):
+    """Book the same free time for the same person with the same token, as often as it is called."""
+    return booking_of(calendly, calendly.free("deep-dive", fortnight())[5].start)
+
+
+def booking_of(calendar: Calendly, start: datetime):
+    def book(seconds: float = 5.0, **changed) -> Scheduled:
+        wish = {
+            "slug": "deep-dive",
+            "start": start,
+            "name": "Ada Lovelace",
+            "email": "ada@example.com",
+            "zone": "Asia/Kolkata",
+            "token": TOKEN,
+            "made_after": datetime.now(UTC) - timedelta(hours=1),
+        }
+        return calendar.book(**{**wish, **changed}, seconds=seconds)
+
+    return book
+
+
+def booking_calls(sandbox) -> int:
+    return len(sandbox.control("calls?call=create_invitee"))
+
+
+def test_a_booking_is_made_with_our_token_and_read_back(calendly, sandbox, book):
+    slot = calendly.free("deep-dive", fortnight())[5]
+
+    made = book()
+
+    [shown] = sandbox.control("events")
+    assert made == Scheduled(
+        event_uri=shown["uri"],
+        invitee_uri=shown["invitee"]["uri"],
+        event_type_uri=calendly.event_type("deep-dive").uri,
+        span=slot,
+        active=True,
+        token=TOKEN,
+        email="ada@example.com",
+        name="Ada Lovelace",
+        zone="Asia/Kolkata",
+    )
+    assert shown["tracking"] == {
+        "utm_campaign": None,
+        "utm_source": "inspired-analyst",
+        "utm_medium": None,
+        "utm_content": TOKEN,
+        "utm_term": None,
+        "salesforce_uuid": None,
+    }
+    assert slot not in calendly.free("deep-dive", fortnight())
+
+
+def test_booking_the_same_again_is_answered_with_what_is_there(sandbox, book):
+    first = book()
+
+    again = book()
+
+    assert again == first
+    assert (len(sandbox.control("events")), booking_calls(sandbox)) == (1, 1)
+
+
+def test_a_booking_whose_answer_was_lost_is_made_once(sandbox, book):
+    sandbox.control("settings", {"hang_s": 0.6})
+    sandbox.control("faults", {"calendly": [{"call": "create_invitee", "fault": "accept_then_timeout"}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        book(seconds=0.4)
+    made = book()
+
+    [shown] = sandbox.control("events")
+    assert (caught.value.retryable, caught.value.maybe_applied) == (True, True)
+    assert (made.event_uri, booking_calls(sandbox)) == (shown["uri"], 1)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "timeout", "http_500", "http_429", "html"])
+def test_a_booking_that_failed_is_worth_another_call_which_works(sandbox, book, fault):
+    sandbox.control("settings", {"hang_s": 0.6})
+    sandbox.control("faults", {"calendly": [{"call": "create_invitee", "fault": fault}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        book(seconds=0.4)
+    before = sandbox.control("events")
+    made = book()
+
+    [shown] = sandbox.control("events")
+    assert (before, caught.value.retryable) == ([], True)
+    assert made.event_uri == shown["uri"]
+
+
+@pytest.mark.parametrize("call", ["event", "invitee"])
+def test_a_booking_that_could_not_be_read_back_is_made_once(sandbox, book, call):
+    sandbox.control("faults", {"calendly": [{"call": call, "fault": "http_500"}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        book()
+    made = book()
+
+    [shown] = sandbox.control("events")
+    assert (caught.value.retryable, caught.value.maybe_applied) == (True, True)
+    assert (made.event_uri, booking_calls(sandbox)) == (shown["uri"], 1)
+
+
+def test_nothing_is_booked_where_looking_first_has_failed(sandbox, book):
+    sandbox.control("faults", {"calendly": [{"call": "events", "fault": "http_500"}]})
+
+    with pytest.raises(UpstreamError):
+        book()
+
+    assert (sandbox.control("events"), booking_calls(sandbox)) == ([], 0)
+
+
+def test_a_time_somebody_else_took_is_refused_as_taken(sandbox, book):
+    book(token="another-token", email="charles@example.com")
+
+    with pytest.raises(SlotTaken, match="this time is taken"):
+        book()
+
+    assert [one["invitee"]["email"] for one in sandbox.control("events")] == ["charles@example.com"]
+
+
+def test_a_refusal_of_a_time_that_is_still_free_is_not_taken_for_a_taken_one(sandbox, book):
+    with pytest.raises(UpstreamError) as caught:
+        book(email="no address")
+
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400", False, False)
+    assert sandbox.control("events") == []
+
+
+def test_a_refusal_is_not_called_a_taken_time_where_the_look_at_the_times_has_failed(sandbox, book):
+    book(token="another-token")
+    sandbox.control("faults", {"calendly": [{"call": "available_times", "fault": "http_500"}]})
+
+    with pytest.raises(UpstreamError) as caught:
+        book()
+
+    assert caught.value.retryable
+
+
+def test_another_time_with_our_token_and_a_cancelled_one_are_no_bookings_of_this_time(calendly, sandbox, book):
+    other = book(start=calendly.free("deep-dive", fortnight())[20].start)
+    cancelled = book()
+    calendly.cancel(cancelled.event_uri, "changed my mind")
+
+    made = book()
+
+    assert made.active
+    assert len({other.event_uri, cancelled.event_uri, made.event_uri}) == 3
+    assert [one["status"] for one in sandbox.control("events")] == ["active", "canceled", "active"]
+
+
+def scripted(base: str, start: datetime, *, booked: list[bool], made: tuple[str, str], readable: bool = True):
+    """A calendar whose look-ups find our event or not, one after the other, and that answers a booking with a 400 or,
+    where `made` names addresses, with those. No time is free."""
+    event = f"{base}/scheduled_events/E"
+    times = {"start_time": start.isoformat(), "end_time": (start + timedelta(hours=1)).isoformat()}
+    shapes = {
+        "GET /users/me": {"resource": {"uri": "u"}},
+        "GET /event_types?": {"collection": [{"uri": "t", "slug": "deep-dive", "scheduling_url": "p", "duration": 60}]},
+        "GET /event_type_available_times": {"collection": []},
+        "GET /scheduled_events/E/invitees?": {
+            "collection": [{"uri": f"{event}/invitees/I", "tracking": {"utm_content": TOKEN}}]
+        },
+        "GET /scheduled_events/E/invitees/I": {
+            "resource": {"status": "active", "tracking": {"utm_content": TOKEN}, "timezone": "UTC"}
+        },
+        "GET /scheduled_events/E ": {"resource": {"status": "active", "event_type": "t", **times}},
+    }
+
+    def behave(connection, request):
+        line = request.decode().splitlines()[0]
+        status, shape = "200 OK", next((shape for start, shape in shapes.items() if line.startswith(start)), {})
+        if line.startswith("GET /scheduled_events?"):
+            found = [{"uri": event, "created_at": "2030-01-01T00:00:00Z"}] if booked.pop(0) else []
+            shape = {"collection": found, "pagination": {}}
+        elif line.startswith("GET /scheduled_events/E ") and not readable:
+            status = "404 Not Found"
+        elif line.startswith("POST /invitees"):
+            status = "201 Created" if made[0] else "400 Bad Request"
+            shape = {"resource": {"event": made[0], "uri": made[1]}}
+        connection.sendall(answer(json.dumps(shape).encode(), status=status))
+
+    return behave
+
+
+def test_a_time_taken_by_our_own_earlier_call_that_came_late_is_ours():
+    start, behaviour = fortnight().start, {}
+    with listening(lambda connection, request: behaviour["it"](connection, request)) as server:
+        behaviour["it"] = scripted(server.address, start, booked=[False, True], made=("", ""))
+
+        made = booking_of(a_calendar(server.address), start)()
+
+    assert (made.event_uri, made.span.start) == (f"{server.address}/scheduled_events/E", start)
+
+
+def test_what_was_booked_but_is_not_there_yet_is_worth_another_call():
+    start, behaviour = fortnight().start, {}
+    with listening(lambda connection, request: behaviour["it"](connection, request)) as server:
+        event = f"{server.address}/scheduled_events/E"
+        made = (event, f"{event}/invitees/I")
+        behaviour["it"] = scripted(server.address, start, booked=[False], made=made, readable=False)
+
+        error = failure_of(booking_of(a_calendar(server.address), start))
+
+    assert error is not None
+    assert (error.code, error.retryable, error.maybe_applied) == ("404", True, True)
+
+
+def test_an_answer_that_names_an_event_at_another_address_is_a_failure_and_our_token_stays_here():
+    start, behaviour = fortnight().start, {}
+    with (
+        listening(answering(b"{}")) as theirs,
+        listening(lambda connection, request: behaviour["it"](connection, request)) as ours,
+    ):
+        event = f"{theirs.address}/scheduled_events/E"
+        behaviour["it"] = scripted(ours.address, start, booked=[False], made=(event, f"{event}/invitees/I"))
+
+        error = failure_of(booking_of(a_calendar(ours.address), start))
+
+    assert error is not None
+    assert (error.retryable, theirs.requests) == (True, [])
+
+
 # --- cancelling -----------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +595,7 @@ def test_nonsense_is_a_failure_of_the_service_and_nothing_else(body):
             lambda: calendar.frame_url("s", TOKEN, "localhost"),
             lambda: calendar.scheduled(event, f"{event}/invitees/I"),
             lambda: calendar.find(TOKEN, datetime.now(UTC)),
+            booking_of(calendar, fortnight().start),
         ):
             error = failure_of(call)
             assert error is None or error.service == "calendly"
