@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from inspired.adapters import mongo
 from inspired.adapters import queue as queues
-from inspired.adapters.binance import BinancePay
+from inspired.adapters.binance import BinancePay, CallMade
+from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.hints import Hint, Hints
@@ -21,11 +24,13 @@ from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
 from inspired.adapters.vault import Vault
-from inspired.domain.booking import Booking
+from inspired.domain.booking import Booking, booking_id_of
+from inspired.domain.errors import Busy
 from inspired.domain.slots import OpeningHours
 from inspired.domain.status import public_status
 from inspired.settings import Settings
 
+log = structlog.get_logger()
 ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -39,6 +44,10 @@ class Services:
     new_token: Callable[[], str]
     bookings: mongo.Bookings
     logs: mongo.PaymentLogs
+    ledger: Ledger
+    orphans: Orphans
+    cases: Cases
+    runs: Runs
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     sessions: mongo.AdminSessions
@@ -61,6 +70,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
     )
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
+    logs = mongo.PaymentLogs(database)
     http = Http()
 
     def close() -> None:
@@ -74,7 +84,11 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
         new_id=new_id,
         new_token=new_token,
         bookings=mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking))),
-        logs=mongo.PaymentLogs(database),
+        logs=logs,
+        ledger=Ledger(database),
+        orphans=Orphans(database),
+        cases=Cases(database),
+        runs=Runs(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         sessions=mongo.AdminSessions(database),
@@ -88,6 +102,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
             merchant_id=settings.binance_pay_merchant_id,
             pinned_serial=settings.binance_pay_cert_id,
             now=now,
+            on_call=lambda call: _evidence(logs, call),
         ),
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         hours=OpeningHours(ZoneInfo(settings.owner_timezone)),
@@ -105,6 +120,21 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
         ping=lambda: mongo.ping(database),
         close=close,
     )
+
+
+def _evidence(logs: mongo.PaymentLogs, call: CallMade) -> None:
+    """Best effort: a call that was made is not undone because nobody could write it down."""
+    try:
+        logs.add_call(
+            call.at,
+            path=call.path,
+            reference=call.reference,
+            booking_id=booking_id_of(call.reference.partition("R")[0]),
+            outcome=call.outcome,
+            ms=round(call.seconds * 1000),
+        )
+    except Busy:
+        log.warning("call_unrecorded", path=call.path, reference=call.reference, outcome=call.outcome)
 
 
 def hint_of(booking: Booking) -> Hint:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from inspired.domain import lifecycle
+from inspired.domain import lifecycle, ordering, steps
 from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot, State
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
@@ -23,7 +23,7 @@ EVENT = "http://calendly/scheduled_events/E1"
 
 
 def a_draft(**changes: Any) -> Booking:
-    booking = lifecycle.draft(
+    booking = steps.draft(
         booking_id="b" * 24,
         token="t" * 28,
         meeting_type=get_meeting_type("portfolio-review"),
@@ -36,7 +36,7 @@ def a_draft(**changes: Any) -> Booking:
 def a_booking(*, calendar: CalendarKind = CalendarKind.BUILTIN, **changes: Any) -> Booking:
     """Held, order not yet created."""
     event = (EVENT, f"{EVENT}/invitees/I1") if calendar is CalendarKind.CALENDLY else ("", "")
-    booking = lifecycle.held(
+    booking = steps.held(
         a_draft(),
         slot=Slot(CALL, "Europe/Berlin", calendar, *event),
         sealed=Sealed(b"key", b"mail", b"name"),
@@ -52,9 +52,9 @@ def a_booking(*, calendar: CalendarKind = CalendarKind.BUILTIN, **changes: Any) 
 def a_live_booking(**changes: Any) -> Booking:
     """Held, with an order that can be paid."""
     calendar = changes.pop("calendar", CalendarKind.BUILTIN)
-    booking = lifecycle.creating(a_booking(calendar=calendar), NOW)
+    booking = ordering.creating(a_booking(calendar=calendar), NOW)
     assert booking.attempt is not None
-    booking = lifecycle.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
+    booking = ordering.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
     return replace(booking, **changes)
 
 

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -36,6 +36,7 @@ from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import BadSignature, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
 
 SERVICE = "binance"
 PREFIX = "/binancepay/openapi"
@@ -45,6 +46,8 @@ BAD_TIMESTAMP = "400003"
 DUPLICATE_TRADE_NO = "400201"
 ORDER_NOT_FOUND = "400202"
 CANNOT_CLOSE = "400204"
+NO_SUCH_PREPAY_ID = "400301"
+LOW_BALANCE = "400304"
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 REFRESH_CERTIFICATES = timedelta(hours=12)
 PAUSE_AFTER_FAILURE = 1.0  # seconds
@@ -61,15 +64,15 @@ class Refused(UpstreamError):
 
 
 @dataclass(frozen=True, slots=True)
-class RefundSeen:
-    """`status`: REFUND_SUCCESS, REFUND_FAIL, REFUND_PENDING, or "" where the call does not say."""
+class CallMade:
+    """One call as it went, for the evidence: no body, no key, nothing personal. `outcome`: "ok", Binance's own code, or
+    what broke; `reference`: the order's or refund's number it was about."""
 
-    refund_request_id: str
-    amount: Money
-    refunded_in_all: Money
-    remaining_attempts: int
-    status: str
-    duplicate: bool
+    at: datetime
+    path: str
+    reference: str
+    outcome: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class BinancePay:
         merchant_id: str,
         pinned_serial: str,
         now: Callable[[], datetime],
+        on_call: Callable[[CallMade], None],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
@@ -107,6 +111,7 @@ class BinancePay:
         self._merchant_id = merchant_id
         self._pinned_serial = pinned_serial
         self._now = now
+        self._on_call = on_call
         self._elapsed = elapsed
         self._certificates: dict[str, RSAPublicKey] = {}
         self._fetches: deque[float] = deque(maxlen=REFETCHES_PER_MINUTE)
@@ -169,6 +174,8 @@ class BinancePay:
             asked_at=asked_at,
             status=status,
             money=read_money(body.get("orderAmount"), body.get("currency")) if status.has_money else None,
+            commission=read_money(body.get("commission"), body.get("currency")) if status.has_money else None,
+            prepay_id=read_text(body.get("prepayId"), 64),
             transaction_id=read_text(body.get("transactionId"), 128),
             paid_at=read_moment(body.get("transactTime")),
         )
@@ -184,22 +191,30 @@ class BinancePay:
     def refund(
         self, *, refund_request_id: str, prepay_id: str, amount: Money, reason: str, seconds: float = 10.0
     ) -> RefundSeen:
-        """Refund Order. Repeating it with the same id is answered, not refunded again."""
-        data = self._call(
-            "/order/refund",
-            {
-                "refundRequestId": refund_request_id,
-                "prepayId": prepay_id,
-                "refundAmount": _json_number(amount),
-                "refundReason": reason[:256],
-                "webhookUrl": self._webhook_url,
-            },
-            seconds,
-        )
-        return _refund(data, amount.currency)
+        """Refund Order. Repeating it with the same id is answered, not refunded again. That it was accepted says
+        nothing yet of its outcome."""
+        body = {
+            "refundRequestId": refund_request_id,
+            "prepayId": prepay_id,
+            "refundAmount": _json_number(amount),
+            "refundReason": reason[:256],
+            "webhookUrl": self._webhook_url,
+        }
+        asked_at = self._now()
+        return _refund(self._call("/order/refund", body, seconds), refund_request_id, amount.currency, asked_at)
 
-    def query_refund(self, refund_request_id: str, currency: str, *, seconds: float = 5.0) -> RefundSeen:
-        return _refund(self._call("/order/refund/query", {"refundRequestId": refund_request_id}, seconds), currency)
+    def query_refund(
+        self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
+    ) -> RefundSeen:
+        """Query Refund, asked now. `outcome` None: it knows no such refund."""
+        asked_at = self._now()
+        try:
+            data = self._call("/order/refund/query", {"refundRequestId": refund_request_id}, seconds)
+        except Refused as refusal:
+            if refusal.code in (ORDER_NOT_FOUND, NO_SUCH_PREPAY_ID):
+                return RefundSeen(refund_request_id, asked_at, None, trade_no)
+            raise
+        return replace(_refund(data, refund_request_id, currency, asked_at), trade_no=trade_no)
 
     # --- webhooks ---------------------------------------------------------------------------------------------------
 
@@ -301,11 +316,19 @@ class BinancePay:
             "BinancePay-Certificate-SN": self._api_key,
             "BinancePay-Signature": sign(self._secret, timestamp, nonce, raw),
         }
-        answer = self._http.call(
-            SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
-        )
-        self._watch_clock(answer)
-        return _judged(answer)
+        begun, outcome = self._elapsed(), "ok"
+        try:
+            answer = self._http.call(
+                SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
+            )
+            self._watch_clock(answer)
+            return _judged(answer)
+        except UpstreamError as error:
+            outcome = error.code or str(error)
+            raise
+        finally:
+            reference = str(body.get("merchantTradeNo") or body.get("refundRequestId") or "")
+            self._on_call(CallMade(self._now(), path, reference, outcome, self._elapsed() - begun))
 
     def _watch_clock(self, answer: Answer) -> None:
         """Binance refuses requests more than about a second off; its Date header tells how far off we are."""
@@ -424,19 +447,23 @@ def _deep_link(value: Any) -> str:
     return text if text.startswith("bnc://app.binance.com/") else ""
 
 
-def _refund(data: Any, currency: str) -> RefundSeen:
+OUTCOMES = {"REFUND_SUCCESS": Outcome.DONE, "REFUND_FAIL": Outcome.FAILED}
+
+
+def _refund(data: Any, refund_request_id: str, currency: str, asked_at: datetime) -> RefundSeen:
     body = _object(data)
     amount, in_all = read_money(body.get("refundAmount"), currency), read_money(body.get("refundedAmount"), currency)
     remaining = body.get("remainingAttempts")
-    if amount is None or in_all is None or not isinstance(remaining, int):
+    whose = read_text(body.get("refundRequestId"), 64)
+    if amount is None or in_all is None or not isinstance(remaining, int) or whose != refund_request_id:
         raise UpstreamError(SERVICE, "the refund's answer cannot be read")
     return RefundSeen(
-        refund_request_id=read_text(body.get("refundRequestId"), 64),
+        refund_id=refund_request_id,
+        asked_at=asked_at,
+        outcome=OUTCOMES.get(read_text(body.get("refundStatus"), 32), Outcome.PENDING),
         amount=amount,
         refunded_in_all=in_all,
-        remaining_attempts=remaining,
-        status=read_text(body.get("refundStatus"), 32),
-        duplicate=body.get("duplicateRequest") == "Y",
+        remaining=remaining,
     )
 
 

@@ -3,19 +3,25 @@
 Readers tolerate fields they do not know (an older release beside a newer one) and fields that are not there yet.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import Binary, Decimal128
 
 from inspired.domain.booking import (
+    MOST_REFUNDS,
     Attempt,
     Booking,
     CalendarKind,
+    Cause,
     Checkout,
     Effect,
+    Entry,
     Event,
     Flag,
+    Line,
+    Refund,
+    RefundStatus,
     Remote,
     Sealed,
     Slot,
@@ -24,6 +30,7 @@ from inspired.domain.booking import (
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.newsletter import Subscriber, SubscriberState
+from inspired.domain.policy import STANDARD, RefundPolicy
 from inspired.domain.slots import Span
 
 Document = dict[str, Any]
@@ -34,7 +41,11 @@ def money_out(money: Money | None) -> Document | None:
 
 
 def money_in(found: Document | None) -> Money | None:
-    return None if found is None else Money(found["amount"].to_decimal(), found["currency"])
+    return None if found is None else _money_in(found)
+
+
+def _money_in(found: Document) -> Money:
+    return Money(found["amount"].to_decimal(), found["currency"])
 
 
 def booking_out(booking: Booking) -> Document:
@@ -58,6 +69,11 @@ def booking_out(booking: Booking) -> Document:
         "deadline": booking.deadline,
         "leaving": booking.leaving,
         "attempts": [_attempt_out(one) for one in booking.attempts],
+        "refunds": [_refund_out(one) for one in booking.refunds],
+        "ledger": [entry_out(one) for one in booking.ledger],
+        "keeps": money_out(booking.keeps),
+        "earned": money_out(booking.earned),
+        "choose_by": booking.choose_by,
         "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
         "delivered": sorted(booking.delivered),
         "history": [{"at": one.at, "what": one.what, "detail": one.detail} for one in booking.history],
@@ -93,7 +109,12 @@ def booking_in(found: Document) -> Booking:
         expires_at=found["expires_at"],
         deadline=found["deadline"],
         leaving=found["leaving"],
-        attempts=tuple(_attempt_in(one) for one in found["attempts"]),
+        attempts=tuple(_attempt_in(one, found["meeting_type"]["price"]) for one in found["attempts"]),
+        refunds=tuple(_refund_in(one) for one in found.get("refunds", ())),
+        ledger=tuple(entry_in(one) for one in found.get("ledger", ())),
+        keeps=money_in(found.get("keeps")),
+        earned=money_in(found.get("earned")),
+        choose_by=found.get("choose_by"),
         effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
         delivered=frozenset(found["delivered"]),
         history=tuple(Event(one["at"], one["what"], one["detail"]) for one in found["history"]),
@@ -150,12 +171,46 @@ def _type_out(meeting_type: MeetingType) -> Document:
         "price": money_out(meeting_type.price),
         "summary": meeting_type.summary,
         "includes": list(meeting_type.includes),
+        "policy": _policy_out(meeting_type.policy),
     }
 
 
 def _type_in(found: Document) -> MeetingType:
-    price = Money(found["price"]["amount"].to_decimal(), found["price"]["currency"])
-    return MeetingType(found["id"], found["title"], found["minutes"], price, found["summary"], tuple(found["includes"]))
+    return MeetingType(
+        found["id"],
+        found["title"],
+        found["minutes"],
+        _money_in(found["price"]),
+        found["summary"],
+        tuple(found["includes"]),
+        _policy_in(found.get("policy")),
+    )
+
+
+def _policy_out(policy: RefundPolicy) -> Document:
+    return {
+        "full_until": _seconds(policy.full_until),
+        "part_until": _seconds(policy.part_until),
+        "part_percent": policy.part_percent,
+        "choice_time": _seconds(policy.choice_time),
+        "top_up": policy.top_up,
+    }
+
+
+def _policy_in(found: Document | None) -> RefundPolicy:
+    if found is None:
+        return STANDARD
+    return RefundPolicy(
+        full_until=timedelta(seconds=found["full_until"]),
+        part_until=timedelta(seconds=found["part_until"]),
+        part_percent=found["part_percent"],
+        choice_time=timedelta(seconds=found["choice_time"]),
+        top_up=found["top_up"],
+    )
+
+
+def _seconds(time: timedelta) -> int:
+    return int(time.total_seconds())
 
 
 def _slot_out(slot: Slot | None) -> Document | None:
@@ -200,35 +255,99 @@ def _attempt_out(attempt: Attempt) -> Document:
         "number": attempt.number,
         "trade_no": attempt.trade_no,
         "created_at": attempt.created_at,
+        "amount": money_out(attempt.amount),
         "tries": attempt.tries,
         "retry_at": attempt.retry_at,
         "uncertain": attempt.uncertain,
         "status": attempt.status and str(attempt.status),
         "seen_at": attempt.seen_at,
         "checkout": _checkout_out(attempt.checkout),
+        "prepay_id": attempt.prepay_id,
         "received": money_out(attempt.received),
+        "commission": money_out(attempt.commission),
         "proven": attempt.proven,
         "transaction_id": attempt.transaction_id,
         "paid_at": attempt.paid_at,
+        "refunds_left": attempt.refunds_left,
     }
 
 
-def _attempt_in(found: Document) -> Attempt:
+def _attempt_in(found: Document, price: Document) -> Attempt:
+    checkout = _checkout_in(found["checkout"])
     return Attempt(
         number=found["number"],
         trade_no=found["trade_no"],
         created_at=found["created_at"],
+        amount=_money_in(found.get("amount") or price),
         tries=found["tries"],
         retry_at=found["retry_at"],
         uncertain=found["uncertain"],
         status=Remote(found["status"]) if found["status"] else None,
         seen_at=found["seen_at"],
-        checkout=_checkout_in(found["checkout"]),
+        checkout=checkout,
+        prepay_id=found.get("prepay_id") or (checkout.prepay_id if checkout else ""),
         received=money_in(found["received"]),
         proven=found["proven"],
+        commission=money_in(found.get("commission")),
         transaction_id=found["transaction_id"],
         paid_at=found["paid_at"],
+        refunds_left=found.get("refunds_left", MOST_REFUNDS),
     )
+
+
+def _refund_out(refund: Refund) -> Document:
+    return {
+        "id": refund.id,
+        "trade_no": refund.trade_no,
+        "amount": money_out(refund.amount),
+        "cause": str(refund.cause),
+        "requested_at": refund.requested_at,
+        "by": refund.by,
+        "note": refund.note,
+        "key": refund.key,
+        "status": str(refund.status),
+        "tries": refund.tries,
+        "retry_at": refund.retry_at,
+        "sent_at": refund.sent_at,
+        "done_at": refund.done_at,
+        "why": refund.why,
+        "replaced_by": refund.replaced_by,
+    }
+
+
+def _refund_in(found: Document) -> Refund:
+    return Refund(
+        id=found["id"],
+        trade_no=found["trade_no"],
+        amount=money_in(found["amount"]),
+        cause=Cause(found["cause"]),
+        requested_at=found["requested_at"],
+        by=found["by"],
+        note=found["note"],
+        key=found["key"],
+        status=RefundStatus(found["status"]),
+        tries=found["tries"],
+        retry_at=found["retry_at"],
+        sent_at=found["sent_at"],
+        done_at=found["done_at"],
+        why=found["why"],
+        replaced_by=found["replaced_by"],
+    )
+
+
+def entry_out(entry: Entry) -> Document:
+    return {
+        "number": entry.number,
+        "at": entry.at,
+        "key": entry.key,
+        "text": entry.text,
+        "lines": [{"account": line.account, "money": money_out(line.money)} for line in entry.lines],
+    }
+
+
+def entry_in(found: Document) -> Entry:
+    lines = tuple(Line(line["account"], _money_in(line["money"])) for line in found["lines"])
+    return Entry(found["number"], found["at"], found["key"], found["text"], lines)
 
 
 def _checkout_out(checkout: Checkout | None) -> Document | None:

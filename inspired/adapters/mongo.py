@@ -57,7 +57,7 @@ def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def reaching() -> Iterator[None]:
     """A database that is away or too slow is Busy: nothing of ours knows pymongo's errors."""
     try:
         yield
@@ -69,13 +69,13 @@ def _reaching() -> Iterator[None]:
 
 
 def ping(database: Database[Document]) -> None:
-    with _reaching():
+    with reaching():
         database.command("ping")
 
 
 def create_indexes(database: Database[Document]) -> None:
     """Idempotent; run at every release. No TTL on anything that carries money."""
-    with _reaching():
+    with reaching():
         bookings = database["bookings"]
         bookings.create_index("token", unique=True)
         bookings.create_index("claims", unique=True, sparse=True)
@@ -87,6 +87,7 @@ def create_indexes(database: Database[Document]) -> None:
         logs.create_index("work_at", sparse=True)
         logs.create_index("booking_id")
         logs.create_index("at")
+        logs.create_index("refused_at", sparse=True)
         newsletter = database["newsletter"]
         newsletter.create_index("email_index", unique=True)
         newsletter.create_index("token", unique=True)
@@ -102,7 +103,7 @@ class Bookings:
 
     def add(self, booking: Booking) -> Booking:
         """Raises Claimed where another booking owns what this one wants."""
-        with _reaching():
+        with reaching():
             try:
                 self._collection.insert_one(booking_out(booking))
             except errors.DuplicateKeyError as error:
@@ -137,7 +138,7 @@ class Bookings:
         raise Busy("This booking is being changed by too many at once.")
 
     def _replaced(self, before: Booking, after: Booking) -> bool:
-        with _reaching():
+        with reaching():
             try:
                 result = self._collection.replace_one({"_id": before.id, "version": before.version}, booking_out(after))
             except errors.DuplicateKeyError as error:
@@ -146,22 +147,22 @@ class Bookings:
 
     def drop_draft(self, booking: Booking) -> None:
         """Drafts carry no slot and no money; one that has moved on meanwhile stays."""
-        with _reaching():
+        with reaching():
             self._collection.delete_one({"_id": booking.id, "version": booking.version, "state": str(State.DRAFT)})
 
     def check_soon(self, booking_id: str, at: datetime) -> None:
         """Bring the next check forward, never back. No change of the booking itself."""
-        with _reaching():
+        with reaching():
             self._collection.update_one({"_id": booking_id, "check_at": {"$gt": at}}, {"$set": {"check_at": at}})
 
     def due(self, now: datetime, most: int) -> list[str]:
-        with _reaching():
+        with reaching():
             found = self._collection.find({"check_at": {"$lte": now}}, {"_id": 1}).sort("check_at", 1).limit(most)
             return [document["_id"] for document in found]
 
     def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
         """The clock has rung for these: it rings again at `until` if nobody has looked by then."""
-        with _reaching():
+        with reaching():
             for booking_id in booking_ids:
                 self._collection.update_one(
                     {"_id": booking_id, "check_at": {"$lte": now}}, {"$set": {"check_at": until}}
@@ -170,7 +171,7 @@ class Bookings:
     def taken(self, window: Span) -> list[Span]:
         """Spans of the built-in calendar that are held or kept, and reach into the window."""
         query = {"slot_start": {"$gte": window.start - LONGEST_CALL, "$lt": window.end}}
-        with _reaching():
+        with reaching():
             found = list(self._collection.find(query, {"slot": 1, "claims": 1}))
         return [
             Span(document["slot"]["start"], document["slot"]["end"])
@@ -178,20 +179,26 @@ class Bookings:
             if any(claim.startswith("tick:") for claim in document.get("claims", ()))
         ]
 
+    def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
+        """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""
+        with reaching():
+            query = {"created_at": {"$gte": after, "$lt": before}}
+            return [booking_in(one) for one in self._collection.find(query).sort("created_at", 1).limit(most)]
+
     def owners_of(self, claims: list[str]) -> set[str]:
-        with _reaching():
+        with reaching():
             found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
         return {claim for document in found for claim in document["claims"] if claim in claims}
 
     def newest(self, *, before: datetime, after: datetime, most: int) -> list[Booking]:
         """For the owner's list: bookings made in this window, newest first, drafts left out."""
-        with _reaching():
+        with reaching():
             shown = [str(state) for state in State if state is not State.DRAFT]
             query = {"created_at": {"$gte": after, "$lt": before}, "state": {"$in": shown}}
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", -1).limit(most)]
 
     def _one(self, query: Document) -> Booking:
-        with _reaching():
+        with reaching():
             found = self._collection.find_one(query)
         if found is None:
             raise NotFound("There is no such booking.")
@@ -213,33 +220,87 @@ class Notice:
     key_owner: str
     headers: dict[str, str]
     work_at: datetime | None
-    verdict: str = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An inbound notice that did not prove to come from the provider. `raw` is cut, and sealed under its own key."""
+
+    id: str
+    at: datetime
+    why: str
+    headers: dict[str, str]
+    raw: bytes
+    key: bytes
 
 
 class PaymentLogs:
-    """Append only, but for the verdict of our own work on an entry."""
+    """The evidence: every notice as it came, what followed from it, and every call of ours with its outcome.
+
+    Append only: nothing that is written here is altered or deleted; `work_at` alone, by which the clock finds a notice
+    that is still to be worked on, goes when that is done.
+    """
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_logs"]
 
     def add_notice(self, notice: Notice) -> bool:
         """False where this very event is written already. Acknowledged by the database before this returns."""
-        document: Document = {
-            "_id": notice.id,
-            "event": "WEBHOOK_RECEIVED",
-            "at": notice.at,
-            "biz_type": notice.biz_type,
-            "biz_status": notice.biz_status,
-            "trade_no": notice.trade_no,
-            "booking_id": notice.booking_id,
-            "raw": notice.raw,
-            "key": notice.key,
-            "key_owner": notice.key_owner,
-            "headers": notice.headers,
-            "work_at": notice.work_at,
-            "verdict": notice.verdict,
-        }
-        with _reaching():
+        return self._appended(
+            {
+                "_id": notice.id,
+                "event": "WEBHOOK_RECEIVED",
+                "at": notice.at,
+                "biz_type": notice.biz_type,
+                "biz_status": notice.biz_status,
+                "trade_no": notice.trade_no,
+                "booking_id": notice.booking_id,
+                "raw": notice.raw,
+                "key": notice.key,
+                "key_owner": notice.key_owner,
+                "headers": notice.headers,
+                "work_at": notice.work_at,
+                "verdict": "accepted",
+            }
+        )
+
+    def add_refusal(self, refusal: Refusal, *, most: int, within: timedelta) -> bool:
+        """At most so many in so long: a stranger must not be able to fill the database."""
+        with reaching():
+            query = {"refused_at": {"$gte": refusal.at - within}}
+            if len(list(self._collection.find(query, {"_id": 1}).limit(most))) >= most:
+                return False
+        return self._appended(
+            {
+                "_id": refusal.id,
+                "event": "WEBHOOK_REFUSED",
+                "at": refusal.at,
+                "refused_at": refusal.at,
+                "verdict": refusal.why,
+                "headers": refusal.headers,
+                "raw": refusal.raw,
+                "key": refusal.key,
+                "key_owner": refusal.id,
+            }
+        )
+
+    def add_call(self, at: datetime, *, path: str, reference: str, booking_id: str, outcome: str, ms: int) -> None:
+        """One call of ours to the provider, as it went."""
+        with reaching():
+            self._collection.insert_one(
+                {
+                    "event": "CALL",
+                    "at": at,
+                    "path": path,
+                    "trade_no": reference,
+                    "booking_id": booking_id,
+                    "verdict": outcome,
+                    "ms": ms,
+                }
+            )
+
+    def _appended(self, document: Document) -> bool:
+        with reaching():
             try:
                 self._collection.insert_one(document)
             except errors.DuplicateKeyError:
@@ -247,7 +308,7 @@ class PaymentLogs:
         return True
 
     def get(self, notice_id: str) -> Notice:
-        with _reaching():
+        with reaching():
             found = self._collection.find_one({"_id": notice_id})
         if found is None:
             raise NotFound("There is no such notice.")
@@ -263,33 +324,52 @@ class PaymentLogs:
             key_owner=found["key_owner"],
             headers=found["headers"],
             work_at=found.get("work_at"),
-            verdict=found["verdict"],
         )
 
     def due(self, now: datetime, most: int) -> list[str]:
-        with _reaching():
+        with reaching():
             found = self._collection.find({"work_at": {"$lte": now}}, {"_id": 1}).sort("work_at", 1).limit(most)
             return [document["_id"] for document in found]
 
     def lease(self, notice_id: str, until: datetime) -> None:
         """Somebody was rung for it, or is at it: due again at `until`."""
-        with _reaching():
+        with reaching():
             self._collection.update_one({"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
 
-    def finished(self, notice_id: str, verdict: str) -> None:
-        with _reaching():
-            self._collection.update_one({"_id": notice_id}, {"$set": {"verdict": verdict}, "$unset": {"work_at": ""}})
+    def finished(self, notice: Notice, verdict: str, now: datetime) -> None:
+        """What followed from it, as an entry of its own; then it is no longer due."""
+        self._appended(
+            {
+                "_id": f"{notice.id}#worked",
+                "event": "WEBHOOK_WORKED",
+                "at": now,
+                "biz_type": notice.biz_type,
+                "biz_status": notice.biz_status,
+                "trade_no": notice.trade_no,
+                "booking_id": notice.booking_id,
+                "verdict": verdict,
+            }
+        )
+        with reaching():
+            self._collection.update_one({"_id": notice.id}, {"$unset": {"work_at": ""}})
+
+    def verdict_on(self, notice_id: str) -> str:
+        """What followed from a notice; "" while that is still to come."""
+        with reaching():
+            found = self._collection.find_one({"_id": f"{notice_id}#worked"}, {"verdict": 1})
+        return "" if found is None else str(found["verdict"])
 
     def of_booking(self, booking_id: str, most: int) -> list[Document]:
-        with _reaching():
-            shown = {"at": 1, "biz_type": 1, "biz_status": 1, "verdict": 1, "trade_no": 1}
+        """Notices, what followed from them, and calls, without what they held."""
+        with reaching():
+            shown = {"raw": 0, "key": 0, "headers": 0}
             return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
 
-    def orphans(self, after: datetime, most: int) -> list[Document]:
-        """Signed notices about orders we do not know, for the owner to see."""
-        with _reaching():
-            found = self._collection.find({"at": {"$gte": after}}, {"raw": 0, "key": 0})
-            return [one for one in found if one["verdict"] == "orphan"][:most]
+    def since(self, after: datetime, most: int) -> list[Document]:
+        """The newest entries, without what they held."""
+        with reaching():
+            found = self._collection.find({"at": {"$gte": after}}, {"raw": 0, "key": 0, "headers": 0})
+            return list(found.sort("at", -1).limit(most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +391,7 @@ class IdempotencyKeys:
     def take(self, key: str, use: KeyUse) -> KeyUse | None:
         """None: the key is yours now. Else how it was used before."""
         for _ in range(MOST_TRIES):
-            with _reaching():
+            with reaching():
                 try:
                     self._collection.insert_one(
                         {"_id": key, "body": use.body, "token": use.token, "status": 0, "at": use.at}
@@ -325,23 +405,23 @@ class IdempotencyKeys:
         raise Busy("This Idempotency-Key is being used by too many at once.")
 
     def find(self, key: str) -> KeyUse | None:
-        with _reaching():
+        with reaching():
             found = self._collection.find_one({"_id": key})
         return None if found is None else KeyUse(found["body"], found["token"], found["status"], found["at"])
 
     def taken_over(self, key: str, use: KeyUse, now: datetime) -> bool:
         """True for the one caller that may go on where a process died at work."""
-        with _reaching():
+        with reaching():
             result = self._collection.update_one({"_id": key, "at": use.at, "status": 0}, {"$set": {"at": now}})
         return result.modified_count == 1
 
     def answered(self, key: str, status: int) -> None:
-        with _reaching():
+        with reaching():
             self._collection.update_one({"_id": key}, {"$set": {"status": status}})
 
     def given_back(self, key: str) -> None:
         """A refusal is not kept: the same key may be used for a better try."""
-        with _reaching():
+        with reaching():
             self._collection.delete_one({"_id": key, "status": 0})
 
 
@@ -352,15 +432,15 @@ class AdminSessions:
         self._collection: Collection[Document] = database["admin_sessions"]
 
     def add(self, session_id: str, at: datetime) -> None:
-        with _reaching():
+        with reaching():
             self._collection.insert_one({"_id": session_id, "at": at})
 
     def has(self, session_id: str) -> bool:
-        with _reaching():
+        with reaching():
             return self._collection.find_one({"_id": session_id}) is not None
 
     def end(self, session_id: str) -> None:
-        with _reaching():
+        with reaching():
             self._collection.delete_one({"_id": session_id})
 
 
@@ -370,7 +450,7 @@ class Subscribers:
 
     def add(self, subscriber: Subscriber) -> bool:
         """False where this address is known already."""
-        with _reaching():
+        with reaching():
             try:
                 self._collection.insert_one(subscriber_out(subscriber))
             except errors.DuplicateKeyError:
@@ -395,27 +475,27 @@ class Subscribers:
             if after == before:
                 return before
             after = replace(after, version=before.version + 1)
-            with _reaching():
+            with reaching():
                 query = {"_id": before.id, "version": before.version}
                 if self._collection.replace_one(query, subscriber_out(after)).modified_count == 1:
                     return after
         raise Busy("This subscription is being changed by too many at once.")
 
     def due(self, now: datetime, most: int) -> list[str]:
-        with _reaching():
+        with reaching():
             found = self._collection.find({"mail_due": {"$lte": now}}, {"_id": 1}).limit(most)
             return [document["_id"] for document in found]
 
     def lease(self, subscriber_id: str, until: datetime) -> None:
         """Rung for: due again at `until` unless the mail was sent by then."""
-        with _reaching():
+        with reaching():
             self._collection.update_one(
                 {"_id": subscriber_id, "mail_due": {"$lt": until}},
                 {"$set": {"mail_due": until}, "$inc": {"version": 1}},
             )
 
     def _one(self, query: Document) -> Subscriber | None:
-        with _reaching():
+        with reaching():
             found = self._collection.find_one(query)
         return None if found is None else subscriber_in(found)
 

@@ -11,6 +11,7 @@ from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
 
+MOST_REFUNDS = 10  # per order, by Binance's contract (api-order-refund, remainingAttempts)
 DRAFT_LIFE = timedelta(hours=24)
 DRAFT_CHECKS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), DRAFT_LIFE)
 
@@ -22,7 +23,7 @@ class State(StrEnum):
     CONFIRMED = "CONFIRMED"
     EXPIRED = "EXPIRED"
     CANCELLED = "CANCELLED"
-    REFUNDED = "REFUNDED"
+    REFUNDED = "REFUNDED"  # money had come, and all of it went back
 
 
 class Flag(StrEnum):
@@ -59,6 +60,32 @@ class Remote(StrEnum):
     @property
     def has_money(self) -> bool:
         return self in (Remote.PAID, Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED)
+
+    @property
+    def tells_of_refunds(self) -> bool:
+        return self in (Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED)
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"  # written down; the provider may or may not have heard of it yet
+    SENT = "sent"  # accepted there, its outcome is still to come
+    DONE = "done"  # the provider says that the money went back
+    REJECTED = "rejected"  # the provider said no for good: the money is still here
+    NEEDS_OWNER = "needs_owner"  # it could not be sent: too little balance, or Binance refuses it
+    EXTERNAL = "external"  # made in the provider's own console, and found by us
+
+
+class Cause(StrEnum):
+    """Why money goes back."""
+
+    SURPLUS = "surplus"
+    SECOND = "second"
+    SHORT = "short"
+    NO_TIME = "no_time"  # paid late or slot lost, and no other time was chosen
+    MONEY_BACK = "money_back"  # … and the customer asked for the money
+    CANCELLED = "cancelled"  # the customer cancelled a confirmed call
+    OWNER = "owner"
+    CONSOLE = "console"
 
 
 class CalendarKind(StrEnum):
@@ -105,16 +132,20 @@ class Attempt:
     number: int
     trade_no: str
     created_at: datetime
+    amount: Money  # what this order asks for: the price, or what is missing of it
     tries: int = 0  # calls of create so far in this round
     retry_at: datetime | None = None  # when create may be called again; also the lease of whoever calls it now
     uncertain: bool = False  # the last create's outcome is unknown: ask by trade number before anything else
     status: Remote | None = None  # the provider's last word; None = never seen there
     seen_at: datetime | None = None  # when that was asked
     checkout: Checkout | None = None
+    prepay_id: str = ""  # the provider's own number; refunds are asked for by it
     received: Money | None = None
+    commission: Money | None = None  # what the provider kept of it, where it told
     proven: bool = False  # our own signed query agreed that the money is there (a notice alone is not enough)
     transaction_id: str = ""
     paid_at: datetime | None = None
+    refunds_left: int = MOST_REFUNDS  # how many more the provider allows for this order (remainingAttempts)
 
     @property
     def is_closed(self) -> bool:
@@ -127,7 +158,7 @@ class Attempt:
     @property
     def is_settled(self) -> bool:
         """Asking again would bring nothing new."""
-        return self.is_closed or (self.has_money and self.proven)
+        return self.is_closed or (self.has_money and self.proven and self.status is not Remote.REFUNDING)
 
     @property
     def was_sent(self) -> bool:
@@ -140,10 +171,75 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """Money on its way back. Its id is written before the provider is called, and every repetition uses it again.
+
+    `amount` None: a refund made in the provider's console of which only the fact is known. `by` is "system",
+    "customer" or "owner"; `key` tells a repeated request of the owner's from a new one.
+    """
+
+    id: str
+    trade_no: str
+    amount: Money | None
+    cause: Cause
+    requested_at: datetime
+    by: str = "system"
+    note: str = ""
+    key: str = ""
+    status: RefundStatus = RefundStatus.REQUESTED
+    tries: int = 0  # calls so far
+    retry_at: datetime | None = None  # when the call is due; also the lease of whoever makes it now
+    sent_at: datetime | None = None
+    done_at: datetime | None = None
+    why: str = ""  # the provider's last refusal
+    replaced_by: str = ""  # the refund that took the place of this rejected one
+
+    @property
+    def is_gone(self) -> bool:
+        """The money has left."""
+        return self.status in (RefundStatus.DONE, RefundStatus.EXTERNAL)
+
+    @property
+    def reserves(self) -> bool:
+        """Its amount is gone, or promised back: it no longer counts as the booking's money."""
+        return not self.replaced_by
+
+    @property
+    def is_under_way(self) -> bool:
+        """It goes on by itself: the customer's page keeps asking."""
+        return self.status in (RefundStatus.REQUESTED, RefundStatus.SENT)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Only the owner can go on."""
+        stuck = self.status in (RefundStatus.REJECTED, RefundStatus.NEEDS_OWNER)
+        return not self.replaced_by and (stuck or (self.is_gone and self.amount is None))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One side of an entry. Assets and costs are positive, what is owed and earned negative."""
+
+    account: str
+    money: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the ledger: its lines sum to zero. `key` names the fact it books; see ledger."""
+
+    number: int
+    at: datetime
+    key: str
+    text: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """Something owed to the outside world, recorded in the same write as the change that caused it."""
 
-    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events
+    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events, post:<count of entries>
     due: datetime
     tries: int = 0
 
@@ -178,6 +274,11 @@ class Booking:
     deadline: datetime | None = None
     leaving: bool = False  # the customer gave up; becomes CANCELLED once the order is seen closed
     attempts: tuple[Attempt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    ledger: tuple[Entry, ...] = ()
+    keeps: Money | None = None  # what it may keep of the money, where that is not the price any more
+    earned: Money | None = None  # what its money was worth when it was confirmed
+    choose_by: datetime | None = None  # paid, but without a time: until then the customer chooses
     effects: tuple[Effect, ...] = ()
     delivered: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
@@ -198,7 +299,8 @@ class Booking:
     @property
     def is_open(self) -> bool:
         """Something may still change by itself: the page keeps asking."""
-        return self.state in (State.DRAFT, State.PENDING, State.PAID)
+        alive = self.state in (State.DRAFT, State.PENDING, State.PAID)
+        return alive or self.choose_by is not None or any(one.is_under_way for one in self.refunds)
 
     def holds(self, event_uri: str) -> bool:
         """This event in the calendar is the booking's own slot, and it has a right to it."""
@@ -241,6 +343,15 @@ class Booking:
         attempts = tuple(changed if one.number == changed.number else one for one in self.attempts)
         return replace(self, attempts=attempts)
 
+    def with_refund(self, changed: Refund) -> "Booking":
+        return replace(self, refunds=tuple(changed if one.id == changed.id else one for one in self.refunds))
+
+    def find_refund(self, refund_id: str) -> Refund | None:
+        return next((one for one in self.refunds if one.id == refund_id), None)
+
+    def refunds_of(self, attempt: Attempt) -> tuple[Refund, ...]:
+        return tuple(one for one in self.refunds if one.trade_no == attempt.trade_no)
+
     def find_attempt(self, trade_no: str) -> Attempt | None:
         return next((one for one in self.attempts if one.trade_no == trade_no), None)
 
@@ -248,6 +359,11 @@ class Booking:
 def trade_number(booking_id: str, number: int) -> str:
     """The order's number at the provider: at most 32 letters and digits, from which the booking is found again."""
     return f"{booking_id}{number:03d}"
+
+
+def refund_id(trade_no: str, number: int) -> str:
+    """The refund's number at the provider (at most 64 letters and digits): the order's, and which refund it is."""
+    return f"{trade_no}R{number:02d}"
 
 
 def booking_id_of(trade_no: str) -> str:

@@ -1,9 +1,11 @@
 """What can be booked. Two types cost the same, so a type is known by its slug, never by its price."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from inspired.domain.errors import NotFound
 from inspired.domain.money import Money
+from inspired.domain.policy import STANDARD, RefundPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class MeetingType:
     price: Money
     summary: str
     includes: tuple[str, ...] = ()
+    policy: RefundPolicy = STANDARD
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (
@@ -42,6 +45,7 @@ MEETING_TYPES: tuple[MeetingType, ...] = (
         Money.parse("150"),
         "One project, sector or thesis, taken apart together.",
         ("90 minutes, one to one", "Prepared in advance on your topic", "Slides and sources to keep"),
+        RefundPolicy(full_until=timedelta(hours=72), part_until=timedelta(hours=24)),  # it is prepared in advance
     ),
     MeetingType(
         "mentoring",

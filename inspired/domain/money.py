@@ -4,7 +4,7 @@ Eight places is what Binance Pay accepts (decimal(.8), minimum 0.00000001).
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 PLACES = Decimal("0.00000001")
 
@@ -57,6 +57,18 @@ class Money:
 
     def __gt__(self, other: "Money") -> bool:
         return self.amount > self._same(other)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount, self.currency)
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.amount == 0
+
+    def share(self, percent: int) -> "Money":
+        """So many hundredths of it, cut to eight places in the payer's favour."""
+        part = (self.amount * percent / 100).quantize(PLACES, ROUND_UP)
+        return Money(part, self.currency)
 
     @property
     def shown(self) -> str:

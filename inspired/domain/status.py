@@ -4,18 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from inspired.domain.booking import Booking, Flag, State
-from inspired.domain.lifecycle import payment_of
-
-FLAG_SENTENCES = {
-    Flag.OVERPAID: "More arrived than the price. The owner has been told and will settle the difference with you.",
-    Flag.UNDERPAID: "Less arrived than the price. The owner has been told and will settle it with you.",
-    Flag.PAID_TWICE: "Two payments arrived. The owner has been told and will return the second one.",
-    Flag.PAID_LATE: "Your payment arrived after the time was over. It is not lost: the owner has been told.",
-    Flag.SLOT_LOST: "Your payment arrived, but the time is no longer free. The owner has been told.",
-    Flag.REFUND_FAILED: "Your refund did not go through yet. The owner has been told.",
-    Flag.NEEDS_OWNER: "The owner has been told and will write to you.",
-}
+from inspired.domain.booking import Booking, Cause, Flag, Refund, State
+from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -24,17 +14,92 @@ STATE_SENTENCES = {
     State.CONFIRMED: "Paid and confirmed.",
     State.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
     State.CANCELLED: "You gave this booking up. Nothing was paid.",
-    State.REFUNDED: "Your money was returned.",
+    State.REFUNDED: "All of your money went back to the Binance account that paid.",
+}
+STUCK = "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
+UNCLEAR = (
+    "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
+)
+LATE_CHECK = (
+    "Your payment arrived after the time to pay was over. "
+    "It is not lost: we are looking whether your time is still free."
+)
+CHOOSE = "Your payment has arrived, but your time is no longer free. Choose another time, or take your money back."
+CHOOSE_LATE = (
+    "Your payment arrived after the time to pay was over, and your time is no longer free. "
+    "Choose another time, or take your money back."
+)
+WHY_BACK = {
+    Cause.SURPLUS: "More arrived than the price.",
+    Cause.SECOND: "Your payment arrived twice.",
+    Cause.SHORT: "{received} arrived instead of {price}, so nothing is booked by it.",
+    Cause.NO_TIME: "No other time was chosen.",
+    Cause.MONEY_BACK: "You asked for your money back.",
+    Cause.CANCELLED: "You cancelled this call.",
+    Cause.OWNER: "The owner returns money to you.",
+    Cause.CONSOLE: "The owner returned money to you.",
 }
 
 
 def sentence(booking: Booking) -> str:
-    """The one thing to tell: the gravest oddity with a story of its own, else the state."""
-    telling = booking.flags - {Flag.NEEDS_OWNER} or booking.flags
-    if telling:
-        order = list(Flag)
-        return FLAG_SENTENCES[max(telling, key=order.index)]
+    """The one thing to tell: what is open, else where it stands, and what of the money is going or has gone back."""
+    return " ".join(part for part in (_open_matter(booking) or _standing(booking), _money_back(booking)) if part)
+
+
+def _open_matter(booking: Booking) -> str:
+    """Something that is not decided yet, or not as it should be."""
+    payment = payment_of(booking)
+    if stuck := [one for one in booking.refunds if one.is_stuck and one.amount]:
+        return STUCK.format(amount=stuck[0].amount.shown if stuck[0].amount else "")
+    if payment is Payment.UNCLEAR:
+        return UNCLEAR
+    if booking.choose_by is not None:
+        return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
+    ended = booking.state in (State.EXPIRED, State.CANCELLED)
+    if ended and booking.keeps is None and payment in (Payment.NOTIFIED, Payment.EXACT):
+        return LATE_CHECK
+    if payment is Payment.SHORT and booking.state is State.PENDING:
+        return f"{received_of(booking).shown} of {booking.price.shown} arrived. {missing(booking).shown} is missing."
+    return ""
+
+
+def _standing(booking: Booking) -> str:
+    if booking.confirmed_at is not None and booking.state is State.CANCELLED:
+        return "This call is cancelled, and its time is free for others again."
+    if booking.state in (State.EXPIRED, State.CANCELLED) and any(one.has_money for one in booking.attempts):
+        return "This booking is over. Its time is free for others again."
     return STATE_SENTENCES[booking.state]
+
+
+def _money_back(booking: Booking) -> str:
+    """The newest refund that is not stuck, and why."""
+    live = [one for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
+    if not live or booking.state is State.REFUNDED:
+        return ""
+    newest = live[-1]
+    why = why_back(booking, newest)
+    amount = newest.amount.shown if newest.amount else ""
+    if newest.is_gone:
+        return f"{why} {amount} went back to the Binance account that paid."
+    return f"{why} {amount} is going back to the Binance account that paid."
+
+
+def why_back(booking: Booking, refund: Refund) -> str:
+    return WHY_BACK[refund.cause].format(received=received_of(booking).shown, price=booking.price.shown)
+
+
+def refunds_told(booking: Booking) -> list[dict[str, Any]]:
+    """For the status call: the customer's view of what went or is going back."""
+    return [
+        {
+            "amount": str(one.amount),
+            "currency": one.amount.currency,
+            "status": "waiting" if one.is_stuck else "done" if one.is_gone else "under_way",
+            "reason": str(one.cause),
+        }
+        for one in booking.refunds
+        if one.reserves and one.amount
+    ]
 
 
 def public_status(booking: Booking) -> dict[str, Any]:
@@ -47,6 +112,10 @@ def public_status(booking: Booking) -> dict[str, Any]:
         "expiresAt": iso(booking.expires_at),
         "version": booking.edition,
     }
+    if booking.choose_by is not None:
+        body["chooseBy"] = iso(booking.choose_by)
+    if returned := refunds_told(booking):
+        body["refunds"] = returned
     paid = next((one for one in booking.attempts if one.has_money), None)
     if paid is not None:
         body["paymentDetails"] = {
@@ -73,6 +142,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
         payment_of(booking),
         booking.slot,
         booking.leaving,
+        kept_of(booking),
         attempt and (attempt.trade_no, attempt.checkout, attempt.is_closed, attempt.retry_at is None),
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
-from inspired.domain import lifecycle
+from inspired.domain import ordering, steps
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType
@@ -59,7 +59,7 @@ def hold_time(
     """
     slot = _builtin_slot(svc, meeting_type, start, zone)
     held = _held(svc, _draft(svc, meeting_type, token), slot, customer, network)
-    ready = lifecycle.creating(held, svc.now())
+    ready = ordering.creating(held, svc.now())
     return _seated(svc, ready, lambda seats: svc.bookings.add(replace(ready, seats=seats)))
 
 
@@ -86,7 +86,7 @@ def take_scheduled(
     except Refusal:
         # The event is the customer's and carries this booking's token, but it cannot be its slot: nobody will pay for
         # it, so it must not block the calendar.
-        svc.bookings.change(booking.id, lambda b: lifecycle.event_unwanted(b, event_uri, svc.now()))
+        svc.bookings.change(booking.id, lambda b: steps.event_unwanted(b, event_uri, svc.now()))
         svc.bell.ring("refresh", booking.id)
         raise
 
@@ -98,7 +98,7 @@ def _taken(
         raise Invalid("This Calendly booking is for another kind of call.")
     slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
     if booking.state is not State.DRAFT:
-        return _claiming(lambda: svc.bookings.change(booking.id, lambda b: lifecycle.change_time(b, slot, svc.now())))
+        return _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.change_time(b, slot, svc.now())))
     person = customer or Customer(found.email, found.name)
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
@@ -112,19 +112,19 @@ def change_time(svc: Services, token: str, start: datetime, zone: str) -> Bookin
     """Another time on the built-in calendar, while unpaid."""
     booking = svc.bookings.by_token(token)
     slot = _builtin_slot(svc, booking.meeting_type, start, zone)
-    return _claiming(lambda: svc.bookings.change(booking.id, lambda b: lifecycle.change_time(b, slot, svc.now())))
+    return _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.change_time(b, slot, svc.now())))
 
 
 def give_up(svc: Services, token: str) -> Booking:
     """The order is closed and the slot freed by a job; the page says so meanwhile."""
     booking = svc.bookings.by_token(token)
-    booking = svc.bookings.change(booking.id, lambda b: lifecycle.give_up(b, svc.now()))
+    booking = svc.bookings.change(booking.id, lambda b: steps.give_up(b, svc.now()))
     svc.bell.ring("refresh", booking.id)
     return booking
 
 
 def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
-    return lifecycle.draft(
+    return steps.draft(
         booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=TERMS_VERSION, now=svc.now()
     )
 
@@ -145,7 +145,7 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
         email=svc.vault.seal(key, booking.id, "email", customer.email.strip()),
         name=svc.vault.seal(key, booking.id, "name", customer.name.strip()),
     )
-    return lifecycle.held(
+    return steps.held(
         booking,
         slot=slot,
         sealed=sealed,
@@ -160,7 +160,7 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
-        lifecycle.refuse_given_back(current, slot)
+        steps.refuse_given_back(current, slot)
         owed = [effect.name for effect in current.effects]
         return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
             ready.created_at, *owed

@@ -8,9 +8,10 @@ import structlog
 
 from inspired.adapters.ics import calendar_file
 from inspired.adapters.mail import Mail
-from inspired.domain import lifecycle
+from inspired.domain import effects, schedule, status, steps
 from inspired.domain.booking import Booking, Flag, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
+from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
 from inspired.services import Services
@@ -18,11 +19,22 @@ from inspired.services import Services
 log = structlog.get_logger()
 
 ALERTS = {
-    "alert:amount": "A payment does not match the price. Nothing was confirmed; the slot stays held until you decide.",
-    "alert:late": "Money arrived for a booking whose time was over.",
-    "alert:paid_twice": "A booking was paid twice. The second payment has to go back.",
-    "alert:slot_lost": "A paid booking has lost its slot: the event is no longer active in the calendar.",
-    "alert:returned": "The money of an order was refunded, in Binance's console, before the call was confirmed.",
+    "alert:amount": "A payment does not match the price. What is too much, or all of a payment that is short, goes "
+    "back by itself; a payment that cannot be counted waits for you.",
+    "alert:late": "Money arrived after the time to pay was over, and the time is taken. The customer was asked to "
+    "choose another time or the money; without an answer it goes back by itself.",
+    "alert:paid_twice": "A booking was paid twice. The second payment goes back by itself.",
+    "alert:slot_lost": "A paid booking has lost its slot: the event is no longer active in the calendar. The customer "
+    "was asked to choose another time or the money; without an answer it goes back by itself.",
+    "alert:returned": "Money of a booking was returned by another way than this site. Look whether the call stands.",
+    "alert:console_refund": "A refund was found that was not made here: in Binance's console, it seems. It is in the "
+    "books now. Where Binance does not tell the amount, please enter it.",
+    "alert:refund_stuck": "A refund could not be sent. Its page says why, and has the button to try it again.",
+    "alert:refund_unsent": "A refund could not be sent for some time now. It is tried again by itself.",
+    "alert:refund_rejected": "Binance rejected a refund. The money is still in your account; the booking's page has "
+    "the next step.",
+    "alert:refund_slow": "A refund is not done a day after it was asked for.",
+    "alert:cancelled": "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
     "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
     "alert:undelivered": "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
     "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
@@ -47,7 +59,7 @@ def _claimed(svc: Services, booking: Booking, name: str) -> tuple[Booking, bool]
     def decide(current: Booking) -> Booking:
         now = svc.now()
         ours[:] = [any(one.name == name and one.due <= now for one in current.effects)]
-        return lifecycle.claimed_effect(current, name, now) if ours[0] else current
+        return effects.claimed_effect(current, name, now) if ours[0] else current
 
     return svc.bookings.change(booking.id, decide), ours[0]
 
@@ -64,8 +76,8 @@ def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
     except Exception:
         log.exception("effect_broken", booking=booking.id, effect=name)
     else:
-        return svc.bookings.change(booking.id, lambda b: lifecycle.effect_done(b, name, svc.now(), note))
-    return svc.bookings.change(booking.id, lambda b: lifecycle.effect_failed(b, name, svc.now(), for_good=for_good))
+        return svc.bookings.change(booking.id, lambda b: effects.effect_done(b, name, svc.now(), note))
+    return svc.bookings.change(booking.id, lambda b: effects.effect_failed(b, name, svc.now(), for_good=for_good))
 
 
 def _do(svc: Services, booking: Booking, name: str) -> str:
@@ -79,6 +91,8 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
             return "cancelled in the calendar"
         case "tidy_events":
             return _tidy(svc, booking)
+        case "post":
+            return f"{svc.ledger.post(booking.id, booking.ledger)} entries"
         case "alert":
             _alert(svc, booking, name)
             return "owner told"
@@ -101,39 +115,63 @@ def _tidy(svc: Services, booking: Booking) -> str:
 
 def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
     """The state is read again at sending: a mail that would lie is not sent."""
-    match mail:
+    kind, _, about = mail.partition(":")
+    refund = booking.find_refund(about)
+    match kind:
         case "held":
             in_time = booking.expires_at is not None and now < booking.expires_at
             return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
         case "confirmed" | "owner_confirmed":
             return booking.state is State.CONFIRMED
         case "expired":
-            return booking.state is State.EXPIRED and not booking.flags
-        case "late":
-            return Flag.PAID_LATE in booking.flags
+            return booking.state is State.EXPIRED and payment_of(booking) is Payment.NONE
+        case "choose":
+            return steps.may_choose(booking, now)
+        case "short":
+            return payment_of(booking) is Payment.SHORT and schedule.may_still_pay(booking, now)
+        case "cancelled":
+            return booking.state in (State.CANCELLED, State.REFUNDED)
+        case "refund_started":
+            is_told = booking.has_owed("send:cancelled") or refund is None or not refund.reserves
+            return not is_told and refund is not None and not refund.is_gone
+        case "refund_done":
+            return refund is not None and refund.is_gone
         case _:
             return Flag.NEEDS_OWNER in booking.flags
 
 
 def _send(svc: Services, booking: Booking, mail: str) -> None:
-    to_owner = mail == "owner_confirmed"
-    context = letter_context(svc, booking)
-    kind = mail.partition(":")[0]  # problem:paid_twice is a problem, told apart from an earlier one
+    kind, _, about = mail.partition(":")
+    context = {**letter_context(svc, booking), **_refund_context(booking, about)}
     subject, text, html = svc.letters.write(kind, context)
     svc.smtp.send(
         Mail(
             id=_mail_id(booking.id, mail),
-            to=svc.settings.owner_email if to_owner else context["email"],
+            to=svc.settings.owner_email if kind == "owner_confirmed" else context["email"],
             subject=subject,
             text=text,
             html=html,
-            calendar=call_as_file(svc, booking) if booking.state is State.CONFIRMED else b"",
+            calendar=call_as_file(svc, booking) if "confirmed" in kind else b"",
         )
     )
 
 
+def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
+    refund = booking.find_refund(refund_id)
+    if refund is None or refund.amount is None:
+        return {}
+    attempt = booking.find_attempt(refund.trade_no)
+    arrived = attempt.received if attempt else None
+    return {
+        "refund": refund.amount.shown,
+        "refund_why": status.why_back(booking, refund),
+        "arrived": arrived.shown if arrived else "",
+    }
+
+
 def _alert(svc: Services, booking: Booking, name: str) -> None:
-    context = {**letter_context(svc, booking), "what": ALERTS.get(name, name)}
+    kind = ":".join(name.split(":")[:2])
+    context = {**letter_context(svc, booking), "what": ALERTS.get(kind, name)}
     subject, text, html = svc.letters.write("alert", context)
     svc.smtp.send(Mail(_mail_id(booking.id, name), svc.settings.owner_email, subject, text, html))
 
@@ -143,17 +181,22 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     person = opened(svc, booking)
     zone = booking.slot.zone if booking.slot else "UTC"
     owner_zone = svc.settings.owner_timezone
-    received = next((one.received for one in booking.attempts if one.received), None)
+    received = received_of(booking)
     return {
         **person,
         "title": booking.meeting_type.title,
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,
-        "received": received.shown if received else "",
+        "received": received.shown if not received.is_nothing else "",
         "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
         "when": in_words(booking.slot.span, zone) if booking.slot else "",
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
+        "missing": missing(booking).shown,
+        "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
+        "policy": booking.meeting_type.policy.sentences,
+        "goes_back": (received_of(booking) - kept_of(booking)).shown,
+        "kept": kept_of(booking).shown if not kept_of(booking).is_nothing else "",
         "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
         "sentence": sentence(booking),
         "reference": booking.id[:8],

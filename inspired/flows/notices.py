@@ -11,15 +11,21 @@ from typing import Any
 import structlog
 
 from inspired.adapters.binance import NoticeHeaders, read_json, read_moment, read_money, read_text
+from inspired.adapters.books import Orphan
 from inspired.adapters.mail import Mail
-from inspired.adapters.mongo import Notice
+from inspired.adapters.mongo import Notice, Refusal
+from inspired.domain import ledger
 from inspired.domain.booking import Booking, Remote, booking_id_of
 from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
+from inspired.domain.refunds import RefundSeen
 from inspired.flows import refreshing
 from inspired.services import Services
 
+KEPT_OF_REFUSED = 4096  # bytes
+LONGEST_HEADER = 1024
+REFUSALS_AN_HOUR = 200
 TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a payment nobody knows
 log = structlog.get_logger()
 
@@ -36,6 +42,8 @@ class Facts:
     transaction_id: str
     paid_at: datetime | None
     data_hash: str
+    commission: Money | None = None
+    refund_id: str = ""
 
 
 def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
@@ -62,12 +70,7 @@ def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
             raw=svc.vault.seal(key, owner, "notice", raw.decode("utf-8", "replace")),
             key=key,
             key_owner=owner,
-            headers={
-                "serial": headers.serial,
-                "timestamp": headers.timestamp,
-                "nonce": headers.nonce,
-                "signature": headers.signature,
-            },
+            headers=_kept(headers),
             work_at=svc.now(),
         )
     )
@@ -82,28 +85,38 @@ def work(svc: Services, notice_id: str) -> None:
         return
     svc.logs.lease(notice.id, svc.now() + timedelta(milliseconds=svc.settings.webhook_retry_delay_ms))
     if notice.biz_type not in ("PAY", "PAY_REFUND"):
-        return svc.logs.finished(notice.id, "ignored: not about an order")
+        return svc.logs.finished(notice, "ignored: not about an order", svc.now())
+    facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
     booking = _booking_of(svc, notice.trade_no)
     if booking is None:
-        return _orphan(svc, notice)
-    facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
-    seen = (
-        []
-        if facts.biz_status != "PAY_SUCCESS"
-        else [
-            Seen(
-                trade_no=facts.trade_no,
-                asked_at=notice.at,
-                status=Remote.PAID,
-                money=facts.money,
-                transaction_id=facts.transaction_id,
-                paid_at=facts.paid_at,
-                by_query=False,
-            )
-        ]
+        return _orphan(svc, notice, facts)
+    after = refreshing.update_and_ring(svc, booking.id, _payments(notice, facts), _refunds(svc, facts))
+    svc.logs.finished(notice, f"applied: {after.state}", svc.now())
+
+
+def _payments(notice: Notice, facts: Facts) -> list[Seen]:
+    if facts.biz_status != "PAY_SUCCESS":
+        return []
+    seen = Seen(
+        trade_no=facts.trade_no,
+        asked_at=notice.at,
+        status=Remote.PAID,
+        money=facts.money,
+        commission=facts.commission,
+        prepay_id=facts.biz_id,
+        transaction_id=facts.transaction_id,
+        paid_at=facts.paid_at,
+        by_query=False,
     )
-    after = refreshing.update_and_ring(svc, booking.id, seen)
-    svc.logs.finished(notice.id, f"applied: {after.state}")
+    return [seen]
+
+
+def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:
+    """A notice of a refund is a hint: what became of it the provider is asked. Also for an id that is not ours."""
+    if facts.biz_type != "PAY_REFUND" or not facts.refund_id:
+        return []
+    currency = facts.money.currency if facts.money else "USDT"
+    return [svc.pay.query_refund(facts.refund_id, currency, trade_no=facts.trade_no)]
 
 
 def read_notice(raw: bytes) -> Facts:
@@ -121,6 +134,8 @@ def read_notice(raw: bytes) -> Facts:
         transaction_id=read_text(data.get("transactionId"), 128),
         paid_at=read_moment(data.get("transactTime")),
         data_hash=hashlib.sha256(data_raw).hexdigest()[:16],
+        commission=read_money(data.get("commission"), data.get("currency")),
+        refund_id=read_text(_part(data, "refundInfo").get("refundRequestId"), 64),
     )
 
 
@@ -132,11 +147,18 @@ def _booking_of(svc: Services, trade_no: str) -> Booking | None:
     return booking if booking.find_attempt(trade_no) else None
 
 
-def _orphan(svc: Services, notice: Notice) -> None:
-    """Signed, but about no order of ours. Not dropped: the owner is told, and it stays in the log."""
+def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
+    """Signed, but about no order of ours. Money is not dropped: it is kept, booked as somebody's, and told."""
+    if facts.biz_status != "PAY_SUCCESS":
+        return svc.logs.finished(notice, "ignored: no order of ours, and no payment", svc.now())
+    orphan = Orphan(notice.id, notice.at, notice.trade_no, facts.money, facts.transaction_id, open_since=notice.at)
+    svc.orphans.add(orphan)
+    if facts.money is not None:
+        svc.ledger.post(notice.id, [ledger.orphan(f"orphan:{notice.id}", facts.money, notice.at)])
     context = {
         "biz_status": notice.biz_status,
         "trade_no": notice.trade_no,
+        "amount": facts.money.shown if facts.money else "an amount that cannot be read",
         "at": notice.at.isoformat(" ", "seconds"),
         "site_url": svc.settings.site_url,
     }
@@ -148,7 +170,38 @@ def _orphan(svc: Services, notice: Notice) -> None:
         log.warning("orphan_unsent", notice=notice.id, error=str(error))
         if svc.now() - notice.at < TELL_FOR:
             return
-    svc.logs.finished(notice.id, "orphan")
+    svc.logs.finished(notice, "orphan", svc.now())
+
+
+def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
+    """The owner says what became of it; the books follow. Once."""
+    orphan = svc.orphans.get(orphan_id)
+    svc.orphans.settle(orphan_id, note, svc.now())
+    if orphan.money is not None:
+        svc.ledger.post(orphan_id, [ledger.orphan_settled(f"orphan:{orphan_id}", orphan.money, svc.now())])
+
+
+def refused(svc: Services, headers: NoticeHeaders, raw: bytes, why: str) -> None:
+    """A notice that did not prove to be Binance's is kept too, cut and sealed, a bounded number an hour."""
+    body = raw[:KEPT_OF_REFUSED].decode("utf-8", "replace")
+    refusal_id = f"refused:{svc.new_id()}"
+    key = svc.vault.new_key(refusal_id)
+    refusal = Refusal(refusal_id, svc.now(), why, _kept(headers), svc.vault.seal(key, refusal_id, "notice", body), key)
+    svc.logs.add_refusal(refusal, most=REFUSALS_AN_HOUR, within=timedelta(hours=1))
+
+
+def _kept(headers: NoticeHeaders) -> dict[str, str]:
+    return {
+        "serial": headers.serial[:LONGEST_HEADER],
+        "timestamp": headers.timestamp[:LONGEST_HEADER],
+        "nonce": headers.nonce[:LONGEST_HEADER],
+        "signature": headers.signature[:LONGEST_HEADER],
+    }
+
+
+def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
 
-from inspired.domain import lifecycle
+from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import UpstreamError
 from inspired.services import Services
@@ -36,16 +36,16 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
     except UpstreamError as error:
         return _failed(svc, booking, attempt, error)
     return svc.bookings.change(
-        booking.id, lambda b: lifecycle.created(b, attempt.trade_no, checkout, svc.now()), known=booking
+        booking.id, lambda b: ordering.created(b, attempt.trade_no, checkout, svc.now()), known=booking
     )
 
 
 def try_again(svc: Services, token: str) -> Booking:
     """The page's button, after the automatic tries came to nothing or the order was closed."""
     booking = svc.bookings.by_token(token)
-    if not lifecycle.may_try_again(booking, svc.now()):
+    if not ordering.may_try_again(booking, svc.now()):
         return booking
-    booking = svc.bookings.change(booking.id, lambda b: lifecycle.try_again(b, svc.now()))
+    booking = svc.bookings.change(booking.id, lambda b: ordering.try_again(b, svc.now()))
     booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
     svc.bell.ring("refresh", booking.id)
     return booking
@@ -57,8 +57,8 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 
     def decide(current: Booking) -> Booking:
         now = svc.now()
-        ours[:] = [lifecycle.may_create(current, now)]
-        return lifecycle.creating(current, now)
+        ours[:] = [ordering.may_create(current, now)]
+        return ordering.creating(current, now)
 
     return svc.bookings.change(booking.id, decide), ours[0]
 
@@ -68,7 +68,7 @@ def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamEr
     duplicate = error.code == "400201"
     return svc.bookings.change(
         booking.id,
-        lambda b: lifecycle.create_failed(
+        lambda b: ordering.create_failed(
             b,
             attempt.trade_no,
             uncertain=error.maybe_applied or duplicate,

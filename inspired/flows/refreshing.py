@@ -1,16 +1,20 @@
 """What is true now? Every trigger ends here: webhook, timer, click, restart."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
 
-from inspired.domain import lifecycle
-from inspired.domain.booking import DRAFT_LIFE, Booking, CalendarKind, State
-from inspired.domain.errors import Refusal, UpstreamError
+from inspired.adapters.mongo import Claimed
+from inspired.domain import lifecycle, ordering, refunds, schedule, steps
+from inspired.domain.booking import DRAFT_LIFE, Attempt, Booking, CalendarKind, Refund, Slot, State
+from inspired.domain.errors import Refusal, SlotTaken, UpstreamError
+from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.domain.refunds import RefundSeen
 from inspired.flows import booking as booking_flow
-from inspired.flows import delivery, payment
+from inspired.flows import delivery, payment, refunding
 from inspired.services import Services
 
 RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
@@ -23,9 +27,11 @@ def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Boo
     return delivery.deliver(svc, update(svc, booking_id, notices))
 
 
-def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+def update_and_ring(
+    svc: Services, booking_id: str, notices: Sequence[Seen] = (), told: Sequence[RefundSeen] = ()
+) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
-    booking = update(svc, booking_id, notices)
+    booking = update(svc, booking_id, notices, told)
     now = svc.now()
     if any(effect.due <= now for effect in booking.effects) and svc.bell.ring_for_letters("deliver", booking.id):
         # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come.
@@ -33,60 +39,138 @@ def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()
     return booking
 
 
-def update(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+def update(svc: Services, booking_id: str, notices: Sequence[Seen] = (), told: Sequence[RefundSeen] = ()) -> Booking:
     """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    return _order_opened(svc, ask(svc, booking, notices))
+    return refunding.send_due(svc, _order_opened(svc, ask(svc, booking, notices, told)))
 
 
-def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, seconds: float = 3.0) -> Booking:
+def ask(
+    svc: Services,
+    booking: Booking,
+    notices: Sequence[Seen] = (),
+    told: Sequence[RefundSeen] = (),
+    *,
+    seconds: float = 3.0,
+) -> Booking:
     """The slow questions first, then one versioned write of what follows from the answers."""
-    seen = [*notices, *_orders_seen(svc, booking, seconds)]
-    slot = _slot_seen(svc, booking, seen, seconds)
+    seen = [*notices, *orders_seen(svc, booking, seconds)]
+    returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
+    slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 
-    def decide(current: Booking) -> Booking:
+    def decide(current: Booking, said: SlotSeen) -> Booking:
         # The calendar was asked about the slot as it was; the customer may have moved meanwhile.
-        still = (
-            current.slot is not None and booking.slot is not None and current.slot.event_uri == booking.slot.event_uri
-        )
-        return lifecycle.settle(current, seen, slot if still else SlotSeen.UNKNOWN, svc.now())
+        still = current.slot is not None and current.slot == booking.slot
+        if slot.instead is not None:
+            moved = replace(current, slot=slot.instead) if still else current
+            after = lifecycle.settle(moved, seen, said if still else SlotSeen.UNKNOWN, svc.now(), returned)
+            if after.holds(slot.instead.event_uri):
+                return after
+            current = steps.event_unwanted(current, slot.instead.event_uri, svc.now())
+        return lifecycle.settle(current, seen, said if still else SlotSeen.UNKNOWN, svc.now(), returned)
 
-    return svc.bookings.change(booking.id, decide)
-
-
-def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
-    now = svc.now()
-    closing = {one.trade_no for one in lifecycle.orders_to_close(booking, now)}
-    seen = []
-    for attempt in lifecycle.orders_to_ask(booking, now):
-        try:
-            if attempt.trade_no in closing:
-                svc.pay.close(attempt.trade_no, seconds=seconds)
-        except UpstreamError as error:
-            log.warning("close_failed", booking=booking.id, error=str(error))
-        try:
-            seen.append(svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds))
-        except UpstreamError as error:
-            log.warning("query_failed", booking=booking.id, error=str(error))
-    return seen
-
-
-def _slot_seen(svc: Services, booking: Booking, seen: Sequence[Seen], seconds: float) -> SlotSeen:
-    """Asked only where money makes the answer matter. On the built-in calendar the booking's claims are the slot."""
-    money = any(one.status is not None and one.status.has_money for one in seen)
-    if booking.slot is None or booking.state not in (State.PENDING, State.PAID):
-        return SlotSeen.UNKNOWN
-    if booking.slot.calendar is CalendarKind.BUILTIN:
-        return SlotSeen.SECURED
-    if not money and booking.state is State.PENDING:
-        return SlotSeen.UNKNOWN
     try:
-        return SlotSeen.SECURED if svc.calendly.is_active(booking.slot.event_uri, seconds=seconds) else SlotSeen.LOST
+        return svc.bookings.change(booking.id, lambda current: decide(current, slot.seen), known=booking)
+    except Claimed:
+        # Late money wanted its time back, and another booking has it by now.
+        return svc.bookings.change(booking.id, lambda current: decide(current, SlotSeen.LOST))
+
+
+def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
+    now = svc.now()
+    closing = schedule.orders_to_close(booking, now)
+    found = (_order_seen(svc, one, one in closing, seconds) for one in schedule.orders_to_ask(booking, now))
+    return [one for one in found if one is not None]
+
+
+def _order_seen(svc: Services, attempt: Attempt, closing: bool, seconds: float) -> Seen | None:
+    """None where the provider did not answer. One that must not stay payable is closed, and seen closed, before it
+    counts as that; most have reached their own expiry by then, which spares the closing."""
+    seen = _queried(svc, attempt, seconds)
+    if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
+        return seen
+    try:
+        svc.pay.close(attempt.trade_no, seconds=seconds)
     except UpstreamError as error:
-        log.warning("calendar_unknown", booking=booking.id, error=str(error))
-        return SlotSeen.UNKNOWN
+        log.warning("close_failed", order=attempt.trade_no, error=str(error))
+    return _queried(svc, attempt, seconds) or seen
+
+
+def _queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
+    try:
+        return svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds)
+    except UpstreamError as error:
+        log.warning("query_failed", order=attempt.trade_no, error=str(error))
+        return None
+
+
+def refunds_seen(svc: Services, asked: Sequence[Refund], seconds: float) -> list[RefundSeen]:
+    """What the provider says of these refunds; one that could not be asked about is left out."""
+    found = []
+    for refund in asked:
+        currency = refund.amount.currency if refund.amount else "USDT"
+        try:
+            found.append(svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=seconds))
+        except UpstreamError as error:
+            log.warning("refund_query_failed", refund=refund.id, error=str(error))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _SlotAnswer:
+    """`instead`: the same time under another event, where the first one had been cancelled."""
+
+    seen: SlotSeen
+    instead: Slot | None = None
+
+
+UNKNOWN = _SlotAnswer(SlotSeen.UNKNOWN)
+
+
+def _slot_seen(svc: Services, after: Booking, seconds: float) -> _SlotAnswer:
+    """Asked only where money makes the answer matter: `after` is what the booking would be without it. On the built-in
+    calendar the booking's claims are the slot, and the database refuses where another has them."""
+    slot = after.slot
+    if slot is None or payment_of(after) is not Payment.EXACT:
+        return UNKNOWN
+    is_late = after.state in schedule.ENDED
+    if is_late and (after.keeps is not None or after.choose_by is not None):
+        return UNKNOWN
+    if after.state is not State.PAID and not is_late:
+        return UNKNOWN
+    if is_late and slot.span.start <= svc.now():
+        return _SlotAnswer(SlotSeen.LOST)
+    if slot.calendar is CalendarKind.BUILTIN:
+        return _SlotAnswer(SlotSeen.SECURED)
+    try:
+        if svc.calendly.is_active(slot.event_uri, seconds=seconds):
+            return _SlotAnswer(SlotSeen.SECURED)
+        return _booked_again(svc, after, slot, seconds) if is_late else _SlotAnswer(SlotSeen.LOST)
+    except UpstreamError as error:
+        log.warning("calendar_unknown", booking=after.id, error=str(error))
+        return UNKNOWN
+
+
+def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -> _SlotAnswer:
+    """Late money, and the event was cancelled when the time to pay was over: the same time, once more."""
+    person = delivery.opened(svc, booking)
+    try:
+        found = svc.calendly.book(
+            slug=booking.meeting_type.id,
+            start=slot.span.start,
+            name=person["name"] or person["email"],
+            email=person["email"],
+            zone=slot.zone,
+            token=booking.token,
+            made_after=booking.created_at,
+            seconds=seconds,
+        )
+    except SlotTaken:
+        return _SlotAnswer(SlotSeen.LOST)
+    instead = replace(slot, span=found.span, event_uri=found.event_uri, invitee_uri=found.invitee_uri)
+    return _SlotAnswer(SlotSeen.SECURED, instead)
 
 
 def _order_opened(svc: Services, booking: Booking) -> Booking:
@@ -94,9 +178,9 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
     if attempt is not None and attempt.is_closed and attempt.checkout is None:
         trade_no, most = attempt.trade_no, svc.settings.payment_retry_attempts
         booking = svc.bookings.change(
-            booking.id, lambda b: lifecycle.lost_checkout(b, trade_no, most_tries=most, now=svc.now())
+            booking.id, lambda b: ordering.lost_checkout(b, trade_no, most_tries=most, now=svc.now())
         )
-    if lifecycle.may_create(booking, svc.now()):
+    if ordering.may_create(booking, svc.now()):
         booking = payment.open_order(svc, booking, seconds=payment.IN_JOB_SECONDS)
     return booking
 
@@ -109,14 +193,14 @@ def _draft_checked(svc: Services, booking: Booking) -> Booking:
             picked = svc.calendly.find(booking.token, booking.created_at)
         except UpstreamError as error:
             log.warning("draft_unknown", booking=booking.id, error=str(error))
-            return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+            return svc.bookings.change(booking.id, lambda b: schedule.scheduled(b, svc.now()))
         wanted = [uris for uris in picked if not booking.gave_back(uris[0])]
         if wanted:
             return _taken_up(svc, booking, wanted[-1])
     if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.effects:
         svc.bookings.drop_draft(booking)
         return booking
-    return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+    return svc.bookings.change(booking.id, lambda b: schedule.scheduled(b, svc.now()))
 
 
 def _taken_up(svc: Services, booking: Booking, uris: tuple[str, str]) -> Booking:
@@ -124,5 +208,5 @@ def _taken_up(svc: Services, booking: Booking, uris: tuple[str, str]) -> Booking
         held = booking_flow.take_scheduled(svc, booking.token, *uris, customer=None, address="", network="")
     except (UpstreamError, Refusal) as error:
         log.warning("draft_not_taken_up", booking=booking.id, error=str(error))
-        return svc.bookings.change(booking.id, lambda b: lifecycle.scheduled(b, svc.now()))
+        return svc.bookings.change(booking.id, lambda b: schedule.scheduled(b, svc.now()))
     return _order_opened(svc, held)

@@ -29,7 +29,6 @@ WINDOW = timedelta(days=92)
 log = structlog.get_logger()
 OWN_PAGE = re.compile(r"/admin/(bookings/[a-z0-9]+)?(\?[A-Za-z0-9=&%:.+-]*)?")
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
-ORPHANS_OF = timedelta(days=30)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
 OPEN_TO_ALL = {"admin.login", "admin.enter"}
 
@@ -78,7 +77,7 @@ def logout() -> ResponseReturnValue:
 def bookings() -> str:
     svc = services()
     found = _page(svc, _before(svc), PER_PAGE)
-    orphans = svc.logs.orphans(svc.now() - ORPHANS_OF, 20)
+    orphans = svc.orphans.waiting(20)
     rows = [(booking, _person(svc, booking)) for booking in found.bookings]
     return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), orphans=orphans)
 

@@ -13,7 +13,7 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import lifecycle, status
+from inspired.domain import ordering, status
 from inspired.domain.booking import Attempt, Booking, Event, Flag, State
 from inspired.domain.slots import Span
 from inspired.domain.when import in_words, moment_in_words, offset, zone
@@ -153,7 +153,7 @@ def stage_of(booking: Booking, now: datetime) -> Stage:
         return Stage.CHECKING
     if booking.attempt is not None and booking.attempt.is_payable:
         return Stage.PAYABLE
-    return Stage.RETRY if lifecycle.may_try_again(booking, now) else Stage.PREPARING
+    return Stage.RETRY if ordering.may_try_again(booking, now) else Stage.PREPARING
 
 
 def told(booking: Booking, stage: Stage) -> str:

@@ -40,19 +40,23 @@ def binance() -> tuple[Response, int]:
         notices.receive(svc, headers, request.get_data())
     except BadSignature as error:
         log.warning("notice_refused", why=str(error))
-        return _refused(svc, str(error))
+        return _refused(svc, headers, str(error))
     except (UpstreamError, Busy):
         return _answer("FAIL", "try again"), 503
     return _answer("SUCCESS", None), 200
 
 
-def _refused(svc: Services, why: str) -> tuple[Response, int]:
+def _refused(svc: Services, headers: NoticeHeaders, why: str) -> tuple[Response, int]:
     try:
         _strangers.count(svc, address_key())
     except TooMany as error:
         response = _answer("FAIL", str(error))
         response.headers["Retry-After"] = "60"
         return response, 429
+    try:
+        notices.refused(svc, headers, request.get_data(), why)
+    except Busy:
+        log.warning("refusal_unrecorded")
     return _answer("FAIL", why), 401
 
 

@@ -26,6 +26,7 @@ def a_merchant(base_url: str = BINANCE_HOST, **changes: Any) -> BinancePay:
         "merchant_id": "",
         "pinned_serial": "",
         "now": lambda: datetime.now(UTC),
+        "on_call": lambda call: None,
         **changes,
     }
     return BinancePay(Http(), **given)

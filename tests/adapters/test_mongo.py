@@ -24,7 +24,7 @@ from inspired.adapters.mongo import (
     PaymentLogs,
     Subscribers,
 )
-from inspired.domain import lifecycle, newsletter
+from inspired.domain import effects, lifecycle, newsletter, ordering, steps
 from inspired.domain.booking import CalendarKind, Flag, Remote, Sealed, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.money import Money
@@ -91,11 +91,11 @@ EVERY_KIND = {
     "live": a_live_booking,
     "confirmed": a_confirmed_booking,
     "expired": an_expired_booking,
-    "left": lambda: lifecycle.give_up(a_live_booking(), NOW),
+    "left": lambda: steps.give_up(a_live_booking(), NOW),
     "short": lambda: settled(a_live_booking(), seen(Remote.PAID, "74.99999999")),
     "unreadable": lambda: settled(a_live_booking(), seen(Remote.PAID, None)),
     "foreign": lambda: settled(a_live_booking(), seen(Remote.PAID, "0.00000001", currency="BNB")),
-    "two orders": lambda: lifecycle.try_again(settled(a_live_booking(), seen(Remote.ERROR)), NOW + 2 * MINUTE),
+    "two orders": lambda: ordering.try_again(settled(a_live_booking(), seen(Remote.ERROR)), NOW + 2 * MINUTE),
     "with answers": lambda: a_booking(sealed=Sealed(b"\x00\xff", b"m", b"n", b"a"), network="TRC20", seats=("s:1",)),
 }
 
@@ -127,19 +127,19 @@ def walked(steps):
         now += MINUTE
         match action:
             case "give_up" if booking.state is State.PENDING:
-                booking = lifecycle.give_up(booking, now)
+                booking = steps.give_up(booking, now)
             case "try_again":
-                booking = lifecycle.try_again(booking, now)
+                booking = ordering.try_again(booking, now)
             case "create":
-                booking = lifecycle.creating(booking, now)
+                booking = ordering.creating(booking, now)
             case "fail":
                 number = booking.attempt.trade_no
-                booking = lifecycle.create_failed(
+                booking = ordering.create_failed(
                     booking, number, uncertain=by_query, retryable=True, most_tries=3, now=now, why="time-out"
                 )
             case "deliver" if booking.effects:
                 name = booking.effects[0].name
-                booking = lifecycle.effect_done(lifecycle.claimed_effect(booking, name, now), name, now, "sent")
+                booking = effects.effect_done(effects.claimed_effect(booking, name, now), name, now, "sent")
             case _:
                 money = amount if status is not None and status.has_money else None
                 order = len(booking.attempts)
@@ -210,7 +210,7 @@ def test_settled_bookings_cost_nothing_in_the_sparse_indexes(bookings, database)
 def test_a_change_is_saved_with_its_version_and_told(bookings, changes):
     booking = bookings.add(a_booking())
 
-    after = bookings.change(booking.id, lambda one: lifecycle.give_up(one, NOW + SECOND))
+    after = bookings.change(booking.id, lambda one: steps.give_up(one, NOW + SECOND))
 
     assert after.leaving
     assert (after.version, after.edition) == (1, 1)
@@ -285,7 +285,7 @@ def test_what_a_decision_refuses_passes_through_and_nothing_is_written(bookings)
     booking = bookings.add(a_confirmed_booking())
 
     with pytest.raises(Conflict):
-        bookings.change(booking.id, lambda one: lifecycle.give_up(one, NOW))
+        bookings.change(booking.id, lambda one: steps.give_up(one, NOW))
 
     assert bookings.get(booking.id) == booking
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspired.domain import lifecycle
+from inspired.domain import effects, lifecycle, ordering, schedule, steps
 from inspired.domain.booking import CalendarKind, Flag, Remote, State
 from inspired.domain.errors import Conflict
-from inspired.domain.lifecycle import ASK_EVERY, ASK_SOON, Payment, SlotSeen
+from inspired.domain.funds import Payment
+from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.schedule import ASK_EVERY, ASK_SOON
 from tests.factories import (
     CALL,
     CHECKOUT,
@@ -48,7 +50,7 @@ def test_a_signed_notice_alone_makes_it_paid_but_never_confirmed():
 
     assert after.state is State.PAID
     assert owed(after) == {"send:held"}
-    assert lifecycle.scheduled(replace(after, effects=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
+    assert schedule.scheduled(replace(after, effects=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_the_query_that_agrees_with_the_notice_confirms():
@@ -125,7 +127,7 @@ def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patient
     after = settled(paid, now=later)
 
     assert "alert:unconfirmed" in owed(after)
-    assert lifecycle.scheduled(replace(after, effects=()), later).check_at == later + lifecycle.ASK_PATIENTLY
+    assert schedule.scheduled(replace(after, effects=()), later).check_at == later + lifecycle.ASK_PATIENTLY
 
 
 def test_a_slot_that_was_found_after_all_is_no_longer_told_as_lost():
@@ -208,9 +210,9 @@ def test_once_there_is_money_every_other_order_is_closed_and_asked_about():
     )
     booking = replace(booking, attempts=(*booking.attempts, second))
 
-    assert lifecycle.orders_to_close(booking, NOW) == (second,)
-    assert lifecycle.orders_to_ask(booking, NOW) == (second,)
-    assert lifecycle.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
+    assert schedule.orders_to_close(booking, NOW) == (second,)
+    assert schedule.orders_to_ask(booking, NOW) == (second,)
+    assert schedule.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
 
 
 def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
@@ -219,14 +221,14 @@ def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
     after = settled(live, seen(None))
 
     assert after.attempt.is_payable
-    assert not lifecycle.may_try_again(after, NOW + MINUTE)
+    assert not ordering.may_try_again(after, NOW + MINUTE)
     assert after.check_at == NOW + MINUTE + ASK_EVERY
 
 
 def test_a_question_asked_before_the_order_was_created_does_not_end_it():
     stuck = failing(a_booking(), most=1)
-    again = lifecycle.creating(lifecycle.try_again(stuck, NOW + MINUTE), NOW + MINUTE)
-    live = lifecycle.created(again, again.attempt.trade_no, CHECKOUT, NOW + MINUTE)
+    again = ordering.creating(ordering.try_again(stuck, NOW + MINUTE), NOW + MINUTE)
+    live = ordering.created(again, again.attempt.trade_no, CHECKOUT, NOW + MINUTE)
 
     after = settled(live, seen(None, at=NOW + 59 * SECOND))
 
@@ -254,7 +256,7 @@ def test_an_observation_about_an_order_of_nobody_changes_nothing():
     booking = a_live_booking()
     stranger = replace(seen(Remote.PAID, "75"), trade_no="c" * 24 + "001")
 
-    assert settled(booking, stranger) == lifecycle.scheduled(booking, NOW + MINUTE)
+    assert settled(booking, stranger) == schedule.scheduled(booking, NOW + MINUTE)
 
 
 def test_an_unknown_word_of_the_provider_is_not_paid_and_alerts():
@@ -282,7 +284,7 @@ def test_an_order_closed_early_keeps_the_slot_until_the_deadline():
     after = settled(a_live_booking(), seen(Remote.ERROR))
 
     assert after.state is State.PENDING
-    assert lifecycle.may_try_again(after, NOW + MINUTE)
+    assert ordering.may_try_again(after, NOW + MINUTE)
 
 
 def test_the_provider_out_of_reach_at_the_deadline_holds_the_slot_and_alerts_after_ten_minutes():
@@ -300,7 +302,7 @@ def test_an_order_that_was_never_sent_expires_without_asking():
 
 
 def test_an_order_somebody_is_sending_this_moment_does_not_expire():
-    sending = lifecycle.creating(a_booking(), NOW + 14 * MINUTE)
+    sending = ordering.creating(a_booking(), NOW + 14 * MINUTE)
     asked_meanwhile = seen(None, at=NOW + 14 * MINUTE + SECOND)
 
     after = settled(sending, asked_meanwhile, now=NOW + 14 * MINUTE + SECOND)
@@ -310,8 +312,8 @@ def test_an_order_somebody_is_sending_this_moment_does_not_expire():
 
 
 def test_an_order_the_provider_never_got_is_over_after_the_time_to_pay():
-    failed = lifecycle.creating(a_booking(), NOW)
-    failed = lifecycle.create_failed(
+    failed = ordering.creating(a_booking(), NOW)
+    failed = ordering.create_failed(
         failed, failed.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="time-out"
     )
 
@@ -329,56 +331,56 @@ def test_an_expired_booking_at_calendly_owes_the_cancelling_of_its_event():
 
 
 def test_giving_up_waits_for_the_order_to_be_seen_closed():
-    leaving = lifecycle.give_up(a_live_booking(), NOW)
+    leaving = steps.give_up(a_live_booking(), NOW)
 
     still = settled(leaving, seen(Remote.INITIAL))
     gone = settled(still, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    assert lifecycle.orders_to_close(leaving, NOW) == leaving.attempts
+    assert schedule.orders_to_close(leaving, NOW) == leaving.attempts
     assert still.state is State.PENDING
     assert gone.state is State.CANCELLED
     assert gone.claims == ()
 
 
 def test_money_that_crosses_giving_up_wins():
-    leaving = lifecycle.give_up(a_live_booking(), NOW)
+    leaving = steps.give_up(a_live_booking(), NOW)
 
     assert settled(leaving, seen(Remote.PAID, "75")).state is State.CONFIRMED
 
 
 def test_giving_up_twice_is_one():
-    leaving = lifecycle.give_up(a_live_booking(), NOW)
+    leaving = steps.give_up(a_live_booking(), NOW)
 
-    assert lifecycle.give_up(leaving, NOW + MINUTE) == leaving
+    assert steps.give_up(leaving, NOW + MINUTE) == leaving
 
 
 def test_a_draft_can_be_given_up_and_a_confirmed_call_cannot():
-    assert lifecycle.give_up(a_draft(), NOW).state is State.CANCELLED
+    assert steps.give_up(a_draft(), NOW).state is State.CANCELLED
     with pytest.raises(Conflict):
-        lifecycle.give_up(a_confirmed_booking(), NOW)
+        steps.give_up(a_confirmed_booking(), NOW)
 
 
 # --- creating the order ---------------------------------------------------------------------------------------------
 
 
 def test_creating_is_counted_and_leased_before_the_call():
-    first = lifecycle.creating(a_booking(), NOW)
+    first = ordering.creating(a_booking(), NOW)
 
     assert first.attempt.tries == 1
-    assert lifecycle.creating(first, NOW + SECOND) == first
+    assert ordering.creating(first, NOW + SECOND) == first
 
 
 def test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first():
-    crashed = lifecycle.creating(a_booking(), NOW)
+    crashed = ordering.creating(a_booking(), NOW)
     later = NOW + lifecycle.CREATE_LEASE
 
-    assert not lifecycle.may_create(crashed, later)
-    assert lifecycle.may_create(settled(crashed, seen(None, at=later), now=later), later)
+    assert not ordering.may_create(crashed, later)
+    assert ordering.may_create(settled(crashed, seen(None, at=later), now=later), later)
 
 
 def failing(booking, *, uncertain=False, retryable=True, now=NOW, most=3):
-    booking = lifecycle.creating(booking, now)
-    return lifecycle.create_failed(
+    booking = ordering.creating(booking, now)
+    return ordering.create_failed(
         booking, booking.attempt.trade_no, uncertain=uncertain, retryable=retryable, most_tries=most, now=now, why="x"
     )
 
@@ -395,73 +397,73 @@ def test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_ask
     unsure = failing(a_booking(), uncertain=True)
     later = NOW + MINUTE
 
-    assert not lifecycle.may_create(unsure, later)
-    assert lifecycle.may_create(settled(unsure, seen(None, at=later), now=later), later)
+    assert not ordering.may_create(unsure, later)
+    assert ordering.may_create(settled(unsure, seen(None, at=later), now=later), later)
 
 
 def test_when_the_tries_are_used_up_the_page_offers_a_button_until_the_time_is_over():
     stuck = failing(a_booking(), most=1)
 
-    assert not lifecycle.may_create(stuck, NOW + MINUTE)
-    assert lifecycle.may_try_again(stuck, NOW + MINUTE)
-    assert not lifecycle.may_try_again(stuck, NOW + 15 * MINUTE)
+    assert not ordering.may_create(stuck, NOW + MINUTE)
+    assert ordering.may_try_again(stuck, NOW + MINUTE)
+    assert not ordering.may_try_again(stuck, NOW + 15 * MINUTE)
     assert "alert:create_failed" in owed(stuck)
 
 
 def test_trying_again_after_an_unknown_outcome_asks_about_the_same_order_first():
     stuck = failing(a_booking(), uncertain=True, most=1)
 
-    again = lifecycle.try_again(stuck, NOW + MINUTE)
+    again = ordering.try_again(stuck, NOW + MINUTE)
 
     assert again.attempt.trade_no == stuck.attempt.trade_no
     assert again.attempt.tries == 0
-    assert not lifecycle.may_create(again, NOW + MINUTE)
+    assert not ordering.may_create(again, NOW + MINUTE)
 
 
 def test_trying_again_after_a_closed_order_makes_a_new_one():
     closed = settled(a_live_booking(), seen(Remote.CANCELED))
 
-    again = lifecycle.try_again(closed, NOW + 2 * MINUTE)
+    again = ordering.try_again(closed, NOW + 2 * MINUTE)
 
     assert [one.number for one in again.attempts] == [1, 2]
     assert again.attempt.trade_no != closed.attempt.trade_no
-    assert lifecycle.may_create(again, NOW + 2 * MINUTE)
+    assert ordering.may_create(again, NOW + 2 * MINUTE)
 
 
 def test_trying_again_with_a_live_order_changes_nothing():
     live = a_live_booking()
 
-    assert lifecycle.try_again(live, NOW + MINUTE) == live
+    assert ordering.try_again(live, NOW + MINUTE) == live
 
 
 def test_an_order_whose_checkout_was_lost_is_closed_and_replaced():
     unsure = failing(a_booking(), uncertain=True)
     found = settled(unsure, seen(Remote.INITIAL))
-    assert lifecycle.orders_to_close(found, NOW + MINUTE) == found.attempts
+    assert schedule.orders_to_close(found, NOW + MINUTE) == found.attempts
     closed = settled(found, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    replaced = lifecycle.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=NOW + 2 * MINUTE)
+    replaced = ordering.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=NOW + 2 * MINUTE)
 
     assert replaced.attempt.number == 2
-    assert lifecycle.may_create(replaced, NOW + 2 * MINUTE)
-    assert lifecycle.lost_checkout(replaced, closed.attempt.trade_no, most_tries=3, now=NOW + 3 * MINUTE) == replaced
+    assert ordering.may_create(replaced, NOW + 2 * MINUTE)
+    assert ordering.lost_checkout(replaced, closed.attempt.trade_no, most_tries=3, now=NOW + 3 * MINUTE) == replaced
 
 
 def test_a_lost_checkout_is_not_replaced_when_the_time_is_over():
     unsure = failing(a_booking(), uncertain=True)
     closed = settled(unsure, seen(Remote.CANCELED), now=NOW + MINUTE)
 
-    assert lifecycle.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=AFTER) == closed
+    assert ordering.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=AFTER) == closed
 
 
 def test_late_answers_of_create_do_not_replace_what_is_known():
     live = a_live_booking()
     other = replace(CHECKOUT, prepay_id="2")
 
-    assert lifecycle.created(live, live.attempt.trade_no, other, NOW) == live
-    assert lifecycle.created(live, "nobody", other, NOW) == live
+    assert ordering.created(live, live.attempt.trade_no, other, NOW) == live
+    assert ordering.created(live, "nobody", other, NOW) == live
     assert (
-        lifecycle.create_failed(
+        ordering.create_failed(
             live, live.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="x"
         )
         == live
@@ -474,44 +476,44 @@ def test_late_answers_of_create_do_not_replace_what_is_known():
 def test_the_time_can_change_while_unpaid_and_never_after():
     other = replace(a_booking().slot, span=replace(CALL, start=CALL.start + MINUTE, end=CALL.end + MINUTE))
 
-    moved = lifecycle.change_time(a_live_booking(), other, NOW + MINUTE)
+    moved = steps.change_time(a_live_booking(), other, NOW + MINUTE)
 
     assert moved.slot == other
     assert moved.deadline == DEADLINE
-    for too_late in (a_confirmed_booking(), an_expired_booking(), lifecycle.give_up(a_live_booking(), NOW)):
+    for too_late in (a_confirmed_booking(), an_expired_booking(), steps.give_up(a_live_booking(), NOW)):
         with pytest.raises(Conflict):
-            lifecycle.change_time(too_late, other, NOW + MINUTE)
+            steps.change_time(too_late, other, NOW + MINUTE)
 
 
 def test_changing_the_time_at_calendly_owes_the_cancelling_of_the_old_event():
     booking = a_live_booking(calendar=CalendarKind.CALENDLY)
     other = replace(booking.slot, event_uri="http://calendly/scheduled_events/E2")
 
-    moved = lifecycle.change_time(booking, other, NOW + MINUTE)
+    moved = steps.change_time(booking, other, NOW + MINUTE)
 
     assert f"release_event:{EVENT}" in owed(moved)
     with pytest.raises(Conflict):
-        lifecycle.change_time(moved, booking.slot, NOW + MINUTE)
+        steps.change_time(moved, booking.slot, NOW + MINUTE)
 
 
 def test_an_effect_is_owed_once_in_a_bookings_life():
     booking = a_live_booking()
-    done = lifecycle.effect_done(lifecycle.claimed_effect(booking, "send:held", NOW), "send:held", NOW, "sent")
+    done = effects.effect_done(effects.claimed_effect(booking, "send:held", NOW), "send:held", NOW, "sent")
 
     assert owed(booking.owing(NOW, "send:held")) == {"send:held"}
     assert owed(done.owing(NOW, "send:held")) == set()
-    assert lifecycle.effect_done(done, "send:held", NOW) == done
+    assert effects.effect_done(done, "send:held", NOW) == done
 
 
 def test_an_effect_is_counted_before_it_is_done_and_put_off_more_after_each_failure():
-    booking = lifecycle.claimed_effect(a_booking(), "send:held", NOW)
+    booking = effects.claimed_effect(a_booking(), "send:held", NOW)
     assert (booking.effects[0].tries, booking.effects[0].due) == (1, NOW + lifecycle.EFFECT_LEASE)
 
     waits = []
     for _ in range(12):
-        booking = lifecycle.effect_failed(booking, "send:held", NOW)
+        booking = effects.effect_failed(booking, "send:held", NOW)
         waits.append(booking.effects[0].due - NOW)
-        booking = lifecycle.claimed_effect(booking, "send:held", NOW)
+        booking = effects.claimed_effect(booking, "send:held", NOW)
 
     assert waits == sorted(waits)
     assert waits[-1] == lifecycle.LONGEST_BACKOFF
@@ -519,27 +521,27 @@ def test_an_effect_is_counted_before_it_is_done_and_put_off_more_after_each_fail
 
 
 def test_a_mail_refused_for_good_is_given_up_and_the_owner_told():
-    booking = lifecycle.claimed_effect(a_booking(), "send:held", NOW)
+    booking = effects.claimed_effect(a_booking(), "send:held", NOW)
 
-    after = lifecycle.effect_failed(booking, "send:held", NOW, for_good=True)
+    after = effects.effect_failed(booking, "send:held", NOW, for_good=True)
 
     assert owed(after) == {"alert:undelivered"}
-    assert owed(lifecycle.effect_failed(after, "alert:undelivered", NOW, for_good=True)) == set()
+    assert owed(effects.effect_failed(after, "alert:undelivered", NOW, for_good=True)) == set()
 
 
 def test_a_mail_server_that_is_down_for_days_ends_in_giving_up_and_never_in_a_failure():
     booking = a_booking()
     for _ in range(lifecycle.MOST_MAIL_TRIES):
-        booking = lifecycle.effect_failed(lifecycle.claimed_effect(booking, "send:held", NOW), "send:held", NOW)
+        booking = effects.effect_failed(effects.claimed_effect(booking, "send:held", NOW), "send:held", NOW)
 
     assert "send:held" in booking.delivered
 
 
 def test_freeing_a_time_in_the_calendar_is_never_given_up():
-    booking = lifecycle.event_unwanted(a_booking(), "http://calendly/scheduled_events/E9", NOW)
+    booking = steps.event_unwanted(a_booking(), "http://calendly/scheduled_events/E9", NOW)
     name = "release_event:http://calendly/scheduled_events/E9"
     for _ in range(400):
-        booking = lifecycle.effect_failed(lifecycle.claimed_effect(booking, name, NOW), name, NOW, for_good=True)
+        booking = effects.effect_failed(effects.claimed_effect(booking, name, NOW), name, NOW, for_good=True)
 
     assert name in owed(booking)
 
@@ -551,18 +553,18 @@ def test_a_live_order_is_asked_about_every_thirty_seconds():
 
 
 def test_a_settled_booking_is_looked_at_no_more():
-    assert lifecycle.scheduled(a_confirmed_booking(effects=()), NOW).check_at is None
+    assert schedule.scheduled(a_confirmed_booking(effects=()), NOW).check_at is None
 
 
 def test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more():
     ended = an_expired_booking(effects=())
     end = ended.ended_at
 
-    assert ended.check_at == end + MINUTE or lifecycle.scheduled(ended, end).check_at == end + MINUTE
-    assert lifecycle.orders_to_ask(ended, end + 30 * SECOND) == ()
-    assert lifecycle.orders_to_ask(ended, end + MINUTE) == ended.attempts
+    assert ended.check_at == end + MINUTE or schedule.scheduled(ended, end).check_at == end + MINUTE
+    assert schedule.orders_to_ask(ended, end + 30 * SECOND) == ()
+    assert schedule.orders_to_ask(ended, end + MINUTE) == ended.attempts
     for wait, following in ((MINUTE, 10 * MINUTE), (10 * MINUTE, timedelta(hours=1)), (timedelta(hours=1), None)):
-        unanswered = lifecycle.scheduled(ended, end + wait)
+        unanswered = schedule.scheduled(ended, end + wait)
         assert unanswered.check_at == end + wait + ASK_EVERY, "a question that was not answered is asked again"
         ended = settled(ended, seen(Remote.EXPIRED, at=end + wait), now=end + wait)
         assert ended.check_at == (end + following if following else None)
@@ -574,10 +576,10 @@ def test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute():
 
 def test_a_draft_is_looked_at_until_its_day_is_over():
     assert a_draft().check_at == NOW + 2 * MINUTE
-    assert lifecycle.scheduled(a_draft(), NOW + 5 * MINUTE).check_at == NOW + 10 * MINUTE
-    assert lifecycle.scheduled(a_draft(), NOW + timedelta(hours=2)).check_at == NOW + timedelta(hours=24)
+    assert schedule.scheduled(a_draft(), NOW + 5 * MINUTE).check_at == NOW + 10 * MINUTE
+    assert schedule.scheduled(a_draft(), NOW + timedelta(hours=2)).check_at == NOW + timedelta(hours=24)
     day_over = NOW + timedelta(hours=25)
-    assert lifecycle.scheduled(a_draft(), day_over).check_at == day_over + ASK_EVERY
+    assert schedule.scheduled(a_draft(), day_over).check_at == day_over + ASK_EVERY
 
 
 # --- every state × every observation --------------------------------------------------------------------------------
@@ -634,13 +636,13 @@ def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(ste
         now += seconds * SECOND
         before = booking
         if action == "give_up" and booking.state is State.PENDING:
-            booking = lifecycle.give_up(booking, now)
+            booking = steps.give_up(booking, now)
         elif action == "try_again":
-            booking = lifecycle.try_again(booking, now)
+            booking = ordering.try_again(booking, now)
         elif action == "create":
-            booking = lifecycle.creating(booking, now)
+            booking = ordering.creating(booking, now)
         elif action == "fail" and booking.attempt.tries:
-            booking = lifecycle.create_failed(
+            booking = ordering.create_failed(
                 booking, booking.attempt.trade_no, uncertain=by_query, retryable=True, most_tries=3, now=now, why="x"
             )
         else:
@@ -650,7 +652,7 @@ def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(ste
 
         if booking.state in (State.PENDING, State.PAID):
             assert booking.check_at is not None, "somebody has to look at it again"
-            done = lifecycle.effect_done(booking, "send:held", now)
+            done = effects.effect_done(booking, "send:held", now)
             assert done.check_at is not None
         received = {str(one.received) for one in booking.attempts if one.has_money}
         if booking.state is State.CONFIRMED:
@@ -666,7 +668,7 @@ def test_a_random_walk_never_confirms_without_money_nor_releases_a_paid_slot(ste
 def test_an_event_that_is_the_bookings_own_slot_is_wanted():
     booking = a_live_booking(calendar=CalendarKind.CALENDLY)
 
-    assert lifecycle.event_unwanted(booking, EVENT, NOW) == booking
+    assert steps.event_unwanted(booking, EVENT, NOW) == booking
     assert booking.holds(EVENT)
     assert not an_expired_booking(slot=booking.slot).holds(EVENT)
 
@@ -674,13 +676,13 @@ def test_an_event_that_is_the_bookings_own_slot_is_wanted():
 def test_an_effect_that_is_not_owed_cannot_fail():
     booking = a_booking()
 
-    assert lifecycle.effect_failed(booking, "send:nothing", NOW) == booking
+    assert effects.effect_failed(booking, "send:nothing", NOW) == booking
 
 
 def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_off_the_list():
-    closed = settled(lifecycle.claimed_effect(a_live_booking(), "send:held", NOW), seen(Remote.CANCELED))
+    closed = settled(effects.claimed_effect(a_live_booking(), "send:held", NOW), seen(Remote.CANCELED))
 
-    after = lifecycle.effect_done(closed, "send:held", AFTER)
+    after = effects.effect_done(closed, "send:held", AFTER)
 
     assert after.state is State.PENDING
     assert after.check_at == AFTER + ASK_SOON
@@ -690,7 +692,7 @@ def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_o
 def test_a_booking_that_was_given_up_is_looked_at_soon_whatever_else_is_written():
     closed = settled(a_live_booking(), seen(Remote.CANCELED))
 
-    leaving = lifecycle.effect_done(lifecycle.give_up(closed, NOW + MINUTE), "send:held", NOW + MINUTE)
+    leaving = effects.effect_done(steps.give_up(closed, NOW + MINUTE), "send:held", NOW + MINUTE)
 
     assert leaving.check_at == NOW + MINUTE + ASK_SOON
 
@@ -702,5 +704,5 @@ def test_while_another_order_is_open_a_flagged_booking_is_asked_about_and_not_le
     )
     booking = replace(short, attempts=(*short.attempts, second), effects=())
 
-    assert lifecycle.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
-    assert lifecycle.scheduled(replace(short, effects=()), NOW).check_at == NOW + lifecycle.WAIT_FOR_OWNER
+    assert schedule.scheduled(booking, NOW).check_at == NOW + ASK_EVERY
+    assert schedule.scheduled(replace(short, effects=()), NOW).check_at == NOW + lifecycle.WAIT_FOR_OWNER

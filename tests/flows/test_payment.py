@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain.booking import Flag, Remote, State
-from inspired.domain.lifecycle import may_try_again
+from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services

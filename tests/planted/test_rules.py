@@ -13,7 +13,7 @@ from inspired.adapters.mongo import Claimed, PaymentLogs
 from inspired.app import create_app
 from inspired.domain import lifecycle
 from inspired.domain.booking import Flag, Remote, State
-from inspired.domain.lifecycle import Payment
+from inspired.domain.funds import Payment
 from inspired.flows import notices, refreshing
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import PRIVATE_KEY, a_merchant, certificates, signed

@@ -12,7 +12,7 @@ from flask import Flask, render_template
 from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import Letters
-from inspired.domain import lifecycle
+from inspired.domain import lifecycle, ordering
 from inspired.domain.booking import Booking, Event, Flag, Remote, State
 from inspired.domain.slots import Span
 from inspired.web import display
@@ -114,9 +114,9 @@ def closed_booking() -> Booking:
 
 
 def failed_booking() -> Booking:
-    booking = lifecycle.creating(a_booking(), NOW)
+    booking = ordering.creating(a_booking(), NOW)
     assert booking.attempt is not None
-    return lifecycle.create_failed(
+    return ordering.create_failed(
         booking, booking.attempt.trade_no, uncertain=False, retryable=True, most_tries=1, now=NOW, why="away"
     )
 

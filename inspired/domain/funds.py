@@ -1,0 +1,113 @@
+"""A booking's money: what has arrived, what of it is on its way back, and what is left against what it may keep.
+
+A refund counts from the moment it is written down: money that is promised back is not the booking's any more, so that
+nothing is returned twice and nothing is confirmed by money that is leaving.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from inspired.domain.booking import Attempt, Booking, Refund, Remote
+from inspired.domain.money import Money
+
+
+class Payment(StrEnum):
+    """All money seen for a booking, held against what it should have."""
+
+    NONE = "none"  # none has ever come
+    NOTIFIED = "notified"  # a signed notice says so, our own query does not yet
+    EXACT = "exact"
+    SHORT = "short"
+    OVER = "over"
+    UNCLEAR = "unclear"  # it cannot be counted: another currency, unreadable, or partly gone and nobody knows how much
+    RETURNED = "returned"  # it was here, and all of it has gone back or is promised back
+
+
+def payment_of(booking: Booking) -> Payment:
+    paid = [one for one in booking.attempts if one.has_money]
+    if not paid:
+        return Payment.NONE
+    kept, wanted = kept_of(booking), due(booking)
+    if kept > wanted:
+        return Payment.OVER
+    if kept == wanted and not kept.is_nothing:
+        return Payment.EXACT
+    if any(not one.proven for one in paid):
+        return Payment.NOTIFIED
+    if any(is_unclear(booking, one) for one in paid):
+        return Payment.UNCLEAR
+    return Payment.RETURNED if kept.is_nothing else Payment.SHORT
+
+
+def due(booking: Booking) -> Money:
+    """What the booking may keep: its price, unless something else was agreed since."""
+    return booking.price if booking.keeps is None else booking.keeps
+
+
+def kept_of(booking: Booking) -> Money:
+    """What is here, proven, in the price's currency, and not promised back."""
+    return total((left_of(booking, one) for one in counted(booking)), booking.price.currency)
+
+
+def received_of(booking: Booking) -> Money:
+    """What has arrived, proven, in the price's currency, whatever became of it."""
+    amounts = (one.received for one in booking.attempts if one.has_money and one.proven and one.received)
+    return total((one for one in amounts if one.currency == booking.price.currency), booking.price.currency)
+
+
+def missing(booking: Booking) -> Money:
+    """What would complete the payment; nothing where there is enough."""
+    kept, wanted = kept_of(booking), due(booking)
+    return wanted - kept if wanted > kept else nothing(booking.price.currency)
+
+
+def counted(booking: Booking) -> list[Attempt]:
+    """Orders whose money counts against the price."""
+    return [one for one in booking.attempts if one.has_money and one.proven and not _is_unreadable(booking, one)]
+
+
+def is_unclear(booking: Booking, attempt: Attempt) -> bool:
+    """Proven to be there, but it cannot be held against the price; and it has not gone back since."""
+    if not (attempt.has_money and attempt.proven and _is_unreadable(booking, attempt)):
+        return False
+    gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(attempt))
+    return not gone if attempt.received is None else not left_of(booking, attempt).is_nothing
+
+
+def _is_unreadable(booking: Booking, attempt: Attempt) -> bool:
+    """Another currency, no amount at all, or a part that went back of which nobody knows how much it was."""
+    if attempt.received is None or attempt.received.currency != booking.price.currency:
+        return True
+    ours = [one for one in booking.refunds_of(attempt) if one.reserves]
+    if any(one.is_gone and one.amount is None for one in ours):
+        return True
+    return attempt.status is Remote.REFUNDING and not ours
+
+
+def left_of(booking: Booking, attempt: Attempt) -> Money:
+    """What is left of one order's money, in its own currency."""
+    if attempt.received is None:
+        return nothing(booking.price.currency)
+    return attempt.received - refunded(
+        (one for one in booking.refunds_of(attempt) if one.reserves), attempt.received.currency
+    )
+
+
+def still_there(booking: Booking, attempt: Attempt) -> Money:
+    """What the provider still has of it for us: refunds that are only promised have not left yet."""
+    if attempt.received is None:
+        return nothing(booking.price.currency)
+    gone = refunded((one for one in booking.refunds_of(attempt) if one.is_gone), attempt.received.currency)
+    return attempt.received - gone
+
+
+def refunded(refunds: Iterable[Refund], currency: str) -> Money:
+    return total((one.amount for one in refunds if one.amount), currency)
+
+
+def total(amounts: Iterable[Money], currency: str) -> Money:
+    return sum(amounts, nothing(currency))
+
+
+def nothing(currency: str) -> Money:
+    return Money.parse(0, currency)

@@ -1,0 +1,436 @@
+"""Refunds: money on its way back.
+
+requested → sent → done, or rejected, or waiting for the owner. A refund is written down first and called for
+afterwards, with the id it got then; whatever happens to the call, it is repeated with the same id, which Binance
+answers instead of refunding again (https://developers.binance.com/docs/binance-pay/api-order-refund). One refund of an
+order is under way at a time, so that what Binance says about "refunded in all" can be held against our own.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inspired.domain.booking import (
+    Attempt,
+    Booking,
+    Cause,
+    Refund,
+    RefundStatus,
+    Remote,
+    refund_id,
+)
+from inspired.domain.errors import Conflict, Invalid
+from inspired.domain.funds import (
+    counted,
+    due,
+    kept_of,
+    left_of,
+    nothing,
+    refunded,
+    still_there,
+    total,
+)
+from inspired.domain.money import Money
+
+REFUND_LEASE = timedelta(seconds=30)  # longer than the call may take
+LONGEST_PAUSE = timedelta(minutes=10)
+TRY_BALANCE_AGAIN = timedelta(hours=1)
+SLOW_AFTER = timedelta(hours=24)  # the plan's promise: refunded within a day
+ALERT_AT_TRY = 8
+LAST_ONE = 1
+
+
+class Outcome(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSeen:
+    """What the provider said about one refund. `refunded_in_all` is everything that went back for the order so far,
+    this one included; `remaining` how many more refunds it allows. `outcome` None: it knows no such refund."""
+
+    refund_id: str
+    asked_at: datetime
+    outcome: Outcome | None
+    trade_no: str = ""  # the order, for a refund that is not one of ours
+    amount: Money | None = None
+    refunded_in_all: Money | None = None
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for a refund. `note` is the owner's reason; `key` names the owner's request."""
+
+    by: str = "system"
+    note: str = ""
+    key: str = ""
+
+
+SYSTEM, CUSTOMER = Asked(), Asked(by="customer")
+
+
+# --- asking for one -------------------------------------------------------------------------------------------------
+
+
+def going_back(booking: Booking, amount: Money, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """So much goes back, the newest orders' money first. Never more than is left of each."""
+    for attempt, part in _shares(booking, amount):
+        booking = _with_refund(booking, attempt, part, cause, now, asked)
+    return booking
+
+
+def all_of_it(booking: Booking, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """Everything that is left, of every order, whatever its currency."""
+    for attempt in booking.attempts:
+        left = left_of(booking, attempt)
+        if attempt.proven and left > nothing(left.currency):
+            booking = _with_refund(booking, attempt, left, cause, now, asked)
+    return booking
+
+
+def surplus_back(booking: Booking, now: datetime) -> Booking:
+    """What is more than the booking may keep. A whole second payment is told apart from one that was too high."""
+    surplus = kept_of(booking) - due(booking)
+    newest = next(one for one in reversed(counted(booking)) if not left_of(booking, one).is_nothing)
+    is_second = len(counted(booking)) > 1 and not left_of(booking, newest) > surplus
+    return going_back(booking, surplus, Cause.SECOND if is_second else Cause.SURPLUS, now)
+
+
+def _with_refund(
+    booking: Booking, attempt: Attempt, amount: Money, cause: Cause, now: datetime, asked: Asked
+) -> Booking:
+    refund = Refund(
+        id=refund_id(attempt.trade_no, len(booking.refunds) + 1),
+        trade_no=attempt.trade_no,
+        amount=amount,
+        cause=cause,
+        requested_at=now,
+        by=asked.by,
+        note=asked.note,
+        key=asked.key,
+        retry_at=now,
+    )
+    booking = replace(booking, refunds=(*booking.refunds, refund))
+    # The owner's own words may name somebody: they stay with the refund and are not repeated in the history.
+    booking = booking.noted(now, "refund_requested", f"{amount.shown}, {cause}")
+    return booking.owing(now, f"send:refund_started:{refund.id}")
+
+
+# --- the owner's word -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner."""
+
+    amount: Money
+    left: Money
+    remains: Money
+    cancels: bool
+    warnings: tuple[str, ...]
+    blocked: bool  # Binance would do something else than asked
+
+
+def refundable(booking: Booking) -> Money:
+    """What the owner can still give back, in the price's currency."""
+    return kept_of(booking)
+
+
+def checked(booking: Booking, amount: Money | None, now: datetime, *, cancels: bool) -> Preview:
+    """The consequence of a refund of `amount` (None: all that is left). Raises Invalid, Conflict."""
+    left = refundable(booking)
+    if amount is None:
+        if not any(left_of(booking, one) > nothing(left_of(booking, one).currency) for one in booking.attempts):
+            raise Conflict("There is nothing left to refund.")
+        return _previewed(booking, left, left, cancels=cancels)
+    if left.is_nothing:
+        raise Conflict("There is nothing left to refund.")
+    if amount.currency != left.currency:
+        raise Invalid(f"The amount has to be in {left.currency}.", {"amount": f"must be in {left.currency}"})
+    if not amount > nothing(left.currency):
+        raise Invalid("An amount is more than nothing.", {"amount": "must be more than 0"})
+    if amount > left:
+        raise Invalid(f"At most {left.shown} can be refunded.", {"amount": f"must be at most {left}"})
+    return _previewed(booking, amount, left, cancels=cancels)
+
+
+def _previewed(booking: Booking, amount: Money, left: Money, *, cancels: bool) -> Preview:
+    """What is special about the provider's last refund of an order: its amount is ignored, everything left goes."""
+    blocking: list[str] = []
+    warnings: list[str] = []
+    for attempt, part in _shares(booking, amount):
+        there = still_there(booking, attempt)
+        if attempt.refunds_left == 0:
+            blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
+        elif attempt.refunds_left == LAST_ONE and part < there:
+            blocking.append(
+                f"Binance allows one last refund of this payment and would return everything left, {there.shown}. "
+                "A smaller amount is not sent."
+            )
+        elif attempt.refunds_left == LAST_ONE + 1 and part < there:
+            warnings.append("After this refund Binance allows one more, which always returns everything left.")
+    return Preview(amount, left, left - amount, cancels, (*blocking, *warnings), bool(blocking))
+
+
+def _shares(booking: Booking, amount: Money) -> list[tuple[Attempt, Money]]:
+    """Which order gives how much: the newest money first, never more than is left of each."""
+    shares: list[tuple[Attempt, Money]] = []
+    rest = amount
+    for attempt in reversed(booking.attempts):
+        left = left_of(booking, attempt)
+        if attempt.proven and left.currency == rest.currency and left > nothing(left.currency):
+            part = min(rest, left)
+            rest -= part
+            if part > nothing(part.currency):
+                shares.append((attempt, part))
+    return shares
+
+
+def refuse_unseen(booking: Booking, seen: int) -> None:
+    """Whoever decided on a page that is older than the last refund decides again."""
+    if len(booking.refunds) != seen:
+        raise Conflict("Meanwhile another refund was made for this booking. Please look again.")
+
+
+def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """The owner's button for one that is stuck. A rejected one is over at Binance: a new one takes its place."""
+    refund = booking.find_refund(wanted)
+    if refund is None or not refund.is_stuck or refund.amount is None:
+        raise Conflict("This refund cannot be tried again.")
+    if refund.status is RefundStatus.NEEDS_OWNER:
+        again = replace(refund, status=RefundStatus.REQUESTED, retry_at=now)
+        return booking.with_refund(again).noted(now, "refund_again", refund.amount.shown)
+    number = len(booking.refunds) + 1
+    fresh = refund_id(refund.trade_no, number)
+    replaced = booking.with_refund(replace(refund, replaced_by=fresh))
+    again = replace(
+        refund, id=fresh, requested_at=now, status=RefundStatus.REQUESTED, tries=0, retry_at=now, sent_at=None,
+        done_at=None, why="",
+    )  # fmt: skip
+    return replace(replaced, refunds=(*replaced.refunds, again)).noted(now, "refund_again", refund.amount.shown)
+
+
+def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now: datetime) -> Booking:
+    """The owner tells what left by another way: for one that is stuck, or that was found without its amount."""
+    refund = booking.find_refund(wanted)
+    if refund is None or not refund.is_stuck:
+        raise Conflict("This refund is not waiting for you.")
+    attempt = booking.find_attempt(refund.trade_no)
+    most = left_of(booking, attempt) + (refund.amount or nothing(amount.currency)) if attempt else amount
+    if amount.currency != most.currency or amount > most or not amount > nothing(amount.currency):
+        raise Invalid(f"Between nothing and {most.shown}.", {"amount": f"must be at most {most}"})
+    done = replace(
+        refund, amount=amount, status=RefundStatus.EXTERNAL, by="owner", note=note, retry_at=None, done_at=now
+    )
+    return booking.with_refund(done).noted(now, "refund_by_hand", amount.shown)
+
+
+# --- sending one ----------------------------------------------------------------------------------------------------
+
+
+def due_to_send(booking: Booking, now: datetime) -> Refund | None:
+    """The next refund whose call is due. One of an order is under way at a time."""
+    busy = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
+    busy |= {one.trade_no for one in booking.refunds if _may_be_there(one) and not _is_due(one, now)}
+    return next((one for one in booking.refunds if _is_due(one, now) and one.trade_no not in busy), None)
+
+
+def _may_be_there(refund: Refund) -> bool:
+    return refund.status is RefundStatus.REQUESTED and refund.tries > 0
+
+
+def _is_due(refund: Refund, now: datetime) -> bool:
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
+    return waits and refund.retry_at is not None and refund.retry_at <= now and not refund.replaced_by
+
+
+def to_ask(booking: Booking) -> tuple[Refund, ...]:
+    """Accepted by the provider, and not done."""
+    return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)
+
+
+def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """Somebody calls now: counted and leased before the call. What Binance would not do as asked is not sent."""
+    refund = booking.find_refund(wanted)
+    attempt = booking.find_attempt(refund.trade_no) if refund else None
+    if refund is None or attempt is None or refund.amount is None:
+        return booking
+    if reason := _impossible(booking, attempt, refund):
+        return _needs_owner(booking, refund, reason, now, again=None)
+    leased = replace(refund, status=RefundStatus.REQUESTED, tries=refund.tries + 1, retry_at=now + REFUND_LEASE)
+    return booking.with_refund(leased)
+
+
+def _impossible(booking: Booking, attempt: Attempt, refund: Refund) -> str:
+    left = still_there(booking, attempt)
+    if not attempt.prepay_id:
+        return "The order's own number at Binance is not known."
+    if refund.tries:
+        return ""  # it may be there already: only the same call again tells
+    if attempt.refunds_left <= 0:
+        return "Binance allows no further refund of this payment."
+    if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
+        return f"It would be Binance's last refund of this payment, which returns everything left, {left.shown}."
+    return ""
+
+
+def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
+    """The provider took it. Whether the money went back, a query will tell."""
+    refund = booking.find_refund(seen.refund_id)
+    if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
+        return booking
+    sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, why="")
+    booking = booking.with_refund(sent).noted(now, "refund_sent", refund.amount.shown if refund.amount else "")
+    return _counted_down(booking, sent, seen.remaining)
+
+
+def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused: bool, low_balance: bool) -> Booking:
+    """The call gave no acceptance. `refused`: a definite no; otherwise it is repeated with the same id."""
+    refund = booking.find_refund(wanted)
+    if refund is None or refund.status is not RefundStatus.REQUESTED:
+        return booking
+    if refused:
+        return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
+    pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
+    booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
+    return booking.owing(now, f"alert:refund_unsent:{refund.id}") if refund.tries == ALERT_AT_TRY else booking
+
+
+def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, again: datetime | None) -> Booking:
+    waiting = replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=again, why=why)
+    booking = booking.with_refund(waiting)
+    if refund.status is RefundStatus.NEEDS_OWNER and refund.why == why:
+        return booking
+    return booking.noted(now, "refund_stuck", why).owing(now, f"alert:refund_stuck:{refund.id}")
+
+
+# --- what the provider says -----------------------------------------------------------------------------------------
+
+
+def recorded(booking: Booking, seen: RefundSeen) -> Booking:
+    """The observation in its refund. What is done stays done."""
+    refund, now = booking.find_refund(seen.refund_id), seen.asked_at
+    if refund is None:
+        return _found(booking, seen)
+    if refund.is_gone or refund.status is RefundStatus.REJECTED or seen.outcome is None:
+        return booking
+    booking = _counted_down(booking, refund, seen.remaining)
+    match seen.outcome:
+        case Outcome.DONE:
+            booking = booking.with_refund(
+                replace(
+                    refund, status=RefundStatus.DONE, amount=seen.amount or refund.amount, done_at=now, retry_at=None
+                )
+            )
+            amount = seen.amount or refund.amount
+            booking = booking.noted(now, "refund_done", amount.shown if amount else "")
+            booking = _console_beside(booking, refund, seen)
+            return booking.owing(now, f"send:refund_done:{refund.id}")
+        case Outcome.FAILED:
+            rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
+            booking = booking.with_refund(rejected).noted(now, "refund_rejected", "by Binance")
+            return booking.owing(now, f"alert:refund_rejected:{refund.id}")
+    if refund.status is not RefundStatus.SENT:
+        return accepted(booking, seen, now)
+    return booking
+
+
+def _found(booking: Booking, seen: RefundSeen) -> Booking:
+    """A refund under an id that is not ours, told by a signed notice and read back by query."""
+    attempt = booking.find_attempt(seen.trade_no)
+    if attempt is None or seen.outcome is not Outcome.DONE or seen.amount is None:
+        return booking
+    unknown = next((one for one in booking.refunds_of(attempt) if one.is_gone and one.amount is None), None)
+    if unknown is not None:
+        return booking.with_refund(replace(unknown, amount=seen.amount))
+    if seen.amount > still_there(booking, attempt):
+        return booking  # explained already, by the order's own status
+    return _console(booking, attempt, seen.amount, seen.asked_at, seen.refund_id)
+
+
+def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Booking:
+    """The order's status says that money went back. What our own refunds do not explain was made in the console."""
+    mine = [one for one in booking.refunds_of(attempt) if one.reserves]
+    if attempt.status is None or attempt.status is Remote.REFUNDING or not attempt.status.tells_of_refunds:
+        return booking
+    if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
+        return booking  # ours may be the explanation: it is looked at again when that is known
+    gap = still_there(booking, attempt)
+    if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
+        return _console(booking, attempt, gap, now)
+    if attempt.status is Remote.REFUNDED and not any(one.is_gone for one in mine):
+        return _console(booking, attempt, None, now)
+    return booking
+
+
+def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
+    """Binance's own sum of what went back is larger than ours: the rest was made in the console."""
+    attempt = booking.find_attempt(refund.trade_no)
+    if attempt is None or seen.refunded_in_all is None:
+        return booking
+    ours = refunded((one for one in booking.refunds_of(attempt) if one.is_gone), seen.refunded_in_all.currency)
+    unknown = any(one.is_gone and one.amount is None for one in booking.refunds_of(attempt))
+    if seen.refunded_in_all > ours and not unknown:
+        return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)
+    return booking
+
+
+def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: datetime, found: str = "") -> Booking:
+    """Nothing is asked for: it has happened. Refunds of ours that were only planned give way to it."""
+    refund = Refund(
+        id=found or refund_id(attempt.trade_no, len(booking.refunds) + 1),
+        trade_no=attempt.trade_no,
+        amount=amount,
+        cause=Cause.CONSOLE,
+        requested_at=now,
+        by="owner",
+        status=RefundStatus.EXTERNAL,
+        done_at=now,
+    )
+    booking = replace(booking, refunds=(*booking.refunds, refund))
+    booking = _given_way(booking, attempt, refund.id)
+    told = amount.shown if amount else "an amount Binance does not tell"
+    return booking.noted(now, "refund_found", f"{told}, order {attempt.number}").owing(
+        now, f"alert:console_refund:{refund.id}"
+    )
+
+
+def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
+    """Planned refunds for which nothing is left any more are dropped, the newest first."""
+    for planned in reversed(booking.refunds_of(attempt)):
+        unsent = planned.status is RefundStatus.REQUESTED and not planned.tries
+        waits = unsent or planned.status is RefundStatus.NEEDS_OWNER
+        left = left_of(booking, attempt)
+        if waits and left < nothing(left.currency):
+            booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))
+    return booking
+
+
+def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Booking:
+    attempt = booking.find_attempt(refund.trade_no)
+    if attempt is None or remaining is None or remaining >= attempt.refunds_left:
+        return booking
+    return booking.with_attempt(replace(attempt, refunds_left=remaining))
+
+
+# --- what it means for the whole ------------------------------------------------------------------------------------
+
+
+def all_gone(booking: Booking) -> bool:
+    """Money had come, and every refund of it is done."""
+    live = [one for one in booking.refunds if one.reserves]
+    return bool(live) and all(one.is_gone and one.amount is not None for one in live)
+
+
+def slow(booking: Booking, now: datetime) -> tuple[Refund, ...]:
+    """Not done a day after they were asked for."""
+    return tuple(one for one in booking.refunds if one.is_under_way and now >= one.requested_at + SLOW_AFTER)
+
+
+def returned_in_all(booking: Booking) -> Money:
+    """What has gone back, in the price's currency."""
+    gone = (one.amount for one in booking.refunds if one.is_gone and one.amount)
+    return total((one for one in gone if one.currency == booking.price.currency), booking.price.currency)

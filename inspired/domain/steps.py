@@ -1,0 +1,175 @@
+"""The customer's steps: choosing a time and holding it, moving while unpaid, giving up, choosing again, cancelling."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from inspired.domain import refunds
+from inspired.domain.booking import Attempt, Booking, Cause, Flag, Sealed, Slot, State, release_of, trade_number
+from inspired.domain.errors import Conflict
+from inspired.domain.funds import Payment, kept_of, payment_of
+from inspired.domain.lifecycle import SlotSeen, decided, left_pending, moved, released
+from inspired.domain.meeting_types import MeetingType
+from inspired.domain.money import Money
+from inspired.domain.schedule import passed, scheduled
+
+
+def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_version: str, now: datetime) -> Booking:
+    """A booking without a slot yet: the Calendly frame carries its token."""
+    booking = Booking(
+        id=booking_id, token=token, meeting_type=meeting_type, created_at=now, terms_version=terms_version
+    )
+    return scheduled(booking.noted(now, "started"), now)
+
+
+def held(
+    booking: Booking,
+    *,
+    slot: Slot,
+    sealed: Sealed,
+    email_index: str,
+    visitor_index: str,
+    network: str,
+    expiry: timedelta,
+    now: datetime,
+) -> Booking:
+    """The draft with its slot: PENDING, with a first order that may be created at once, and the mail that says so."""
+    expires_at = now + expiry
+    booking = replace(
+        booking,
+        state=State.PENDING,
+        slot=slot,
+        sealed=sealed,
+        email_index=email_index,
+        visitor_index=visitor_index,
+        network=network,
+        expires_at=expires_at,
+        deadline=expires_at + min(timedelta(seconds=60), expiry / 5),
+        attempts=(Attempt(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now),),
+    )
+    return scheduled(booking.noted(now, "held").owing(now, "send:held"), now)
+
+
+def give_up(booking: Booking, now: datetime) -> Booking:
+    """The customer does not want it any more. The slot goes when the order is seen closed, not before."""
+    if booking.state is State.DRAFT:
+        return scheduled(left_pending(moved(booking, State.CANCELLED, now, ended_at=now), now), now)
+    if booking.state is not State.PENDING:
+        raise Conflict("This booking can no longer be given up here.")
+    if booking.leaving:
+        return booking
+    return replace(booking, leaving=True, check_at=now).noted(now, "given_up")
+
+
+def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
+    """Another slot for the same unpaid booking. Price, order and deadline stay."""
+    if booking.state is not State.PENDING or booking.leaving or passed(booking.expires_at, now):
+        raise Conflict("The time can be changed only while the booking waits for its payment.")
+    refuse_given_back(booking, slot)
+    before = booking
+    booking = replace(booking, slot=slot).noted(now, "time_changed")
+    if before.slot and before.slot.event_uri and before.slot.event_uri != slot.event_uri:
+        booking = booking.owing(now, release_of(before.slot.event_uri))
+    return scheduled(booking, now)
+
+
+def refuse_given_back(booking: Booking, slot: Slot) -> None:
+    if slot.event_uri and booking.gave_back(slot.event_uri):
+        raise Conflict("That time was given back already. Please choose another one.")
+
+
+def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
+    """An event with this booking's token that is not its slot is owed its cancelling."""
+    if booking.slot is not None and booking.slot.event_uri == event_uri:
+        return booking
+    return scheduled(booking.owing(now, release_of(event_uri)), now)
+
+
+# --- paid, but without a time ---------------------------------------------------------------------------------------
+
+
+def may_choose(booking: Booking, now: datetime) -> bool:
+    """Another time, or the money back: the page shows two buttons."""
+    open_ = booking.choose_by is not None and not passed(booking.choose_by, now)
+    return open_ and payment_of(booking) is Payment.EXACT
+
+
+def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
+    """The slot whoever paid too late, or lost theirs, has chosen instead. It costs nothing again."""
+    if not may_choose(booking, now):
+        raise Conflict("There is no time to be chosen for this booking any more.")
+    refuse_given_back(booking, slot)
+    old, flags = booking.slot, booking.flags - {Flag.SLOT_LOST}
+    booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, leaving=False)
+    booking = booking.noted(now, "time_changed")
+    if old and old.event_uri and old.event_uri != slot.event_uri:
+        booking = booking.owing(now, release_of(old.event_uri))
+    if booking.state is not State.PAID:
+        booking = moved(booking, State.PAID, now, paid_at=now)
+    return decided(booking, SlotSeen.SECURED, now)
+
+
+def money_back(booking: Booking, now: datetime) -> Booking:
+    if not may_choose(booking, now):
+        raise Conflict("This was decided already.")
+    booking = replace(booking, choose_by=None).noted(now, "money_back_chosen")
+    return decided(refunds.all_of_it(booking, Cause.MONEY_BACK, now, refunds.CUSTOMER), SlotSeen.UNKNOWN, now)
+
+
+# --- a confirmed call that does not take place ----------------------------------------------------------------------
+
+
+def may_cancel(booking: Booking, now: datetime) -> bool:
+    return booking.state is State.CONFIRMED and booking.slot is not None and now < booking.slot.span.start
+
+
+def goes_back(booking: Booking, now: datetime) -> Money:
+    """What the customer gets back for cancelling now, by the policy the booking was made under."""
+    if booking.slot is None:
+        return kept_of(booking)
+    return min(booking.meeting_type.policy.due(booking.price, booking.slot.span.start, now), kept_of(booking))
+
+
+def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
+    """The customer cancels. `told` is what the page promised: if that is no longer what goes back, nothing is done."""
+    if not may_cancel(booking, now):
+        raise Conflict("This call can no longer be cancelled here.")
+    amount = goes_back(booking, now)
+    if amount != told:
+        raise Conflict(f"Meanwhile the refund for cancelling has become {amount.shown}. Please look again.")
+    booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
+    return decided(_called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
+
+
+def refund(
+    booking: Booking, amount: Money | None, now: datetime, *, cancels: bool, note: str = "", key: str = ""
+) -> Booking:
+    """The owner gives money back: all of it (None), or a part of a confirmed call's. Raises Invalid, Conflict.
+
+    `key`: "<request>:<what was asked>". The same request is answered, not done again; another with its name is refused.
+    """
+    request = key.partition(":")[0]
+    before = [one for one in booking.refunds if request and one.key.partition(":")[0] == request]
+    if before:
+        if before[0].key != key:
+            raise Conflict("This Idempotency-Key was used for another refund.")
+        return booking
+    preview = refunds.checked(booking, amount, now, cancels=cancels)
+    if preview.blocked:
+        raise Conflict(preview.warnings[0])
+    asked = refunds.Asked(by="owner", note=note, key=key)
+    if booking.state is State.CONFIRMED or booking.keeps is not None:
+        booking = refunds.going_back(booking, preview.amount, Cause.OWNER, now, asked)
+        booking = replace(booking, keeps=preview.remains)
+        if cancels and booking.state is State.CONFIRMED:
+            booking = _called_off(booking, now)
+        return decided(booking, SlotSeen.UNKNOWN, now)
+    if preview.amount != preview.left:
+        raise Conflict("Before a call is confirmed its money goes back as a whole.")
+    booking = replace(booking, choose_by=None)
+    return decided(refunds.all_of_it(booking, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
+
+
+def _called_off(booking: Booking, now: datetime) -> Booking:
+    """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
+    booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=kept_of(booking))
+    return released(booking, now).owing(now, "send:cancelled")

@@ -1,0 +1,170 @@
+"""Sending money back: written down before, called for with the same id until the provider has answered."""
+
+from collections.abc import Callable
+
+import structlog
+
+from inspired.adapters.binance import LOW_BALANCE
+from inspired.domain import lifecycle, refunds, steps
+from inspired.domain.booking import Booking, Refund, RefundStatus
+from inspired.domain.errors import UpstreamError
+from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.money import Money
+from inspired.domain.refunds import Preview
+from inspired.services import Services
+
+SECONDS = 5.0
+REASONS = {
+    "surplus": "More was paid than the price",
+    "second": "Paid twice",
+    "short": "Less was paid than the price",
+    "no_time": "Paid too late, no other time was chosen",
+    "money_back": "The customer asked for the money",
+    "cancelled": "The customer cancelled the call",
+    "owner": "Refunded by the owner",
+}
+log = structlog.get_logger()
+
+
+# --- what people ask for --------------------------------------------------------------------------------------------
+
+
+def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool) -> Preview:
+    """The exact consequence, before anything is done. Raises Invalid, Conflict."""
+    return refunds.checked(booking, amount, svc.now(), cancels=cancels)
+
+
+def refund(
+    svc: Services, booking_id: str, amount: Money | None, *, cancels: bool, note: str, request: str, seen: int | None
+) -> Booking:
+    """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
+    `seen`: how many refunds the owner saw when deciding; with more of them since, nothing is done."""
+    asked = svc.vault.fingerprint("refund", f"{amount} {cancels}")
+    key = f"{svc.vault.fingerprint('request', request)}:{asked}"
+
+    def decide(current: Booking) -> Booking:
+        if seen is not None and not any(one.key == key for one in current.refunds):
+            refunds.refuse_unseen(current, seen)
+        return steps.refund(current, amount, svc.now(), cancels=cancels, note=note, key=key)
+
+    return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+def try_again(svc: Services, booking_id: str, refund_id: str) -> Booking:
+    return _changed(svc, booking_id, lambda b: refunds.tried_again(b, refund_id, svc.now()))
+
+
+def settled_by_hand(svc: Services, booking_id: str, refund_id: str, amount: Money, note: str) -> Booking:
+    return _changed(svc, booking_id, lambda b: refunds.settled_by_hand(b, refund_id, amount, note, svc.now()))
+
+
+def money_back(svc: Services, token: str) -> Booking:
+    """The customer's button, where there is no time for the money any more."""
+    booking = svc.bookings.by_token(token)
+    return _rung(svc, svc.bookings.change(booking.id, lambda b: steps.money_back(b, svc.now())))
+
+
+def cancel(svc: Services, token: str, told: Money) -> Booking:
+    """The customer cancels a confirmed call, and gets back what the page told."""
+    booking = svc.bookings.by_token(token)
+    return _rung(svc, svc.bookings.change(booking.id, lambda b: steps.cancel(b, told, svc.now())))
+
+
+def _changed(svc: Services, booking_id: str, step: Callable[[Booking], Booking]) -> Booking:
+    def decide(current: Booking) -> Booking:
+        return lifecycle.decided(step(current), SlotSeen.UNKNOWN, svc.now())
+
+    return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+def _rung(svc: Services, booking: Booking) -> Booking:
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+# --- the calls ------------------------------------------------------------------------------------------------------
+
+
+def send_due(svc: Services, booking: Booking) -> Booking:
+    """Every refund whose call is due, one after the other. A crash in the middle loses nothing: the call is counted
+    and leased before it is made, and repeated with the same id."""
+    while (refund := refunds.due_to_send(booking, svc.now())) is not None:
+        booking, leased = _leased(svc, booking, refund)
+        if leased is None:
+            return booking
+        booking = _sent(svc, booking, leased)
+    return booking
+
+
+def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:
+    """The booking as it is now, and the refund where its call is ours to make."""
+    ours: list[bool] = []
+
+    def decide(current: Booking) -> Booking:
+        now = svc.now()
+        due = refunds.due_to_send(current, now)
+        ours[:] = [due is not None and due.id == refund.id]
+        return (
+            lifecycle.decided(refunds.sending(current, refund.id, now), SlotSeen.UNKNOWN, now) if ours[0] else current
+        )
+
+    booking = svc.bookings.change(booking.id, decide)
+    leased = booking.find_refund(refund.id)
+    is_leased = leased is not None and leased.status is RefundStatus.REQUESTED and ours[0]
+    return booking, leased if is_leased else None
+
+
+def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
+    attempt = booking.find_attempt(refund.trade_no)
+    if attempt is None or refund.amount is None:
+        return booking
+    try:
+        seen = svc.pay.refund(
+            refund_request_id=refund.id,
+            prepay_id=attempt.prepay_id,
+            amount=refund.amount,
+            reason=REASONS.get(refund.cause, "Refund"),
+            seconds=SECONDS,
+        )
+    except UpstreamError as error:
+        return _not_sent(svc, booking, refund, error)
+    booking = _saved(svc, booking, lambda b: refunds.accepted(b, seen, svc.now()))
+    return _outcome_asked(svc, booking, refund)
+
+
+def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamError) -> Booking:
+    log.warning("refund_unsent", booking=booking.id, refund=refund.id, error=str(error))
+    refused = not error.retryable and not error.maybe_applied
+    booking = _saved(
+        svc,
+        booking,
+        lambda b: refunds.not_sent(
+            b, refund.id, svc.now(), why=str(error)[:200], refused=refused, low_balance=error.code == LOW_BALANCE
+        ),
+    )
+    if not refused:
+        return booking
+    # Perhaps the money has left already, by Binance's own console: the order's status tells.
+    try:
+        seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+    except UpstreamError:
+        return booking
+    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [seen], SlotSeen.UNKNOWN, svc.now()))
+
+
+def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
+    """Mostly it is known at once; otherwise the booking's next look asks again."""
+    currency = refund.amount.currency if refund.amount else "USDT"
+    try:
+        seen = svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)
+    except UpstreamError as error:
+        log.warning("refund_query_failed", refund=refund.id, error=str(error))
+        return booking
+    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [], SlotSeen.UNKNOWN, svc.now(), [seen]))
+
+
+def _saved(svc: Services, booking: Booking, step: Callable[[Booking], Booking]) -> Booking:
+    def decide(current: Booking) -> Booking:
+        return lifecycle.decided(step(current), SlotSeen.UNKNOWN, svc.now())
+
+    return svc.bookings.change(booking.id, decide, known=booking)
