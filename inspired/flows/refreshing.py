@@ -88,17 +88,17 @@ def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
 def _order_seen(svc: Services, attempt: Attempt, closing: bool, seconds: float) -> Seen | None:
     """None where the provider did not answer. One that must not stay payable is closed, and seen closed, before it
     counts as that; most have reached their own expiry by then, which spares the closing."""
-    seen = _queried(svc, attempt, seconds)
+    seen = queried(svc, attempt, seconds)
     if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
     try:
         svc.pay.close(attempt.trade_no, seconds=seconds)
     except UpstreamError as error:
         log.warning("close_failed", order=attempt.trade_no, error=str(error))
-    return _queried(svc, attempt, seconds) or seen
+    return queried(svc, attempt, seconds) or seen
 
 
-def _queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
+def queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
     try:
         return svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds)
     except UpstreamError as error:

@@ -1,9 +1,14 @@
 """What is due? One question to Mongo every second; the answer rings the queue. Losing the queue costs seconds."""
 
+from datetime import datetime, time, timedelta
+
+from inspired.flows import checking, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
 BATCH = 200
+NIGHT = time(3)  # in the owner's zone
+CHECK_EVERY = timedelta(hours=1)
 
 
 def sweep(svc: Services) -> int:
@@ -22,3 +27,19 @@ def sweep(svc: Services) -> int:
         if svc.bell.ring_for_letters("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + RING_AGAIN)
     return len(bookings) + len(notices)
+
+
+def sweep_runs(svc: Services) -> None:
+    """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost."""
+    now = svc.now()
+    zone = svc.hours.zone
+    night = datetime.combine(now.astimezone(zone).date(), NIGHT, zone)
+    for name, start, due in (
+        (reconciling.NAME, reconciling.start, night if night <= now else night - timedelta(days=1)),
+        (checking.NAME, checking.start, now - CHECK_EVERY),
+    ):
+        run = svc.runs.get(name)
+        if run is None or (run.finished_at is not None and run.started_at < due):
+            start(svc)
+        elif run.finished_at is None and run.leased_until <= now:
+            svc.bell.ring_for_letters("turn_page", name)

@@ -84,7 +84,8 @@ def test_an_order_that_nobody_paid_has_no_money(merchant):
 
     seen = merchant.query(TRADE_NO)
 
-    assert seen == Seen(TRADE_NO, seen.asked_at, Remote.INITIAL)
+    assert seen == Seen(TRADE_NO, seen.asked_at, Remote.INITIAL, prepay_id=seen.prepay_id)
+    assert seen.prepay_id
     assert seen.by_query
     assert before <= seen.asked_at <= datetime.now(UTC)
 
@@ -164,12 +165,24 @@ def refund(merchant, prepay_id, amount, request_id="r1"):
     return merchant.refund(refund_request_id=request_id, prepay_id=prepay_id, amount=usdt(amount), reason="x" * 300)
 
 
+def answered(refund_id, amount, in_all, remaining, seen):
+    """Accepted, which tells nothing yet of the outcome."""
+    return RefundSeen(
+        refund_id,
+        seen.asked_at,
+        Outcome.PENDING,
+        amount=usdt(amount),
+        refunded_in_all=usdt(in_all),
+        remaining=remaining,
+    )
+
+
 def test_parts_of_a_payment_are_refunded_one_after_the_other(merchant, paid):
     first = refund(merchant, paid, "25.5", "r1")
     second = refund(merchant, paid, "49.5", "r2")
 
-    assert first == RefundSeen("r1", usdt("25.5"), usdt("25.5"), 9, "", duplicate=False)
-    assert second == RefundSeen("r2", usdt("49.5"), usdt("75"), 8, "", duplicate=False)
+    assert first == answered("r1", "25.5", "25.5", 9, first)
+    assert second == answered("r2", "49.5", "75", 8, second)
     assert merchant.query(TRADE_NO).status is Remote.FULL_REFUNDED
 
 
@@ -178,7 +191,7 @@ def test_a_refund_repeated_with_its_id_is_answered_and_not_paid_again(merchant, 
 
     again = refund(merchant, paid, "25")
 
-    assert again == RefundSeen("r1", usdt("25"), usdt("25"), 9, "", duplicate=True)
+    assert again == answered("r1", "25", "25", 9, again)
     assert len(sandbox.control("refunds")) == 1
 
 
@@ -192,23 +205,45 @@ def test_more_than_was_paid_is_never_refunded(merchant, paid):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"),
-    [("success", "REFUND_SUCCESS"), ("pending", "REFUND_PENDING"), ("fail", "REFUND_FAIL")],
+    ("outcome", "told"),
+    [("success", Outcome.DONE), ("pending", Outcome.PENDING), ("fail", Outcome.FAILED)],
 )
-def test_what_became_of_a_refund_is_asked_by_its_id(merchant, sandbox, paid, outcome, status):
+def test_what_became_of_a_refund_is_asked_by_its_id(merchant, sandbox, paid, outcome, told):
     sandbox.control("settings", {"refund_outcome": outcome})
     refund(merchant, paid, "10")
 
-    seen = merchant.query_refund("r1", "USDT")
+    seen = merchant.query_refund("r1", "USDT", trade_no=TRADE_NO)
 
-    assert (seen.refund_request_id, seen.amount, seen.status) == ("r1", usdt("10"), status)
+    assert (seen.refund_id, seen.trade_no, seen.amount, seen.outcome) == ("r1", TRADE_NO, usdt("10"), told)
 
 
-def test_a_refund_nobody_asked_for_is_a_definite_no(merchant):
-    with pytest.raises(Refused) as caught:
-        merchant.query_refund("never", "USDT")
+def test_a_refund_nobody_asked_for_is_not_known_there(merchant):
+    seen = merchant.query_refund("never", "USDT", trade_no=TRADE_NO)
 
-    assert caught.value.code == "400202"
+    assert seen == RefundSeen("never", seen.asked_at, None, TRADE_NO)
+
+
+def test_a_commission_told_by_the_query_is_read(merchant, sandbox):
+    sandbox.control("settings", {"commission": "0.01", "commission_in_query": True})
+    create(merchant)
+    sandbox.control(f"orders/{TRADE_NO}/pay", {"notify": "lost"})
+
+    assert merchant.query(TRADE_NO).commission == usdt("0.75")
+
+
+def test_every_call_leaves_evidence_of_its_outcome_and_nothing_else(sandbox):
+    calls = []
+    merchant = a_merchant(sandbox.sandbox, on_call=calls.append)
+    create(merchant)
+
+    merchant.query(TRADE_NO)
+    merchant.query_refund("never", "USDT")
+
+    assert [(call.path, call.reference, call.outcome) for call in calls] == [
+        ("/v3/order", TRADE_NO, "ok"),
+        ("/v2/order/query", TRADE_NO, "ok"),
+        ("/order/refund/query", "never", "400202"),
+    ]
 
 
 @pytest.mark.parametrize("always_200", [False, True])

@@ -1,7 +1,5 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -10,13 +8,8 @@ from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, live, pay, remote_status
+from tests.flows.steps import free_calls, hold, later, live, pay, remote_status
 from tests.harness import Servers
-
-
-def later(svc: Services, **span: float) -> Services:
-    """The same services, with their clock moved on (Binance's own stays)."""
-    return replace(svc, now=lambda: svc.now() + timedelta(**span))
 
 
 def arm(sandbox: Servers, call: str, fault: str, times: int = 1) -> None:
