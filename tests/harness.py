@@ -35,8 +35,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it") -> Any:
-    """The first truthy answer. Errors of a server that is still starting are patience, not failure."""
+def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it", pause: float = 0.05) -> Any:
+    """The first truthy answer, asked for every `pause` seconds. Errors of a server that is still starting are patience, not failure."""
     end = time.monotonic() + seconds
     last: object = None
     while time.monotonic() < end:
@@ -47,7 +47,7 @@ def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it
         else:
             if last:
                 return last
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"{what} did not happen within {seconds} s (last: {last!r})")
 
 

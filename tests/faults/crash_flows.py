@@ -53,9 +53,7 @@ def _hold(svc: Services, given: Given) -> Booking:
 
     def make(token: str) -> tuple[int, Booking]:
         start = datetime.fromisoformat(given["start"])
-        booking = booking_flow.hold_time(
-            svc, meeting_type, start, "Europe/Berlin", customer, network="", token=token
-        )
+        booking = booking_flow.hold_time(svc, meeting_type, start, "Europe/Berlin", customer, network="", token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)
         return 201, booking
@@ -78,13 +76,13 @@ def _sent_again_and_paid(world: "World", given: Given) -> None:
 
 
 CREATE_AND_LEAVE = Flow(
-    "create, and the visitor never comes back",
+    "create-and-leave",
     given=_a_filled_form,
     run=_held,
     ends=lambda applied: [State.EXPIRED] * applied.count("mongo:insert bookings"),
 )
 CREATE_AND_PAY = Flow(
-    "create, sent again and paid",
+    "create-again-and-pay",
     given=_a_filled_form,
     run=_held,
     afterwards=_sent_again_and_paid,
@@ -161,7 +159,7 @@ EXPIRY = Flow(
     ends=lambda applied: [State.EXPIRED],
 )
 GIVE_UP = Flow(
-    "give up",
+    "give-up",
     given=_a_booking_nobody_wants,
     run=_given_up,
     ends=lambda applied: [State.CANCELLED if "mongo:replace bookings" in applied else State.EXPIRED],
@@ -177,7 +175,7 @@ def _acknowledged_too_early(svc: Services, given: Given, say: Say) -> None:
 
 
 TOO_EARLY = Flow(
-    "acknowledges before it is written",
+    "acknowledged-too-early",
     given=_a_signed_notice,
     run=_acknowledged_too_early,
     ends=lambda applied: [State.CONFIRMED],

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import bson
 
@@ -140,6 +141,21 @@ def proxying(speaks: Callable[[], Wire], server: tuple[str, int], boundaries: Bo
             thread.join(5)
 
 
+def server_of(uri: str, port: int) -> tuple[str, int]:
+    """Host and port of the (first) server; `port` where the address names none."""
+    parts = urlsplit(uri)
+    first = parts._replace(netloc=parts.netloc.partition(",")[0])
+    return first.hostname or "127.0.0.1", first.port or port
+
+
+def through(uri: str, port: int, **options: str) -> str:
+    """The same address, by way of a proxy on this port."""
+    parts = urlsplit(uri)
+    user, at, _ = parts.netloc.rpartition("@")
+    query = urlencode({**dict(parse_qsl(parts.query)), **options})
+    return parts._replace(netloc=f"{user}{at}127.0.0.1:{port}", query=query).geturl()
+
+
 def _pass_on(wire: Wire, client: socket.socket, upstream: socket.socket, boundaries: Boundaries) -> None:
     """One request after the other, until an end goes away or the cut is reached."""
     with client.makefile("rb") as from_client, upstream.makefile("rb") as from_server:
@@ -166,7 +182,7 @@ class Mongo:
     greets = False
     OP_MSG = 2013
     MORE_TO_COME = 2
-    NOT_COUNTED = ("hello", "ismaster", "isMaster", "ping", "endSessions")
+    NOT_COUNTED = ("hello", "ismaster", "isMaster", "ping", "endSessions", "saslStart", "saslContinue")
 
     def request(self, client: BinaryIO) -> Request:
         raw = _frame(client)

@@ -4,28 +4,31 @@ The numbers are asserted, so that a new call cannot escape: whoever adds one see
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pymongo
 import pytest
 
+from inspired.domain.booking import State
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults import crash_flows
 from tests.faults.crash_flows import Flow
-from tests.faults.crashes import Killing, World, problems, server_of, through
+from tests.faults.crashes import Killing, World, problems
 from tests.faults.forking import Forks, forking
-from tests.faults.proxy import Boundaries, Http, Mongo, Redis, Side, Smtp, proxying
+from tests.faults.proxy import Boundaries, Http, Mongo, Redis, Side, Smtp, proxying, server_of, through
+from tests.flows.steps import live, pay
 from tests.harness import Servers
 from tests.web.catcher import Catcher, catching
 
 pytestmark = pytest.mark.slow
 
 FLOWS = [
-    (crash_flows.CREATE_AND_LEAVE, 0),
-    (crash_flows.CREATE_AND_PAY, 0),
-    (crash_flows.WEBHOOK, 0),
-    (crash_flows.EXPIRY, 0),
-    (crash_flows.GIVE_UP, 0),
+    (crash_flows.CREATE_AND_LEAVE, 9),
+    (crash_flows.CREATE_AND_PAY, 9),
+    (crash_flows.WEBHOOK, 44),
+    (crash_flows.EXPIRY, 18),
+    (crash_flows.GIVE_UP, 13),
 ]
 
 
@@ -43,7 +46,7 @@ def catcher() -> Iterator[Catcher]:
 
 @pytest.fixture
 def env_changes(catcher: Catcher) -> dict[str, str]:
-    return {"BINANCE_PAY_WEBHOOK_URL": catcher.url}
+    return {"BINANCE_PAY_WEBHOOK_URL": catcher.url, "OPEN_BOOKINGS_PER_VISITOR": "3"}
 
 
 @pytest.fixture
@@ -93,3 +96,27 @@ def test_a_flow_that_acknowledges_too_early_is_found_out(killing: Killing):
     assert wrong == []
     assert before == [f"killed before {at} mongo:insert payment_logs: a notice was acknowledged and is not stored"]
     assert after == []
+
+
+def test_whatever_has_not_come_to_its_end_is_told(world: World):
+    world.clean()
+    booking, other = live(world.svc), live(world.svc, call=1, email="bob@example.com")
+    assert other.attempt is not None
+    pay(world.servers, booking)
+    world.database["bookings"].delete_one({"_id": other.id})
+    before = problems(world, ("acknowledged",), [State.CONFIRMED])
+
+    world.pass_time(timedelta(minutes=1))
+    after = problems(world, (), [State.CONFIRMED])
+
+    stray = f"order {other.attempt.trade_no} can be paid and belongs to no booking"
+    assert before == [
+        "ended ['PENDING'] instead of ['CONFIRMED']",
+        "booking is PENDING, with 1 paid orders",
+        "booking still owes ['send:held']",
+        f"booking is to be looked at again at {booking.check_at}",
+        "booking is PENDING and has its slot",
+        stray,
+        "a notice was acknowledged and is not stored",
+    ]
+    assert after == [stray]
