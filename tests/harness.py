@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it", pause: float = 0.05) -> Any:
-    """The first truthy answer, asked for every `pause` seconds. Errors of a server that is still starting are patience, not failure."""
+    """The first truthy answer. Errors of a server that is still starting are patience, not failure."""
     end = time.monotonic() + seconds
     last: object = None
     while time.monotonic() < end:

@@ -129,6 +129,16 @@ class Killing:
             f"killed {side} {number} {names[number - 1]}: {one}" for one in self._healed(flow, given, ended, applied)
         ]
 
+    def lost(self, flow: Flow, names: Sequence[str], number: int) -> list[str]:
+        """What is wrong where only the reply got lost: the process goes on, or gives up with an error of its own."""
+        given = self._given(flow)
+        self.boundaries.lose_reply(number)
+        ended = self.forks.run(flow.name, self.env, given)
+        assert ended.code in (0, 1), self.forks.errors()
+        assert self.boundaries.names[:number] == list(names[:number]), "the same boundaries up to there"
+        wrong = self._healed(flow, given, ended, self.boundaries.names)
+        return [f"reply lost of {number} {names[number - 1]}: {one}" for one in wrong]
+
     def _given(self, flow: Flow) -> Given:
         self.world.clean()
         given = flow.given(self.world)

@@ -1,8 +1,8 @@
 """Processes to be killed: a small server that has everything imported forks one for each run of a flow.
 
 Started as `python -m tests.faults.forking`. It has one thread and no connection, so that a fork is safe, and costs
-milliseconds where a new Python costs a second. One JSON line asks for a run; lines answer `pid`, what the run `said`, and
-at its end the `code` (negative: the signal that ended it).
+milliseconds where a new Python costs a second. One line of JSON asks for a run; lines tell its `pid`, what it `said`,
+and at its end the `code` (negative: the signal that ended it).
 """
 
 import contextlib

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import bson
@@ -23,6 +23,14 @@ NO_BOUNDARY = ""  # the name of what is passed on uncounted: how a driver connec
 class Side(StrEnum):
     BEFORE = "before"  # the request never arrives
     AFTER = "after"  # it was carried out, and its reply is lost
+
+
+class Cut(NamedTuple):
+    """Where. `is_end`: nothing more goes through after it; else only this one connection breaks."""
+
+    number: int
+    side: Side
+    is_end: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Boundaries:
         self.names: list[str] = []
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._cut: tuple[int, Side] | None = None
+        self._cut: Cut | None = None
         self._then: Callable[[], None] = _nothing
         self._is_over = False
 
@@ -63,9 +71,13 @@ class Boundaries:
 
     def cut(self, number: int, side: Side, then: Callable[[], None]) -> None:
         """Cut the boundary of this number (the first is 1), and call `then` before the client can notice."""
-        self._begin((number, side), then)
+        self._begin(Cut(number, side), then)
 
-    def _begin(self, cut: tuple[int, Side] | None, then: Callable[[], None]) -> None:
+    def lose_reply(self, number: int) -> None:
+        """This one request is carried out, its connection breaks, and everything else goes on as ever."""
+        self._begin(Cut(number, Side.AFTER, is_end=False), _nothing)
+
+    def _begin(self, cut: Cut | None, then: Callable[[], None]) -> None:
         with self._lock:
             self._drop_all()
             self.names, self._cut, self._then, self._is_over = [], cut, then, False
@@ -76,11 +88,16 @@ class Boundaries:
             if self._is_over:
                 return Side.BEFORE  # nothing more goes through for a client that is being killed
             self.names.append(name)
-            self._is_over = self._cut is not None and self._cut[0] == len(self.names)
-            return self._cut[1] if self._cut and self._is_over else None
+            if self._cut is None or self._cut.number != len(self.names):
+                return None
+            self._is_over = self._cut.is_end
+            return self._cut.side
 
     def end(self) -> None:
+        """After a cut: everybody is dropped, where it is the end."""
         with self._lock:
+            if not self._is_over:
+                return
             then, self._then = self._then, _nothing
         then()
         with self._lock:

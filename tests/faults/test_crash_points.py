@@ -1,6 +1,7 @@
 """Every network boundary of what moves money, cut on both sides: the process is killed, started again, and heals.
 
 The numbers are asserted, so that a new call cannot escape: whoever adds one sees here that it is cut as well.
+A reply that gets lost on its way to a process that lives on is another matter, and tried as well.
 """
 
 from collections.abc import Iterator
@@ -120,3 +121,12 @@ def test_whatever_has_not_come_to_its_end_is_told(world: World):
         "a notice was acknowledged and is not stored",
     ]
     assert after == [stray]
+
+
+@pytest.mark.parametrize("flow", [flow for flow, _ in FLOWS[1:]], ids=lambda flow: flow.name)
+def test_whichever_reply_is_lost_everything_still_ends_right(killing: Killing, flow: Flow):
+    names, wrong = killing.uncut(flow)
+    for at in range(1, len(names) + 1):
+        wrong += killing.lost(flow, names, at)
+
+    assert wrong == []

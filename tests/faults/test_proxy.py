@@ -177,6 +177,15 @@ def test_after_the_cut_nothing_goes_through_to_any_server_until_a_new_count(site
     assert (site.is_set(), site.inserted(), site.advanced(), site.mailed()) == (True, True, True, True)
 
 
+def test_a_lost_reply_breaks_its_own_connection_and_nothing_else(site: Site):
+    site.boundaries.lose_reply(2)
+    for call in (site.set, site.advance, site.set):
+        site.hears(call)
+
+    assert site.heard == ["answered", "lost", "answered"]
+    assert (site.is_set(), site.advanced()) == (True, True)
+
+
 def test_connections_that_were_idle_at_the_cut_are_dropped_too(site: Site):
     with smtplib.SMTP("127.0.0.1", site.smtp_port, timeout=5) as idle:
         idle.noop()
