@@ -35,7 +35,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it") -> Any:
+def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it", pause: float = 0.05) -> Any:
     """The first truthy answer. Errors of a server that is still starting are patience, not failure."""
     end = time.monotonic() + seconds
     last: object = None
@@ -47,7 +47,7 @@ def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it
         else:
             if last:
                 return last
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"{what} did not happen within {seconds} s (last: {last!r})")
 
 
