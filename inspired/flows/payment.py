@@ -1,12 +1,25 @@
 """Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
 
+from math import ceil
+
 from inspired.domain import lifecycle
 from inspired.domain.booking import Attempt, Booking
-from inspired.domain.errors import UpstreamError
+from inspired.domain.errors import Paused, UpstreamError
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
+
+
+def refuse_while_paused(svc: Services) -> None:
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer."""
+    breaker = svc.throttle.state()
+    if breaker.open and breaker.until is not None:
+        raise Paused(
+            "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
+            "owed. Please try again in a minute.",
+            retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
+        )
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
