@@ -71,9 +71,7 @@ def build(
     )
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
-    throttle = Throttle(
-        redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance
-    )
+    throttle = Throttle(redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance)
     http = Http()
 
     def close() -> None:

@@ -3,19 +3,19 @@
 *Budget.* A bucket that holds two seconds' worth of calls. What is asked for again anyway (queries, closes) leaves a
 quarter of it alone, so that a burst of routine questions never keeps somebody from paying or from being refunded.
 
-*Back-off.* A call without a usable answer (no connection, time-out, HTTP 429 or 5xx, no envelope) makes everybody wait: a
-random part of half a second, and of twice as much with every further failure in a row, a minute at most; longer where
-the service asks for it (Retry-After). A refusal in the service's own words is an answer: the connection works.
+*Back-off.* A call without a usable answer (no connection, time-out, HTTP 429 or 5xx, no envelope) makes everybody wait:
+a random part of half a second, and of twice as much with every further failure in a row, a minute at most; longer
+where the service asks for it (Retry-After). A refusal in the service's own words is an answer: the connection works.
 
 *Breaker.* Five failures in a row within a minute open it: nothing is called, and no new bookings are taken, for ten
-seconds, then twice as long each time, two minutes at most. When that time is over one call is let through and all others
-wait for it: if it is answered the breaker closes, if not it opens again. Nobody probes on purpose: as long as bookings
-are alive the worker's questions about them do, and without any the site offers times again once the time is over, so
-that the next booking's own order is the probe.
+seconds, then twice as long each time, two minutes at most (and up to half as long again, by chance). When that time is
+over one call is let through and all others wait for it: answered, the breaker closes; else it opens again. Nobody
+probes on purpose. As long as bookings are alive the worker's questions about them are the probes; without any, the site
+offers times again once the time is over, and the next booking's own order is the probe.
 
-A call that is held back was never sent: its UpstreamError says so (`maybe_applied=False`). While Redis is away each
-process keeps books of its own by the same rules. The clocks of the processes need not agree better than by the second
-or so that Binance itself tolerates.
+A call that is held back was never sent, and HeldBack says so. While Redis is away each process keeps books of its own
+by the same rules. The clocks of the processes need not agree better than Binance itself wants them to, which refuses
+whoever is more than about a second off.
 """
 
 import threading
@@ -23,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import redis
@@ -33,6 +33,7 @@ from inspired.domain.errors import UpstreamError
 
 # All times below are whole microseconds: exact in Python, in Lua and in Redis.
 SECOND = 1_000_000
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 BURST_SECONDS = 2
 RESERVED_PART = 4  # a quarter of the burst is kept for urgent calls
 FIRST_PAUSE, LONGEST_PAUSE = SECOND // 2, 60 * SECOND
@@ -102,9 +103,16 @@ return tonumber(state[2] or 0) > 0 and 1 or 0
 """
 
 
+class HeldBack(UpstreamError):
+    """Never sent. Not the service's doing, so it says nothing about the service, and may be tried again soon."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(service, why, retryable=True, maybe_applied=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`open`: new payments are paused. `until`: nothing is called before then. `failures` in a row, 0 if all is well."""
+    """`open`: new payments are paused. `until`: nothing is called before then. `failures`: how many in a row."""
 
     open: bool
     until: datetime | None
@@ -151,7 +159,7 @@ class Throttle:
         self._known: tuple[float, Breaker] | None = None
 
     def take(self, *, urgent: bool, seconds: float) -> Permit:
-        """Leave for one call that takes `seconds` at most. Raises UpstreamError where it must not be sent now."""
+        """Leave for one call that takes `seconds` at most. Raises HeldBack where it must not be sent now."""
         most = self._burst if urgent else self._burst - self._burst // RESERVED_PART
         patience = int(seconds * SECOND) + SECOND  # with a probe that may have died on its way
         sent_at = self._clock()
@@ -162,7 +170,7 @@ class Throttle:
             found = self._here.take(sent_at, most, patience)
         verdict, failures = found
         if verdict != GO:
-            raise UpstreamError(self._service, REASONS[verdict], retryable=True, maybe_applied=False)
+            raise HeldBack(self._service, REASONS[verdict])
         return Permit(sent_at, failures, is_shared)
 
     def answered(self, permit: Permit) -> None:
@@ -215,7 +223,7 @@ class Throttle:
             return None
 
     def _clock(self) -> int:
-        return int(self._now().timestamp() * SECOND)
+        return (self._now() - EPOCH) // MICROSECOND
 
     def _own_clock(self) -> int:
         return int(self._elapsed() * SECOND)

@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from inspired.adapters.throttle import HeldBack
 from inspired.domain import lifecycle
 from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import Paused, UpstreamError
@@ -79,6 +80,8 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
     # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
     duplicate = error.code == "400201"
+    # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
+    most_tries = attempt.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(
         booking.id,
         lambda b: lifecycle.create_failed(
@@ -86,7 +89,7 @@ def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamEr
             attempt.trade_no,
             uncertain=error.maybe_applied or duplicate,
             retryable=error.retryable or duplicate,
-            most_tries=svc.settings.payment_retry_attempts,
+            most_tries=most_tries,
             now=svc.now(),
             why=str(error),
         ),
