@@ -410,15 +410,19 @@ def test_alone_it_is_as_with_redis(servers, steps, luck):
 
 
 def test_a_frozen_redis_holds_up_one_call_a_second(clock):
-    with listening(lambda connection, request: None) as frozen:
+    with listening(lambda connection, request: None, read=lambda connection: connection.recv(65536)) as frozen:
         client = queues.connect(frozen.address.replace("http", "redis"), seconds=0.3)
         throttle = a_throttle(client, clock)
         let_through = [passes(throttle) for _ in range(30)]
-        throttle.state()
+        state = throttle.state()
+        once = len(frozen.requests)
+        clock.forward(1)
+        throttle.take(urgent=True, seconds=2.0)
         client.close()
 
     assert let_through == [True] * 30
-    assert len(frozen.requests) <= 1
+    assert state.word == "ok"
+    assert (once, len(frozen.requests)) == (1, 2)
 
 
 def test_when_redis_is_back_it_is_used_again(connection, clock):
