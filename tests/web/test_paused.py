@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from inspired.domain.booking import State
 from inspired.services import Services
 from tests.flows.steps import live, pause_is_over, pause_payments
+from tests.flows.test_booking import TestCalendly as Steps
 from tests.harness import Servers
 from tests.web.pages import HTMX, hidden, send, words
 from tests.web.test_booking_pages import CALENDLY, START, choices, drafted, stored, typed
@@ -252,3 +253,22 @@ def test_a_draft_shows_its_frame_again_when_it_is_over(client: FlaskClient, svc:
     assert (paused.status_code, back.status_code) == (503, 200)
     assert "<iframe" not in paused.text
     assert "<iframe" in back.text
+
+
+@pytest.mark.parametrize("env_changes", CALENDLY)
+def test_a_time_that_was_picked_already_is_held_since_the_event_is_there(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    address = drafted(client).headers["Location"]
+    token = address.rpartition("/")[2]
+    event, invitee = Steps().schedule(svc, token)
+    form_token = hidden(client.get(address).text, "csrf_token")
+    pause_payments(svc, sandbox)
+
+    picked = {"csrf_token": form_token, "event_uri": event, "invitee_uri": invitee}
+    answer = client.post(f"{address}/scheduled", data=picked)
+
+    booking = svc.bookings.by_token(token)
+    assert (answer.status_code, booking.state) == (303, State.PENDING)
+    assert booking.attempt.checkout is None
+    assert "Binance Pay does not answer us at the moment" in words(client.get(address).text)
