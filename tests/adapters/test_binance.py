@@ -10,13 +10,15 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inspired.adapters import queue as queues
 from inspired.adapters.binance import RefundSeen, Refused, read_json
+from inspired.adapters.throttle import HeldBack, Throttle
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.settings import BINANCE_HOST
-from tests.adapters.listeners import failure_of
+from tests.adapters.listeners import answering, failure_of, listening
 from tests.adapters.merchants import WEBHOOK_URL, a_merchant
 from tests.harness import free_port
 
@@ -293,6 +295,96 @@ def test_where_nobody_listens_nothing_was_applied():
         create(a_merchant(f"http://127.0.0.1:{free_port()}"))
 
     assert not caught.value.maybe_applied
+
+
+# --- the throttle ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def throttle(servers):
+    """As in production, but that chance never makes anybody wait."""
+    connection = queues.connect(servers.redis_url, seconds=2.0)
+    connection.flushdb()
+    yield Throttle(connection, service="binance", per_second=20, now=lambda: datetime.now(UTC), chance=lambda: 0)
+    connection.close()
+
+
+def ask(merchant, times=1):
+    return [failure_of(lambda: merchant.query(TRADE_NO, seconds=0.5)) for _ in range(times)]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "timeout", "accept_then_timeout", "http_500", "http_429", "html"])
+def test_whatever_is_no_usable_answer_is_told_as_a_failure_and_the_next_answer_ends_it(sandbox, throttle, fault):
+    sandbox.control("settings", {"hang_s": 1})
+    sandbox.control("faults", {"binance": [{"call": "query", "fault": fault}]})
+    merchant = a_merchant(sandbox.sandbox, throttle=throttle)
+
+    ask(merchant)
+    failures = throttle.state().failures
+    ask(merchant)
+
+    assert (failures, throttle.state().failures) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failures"),
+    [
+        ("200 OK", {"status": "FAIL", "code": "400202"}, 0),
+        ("400 Bad Request", {"status": "FAIL", "code": "400201"}, 0),
+        ("200 OK", {"status": "ERROR", "code": "400000"}, 0),
+        ("500 Internal Server Error", {"status": "FAIL", "code": "400000"}, 1),
+        ("429 Too Many Requests", {"status": "FAIL", "code": "400007"}, 1),
+        ("200 OK", ["no envelope"], 1),
+    ],
+)
+def test_an_answer_in_the_services_own_words_is_none(throttle, status, body, failures):
+    with listening(answering(json.dumps(body).encode(), status=status)) as provider:
+        ask(a_merchant(provider.address, throttle=throttle))
+
+    assert throttle.state().failures == failures
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [("20", 15, 20), ("soon", 0, 0), ("99999999", 0, 0)])
+def test_a_429_says_how_long_to_stay_away(throttle, asked, least, most):
+    many = answering(b"Too many", status="429 Too Many Requests", headers=f"Retry-After: {asked}\r\n")
+    with listening(many) as provider:
+        ask(a_merchant(provider.address, throttle=throttle))
+
+    until = throttle.state().until
+    left = (until - datetime.now(UTC)).total_seconds() if until else 0
+    assert least <= left <= most
+
+
+def test_while_the_breaker_is_open_nothing_goes_out(throttle):
+    with listening(answering(b"away", status="503 Service Unavailable")) as provider:
+        merchant = a_merchant(provider.address, throttle=throttle)
+
+        seen = ask(merchant, 9)
+        created = failure_of(lambda: create(merchant))
+
+    assert len(provider.requests) == 5
+    assert [isinstance(one, HeldBack) for one in [*seen, created]] == [False] * 5 + [True] * 5
+    assert (created.retryable, created.maybe_applied) == (True, False)
+
+
+def test_queries_leave_room_for_orders_refunds_and_certificates(sandbox, throttle):
+    merchant = a_merchant(sandbox.sandbox, throttle=throttle)
+    while throttle_lets_through(throttle):
+        pass
+
+    held_back = ask(merchant)
+    closing = failure_of(lambda: merchant.close(TRADE_NO))
+    create(merchant)
+    merchant.certificates()
+    refund = failure_of(
+        lambda: merchant.refund(refund_request_id="r1", prepay_id="1", amount=usdt("1"), reason="because")
+    )
+
+    assert [type(one) for one in (*held_back, closing, refund)] == [HeldBack, HeldBack, Refused]
+
+
+def throttle_lets_through(throttle):
+    return failure_of(lambda: throttle.take(urgent=False, seconds=1.0)) is None
 
 
 # --- odd answers ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, later, live, pay, remote_status
+from tests.flows.steps import free_calls, hold, later, live, pause_is_over, pay, remote_status
 from tests.harness import Servers
 
 
@@ -109,6 +109,32 @@ def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services
 
     assert after.state is State.CONFIRMED
     assert len(after.attempts) == 1
+
+
+def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+
+    for seconds in (3, 10, 20):
+        booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
+
+    assert sandbox.control("calls") == []
+    assert (booking.attempt.tries, booking.attempt.uncertain, booking.attempt.checkout) == (4, False, None)
+    assert not may_try_again(booking, svc.now() + timedelta(seconds=20))
+    assert not booking.has_owed("alert:create_failed")
+
+
+def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+    pause_is_over(svc, sandbox)
+
+    booking = refreshing.refresh(later(svc, seconds=3), booking.id)
+
+    assert booking.attempt.checkout is not None
+    assert svc.throttle.state().word == "ok"
 
 
 class TestButton:
