@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import confirm, create, memory, pages, poll, report, server, start, webhook
+from bench import confirm, create, expire, memory, pages, poll, report, server, start, webhook
 from bench.findings import Findings, NotMeasured
 from bench.run import Run
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "poll": poll.measure,
     "confirm": confirm.measure,
     "webhook": webhook.measure,
+    "expire": expire.measure,
     "memory": memory.measure,
     "server": server.measure,
 }

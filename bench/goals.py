@@ -41,6 +41,7 @@ GOALS = {
     "page-book": Goal("pages", "booking page (choosing a time), transferred", 60, "kB"),
     "page-pay": Goal("pages", "booking page (paying), transferred", 60, "kB"),
     "third-party": Goal("pages", "third-party requests of these pages", 1, ""),
+    "expire": Goal("expire", "bookings due at once, expired by one worker against two updates each", 0.4, "×", at_least=True),
     "memory": Goal("memory", "largest web worker after the load, PSS", 120, "MB"),
     "start-warm": Goal("start", "`inspired dev` to healthy, known data folder, median", 5, "s"),
     "start-new": Goal("start", "`inspired dev` to healthy, new data folder, median", 5, "s"),

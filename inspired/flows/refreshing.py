@@ -1,12 +1,14 @@
 """What is true now? Every trigger ends here: webhook, timer, click, restart."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from inspired.domain import lifecycle
-from inspired.domain.booking import DRAFT_LIFE, Booking, CalendarKind, State
+from inspired.domain.booking import DRAFT_LIFE, Attempt, Booking, CalendarKind, State
 from inspired.domain.errors import Refusal, UpstreamError
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.flows import booking as booking_flow
@@ -14,6 +16,7 @@ from inspired.flows import delivery, payment
 from inspired.services import Services
 
 RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
+AT_ONCE = 8  # bookings of a batch that are worked on side by side: while one waits for the provider, another is written
 log = structlog.get_logger()
 
 
@@ -25,24 +28,62 @@ def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Boo
 
 def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
-    booking = update(svc, booking_id, notices)
-    now = svc.now()
-    if any(effect.due <= now for effect in booking.effects) and svc.bell.ring_for_letters("deliver", booking.id):
-        # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come.
-        svc.bookings.lease([booking.id], now, now + RING_AGAIN)
+    booking = update(svc, booking_id, notices, letters_wait=RING_AGAIN)
+    _ring_for_letters(svc, [booking])
     return booking
 
 
-def update(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
+    """The same for many. One that fails stops none of the others: like one never looked at, it is due again soon."""
+    pool = ThreadPoolExecutor(min(AT_ONCE, len(booking_ids)))
+    try:
+        updated = list(pool.map(lambda booking_id: _updated(svc, booking_id), booking_ids))
+    finally:
+        # Where the job's time is over, what has begun ends by its own time-outs and the rest is not begun.
+        pool.shutdown(cancel_futures=True)
+    _ring_for_letters(svc, [booking for booking in updated if booking is not None])
+
+
+def _updated(svc: Services, booking_id: str) -> Booking | None:
+    try:
+        return update(svc, booking_id, letters_wait=RING_AGAIN)
+    except Exception:
+        log.exception("booking_not_updated", booking=booking_id)
+        return None
+
+
+def _ring_for_letters(svc: Services, bookings: Sequence[Booking]) -> None:
+    now = svc.now()
+    owing = [one for one in bookings if any(effect.due <= now for effect in one.effects)]
+    rung = [one for one in owing if svc.bell.ring_for_letters("deliver", one.id)]
+    # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
+    # rule that was done by the write that has found them owed.
+    due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
+    svc.bookings.lease(due, now, now + RING_AGAIN)
+
+
+def update(
+    svc: Services, booking_id: str, notices: Sequence[Seen] = (), *, letters_wait: timedelta = timedelta()
+) -> Booking:
     """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    return _order_opened(svc, ask(svc, booking, notices))
+    return _order_opened(svc, ask(svc, booking, notices, letters_wait=letters_wait))
 
 
-def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, seconds: float = 3.0) -> Booking:
-    """The slow questions first, then one versioned write of what follows from the answers."""
+def ask(
+    svc: Services,
+    booking: Booking,
+    notices: Sequence[Seen] = (),
+    *,
+    seconds: float = 3.0,
+    letters_wait: timedelta = timedelta(),
+) -> Booking:
+    """The slow questions first, then one versioned write of what follows from the answers.
+
+    `letters_wait`: how long the clock need not look, where the caller rings for what is owed.
+    """
     seen = [*notices, *_orders_seen(svc, booking, seconds)]
     slot = _slot_seen(svc, booking, seen, seconds)
 
@@ -51,26 +92,46 @@ def ask(svc: Services, booking: Booking, notices: Sequence[Seen] = (), *, second
         still = (
             current.slot is not None and booking.slot is not None and current.slot.event_uri == booking.slot.event_uri
         )
-        return lifecycle.settle(current, seen, slot if still else SlotSeen.UNKNOWN, svc.now())
+        now = svc.now()
+        settled = lifecycle.settle(current, seen, slot if still else SlotSeen.UNKNOWN, now)
+        waits = any(effect.due <= now for effect in settled.effects)
+        return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
 
-    return svc.bookings.change(booking.id, decide)
+    return svc.bookings.change(booking.id, decide, known=booking)
 
 
 def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
     now = svc.now()
-    closing = {one.trade_no for one in lifecycle.orders_to_close(booking, now)}
-    seen = []
+    closing = lifecycle.orders_to_close(booking, now)
+    seen: list[Seen] = []
     for attempt in lifecycle.orders_to_ask(booking, now):
-        try:
-            if attempt.trade_no in closing:
-                svc.pay.close(attempt.trade_no, seconds=seconds)
-        except UpstreamError as error:
-            log.warning("close_failed", booking=booking.id, error=str(error))
-        try:
-            seen.append(svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds))
-        except UpstreamError as error:
-            log.warning("query_failed", booking=booking.id, error=str(error))
+        own_time_over = booking.expires_at is not None and now >= booking.expires_at
+        if attempt in closing and own_time_over:
+            # As a rule it has ended there by itself: one question tells, and there is nothing to close.
+            first = _asked(svc, booking, attempt, seconds)
+            if all(one.status is None or one.status.is_closed or one.status.has_money for one in first):
+                seen += first
+                continue
+        if attempt in closing:
+            _close(svc, booking, attempt, seconds)
+        seen += _asked(svc, booking, attempt, seconds)
     return seen
+
+
+def _close(svc: Services, booking: Booking, attempt: Attempt, seconds: float) -> None:
+    try:
+        svc.pay.close(attempt.trade_no, seconds=seconds)
+    except UpstreamError as error:
+        log.warning("close_failed", booking=booking.id, error=str(error))
+
+
+def _asked(svc: Services, booking: Booking, attempt: Attempt, seconds: float) -> list[Seen]:
+    """One observation; none where the provider gave no answer."""
+    try:
+        return [svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds)]
+    except UpstreamError as error:
+        log.warning("query_failed", booking=booking.id, error=str(error))
+        return []
 
 
 def _slot_seen(svc: Services, booking: Booking, seen: Sequence[Seen], seconds: float) -> SlotSeen:
