@@ -1,18 +1,16 @@
 """Ten thousand bookings whose time is over, all due at once, worked off by one worker.
 
 Each has an order at the sandbox that has reached its own expiry and was not asked about since: the worker has to ask,
-to see it closed, and to write that. Measured against two journaled updates by id of the same documents by one client, one after the other, on the same
-database while the worker and the clock are frozen: of a sample before, of another after, as both get slower meanwhile.
+to see it closed, and to write that. Measured against two journaled updates by id of the same documents by one client,
+one after the other, on the same database while worker and clock are frozen: of a sample before and one after, as both
+get slower meanwhile.
 """
 
-import contextlib
-import os
-import signal
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 from bench.findings import Findings, table
+from bench.freezing import frozen
 from bench.goals import number
 from bench.product import Product, started
 from bench.run import Run
@@ -78,15 +76,3 @@ def _until_expired(product: Product, ids: list[str]) -> list[float]:
         reached += [time.monotonic() - begun] * (4 * (total - len(left)) // total - len(reached))
         time.sleep(0 if len(done) == len(some) else 0.5)
     return reached
-
-
-@contextlib.contextmanager
-def frozen(product: Product, *names: str) -> Iterator[None]:
-    pids = [int(product.dev.ready["pids"][name]) for name in names]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)

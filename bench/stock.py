@@ -3,8 +3,10 @@
 Only what is not measured is skipped: the requests that would have made them, one at a time.
 """
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from bench.product import ENVIRONMENT, Product
 from inspired import services
@@ -18,12 +20,15 @@ from inspired.domain.slots import Span
 AT_ONCE = 500
 FIRST_CALL = datetime(2040, 1, 2, tzinfo=UTC)  # beyond every calendar that anybody looks at
 
+T = TypeVar("T")
+_places = itertools.count()
+
 
 def held(count: int, *, made_at: datetime, expiry: timedelta) -> list[Booking]:
     """PENDING, each with a time of its own and its order about to be created; the mail about it is out."""
     vault = Vault(ENVIRONMENT["ENCRYPTION_KEYS"], ENVIRONMENT["BLIND_INDEX_KEY"])
     kind = get_meeting_type("quick-question")
-    starts = [FIRST_CALL + place * timedelta(minutes=kind.minutes) for place in range(count)]
+    starts = [FIRST_CALL + next(_places) * timedelta(minutes=kind.minutes) for _ in range(count)]
     spans = [Span(start, start + timedelta(minutes=kind.minutes)) for start in starts]
     return [_held(vault, span, made_at, expiry) for span in spans]
 
@@ -77,6 +82,6 @@ def _created(booking: Booking, prepay_id: str) -> Booking:
     return lifecycle.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
 
 
-def batches(items: list[Booking]) -> Iterator[list[Booking]]:
+def batches(items: list[T]) -> Iterator[list[T]]:
     for start in range(0, len(items), AT_ONCE):
         yield items[start : start + AT_ONCE]

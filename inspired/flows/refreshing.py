@@ -17,6 +17,8 @@ from inspired.services import Services
 
 RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
 AT_ONCE = 8  # bookings of a batch that are worked on side by side: while one waits for the provider, another is written
+A_LETTER_TAKES = timedelta(milliseconds=50)
+LONGEST_WAIT = timedelta(minutes=2)  # for letters whose rings were lost with all that waited before them
 log = structlog.get_logger()
 
 
@@ -28,38 +30,45 @@ def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Boo
 
 def update_and_ring(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
-    booking = update(svc, booking_id, notices, letters_wait=RING_AGAIN)
-    _ring_for_letters(svc, [booking])
+    wait = _letters_wait(svc)
+    booking = update(svc, booking_id, notices, letters_wait=wait)
+    _ring_for_letters(svc, [booking], wait)
     return booking
 
 
 def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
     """The same for many. One that fails stops none of the others: like one never looked at, it is due again soon."""
-    pool = ThreadPoolExecutor(min(AT_ONCE, len(booking_ids)))
+    wait = _letters_wait(svc)
+    pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        updated = list(pool.map(lambda booking_id: _updated(svc, booking_id), booking_ids))
+        updated = list(pool.map(lambda booking_id: _updated(svc, booking_id, wait), booking_ids))
     finally:
         # Where the job's time is over, what has begun ends by its own time-outs and the rest is not begun.
         pool.shutdown(cancel_futures=True)
-    _ring_for_letters(svc, [booking for booking in updated if booking is not None])
+    _ring_for_letters(svc, [booking for booking in updated if booking is not None], wait)
 
 
-def _updated(svc: Services, booking_id: str) -> Booking | None:
+def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking | None:
     try:
-        return update(svc, booking_id, letters_wait=RING_AGAIN)
+        return update(svc, booking_id, letters_wait=letters_wait)
     except Exception:
         log.exception("booking_not_updated", booking=booking_id)
         return None
 
 
-def _ring_for_letters(svc: Services, bookings: Sequence[Booking]) -> None:
+def _letters_wait(svc: Services) -> timedelta:
+    """How long the clock need not look at a booking whose letters were rung for: the longer, the more wait before."""
+    return min(RING_AGAIN + svc.bell.letters_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
+
+
+def _ring_for_letters(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
     now = svc.now()
     owing = [one for one in bookings if any(effect.due <= now for effect in one.effects)]
     rung = [one for one in owing if svc.bell.ring_for_letters("deliver", one.id)]
     # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
     # rule that was done by the write that has found them owed.
     due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
-    svc.bookings.lease(due, now, now + RING_AGAIN)
+    svc.bookings.lease(due, now, now + wait)
 
 
 def update(
