@@ -116,7 +116,8 @@ def _orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
     for attempt in lifecycle.orders_to_ask(booking, now):
         own_time_over = booking.expires_at is not None and now >= booking.expires_at
         if attempt in closing and own_time_over:
-            # As a rule it has ended there by itself: one question tells, and there is nothing to close.
+            # As a rule it has ended there by itself: one question tells, and there is nothing to close. Nor is anything
+            # closed now where that question was not answered.
             first = _asked(svc, booking, attempt, seconds)
             if all(one.status is None or one.status.is_closed or one.status.has_money for one in first):
                 seen += first
