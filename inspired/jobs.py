@@ -17,6 +17,10 @@ def refresh(booking_id: str) -> None:
     refreshing.update_and_ring(services(), booking_id)
 
 
+def refresh_batch(*booking_ids: str) -> None:
+    refreshing.update_batch_and_ring(services(), booking_ids)
+
+
 def deliver(booking_id: str) -> None:
     delivery.deliver(services(), services().bookings.get(booking_id))
 

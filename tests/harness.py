@@ -145,7 +145,7 @@ def mongodb() -> Iterator[str]:
         with running([*command, "--host", "127.0.0.1", "--storage-path", f"{folder}/data"]):
             wait_until(lambda: listening(port), what="MongoDB")
             yield (
-                f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true"
+                f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true&retryWrites=false"
                 "&heartbeatFrequencyMS=500&maxPoolSize=20"
             )
 

@@ -325,7 +325,7 @@ class BinancePay:
             "BinancePay-Certificate-SN": self._api_key,
             "BinancePay-Signature": sign(self._secret, timestamp, nonce, raw),
         }
-        begun, outcome, failed, asked = self._elapsed(), "ok", True, 0
+        begun, outcome, asked, is_usable = self._elapsed(), "ok", 0, False
         try:
             answer = self._http.call(
                 SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
@@ -333,18 +333,17 @@ class BinancePay:
             self._watch_clock(answer)
             asked = _asked_wait(answer)
             envelope = _envelope(answer)
-            if answer.status >= 500 or answer.status == 429:
-                self._throttle.failed(permit, asked=asked)
-            else:
-                self._throttle.answered(permit)  # a refusal in the service's own words too: the connection works
-            failed = False
+            # A refusal in the service's own words is an answer too: the connection works.
+            is_usable = answer.status < 500 and answer.status != 429
             return _judged(answer.status, envelope)
         except UpstreamError as error:
             outcome = error.code or str(error)
-            if failed:
-                self._throttle.failed(permit, asked=asked)
             raise
         finally:
+            if is_usable:
+                self._throttle.answered(permit)
+            else:
+                self._throttle.failed(permit, asked=asked)
             reference = str(body.get("merchantTradeNo") or body.get("refundRequestId") or "")
             self._on_call(CallMade(self._now(), path, reference, outcome, self._elapsed() - begun))
 

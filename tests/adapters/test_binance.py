@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspired.adapters import queue as queues
-from inspired.adapters.binance import RefundSeen, Refused, read_json
+from inspired.adapters.binance import Refused, read_json
 from inspired.adapters.throttle import HeldBack, Throttle
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.settings import BINANCE_HOST
 from tests.adapters.listeners import answering, failure_of, listening
 from tests.adapters.merchants import WEBHOOK_URL, a_merchant

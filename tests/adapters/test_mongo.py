@@ -431,6 +431,16 @@ def test_a_leased_booking_is_due_again_later_and_its_own_change_is_not_disturbed
     assert bookings.get(booking.id).version == 0
 
 
+def test_more_bookings_than_are_leased_at_once_are_all_leased(bookings, monkeypatch):
+    monkeypatch.setattr(mongo, "LEASED_AT_ONCE", 2)
+    due = [bookings.add(another(number, an_expired_booking(check_at=NOW))).id for number in range(5)]
+
+    bookings.lease(due, NOW, NOW + 15 * SECOND)
+
+    assert bookings.due(NOW + 14 * SECOND, 10) == []
+    assert sorted(bookings.due(NOW + 15 * SECOND, 10)) == sorted(due)
+
+
 def test_a_lease_that_comes_late_does_not_put_off_what_a_job_has_set_meanwhile(bookings):
     booking = bookings.add(a_booking(check_at=NOW + 5 * SECOND))
 

@@ -192,6 +192,27 @@ def test_not_paid_the_order_is_closed_and_then_the_slot_is_free(svc: Services, s
     assert call in free_calls(svc)
 
 
+def test_an_order_that_has_ended_by_itself_is_asked_about_once_and_not_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    sandbox.control(f"orders/{booking.attempt.trade_no}/expire", {})
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query"]
+
+
+def test_a_live_order_at_the_deadline_is_asked_about_closed_and_seen_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query", "close", "query"]
+
+
 def test_the_slot_stays_held_while_the_provider_cannot_be_asked(svc: Services, sandbox: Servers):
     booking = live(svc)
     arm(sandbox, "any", "http_500", 4)

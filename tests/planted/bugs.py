@@ -310,7 +310,7 @@ BUGS = (
         name="a mail goes out before the change it tells of is saved",
         rule="each effect once",
         file="inspired/flows/refreshing.py",
-        old="    return svc.bookings.change(booking.id, decide)\n",
+        old="    return svc.bookings.change(booking.id, decide, known=booking)\n",
         new=(
             "    after = decide(booking)\n"
             "    for effect in after.effects:\n"
