@@ -58,7 +58,7 @@ class Bulk:
 
     def _told(self, order: Order, refused: int) -> list[dict[str, Any]]:
         book, dispatcher = self._sandbox.orders, self._sandbox.dispatcher
-        book.pay(order, None, "lost", 0.0)
+        book.pay(order, None, None, "lost", 0.0)
         told = [("PAY_SUCCESS", book.told_of_payment(order))]
         for number in range(refused):
             refund = book.refused_refund(order, f"{order.merchant_trade_no}R{number}", Decimal(number + 1))

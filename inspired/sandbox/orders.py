@@ -242,7 +242,7 @@ class OrderBook:
             return refund
 
     def told_of_payment(self, order: Order) -> str:
-        return _pay_body(order, "PAY_SUCCESS", self.settings.scientific_amounts)
+        return self._pay_body(order, "PAY_SUCCESS")
 
     def told_of_refusal(self, order: Order, refund: Refund) -> str:
         return _refund_body(order, refund, "REFUND_REJECTED", self.settings.scientific_amounts)
