@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Flag, Remote, State
+from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
@@ -46,16 +46,32 @@ def test_paid_with_the_notice_lost_is_confirmed_by_asking(svc: Services, sandbox
     assert after.state is State.CONFIRMED
 
 
-@pytest.mark.parametrize(("amount", "flag"), [("74.99", Flag.UNDERPAID), ("75.01", Flag.OVERPAID)])
-def test_another_amount_is_flagged_and_confirms_nothing(svc: Services, sandbox: Servers, amount: str, flag: Flag):
+def test_too_much_is_confirmed_and_the_surplus_goes_back_by_itself(svc: Services, sandbox: Servers):
     booking = live(svc)
-    pay(sandbox, booking, amount=amount)
+    pay(sandbox, booking, amount="75.01")
 
     after = refreshing.refresh(svc, booking.id)
 
-    assert after.state is State.PENDING
-    assert flag in after.flags
-    assert str(after.attempt.received) == amount
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.OVERPAID})
+    assert [(str(one.amount), one.cause, one.status) for one in after.refunds] == [
+        ("0.01", Cause.SURPLUS, RefundStatus.DONE)
+    ]
+    assert [one["amount"] for one in sandbox.control("refunds")] == ["0.01"]
+
+
+def test_too_little_confirms_nothing_and_all_of_it_goes_back_by_itself(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    pay(sandbox, booking, amount="74.99")
+
+    after = refreshing.refresh(svc, booking.id)
+
+    assert (after.state, after.flags) == (State.PENDING, {Flag.UNDERPAID})
+    assert [(str(one.amount), one.cause, one.status) for one in after.refunds] == [
+        ("74.99", Cause.SHORT, RefundStatus.DONE)
+    ]
+    assert may_try_again(after, svc.now()), "there is time to pay the right amount"
+    expired = refreshing.refresh(later(svc, minutes=17), booking.id)
+    assert expired.state is State.REFUNDED
 
 
 def test_create_failing_twice_and_then_working(svc: Services, sandbox: Servers):
@@ -244,7 +260,7 @@ def test_giving_up_closes_the_order_and_frees_the_slot(svc: Services, sandbox: S
     assert booking.slot.span in free_calls(svc)
 
 
-def test_late_money_is_found_by_asking_after_the_end(svc: Services, sandbox: Servers):
+def test_late_money_found_by_asking_gets_its_time_back_where_that_is_free(svc: Services, sandbox: Servers):
     booking = live(svc)
     booking_flow.give_up(svc, booking.token)
     refreshing.refresh(svc, booking.id)
@@ -252,5 +268,5 @@ def test_late_money_is_found_by_asking_after_the_end(svc: Services, sandbox: Ser
 
     after = refreshing.refresh(later(svc, minutes=2), booking.id)
 
-    assert after.state is State.CANCELLED
-    assert Flag.PAID_LATE in after.flags
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_LATE})
+    assert booking.slot.span not in free_calls(svc)
