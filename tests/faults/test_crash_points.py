@@ -31,6 +31,7 @@ FLOWS = [
     (crash_flows.EXPIRY, 18),
     (crash_flows.GIVE_UP, 13),
 ]
+LOSING = [crash_flows.CREATE_AND_PAY, crash_flows.WEBHOOK]  # a driver that reconnects costs half a second each time
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_whatever_has_not_come_to_its_end_is_told(world: World):
     assert after == [stray]
 
 
-@pytest.mark.parametrize("flow", [flow for flow, _ in FLOWS[1:]], ids=lambda flow: flow.name)
+@pytest.mark.parametrize("flow", LOSING, ids=lambda flow: flow.name)
 def test_whichever_reply_is_lost_everything_still_ends_right(killing: Killing, flow: Flow):
     names, wrong = killing.uncut(flow)
     for at in range(1, len(names) + 1):
