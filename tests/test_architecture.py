@@ -137,10 +137,10 @@ def test_a_booking_is_altered_in_one_place_only():
 def test_jobs_take_ids_only():
     functions = [node for node in tree(PACKAGE / "jobs.py").body if isinstance(node, ast.FunctionDef)]
 
-    taken = {ast.unparse(one.annotation) for node in functions for one in node.args.args if one.annotation}
+    taken = [one for node in functions for one in (*node.args.args, node.args.vararg) if one is not None]
     assert len(functions) > 2
-    assert taken == {"str"}
-    assert all(one.annotation for node in functions for one in node.args.args)
+    assert {one.annotation and ast.unparse(one.annotation) for one in taken} == {"str"}
+    assert not [node.name for node in functions if node.args.kwonlyargs or node.args.posonlyargs or node.args.kwarg]
 
 
 def test_nothing_is_printed_but_by_commands():

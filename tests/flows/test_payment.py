@@ -1,6 +1,5 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,13 +9,8 @@ from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, live, pay, remote_status
+from tests.flows.steps import free_calls, hold, later, live, pause_is_over, pay, remote_status
 from tests.harness import Servers
-
-
-def later(svc: Services, **span: float) -> Services:
-    """The same services, with their clock moved on (Binance's own stays)."""
-    return replace(svc, now=lambda: svc.now() + timedelta(**span))
 
 
 def arm(sandbox: Servers, call: str, fault: str, times: int = 1) -> None:
@@ -118,6 +112,32 @@ def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services
     assert len(after.attempts) == 1
 
 
+def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+
+    for seconds in (3, 10, 20):
+        booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
+
+    assert sandbox.control("calls") == []
+    assert (booking.attempt.tries, booking.attempt.uncertain, booking.attempt.checkout) == (4, False, None)
+    assert not may_try_again(booking, svc.now() + timedelta(seconds=20))
+    assert not booking.has_owed("alert:create_failed")
+
+
+def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+    pause_is_over(svc, sandbox)
+
+    booking = refreshing.refresh(later(svc, seconds=3), booking.id)
+
+    assert booking.attempt.checkout is not None
+    assert svc.throttle.state().word == "ok"
+
+
 class TestButton:
     @pytest.fixture
     def env_changes(self) -> dict[str, str]:
@@ -171,6 +191,27 @@ def test_not_paid_the_order_is_closed_and_then_the_slot_is_free(svc: Services, s
     assert booking.state is State.EXPIRED
     assert remote_status(sandbox, booking.attempt.trade_no) == "CANCELED"
     assert call in free_calls(svc)
+
+
+def test_an_order_that_has_ended_by_itself_is_asked_about_once_and_not_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    sandbox.control(f"orders/{booking.attempt.trade_no}/expire", {})
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query"]
+
+
+def test_a_live_order_at_the_deadline_is_asked_about_closed_and_seen_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query", "close", "query"]
 
 
 def test_the_slot_stays_held_while_the_provider_cannot_be_asked(svc: Services, sandbox: Servers):
