@@ -40,7 +40,7 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,
-            price=booking.price,
+            price=attempt.amount,
             title=booking.meeting_type.title,
             reference=booking.meeting_type.id,
             expires_at=booking.expires_at or svc.now(),

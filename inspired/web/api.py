@@ -274,7 +274,7 @@ def _create_answer(booking: Booking) -> Response:
         qrCodeUrl=f"{svc.settings.site_url}/booking/{booking.token}/qr.svg" if checkout else None,
         deepLinkUrl=(checkout.deep_link or checkout.universal_url or None) if checkout else None,
         checkoutUrl=(checkout.checkout_url or None) if checkout else None,
-        amount=str(booking.price),
+        amount=str(attempt.amount if attempt else booking.price),
         currency=booking.price.currency,
         status=str(booking.state),
         expiresAt=iso(booking.expires_at),
