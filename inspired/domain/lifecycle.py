@@ -150,6 +150,8 @@ TABLE = (
     # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
     Row("late money by notice: flagged, and asked about", 6,
         HAS_ENDED, (NOTIFIED,), then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
+    Row("late money by our own query: flagged, whatever the calendar says", 6,
+        HAS_ENDED, (EXACT,), when=lambda m: m.is_undecided, then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
     Row("late money and the slot is still free: taken up again", 6,
         HAS_ENDED, (EXACT,), slots=(SECURED,), when=lambda m: m.is_undecided, then=lambda m: _taken_up_again(m)),
     Row("late money and the slot is gone: the customer chooses", 6,
