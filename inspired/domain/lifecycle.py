@@ -437,9 +437,12 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
 
 
 def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    """What was seen closed stays closed: a later word that it is open is a server's that is behind, and would make a
+    second order payable beside the one that has taken its place."""
+    still_closed = attempt.is_closed and seen.status is not None and not seen.status.is_closed
     changed = replace(
         attempt,
-        status=seen.status,
+        status=attempt.status if still_closed else seen.status,
         seen_at=seen.asked_at,
         uncertain=False,
         prepay_id=attempt.prepay_id or seen.prepay_id,
