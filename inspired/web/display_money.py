@@ -72,7 +72,9 @@ class GoesBack:
 
 def goes_back_lines(booking: Booking) -> list[GoesBack]:
     return [
-        GoesBack(one.amount.shown, status.why_back(booking, one), _told_state(one), one.done_at if one.is_gone else None)
+        GoesBack(
+            one.amount.shown, status.why_back(booking, one), _told_state(one), one.done_at if one.is_gone else None
+        )
         for one in booking.refunds
         if one.reserves and one.amount
     ]

@@ -1,17 +1,12 @@
 """Random walks: whatever happens in whatever order, these hold after every step."""
 
-from itertools import pairwise
 from random import Random
-
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from inspired.domain import ledger
 from inspired.domain.booking import Booking, Flag, Remote, State
 from inspired.domain.funds import Payment, due, is_unclear, kept_of, payment_of
 from inspired.domain.refunds import Outcome
-from tests.domain.walking import MONEY_STATES, Walk, quieted, targets_of
+from tests.domain.walking import MONEY_STATES, Walk, targets_of
 
 OVER_STATES = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
 FIXED = ("id", "token", "meeting_type", "created_at", "sealed", "email_index", "network", "expires_at", "edition")
@@ -69,7 +64,9 @@ def no_more_goes_back_than_came(before, after, walk):
         if attempt.received is not None:
             gone = [one.amount for one in after.refunds_of(attempt) if one.is_gone and one.amount]
             assert sum(one.amount for one in gone) <= attempt.received.amount
-            ours = [one.amount for one in after.refunds_of(attempt) if one.reserves and one.by != "owner" and one.amount]
+            ours = [
+                one.amount for one in after.refunds_of(attempt) if one.reserves and one.by != "owner" and one.amount
+            ]
             assert sum(one.amount for one in ours) <= attempt.received.amount
 
 

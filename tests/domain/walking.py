@@ -235,9 +235,7 @@ def send_refunds(walk: Walk) -> None:
         order = walk.orders[leased.trade_no]
         is_taken = fate in ("fine", "lost answer") and order.refund(leased.id, leased.amount)
         if is_taken and fate == "fine":
-            walk.decided(
-                refunds.accepted(walk.booking, walk.refund_seen(leased.id, leased.trade_no), walk.now)
-            )
+            walk.decided(refunds.accepted(walk.booking, walk.refund_seen(leased.id, leased.trade_no), walk.now))
         else:
             refused = fate == "low balance" or (fate == "fine" and not is_taken)
             walk.decided(
