@@ -9,7 +9,7 @@ from flask import Flask
 
 from inspired.domain import ledger, refunds, status, steps
 from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, State
-from inspired.domain.funds import kept_of, left_of, nothing
+from inspired.domain.funds import kept_of, left_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
@@ -52,7 +52,10 @@ def init_app(app: Flask) -> None:
         evidence_line=evidence_line,
         goes_back_lines=goes_back_lines,
         in_hours=in_hours,
+        kept_of=lambda booking: kept_of(booking).shown,
+        money_sum=lambda rows: str(total((one for _, one in rows), rows[0][1].currency)),
         next_step=lambda step: STEPS[step],
+        received_of=lambda booking: received_of(booking).shown,
         refund_state=refund_state,
     )
 
