@@ -116,7 +116,7 @@ BUGS = (
     Bug(
         name="create is called again before the provider was asked",
         rule="4",
-        file=LIFECYCLE,
+        file="inspired/domain/ordering.py",
         old="        and not attempt.uncertain\n",
         new="",
         test=OF_LIFECYCLE + "test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked",
@@ -124,7 +124,7 @@ BUGS = (
     Bug(
         name="two call create at once",
         rule="4",
-        file=LIFECYCLE,
+        file="inspired/domain/ordering.py",
         old="tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True)",
         new="tries=attempt.tries + 1)",
         test=OF_LIFECYCLE + "test_creating_is_counted_and_leased_before_the_call",
@@ -132,7 +132,7 @@ BUGS = (
     Bug(
         name="a crash in the middle of create is forgotten",
         rule="4",
-        file=LIFECYCLE,
+        file="inspired/domain/ordering.py",
         old="retry_at=now + CREATE_LEASE, uncertain=True)",
         new="retry_at=now + CREATE_LEASE)",
         test=OF_LIFECYCLE + "test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first",
@@ -173,7 +173,7 @@ BUGS = (
     Bug(
         name="the slot ends before the order",
         rule="5",
-        file=LIFECYCLE,
+        file="inspired/domain/steps.py",
         old="deadline=expires_at + min(",
         new="deadline=expires_at - min(",
         test=OF_LIFECYCLE + "test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute",
