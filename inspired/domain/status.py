@@ -64,6 +64,8 @@ def _open_matter(booking: Booking) -> str:
 
 
 def _standing(booking: Booking) -> str:
+    if booking.state is State.REFUNDED and any(one.is_under_way for one in booking.refunds):
+        return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return "This call is cancelled, and its time is free for others again."
     if booking.state in (State.EXPIRED, State.CANCELLED) and any(one.has_money for one in booking.attempts):
@@ -74,7 +76,7 @@ def _standing(booking: Booking) -> str:
 def _money_back(booking: Booking) -> str:
     """The newest refund that is not stuck, and why."""
     live = [one for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
-    if not live or booking.state is State.REFUNDED:
+    if not live or (booking.state is State.REFUNDED and live[-1].is_gone):
         return ""
     newest = live[-1]
     why = why_back(booking, newest)
