@@ -64,6 +64,8 @@ def _open_matter(booking: Booking) -> str:
 
 
 def _standing(booking: Booking) -> str:
+    if booking.state is State.REFUNDED and any(one.is_under_way for one in booking.refunds):
+        return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return "This call is cancelled, and its time is free for others again."
     has_paid = any(one.has_money for one in booking.attempts)

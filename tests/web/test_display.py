@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
 from inspired.domain import ledger, lifecycle, ordering, refunds, steps
-from inspired.domain.booking import Booking, Cause, Event, Flag, RefundStatus, Remote, State
+from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
@@ -173,6 +173,13 @@ def with_stuck_refund() -> Booking:
     return lifecycle.decided(stuck, SlotSeen.UNKNOWN, NOW)
 
 
+def paid_after_all_went_back() -> Booking:
+    """An order that was closed, beside the one that was paid and refunded, takes money after all."""
+    booking = with_refund_done(called_off())
+    closed = Attempt(2, f"{booking.id}002", NOW, booking.price, tries=1, status=Remote.CANCELED, seen_at=NOW)
+    return settled(replace(booking, attempts=(*booking.attempts, closed)), seen(Remote.PAID, "75", order=2))
+
+
 FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "order not there yet": (a_booking(), NOW, Stage.PREPARING, "We are preparing your payment"),
     "payable": (a_live_booking(), NOW, Stage.PAYABLE, "It is confirmed once the payment has arrived"),
@@ -209,6 +216,10 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "cancelled too late": (called_off(days=1.9), NOW, Stage.CALLED_OFF, "This call is cancelled"),
     "cancelled": (a_live_booking(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
     "cancelled draft": (a_draft(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
+    "paid again after that": (
+        paid_after_all_went_back(), NOW, Stage.RETURNING,
+        "Another payment arrived after your money had gone back. Your payment arrived twice. 75 USDT is going back",
+    ),
     "refunded": (with_refund_done(called_off()), NOW, Stage.REFUNDED, "All of your money went back"),
 }  # fmt: skip
 
