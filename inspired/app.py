@@ -105,7 +105,9 @@ def _health() -> tuple[Response, int]:
         services.ping()
     except Busy:
         return jsonify(ok=False, database=False), 503
-    return jsonify(ok=True, database=True, clockSkewSeconds=services.pay.clock_skew), 200
+    return jsonify(
+        ok=True, database=True, binance=services.throttle.state().word, clockSkewSeconds=services.pay.clock_skew
+    ), 200
 
 
 def _with_version(endpoint: str, values: dict[str, Any]) -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from inspired.domain import lifecycle, ordering, steps
-from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot, State
+from inspired.domain.booking import Booking, CalendarKind, Checkout, Refund, Remote, Sealed, Slot, State
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -88,6 +89,23 @@ def a_confirmed_booking(**changes: Any) -> Booking:
     booking = settled(a_live_booking(), seen(Remote.PAID, "75"))
     assert booking.state is State.CONFIRMED
     return replace(booking, **changes)
+
+
+def topping_up(booking: Booking) -> Booking:
+    """A short payment of it may be completed."""
+    policy = replace(booking.meeting_type.policy, top_up=True)
+    return replace(booking, meeting_type=replace(booking.meeting_type, policy=policy))
+
+
+def told(refund: Refund, outcome: Outcome | None = Outcome.DONE, *, at: datetime = NOW, **more: Any) -> RefundSeen:
+    """What the provider says about one of our refunds."""
+    return RefundSeen(refund.id, at, outcome, refund.trade_no, amount=refund.amount, **more)
+
+
+def a_returned(booking: Booking, at: datetime) -> Booking:
+    """Every refund that is under way has been done by the provider."""
+    seen_now = [told(one, at=at) for one in booking.refunds if one.is_under_way]
+    return lifecycle.settle(booking, (), SlotSeen.UNKNOWN, at, seen_now)
 
 
 def an_expired_booking(**changes: Any) -> Booking:

@@ -207,7 +207,7 @@ class Refund:
     @property
     def is_under_way(self) -> bool:
         """It goes on by itself: the customer's page keeps asking."""
-        return self.status in (RefundStatus.REQUESTED, RefundStatus.SENT)
+        return not self.replaced_by and self.status in (RefundStatus.REQUESTED, RefundStatus.SENT)
 
     @property
     def is_stuck(self) -> bool:

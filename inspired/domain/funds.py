@@ -71,7 +71,9 @@ def is_unclear(booking: Booking, attempt: Attempt) -> bool:
     if not (attempt.has_money and attempt.proven and _is_unreadable(booking, attempt)):
         return False
     gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(attempt))
-    return not gone if attempt.received is None else not left_of(booking, attempt).is_nothing
+    if attempt.received is None:
+        return not gone and attempt.status is not Remote.FULL_REFUNDED
+    return not left_of(booking, attempt).is_nothing
 
 
 def _is_unreadable(booking: Booking, attempt: Attempt) -> bool:

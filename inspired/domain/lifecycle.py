@@ -150,6 +150,8 @@ TABLE = (
     # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
     Row("late money by notice: flagged, and asked about", 6,
         HAS_ENDED, (NOTIFIED,), then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
+    Row("late money by our own query: flagged, whatever the calendar says", 6,
+        HAS_ENDED, (EXACT,), when=lambda m: m.is_undecided, then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
     Row("late money and the slot is still free: taken up again", 6,
         HAS_ENDED, (EXACT,), slots=(SECURED,), when=lambda m: m.is_undecided, then=lambda m: _taken_up_again(m)),
     Row("late money and the slot is gone: the customer chooses", 6,
@@ -435,9 +437,12 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
 
 
 def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    """What was seen closed stays closed: a later word that it is open is a server's that is behind, and would make a
+    second order payable beside the one that has taken its place."""
+    still_closed = attempt.is_closed and seen.status is not None and not seen.status.is_closed
     changed = replace(
         attempt,
-        status=seen.status,
+        status=attempt.status if still_closed else seen.status,
         seen_at=seen.asked_at,
         uncertain=False,
         prepay_id=attempt.prepay_id or seen.prepay_id,

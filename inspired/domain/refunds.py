@@ -179,9 +179,9 @@ def _shares(booking: Booking, amount: Money) -> list[tuple[Attempt, Money]]:
     """Which order gives how much: the newest money first, never more than is left of each."""
     shares: list[tuple[Attempt, Money]] = []
     rest = amount
-    for attempt in reversed(booking.attempts):
+    for attempt in reversed(counted(booking)):
         left = left_of(booking, attempt)
-        if attempt.proven and left.currency == rest.currency and left > nothing(left.currency):
+        if left > nothing(left.currency):
             part = min(rest, left)
             rest -= part
             if part > nothing(part.currency):
@@ -245,6 +245,11 @@ def _may_be_there(refund: Refund) -> bool:
 def _is_due(refund: Refund, now: datetime) -> bool:
     waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
     return waits and refund.retry_at is not None and refund.retry_at <= now and not refund.replaced_by
+
+
+def is_calling(booking: Booking, now: datetime) -> bool:
+    """A refund's call is due, or its outcome is to be asked for: it does not wait behind letters."""
+    return due_to_send(booking, now) is not None or bool(to_ask(booking))
 
 
 def to_ask(booking: Booking) -> tuple[Refund, ...]:
@@ -341,14 +346,31 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
 def _found(booking: Booking, seen: RefundSeen) -> Booking:
     """A refund under an id that is not ours, told by a signed notice and read back by query."""
     attempt = booking.find_attempt(seen.trade_no)
-    if attempt is None or seen.outcome is not Outcome.DONE or seen.amount is None:
+    if attempt is None or not attempt.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
         return booking
-    unknown = next((one for one in booking.refunds_of(attempt) if one.is_gone and one.amount is None), None)
-    if unknown is not None:
-        return booking.with_refund(replace(unknown, amount=seen.amount))
-    if seen.amount > still_there(booking, attempt):
+    if attempt.received is not None and attempt.received.currency != seen.amount.currency:
+        return booking  # the order's own status tells that something went back
+    mine = booking.refunds_of(attempt)
+    if any(one.key == seen.refund_id for one in mine):
+        return booking
+    if (unknown := _of_unknown_amount(booking, attempt)) is not None:
+        known = booking.with_refund(replace(unknown, amount=seen.amount, key=seen.refund_id))
+        return _given_way(known, attempt, unknown.id)
+    if attempt.received is not None and seen.amount > still_there(booking, attempt):
         return booking  # explained already, by the order's own status
+    nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.key), None)
+    if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
+        return _named(booking, nameless, seen, nameless.amount - seen.amount)
     return _console(booking, attempt, seen.amount, seen.asked_at, seen.refund_id)
+
+
+def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
+    """One of those we knew only the sum of: it gets its name, and the sum is what is left of it."""
+    if rest.is_nothing:
+        return booking.with_refund(replace(nameless, key=seen.refund_id))
+    named = replace(nameless, id=seen.refund_id, amount=seen.amount, key=seen.refund_id)
+    booking = booking.with_refund(replace(nameless, amount=rest))
+    return replace(booking, refunds=(*booking.refunds, named))
 
 
 def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Booking:
@@ -360,10 +382,16 @@ def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Bookin
         return booking  # ours may be the explanation: it is looked at again when that is known
     gap = still_there(booking, attempt)
     if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
-        return _console(booking, attempt, gap, now)
+        if (unknown := _of_unknown_amount(booking, attempt)) is None:
+            return _console(booking, attempt, gap, now)
+        return _given_way(booking.with_refund(replace(unknown, amount=gap)), attempt, unknown.id)
     if attempt.status is Remote.REFUNDED and not any(one.is_gone for one in mine):
         return _console(booking, attempt, None, now)
     return booking
+
+
+def _of_unknown_amount(booking: Booking, attempt: Attempt) -> Refund | None:
+    return next((one for one in booking.refunds_of(attempt) if one.is_gone and one.amount is None), None)
 
 
 def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
@@ -372,8 +400,7 @@ def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booki
     if attempt is None or seen.refunded_in_all is None:
         return booking
     ours = refunded((one for one in booking.refunds_of(attempt) if one.is_gone), seen.refunded_in_all.currency)
-    unknown = any(one.is_gone and one.amount is None for one in booking.refunds_of(attempt))
-    if seen.refunded_in_all > ours and not unknown:
+    if seen.refunded_in_all > ours and _of_unknown_amount(booking, attempt) is None:
         return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)
     return booking
 
@@ -387,6 +414,7 @@ def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: date
         cause=Cause.CONSOLE,
         requested_at=now,
         by="owner",
+        key=found,
         status=RefundStatus.EXTERNAL,
         done_at=now,
     )

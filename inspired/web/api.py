@@ -75,6 +75,7 @@ def meeting_types() -> Response:
 def slots(type_id: str) -> Response:
     """Free times, ascending. `start` is what create takes as `slotStart`."""
     svc, meeting_type = services(), get_meeting_type(type_id)
+    payment.refuse_while_paused(svc)
     zone_name = request.args.get("tz") or svc.settings.owner_timezone
     if not is_zone(zone_name):
         raise Invalid("This time zone is not known.", {"tz": "must be an IANA name such as Europe/Berlin"})
@@ -94,7 +95,14 @@ def slots(type_id: str) -> Response:
 @limits.creating
 @spec.validate(
     json=CreateRequest,
-    resp=Documented(HTTP_201=CreateAnswer, HTTP_202=CreateAnswer, HTTP_409=Problem, HTTP_422=Problem, HTTP_429=Problem),
+    resp=Documented(
+        HTTP_201=CreateAnswer,
+        HTTP_202=CreateAnswer,
+        HTTP_409=Problem,
+        HTTP_422=Problem,
+        HTTP_429=Problem,
+        HTTP_503=Problem,
+    ),
     skip_validation=True,
     tags=["payments"],
 )
@@ -198,6 +206,8 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
+        if not in_frame:  # there the time is picked already: refusing it now would leave an event behind
+            payment.refuse_while_paused(svc)
         booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)
         return (201 if booking.attempt and booking.attempt.checkout else 202), booking
@@ -264,7 +274,7 @@ def _create_answer(booking: Booking) -> Response:
         qrCodeUrl=f"{svc.settings.site_url}/booking/{booking.token}/qr.svg" if checkout else None,
         deepLinkUrl=(checkout.deep_link or checkout.universal_url or None) if checkout else None,
         checkoutUrl=(checkout.checkout_url or None) if checkout else None,
-        amount=str(booking.price),
+        amount=str(attempt.amount if attempt else booking.price),
         currency=booking.price.currency,
         status=str(booking.state),
         expiresAt=iso(booking.expires_at),

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.domain.booking import Booking, State
-from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, TooMany, UpstreamError
+from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType, get_meeting_type
 from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
@@ -24,6 +24,7 @@ from inspired.web.htmx import go, wants_fragment
 
 DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 30
 bp = Blueprint("booking", __name__)
 
 
@@ -33,6 +34,8 @@ bp = Blueprint("booking", __name__)
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
     meeting_type = get_meeting_type(type_id)
+    if services().throttle.state().open and not wants_fragment():
+        return _paused(meeting_type)
     if _in_frame():
         return render_template("booking/start_calendly.html", type=meeting_type, errors={})
     if wants_fragment():
@@ -47,13 +50,16 @@ def hold(type_id: str) -> ResponseReturnValue:
     try:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
     except Refusal as refusal:
-        wait = {"Retry-After": "60"} if isinstance(refusal, TooMany) else {}
+        if isinstance(refusal, Paused) and wants_fragment():
+            raise  # the form stays as it is, with all that was typed, and the sentence is shown above it
+        wait = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Paused | TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
     return go(_page_of(booking))
 
 
 def _drafted(meeting_type: MeetingType) -> Booking:
     read(TermsForm, request.form)
+    payment.refuse_while_paused(services())
     return bookings.start_draft(services(), meeting_type)
 
 
@@ -65,6 +71,7 @@ def _held(meeting_type: MeetingType) -> Booking:
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
 
     def make(token: str) -> tuple[int, Booking]:
+        payment.refuse_while_paused(svc)
         booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)  # for the mail with the payment link
@@ -93,7 +100,10 @@ def _booking_form(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days."""
+    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
+
+    While payments are paused there are none, and what was chosen is only kept.
+    """
 
     url: str
     zone: str
@@ -103,15 +113,19 @@ class Times:
     chosen: str
     earlier: date | None
     later: date | None
+    is_paused: bool
 
 
 def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str] | None = None) -> Times:
-    """From the address, or again from the form that was sent."""
+    """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
+    which needs nothing of Binance Pay."""
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
     now = svc.now()
-    free = bookings.free_times(svc, meeting_type, Span(now, now + bookings.LONGEST_WINDOW))
+    is_paused = not url and svc.throttle.state().open
+    window = Span(now, now + bookings.LONGEST_WINDOW)
+    free = [] if is_paused else bookings.free_times(svc, meeting_type, window)
     days = days_of(free, zone, owner_zone)
     first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
     return Times(
@@ -123,6 +137,7 @@ def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str
         chosen=asked.get("start", ""),
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
+        is_paused=is_paused,
     )
 
 
@@ -144,7 +159,7 @@ def show(token: str) -> ResponseReturnValue:
     svc = services()
     booking = pulse.shown(svc, svc.bookings.by_token(token))
     if booking.state is State.DRAFT:
-        return _with_frame(svc, booking)
+        return _paused(booking.meeting_type) if svc.throttle.state().open else _with_frame(svc, booking)
     note = "We asked Binance just now." if "checked" in request.args else ""
     return render_template("booking/show.html", **_payment_context(svc, booking, note))
 
@@ -252,6 +267,12 @@ def call_file(token: str) -> Response:
 # --- helpers --------------------------------------------------------------------------------------------------------
 
 
+def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
+    """In the place of times. It looks again by itself."""
+    page = render_template("booking/paused.html", type=meeting_type, seconds=LOOK_AGAIN_SECONDS)
+    return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
+
+
 def _in_frame() -> bool:
     return services().settings.calendar_kind == "calendly"
 
@@ -298,5 +319,6 @@ def _payment_context(svc: Services, booking: Booking, note: str = "") -> dict[st
         "booking": booking,
         "now": svc.now(),
         "note": note,
+        "binance": svc.throttle.state(),
         "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
     }

@@ -6,10 +6,13 @@ LIFECYCLE = "inspired/domain/lifecycle.py"
 BINANCE = "inspired/adapters/binance.py"
 MONGO = "inspired/adapters/mongo.py"
 NOTICES = "inspired/flows/notices.py"
+THROTTLE = "inspired/adapters/throttle.py"
 OF_LIFECYCLE = "tests/domain/test_lifecycle.py::"
 OF_BINANCE = "tests/adapters/test_binance.py::"
 OF_SIGNING = "tests/adapters/test_signing.py::"
 OF_MONGO = "tests/adapters/test_mongo.py::"
+OF_THROTTLE = "tests/adapters/test_throttle.py::"
+OF_PAUSED = "tests/web/test_paused.py::"
 OF_RULES = "tests/planted/test_rules.py::"
 
 BUGS = (
@@ -307,7 +310,7 @@ BUGS = (
         name="a mail goes out before the change it tells of is saved",
         rule="each effect once",
         file="inspired/flows/refreshing.py",
-        old="    return svc.bookings.change(booking.id, decide)\n",
+        old="    return svc.bookings.change(booking.id, decide, known=booking)\n",
         new=(
             "    after = decide(booking)\n"
             "    for effect in after.effects:\n"
@@ -323,5 +326,63 @@ BUGS = (
         old='return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]',
         new='return __import__("secrets").token_hex(16)',
         test=OF_RULES + "test_a_mail_whose_acceptance_was_lost_is_sent_again_as_the_same_mail",
+    ),
+    # --- the providers' limits
+    Bug(
+        name="a call goes out although the breaker is open",
+        rule="providers' limits",
+        file=THROTTLE,
+        old="        if verdict != GO:\n",
+        new="        if verdict not in (GO, PAUSED):\n",
+        test=OF_BINANCE + "test_while_the_breaker_is_open_nothing_goes_out",
+    ),
+    Bug(
+        name="a refused call counts as maybe applied",
+        rule="providers' limits",
+        file=THROTTLE,
+        old="super().__init__(service, why, retryable=True, maybe_applied=False)",
+        new="super().__init__(service, why, retryable=True)",
+        test="tests/flows/test_payment.py::"
+        "test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries",
+    ),
+    Bug(
+        name="everybody probes at once",
+        rule="providers' limits",
+        file=THROTTLE,
+        old="string.format('%.0f', now + tonumber(ARGV[4]))",
+        new="'0'",
+        test=OF_THROTTLE + "test_afterwards_one_call_goes_through_and_the_others_wait_for_it",
+    ),
+    Bug(
+        name="routine questions use up what orders and refunds need",
+        rule="providers' limits",
+        file=THROTTLE,
+        old="most = self._burst if urgent else self._burst - self._burst // RESERVED_PART",
+        new="most = self._burst",
+        test=OF_THROTTLE + "test_routine_questions_leave_a_quarter_of_the_burst_to_orders_and_refunds",
+    ),
+    Bug(
+        name="a refusal in the service's own words counts as a failure",
+        rule="providers' limits",
+        file=BINANCE,
+        old="        if answer.status >= 500 or answer.status == 429:\n",
+        new='        if envelope.get("status") != "SUCCESS":\n',
+        test=OF_BINANCE + "test_an_answer_in_the_services_own_words_is_none",
+    ),
+    Bug(
+        name="a form is taken though nobody could pay",
+        rule="providers' limits",
+        file="inspired/web/booking.py",
+        old="        payment.refuse_while_paused(svc)\n",
+        new="",
+        test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
+    ),
+    Bug(
+        name="alone a process forgets what it may spend",
+        rule="providers' limits",
+        file=THROTTLE,
+        old="            self._full_at = full_at\n",
+        new="",
+        test=OF_THROTTLE + "test_in_no_window_more_calls_go_through_than_the_burst_and_the_rate_allow",
     ),
 )

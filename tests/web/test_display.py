@@ -12,6 +12,7 @@ from flask import Flask, render_template
 from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import Letters
+from inspired.adapters.throttle import Breaker
 from inspired.domain import lifecycle, ordering
 from inspired.domain.booking import Booking, Event, Flag, Remote, State
 from inspired.domain.slots import Span
@@ -146,9 +147,23 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
 }  # fmt: skip
 
 
-def fragment(app: Flask, booking: Booking, now: datetime) -> str:
+ANSWERING = Breaker(open=False, until=None, failures=0)
+SILENT = Breaker(open=True, until=NOW + SECOND, failures=5)
+
+
+def fragment(app: Flask, booking: Booking, now: datetime, binance: Breaker = ANSWERING) -> str:
     with app.test_request_context("/"):
-        return render_template("booking/_payment.html", booking=booking, now=now, note="", place="")
+        return render_template("booking/_payment.html", booking=booking, now=now, note="", place="", binance=binance)
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_that_binance_does_not_answer_is_told_where_its_answer_is_waited_for(app: Flask, name: str):
+    booking, now, stage, _ = FACES[name]
+
+    told = ["does not answer us" in fragment(app, booking, now, binance) for binance in (ANSWERING, SILENT)]
+
+    waits = stage in (Stage.PREPARING, Stage.RETRY, Stage.PAYABLE, Stage.CHECKING)
+    assert told == [False, waits]
 
 
 @pytest.mark.parametrize("name", FACES)
