@@ -19,6 +19,7 @@ from inspired.adapters.hints import Hint
 from inspired.adapters.mail import ONE_PERSON, Mail
 from inspired.adapters.mongo import LONGEST_CALL, MOST_TRIES, Claimed, KeyUse, Notice, Refusal
 from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES
+from inspired.adapters.throttle import HeldBack
 from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry, Remote, State
 from inspired.domain.errors import BadSignature, Busy, NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
@@ -41,8 +42,8 @@ class Crash(BaseException):
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to the `call`-th call from now. `kind`: crash, fail, refuse (a definite no) or meanwhile (somebody
-    else is faster: `what` names who). `applied`: the other side has done it all the same."""
+    """What happens to the `call`-th call from now. `kind`: crash, fail, refuse (a definite no), hold (the throttle lets
+    nothing out) or meanwhile (somebody else is faster: `what` names who). `applied`: the other side has done it."""
 
     kind: str
     call: int
@@ -80,11 +81,16 @@ class Wire:
         self.struck(trouble)
         if trouble.kind == "meanwhile":
             return do()
-        if trouble.applied and trouble.kind != "refuse":
+        if trouble.applied:
             do()
-        if trouble.kind == "crash":
-            raise Crash
-        raise _refusal(service) if trouble.kind == "refuse" else _failure(service, applied=True)
+        match trouble.kind:
+            case "crash":
+                raise Crash
+            case "refuse":
+                raise _refusal(service)
+            case "hold" if service == PROVIDER:
+                raise HeldBack(service, "paused")
+        raise _failure(service, applied=True)
 
 
 class QueueAway(Exception):
@@ -201,9 +207,10 @@ class MemoryBookings:
         return self._wire.call(DATABASE, lambda: {claim for claim in claims if claim in self._owners})
 
     def _insert(self, booking: Booking) -> None:
-        for one in self.all.values():
-            if one.token == booking.token or one.id == booking.id:
-                raise Claimed(booking.token)
+        if booking.id in self.all:
+            return  # the same write, repeated
+        if any(one.token == booking.token for one in self.all.values()):
+            raise Claimed(booking.token)
         self._own(booking, booking.claims)
         self.all[booking.id] = booking
         self.writes.append((None, booking))
@@ -419,6 +426,9 @@ class MemoryBell:
 
     def waiting(self) -> int:
         return self._count(BOOKINGS)
+
+    def letters_waiting(self) -> int:
+        return self._count(LETTERS)
 
     def _count(self, queue: str) -> int:
         try:

@@ -28,7 +28,7 @@ from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome
 from inspired.domain.slots import OpeningHours, Span
 from inspired.flows import booking as booking_flow
-from inspired.flows import idempotency, notices, payment, refreshing, refunding, sweeping
+from inspired.flows import idempotency, notices, payment, reconciling, refreshing, refunding, sweeping
 from inspired.flows.booking import Customer
 from inspired.services import Services, hint_of
 from inspired.settings import Settings
@@ -93,7 +93,7 @@ class World:
     def __init__(self, commission: str = "0") -> None:
         World.latest = self
         self.now = START
-        self.skew = timedelta()
+        self.skew = self.worst_skew = timedelta()
         self.wire = Wire()
         self.wire.passing, self.wire.struck = self._passing, self._struck
         self.stack: list[tuple[int, str]] = []
@@ -143,6 +143,10 @@ class World:
         self._ids += 1
         return self._ids
 
+    def set_clocks(self, off: timedelta) -> None:
+        """Our processes' clocks are so far off the provider's. What they put off, they put off by as much too long."""
+        self.skew, self.worst_skew = off, max(self.worst_skew, off)
+
     # --- processes ---
 
     def run(self, job: Callable[[], Any], *, about: str = "", trouble: Trouble | None = None) -> Any:
@@ -190,6 +194,9 @@ class World:
             self.work(0)
         raise AssertionError(f"the queue is never empty: {self.bell.jobs[:5]}")
 
+    def reconcile(self, booking: Booking, trouble: Trouble | None = None) -> Any:
+        return self.run(lambda: reconciling.reconcile(self.svc, booking), about=booking.id, trouble=trouble)
+
     def run_until(self, until: datetime, *, most: int = 25) -> bool:
         """The clock rings for what is due, workers work, time passes to the next moment something is due. False where
         `most` rounds were not enough; time passes all the same."""
@@ -197,7 +204,7 @@ class World:
             self.sweep()
             self.work_all()
             upcoming = self._next_due()
-            if upcoming is None or upcoming > until:
+            if upcoming is None or upcoming > until or self.now > until:
                 break
             self.now = max(self.now + timedelta(seconds=1), upcoming)
         else:
@@ -320,9 +327,10 @@ class World:
         if done is not None and stuck.amount is not None:
             self.by_hand[stuck.trade_no] += stuck.amount.amount
 
-    def settle_orphan(self) -> None:
-        for orphan in self.orphans.waiting(1):
-            self.run(lambda found=orphan: notices.settle_orphan(self.svc, found.id, "given back"))
+    def settle_orphan(self, trouble: Trouble | None = None) -> None:
+        waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
+        if waiting:
+            self.run(lambda: notices.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
 
     # --- the provider and its money ---
 
