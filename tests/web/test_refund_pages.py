@@ -13,7 +13,7 @@ from inspired.domain.money import Money
 from inspired.domain.reconciliation import Difference
 from inspired.flows import reconciling, refreshing
 from inspired.services import Services
-from tests.flows.steps import confirmed, hold, later, live, lost_time, pay, refunds_there
+from tests.flows.steps import confirmed, hold, later, live, lost_time, pay, refunds_there, starting_in
 from tests.harness import Servers
 from tests.web.pages import hidden, send, words
 from tests.web.test_admin_pages import log_in
@@ -72,18 +72,14 @@ def test_a_refund_of_all_is_looked_at_first_and_cancels_the_call(owner: FlaskCli
 def test_a_part_leaves_the_call_and_says_what_remains_and_what_the_policy_would_give(
     owner: FlaskClient, svc: Services, sandbox: Servers
 ):
-    booking = confirmed(svc, sandbox)
+    booking = starting_in(svc, confirmed(svc, sandbox), hours=30)
 
     preview = asked(owner, booking, amount="10.50")
     confirm(owner, booking, preview.text)
 
     after = svc.bookings.get(booking.id)
-    for said in (
-        "10.5 USDT",
-        "Remains 64.5 USDT",
-        "stays confirmed",
-        "75 USDT would go back if the customer cancelled",
-    ):
+    by_policy = "75 USDT would go back if the customer cancelled"
+    for said in ("10.5 USDT", "Remains 64.5 USDT", "stays confirmed", by_policy):
         assert said in words(preview.text)
     assert after.state is State.CONFIRMED
     assert [(str(one.amount), one.by, one.note) for one in after.refunds] == [("10.5", "owner", WHY["reason"])]
@@ -375,7 +371,7 @@ def test_a_call_can_stay_though_all_goes_back(owner: FlaskClient, svc: Services,
 
 
 def test_a_preview_tells_the_consequence_and_does_nothing(owner: FlaskClient, svc: Services, sandbox: Servers):
-    booking = confirmed(svc, sandbox)
+    booking = starting_in(svc, confirmed(svc, sandbox), hours=30)
 
     answer = call(owner, booking, {**WHY, "preview": True})
 
