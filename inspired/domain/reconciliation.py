@@ -147,7 +147,7 @@ def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[
     elif seen.status is Remote.FULL_REFUNDED and not moving and attempt.received and known < attempt.received.amount:
         if not any(one.amount is None for one in gone):
             yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
-    elif seen.status is Remote.PAID and gone:
+    elif seen.status is Remote.PAID and any(not one.is_by_hand for one in gone):
         yield Kind.MISSING_REFUND, attempt.trade_no, told
 
 
