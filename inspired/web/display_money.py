@@ -38,7 +38,6 @@ STEPS = {
     Step.OWNER: "Please look at it.",
 }
 EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CALL": "Call"}
-CALL_PREFIX = "/binancepay/openapi/"
 
 
 def init_app(app: Flask) -> None:
@@ -184,7 +183,7 @@ def evidence_line(entry: dict[str, Any]) -> str:
     """ "Notice PAY PAY_SUCCESS: accepted", "Call v2/order/query: ok, 12 ms" """
     kind = EVIDENCE.get(entry["event"], entry["event"])
     if entry["event"] == "CALL":
-        return f"{kind} {entry['path'].removeprefix(CALL_PREFIX)}: {entry['verdict']}, {entry['ms']} ms"
+        return f"{kind} {entry['path'].lstrip('/')}: {entry['verdict']}, {entry['ms']} ms"
     return f"{kind} {entry['biz_type']} {entry['biz_status']}: {entry['verdict']}"
 
 

@@ -98,3 +98,12 @@ def lost_time(svc: Services, sandbox: Servers) -> Booking:
     assert other.slot.span == span
     pay(sandbox, booking, force=True)
     return refreshing.refresh(later(svc, minutes=2), booking.id)
+
+
+def starting_in(svc: Services, booking: Booking, hours: float) -> Booking:
+    """The same booking, so long before its call."""
+    start = svc.now() + timedelta(hours=hours)
+    span = Span(start, start + timedelta(minutes=45))
+    slot = booking.slot
+    assert slot is not None
+    return svc.bookings.change(booking.id, lambda b: replace(b, slot=replace(slot, span=span)))

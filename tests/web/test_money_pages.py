@@ -1,32 +1,21 @@
 """The customer's pages about money: the choice after a lost time, cancelling a confirmed call, what is told before."""
 
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 import requests
 from flask.testing import FlaskClient
 
 from inspired.domain.booking import Booking, State
 from inspired.domain.meeting_types import MEETING_TYPES
-from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
-from tests.flows.steps import confirmed, free_calls, later, live, lost_time, pay, refunds_there
+from tests.flows.steps import confirmed, free_calls, later, live, lost_time, pay, refunds_there, starting_in
 from tests.harness import Servers
 from tests.web.pages import hidden, send, words
 
 
 def page_of(booking: Booking) -> str:
     return f"/booking/{booking.token}"
-
-
-def starting_in(svc: Services, booking: Booking, hours: float) -> Booking:
-    """The same booking, so long before its call."""
-    start = svc.now() + timedelta(hours=hours)
-    span = Span(start, start + timedelta(minutes=45))
-    return svc.bookings.change(booking.id, lambda b: replace(b, slot=replace(b.slot, span=span)))
 
 
 # --- paid, and there is no time -------------------------------------------------------------------------------------
