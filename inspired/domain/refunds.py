@@ -313,7 +313,7 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
     booking = booking.with_refund(waiting)
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
-    if refund.status is RefundStatus.NEEDS_OWNER and refund.why == why:
+    if refund.why == why:  # told already, at an earlier try
         return booking
     return booking.noted(now, "refund_stuck", why).owing(now, f"alert:refund_stuck:{refund.id}")
 
