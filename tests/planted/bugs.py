@@ -388,7 +388,7 @@ BUGS = (
         file="inspired/domain/funds.py",
         old="        (one for one in booking.refunds_of(attempt) if one.reserves), attempt.received.currency\n",
         new="        (one for one in booking.refunds_of(attempt) if one.is_gone), attempt.received.currency\n",
-        test="tests/flows/test_refunding.py::test_twenty_at_once_who_want_all_of_it_get_it_once",
+        test=OF_RULES + "test_money_that_is_promised_back_cannot_be_promised_again",
     ),
     Bug(
         name="Binance's last refund is sent for a part",
