@@ -139,7 +139,7 @@ def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[
     """By the order's own status: it tells that money went back, not how much."""
     mine = [one for one in booking.refunds_of(attempt) if one.reserves]
     gone = [one for one in mine if one.is_gone]
-    moving = [one for one in mine if one.status is RefundStatus.SENT or one.tries]
+    moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
     told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
     known = sum((one.amount.amount for one in gone if one.amount), start=0)
     if seen.status is Remote.REFUNDED and not gone and not moving:

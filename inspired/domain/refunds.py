@@ -239,7 +239,9 @@ def due_to_send(booking: Booking, now: datetime) -> Refund | None:
 
 
 def _may_be_there(refund: Refund) -> bool:
-    return refund.status is RefundStatus.REQUESTED and refund.tries > 0
+    """A call was made whose outcome is unknown, and no later one has told it."""
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
+    return waits and refund.tries > 0 and not refund.replaced_by
 
 
 def _is_due(refund: Refund, now: datetime) -> bool:
@@ -298,6 +300,8 @@ def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused:
     if refund is None or refund.status is not RefundStatus.REQUESTED:
         return booking
     if refused:
+        if refund.tries == 1:
+            refund = replace(refund, tries=0)  # its only call: surely it is not there
         return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
     pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
     booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
@@ -309,7 +313,7 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
     booking = booking.with_refund(waiting)
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
-    if refund.status is RefundStatus.NEEDS_OWNER and refund.why == why:
+    if refund.why == why:  # told already, at an earlier try
         return booking
     return booking.noted(now, "refund_stuck", why).owing(now, f"alert:refund_stuck:{refund.id}")
 
@@ -434,8 +438,8 @@ def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
     """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
     the table's to return. One that may be at the provider already stays, until that is known."""
     for planned in reversed(booking.refunds_of(attempt)):
-        unsent = planned.status is RefundStatus.REQUESTED and not planned.tries
-        waits = unsent or planned.status in (RefundStatus.NEEDS_OWNER, RefundStatus.REJECTED)
+        waits = planned.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not planned.tries
+        waits = waits or planned.status is RefundStatus.REJECTED
         left = left_of(booking, attempt)
         if waits and not planned.replaced_by and left < nothing(left.currency):
             booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))

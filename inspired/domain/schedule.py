@@ -121,8 +121,8 @@ def may_still_pay(booking: Booking, now: datetime) -> bool:
 
 def orders_to_close(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
     """Orders that must not stay payable: those of a booking whose time is over, that was given up or that has its
-    money, one that asks for the whole price while only a rest of it is missing, and one whose checkout was in a lost
-    answer (query does not repeat it, so nobody can pay it on our page)."""
+    money; one that asks for the whole price while only a rest is missing; and one whose checkout was in a lost answer
+    (query does not repeat it, so nobody can pay it on our page)."""
     over = booking.state is State.PENDING and (booking.leaving or passed(booking.deadline, now))
     payment, wanted = payment_of(booking), missing(booking)
     all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))

@@ -1,6 +1,6 @@
 """What must always be true, whatever has happened. The numbers are those of the reliability plan.
 
-`after_each_step` looks at what was written since it looked last, and at the provider; `when_quiet` is the end of it all:
+`after_each_step` looks at what was written since it looked last, and at the provider; `when_quiet` is the end of all:
 everybody is back, nothing is due, and every coin is somewhere.
 """
 

@@ -427,6 +427,9 @@ class MemoryBell:
     def waiting(self) -> int:
         return self._count(BOOKINGS)
 
+    def notices_waiting(self) -> int:
+        return self._count(NOTICES)
+
     def letters_waiting(self) -> int:
         return self._count(LETTERS)
 
@@ -620,13 +623,18 @@ class MemoryPay:
         amount = left if amount is None or remaining == 1 else amount
         if amount > left or left.is_nothing:
             raise Refused("400303", "Invalid refund amount.")
-        if self.balance is not None:
-            if amount > self.balance:
-                raise Refused("400304", "The merchant account's remaining amount is not enough.")
-            self.balance -= amount
+        self._taken_from_balance(amount)
         made = PaidBack(refund_id, order.trade_no, amount, earlier + amount, remaining - 1, Outcome.PENDING)
         order.refunds.append(made)
         return made
+
+    def _taken_from_balance(self, amount: Money) -> None:
+        """A negative amount is given back."""
+        if self.balance is None or self.balance.currency != amount.currency:
+            return
+        if amount > self.balance:
+            raise Refused("400304", "The merchant account's remaining amount is not enough.")
+        self.balance -= amount
 
     def _told(self, known: PaidBack, at: datetime) -> RefundSeen:
         return RefundSeen(
@@ -656,8 +664,7 @@ class MemoryPay:
         refund.outcome = outcome
         order = self.orders[refund.trade_no]
         if outcome is Outcome.FAILED:
-            if self.balance is not None:
-                self.balance += refund.amount
+            self._taken_from_balance(-refund.amount)
             for one in order.refunds[order.refunds.index(refund) :]:
                 one.in_all -= refund.amount
         order.status = _status_of(order)
