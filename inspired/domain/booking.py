@@ -305,7 +305,15 @@ class Booking:
     def is_open(self) -> bool:
         """Something may still change by itself: the page keeps asking."""
         alive = self.state in (State.DRAFT, State.PENDING, State.PAID)
-        return alive or self.choose_by is not None or any(one.is_under_way for one in self.refunds)
+        going_back = any(one.is_under_way for one in self.refunds)
+        return alive or self.choose_by is not None or going_back or self._is_paid_late
+
+    @property
+    def _is_paid_late(self) -> bool:
+        """Money came after the end, and it is not decided yet what becomes of it."""
+        undecided = self.keeps is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
+        has_ended = self.state in (State.EXPIRED, State.CANCELLED)
+        return has_ended and undecided and any(one.has_money for one in self.attempts)
 
     def holds(self, event_uri: str) -> bool:
         """This event in the calendar is the booking's own slot, and it has a right to it."""

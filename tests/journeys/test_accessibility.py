@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.harness import wait_until
 from tests.journeys.running import Running, running
 from tests.journeys.test_browser import hold_a_time, order_on
 
@@ -33,6 +34,19 @@ def look_at(page: Page) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['target']}" for one in found] + (["scrolls sideways"] if wide else [])
 
 
+def chosen_late(dev: Running, email: str, page: Page) -> None:
+    """A booking that was given up and paid all the same, when somebody else had its time: the page of the choice."""
+    wanted = dev.slots("portfolio-review")[40]["start"]
+    booking = dev.create("portfolio-review", slotStart=wanted, customerEmail=email)
+    page.goto(f"{dev.web}/booking/{booking['bookingId']}/give-up")
+    page.get_by_role("button", name="Give it up").click()
+    dev.wait_for(booking, "CANCELLED")
+    dev.create("portfolio-review", slotStart=wanted, customerEmail=f"other-{email}")
+    dev.pay(booking, force=True)
+    wait_until(lambda: "chooseBy" in dev.status(booking), seconds=90, what="the choice")
+    page.goto(f"{dev.web}/booking/{booking['bookingId']}")
+
+
 @pytest.mark.parametrize("look", LOOKS, ids=["wide and light", "narrow and dark"])
 def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Running, look: dict[str, Any]):
     context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, **look)
@@ -54,14 +68,40 @@ def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Runn
     dev.control(f"orders/{order_on(page, dev)['merchantTradeNo']}/pay", {})
     expect(page.locator("#payment")).to_contain_text("Paid and confirmed")
     problems["confirmed"] = look_at(page)
+    page.get_by_role("link", name="Cancel this call").click()
+    problems["cancel"] = look_at(page)
+    chosen_late(dev, f"late{look['viewport']['width']}@example.com", page)
+    problems["choose"] = look_at(page)
+    for link in ("Choose another time", "Take my money back"):
+        page.get_by_role("link", name=link).click()
+        problems[link] = look_at(page)
+        page.go_back()
+    page.get_by_role("link", name="Take my money back").click()
+    page.get_by_role("button", name="Take my money back").click()
+    expect(page.locator("#payment")).to_contain_text("Money back")
+    problems["money back"] = look_at(page)
     page.goto(f"{dev.web}/admin/login")
     page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
     page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
     page.get_by_role("button").last.click()
     expect(page).to_have_url(re.compile("/admin/$"))
     problems["admin"] = look_at(page)
-    page.locator("a[href*='/admin/bookings/']").first.click()
+    page.locator("tr", has_text=f"axe{look['viewport']['width']}@").locator("a").first.click()
     problems["one booking"] = look_at(page)
+    page.get_by_role("link", name="Refund…").click()
+    problems["refund"] = look_at(page)
+    page.get_by_label("Amount").fill("1000")
+    page.get_by_label("Reason").fill("as agreed")
+    page.get_by_role("button", name="Look at the consequence").click()
+    problems["refused refund"] = look_at(page)
+    page.get_by_label("Amount").fill("10")
+    page.get_by_role("button", name="Look at the consequence").click()
+    problems["refund preview"] = look_at(page)
+    page.get_by_role("button", name="Refund 10 USDT").click()
+    expect(page.locator("#money")).to_contain_text("refunded by you")
+    problems["booking with a refund"] = look_at(page)
+    page.goto(f"{dev.web}/admin/money")
+    problems["money"] = look_at(page)
 
     assert {place: found for place, found in problems.items() if found} == {}
     context.close()

@@ -264,6 +264,15 @@ def test_only_open_bookings_ask_again_by_themselves(app: Flask, name: str):
     assert (f"/payment?v={booking.edition}" in page) == booking.is_open
 
 
+def test_whoever_paid_late_sees_by_itself_what_becomes_of_it(app: Flask):
+    """Until it is decided, or somebody has to look."""
+    unclear = settled(an_expired_booking(), seen(Remote.PAID, "75", currency="BUSD", at=LATER), now=LATER)
+
+    asks = ["every 2s" in fragment(app, one, LATER) for one in (late_booking(SlotSeen.UNKNOWN), unclear)]
+
+    assert asks == [True, False]
+
+
 @pytest.mark.parametrize("name", FACES)
 def test_only_a_payable_booking_shows_a_way_to_pay(app: Flask, name: str):
     booking, now, stage, _ = FACES[name]

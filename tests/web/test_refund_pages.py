@@ -322,7 +322,7 @@ def test_a_reconciliation_is_begun_once_and_told_when_it_is_done(owner: FlaskCli
     assert "It has not run yet." in before
     assert "The reconciliation has begun." in begun
     assert "is at work already" in words(owner.get(second.headers["Location"]).text)
-    assert "looked at 1 bookings: 0 differences" in words(owner.get("/admin/money").text)
+    assert "looked at 1 booking: no differences." in words(owner.get("/admin/money").text)
 
 
 # --- by a program ---------------------------------------------------------------------------------------------------
