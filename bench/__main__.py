@@ -7,7 +7,21 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import confirm, create, memory, pages, poll, report, server, start, webhook
+from bench import (
+    confirm,
+    create,
+    expire,
+    frozen,
+    memory,
+    pages,
+    poll,
+    report,
+    server,
+    start,
+    storm,
+    sweep,
+    webhook,
+)
 from bench.findings import Findings, NotMeasured
 from bench.run import Run
 
@@ -19,6 +33,10 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "poll": poll.measure,
     "confirm": confirm.measure,
     "webhook": webhook.measure,
+    "storm": storm.measure,
+    "frozen": frozen.measure,
+    "expire": expire.measure,
+    "sweep": sweep.measure,
     "memory": memory.measure,
     "server": server.measure,
 }

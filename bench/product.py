@@ -4,6 +4,7 @@ Every customer has an address of their own (a trusted proxy's header says so), s
 production; only polls may come as fast as they can.
 """
 
+import base64
 import contextlib
 import http.client
 import json
@@ -30,6 +31,8 @@ ENVIRONMENT = {
     "RATE_LIMIT_CREATE": "10/minute",
     "RATE_LIMIT_STATUS": "1000000000/minute",
     "OPEN_BOOKINGS_PER_VISITOR": "3",
+    "ENCRYPTION_KEYS": "v1:" + base64.b64encode(b"e" * 32).decode(),  # known here, for bookings written in bulk
+    "BLIND_INDEX_KEY": base64.b64encode(b"i" * 32).decode(),
 }
 IDLE_SECONDS = 10  # a connection that rested longer may have been closed by the server
 BEYOND = timedelta(days=42)  # further than any booking may be made

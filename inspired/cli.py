@@ -1,4 +1,4 @@
-"""The command `inspired`: dev | web | worker | clock | migrate | refresh | hash-password."""
+"""The command `inspired`: dev | web | worker | clock | migrate | refresh | check | reconcile | ledger | …"""
 
 import argparse
 import getpass
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Each command imports what it needs when it runs: together that is most of a second, and `dev` starts four of them.
 SWEEP_SECONDS = 1.0
+RUNS_SECONDS = 30.0
 
 
 def main() -> int:
@@ -40,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("refresh", help="asks the provider about one booking and does what is owed")
     one.add_argument("booking_id")
     one.set_defaults(run=_refresh)
+    check = commands.add_parser("check", help="verifies every invariant; ends with 1 if one is broken")
+    check.add_argument("--days", type=int, help="only bookings made in so many days")
+    check.set_defaults(run=_check)
+    reconcile = commands.add_parser("reconcile", help="holds Binance, calendar and books against each other, now")
+    reconcile.add_argument("--days", type=int, default=35, help="bookings made in so many days")
+    reconcile.set_defaults(run=_reconcile)
+    commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
     commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH").set_defaults(run=_hash_password)
     return parser
 
@@ -95,11 +104,15 @@ def _clock(arguments: argparse.Namespace) -> int:
     log = structlog.get_logger()
     svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
     stop = threading.Event()
+    looked_at_runs = 0.0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while not stop.is_set():
         try:
             found = sweeping.sweep(svc)
+            if time.monotonic() - looked_at_runs >= RUNS_SECONDS:
+                sweeping.sweep_runs(svc)
+                looked_at_runs = time.monotonic()
         except Busy:
             log.warning("sweep_failed")
             found = 0
@@ -108,11 +121,12 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import mongo
+    from inspired.adapters import books, mongo
 
     settings = _started()
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
+    books.create_book_indexes(database)
     print("Indexes are in place.")
     return 0
 
@@ -123,6 +137,49 @@ def _refresh(arguments: argparse.Namespace) -> int:
 
     booking = refreshing.refresh(build(_started(), database_seconds=5.0, redis_seconds=1.0), arguments.booking_id)
     print(f"{booking.id} is {booking.state}{' ' + ', '.join(sorted(booking.flags)) if booking.flags else ''}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from datetime import timedelta
+
+    from inspired.flows import checking
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    after = svc.now() - timedelta(days=arguments.days) if arguments.days else checking.BEGINNING
+    report = checking.check(svc, after=after)
+    print("\n".join(report.lines()))
+    return 0 if report.is_clean else 1
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    from datetime import timedelta
+
+    from inspired.flows import reconciling
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    if not reconciling.start(svc, after=timedelta(days=arguments.days)):
+        print("A reconciliation is at work already; going on with it.")
+    while reconciling.turn_page(svc):
+        pass
+    run, cases = svc.runs.get(reconciling.NAME), svc.cases.waiting()
+    print(", ".join(f"{what}: {count}" for what, count in run.counts.items()) if run else "Nothing to reconcile.")
+    for case in cases:
+        print(f"- {case.difference.sentence} Booking {case.difference.booking_id}: {case.difference.told}")
+    return 1 if cases else 0
+
+
+def _ledger(arguments: argparse.Namespace) -> int:
+    from inspired.domain.ledger import balances
+    from inspired.flows import checking
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    found = balances(entry for _, entry in svc.ledger.all(checking.BEGINNING, svc.now()))
+    for (account, currency), money in sorted(found.items()):
+        print(f"{account:<10} {money} {currency}")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from inspired.flows import delivery, newsletter, notices, refreshing
+from inspired.flows import checking, delivery, newsletter, notices, reconciling, refreshing
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -17,12 +17,23 @@ def refresh(booking_id: str) -> None:
     refreshing.update_and_ring(services(), booking_id)
 
 
+def refresh_batch(*booking_ids: str) -> None:
+    refreshing.update_batch_and_ring(services(), booking_ids)
+
+
 def deliver(booking_id: str) -> None:
     delivery.deliver(services(), services().bookings.get(booking_id))
 
 
 def work_notice(notice_id: str) -> None:
     notices.work(services(), notice_id)
+
+
+def turn_page(run: str) -> None:
+    """The next page of the reconciliation or the check; it rings for the one after."""
+    turned = {reconciling.NAME: reconciling.turn_page, checking.NAME: checking.turn_page}[run]
+    if turned(services()):
+        services().bell.ring_for_letters("turn_page", run)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -15,6 +15,7 @@ import structlog
 
 from inspired.adapters import mongo
 from inspired.adapters import queue as queues
+from inspired.adapters.binance import SERVICE as BINANCE
 from inspired.adapters.binance import BinancePay, CallMade
 from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
@@ -23,6 +24,7 @@ from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
+from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.errors import Busy
@@ -53,6 +55,7 @@ class Services:
     sessions: mongo.AdminSessions
     vault: Vault
     pay: BinancePay
+    throttle: Throttle
     calendly: Calendly
     hours: OpeningHours
     smtp: Smtp
@@ -63,7 +66,14 @@ class Services:
     close: Callable[[], None]
 
 
-def build(settings: Settings, *, database_seconds: float, redis_seconds: float) -> Services:
+def chance() -> float:
+    """From 0 up to but without 1. Spreads out when processes try again; nothing secret depends on it."""
+    return secrets.randbelow(1_000_000) / 1_000_000
+
+
+def build(
+    settings: Settings, *, database_seconds: float, redis_seconds: float, chance: Callable[[], float] = chance
+) -> Services:
     """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path)."""
     database = mongo.connect(
         settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=database_seconds
@@ -71,6 +81,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
     logs = mongo.PaymentLogs(database)
+    throttle = Throttle(redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance)
     http = Http()
 
     def close() -> None:
@@ -95,6 +106,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
         pay=BinancePay(
             http,
+            throttle=throttle,
             base_url=settings.binance_pay_base_url,
             api_key=settings.binance_pay_api_key.get_secret_value(),
             secret_key=settings.binance_pay_secret_key.get_secret_value(),
@@ -104,6 +116,7 @@ def build(settings: Settings, *, database_seconds: float, redis_seconds: float) 
             now=now,
             on_call=lambda call: _evidence(logs, call),
         ),
+        throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         hours=OpeningHours(ZoneInfo(settings.owner_timezone)),
         smtp=Smtp(

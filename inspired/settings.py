@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     binance_pay_base_url: str = BINANCE_HOST
     binance_pay_merchant_id: str = ""  # compared with the provider's answers where set
     binance_pay_cert_id: str = ""  # optional pin: only this certificate serial is accepted
+    binance_calls_per_second: int = Field(default=20, ge=1, le=1000)  # of all processes together
     payment_expiry_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
     payment_retry_attempts: int = Field(default=3, ge=1, le=20)
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)

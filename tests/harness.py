@@ -35,7 +35,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it") -> Any:
+def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it", pause: float = 0.05) -> Any:
     """The first truthy answer. Errors of a server that is still starting are patience, not failure."""
     end = time.monotonic() + seconds
     last: object = None
@@ -47,7 +47,7 @@ def wait_until(check: Callable[[], Any], *, seconds: float = 10, what: str = "it
         else:
             if last:
                 return last
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"{what} did not happen within {seconds} s (last: {last!r})")
 
 
@@ -92,6 +92,7 @@ class Servers:
             "ADMIN_EMAIL": "owner@example.com",
             "ADMIN_PASSWORD_HASH": ADMIN_HASH,
             "OPEN_BOOKINGS_PER_VISITOR": "1000",
+            "BINANCE_CALLS_PER_SECOND": "1000",
             "RATE_LIMIT_CREATE": "10000/minute",
             "RATE_LIMIT_STATUS": "10000/minute",
             "RATE_LIMIT_VERIFY": "10000/minute",
@@ -144,7 +145,7 @@ def mongodb() -> Iterator[str]:
         with running([*command, "--host", "127.0.0.1", "--storage-path", f"{folder}/data"]):
             wait_until(lambda: listening(port), what="MongoDB")
             yield (
-                f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true"
+                f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true&retryWrites=false"
                 "&heartbeatFrequencyMS=500&maxPoolSize=20"
             )
 

@@ -268,6 +268,9 @@ def test_a_time_to_pay_that_is_none_is_refused_even_in_development(problems, min
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("BINANCE_CALLS_PER_SECOND", "0"),
+        ("BINANCE_CALLS_PER_SECOND", "1001"),
+        ("BINANCE_CALLS_PER_SECOND", "many"),
         ("PAYMENT_RETRY_ATTEMPTS", "0"),
         ("PAYMENT_RETRY_ATTEMPTS", "21"),
         ("WEBHOOK_RETRY_DELAY_MS", "99"),

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from inspired.adapters.deadline import left
 from inspired.adapters.http import Answer, Http
+from inspired.adapters.throttle import Throttle
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import BadSignature, UpstreamError
 from inspired.domain.lifecycle import Seen
@@ -48,6 +49,8 @@ ORDER_NOT_FOUND = "400202"
 CANNOT_CLOSE = "400204"
 NO_SUCH_PREPAY_ID = "400301"
 LOW_BALANCE = "400304"
+CREATE, REFUND, CERTIFICATES = "/v3/order", "/order/refund", "/certificates"
+URGENT = frozenset({CREATE, REFUND, CERTIFICATES})  # nobody asks for these again by routine
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 REFRESH_CERTIFICATES = timedelta(hours=12)
 PAUSE_AFTER_FAILURE = 1.0  # seconds
@@ -93,6 +96,7 @@ class BinancePay:
         self,
         http: Http,
         *,
+        throttle: Throttle,
         base_url: str,
         api_key: str,
         secret_key: str,
@@ -104,6 +108,7 @@ class BinancePay:
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
+        self._throttle = throttle
         self._base = base_url
         self._api_key = api_key
         self._secret = secret_key.encode()
@@ -135,7 +140,7 @@ class BinancePay:
     ) -> Checkout:
         """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else)."""
         data = self._call(
-            "/v3/order",
+            CREATE,
             {
                 "env": {"terminalType": "WEB"},
                 "merchantTradeNo": trade_no,
@@ -201,7 +206,7 @@ class BinancePay:
             "webhookUrl": self._webhook_url,
         }
         asked_at = self._now()
-        return _refund(self._call("/order/refund", body, seconds), refund_request_id, amount.currency, asked_at)
+        return _refund(self._call(REFUND, body, seconds), refund_request_id, amount.currency, asked_at)
 
     def query_refund(
         self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
@@ -240,7 +245,7 @@ class BinancePay:
 
     def certificates(self, *, seconds: float = 5.0) -> dict[str, RSAPublicKey]:
         """Query Certificate: public keys by serial. Keys that are not RSA keys are left out."""
-        data = self._call("/certificates", {}, seconds)
+        data = self._call(CERTIFICATES, {}, seconds)
         if not isinstance(data, list):
             raise UpstreamError(SERVICE, "certificates are not a list")
         found: dict[str, RSAPublicKey] = {}
@@ -305,7 +310,11 @@ class BinancePay:
     # --- the wire ---------------------------------------------------------------------------------------------------
 
     def _call(self, path: str, body: dict[str, Any], seconds: float) -> Any:
-        """One signed POST; the envelope's `data`. Bytes are made once: what is signed is what is sent."""
+        """One signed POST if the throttle lets it through, which is told what came of it; the envelope's `data`.
+
+        Bytes are made once: what is signed is what is sent.
+        """
+        permit = self._throttle.take(urgent=path in URGENT, seconds=seconds)
         raw = json.dumps(body, separators=(",", ":")).encode()
         timestamp = str(_epoch_ms(self._now()))
         nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(32))
@@ -316,17 +325,25 @@ class BinancePay:
             "BinancePay-Certificate-SN": self._api_key,
             "BinancePay-Signature": sign(self._secret, timestamp, nonce, raw),
         }
-        begun, outcome = self._elapsed(), "ok"
+        begun, outcome, asked, is_usable = self._elapsed(), "ok", 0, False
         try:
             answer = self._http.call(
                 SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
             )
             self._watch_clock(answer)
-            return _judged(answer)
+            asked = _asked_wait(answer)
+            envelope = _envelope(answer)
+            # A refusal in the service's own words is an answer too: the connection works.
+            is_usable = answer.status < 500 and answer.status != 429
+            return _judged(answer.status, envelope)
         except UpstreamError as error:
             outcome = error.code or str(error)
             raise
         finally:
+            if is_usable:
+                self._throttle.answered(permit)
+            else:
+                self._throttle.failed(permit, asked=asked)
             reference = str(body.get("merchantTradeNo") or body.get("refundRequestId") or "")
             self._on_call(CallMade(self._now(), path, reference, outcome, self._elapsed() - begun))
 
@@ -382,21 +399,32 @@ def read_json(raw: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _judged(answer: Answer) -> Any:
-    """`data` of a success. Success only if status is SUCCESS and code is 000000, whatever the HTTP status says."""
+def _asked_wait(answer: Answer) -> int:
+    """Seconds we are asked to stay away, 0 where nothing is said. Given as a date it is left to our own back-off."""
+    text = answer.headers.get("retry-after", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+
+
+def _envelope(answer: Answer) -> dict[str, Any]:
+    """Raises UpstreamError where the answer is none of Binance Pay's."""
     try:
         envelope = read_json(answer.body)
     except ValueError:
         raise UpstreamError(SERVICE, f"HTTP {answer.status}, not JSON") from None
     if not isinstance(envelope, dict):
         raise UpstreamError(SERVICE, f"HTTP {answer.status}, not an envelope")
+    return envelope
+
+
+def _judged(http: int, envelope: dict[str, Any]) -> Any:
+    """`data` of a success. Success only if status is SUCCESS and code is 000000, whatever the HTTP status says."""
     code = str(envelope.get("code", ""))
     if envelope.get("status") == "SUCCESS" and code == SUCCESS:
         return envelope.get("data")
     message = str(envelope.get("errorMessage") or envelope.get("msg") or "")[:200]
     definite = code.isdigit() and len(code) == 6 and code.startswith("4") and code != UNKNOWN_ERROR
-    if not definite or envelope.get("status") == "ERROR" or answer.status == 429:
-        raise UpstreamError(SERVICE, f"HTTP {answer.status}, {code} {message}", code=code)
+    if not definite or envelope.get("status") == "ERROR" or http == 429:
+        raise UpstreamError(SERVICE, f"HTTP {http}, {code} {message}", code=code)
     if code == BAD_TIMESTAMP:
         raise UpstreamError(SERVICE, "our clock is off", maybe_applied=False, code=code)
     raise Refused(code, message)

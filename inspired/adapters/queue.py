@@ -50,11 +50,14 @@ class Doorbell:
         return self._ring(self._letters, job, ids)
 
     def waiting(self) -> int:
-        """Bookings that were rung for and that no worker has come to yet. 0 where Redis is away."""
-        try:
-            return self._bookings.count
-        except redis.RedisError:
-            return 0
+        """Rings for bookings that no worker has come to yet. 0 where Redis is away."""
+        return _waiting(self._bookings)
+
+    def notices_waiting(self) -> int:
+        return _waiting(self._notices)
+
+    def letters_waiting(self) -> int:
+        return _waiting(self._letters)
 
     def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
@@ -66,3 +69,10 @@ class Doorbell:
             log.warning("ring_lost", job=job, error=type(error).__name__)
             return False
         return True
+
+
+def _waiting(queue: Queue) -> int:
+    try:
+        return queue.count
+    except redis.RedisError:
+        return 0

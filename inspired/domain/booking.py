@@ -200,6 +200,11 @@ class Refund:
         return self.status in (RefundStatus.DONE, RefundStatus.EXTERNAL)
 
     @property
+    def is_by_hand(self) -> bool:
+        """The owner sent it by another way: the provider knows nothing of it."""
+        return self.status is RefundStatus.EXTERNAL and self.cause is not Cause.CONSOLE
+
+    @property
     def reserves(self) -> bool:
         """Its amount is gone, or promised back: it no longer counts as the booking's money."""
         return not self.replaced_by

@@ -50,6 +50,17 @@ class TooMany(Refusal):
         self.retry_after = retry_after
 
 
+class Paused(Refusal):
+    """No new bookings just now, since nobody could pay for them. `retry_after` is in seconds."""
+
+    status = 503
+    title = "Payments are paused"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Forbidden(Refusal):
     status = 403
     title = "Not allowed"

@@ -139,7 +139,7 @@ def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[
     """By the order's own status: it tells that money went back, not how much."""
     mine = [one for one in booking.refunds_of(attempt) if one.reserves]
     gone = [one for one in mine if one.is_gone]
-    moving = [one for one in mine if one.status is RefundStatus.SENT or one.tries]
+    moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
     told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
     known = sum((one.amount.amount for one in gone if one.amount), start=0)
     if seen.status is Remote.REFUNDED and not gone and not moving:
@@ -147,7 +147,7 @@ def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[
     elif seen.status is Remote.FULL_REFUNDED and not moving and attempt.received and known < attempt.received.amount:
         if not any(one.amount is None for one in gone):
             yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
-    elif seen.status is Remote.PAID and gone:
+    elif seen.status is Remote.PAID and any(not one.is_by_hand for one in gone):
         yield Kind.MISSING_REFUND, attempt.trade_no, told
 
 

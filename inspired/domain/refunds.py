@@ -249,6 +249,11 @@ def _is_due(refund: Refund, now: datetime) -> bool:
     return waits and refund.retry_at is not None and refund.retry_at <= now and not refund.replaced_by
 
 
+def is_calling(booking: Booking, now: datetime) -> bool:
+    """A refund's call is due, or its outcome is to be asked for: it does not wait behind letters."""
+    return due_to_send(booking, now) is not None or bool(to_ask(booking))
+
+
 def to_ask(booking: Booking) -> tuple[Refund, ...]:
     """Accepted by the provider, and not done."""
     return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)

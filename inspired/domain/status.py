@@ -64,10 +64,12 @@ def _open_matter(booking: Booking) -> str:
 
 
 def _standing(booking: Booking) -> str:
+    if _owes_after_all(booking):
+        return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return "This call is cancelled, and its time is free for others again."
     has_paid = any(one.has_money for one in booking.attempts)
-    if (booking.state in (State.EXPIRED, State.CANCELLED) and has_paid) or _owes_after_all(booking):
+    if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
     return STATE_SENTENCES[booking.state]
 

@@ -182,6 +182,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     zone = booking.slot.zone if booking.slot else "UTC"
     owner_zone = svc.settings.owner_timezone
     received = received_of(booking)
+    returned = received - kept_of(booking)
     return {
         **person,
         "title": booking.meeting_type.title,
@@ -195,7 +196,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "missing": missing(booking).shown,
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
         "policy": booking.meeting_type.policy.sentences,
-        "goes_back": (received_of(booking) - kept_of(booking)).shown,
+        "goes_back": returned.shown if not returned.is_nothing else "",
         "kept": kept_of(booking).shown if not kept_of(booking).is_nothing else "",
         "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
         "sentence": sentence(booking),

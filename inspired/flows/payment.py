@@ -1,12 +1,26 @@
 """Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
 
+from math import ceil
+
+from inspired.adapters.throttle import HeldBack
 from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
-from inspired.domain.errors import UpstreamError
+from inspired.domain.errors import Paused, UpstreamError
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
+
+
+def refuse_while_paused(svc: Services) -> None:
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer."""
+    breaker = svc.throttle.state()
+    if breaker.open and breaker.until is not None:
+        raise Paused(
+            "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
+            "owed. Please try again in a minute.",
+            retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
+        )
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
@@ -26,7 +40,7 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,
-            price=booking.price,
+            price=attempt.amount,
             title=booking.meeting_type.title,
             reference=booking.meeting_type.id,
             expires_at=booking.expires_at or svc.now(),
@@ -66,6 +80,8 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
     # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
     duplicate = error.code == "400201"
+    # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
+    most_tries = attempt.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(
         booking.id,
         lambda b: ordering.create_failed(
@@ -73,7 +89,7 @@ def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamEr
             attempt.trade_no,
             uncertain=error.maybe_applied or duplicate,
             retryable=error.retryable or duplicate,
-            most_tries=svc.settings.payment_retry_attempts,
+            most_tries=most_tries,
             now=svc.now(),
             why=str(error),
         ),

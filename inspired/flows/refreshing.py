@@ -1,6 +1,7 @@
 """What is true now? Every trigger ends here: webhook, timer, click, restart."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -18,6 +19,9 @@ from inspired.flows import delivery, payment, refunding
 from inspired.services import Services
 
 RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
+AT_ONCE = 8  # bookings of a batch that are worked on side by side: while one waits for the provider, another is written
+A_LETTER_TAKES = timedelta(milliseconds=50)
+LONGEST_WAIT = timedelta(minutes=2)  # for letters whose rings were lost with all that waited before them
 log = structlog.get_logger()
 
 
@@ -31,20 +35,61 @@ def update_and_ring(
     svc: Services, booking_id: str, notices: Sequence[Seen] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
-    booking = update(svc, booking_id, notices, told)
-    now = svc.now()
-    if any(effect.due <= now for effect in booking.effects) and svc.bell.ring_for_letters("deliver", booking.id):
-        # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come.
-        svc.bookings.lease([booking.id], now, now + RING_AGAIN)
+    wait = _letters_wait(svc)
+    booking = update(svc, booking_id, notices, told, letters_wait=wait)
+    _ring_for_letters(svc, [booking], wait)
     return booking
 
 
-def update(svc: Services, booking_id: str, notices: Sequence[Seen] = (), told: Sequence[RefundSeen] = ()) -> Booking:
+def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
+    """The same for many. One that fails stops none of the others: like one never looked at, it is due again soon."""
+    wait = _letters_wait(svc)
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        updated = list(pool.map(lambda booking_id: _updated(svc, booking_id, wait), booking_ids))
+    finally:
+        # Where the job's time is over, what has begun ends by its own time-outs and the rest is not begun.
+        pool.shutdown(cancel_futures=True)
+    _ring_for_letters(svc, [booking for booking in updated if booking is not None], wait)
+
+
+def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking | None:
+    try:
+        return update(svc, booking_id, letters_wait=letters_wait)
+    except Exception:
+        log.exception("booking_not_updated", booking=booking_id)
+        return None
+
+
+def _letters_wait(svc: Services) -> timedelta:
+    """How long the clock need not look at a booking whose letters were rung for: the longer, the more wait before."""
+    return min(RING_AGAIN + svc.bell.letters_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
+
+
+def _ring_for_letters(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
+    now = svc.now()
+    owing = [one for one in bookings if any(effect.due <= now for effect in one.effects)]
+    rung = [one for one in owing if svc.bell.ring_for_letters("deliver", one.id)]
+    # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
+    # rule that was done by the write that has found them owed.
+    due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
+    svc.bookings.lease(due, now, now + wait)
+
+
+def update(
+    svc: Services,
+    booking_id: str,
+    notices: Sequence[Seen] = (),
+    told: Sequence[RefundSeen] = (),
+    *,
+    letters_wait: timedelta = timedelta(),
+) -> Booking:
     """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    return refunding.send_due(svc, _order_opened(svc, ask(svc, booking, notices, told)))
+    asked = ask(svc, booking, notices, told, letters_wait=letters_wait)
+    return refunding.send_due(svc, _order_opened(svc, asked))
 
 
 def ask(
@@ -54,13 +99,23 @@ def ask(
     told: Sequence[RefundSeen] = (),
     *,
     seconds: float = 3.0,
+    letters_wait: timedelta = timedelta(),
 ) -> Booking:
-    """The slow questions first, then one versioned write of what follows from the answers."""
+    """The slow questions first, then one versioned write of what follows from the answers.
+
+    `letters_wait`: how long the clock need not look, where the caller rings for what is owed.
+    """
     seen = [*notices, *orders_seen(svc, booking, seconds)]
     returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 
     def decide(current: Booking, said: SlotSeen) -> Booking:
+        now = svc.now()
+        settled = settle(current, said)
+        waits = any(effect.due <= now for effect in settled.effects) and not refunds.is_calling(settled, now)
+        return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
+
+    def settle(current: Booking, said: SlotSeen) -> Booking:
         # The calendar was asked about the slot as it was; the customer may have moved meanwhile.
         still = current.slot is not None and current.slot == booking.slot
         if slot.instead is not None:
@@ -88,17 +143,17 @@ def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
 def _order_seen(svc: Services, attempt: Attempt, closing: bool, seconds: float) -> Seen | None:
     """None where the provider did not answer. One that must not stay payable is closed, and seen closed, before it
     counts as that; most have reached their own expiry by then, which spares the closing."""
-    seen = _queried(svc, attempt, seconds)
+    seen = queried(svc, attempt, seconds)
     if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
     try:
         svc.pay.close(attempt.trade_no, seconds=seconds)
     except UpstreamError as error:
         log.warning("close_failed", order=attempt.trade_no, error=str(error))
-    return _queried(svc, attempt, seconds) or seen
+    return queried(svc, attempt, seconds) or seen
 
 
-def _queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
+def queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
     try:
         return svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds)
     except UpstreamError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-from . import binance, calendly, control, faults, pages
+from . import binance, bulk, calendly, control, faults, pages
 from .config import Config, Settings
 from .faults import Fault, Faults
 from .keys import KeyRing
@@ -74,6 +74,7 @@ def create_app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(binance.build(sandbox.config, sandbox.store, sandbox.keys, sandbox.orders))
     app.register_blueprint(calendly.build(sandbox.config, sandbox.store, sandbox.calendar))
     app.register_blueprint(control.build(sandbox))
+    app.register_blueprint(bulk.build(sandbox))
     app.register_blueprint(pages.build(sandbox))
     app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
     app.register_error_handler(404, _not_found)

@@ -229,6 +229,23 @@ class OrderBook:
         """What Binance keeps of what has been paid, to 8 places."""
         return round((order.paid or 0) * Decimal(self.settings.commission), 8)
 
+    def refused_refund(self, order: Order, request_id: str, amount: Decimal, earlier: int) -> Refund:
+        """Tried in the console, after `earlier` others, and refused: nothing goes back, and nobody is told here."""
+        with self._store.lock:
+            refund = Refund(
+                request_id=request_id, refund_id=int(self._store.digits(18)), prepay_id=order.prepay_id, amount=amount,
+                refunded=Decimal(0), remaining_attempts=REFUND_ATTEMPTS - earlier - 1, status="REFUND_FAIL",
+                created=self.order_now(order), webhook_url=order.webhook_url,
+            )  # fmt: skip
+            self._store.put("refunds", request_id, refund)
+            return refund
+
+    def told_of_payment(self, order: Order) -> str:
+        return self._pay_body(order, "PAY_SUCCESS")
+
+    def told_of_refusal(self, order: Order, refund: Refund) -> str:
+        return _refund_body(order, refund, "REFUND_REJECTED", self.settings.scientific_amounts)
+
     def settle_due(self) -> None:
         """Close and expire what is due."""
         with self._store.lock:

@@ -79,6 +79,11 @@ class Dispatcher:
         with self._store.lock:
             return list(self._store.notices.values())
 
+    def signature(self, body: str) -> dict[str, str]:
+        """The headers Binance would send with this body, signed now."""
+        key = self._keys.current
+        return self._signature(body.encode(), key.serial, key.private_pem)
+
     def forget(self) -> None:
         with self._changed:
             self._waiting.clear()
@@ -150,10 +155,12 @@ class Dispatcher:
         if notice.kind == "calendly":
             return _calendly_signature(notice.signing_key, body)
         key = self._keys.current
+        return self._signature(body, key.serial, wrong_key().private_pem if notice.forged else key.private_pem)
+
+    def _signature(self, body: bytes, serial: str, pem: str) -> dict[str, str]:
         timestamp, nonce = str(int(time.time() * 1000)), self._store.letters(32)
-        pem = wrong_key().private_pem if notice.forged else key.private_pem
         return {
-            "BinancePay-Certificate-SN": key.serial,
+            "BinancePay-Certificate-SN": serial,
             "BinancePay-Nonce": nonce,
             "BinancePay-Timestamp": timestamp,
             "BinancePay-Signature": rsa_signature(pem, timestamp, nonce, body),

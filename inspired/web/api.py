@@ -75,6 +75,7 @@ def meeting_types() -> Response:
 def slots(type_id: str) -> Response:
     """Free times, ascending. `start` is what create takes as `slotStart`."""
     svc, meeting_type = services(), get_meeting_type(type_id)
+    payment.refuse_while_paused(svc)
     zone_name = request.args.get("tz") or svc.settings.owner_timezone
     if not is_zone(zone_name):
         raise Invalid("This time zone is not known.", {"tz": "must be an IANA name such as Europe/Berlin"})
@@ -94,13 +95,20 @@ def slots(type_id: str) -> Response:
 @limits.creating
 @spec.validate(
     json=CreateRequest,
-    resp=Documented(HTTP_201=CreateAnswer, HTTP_202=CreateAnswer, HTTP_409=Problem, HTTP_422=Problem, HTTP_429=Problem),
+    resp=Documented(
+        HTTP_201=CreateAnswer,
+        HTTP_202=CreateAnswer,
+        HTTP_409=Problem,
+        HTTP_422=Problem,
+        HTTP_429=Problem,
+        HTTP_503=Problem,
+    ),
     skip_validation=True,
     tags=["payments"],
 )
 def create() -> Response:
     """Hold a slot and open its payment. Send an `Idempotency-Key` header to be safe to repeat."""
-    svc, body = services(), _json_object()
+    svc, body = services(), json_object()
     wanted = parsed(CreateRequest, body)
     make = _maker(wanted)
     key = request.headers.get("Idempotency-Key")
@@ -141,7 +149,7 @@ def status(token: str) -> Response:
 def verify() -> Response:
     """Ask Binance now. `verified` is true only where money that matches was seen by our own signed query."""
     svc = services()
-    booking = _public(svc.bookings.by_token(parsed(VerifyRequest, _json_object()).bookingId))
+    booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = pulse.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.bell.ring("refresh", booking.id)
     details = {**public_status(booking), "serverTime": iso(svc.now())}
@@ -156,7 +164,7 @@ def verify() -> Response:
 )
 def newsletter_subscribe() -> tuple[Response, int]:
     """Ask for the opt-in mail. The answer is the same whether the address is known or not."""
-    newsletter.subscribe(services(), str(parsed(NewsletterRequest, _json_object()).email))
+    newsletter.subscribe(services(), str(parsed(NewsletterRequest, json_object()).email))
     return jsonify(success=True), 202
 
 
@@ -179,7 +187,7 @@ def newsletter_change() -> Response:
     """Confirm (also without a body) or unsubscribe, with the `?token=` of the mail."""
     svc, token = services(), request.args.get("token", "")
     newsletter.find(svc, token)
-    wanted = parsed(NewsletterChange, _json_object() if request.get_data() else {})
+    wanted = parsed(NewsletterChange, json_object() if request.get_data() else {})
     flow = newsletter.confirm if wanted.action == "confirm" else newsletter.unsubscribe
     return jsonify(success=True, status=str(flow(svc, token).state))
 
@@ -198,6 +206,8 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
+        if not in_frame:  # there the time is picked already: refusing it now would leave an event behind
+            payment.refuse_while_paused(svc)
         booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)
         return (201 if booking.attempt and booking.attempt.checkout else 202), booking
@@ -264,7 +274,7 @@ def _create_answer(booking: Booking) -> Response:
         qrCodeUrl=f"{svc.settings.site_url}/booking/{booking.token}/qr.svg" if checkout else None,
         deepLinkUrl=(checkout.deep_link or checkout.universal_url or None) if checkout else None,
         checkoutUrl=(checkout.checkout_url or None) if checkout else None,
-        amount=str(booking.price),
+        amount=str(attempt.amount if attempt else booking.price),
         currency=booking.price.currency,
         status=str(booking.state),
         expiresAt=iso(booking.expires_at),
@@ -288,7 +298,7 @@ def _type_shape(meeting_type: MeetingType) -> dict[str, Any]:
     }
 
 
-def _json_object() -> dict[str, Any]:
+def json_object() -> dict[str, Any]:
     """The body as an object, exact: what is not JSON, or not an object, is refused before anything is done."""
     if not request.is_json:
         raise UnsupportedMediaType

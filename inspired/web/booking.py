@@ -7,23 +7,28 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.domain import steps
 from inspired.domain.booking import Booking, State
-from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, TooMany, UpstreamError
+from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
+from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.money import Money
 from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
-from inspired.flows import delivery, idempotency, payment, refreshing
+from inspired.flows import delivery, idempotency, payment, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
-from inspired.web.forms import BookingForm, ScheduledForm, TermsForm, TimeForm, read
+from inspired.web.display_money import consequence
+from inspired.web.forms import BookingForm, CancelForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.htmx import go, wants_fragment
 
 DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 30
 bp = Blueprint("booking", __name__)
 
 
@@ -33,6 +38,8 @@ bp = Blueprint("booking", __name__)
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
     meeting_type = get_meeting_type(type_id)
+    if services().throttle.state().open and not wants_fragment():
+        return _paused(meeting_type)
     if _in_frame():
         return render_template("booking/start_calendly.html", type=meeting_type, errors={})
     if wants_fragment():
@@ -47,13 +54,16 @@ def hold(type_id: str) -> ResponseReturnValue:
     try:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
     except Refusal as refusal:
-        wait = {"Retry-After": "60"} if isinstance(refusal, TooMany) else {}
+        if isinstance(refusal, Paused) and wants_fragment():
+            raise  # the form stays as it is, with all that was typed, and the sentence is shown above it
+        wait = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Paused | TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
     return go(_page_of(booking))
 
 
 def _drafted(meeting_type: MeetingType) -> Booking:
     read(TermsForm, request.form)
+    payment.refuse_while_paused(services())
     return bookings.start_draft(services(), meeting_type)
 
 
@@ -65,6 +75,7 @@ def _held(meeting_type: MeetingType) -> Booking:
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
 
     def make(token: str) -> tuple[int, Booking]:
+        payment.refuse_while_paused(svc)
         booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)  # for the mail with the payment link
@@ -93,7 +104,10 @@ def _booking_form(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days."""
+    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
+
+    While payments are paused there are none, and what was chosen is only kept.
+    """
 
     url: str
     zone: str
@@ -103,15 +117,19 @@ class Times:
     chosen: str
     earlier: date | None
     later: date | None
+    is_paused: bool
 
 
 def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str] | None = None) -> Times:
-    """From the address, or again from the form that was sent."""
+    """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
+    which needs nothing of Binance Pay."""
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
     now = svc.now()
-    free = bookings.free_times(svc, meeting_type, Span(now, now + bookings.LONGEST_WINDOW))
+    is_paused = not url and svc.throttle.state().open
+    window = Span(now, now + bookings.LONGEST_WINDOW)
+    free = [] if is_paused else bookings.free_times(svc, meeting_type, window)
     days = days_of(free, zone, owner_zone)
     first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
     return Times(
@@ -123,6 +141,7 @@ def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str
         chosen=asked.get("start", ""),
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
+        is_paused=is_paused,
     )
 
 
@@ -144,7 +163,7 @@ def show(token: str) -> ResponseReturnValue:
     svc = services()
     booking = pulse.shown(svc, svc.bookings.by_token(token))
     if booking.state is State.DRAFT:
-        return _with_frame(svc, booking)
+        return _paused(booking.meeting_type) if svc.throttle.state().open else _with_frame(svc, booking)
     note = "We asked Binance just now." if "checked" in request.args else ""
     return render_template("booking/show.html", **_payment_context(svc, booking, note))
 
@@ -207,9 +226,10 @@ def choose_time(token: str) -> ResponseReturnValue:
 def change_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
+    choose = bookings.change_time if booking.choose_by is None else bookings.choose_another_time
     try:
         form = read(TimeForm, request.form)
-        booking = bookings.change_time(svc, token, form.start, form.tz)
+        booking = choose(svc, token, form.start, form.tz)
     except Refusal as refusal:
         return _time_form(booking, str(refusal)), refusal.status
     return go(_page_of(booking))
@@ -227,6 +247,44 @@ def leave(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/give-up")
 def give_up(token: str) -> ResponseReturnValue:
     return go(_page_of(bookings.give_up(services(), token)))
+
+
+@bp.get("/booking/<token>/money-back")
+def money_back(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not steps.may_choose(booking, svc.now()):
+        return go(_page_of(booking))
+    return render_template("booking/money_back.html", booking=booking, amount=kept_of(booking))
+
+
+@bp.post("/booking/<token>/money-back")
+def take_money_back(token: str) -> ResponseReturnValue:
+    return go(_page_of(refunding.money_back(services(), token)))
+
+
+@bp.get("/booking/<token>/cancel")
+def cancel(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not steps.may_cancel(booking, svc.now()):
+        return go(_page_of(booking))
+    return _cancel_page(svc, booking)
+
+
+@bp.post("/booking/<token>/cancel")
+def call_off(token: str) -> ResponseReturnValue:
+    """Only for what the page told: what goes back falls with time."""
+    svc, form = services(), read(CancelForm, request.form)
+    booking = svc.bookings.by_token(token)
+    told = Money.parse(form.told, booking.price.currency)
+    try:
+        return go(_page_of(refunding.cancel(svc, token, told)))
+    except Conflict as conflict:
+        booking = svc.bookings.by_token(token)
+        if not steps.may_cancel(booking, svc.now()):
+            raise
+        return _cancel_page(svc, booking, str(conflict)), conflict.status
 
 
 @bp.get("/booking/<token>/qr.svg")
@@ -252,6 +310,12 @@ def call_file(token: str) -> Response:
 # --- helpers --------------------------------------------------------------------------------------------------------
 
 
+def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
+    """In the place of times. It looks again by itself."""
+    page = render_template("booking/paused.html", type=meeting_type, seconds=LOOK_AGAIN_SECONDS)
+    return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
+
+
 def _in_frame() -> bool:
     return services().settings.calendar_kind == "calendly"
 
@@ -262,10 +326,17 @@ def _page_of(booking: Booking) -> str:
 
 def _changeable(svc: Services, token: str) -> Booking:
     booking = svc.bookings.by_token(token)
+    if steps.may_choose(booking, svc.now()):
+        return booking
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
     if booking.state is not State.PENDING or booking.leaving or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     return booking
+
+
+def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
+    result = consequence(booking, svc.now())
+    return render_template("booking/cancel.html", booking=booking, result=result, message=message)
 
 
 def _time_form(booking: Booking, message: str = "") -> str:
@@ -298,5 +369,6 @@ def _payment_context(svc: Services, booking: Booking, note: str = "") -> dict[st
         "booking": booking,
         "now": svc.now(),
         "note": note,
+        "binance": svc.throttle.state(),
         "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
     }

@@ -13,10 +13,12 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import ordering, status
-from inspired.domain.booking import Attempt, Booking, Event, Flag, State
+from inspired.domain import ordering, schedule, status, steps
+from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
+from inspired.domain.funds import Payment, payment_of
 from inspired.domain.slots import Span
 from inspired.domain.when import in_words, moment_in_words, offset, zone
+from inspired.web import display_money
 from inspired.web.current import services
 
 QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
@@ -31,11 +33,16 @@ class Stage(StrEnum):
     RETRY = "retry"
     CHECKING = "checking"
     LEAVING = "leaving"
-    ODD = "odd"
     PAID = "paid"
     CONFIRMED = "confirmed"
+    LATE = "late"  # paid after the end, and it is being looked whether the time is still free
+    CHOOSE = "choose"  # paid, and there is no time: another one, or the money
+    UNCLEAR = "unclear"
+    RETURNING = "returning"
+    STUCK = "stuck"  # money should be going back, and only the owner can go on
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    CALLED_OFF = "called_off"  # cancelled after money had come; what goes back of it is done
     REFUNDED = "refunded"
 
 
@@ -46,11 +53,16 @@ BADGES = {
     Stage.RETRY: ("Held, not confirmed", "wait"),
     Stage.CHECKING: ("Checking with Binance", "wait"),
     Stage.LEAVING: ("Being cancelled", "quiet"),
-    Stage.ODD: ("The owner is looking at it", "bad"),
     Stage.PAID: ("Payment received", "good"),
     Stage.CONFIRMED: ("Confirmed", "good"),
+    Stage.LATE: ("Paid late, being checked", "wait"),
+    Stage.CHOOSE: ("Please choose", "wait"),
+    Stage.UNCLEAR: ("The owner is looking at it", "bad"),
+    Stage.RETURNING: ("Money going back", "wait"),
+    Stage.STUCK: ("Refund delayed", "bad"),
     Stage.EXPIRED: ("Expired", "quiet"),
     Stage.CANCELLED: ("Given up", "quiet"),
+    Stage.CALLED_OFF: ("Cancelled", "quiet"),
     Stage.REFUNDED: ("Refunded", "quiet"),
 }
 
@@ -60,6 +72,8 @@ STAGE_SENTENCES = {
     Stage.CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
     Stage.LEAVING: "Your booking is being cancelled. Do not pay for it any more.",
 }
+NOTIFIED_SENTENCE = "Binance tells us of a payment. We are checking it with Binance. Do not pay again."
+NOT_CHOSEN_SENTENCE = "The time to choose is over. Your money goes back to the Binance account that paid."
 
 FLAG_NAMES = {
     Flag.OVERPAID: "paid too much",
@@ -81,12 +95,21 @@ EVENT_SENTENCES = {
     "new_order": "A new order takes the place of the old one.",
     "order_closed": "Binance Pay says the order is closed.",
     "money": "Money seen.",
-    "flagged": "Something is odd.",
     "paid": "Paid.",
     "confirmed": "Confirmed.",
     "expired": "Expired, the time is free again.",
     "cancelled": "Cancelled, the time is free again.",
-    "refunded": "Refunded.",
+    "refunded": "Refunded: everything has gone back.",
+    "choice_offered": "The time is gone: the customer was asked to choose another one, or the money.",
+    "money_back_chosen": "The customer chose the money.",
+    "refund_requested": "A refund was asked for.",
+    "refund_again": "A refund is tried again.",
+    "refund_by_hand": "A refund was settled by hand.",
+    "refund_sent": "Binance Pay took a refund.",
+    "refund_stuck": "A refund could not be sent.",
+    "refund_done": "A refund has gone back.",
+    "refund_rejected": "A refund was rejected.",
+    "refund_found": "A refund was found that was not made here.",
     "done": "Done:",
 }
 
@@ -126,6 +149,7 @@ def init_app(app: Flask) -> None:
         owed_line=owed_line,
         told=told,
     )
+    display_money.init_app(app)
     app.context_processor(_of_this_site)
 
 
@@ -142,22 +166,58 @@ def _of_this_site() -> dict[str, Any]:
 
 
 def stage_of(booking: Booking, now: datetime) -> Stage:
-    """For anything but PENDING the state says it all."""
-    if booking.state is not State.PENDING:
-        return Stage(booking.state.lower())
-    if booking.flags:
-        return Stage.ODD
+    match booking.state:
+        case State.DRAFT | State.CONFIRMED:
+            return Stage(booking.state.lower())
+        case State.PENDING:
+            return _pending_stage(booking, now)
+    return _money_stage(booking, now) or Stage(booking.state.lower())
+
+
+def _pending_stage(booking: Booking, now: datetime) -> Stage:
+    if payment_of(booking) is Payment.UNCLEAR:
+        return Stage.UNCLEAR
     if booking.leaving:
         return Stage.LEAVING
-    if booking.expires_at is not None and booking.expires_at <= now:
+    if schedule.passed(booking.expires_at, now) or not schedule.may_still_pay(booking, now):
         return Stage.CHECKING
     if booking.attempt is not None and booking.attempt.is_payable:
         return Stage.PAYABLE
     return Stage.RETRY if ordering.may_try_again(booking, now) else Stage.PREPARING
 
 
+def _money_stage(booking: Booking, now: datetime) -> Stage | None:
+    """After the payment, or the end: where the money is says more than the state. None: it says nothing more."""
+    payment = payment_of(booking)
+    is_good = payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER)
+    if steps.may_choose(booking, now):
+        return Stage.CHOOSE
+    if booking.choose_by is not None:
+        return Stage.RETURNING
+    if booking.state is State.PAID and is_good:
+        return Stage.PAID
+    if any(one.is_stuck and one.amount for one in booking.refunds):
+        return Stage.STUCK
+    if payment is Payment.UNCLEAR:
+        return Stage.UNCLEAR
+    if any(one.is_under_way for one in booking.refunds):
+        return Stage.RETURNING
+    if booking.state in (State.EXPIRED, State.CANCELLED) and booking.keeps is None and is_good:
+        return Stage.LATE
+    was_paid = booking.state is State.CANCELLED and any(one.has_money for one in booking.attempts)
+    return Stage.CALLED_OFF if was_paid else None
+
+
 def told(booking: Booking, stage: Stage) -> str:
     """The one sentence on top of the page."""
+    has_money = any(one.has_money for one in booking.attempts)
+    match stage:
+        case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
+            return NOTIFIED_SENTENCE
+        case Stage.PREPARING | Stage.RETRY if has_money:
+            return status.sentence(booking)
+        case Stage.RETURNING if booking.choose_by is not None:
+            return NOT_CHOSEN_SENTENCE
     return STAGE_SENTENCES.get(stage) or status.sentence(booking)
 
 
@@ -305,14 +365,10 @@ def event_line(event: Event) -> str:
     if event.what == "done":
         name, _, note = event.detail.partition(" ")
         return f"{owed_line(name)}{': ' + note if note else ''}."
-    if event.what == "flagged":
-        return f"Something is odd: {', '.join(_flag_names(event.detail))}."
+    if event.what == "refund_requested":
+        amount, _, cause = event.detail.partition(", ")
+        return f"{amount} to go back: {display_money.CAUSES[Cause(cause)]}."
     return f"{sentence.rstrip('.')}: {event.detail}." if event.detail else sentence
-
-
-def _flag_names(detail: str) -> Iterable[str]:
-    names = {str(flag): name for flag, name in FLAG_NAMES.items()}
-    return (names.get(part, part) for part in detail.split(", "))
 
 
 def owed_line(name: str) -> str:
@@ -320,20 +376,28 @@ def owed_line(name: str) -> str:
     kind, _, what = name.partition(":")
     match kind:
         case "send":
-            return f"Mail “{what.replace('_', ' ').replace(':', ', ')}”"
+            return f"Mail “{_named(what)}”"
         case "alert":
-            return f"Alert to you “{what.replace('_', ' ')}”"
+            return f"Alert to you “{_named(what)}”"
         case "release_event":
             return "Cancel the event in Calendly"
         case "tidy_events":
             return "Look for other times picked in Calendly"
+        case "post":
+            return "Post to the ledger"
     return name
+
+
+def _named(what: str) -> str:
+    """Without the refund's or order's own number, which says nothing to a person."""
+    return what.partition(":")[0].replace("_", " ")
 
 
 def attempt_line(attempt: Attempt) -> str:
     if attempt.has_money and attempt.received:
         proof = "our own query agrees" if attempt.proven else "by notice only so far"
-        return f"{attempt.status}, {attempt.received.shown} ({proof})"
+        fee = f", commission {attempt.commission.shown}" if attempt.commission else ""
+        return f"{attempt.status}, {attempt.received.shown}{fee} ({proof})"
     if attempt.status is not None:
         return str(attempt.status)
     return "not known to Binance Pay yet" if attempt.tries else "not sent yet"

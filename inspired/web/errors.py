@@ -8,7 +8,7 @@ from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from inspired.domain.errors import BadSignature, Busy, Conflict, Invalid, Refusal, TooMany, UpstreamError
+from inspired.domain.errors import BadSignature, Busy, Conflict, Invalid, Paused, Refusal, TooMany, UpstreamError
 from inspired.web.current import services
 from inspired.web.limits import limiter
 
@@ -62,7 +62,7 @@ def problem(
 
 def _refused(error: Refusal) -> Response:
     fields = error.fields if isinstance(error, Invalid) else None
-    retry_after = error.retry_after if isinstance(error, Conflict | TooMany) else None
+    retry_after = error.retry_after if isinstance(error, Conflict | Paused | TooMany) else None
     return problem(error.status, error.title, str(error), fields=fields, retry_after=retry_after)
 
 

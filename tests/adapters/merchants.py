@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from inspired.adapters.binance import BinancePay, NoticeHeaders
 from inspired.adapters.http import Http
+from inspired.adapters.throttle import Permit
 from inspired.settings import BINANCE_HOST
 from tests.harness import API_KEY, SECRET_KEY
 
@@ -17,8 +18,22 @@ PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
+class Unlimited:
+    """A throttle that lets everything through: for what is sent and what is understood of the answer."""
+
+    def take(self, *, urgent: bool, seconds: float) -> Permit:
+        return Permit(sent_at=0, failures=0, is_shared=False)
+
+    def answered(self, permit: Permit) -> None:
+        pass
+
+    def failed(self, permit: Permit, *, asked: float = 0) -> None:
+        pass
+
+
 def a_merchant(base_url: str = BINANCE_HOST, **changes: Any) -> BinancePay:
     given: dict[str, Any] = {
+        "throttle": Unlimited(),
         "base_url": base_url,
         "api_key": API_KEY,
         "secret_key": SECRET_KEY,

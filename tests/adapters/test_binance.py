@@ -10,13 +10,16 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inspired.adapters.binance import RefundSeen, Refused, read_json
+from inspired.adapters import queue as queues
+from inspired.adapters.binance import Refused, read_json
+from inspired.adapters.throttle import HeldBack, Throttle
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.settings import BINANCE_HOST
-from tests.adapters.listeners import failure_of
+from tests.adapters.listeners import answering, failure_of, listening
 from tests.adapters.merchants import WEBHOOK_URL, a_merchant
 from tests.harness import free_port
 
@@ -84,7 +87,8 @@ def test_an_order_that_nobody_paid_has_no_money(merchant):
 
     seen = merchant.query(TRADE_NO)
 
-    assert seen == Seen(TRADE_NO, seen.asked_at, Remote.INITIAL)
+    assert seen == Seen(TRADE_NO, seen.asked_at, Remote.INITIAL, prepay_id=seen.prepay_id)
+    assert seen.prepay_id
     assert seen.by_query
     assert before <= seen.asked_at <= datetime.now(UTC)
 
@@ -164,12 +168,24 @@ def refund(merchant, prepay_id, amount, request_id="r1"):
     return merchant.refund(refund_request_id=request_id, prepay_id=prepay_id, amount=usdt(amount), reason="x" * 300)
 
 
+def answered(refund_id, amount, in_all, remaining, seen):
+    """Accepted, which tells nothing yet of the outcome."""
+    return RefundSeen(
+        refund_id,
+        seen.asked_at,
+        Outcome.PENDING,
+        amount=usdt(amount),
+        refunded_in_all=usdt(in_all),
+        remaining=remaining,
+    )
+
+
 def test_parts_of_a_payment_are_refunded_one_after_the_other(merchant, paid):
     first = refund(merchant, paid, "25.5", "r1")
     second = refund(merchant, paid, "49.5", "r2")
 
-    assert first == RefundSeen("r1", usdt("25.5"), usdt("25.5"), 9, "", duplicate=False)
-    assert second == RefundSeen("r2", usdt("49.5"), usdt("75"), 8, "", duplicate=False)
+    assert first == answered("r1", "25.5", "25.5", 9, first)
+    assert second == answered("r2", "49.5", "75", 8, second)
     assert merchant.query(TRADE_NO).status is Remote.FULL_REFUNDED
 
 
@@ -178,7 +194,7 @@ def test_a_refund_repeated_with_its_id_is_answered_and_not_paid_again(merchant, 
 
     again = refund(merchant, paid, "25")
 
-    assert again == RefundSeen("r1", usdt("25"), usdt("25"), 9, "", duplicate=True)
+    assert again == answered("r1", "25", "25", 9, again)
     assert len(sandbox.control("refunds")) == 1
 
 
@@ -192,23 +208,45 @@ def test_more_than_was_paid_is_never_refunded(merchant, paid):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"),
-    [("success", "REFUND_SUCCESS"), ("pending", "REFUND_PENDING"), ("fail", "REFUND_FAIL")],
+    ("outcome", "told"),
+    [("success", Outcome.DONE), ("pending", Outcome.PENDING), ("fail", Outcome.FAILED)],
 )
-def test_what_became_of_a_refund_is_asked_by_its_id(merchant, sandbox, paid, outcome, status):
+def test_what_became_of_a_refund_is_asked_by_its_id(merchant, sandbox, paid, outcome, told):
     sandbox.control("settings", {"refund_outcome": outcome})
     refund(merchant, paid, "10")
 
-    seen = merchant.query_refund("r1", "USDT")
+    seen = merchant.query_refund("r1", "USDT", trade_no=TRADE_NO)
 
-    assert (seen.refund_request_id, seen.amount, seen.status) == ("r1", usdt("10"), status)
+    assert (seen.refund_id, seen.trade_no, seen.amount, seen.outcome) == ("r1", TRADE_NO, usdt("10"), told)
 
 
-def test_a_refund_nobody_asked_for_is_a_definite_no(merchant):
-    with pytest.raises(Refused) as caught:
-        merchant.query_refund("never", "USDT")
+def test_a_refund_nobody_asked_for_is_not_known_there(merchant):
+    seen = merchant.query_refund("never", "USDT", trade_no=TRADE_NO)
 
-    assert caught.value.code == "400202"
+    assert seen == RefundSeen("never", seen.asked_at, None, TRADE_NO)
+
+
+def test_a_commission_told_by_the_query_is_read(merchant, sandbox):
+    sandbox.control("settings", {"commission": "0.01", "commission_in_query": True})
+    create(merchant)
+    sandbox.control(f"orders/{TRADE_NO}/pay", {"notify": "lost"})
+
+    assert merchant.query(TRADE_NO).commission == usdt("0.75")
+
+
+def test_every_call_leaves_evidence_of_its_outcome_and_nothing_else(sandbox):
+    calls = []
+    merchant = a_merchant(sandbox.sandbox, on_call=calls.append)
+    create(merchant)
+
+    merchant.query(TRADE_NO)
+    merchant.query_refund("never", "USDT")
+
+    assert [(call.path, call.reference, call.outcome) for call in calls] == [
+        ("/v3/order", TRADE_NO, "ok"),
+        ("/v2/order/query", TRADE_NO, "ok"),
+        ("/order/refund/query", "never", "400202"),
+    ]
 
 
 @pytest.mark.parametrize("always_200", [False, True])
@@ -258,6 +296,96 @@ def test_where_nobody_listens_nothing_was_applied():
         create(a_merchant(f"http://127.0.0.1:{free_port()}"))
 
     assert not caught.value.maybe_applied
+
+
+# --- the throttle ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def throttle(servers):
+    """As in production, but that chance never makes anybody wait."""
+    connection = queues.connect(servers.redis_url, seconds=2.0)
+    connection.flushdb()
+    yield Throttle(connection, service="binance", per_second=20, now=lambda: datetime.now(UTC), chance=lambda: 0)
+    connection.close()
+
+
+def ask(merchant, times=1):
+    return [failure_of(lambda: merchant.query(TRADE_NO, seconds=0.5)) for _ in range(times)]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "timeout", "accept_then_timeout", "http_500", "http_429", "html"])
+def test_whatever_is_no_usable_answer_is_told_as_a_failure_and_the_next_answer_ends_it(sandbox, throttle, fault):
+    sandbox.control("settings", {"hang_s": 1})
+    sandbox.control("faults", {"binance": [{"call": "query", "fault": fault}]})
+    merchant = a_merchant(sandbox.sandbox, throttle=throttle)
+
+    ask(merchant)
+    failures = throttle.state().failures
+    ask(merchant)
+
+    assert (failures, throttle.state().failures) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failures"),
+    [
+        ("200 OK", {"status": "FAIL", "code": "400202"}, 0),
+        ("400 Bad Request", {"status": "FAIL", "code": "400201"}, 0),
+        ("200 OK", {"status": "ERROR", "code": "400000"}, 0),
+        ("500 Internal Server Error", {"status": "FAIL", "code": "400000"}, 1),
+        ("429 Too Many Requests", {"status": "FAIL", "code": "400007"}, 1),
+        ("200 OK", ["no envelope"], 1),
+    ],
+)
+def test_an_answer_in_the_services_own_words_is_none(throttle, status, body, failures):
+    with listening(answering(json.dumps(body).encode(), status=status)) as provider:
+        ask(a_merchant(provider.address, throttle=throttle))
+
+    assert throttle.state().failures == failures
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [("20", 15, 20), ("soon", 0, 0), ("99999999", 0, 0)])
+def test_a_429_says_how_long_to_stay_away(throttle, asked, least, most):
+    many = answering(b"Too many", status="429 Too Many Requests", headers=f"Retry-After: {asked}\r\n")
+    with listening(many) as provider:
+        ask(a_merchant(provider.address, throttle=throttle))
+
+    until = throttle.state().until
+    left = (until - datetime.now(UTC)).total_seconds() if until else 0
+    assert least <= left <= most
+
+
+def test_while_the_breaker_is_open_nothing_goes_out(throttle):
+    with listening(answering(b"away", status="503 Service Unavailable")) as provider:
+        merchant = a_merchant(provider.address, throttle=throttle)
+
+        seen = ask(merchant, 9)
+        created = failure_of(lambda: create(merchant))
+
+    assert len(provider.requests) == 5
+    assert [isinstance(one, HeldBack) for one in [*seen, created]] == [False] * 5 + [True] * 5
+    assert (created.retryable, created.maybe_applied) == (True, False)
+
+
+def test_queries_leave_room_for_orders_refunds_and_certificates(sandbox, throttle):
+    merchant = a_merchant(sandbox.sandbox, throttle=throttle)
+    while throttle_lets_through(throttle):
+        pass
+
+    held_back = ask(merchant)
+    closing = failure_of(lambda: merchant.close(TRADE_NO))
+    create(merchant)
+    merchant.certificates()
+    refund = failure_of(
+        lambda: merchant.refund(refund_request_id="r1", prepay_id="1", amount=usdt("1"), reason="because")
+    )
+
+    assert [type(one) for one in (*held_back, closing, refund)] == [HeldBack, HeldBack, Refused]
+
+
+def throttle_lets_through(throttle):
+    return failure_of(lambda: throttle.take(urgent=False, seconds=1.0)) is None
 
 
 # --- odd answers ----------------------------------------------------------------------------------------------------

@@ -22,9 +22,10 @@ from inspired.adapters.mongo import (
     KeyUse,
     Notice,
     PaymentLogs,
+    Refusal,
     Subscribers,
 )
-from inspired.domain import effects, lifecycle, newsletter, ordering, steps
+from inspired.domain import effects, lifecycle, newsletter, ordering, refunds, steps
 from inspired.domain.booking import CalendarKind, Flag, Remote, Sealed, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.money import Money
@@ -114,16 +115,16 @@ ACTIONS = st.lists(
         st.sampled_from(["75", "74.99999999", "75.00000001", "0.00000001", None]),
         st.booleans(),
         st.sampled_from(lifecycle.SlotSeen),
-        st.sampled_from(["settle", "give_up", "try_again", "create", "fail", "deliver"]),
+        st.sampled_from(["settle", "give_up", "try_again", "create", "fail", "deliver", "send", "refund", "back"]),
     ),
     max_size=12,
 )
 
 
-def walked(steps):
+def walked(moves):
     """A booking after these steps, a minute apart."""
     booking, now = a_booking(seats=("seat:mail:x:1",)), NOW
-    for status, amount, by_query, slot, action in steps:
+    for status, amount, by_query, slot, action in moves:
         now += MINUTE
         match action:
             case "give_up" if booking.state is State.PENDING:
@@ -137,6 +138,12 @@ def walked(steps):
                 booking = ordering.create_failed(
                     booking, number, uncertain=by_query, retryable=True, most_tries=3, now=now, why="time-out"
                 )
+            case "send" if (due := refunds.due_to_send(booking, now)) is not None:
+                booking = refunds.sending(booking, due.id, now)
+            case "refund" if booking.state is State.CONFIRMED and not refunds.refundable(booking).is_nothing:
+                booking = steps.refund(booking, None, now, cancels=by_query, note="as agreed", key="k:b")
+            case "back" if steps.may_choose(booking, now):
+                booking = steps.money_back(booking, now)
             case "deliver" if booking.effects:
                 name = booking.effects[0].name
                 booking = effects.effect_done(effects.claimed_effect(booking, name, now), name, now, "sent")
@@ -150,16 +157,16 @@ def walked(steps):
 
 @settings(max_examples=200, deadline=None)
 @given(ACTIONS)
-def test_whatever_a_booking_has_been_through_its_document_says_the_same(steps):
-    booking = walked(steps)
+def test_whatever_a_booking_has_been_through_its_document_says_the_same(moves):
+    booking = walked(moves)
 
     assert booking_in(booking_out(booking)) == booking
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ACTIONS)
-def test_whatever_a_booking_has_been_through_the_database_keeps_it(database, steps):
-    booking = walked(steps)
+def test_whatever_a_booking_has_been_through_the_database_keeps_it(database, moves):
+    booking = walked(moves)
     collection = database["walks"]
 
     collection.replace_one({"_id": booking.id}, booking_out(booking), upsert=True)
@@ -424,6 +431,16 @@ def test_a_leased_booking_is_due_again_later_and_its_own_change_is_not_disturbed
     assert bookings.get(booking.id).version == 0
 
 
+def test_more_bookings_than_are_leased_at_once_are_all_leased(bookings, monkeypatch):
+    monkeypatch.setattr(mongo, "LEASED_AT_ONCE", 2)
+    due = [bookings.add(another(number, an_expired_booking(check_at=NOW))).id for number in range(5)]
+
+    bookings.lease(due, NOW, NOW + 15 * SECOND)
+
+    assert bookings.due(NOW + 14 * SECOND, 10) == []
+    assert sorted(bookings.due(NOW + 15 * SECOND, 10)) == sorted(due)
+
+
 def test_a_lease_that_comes_late_does_not_put_off_what_a_job_has_set_meanwhile(bookings):
     booking = bookings.add(a_booking(check_at=NOW + 5 * SECOND))
 
@@ -520,23 +537,44 @@ def test_a_notice_is_due_until_it_was_worked_on(logs):
     assert logs.due(NOW + 4 * SECOND, 10) == []
     assert logs.due(NOW + MINUTE, 10) == [a_notice().id, "later"]
 
-    logs.finished(a_notice().id, "applied: CONFIRMED")
-    assert logs.get(a_notice().id) == a_notice(work_at=None, verdict="applied: CONFIRMED")
+    logs.finished(a_notice(), "applied: CONFIRMED", NOW + MINUTE)
+    assert logs.get(a_notice().id) == a_notice(work_at=None)
+    assert logs.verdict_on(a_notice().id) == "applied: CONFIRMED"
+    assert logs.verdict_on("later") == ""
     assert logs.due(NOW + MINUTE, 10) == ["later"]
 
 
-def test_notices_are_found_by_booking_and_orphans_by_their_verdict_without_what_is_sealed(logs):
+def test_the_evidence_of_a_booking_is_its_notices_what_followed_and_its_calls_without_what_is_sealed(logs):
     logs.add_notice(a_notice())
-    logs.add_notice(a_notice(id="lost", booking_id="", verdict="orphan"))
-    logs.add_notice(a_notice(id="old", booking_id="", verdict="orphan", at=NOW - timedelta(days=9)))
+    logs.add_notice(a_notice(id="another's", booking_id="c" * 24))
+    logs.finished(a_notice(), "applied: PAID", NOW + MINUTE)
+    logs.finished(a_notice(), "applied: again", NOW + 2 * MINUTE)
+    logs.add_call(NOW, path="/v2/order/query", reference="T1", booking_id="b" * 24, outcome="ok", ms=7)
 
-    [found] = logs.of_booking("b" * 24, 10)
-    [orphan] = logs.orphans(NOW - timedelta(days=1), 10)
+    found = logs.of_booking("b" * 24, 10)
 
-    assert found["_id"] == a_notice().id
-    assert orphan["_id"] == "lost"
-    for document in (found, orphan):
-        assert not {"raw", "key"} & document.keys()
+    assert sorted((one["event"], one["verdict"]) for one in found) == [
+        ("CALL", "ok"),
+        ("WEBHOOK_RECEIVED", "accepted"),
+        ("WEBHOOK_WORKED", "applied: PAID"),
+    ]
+    assert not any({"raw", "key", "headers"} & one.keys() for one in found)
+    assert [one["event"] for one in logs.since(NOW + SECOND, 10)] == ["WEBHOOK_WORKED"]
+
+
+def test_of_refused_notices_only_so_many_are_kept_in_an_hour(logs):
+    def refusal(number, at):
+        return Refusal(f"r{number}", at, "the signature is wrong", {"serial": "S"}, b"raw", b"key")
+
+    kept = [
+        logs.add_refusal(refusal(number, NOW + number * SECOND), most=2, within=timedelta(hours=1))
+        for number in range(3)
+    ]
+    later = logs.add_refusal(refusal(9, NOW + timedelta(hours=2)), most=2, within=timedelta(hours=1))
+
+    assert kept == [True, True, False]
+    assert later is True
+    assert logs.due(NOW + timedelta(days=1), 10) == []
 
 
 # --- idempotency keys -----------------------------------------------------------------------------------------------

@@ -1,16 +1,22 @@
 """Steps several tests of flows take: a slot, a booking on it, an order paid at the sandbox."""
 
+import contextlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from inspired.domain.booking import Booking
+import redis
+import requests
+
+from inspired.domain.booking import Booking, State
+from inspired.domain.errors import UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
-from inspired.flows import payment
+from inspired.flows import payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from tests.harness import Servers
+from tests.harness import Servers, wait_until
 
 
 def free_calls(svc: Services, type_id: str = "portfolio-review") -> list[Span]:
@@ -43,5 +49,61 @@ def pay(sandbox: Servers, booking: Booking, **how: Any) -> Any:
     return sandbox.control(f"orders/{booking.attempt.trade_no}/pay", {"notify": "lost", **how})
 
 
+def pause_payments(svc: Services, sandbox: Servers) -> None:
+    """Binance Pay answers nothing usable, five times in a row."""
+    sandbox.control("faults", {"binance": [{"call": "any", "fault": "http_500", "times": 50}]})
+    for _ in range(5):
+        with contextlib.suppress(UpstreamError):
+            svc.pay.query("x" * 27)
+
+
+def pause_is_over(svc: Services, sandbox: Servers) -> None:
+    """As if its time had passed: the next call is let through, and answered again."""
+    requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        connection.hset("throttle:binance", "held_until", 0)
+    wait_until(lambda: not svc.throttle.state().open, what="the end of the pause")
+
+
 def remote_status(sandbox: Servers, trade_no: str) -> str:
     return next(one["status"] for one in sandbox.control("orders") if one["merchantTradeNo"] == trade_no)
+
+
+def later(svc: Services, **span: float) -> Services:
+    """The same services, with their clock moved on (Binance's own stays)."""
+    return replace(svc, now=lambda: svc.now() + timedelta(**span))
+
+
+def confirmed(svc: Services, sandbox: Servers, **more: Any) -> Booking:
+    booking = live(svc, **more)
+    pay(sandbox, booking)
+    booking = refreshing.refresh(svc, booking.id)
+    assert booking.state is State.CONFIRMED
+    return booking
+
+
+def refunds_there(sandbox: Servers) -> list[tuple[str, str]]:
+    return [(one["amount"], one["status"]) for one in sandbox.control("refunds")]
+
+
+def lost_time(svc: Services, sandbox: Servers) -> Booking:
+    """Paid after the end, and somebody else has the time by then."""
+    booking = live(svc)
+    assert booking.slot is not None
+    span = booking.slot.span
+    booking_flow.give_up(svc, booking.token)
+    refreshing.refresh(svc, booking.id)
+    other = hold(svc, call=free_calls(svc).index(span), email="bob@example.com")
+    assert other.slot is not None
+    assert other.slot.span == span
+    pay(sandbox, booking, force=True)
+    return refreshing.refresh(later(svc, minutes=2), booking.id)
+
+
+def starting_in(svc: Services, booking: Booking, hours: float) -> Booking:
+    """The same booking, so long before its call."""
+    start = svc.now() + timedelta(hours=hours)
+    span = Span(start, start + timedelta(minutes=45))
+    slot = booking.slot
+    assert slot is not None
+    return svc.bookings.change(booking.id, lambda b: replace(b, slot=replace(slot, span=span)))

@@ -1,6 +1,6 @@
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
@@ -8,6 +8,8 @@ import requests
 from inspired.adapters.binance import NoticeHeaders
 from inspired.domain.booking import Flag, State
 from inspired.domain.errors import BadSignature
+from inspired.domain.ledger import balances
+from inspired.domain.money import Money
 from inspired.flows import notices
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -56,7 +58,7 @@ def test_a_signed_notice_is_written_down_and_leads_to_the_confirmation(
     assert b"totalFee" not in notice.raw, "raw notices are sealed"
     notices.work(svc, notice_id)
     assert svc.bookings.get(booking.id).state is State.CONFIRMED
-    assert svc.logs.get(notice_id).verdict == "applied: CONFIRMED"
+    assert svc.logs.verdict_on(notice_id) == "applied: CONFIRMED"
     assert svc.logs.due(svc.now(), 10) == []
 
 
@@ -104,9 +106,36 @@ def test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told(svc: Ser
 
     notices.work(svc, "orphan-1")
 
-    assert svc.logs.get("orphan-1").verdict == "orphan"
+    assert svc.logs.verdict_on("orphan-1") == "orphan"
     assert len(mailbox.subjects_to("owner@example.com")) == 1
-    assert [one["_id"] for one in svc.logs.orphans(datetime(2020, 1, 1, tzinfo=UTC), 10)] == ["orphan-1"]
+    (orphan,) = svc.orphans.waiting()
+    assert (orphan.id, orphan.trade_no, orphan.money) == ("orphan-1", "z" * 27, Money.parse("50"))
+    assert balances(svc.ledger.of("orphan-1")) == {
+        ("binance", "USDT"): Money.parse("50"),
+        ("suspense", "USDT"): Money.parse("-50"),
+    }
+
+
+def test_an_orphan_payment_that_the_owner_settled_is_out_of_the_list_and_out_of_the_books(svc: Services):
+    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    notices.work(svc, "orphan-1")
+
+    for _ in range(2):
+        notices.settle_orphan(svc, "orphan-1", "refunded in the console")
+
+    assert svc.orphans.waiting() == []
+    assert svc.orphans.get("orphan-1").note == "refunded in the console"
+    assert balances(svc.ledger.of("orphan-1")) == {}
+    assert len(svc.ledger.of("orphan-1")) == 2
+
+
+def test_the_closing_of_an_order_we_do_not_know_is_no_payment_and_troubles_nobody(svc: Services, mailbox: Mailbox):
+    svc.logs.add_notice(replace(_a_notice_about_nobody(svc), biz_status="PAY_CLOSED", raw=b"", key=b""))
+
+    notices.work(svc, "orphan-1")
+
+    assert svc.logs.verdict_on("orphan-1").startswith("ignored")
+    assert (svc.orphans.waiting(), mailbox.messages) == ([], [])
 
 
 def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Mailbox):
@@ -115,12 +144,12 @@ def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Ma
     for hours in range(0, 40, 2):
         later = replace(svc, now=lambda hours=hours: svc.now() + timedelta(hours=hours))
         notices.work(later, "orphan-1")
-    assert svc.logs.get("orphan-1").verdict == "received"
+    assert svc.logs.verdict_on("orphan-1") == ""
     mailbox.refuse = ""
 
     notices.work(svc, "orphan-1")
 
-    assert svc.logs.get("orphan-1").verdict == "orphan"
+    assert svc.logs.verdict_on("orphan-1") == "orphan"
     assert len(mailbox.subjects_to("owner@example.com")) == 1
 
 
@@ -128,7 +157,8 @@ def _a_notice_about_nobody(svc: Services):
     from inspired.adapters.mongo import Notice
 
     key = svc.vault.new_key("orphan-1")
-    raw = svc.vault.seal(key, "orphan-1", "notice", "{}")
+    told = {"bizStatus": "PAY_SUCCESS", "data": {"totalFee": "50", "currency": "USDT"}}
+    raw = svc.vault.seal(key, "orphan-1", "notice", json.dumps(told))
     return Notice("orphan-1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "orphan-1", {}, svc.now())
 
 
@@ -176,7 +206,9 @@ def test_data_as_an_object_and_numbers_in_scientific_notation_are_read():
     assert (facts.biz_id, str(facts.money), facts.trade_no) == ("29383937493038367292", "0.0000001", "T1")
 
 
-def test_late_money_by_notice_is_flagged(svc: Services, sandbox: Servers, catcher: Catcher):
+def test_late_money_by_notice_gets_its_time_back_where_that_is_still_free(
+    svc: Services, sandbox: Servers, catcher: Catcher
+):
     from inspired.flows import booking as booking_flow
     from inspired.flows import refreshing
 
@@ -191,7 +223,9 @@ def test_late_money_by_notice_is_flagged(svc: Services, sandbox: Servers, catche
     for notice_id in svc.logs.due(svc.now(), 10):
         notices.work(svc, notice_id)
 
-    assert Flag.PAID_LATE in svc.bookings.get(booking.id).flags
+    assert Flag.PAID_LATE in svc.bookings.get(booking.id).flags, "known at once"
+    after = refreshing.refresh(svc, booking.id)
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_LATE})
 
 
 def test_a_rotated_key_is_fetched_once_and_no_notice_is_lost(svc: Services, sandbox: Servers, catcher: Catcher):

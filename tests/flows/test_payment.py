@@ -1,22 +1,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Flag, Remote, State
+from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.ordering import may_try_again
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, live, pay, remote_status
+from tests.flows.steps import free_calls, hold, later, live, pause_is_over, pay, remote_status
 from tests.harness import Servers
-
-
-def later(svc: Services, **span: float) -> Services:
-    """The same services, with their clock moved on (Binance's own stays)."""
-    return replace(svc, now=lambda: svc.now() + timedelta(**span))
 
 
 def arm(sandbox: Servers, call: str, fault: str, times: int = 1) -> None:
@@ -52,16 +46,32 @@ def test_paid_with_the_notice_lost_is_confirmed_by_asking(svc: Services, sandbox
     assert after.state is State.CONFIRMED
 
 
-@pytest.mark.parametrize(("amount", "flag"), [("74.99", Flag.UNDERPAID), ("75.01", Flag.OVERPAID)])
-def test_another_amount_is_flagged_and_confirms_nothing(svc: Services, sandbox: Servers, amount: str, flag: Flag):
+def test_too_much_is_confirmed_and_the_surplus_goes_back_by_itself(svc: Services, sandbox: Servers):
     booking = live(svc)
-    pay(sandbox, booking, amount=amount)
+    pay(sandbox, booking, amount="75.01")
 
     after = refreshing.refresh(svc, booking.id)
 
-    assert after.state is State.PENDING
-    assert flag in after.flags
-    assert str(after.attempt.received) == amount
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.OVERPAID})
+    assert [(str(one.amount), one.cause, one.status) for one in after.refunds] == [
+        ("0.01", Cause.SURPLUS, RefundStatus.DONE)
+    ]
+    assert [one["amount"] for one in sandbox.control("refunds")] == ["0.01"]
+
+
+def test_too_little_confirms_nothing_and_all_of_it_goes_back_by_itself(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    pay(sandbox, booking, amount="74.99")
+
+    after = refreshing.refresh(svc, booking.id)
+
+    assert (after.state, after.flags) == (State.PENDING, {Flag.UNDERPAID})
+    assert [(str(one.amount), one.cause, one.status) for one in after.refunds] == [
+        ("74.99", Cause.SHORT, RefundStatus.DONE)
+    ]
+    assert may_try_again(after, svc.now()), "there is time to pay the right amount"
+    expired = refreshing.refresh(later(svc, minutes=17), booking.id)
+    assert expired.state is State.REFUNDED
 
 
 def test_create_failing_twice_and_then_working(svc: Services, sandbox: Servers):
@@ -116,6 +126,32 @@ def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services
 
     assert after.state is State.CONFIRMED
     assert len(after.attempts) == 1
+
+
+def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+
+    for seconds in (3, 10, 20):
+        booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
+
+    assert sandbox.control("calls") == []
+    assert (booking.attempt.tries, booking.attempt.uncertain, booking.attempt.checkout) == (4, False, None)
+    assert not may_try_again(booking, svc.now() + timedelta(seconds=20))
+    assert not booking.has_owed("alert:create_failed")
+
+
+def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Services, sandbox: Servers):
+    for _ in range(5):
+        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+    booking = live(svc)
+    pause_is_over(svc, sandbox)
+
+    booking = refreshing.refresh(later(svc, seconds=3), booking.id)
+
+    assert booking.attempt.checkout is not None
+    assert svc.throttle.state().word == "ok"
 
 
 class TestButton:
@@ -173,6 +209,27 @@ def test_not_paid_the_order_is_closed_and_then_the_slot_is_free(svc: Services, s
     assert call in free_calls(svc)
 
 
+def test_an_order_that_has_ended_by_itself_is_asked_about_once_and_not_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    sandbox.control(f"orders/{booking.attempt.trade_no}/expire", {})
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query"]
+
+
+def test_a_live_order_at_the_deadline_is_asked_about_closed_and_seen_closed(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    before = len(sandbox.control("calls"))
+
+    after = refreshing.refresh(later(svc, minutes=17), booking.id)
+
+    assert after.state is State.EXPIRED
+    assert [call["call"] for call in sandbox.control("calls")[before:]] == ["query", "close", "query"]
+
+
 def test_the_slot_stays_held_while_the_provider_cannot_be_asked(svc: Services, sandbox: Servers):
     booking = live(svc)
     arm(sandbox, "any", "http_500", 4)
@@ -203,7 +260,7 @@ def test_giving_up_closes_the_order_and_frees_the_slot(svc: Services, sandbox: S
     assert booking.slot.span in free_calls(svc)
 
 
-def test_late_money_is_found_by_asking_after_the_end(svc: Services, sandbox: Servers):
+def test_late_money_found_by_asking_gets_its_time_back_where_that_is_free(svc: Services, sandbox: Servers):
     booking = live(svc)
     booking_flow.give_up(svc, booking.token)
     refreshing.refresh(svc, booking.id)
@@ -211,5 +268,5 @@ def test_late_money_is_found_by_asking_after_the_end(svc: Services, sandbox: Ser
 
     after = refreshing.refresh(later(svc, minutes=2), booking.id)
 
-    assert after.state is State.CANCELLED
-    assert Flag.PAID_LATE in after.flags
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_LATE})
+    assert booking.slot.span not in free_calls(svc)

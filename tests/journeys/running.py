@@ -107,6 +107,7 @@ class Running:
 def running(data: Path | None = None, **env: str) -> Iterator[Running]:
     """`inspired dev` with roomy limits; whatever `env` says wins."""
     roomy = {
+        "BINANCE_CALLS_PER_SECOND": "1000",
         "RATE_LIMIT_CREATE": "100000/minute",
         "RATE_LIMIT_STATUS": "100000/minute",
         "RATE_LIMIT_VERIFY": "100000/minute",

@@ -1,0 +1,87 @@
+"""Bookings by the thousand: made by the domain's own steps, written in bulk, their orders made by the sandbox at once.
+
+Only what is not measured is skipped: the requests that would have made them, one at a time.
+"""
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from bench.product import ENVIRONMENT, Product
+from inspired import services
+from inspired.adapters.documents import booking_out
+from inspired.adapters.vault import Vault
+from inspired.domain import lifecycle
+from inspired.domain.booking import Booking, CalendarKind, Checkout, Sealed, Slot
+from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.slots import Span
+
+AT_ONCE = 500
+FIRST_CALL = datetime(2040, 1, 2, tzinfo=UTC)  # beyond every calendar that anybody looks at
+
+T = TypeVar("T")
+_places = itertools.count()
+
+
+def held(count: int, *, made_at: datetime, expiry: timedelta) -> list[Booking]:
+    """PENDING, each with a time of its own and its order about to be created; the mail about it is out."""
+    vault = Vault(ENVIRONMENT["ENCRYPTION_KEYS"], ENVIRONMENT["BLIND_INDEX_KEY"])
+    kind = get_meeting_type("quick-question")
+    starts = [FIRST_CALL + next(_places) * timedelta(minutes=kind.minutes) for _ in range(count)]
+    spans = [Span(start, start + timedelta(minutes=kind.minutes)) for start in starts]
+    return [_held(vault, span, made_at, expiry) for span in spans]
+
+
+def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Booking:
+    booking = lifecycle.draft(
+        booking_id=services.new_id(),
+        token=services.new_token(),
+        meeting_type=get_meeting_type("quick-question"),
+        terms_version="bench",
+        now=made_at,
+    )
+    key, email = vault.new_key(booking.id), f"{booking.id}@example.com"
+    booking = lifecycle.held(
+        booking,
+        slot=Slot(span, "Europe/Berlin", CalendarKind.BUILTIN),
+        sealed=Sealed(key, *(vault.seal(key, booking.id, *field) for field in (("email", email), ("name", "Ann")))),
+        email_index=vault.blind_index("email", email),
+        visitor_index=vault.blind_index("address", booking.id),
+        network="",
+        expiry=expiry,
+        now=made_at,
+    )
+    booking = lifecycle.effect_done(booking, "send:held", made_at, "sent")
+    return lifecycle.creating(booking, made_at)
+
+
+def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | None) -> list[Booking]:
+    """The same with live orders, in the database and at the sandbox. Without `webhook_url` nobody is told of those."""
+    live: list[Booking] = []
+    for some in batches(bookings):
+        wishes = [
+            {
+                "merchantTradeNo": one.attempts[-1].trade_no,
+                "amount": str(one.price),
+                "expireTime": one.expires_at and round(one.expires_at.timestamp() * 1000),
+                "webhookUrl": webhook_url,
+            }
+            for one in some
+        ]
+        orders = product.dev.control("bulk/orders", {"orders": wishes})
+        ready = [_created(one, order["prepayId"]) for one, order in zip(some, orders, strict=True)]
+        product.bookings.insert_many([booking_out(one) for one in ready], ordered=False)
+        live += ready
+    return live
+
+
+def _created(booking: Booking, prepay_id: str) -> Booking:
+    link = "http://127.0.0.1/made-in-bulk"
+    checkout = Checkout(prepay_id, link, link, "bnc://app.binance.com/made-in-bulk", link)
+    return lifecycle.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
+
+
+def batches(items: list[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

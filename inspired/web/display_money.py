@@ -1,0 +1,194 @@
+"""Money in words: what goes back and why, for the customer; refunds, books and evidence, for the owner."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from inspired.domain import ledger, refunds, status, steps
+from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, State
+from inspired.domain.funds import kept_of, left_of, nothing, received_of, total
+from inspired.domain.money import Money
+from inspired.domain.policy import RefundPolicy, in_hours
+from inspired.domain.reconciliation import Step
+
+CAUSES = {
+    Cause.SURPLUS: "more than the price arrived",
+    Cause.SECOND: "paid twice",
+    Cause.SHORT: "less than the price arrived",
+    Cause.NO_TIME: "no other time was chosen",
+    Cause.MONEY_BACK: "the customer chose the money",
+    Cause.CANCELLED: "the customer cancelled the call",
+    Cause.OWNER: "refunded by you",
+    Cause.CONSOLE: "found, not made here",
+}
+ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by you"}
+ACCOUNTS = {
+    ledger.BINANCE: "In the Binance account",
+    ledger.SUSPENSE: "Received, neither earned nor returned",
+    ledger.SALES: "Earned by confirmed calls",
+    ledger.REFUNDS: "Returned of what was earned",
+    ledger.FEES: "Kept by Binance as commission",
+}
+STEPS = {
+    Step.ASK_AGAIN: "Asking Binance again brings it in line.",
+    Step.POST: "It is posted again at the next run.",
+    Step.OWNER: "Please look at it.",
+}
+EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CALL": "Call"}
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        may_cancel=steps.may_cancel, may_refund=may_refund, returned_lines=returned_lines, sides=sides
+    )
+    app.jinja_env.filters.update(
+        account=lambda name: ACCOUNTS.get(name, name),
+        asked_by=lambda by: ASKED_BY.get(by, by),
+        cause=lambda cause: CAUSES[cause],
+        evidence_line=evidence_line,
+        goes_back_lines=goes_back_lines,
+        in_hours=in_hours,
+        kept_of=lambda booking: kept_of(booking).shown,
+        money_sum=lambda rows: str(total((one for _, one in rows), rows[0][1].currency)),
+        next_step=lambda step: STEPS[step],
+        received_of=lambda booking: received_of(booking).shown,
+        refund_state=refund_state,
+    )
+
+
+# --- for the customer -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GoesBack:
+    """One refund as its receiver sees it. `done_at` only where it is seen to have gone."""
+
+    amount: str
+    why: str
+    state: str
+    done_at: datetime | None
+
+
+def goes_back_lines(booking: Booking) -> list[GoesBack]:
+    return [
+        GoesBack(
+            one.amount.shown, status.why_back(booking, one), _told_state(one), one.done_at if one.is_gone else None
+        )
+        for one in booking.refunds
+        if one.reserves and one.amount
+    ]
+
+
+def _told_state(refund: Refund) -> str:
+    if refund.is_stuck:
+        return "It has not gone through yet. The owner has been told and sees to it."
+    match refund.status:
+        case RefundStatus.REQUESTED:
+            return "It is being sent to Binance."
+        case RefundStatus.SENT:
+            return "Binance is returning it to the account that paid."
+        case RefundStatus.EXTERNAL:
+            return "Returned by the owner."
+    return "Returned to the Binance account that paid."
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What cancelling this very moment means."""
+
+    amount: Money
+    told: str
+    why: str
+
+
+def consequence(booking: Booking, now: datetime) -> Consequence:
+    amount, kept, policy = steps.goes_back(booking, now), kept_of(booking), booking.meeting_type.policy
+    if kept.is_nothing:
+        return Consequence(amount, "Nothing more goes back.", "All of your money was returned already.")
+    if amount.is_nothing:
+        return Consequence(amount, f"Nothing of your {kept.shown} goes back.", _too_late(policy))
+    to = "to the Binance account that paid"
+    if amount == kept:
+        return Consequence(amount, f"{amount.shown} go back {to}.", _in_time(booking, now))
+    why = f"The call starts in less than {in_hours(policy.full_until)}."
+    return Consequence(amount, f"{amount} of {kept.shown} go back {to}.", why)
+
+
+def _in_time(booking: Booking, now: datetime) -> str:
+    policy, slot = booking.meeting_type.policy, booking.slot
+    if slot is None or policy.percent(slot.span.start, now) < 100:
+        return "That is all that is left of your payment."
+    return f"It is {in_hours(policy.full_until)} or more before the call." if policy.full_until else ""
+
+
+def _too_late(policy: RefundPolicy) -> str:
+    last = policy.part_until if policy.part_percent else policy.full_until
+    return f"The call starts in less than {in_hours(last)}."
+
+
+# --- for the owner --------------------------------------------------------------------------------------------------
+
+
+def may_refund(booking: Booking) -> bool:
+    """Something proven is left of a payment, in whatever currency."""
+    lefts = (left_of(booking, one) for one in booking.attempts if one.proven)
+    return any(left > nothing(left.currency) for left in lefts)
+
+
+def may_refund_a_part(booking: Booking) -> bool:
+    """Before a call is confirmed its money goes back as a whole."""
+    return booking.state is State.CONFIRMED or booking.keeps is not None
+
+
+def lefts(booking: Booking) -> list[str]:
+    """What is left of each payment: what goes back with “all of it”."""
+    found = ((one, left_of(booking, one)) for one in booking.attempts if one.proven)
+    return [f"{left.shown} of order {one.number}" for one, left in found if left > nothing(left.currency)]
+
+
+def refund_state(refund: Refund) -> str:
+    if refund.replaced_by:
+        return "did not go out, another one took its place"
+    match refund.status:
+        case RefundStatus.REQUESTED:
+            return "on its way, Binance Pay has not answered clearly yet" if refund.tries else "about to be sent"
+        case RefundStatus.SENT:
+            return "taken by Binance Pay, not done yet"
+        case RefundStatus.DONE:
+            return "gone back, says Binance Pay"
+        case RefundStatus.REJECTED:
+            return "rejected, the money is still here"
+        case RefundStatus.NEEDS_OWNER:
+            return "not sent, waits for you"
+    return "gone, but nobody knows how much" if refund.amount is None else "gone by another way"
+
+
+def returned_lines(booking: Booking) -> list[str]:
+    """For the list of bookings: what has gone back, and what has not yet."""
+    gone = refunds.returned_in_all(booking)
+    waiting = [one.amount for one in booking.refunds if one.reserves and not one.is_gone and one.amount]
+    lines = [f"returned {gone.shown}"] if not gone.is_nothing else []
+    return [*lines, *(f"{one.shown} not returned yet" for one in waiting)]
+
+
+def sides(money: Money) -> tuple[str, str]:
+    """Debit and credit of a ledger line: one of them is empty."""
+    return ("", str(-money)) if money < nothing(money.currency) else (str(money), "")
+
+
+def evidence_line(entry: dict[str, Any]) -> str:
+    """ "Notice PAY PAY_SUCCESS: accepted", "Call v2/order/query: ok, 12 ms" """
+    kind = EVIDENCE.get(entry["event"], entry["event"])
+    if entry["event"] == "CALL":
+        return f"{kind} {entry['path'].lstrip('/')}: {entry['verdict']}, {entry['ms']} ms"
+    return f"{kind} {entry['biz_type']} {entry['biz_status']}: {entry['verdict']}"
+
+
+def balance_rows(balances: dict[tuple[str, str], Money]) -> Iterable[tuple[str, list[tuple[str, Money]]]]:
+    """By currency: every account in the books' order, and its balance."""
+    for currency in sorted({currency for _, currency in balances}):
+        rows = [(name, balances.get((name, currency), nothing(currency))) for name in ledger.ACCOUNTS]
+        yield currency, rows

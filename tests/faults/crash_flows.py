@@ -1,0 +1,248 @@
+"""What is killed at every network boundary: one `Flow` each. `test_crash_points.py` says how many boundaries it has.
+
+To add one: write `given` (by direct connections, in the test's process), `run` (through the proxies, in a process of
+its own) and `ends`; put it into FLOWS here, and into FLOWS with its number of boundaries there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from inspired.adapters.binance import NoticeHeaders
+from inspired.domain.booking import Booking, State
+from inspired.domain.meeting_types import get_meeting_type
+from inspired.flows import booking as booking_flow
+from inspired.flows import delivery, idempotency, notices, payment, reconciling, refreshing, refunding
+from inspired.flows.booking import Customer
+from inspired.services import Services
+from tests.flows.steps import free_calls, live, pay
+
+if TYPE_CHECKING:
+    from tests.faults.crashes import World
+
+Given = dict[str, Any]  # as JSON; `later`: seconds by which the clock of the run is ahead
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """`ends`: the states in which all bookings come to rest, given the names of the boundaries that went through.
+
+    `afterwards` is what people do after the restart; everything else is up to the clock and the worker.
+    """
+
+    name: str
+    given: Callable[["World"], Given]
+    run: Callable[[Services, Given, Say], None]
+    ends: Callable[[Sequence[str]], list[State]]
+    afterwards: Callable[["World", Given], None] = lambda world, given: None
+
+
+# --- create ---------------------------------------------------------------------------------------------------------
+
+
+def _a_filled_form(world: "World") -> Given:
+    return {"start": free_calls(world.svc)[0].start.isoformat()}
+
+
+def _hold(svc: Services, given: Given) -> Booking:
+    """As the form's view does it: one booking per form, however often it is sent."""
+    meeting_type = get_meeting_type("portfolio-review")
+    customer = Customer("ann@example.com", "Ann Example", "203.0.113.7")
+
+    def make(token: str) -> tuple[int, Booking]:
+        start = datetime.fromisoformat(given["start"])
+        booking = booking_flow.hold_time(svc, meeting_type, start, "Europe/Berlin", customer, network="", token=token)
+        booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+        svc.bell.ring("refresh", booking.id)
+        return 201, booking
+
+    return idempotency.once(svc, key="form:one", body=given, token=svc.new_token(), make=make)[1]
+
+
+def _held(svc: Services, given: Given, say: Say) -> None:
+    _hold(svc, given)
+    say("answered")
+
+
+def _sent_again_and_paid(world: "World", given: Given) -> None:
+    """The visitor saw an error and sends the same form again, once the first request is given up for dead."""
+    world.pass_time(idempotency.DEAD_AFTER)
+    booking = _hold(world.svc, given)
+    world.pass_time(timedelta(seconds=20))
+    world.pass_time(timedelta(seconds=20))
+    pay(world.servers, world.svc.bookings.get(booking.id))
+
+
+CREATE_AND_LEAVE = Flow(
+    "create-and-leave",
+    given=_a_filled_form,
+    run=_held,
+    ends=lambda applied: [State.EXPIRED] if "mongo:insert bookings" in applied else [],
+)
+CREATE_AND_PAY = Flow(
+    "create-again-and-pay",
+    given=_a_filled_form,
+    run=_held,
+    afterwards=_sent_again_and_paid,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+
+# --- webhook --------------------------------------------------------------------------------------------------------
+
+
+def _a_signed_notice(world: "World") -> Given:
+    booking = _a_live_booking(world)
+    pay(world.servers, booking, notify="now")
+    headers, raw = world.notice_of(booking)
+    return {
+        "booking": booking.id,
+        "raw": raw.decode(),
+        "headers": {
+            "serial": headers["BinancePay-Certificate-SN"],
+            "nonce": headers["BinancePay-Nonce"],
+            "timestamp": headers["BinancePay-Timestamp"],
+            "signature": headers["BinancePay-Signature"],
+        },
+    }
+
+
+def _received_and_worked_on(svc: Services, given: Given, say: Say) -> None:
+    notices.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+    say("acknowledged")
+    for notice_id in svc.logs.due(svc.now(), 1):
+        notices.work(svc, notice_id)
+    delivery.deliver(svc, svc.bookings.get(given["booking"]))
+
+
+WEBHOOK = Flow(
+    "webhook",
+    given=_a_signed_notice,
+    run=_received_and_worked_on,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+
+# --- the unpaid end -------------------------------------------------------------------------------------------------
+
+
+def _a_live_booking(world: "World") -> Booking:
+    """Its order can be paid, and the mail that says so is sent."""
+    return refreshing.refresh(world.svc, live(world.svc).id)
+
+
+def _an_overdue_booking(world: "World") -> Given:
+    return {"booking": _a_live_booking(world).id, "later": timedelta(minutes=17).total_seconds()}
+
+
+def _a_booking_nobody_wants(world: "World") -> Given:
+    booking = _a_live_booking(world)
+    return {"booking": booking.id, "token": booking.token}
+
+
+def _given_up(svc: Services, given: Given, say: Say) -> None:
+    booking_flow.give_up(svc, given["token"])
+    say("answered")
+    refreshing.refresh(svc, given["booking"])
+
+
+def _refreshed(svc: Services, given: Given, say: Say) -> None:
+    refreshing.refresh(svc, given["booking"])
+
+
+EXPIRY = Flow(
+    "expiry",
+    given=_an_overdue_booking,
+    run=_refreshed,
+    ends=lambda applied: [State.EXPIRED],
+)
+GIVE_UP = Flow(
+    "give-up",
+    given=_a_booking_nobody_wants,
+    run=_given_up,
+    ends=lambda applied: [State.CANCELLED if "mongo:replace bookings" in applied else State.EXPIRED],
+)
+
+
+# --- money that goes back -------------------------------------------------------------------------------------------
+
+
+def _a_confirmed_booking(world: "World") -> Booking:
+    booking = _a_live_booking(world)
+    pay(world.servers, booking)
+    return refreshing.refresh(world.svc, booking.id)
+
+
+def _a_call_that_is_called_off(world: "World") -> Given:
+    booking = _a_confirmed_booking(world)
+    world.mailbox.messages.clear()
+    return {"booking": booking.id}
+
+
+def _refunded(svc: Services, given: Given, say: Say) -> None:
+    refunding.refund(svc, given["booking"], None, cancels=True, note="as agreed", request="one", seen=0)
+    say("answered")
+    refreshing.refresh(svc, given["booking"])
+
+
+def _money_after_the_end(world: "World") -> Given:
+    """Given up, its time free again; then the money comes after all."""
+    booking = _a_live_booking(world)
+    booking_flow.give_up(world.svc, booking.token)
+    refreshing.refresh(world.svc, booking.id)
+    pay(world.servers, booking, force=True)
+    world.mailbox.messages.clear()
+    return {"booking": booking.id, "later": timedelta(minutes=2).total_seconds()}
+
+
+def _money_only_binance_knows(world: "World") -> Given:
+    booking = _a_live_booking(world)
+    pay(world.servers, booking)
+    return {"booking": booking.id}
+
+
+def _reconciled(svc: Services, given: Given, say: Say) -> None:
+    reconciling.start(svc)
+    while reconciling.turn_page(svc):
+        pass
+
+
+REFUND = Flow(
+    "refund",
+    given=_a_call_that_is_called_off,
+    run=_refunded,
+    ends=lambda applied: [State.REFUNDED if "mongo:replace bookings" in applied else State.CONFIRMED],
+)
+LATE_MONEY = Flow(
+    "late-money",
+    given=_money_after_the_end,
+    run=_refreshed,
+    ends=lambda applied: [State.CONFIRMED],
+)
+RECONCILIATION = Flow(
+    "reconciliation",
+    given=_money_only_binance_knows,
+    run=_reconciled,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+
+# --- one that is wrong ----------------------------------------------------------------------------------------------
+
+
+def _acknowledged_too_early(svc: Services, given: Given, say: Say) -> None:
+    say("acknowledged")
+    notices.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+
+
+TOO_EARLY = Flow(
+    "acknowledged-too-early",
+    given=_a_signed_notice,
+    run=_acknowledged_too_early,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+ALL = (CREATE_AND_LEAVE, CREATE_AND_PAY, WEBHOOK, EXPIRY, GIVE_UP, REFUND, LATE_MONEY, RECONCILIATION, TOO_EARLY)
+FLOWS = {flow.name: flow for flow in ALL}

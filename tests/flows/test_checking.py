@@ -1,0 +1,71 @@
+"""`inspired check`: clean after whatever a booking went through, and it tells what somebody broke."""
+
+import pymongo
+import pytest
+
+from inspired.flows import checking, refreshing, refunding
+from inspired.services import Services
+from tests.conftest import Mailbox
+from tests.flows.steps import later, live, pay
+from tests.harness import Servers
+
+
+@pytest.fixture
+def database(svc: Services, settings):
+    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value(), tz_aware=True) as client:
+        yield client[settings.mongodb_database]
+
+
+def confirmed(svc: Services, sandbox: Servers, **more):
+    booking = live(svc, **more)
+    pay(sandbox, booking)
+    return refreshing.refresh(svc, booking.id)
+
+
+def test_bookings_of_every_fate_leave_everything_as_it_must_be(svc: Services, sandbox: Servers):
+    kept = confirmed(svc, sandbox)
+    gone = confirmed(svc, sandbox, call=4, email="bob@example.com")
+    refunding.refund(svc, gone.id, None, cancels=True, note="x", request="r", seen=None)
+    refreshing.refresh(svc, gone.id)
+    unpaid = live(svc, call=8, email="eve@example.com")
+    refreshing.refresh(later(svc, minutes=17), unpaid.id)
+
+    report = checking.check(svc)
+
+    assert report.found == []
+    assert report.looked_at["confirmed_once"] == 3
+    assert report.looked_at["one_slot"] == 1
+    assert kept.id
+
+
+@pytest.mark.parametrize(
+    ("change", "invariant"),
+    [
+        ({"$set": {"state": "PENDING"}}, "history_agrees"),
+        ({"$set": {"earned": None}}, "confirmed_paid"),
+        ({"$set": {"ledger": []}}, "books_balance"),
+        ({"$push": {"history": {"at": None, "what": "confirmed", "detail": ""}}}, "confirmed_once"),
+    ],
+)
+def test_what_somebody_broke_is_told(svc: Services, sandbox: Servers, database, change, invariant):
+    booking = confirmed(svc, sandbox)
+    if "$push" in change:
+        change = {"$push": {"history": {"at": svc.now(), "what": "confirmed", "detail": ""}}}
+    database["bookings"].update_one({"_id": booking.id}, change)
+
+    report = checking.check(svc)
+
+    assert (invariant, booking.id) in [(name, whose) for name, whose, _ in report.found]
+
+
+def test_in_production_the_owner_is_told_once_a_run(svc: Services, sandbox: Servers, database, mailbox: Mailbox):
+    booking = confirmed(svc, sandbox)
+    database["bookings"].update_one({"_id": booking.id}, {"$set": {"earned": None}})
+    mailbox.messages.clear()
+
+    checking.start(svc)
+    while checking.turn_page(svc):
+        pass
+
+    assert len([one for one in mailbox.subjects_to("owner@example.com") if "not as it must be" in one]) == 1
+    assert svc.runs.get(checking.NAME).counts["confirmed_paid"] == 1

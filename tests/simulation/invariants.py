@@ -1,0 +1,307 @@
+"""What must always be true, whatever has happened. The numbers are those of the reliability plan.
+
+`after_each_step` looks at what was written since it looked last, and at the provider; `when_quiet` is the end of all:
+everybody is back, nothing is due, and every coin is somewhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from itertools import combinations, pairwise
+
+from inspired.domain.booking import Booking, CalendarKind, Flag, RefundStatus, Remote, State
+from inspired.domain.funds import due, kept_of
+from inspired.domain.invariants import violations
+from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
+from inspired.domain.money import Money
+from tests.simulation.memory import Order
+from tests.simulation.world import START, World
+
+PENDING, PAID, CONFIRMED = State.PENDING, State.PAID, State.CONFIRMED
+EXPIRED, CANCELLED, REFUNDED = State.EXPIRED, State.CANCELLED, State.REFUNDED
+HOLDING = (PENDING, PAID, CONFIRMED)
+ENDED = (EXPIRED, CANCELLED, REFUNDED)
+ALLOWED = {
+    State.DRAFT: {PENDING, CANCELLED},
+    PENDING: {PAID, EXPIRED, CANCELLED},
+    PAID: {CONFIRMED, CANCELLED},
+    CONFIRMED: {CANCELLED},
+    EXPIRED: {PAID, REFUNDED},
+    CANCELLED: {PAID, REFUNDED},
+    REFUNDED: set(),
+}
+TOLD = ("send:cancelled", "send:refund_started", "send:problem", "send:choose")
+NAMES = {**{str(state).lower(): state for state in State}, "held": PENDING, "started": State.DRAFT}
+GRACE = timedelta(seconds=60)
+A_DAY = timedelta(days=1)
+
+
+def after_each_step(world: World) -> Iterator[str]:
+    for before, after in world.bookings.writes:
+        yield from _of_write(world, before, after)
+    if world.bookings.writes:
+        yield from _one_slot(world)
+    world.bookings.writes.clear()
+    yield from _of_provider(world)
+    yield from _of_mail(world)
+    yield from _of_keys(world)
+
+
+# --- of one write ---------------------------------------------------------------------------------------------------
+
+
+def _of_write(world: World, before: Booking | None, after: Booking) -> Iterator[str]:
+    yield from (f"{after.id} v{after.version}: {name}, {wrong}" for name, wrong in violations(after, world.now))
+    if before is not None:
+        yield from _of_change(before, after)
+    yield from _of_booking(after)
+    if after.state is CONFIRMED and (before is None or before.state is not CONFIRMED):
+        yield from _of_confirmation(world, after)
+    for refund in after.refunds:
+        if refund.status is RefundStatus.DONE and refund.trade_no not in world.pay.orders:
+            yield f"I3 {refund.id} is done and the provider knows no such order"
+
+
+def _of_change(before: Booking, after: Booking) -> Iterator[str]:
+    name = f"{after.id} v{after.version}"
+    # Several steps may fall into one write: each has to be allowed.
+    steps = [
+        before.state,
+        *(NAMES[event.what] for event in after.history[len(before.history) :] if event.what in NAMES),
+    ]
+    for one, next_one in pairwise(steps):
+        if next_one not in ALLOWED[one]:
+            yield f"I8 {name}: {one} became {next_one}"
+    if before.state in (PAID, CONFIRMED) and after.state in ENDED and not _is_told(after):
+        yield f"I5 {name}: {before.state} became {after.state} and nobody is told"
+    if after.history[: len(before.history)] != before.history:
+        yield f"I7 {name}: the history was altered"
+    if after.ledger[: len(before.ledger)] != before.ledger:
+        yield f"I6 {name}: the ledger was altered"
+    if after.version != before.version + 1:
+        yield f"I7 {name}: a version is missing"
+    if after.edition < before.edition:
+        yield f"I22 {name}: the edition went back"
+    if not before.delivered <= after.delivered:
+        yield f"I2 {name}: what was done is not done any more: {before.delivered - after.delivered}"
+    for old in before.attempts:
+        new = after.find_attempt(old.trade_no)
+        if new is None or (old.has_money and not new.has_money) or (old.proven and new.received != old.received):
+            yield f"I1 {name}: money of order {old.number} was undone"
+    for refund in before.refunds:
+        now = after.find_refund(refund.id)
+        if now is None:
+            yield f"I3 {name}: {refund.id} has vanished"
+        elif refund.is_gone and (not now.is_gone or (refund.amount is not None and now.amount != refund.amount)):
+            yield f"I3 {name}: {refund.id} was gone with {refund.amount}, and is {now.status} with {now.amount}"
+
+
+def _is_told(booking: Booking) -> bool:
+    owed = {effect.name for effect in booking.effects} | booking.delivered
+    return any(name.startswith(TOLD) for name in owed)
+
+
+def _of_booking(booking: Booking) -> Iterator[str]:
+    name = f"{booking.id} v{booking.version}"
+    states = [NAMES[event.what] for event in booking.history if event.what in NAMES]
+    if states[-1] is not booking.state:
+        yield f"I7 {name}: the history says {states[-1]}, the state {booking.state}"
+    if states.count(CONFIRMED) > 1:
+        yield f"I2 {name}: confirmed {states.count(CONFIRMED)} times"
+    if not all(is_balanced(entry.lines) for entry in booking.ledger):
+        yield f"I6 {name}: an entry does not sum to zero"
+    if [entry.number for entry in booking.ledger] != list(range(len(booking.ledger))):
+        yield f"I6 {name}: the entries have gaps"
+    if len({refund.id for refund in booking.refunds}) < len(booking.refunds):
+        yield f"I3 {name}: two refunds have one id"
+    owed = Counter([effect.name for effect in booking.effects])
+    if any(count > 1 for count in owed.values()):
+        yield f"I2 {name}: one thing is owed twice: {owed}"
+    for attempt in booking.attempts:
+        if attempt.received is not None and attempt.received < _promised(booking, attempt.trade_no, attempt.received):
+            yield f"I3 {name}: more of order {attempt.number} is promised back than it has"
+    if booking.state in (PENDING, PAID) and booking.check_at is None:
+        yield f"I11 {name}: {booking.state} and never looked at again"
+
+
+def _promised(booking: Booking, trade_no: str, like: Money) -> Money:
+    start = Money.parse(0, like.currency)
+    return sum((r.amount for r in booking.refunds if r.trade_no == trade_no and r.reserves and r.amount), start)
+
+
+def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
+    """The provider has the money, and our word about it is the provider's."""
+    arrived = Money.parse(0)
+    for attempt in booking.attempts:
+        order = world.pay.orders.get(attempt.trade_no)
+        if not attempt.proven:
+            continue
+        if order is None or order.paid != attempt.received:
+            yield f"I4 {booking.id}: order {attempt.number} is proven with {attempt.received}, not with {order}"
+        elif order.paid.currency == booking.price.currency:
+            arrived += order.paid
+    if arrived < booking.price:
+        yield f"I4 {booking.id}: confirmed with {arrived} of {booking.price}"
+    kept = kept_of(booking)
+    if kept != due(booking):
+        yield f"I4 {booking.id}: confirmed, and keeps {kept} instead of {due(booking)}"
+
+
+# --- of the whole ---------------------------------------------------------------------------------------------------
+
+
+def _one_slot(world: World) -> Iterator[str]:
+    holding = [one for one in world.all if one.state in HOLDING and one.slot]
+    for one, other in combinations(holding, 2):
+        if one.slot.calendar is CalendarKind.BUILTIN and one.slot.span.overlaps(other.slot.span):
+            yield f"I13 {one.id} ({one.state}) and {other.id} ({other.state}) have one time"
+
+
+def _of_provider(world: World) -> Iterator[str]:
+    for order in world.orders():
+        booking = world.bookings.all.get(order.trade_no[:-3])
+        if booking is None or booking.find_attempt(order.trade_no) is None:
+            yield f"I12 order {order.trade_no} is nobody's"
+            continue
+        ended_unpaid = booking.state in ENDED and booking.confirmed_at is None
+        if ended_unpaid and world.pay.is_payable(order):
+            yield f"I14 {booking.id} is {booking.state}, and order {order.trade_no[-3:]} can be paid"
+        for refund in order.refunds:
+            ours = booking.find_refund(refund.id)
+            if refund.console:
+                continue
+            if ours is None or ours.amount != refund.amount:
+                yield f"I3 the provider has refund {refund.id} of {refund.amount}, we have {ours}"
+
+
+def _of_mail(world: World) -> Iterator[str]:
+    """A mail goes out once; again only after a job in which something went wrong, and then under the same id."""
+    last: dict[str, int] = {}
+    for mail, job in world.smtp.sent:
+        if mail.id in last and last[mail.id] not in world.disturbed:
+            yield f"I2 sent twice to {mail.to}: {mail.subject}"
+        last[mail.id] = job
+
+
+def _of_keys(world: World) -> Iterator[str]:
+    for key, tokens in world.keys.items():
+        made = [one.id for one in world.all if one.token in tokens]
+        if len(made) > 1:
+            yield f"I2 the key {key} made {made}"
+
+
+# --- in the end -----------------------------------------------------------------------------------------------------
+
+
+def when_overdue(world: World) -> Iterator[str]:
+    """A minute and a half after everything healed nothing is left lying for more than a minute."""
+    late = world.now - GRACE
+    for booking in world.all:
+        if booking.check_at is not None and booking.check_at < late:
+            yield f"I11 {booking.id} has been due since {booking.check_at}, it is {world.now}"
+        if any(effect.due < late for effect in booking.effects):
+            yield f"I11 {booking.id} owes {booking.effects}, it is {world.now}"
+    for notice in world.logs.notices.values():
+        if notice.work_at is not None and notice.work_at < late:
+            yield f"I10 {notice.id} has been due since {notice.work_at}, it is {world.now}"
+
+
+def when_quiet(world: World) -> Iterator[str]:
+    """After the nightly reconciliation."""
+    for order in world.orders():
+        if world.pay.is_payable(order):
+            yield f"I14 order {order.trade_no} can be paid for ever"
+    for booking in world.all:
+        yield from _every_coin(world, booking)
+        yield from _refunds_agree(world, booking)
+        yield from _books_agree(world, booking)
+        differences = None if is_flagged(booking) else world.reconcile(booking)
+        if differences and differences[0]:
+            yield f"{booking.id}: the reconciliation finds {differences[0]}"
+        if booking.effects:
+            yield f"I11 {booking.id} still owes {booking.effects}"
+        if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):
+            yield f"I11 {booking.id} is still {booking.state}"
+    for notice in world.logs.notices.values():
+        if notice.work_at is not None or not world.logs.verdicts.get(notice.id):
+            yield f"I10 {notice.id} was never worked on"
+    yield from _account_agrees(world)
+
+
+def is_flagged(booking: Booking) -> bool:
+    """Waits for the owner, who was told."""
+    return bool(booking.flags & {Flag.NEEDS_OWNER, Flag.REFUND_FAILED}) and any(
+        name.startswith(("alert:", "send:problem")) for name in booking.delivered
+    )
+
+
+def _every_coin(world: World, booking: Booking) -> Iterator[str]:
+    """With the provider, and kept: exactly what the booking may keep. Everything else went back, or the owner knows."""
+    orders = [world.pay.orders[one.trade_no] for one in booking.attempts if one.trade_no in world.pay.orders]
+    if is_flagged(booking) or any(is_unknowable(booking, one) for one in orders):
+        return
+    for order in orders:
+        attempt = booking.find_attempt(order.trade_no)
+        if order.paid is not None and (attempt is None or not attempt.proven or attempt.received != order.paid):
+            yield f"I1 {booking.id}: {order.paid.shown} of order {order.trade_no} is not in our books"
+    may_keep = due(booking) if booking.state is CONFIRMED or booking.keeps is not None else Money.parse(0)
+    here = sum((_left(world, one) for one in orders if one.paid and one.paid.currency == "USDT"), Money.parse(0))
+    other = [one for one in orders if one.paid and one.paid.currency != "USDT" and not _left(world, one).is_nothing]
+    if here != may_keep or other:
+        yield f"I1 {booking.id} is {booking.state} and has {here.shown} instead of {may_keep.shown}, {other}"
+
+
+def is_unknowable(booking: Booking, order: Order) -> bool:
+    """A part was refunded in the console after another refund: nothing Binance answers tells that, until the next."""
+    attempt = booking.find_attempt(order.trade_no)
+    known = attempt is not None and any(one.is_gone for one in booking.refunds_of(attempt))
+    return known and order.status is Remote.REFUNDED and any(one.console for one in order.refunds)
+
+
+def _left(world: World, order: Order) -> Money:
+    paid = order.paid or Money.parse(0)
+    return paid - world.pay.returned(order) - Money(world.by_hand[order.trade_no] or Decimal(0), paid.currency)
+
+
+def _refunds_agree(world: World, booking: Booking) -> Iterator[str]:
+    for attempt in booking.attempts:
+        order = world.pay.orders.get(attempt.trade_no)
+        ours = [one for one in booking.refunds_of(attempt) if one.is_gone]
+        if order is None or order.paid is None or is_unknowable(booking, order) or is_flagged(booking):
+            continue
+        gone = sum((one.amount.amount for one in ours if one.amount), Decimal(0))
+        there = world.pay.returned(order).amount + world.by_hand[order.trade_no]
+        if gone != there:
+            yield f"I3 {booking.id}: of order {attempt.number} {there} went back, our books say {gone}"
+
+
+def _books_agree(world: World, booking: Booking) -> Iterator[str]:
+    if booked(booking, world.now).ledger != booking.ledger:
+        yield f"I6 {booking.id}: the books do not say what the facts say"
+    if world.ledger.of(booking.id) != booking.ledger:
+        yield f"I6 {booking.id}: the ledger has not what the booking has"
+
+
+def _account_agrees(world: World) -> Iterator[str]:
+    """All entries sum to zero, and what they say lies in the merchant account lies there."""
+    entries = [entry for _, entry in world.ledger.all(START - A_DAY, world.now + A_DAY)]
+    sums: Counter[str] = Counter()
+    for (_, currency), money in balances(entries).items():
+        sums[currency] += money.amount
+    if any(sums.values()):
+        yield f"I6 the ledger sums to {sums}"
+    if any(is_flagged(one) for one in world.all):
+        return
+    if any(is_unknowable(world.bookings.all[order.trade_no[:-3]], order) for order in world.orders()):
+        return
+    there: Counter[str] = Counter()
+    for order in world.orders():
+        if order.paid is not None:
+            there[order.paid.currency] += _left(world, order).amount - world.pay.commission_of(order).amount
+    for orphan in world.orphans.all.values():
+        if orphan.money is not None and orphan.settled_at is None:
+            there[orphan.money.currency] += orphan.money.amount
+    ours = {currency: money.amount for (account, currency), money in balances(entries).items() if account == BINANCE}
+    if ours != {currency: amount for currency, amount in there.items() if amount}:
+        yield f"I6 in the account lies {there}, the books say {ours}"

@@ -1,0 +1,290 @@
+"""The whole product in one process, with everything that can go wrong: payments, crashes, lost answers, lies, clocks.
+
+500 runs of 60 steps. `SIMULATION_EXAMPLES`, `SIMULATION_STEPS` and `SIMULATION_SEED` in the environment choose other
+ones; what fails is shown as the shortest list of steps that still fails, and with its seed.
+"""
+
+import os
+import sys
+from datetime import timedelta
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from inspired import jobs
+from inspired.domain.booking import State
+from inspired.domain.errors import Busy, UpstreamError
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome
+from inspired.flows import refreshing
+from tests.simulation import invariants
+from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
+from tests.simulation.world import OTHERS, World
+
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "500"))
+STEPS = int(os.environ.get("SIMULATION_STEPS", "60"))
+CALLS = (1, 2, 3, 4, 5, 6, 8, 11)
+TROUBLES = [
+    *(Trouble(kind, call, applied) for kind in ("crash", "fail") for call in CALLS for applied in (False, True)),
+    *(Trouble(kind, call) for kind in ("refuse", "hold") for call in CALLS),
+    *(Trouble("meanwhile", call, what=what) for call in CALLS for what in OTHERS),
+]
+PLACES = st.integers(0, 11)
+QUIET = [None] * (len(TROUBLES) * 2)
+trouble = st.sampled_from([*QUIET, *TROUBLES])
+WAITS = (0.5, 3, 16, 31, 61, 300, 600, 900, 1000, 3600, 4 * 3600, 24 * 3600, 49 * 3600)
+
+
+class Simulation(RuleBasedStateMachine):
+    @initialize(commission=st.sampled_from(["0", "0.01"]))
+    def begin(self, commission):
+        self.world = World(commission)
+
+    def booking(self, place):
+        return self.world.all[place % len(self.world.all)]
+
+    def order(self, place):
+        return self.world.orders()[place % len(self.world.orders())]
+
+    # --- customers ---
+
+    @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), customer=st.integers(0, 2), trouble=trouble)
+    def books(self, kind, choice, customer, trouble):
+        self.world.book(kind, choice, customer, trouble=trouble)
+
+    @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), key=st.sampled_from("ABC"), trouble=trouble)
+    def books_with_a_key(self, kind, choice, key, trouble):
+        self.world.book(kind, choice, 3, key=key, trouble=trouble)
+
+    @precondition(lambda self: self.world.all)
+    @rule(place=PLACES, trouble=trouble)
+    def asks_again(self, place, trouble):
+        self.world.ask_again(self.booking(place), trouble)
+
+    @precondition(lambda self: self.world.all)
+    @rule(place=PLACES, trouble=trouble)
+    def tries_again(self, place, trouble):
+        self.world.try_again(self.booking(place), trouble)
+
+    @precondition(lambda self: any(one.state is State.PENDING for one in self.world.all))
+    @rule(place=PLACES, trouble=trouble)
+    def gives_up(self, place, trouble):
+        self.world.give_up(self.booking(place), trouble)
+
+    @precondition(lambda self: self.world.all)
+    @rule(place=PLACES, choice=st.integers(0, 6), trouble=trouble)
+    def changes_time(self, place, choice, trouble):
+        self.world.change_time(self.booking(place), choice, trouble)
+
+    @precondition(lambda self: any(one.choose_by for one in self.world.all))
+    @rule(place=PLACES, trouble=trouble)
+    def wants_money_back(self, place, trouble):
+        self.world.money_back(self.booking(place), trouble)
+
+    @precondition(lambda self: any(one.state is State.CONFIRMED for one in self.world.all))
+    @rule(place=PLACES, trouble=trouble)
+    def cancels(self, place, trouble):
+        self.world.cancel(self.booking(place), trouble)
+
+    # --- the owner ---
+
+    @precondition(lambda self: any(one.attempt and one.attempt.has_money for one in self.world.all))
+    @rule(place=PLACES, how=st.sampled_from(["all", "half", "little"]), cancels=st.booleans(), trouble=trouble)
+    def owner_refunds(self, place, how, cancels, trouble):
+        self.world.refund(self.booking(place), how, cancels=cancels, trouble=trouble)
+
+    @precondition(lambda self: any(refund.is_stuck for one in self.world.all for refund in one.refunds))
+    @rule(place=PLACES, trouble=trouble)
+    def owner_refunds_again(self, place, trouble):
+        self.world.refund_again(self.booking(place), trouble)
+
+    @precondition(lambda self: any(refund.is_stuck for one in self.world.all for refund in one.refunds))
+    @rule(place=PLACES)
+    def owner_settles_by_hand(self, place):
+        self.world.settle_by_hand(self.booking(place))
+
+    @precondition(lambda self: self.world.orphans.all)
+    @rule(trouble=trouble)
+    def owner_settles_an_orphan(self, trouble):
+        self.world.settle_orphan(trouble)
+
+    # --- the provider ---
+
+    @precondition(lambda self: self.world.pay.orders)
+    @rule(place=PLACES, how=st.sampled_from(["exact"] * 6 + ["less", "cent", "more", "double", "foreign"]))
+    def pays(self, place, how):
+        self.world.pay_order(self.order(place), how)
+
+    @precondition(lambda self: self.world.pay.orders)
+    @rule(place=PLACES)
+    def starts_paying(self, place):
+        self.world.pay.started_paying(self.order(place).trade_no)
+
+    @precondition(lambda self: self.world.pay.outbox)
+    @rule(place=PLACES, again=st.booleans(), trouble=trouble)
+    def delivers(self, place, again, trouble):
+        self.world.deliver(place, again=again, trouble=trouble)
+
+    @rule(how=st.sampled_from(["forged", "altered", "foreign"]))
+    def lies(self, how):
+        self.world.lie(how)
+
+    @rule()
+    def pays_somebody_else(self):
+        self.world.pay_somebody_else()
+
+    @precondition(lambda self: any(one.paid for one in self.world.orders()))
+    @rule(place=PLACES, how=st.sampled_from(["all", "half"]))
+    def refunds_in_the_console(self, place, how):
+        self.world.refund_in_console(self.order(place), how)
+
+    @rule(outcome=st.sampled_from([Outcome.DONE, Outcome.PENDING, Outcome.FAILED]))
+    def refunds_will_be(self, outcome):
+        self.world.pay.outcome = outcome
+
+    @precondition(lambda self: self.world.pay.refunds())
+    @rule(place=PLACES, outcome=st.sampled_from([Outcome.DONE, Outcome.FAILED]))
+    def finishes_a_refund(self, place, outcome):
+        self.world.finish_refund(place, outcome)
+
+    @rule(balance=st.sampled_from([None, "0", "20"]))
+    def has_a_balance_of(self, balance):
+        self.world.pay.balance = None if balance is None else Money.parse(balance)
+
+    @rule(keep_old=st.booleans())
+    def rotates_its_certificate(self, keep_old):
+        self.world.pay.rotated(keep_old=keep_old)
+
+    # --- our processes ---
+
+    @precondition(lambda self: self.world.bell.jobs)
+    @rule(place=PLACES, again=st.booleans(), trouble=trouble)
+    def works(self, place, again, trouble):
+        self.world.work(place, again=again, trouble=trouble)
+
+    @precondition(lambda self: self.world.bell.jobs)
+    @rule()
+    def works_on_everything(self):
+        self.world.work_all()
+
+    @precondition(lambda self: self.world.all)
+    @rule(trouble=trouble)
+    def sweeps(self, trouble):
+        self.world.sweep(trouble)
+
+    @precondition(lambda self: self.world.all)
+    @rule(place=PLACES, trouble=trouble)
+    def reconciles(self, place, trouble):
+        self.world.reconcile(self.booking(place), trouble)
+
+    @precondition(lambda self: self.world.all)
+    @rule(seconds=st.sampled_from(WAITS))
+    def lives_on(self, seconds):
+        """Everything works, for so long."""
+        self.world.run_until(self.world.now + timedelta(seconds=seconds))
+
+    @precondition(lambda self: self.world.all)
+    @rule(seconds=st.sampled_from(WAITS[:9]))
+    def waits(self, seconds):
+        """Nobody does anything."""
+        self.world.now += timedelta(seconds=seconds)
+
+    @rule()
+    def loses_the_queue(self):
+        self.world.bell.jobs.clear()
+
+    @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE]))
+    def loses_a_service(self, service):
+        self.world.wire.down ^= {service}
+
+    @rule(seconds=st.sampled_from([0, 0, -600, 600]))
+    def has_a_clock_that_is_off(self, seconds):
+        self.world.set_clocks(timedelta(seconds=seconds))
+
+    # --- what must be true ---
+
+    @invariant()
+    def nothing_is_wrong(self):
+        wrong = list(invariants.after_each_step(self.world))
+        assert not wrong, "\n".join(wrong)
+
+    def teardown(self):
+        world = getattr(self, "world", None)
+        if world is None:
+            return
+        world.heal()
+        assert world.run_until(world.now + world.worst_skew + timedelta(seconds=90), most=900), "too much is due"
+        wrong = list(invariants.when_overdue(world))
+        assert world.run_until(world.now + timedelta(days=3), most=1500), "it never becomes quiet"
+        for booking in world.all:
+            world.reconcile(booking)
+        assert world.run_until(world.now + timedelta(days=3), most=1500), "it never becomes quiet"
+        wrong += [*invariants.after_each_step(world), *invariants.when_quiet(world)]
+        assert not wrong, "\n".join(wrong)
+
+
+class InTurn:
+    """A pool that has one thread, and that is the caller's: the same run can be run again."""
+
+    def __init__(self, most):
+        pass
+
+    def map(self, work, items):
+        return [work(item) for item in items]
+
+    def shutdown(self, *, cancel_futures):
+        pass
+
+
+AWAY = (Busy, UpstreamError)
+
+
+class Broken(Exception):
+    """The product has caught an error it does not know."""
+
+
+@pytest.fixture(autouse=True)
+def product(monkeypatch):
+    """Jobs find the world's services; what is only logged as an error fails the test."""
+
+    def listen(logger, method, event):
+        if method in ("error", "exception", "critical") and not isinstance(sys.exc_info()[1], AWAY):
+            raise Broken(event)
+        raise structlog.DropEvent
+
+    monkeypatch.setattr(jobs, "services", lambda: World.latest.svc)
+    monkeypatch.setattr(refreshing, "ThreadPoolExecutor", InTurn)
+    before = structlog.get_config()
+    structlog.configure(processors=[listen], wrapper_class=structlog.make_filtering_bound_logger(40))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200 if EXAMPLES <= 500 else 0)
+def test_whatever_happens_every_coin_is_accounted_for():
+    given = os.environ.get("SIMULATION_SEED")
+    if given:
+        seed(int(given))(Simulation)
+    run_state_machine_as_test(
+        Simulation,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            print_blob=True,
+            report_multiple_bugs=False,
+            phases=[phase for phase in Phase if phase is not Phase.explain],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,486 @@
+"""The product as it is, over the doubles of `memory`, with a clock that only moves when it is told to.
+
+`World` has one method for everything that can happen: to customers, to the owner, to the provider, to our processes.
+"""
+
+import base64
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from inspired import jobs
+from inspired.adapters.binance import NoticeHeaders
+from inspired.adapters.letters import Letters
+from inspired.adapters.mongo import Claimed
+from inspired.adapters.vault import Vault
+from inspired.domain import steps
+from inspired.domain.booking import Booking, CalendarKind, Slot
+from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
+from inspired.domain.funds import kept_of
+from inspired.domain.meeting_types import MEETING_TYPES
+from inspired.domain.money import PLACES, Money
+from inspired.domain.refunds import Outcome
+from inspired.domain.slots import OpeningHours, Span
+from inspired.flows import booking as booking_flow
+from inspired.flows import idempotency, notices, payment, reconciling, refreshing, refunding, sweeping
+from inspired.flows.booking import Customer
+from inspired.services import Services, hint_of
+from inspired.settings import Settings
+from tests.harness import ADMIN_HASH
+from tests.simulation.memory import (
+    Crash,
+    MemoryBell,
+    MemoryBookings,
+    MemoryHints,
+    MemoryKeys,
+    MemoryLedger,
+    MemoryLogs,
+    MemoryOrphans,
+    MemoryPay,
+    MemorySmtp,
+    NoSubscribers,
+    Order,
+    Trouble,
+    Wire,
+    signature_of,
+)
+
+START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)  # a Tuesday
+MILLISECOND = timedelta(milliseconds=1)
+LETTERS = Letters()  # the real ones; their templates are read once
+KEY = base64.b64encode(b"e" * 32).decode()
+VAULT = Vault(f"v1:{KEY}", KEY)
+HOURS = OpeningHours(ZoneInfo("Europe/London"))
+SETTINGS = Settings(
+    site_url="http://localhost",
+    secret_key="a secret key that is long enough for tests",
+    dev_mode=True,
+    mongodb_uri="mongodb://127.0.0.1:9",
+    redis_url="redis://127.0.0.1:9",
+    encryption_keys=f"v1:{KEY}",
+    blind_index_key=KEY,
+    binance_pay_environment="sandbox",
+    binance_pay_api_key="sandbox-api-key",
+    binance_pay_secret_key="sandbox-secret-key",
+    binance_pay_base_url="http://127.0.0.1:9",
+    binance_pay_webhook_url="http://127.0.0.1:9/api/payments/webhook",
+    calendar="builtin",
+    meeting_place="https://meet.example/room",
+    smtp_host="127.0.0.1",
+    smtp_tls="none",
+    mail_from="calls@example.com",
+    owner_email="owner@example.com",
+    admin_email="owner@example.com",
+    admin_password_hash=ADMIN_HASH,
+)
+STARTS = [span.start for span in HOURS.starts(30, Span(START, START + timedelta(days=29)), START)]
+QUESTION, REVIEW, DEEP_DIVE, _ = MEETING_TYPES
+TYPES = (QUESTION, DEEP_DIVE, replace(REVIEW, policy=replace(REVIEW.policy, top_up=True)))
+
+
+class World:
+    """`foreign` are genuine payments for orders nobody here knows; `by_hand` is what the owner paid back by other ways,
+    per booking; `disturbed` are jobs in which something went wrong, and so may have been done again."""
+
+    latest: "World"
+
+    def __init__(self, commission: str = "0") -> None:
+        World.latest = self
+        self.now = START
+        self.skew = self.worst_skew = timedelta()
+        self.wire = Wire()
+        self.wire.passing, self.wire.struck = self._passing, self._struck
+        self.stack: list[tuple[int, str]] = []
+        self.jobs_made = 0
+        self.disturbed: set[int] = set()
+        self.said: Counter[str] = Counter()
+        self.foreign: list[tuple[str, Money]] = []
+        self.by_hand: Counter[str] = Counter()
+        self.keys: dict[str, set[str]] = {}
+        self._ids = 0
+        self.hints = MemoryHints()
+        self.bookings = MemoryBookings(self.wire, lambda one: self.hints.publish(one.token, hint_of(one)))
+        self.logs, self.ledger = MemoryLogs(self.wire), MemoryLedger(self.wire)
+        self.orphans, self.idempotency = MemoryOrphans(self.wire), MemoryKeys(self.wire)
+        self.bell = MemoryBell(self.wire)
+        self.pay = MemoryPay(self.wire, lambda: self.now)
+        self.pay.commission = Decimal(commission)
+        self.smtp = MemorySmtp(self.wire, lambda: self.stack[-1][0])
+        self.svc = self._services()
+
+    def _services(self) -> Services:
+        doubles: Any = {
+            "settings": SETTINGS,
+            "now": lambda: self.now + self.skew,
+            "new_id": lambda: f"b{self._count():023d}",
+            "new_token": lambda: f"t{self._count():027d}",
+            "bookings": self.bookings,
+            "logs": self.logs,
+            "ledger": self.ledger,
+            "orphans": self.orphans,
+            "keys": self.idempotency,
+            "subscribers": NoSubscribers(),
+            "vault": VAULT,
+            "pay": self.pay,
+            "hours": HOURS,
+            "smtp": self.smtp,
+            "letters": LETTERS,
+            "bell": self.bell,
+            "hints": self.hints,
+            "ping": lambda: None,
+            "close": lambda: None,
+        }
+        unused = {name: None for name in Services.__dataclass_fields__ if name not in doubles}
+        return Services(**doubles, **unused)
+
+    def _count(self) -> int:
+        self._ids += 1
+        return self._ids
+
+    def set_clocks(self, off: timedelta) -> None:
+        """Our processes' clocks are so far off the provider's. What they put off, they put off by as much too long."""
+        self.skew, self.worst_skew = off, max(self.worst_skew, off)
+
+    # --- processes ---
+
+    def run(self, job: Callable[[], Any], *, about: str = "", trouble: Trouble | None = None) -> Any:
+        """One process does one thing. None where it died of it, was refused, or could not reach somebody."""
+        self.jobs_made += 1
+        self.stack.append((self.jobs_made, about))
+        before = (self.wire.trouble, self.wire.left)
+        self.wire.arm(trouble)
+        try:
+            return job()
+        except Crash:
+            self.pay.forgotten()
+        except (Busy, Refusal, UpstreamError) as error:
+            self.said[type(error).__name__] += 1
+            self.disturbed.add(self.stack[-1][0])
+        finally:
+            self.stack.pop()
+            self.wire.trouble, self.wire.left = before
+        return None
+
+    def _passing(self) -> None:
+        self.now += MILLISECOND
+
+    def _struck(self, trouble: Trouble) -> None:
+        _, about = self.stack[-1]
+        self.disturbed.update(one for one, _ in self.stack)
+        if trouble.kind == "meanwhile":
+            OTHERS[trouble.what](self, about)
+
+    def work(self, place: int, *, again: bool = False, trouble: Trouble | None = None) -> None:
+        """A worker takes a job. `again`: the queue hands it out once more later."""
+        if not self.bell.jobs:
+            return
+        place %= len(self.bell.jobs)
+        _, name, ids = self.bell.jobs[place] if again else self.bell.jobs.pop(place)
+        self.run(lambda: getattr(jobs, name)(*ids), about=ids[0] if ids else "", trouble=trouble)
+
+    def sweep(self, trouble: Trouble | None = None) -> None:
+        self.run(lambda: sweeping.sweep(self.svc), trouble=trouble)
+
+    def work_all(self) -> None:
+        for _ in range(500):
+            if not self.bell.jobs:
+                return
+            self.work(0)
+        raise AssertionError(f"the queue is never empty: {self.bell.jobs[:5]}")
+
+    def reconcile(self, booking: Booking, trouble: Trouble | None = None) -> Any:
+        return self.run(lambda: reconciling.reconcile(self.svc, booking), about=booking.id, trouble=trouble)
+
+    def run_until(self, until: datetime, *, most: int = 25) -> bool:
+        """The clock rings for what is due, workers work, time passes to the next moment something is due. False where
+        `most` rounds were not enough; time passes all the same."""
+        for _ in range(most):
+            self.sweep()
+            self.work_all()
+            upcoming = self._next_due()
+            if upcoming is None or upcoming > until or self.now > until:
+                break
+            self.now = max(self.now + timedelta(seconds=1), upcoming)
+        else:
+            self.now = max(self.now, until)
+            return False
+        self.now = max(self.now, until)
+        return True
+
+    def _next_due(self) -> datetime | None:
+        moments = [one.check_at for one in self.bookings.all.values() if one.check_at]
+        moments += [one.work_at for one in self.logs.notices.values() if one.work_at]
+        return min(moments, default=None)
+
+    # --- customers ---
+
+    @property
+    def all(self) -> list[Booking]:
+        return list(self.bookings.all.values())
+
+    def start(self, choice: int) -> datetime:
+        """One of a few times: the next three, and three of which calls can still be cancelled for all of the price."""
+        soon = bisect_left(STARTS, self.now + timedelta(hours=2, minutes=1))
+        later = bisect_left(STARTS, self.now + timedelta(hours=26))
+        return [*STARTS[soon : soon + 3], *STARTS[later : later + 3], STARTS[-1]][choice]
+
+    def book(self, kind: int, choice: int, customer: int, *, key: str = "", trouble: Trouble | None = None) -> None:
+        start, token = self.start(choice), self.svc.new_token()
+        person = Customer(f"customer{customer}@example.com", "Ann Example", f"203.0.113.{customer}")
+
+        def make(chosen: str) -> tuple[int, Booking]:
+            booking = booking_flow.hold_time(
+                self.svc, TYPES[kind], start, "Europe/Berlin", person, network="", token=chosen
+            )
+            booking = payment.open_held_order(self.svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+            self.bell.ring("refresh", booking.id)
+            return 201, booking
+
+        if not key:
+            self.run(lambda: make(token), trouble=trouble)
+            return
+        self.keys.setdefault(key, set()).add(token)
+        self._wait_for_key(key)
+        body = {"type": kind, "start": start.isoformat(), "customer": customer}
+        self.run(lambda: idempotency.once(self.svc, key, body, token, make), trouble=trouble)
+
+    def _wait_for_key(self, key: str) -> None:
+        """Whoever asks while the first request is at work waits in real seconds; here its process is dead by then."""
+        if any(not use.status for use in self.idempotency.all.values()):
+            self.now += idempotency.DEAD_AFTER
+
+    def ask_again(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        """Somebody looks: at the page, and by the button that asks the provider."""
+
+        def look() -> None:
+            self.bookings.check_soon(booking.id, self.svc.now())
+            refreshing.ask(self.svc, self.bookings.get(booking.id), seconds=1.5)
+            self.bell.ring("refresh", booking.id)
+
+        self.run(look, about=booking.id, trouble=trouble)
+
+    def try_again(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        self.run(lambda: payment.try_again(self.svc, booking.token), about=booking.id, trouble=trouble)
+
+    def give_up(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        self.run(lambda: booking_flow.give_up(self.svc, booking.token), about=booking.id, trouble=trouble)
+
+    def change_time(self, booking: Booking, choice: int, trouble: Trouble | None = None) -> None:
+        """While unpaid; or instead of the one that is gone, where it was paid."""
+        start = self.start(choice)
+
+        def change() -> None:
+            if booking.choose_by is None:
+                booking_flow.change_time(self.svc, booking.token, start, "Europe/Berlin")
+                return
+            span = Span(start, start + timedelta(minutes=booking.meeting_type.minutes))
+            slot = Slot(span, "Europe/Berlin", CalendarKind.BUILTIN)
+            with suppress(Claimed):
+                self.bookings.change(booking.id, lambda b: steps.another_time(b, slot, self.svc.now()))
+                self.bell.ring("refresh", booking.id)
+
+        self.run(change, about=booking.id, trouble=trouble)
+
+    def money_back(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        self.run(lambda: refunding.money_back(self.svc, booking.token), about=booking.id, trouble=trouble)
+
+    def cancel(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        told = steps.goes_back(booking, self.svc.now())
+        self.run(lambda: refunding.cancel(self.svc, booking.token, told), about=booking.id, trouble=trouble)
+
+    # --- the owner ---
+
+    def refund(self, booking: Booking, how: str, *, cancels: bool, trouble: Trouble | None = None) -> None:
+        """`how`: all, half or little. Pressed twice, as people do."""
+        left, request = kept_of(booking), f"request {self._count()}"
+        amount = {"all": None, "half": part_of(left, "0.5"), "little": Money.parse("0.00000001")}[how]
+
+        def refund() -> None:
+            refunding.refund(
+                self.svc, booking.id, amount, cancels=cancels, note="sorry", request=request, seen=len(booking.refunds)
+            )
+
+        self.run(refund, about=booking.id, trouble=trouble)
+        self.run(refund, about=booking.id)
+
+    def refund_again(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        stuck = next((one for one in booking.refunds if one.is_stuck), None)
+        if stuck is not None:
+            self.run(lambda: refunding.try_again(self.svc, booking.id, stuck.id), about=booking.id, trouble=trouble)
+
+    def settle_by_hand(self, booking: Booking) -> None:
+        """The owner enters what Binance's own list says, or sends what is stuck by another way and says so."""
+        stuck = next((one for one in booking.refunds if one.is_stuck), None)
+        if stuck is None:
+            return
+        attempt = booking.find_attempt(stuck.trade_no)
+        known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and one.amount]
+        unknown = sum((-one for one in known), self.pay.returned(self.pay.orders[stuck.trade_no]))
+        amount = stuck.amount or unknown
+        done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
+        if done is not None and stuck.amount is not None:
+            self.by_hand[stuck.trade_no] += stuck.amount.amount
+
+    def settle_orphan(self, trouble: Trouble | None = None) -> None:
+        waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
+        if waiting:
+            self.run(lambda: notices.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
+
+    # --- the provider and its money ---
+
+    def orders(self) -> list[Order]:
+        return list(self.pay.orders.values())
+
+    def pay_order(self, order: Order, how: str) -> None:
+        price = order.amount
+        amounts = {
+            "exact": price,
+            "less": part_of(price, "0.9"),
+            "cent": price - Money.parse("0.00000001"),
+            "more": price + Money.parse("0.00000001"),
+            "double": price + price,
+            "foreign": Money(price.amount, "USDC"),
+        }
+        self.pay.paid(order.trade_no, amounts[how])
+
+    def refund_in_console(self, order: Order, how: str) -> None:
+        if order.paid is None:
+            return
+        left = order.paid - self.pay.returned(order)
+        with suppress(UpstreamError):
+            self.pay.refunded_by_hand(order.trade_no, None if how == "all" else part_of(left, "0.5"))
+
+    def pay_somebody_else(self) -> None:
+        trade_no, money = f"f{self._count():023d}001", Money.parse("12.5")
+        self.foreign.append((trade_no, money))
+        data = {"merchantTradeNo": trade_no, "totalFee": "12.5", "currency": "USDT", "transactionId": "M_P_F"}
+        self.pay.announce("PAY", "PAY_SUCCESS", f"9{self._count()}", data)
+
+    def deliver(self, place: int, *, again: bool = False, trouble: Trouble | None = None) -> None:
+        """Binance knocks. It knocks again until it is answered 200; `again`: even then."""
+        if not self.pay.outbox:
+            return
+        place %= len(self.pay.outbox)
+        delivery = self.pay.outbox[place]
+        answer = self.run(lambda: self._answered(delivery.serial, delivery.raw, delivery.signature), trouble=trouble)
+        if answer == 200:
+            assert any(one.raw and delivery.what == one.biz_status for one in self.logs.notices.values())
+        if answer is not None and not again and delivery in self.pay.outbox:
+            self.pay.outbox.remove(delivery)
+
+    def lie(self, how: str) -> None:
+        """A notice that does not come from Binance, or not as Binance sent it."""
+        genuine = self.pay.outbox[0] if self.pay.outbox else None
+        orders = self.orders()
+        trade_no = orders[0].trade_no if orders else f"x{0:023d}001"
+        self.pay.announce("PAY", "PAY_SUCCESS", "1", {"merchantTradeNo": trade_no, "totalFee": "75"})
+        lie = self.pay.outbox.pop()
+        serial, raw, signature = {
+            "forged": (lie.serial, lie.raw, signature_of("somebody", lie.raw)),
+            "altered": (lie.serial, lie.raw, genuine.signature if genuine else ""),
+            "foreign": ("serial-0", lie.raw, signature_of("serial-0", lie.raw)),
+        }[how]
+        before = (dict(self.bookings.all), dict(self.logs.notices), list(self.bell.jobs))
+        answer = self.run(lambda: self._answered(serial, raw, signature))
+        assert answer in (401, None)
+        assert before == (self.bookings.all, self.logs.notices, self.bell.jobs), "a lie changed something"
+
+    def _answered(self, serial: str, raw: bytes, signature: str) -> int | None:
+        """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) to be sent again."""
+        headers = NoticeHeaders(serial, "nonce", "1700000000000", signature)
+        try:
+            notices.receive(self.svc, headers, raw)
+        except BadSignature as error:
+            notices.refused(self.svc, headers, raw, str(error))
+            return 401
+        return 200
+
+    def finish_refund(self, place: int, outcome: Outcome) -> None:
+        pending = [one for one in self.pay.refunds() if one.outcome is Outcome.PENDING]
+        if pending:
+            self.pay.finished(pending[place % len(pending)].id, outcome)
+
+    def heal(self) -> None:
+        """Everybody is there again; what was on its way by webhook is lost for good, which must not matter."""
+        self.wire.down.clear()
+        self.wire.arm(None)
+        self.skew = timedelta()
+        self.pay.balance, self.pay.outcome = None, Outcome.DONE
+        for refund in self.pay.refunds():
+            if refund.outcome is Outcome.PENDING:
+                self.pay.finished(refund.id, Outcome.DONE)
+        self.pay.outbox.clear()
+
+
+def part_of(money: Money, share: str) -> Money:
+    return Money((money.amount * Decimal(share)).quantize(PLACES), money.currency)
+
+
+def _newest(world: World, about: str) -> Iterator[Booking]:
+    """The booking a job is about."""
+    found = world.bookings.all.get(about) or (world.all[-1] if world.all else None)
+    return iter([found] if found else [])
+
+
+def _refreshed(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.run(partial(refreshing.refresh, world.svc, booking.id), about=booking.id)
+
+
+def _given_up(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.give_up(booking)
+
+
+def _money(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        for order in world.orders():
+            if order.trade_no.startswith(booking.id):
+                world.pay.paid(order.trade_no)
+                world.deliver(-1)
+
+
+def _console(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        for order in world.orders():
+            if order.trade_no.startswith(booking.id):
+                world.refund_in_console(order, "half")
+
+
+def _refunded(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.refund(booking, "half", cancels=False)
+
+
+def _moved(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.change_time(booking, 5)
+
+
+def _slot_taken(world: World, about: str) -> None:
+    world.book(0, 0, 9)
+
+
+def _late(world: World, about: str) -> None:
+    world.now += timedelta(seconds=100)
+    world.sweep()
+    world.work_all()
+
+
+OTHERS: dict[str, Callable[[World, str], None]] = {
+    "refreshed": _refreshed,
+    "given_up": _given_up,
+    "money": _money,
+    "console": _console,
+    "refunded": _refunded,
+    "moved": _moved,
+    "slot_taken": _slot_taken,
+    "late": _late,
+}
