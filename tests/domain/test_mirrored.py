@@ -29,7 +29,7 @@ from tests.factories import (
 LATE = NOW + 20 * MINUTE
 
 
-# UnitTest1.cs, InvoiceFlowThroughDifferentStatesCorrectly: new, paid (seen), confirmed, complete; late money after that
+# InvoiceFlowThroughDifferentStatesCorrectly: new, paid (seen), confirmed, complete; late money after that
 # finds its place too. Our "seen" is a signed notice, our "confirmed" our own query.
 def test_invoice_flows_through_different_states_correctly():
     held = a_booking()
@@ -44,7 +44,7 @@ def test_invoice_flows_through_different_states_correctly():
     ]  # fmt: skip
 
 
-# UnitTest1.cs, CanOverpayInvoice: paid over is settled, and flagged paidOver. Ours goes further: the surplus returns.
+# CanOverpayInvoice: paid over is settled, and flagged paidOver. Ours goes further: the surplus returns.
 @pytest.mark.parametrize("amount", ["75.00000001", "80", "149.99999999"])
 def test_can_overpay_invoice(amount):
     after = settled(a_live_booking(), seen(Remote.PAID, amount))
@@ -53,7 +53,7 @@ def test_can_overpay_invoice(amount):
     assert [one.amount for one in after.refunds] == [Money.parse(amount) - after.price]
 
 
-# GreenfieldAPITests.cs, CanRefundInvoice: none without a payment, a part, all, never more than was paid; an overpaid
+# CanRefundInvoice: none without a payment, a part, all, never more than was paid; an overpaid
 # amount can be returned by itself.
 def test_can_refund_invoice():
     with pytest.raises(Exception, match="nothing left"):
@@ -67,7 +67,7 @@ def test_can_refund_invoice():
     assert (part.state, whole.state) == (State.CONFIRMED, State.CANCELLED)
 
 
-# UnitTest1.cs, CanAcceptInvoiceWithTolerance: a shop may accept a little less. Here the tolerance is zero.
+# CanAcceptInvoiceWithTolerance: a shop may accept a little less. Here the tolerance is zero.
 @pytest.mark.parametrize(("amount", "state"), [("75", State.CONFIRMED), ("74.99999999", State.PENDING)])
 def test_can_accept_invoice_with_tolerance(amount, state):
     after = settled(a_live_booking(), seen(Remote.PAID, amount))
@@ -76,7 +76,7 @@ def test_can_accept_invoice_with_tolerance(amount, state):
     assert (Flag.UNDERPAID in after.flags) == (state is State.PENDING)
 
 
-# UnitTest1.cs, EnsureWebhooksInvoiceExpiredPaidLate / …PaidPartial: an expiry is told; a payment after it is told as
+# EnsureWebhooks…, invoice expired, paid late, paid partially: an expiry is told; a payment after it is told as
 # late, a payment that was too little as partial, and neither is lost.
 def test_ensure_webhooks_invoice_expired_paid_late_partial():
     expired = an_expired_booking()
@@ -89,7 +89,7 @@ def test_ensure_webhooks_invoice_expired_paid_late_partial():
     assert [one.amount.shown for one in partial.refunds] == ["40 USDT"]
 
 
-# GreenfieldAPITests.cs, InvoiceTests ("can't mark a settled invoice invalid by time"): a paid invoice does not expire.
+# Ours: money that was seen outlives a later word that its order has expired.
 def test_a_paid_invoice_does_not_expire():
     confirmed = a_confirmed_booking()
 
@@ -98,7 +98,7 @@ def test_a_paid_invoice_does_not_expire():
     assert (after.state, after.claims) == (State.CONFIRMED, confirmed.claims)
 
 
-# The plan's own: a closed attempt can be followed by a new one until the deadline, and its late events never hurt it.
+# Ours: a closed attempt can be followed by a new one until the deadline, and its late events never hurt it.
 @pytest.mark.parametrize("status", [Remote.CANCELED, Remote.EXPIRED, Remote.ERROR])
 @pytest.mark.parametrize("late_word", [None, Remote.INITIAL, Remote.CANCELED, Remote.EXPIRED, Remote.UNKNOWN])
 def test_late_events_of_a_closed_attempt_do_not_hurt_the_one_that_followed(status, late_word):

@@ -662,9 +662,12 @@ def test_the_time_to_choose_ends_and_a_time_given_back_cannot_be_chosen():
 
 
 def test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever():
-    unclear = settled(choosing(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.LOST, now=LATER)
+    late = NOW + timedelta(minutes=20)
+    choosing_late = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
+    unclear = settled(choosing_late, seen(Remote.REFUNDED, "75", at=late), slot=SlotSeen.LOST, now=late)
     end = unclear.choose_by
 
-    after = settled(unclear, slot=SlotSeen.LOST, now=end)
+    after = replace(settled(unclear, slot=SlotSeen.LOST, now=end), effects=())
 
-    assert after.state is State.CANCELLED or schedule.scheduled(replace(after, effects=()), end).check_at > end + MINUTE
+    assert (after.state, after.flags >= {Flag.NEEDS_OWNER}) == (State.EXPIRED, True)
+    assert schedule.scheduled(after, end).check_at is None
