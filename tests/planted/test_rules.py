@@ -11,9 +11,10 @@ from inspired.adapters import mongo
 from inspired.adapters.mail import Smtp
 from inspired.adapters.mongo import Claimed, PaymentLogs
 from inspired.app import create_app
-from inspired.domain import lifecycle
-from inspired.domain.booking import Flag, Remote, State
+from inspired.domain import lifecycle, refunds
+from inspired.domain.booking import Cause, Flag, Remote, State
 from inspired.domain.funds import Payment
+from inspired.domain.money import Money
 from inspired.flows import notices, refreshing
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import PRIVATE_KEY, a_merchant, certificates, signed
@@ -54,6 +55,15 @@ def test_an_order_said_to_be_closed_after_a_short_payment_still_gives_all_of_it_
 
     assert [one.amount.shown for one in after.refunds] == ["74 USDT"]
     assert lifecycle.payment_of(after) is Payment.RETURNED
+
+
+# --- money that goes back -------------------------------------------------------------------------------------------
+
+
+def test_money_that_is_promised_back_cannot_be_promised_again():
+    promised = refunds.going_back(a_confirmed_booking(), Money.parse("50"), Cause.OWNER, NOW)
+
+    assert refunds.refundable(promised) == Money.parse("25")
 
 
 # --- webhooks -------------------------------------------------------------------------------------------------------

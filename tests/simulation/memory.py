@@ -427,6 +427,9 @@ class MemoryBell:
     def waiting(self) -> int:
         return self._count(BOOKINGS)
 
+    def notices_waiting(self) -> int:
+        return self._count(NOTICES)
+
     def letters_waiting(self) -> int:
         return self._count(LETTERS)
 
