@@ -240,6 +240,16 @@ def test_after_a_lost_answer_the_same_refund_is_called_for_again_later_and_later
     assert f"alert:refund_unsent:{ORDER}R01" in owed(booking)
 
 
+def test_a_refund_calls_the_provider_from_the_moment_it_is_due_until_its_outcome_is_known():
+    waiting = with_refund()
+    accepted = sent(waiting)
+
+    assert not refunds.is_calling(a_call(), LATER)
+    assert refunds.is_calling(waiting, LATER)
+    assert refunds.is_calling(accepted, LATER)
+    assert not refunds.is_calling(heard(accepted, told(accepted.refunds[0])), LATER)
+
+
 def test_accepted_is_not_done():
     after = sent(with_refund(None, cancels=True))
 
@@ -479,6 +489,22 @@ def test_a_refund_that_was_refused_because_the_console_was_first_gives_way_and_t
     assert (beside.refunds[0].replaced_by, len(beside.refunds)) == ("", 2)
     assert after.refunds[0].tries > 1, "an earlier call may have come through: the owner decides"
     assert Flag.NEEDS_OWNER in after.flags
+
+
+def test_a_refund_whose_only_call_was_refused_gives_way_to_the_console_at_once():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    called = refunds.sending(heard(short), f"{ORDER}R01", LATER)
+    beside = heard(called, found("20"))
+
+    failed = refunds.not_sent(beside, f"{ORDER}R01", LATER, why="no", refused=True, low_balance=False)
+    after = decided(failed, SlotSeen.UNKNOWN, LATER)
+
+    assert [(str(one.amount), one.replaced_by) for one in after.refunds] == [
+        ("74", "console1"),
+        ("20", ""),
+        ("54", ""),
+    ]
+    assert f"alert:refund_stuck:{ORDER}R01" not in owed(after)
 
 
 def test_a_rejected_refund_for_which_nothing_is_left_gives_way_and_the_rest_goes_back():
