@@ -313,9 +313,9 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
     booking = booking.with_refund(waiting)
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
-    if refund.why == why:  # told already, at an earlier try
-        return booking
-    return booking.noted(now, "refund_stuck", why).owing(now, f"alert:refund_stuck:{refund.id}")
+    booking = booking.owing(now, f"alert:refund_stuck:{refund.id}")
+    # Tried by itself every hour: the same refusal again is no news.
+    return booking if refund.why == why else booking.noted(now, "refund_stuck", why)
 
 
 # --- what the provider says -----------------------------------------------------------------------------------------

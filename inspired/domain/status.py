@@ -53,7 +53,7 @@ def _open_matter(booking: Booking) -> str:
         return STUCK.format(amount=stuck[0].amount.shown if stuck[0].amount else "")
     if payment is Payment.UNCLEAR:
         return UNCLEAR
-    if booking.choose_by is not None:
+    if booking.choose_by is not None and payment is Payment.EXACT:
         return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
     ended = booking.state in (State.EXPIRED, State.CANCELLED)
     if ended and booking.keeps is None and payment in (Payment.NOTIFIED, Payment.EXACT):

@@ -8,7 +8,7 @@ import pytest
 from inspired.domain import refunds, schedule, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
 from inspired.domain.errors import Conflict, Invalid
-from inspired.domain.lifecycle import SlotSeen, decided
+from inspired.domain.lifecycle import SlotSeen, decided, settle
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from tests.factories import (
@@ -49,8 +49,6 @@ def sent(booking: Booking, refund_id: str = "", *, remaining: int | None = None,
 
 
 def heard(booking: Booking, *answers: RefundSeen, now=LATER) -> Booking:
-    from inspired.domain.lifecycle import settle
-
     return settle(booking, (), SlotSeen.UNKNOWN, now, answers)
 
 
@@ -240,6 +238,16 @@ def test_after_a_lost_answer_the_same_refund_is_called_for_again_later_and_later
     assert waits == [timedelta(seconds=2**tries) for tries in range(1, refunds.ALERT_AT_TRY + 1)]
     assert [one.id for one in booking.refunds] == [f"{ORDER}R01"]
     assert f"alert:refund_unsent:{ORDER}R01" in owed(booking)
+
+
+def test_a_refund_calls_the_provider_from_the_moment_it_is_due_until_its_outcome_is_known():
+    waiting = with_refund()
+    accepted = sent(waiting)
+
+    assert not refunds.is_calling(a_call(), LATER)
+    assert refunds.is_calling(waiting, LATER)
+    assert refunds.is_calling(accepted, LATER)
+    assert not refunds.is_calling(heard(accepted, told(accepted.refunds[0])), LATER)
 
 
 def test_accepted_is_not_done():
@@ -483,6 +491,22 @@ def test_a_refund_that_was_refused_because_the_console_was_first_gives_way_and_t
     assert Flag.NEEDS_OWNER in after.flags
 
 
+def test_a_refund_whose_only_call_was_refused_gives_way_to_the_console_at_once():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    called = refunds.sending(heard(short), f"{ORDER}R01", LATER)
+    beside = heard(called, found("20"))
+
+    failed = refunds.not_sent(beside, f"{ORDER}R01", LATER, why="no", refused=True, low_balance=False)
+    after = decided(failed, SlotSeen.UNKNOWN, LATER)
+
+    assert [(str(one.amount), one.replaced_by) for one in after.refunds] == [
+        ("74", "console1"),
+        ("20", ""),
+        ("54", ""),
+    ]
+    assert f"alert:refund_stuck:{ORDER}R01" not in owed(after)
+
+
 def test_a_rejected_refund_for_which_nothing_is_left_gives_way_and_the_rest_goes_back():
     short = settled(a_live_booking(), seen(Remote.PAID, "74"))
     beside = heard(sent(short), found("20"))
@@ -601,7 +625,7 @@ def test_a_customer_who_cancels_at_the_end_gets_nothing_and_a_call_that_has_begu
 def test_what_the_page_promised_for_cancelling_has_to_be_what_goes_back():
     call = a_call()
 
-    with pytest.raises(Conflict, match=r"37.5 USDT"):
+    with pytest.raises(Conflict, match=r"37\.5 USDT"):
         steps.cancel(call, ALL, call.slot.span.start - timedelta(hours=5))
 
 
@@ -664,9 +688,12 @@ def test_the_time_to_choose_ends_and_a_time_given_back_cannot_be_chosen():
 
 
 def test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever():
-    unclear = settled(choosing(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.LOST, now=LATER)
+    late = NOW + timedelta(minutes=20)
+    choosing_late = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
+    unclear = settled(choosing_late, seen(Remote.REFUNDED, "75", at=late), slot=SlotSeen.LOST, now=late)
     end = unclear.choose_by
 
-    after = settled(unclear, slot=SlotSeen.LOST, now=end)
+    after = replace(settled(unclear, slot=SlotSeen.LOST, now=end), effects=())
 
-    assert after.state is State.CANCELLED or schedule.scheduled(replace(after, effects=()), end).check_at > end + MINUTE
+    assert (after.state, after.flags >= {Flag.NEEDS_OWNER}) == (State.EXPIRED, True)
+    assert schedule.scheduled(after, end).check_at is None

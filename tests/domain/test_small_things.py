@@ -5,7 +5,7 @@ import pytest
 
 from inspired.domain import newsletter
 from inspired.domain.booking import Sealed, booking_id_of, trade_number
-from inspired.domain.errors import NotFound
+from inspired.domain.errors import Conflict, NotFound, Paused, TooMany, UpstreamError
 from inspired.domain.meeting_types import MEETING_TYPES, get_meeting_type
 from inspired.domain.newsletter import Subscriber, SubscriberState
 from inspired.domain.slots import Span
@@ -88,3 +88,12 @@ def test_asking_again_sends_at_most_one_mail_an_hour_and_none_to_subscribers():
     assert newsletter.asked_again(asked, later).mail_due == later
     agreed = newsletter.confirmed(asked, NOW)
     assert newsletter.asked_again(agreed, later) == agreed
+
+
+def test_a_refusal_says_when_it_is_worth_coming_back_and_a_failure_what_is_known_of_it():
+    assert Conflict("x", retry_after=3).retry_after == 3
+    assert TooMany("x").retry_after == 60
+    assert Paused("x", 5).retry_after == 5
+    failure = UpstreamError("binance", "no answer", maybe_applied=False, code="7")
+    assert (str(failure), failure.retryable, failure.maybe_applied) == ("binance: no answer", True, False)
+    assert failure.code == "7"

@@ -1,10 +1,26 @@
 from dataclasses import replace
 
+import pytest
+
 from inspired.domain import steps
-from inspired.domain.booking import Cause, Remote, State
+from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.refunds import Outcome
 from inspired.domain.status import STATE_SENTENCES, WHY_BACK, numbered, public_status, sentence
-from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, an_expired_booking, seen, settled
+from tests.domain.test_table import AGREED, CELLS, before_and_after
+from tests.factories import (
+    MINUTE,
+    NOW,
+    a_confirmed_booking,
+    a_live_booking,
+    a_returned,
+    an_expired_booking,
+    seen,
+    settled,
+    told,
+    topping_up,
+)
 
 
 def test_the_public_status_says_exactly_this_much():
@@ -70,3 +86,89 @@ def test_a_mail_that_was_sent_is_no_news_on_the_page():
     before = a_live_booking()
 
     assert numbered(before, before.noted(NOW + MINUTE, "done", "send:held")).edition == before.edition
+
+
+# --- a sentence never says what is not so ---------------------------------------------------------------------------
+
+
+def has_money(booking):
+    return any(one.has_money for one in booking.attempts)
+
+
+def is_leaving(booking):
+    return any(one.reserves and not one.is_gone for one in booking.refunds)
+
+
+# What a sentence may claim, and when it is true.
+CLAIMS = {
+    "Nothing was paid": lambda b: not has_money(b),
+    "Your time is held": lambda b: b.state is State.PENDING,
+    "We are securing your time": lambda b: b.state is State.PAID and has_money(b),
+    "Paid and confirmed": lambda b: b.state is State.CONFIRMED,
+    "for others again": lambda b: b.state in (State.EXPIRED, State.CANCELLED),
+    "All of your money went back": lambda b: b.state is State.REFUNDED and not is_leaving(b),
+    "is going back": is_leaving,
+    "went back to": lambda b: any(one.is_gone for one in b.refunds) or b.state is State.REFUNDED,
+    "has not gone through yet": lambda b: Flag.REFUND_FAILED in b.flags,
+    "cannot be counted": lambda b: payment_of(b) is Payment.UNCLEAR and Flag.NEEDS_OWNER in b.flags,
+    "Choose another time": lambda b: b.choose_by is not None and payment_of(b) is Payment.EXACT,
+    "is missing": lambda b: payment_of(b) is Payment.SHORT and b.state is State.PENDING,
+    "whether your time is still free": lambda b: has_money(b) and b.state in (State.EXPIRED, State.CANCELLED),
+    "Another payment arrived after": lambda b: b.state is State.REFUNDED and is_leaving(b),
+}
+
+
+@pytest.mark.parametrize("state", AGREED)
+def test_in_no_cell_of_the_table_a_sentence_says_what_is_not_so(state):
+    afters = [before_and_after(cell)[1] for cell in CELLS if cell.state is state]
+    if state in (State.PAID, State.CONFIRMED):  # without money nothing gets there
+        afters = [one for one in afters if has_money(one)]
+
+    told = [(sentence(one), one) for one in afters]
+    claimed = [(claim, words, one) for words, one in told for claim in CLAIMS if claim in words]
+
+    assert [(words, one.state) for claim, words, one in claimed if not CLAIMS[claim](one)][:3] == []
+    assert all(words.endswith(".") for words, _ in told)
+    assert claimed, "something is claimed at all"
+
+
+def test_a_refund_that_is_stuck_is_told_with_its_amount():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    refused = short.with_refund(replace(short.refunds[0], status=RefundStatus.NEEDS_OWNER))
+    stuck = settled(refused)
+
+    assert sentence(stuck).startswith("Your refund of 74 USDT has not gone through yet.")
+    assert public_status(stuck)["refunds"][0]["status"] == "waiting"
+
+
+def test_a_rest_that_may_still_come_is_told_exactly():
+    short = settled(topping_up(a_live_booking()), seen(Remote.PAID, "70"))
+
+    assert sentence(short) == "70 USDT of 75 USDT arrived. 5 USDT is missing."
+
+
+def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
+    late = NOW + 20 * MINUTE
+    gone = settled(an_expired_booking(), seen(Remote.FULL_REFUNDED, "75", at=late), now=late)
+    other = replace(gone.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False)
+    again = replace(gone, attempts=(*gone.attempts, replace(other, received=None)))
+
+    more = settled(again, seen(Remote.PAID, "75", order=2, at=late), now=late)
+
+    assert sentence(gone) == STATE_SENTENCES[State.REFUNDED]
+    assert sentence(more).startswith("Another payment arrived after your money had gone back.")
+    assert "75 USDT is going back" in sentence(more)
+    assert sentence(a_returned(more, late)) == STATE_SENTENCES[State.REFUNDED]
+
+
+def test_a_cancelled_call_is_told_with_what_went_back():
+    cancelled = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
+    done = settled(cancelled.with_refund(replace(cancelled.refunds[0], status=RefundStatus.SENT)))
+
+    assert sentence(cancelled).startswith("This call is cancelled")
+    assert "75 USDT is going back" in sentence(done)
+    assert told(done.refunds[0], Outcome.DONE).amount.shown == "75 USDT"
+
+
+def test_a_draft_has_no_end_to_tell():
+    assert public_status(a_live_booking(expires_at=None))["expiresAt"] is None

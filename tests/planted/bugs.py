@@ -5,6 +5,8 @@ from tests.planted.planting import Bug
 LIFECYCLE = "inspired/domain/lifecycle.py"
 BINANCE = "inspired/adapters/binance.py"
 MONGO = "inspired/adapters/mongo.py"
+BOOKING = "inspired/domain/booking.py"
+REFUNDS = "inspired/domain/refunds.py"
 NOTICES = "inspired/flows/notices.py"
 THROTTLE = "inspired/adapters/throttle.py"
 OF_LIFECYCLE = "tests/domain/test_lifecycle.py::"
@@ -13,6 +15,9 @@ OF_SIGNING = "tests/adapters/test_signing.py::"
 OF_MONGO = "tests/adapters/test_mongo.py::"
 OF_THROTTLE = "tests/adapters/test_throttle.py::"
 OF_PAUSED = "tests/web/test_paused.py::"
+OF_TABLE = "tests/domain/test_table.py::"
+OF_REFUNDS = "tests/domain/test_refunds.py::"
+OF_MIRRORED = "tests/domain/test_mirrored.py::"
 OF_RULES = "tests/planted/test_rules.py::"
 
 BUGS = (
@@ -461,5 +466,118 @@ BUGS = (
         old="    if facts.money is not None:\n        svc.ledger.post(notice.id,",
         new="    if facts.money is None:\n        svc.ledger.post(notice.id,",
         test="tests/flows/test_notices.py::test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told",
+    ),
+    # --- the domain's own table, refunds and books
+    Bug(
+        name="an order that was seen closed can be paid again",
+        rule="4",
+        file=LIFECYCLE,
+        old="        status=attempt.status if still_closed else seen.status,\n",
+        new="        status=seen.status,\n",
+        test=OF_MIRRORED + "test_late_events_of_a_closed_attempt_do_not_hurt_the_one_that_followed",
+    ),
+    Bug(
+        name="surplus is kept silently",
+        rule="6",
+        file="inspired/domain/funds.py",
+        old="    if kept > wanted:\n        return Payment.OVER\n    if kept == wanted and",
+        new="    if not kept < wanted and",
+        test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
+    ),
+    Bug(
+        name="surplus is taken from money nobody can count",
+        rule="6",
+        file=REFUNDS,
+        old="    for attempt in reversed(counted(booking)):\n",
+        new="    for attempt in reversed([one for one in booking.attempts if one.received]):\n",
+        test=OF_REFUNDS + "test_surplus_is_never_taken_from_money_nobody_can_count",
+    ),
+    Bug(
+        name="a time that lapsed is polled for ever",
+        rule="each look once",
+        file="inspired/domain/schedule.py",
+        old=" and (booking.choose_by > now or payment_of(booking) is Payment.EXACT):\n",
+        new=":\n",
+        test=OF_REFUNDS + "test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever",
+    ),
+    Bug(
+        name="nobody looks again after a payment",
+        rule="each look once",
+        file="inspired/domain/schedule.py",
+        old="    return replace(booking, check_at=min(moments, default=None))\n",
+        new=(
+            "    paid = any(one.has_money for one in booking.attempts)\n"
+            "    return replace(booking, check_at=None if paid else min(moments, default=None))\n"
+        ),
+        test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
+    ),
+    Bug(
+        name="a rejected refund that was replaced counts twice",
+        rule="7",
+        file=BOOKING,
+        old="        return not self.replaced_by\n\n    @property\n    def is_under_way",
+        new="        return True\n\n    @property\n    def is_under_way",
+        test=OF_REFUNDS + "test_a_rejected_refund_that_is_tried_again_gets_a_new_id_and_is_counted_once",
+    ),
+    Bug(
+        name="the second refund has the first one's id",
+        rule="7",
+        file=REFUNDS,
+        old="    refund = Refund(\n        id=refund_id(attempt.trade_no, len(booking.refunds) + 1),\n",
+        new="    refund = Refund(\n        id=refund_id(attempt.trade_no, 1),\n",
+        test=OF_REFUNDS + "test_several_parts_go_back_until_nothing_is_left",
+    ),
+    Bug(
+        name="a part that became Binance's last refund is sent",
+        rule="7",
+        file=REFUNDS,
+        old="    if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:\n",
+        new="    if attempt.refunds_left < LAST_ONE and refund.amount is not None and refund.amount < left:\n",
+        test=OF_REFUNDS + "test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent",
+    ),
+    Bug(
+        name="a refund made in the console is not found",
+        rule="7",
+        file=REFUNDS,
+        old="    if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):\n",
+        new="    if attempt.status is Remote.FULL_REFUNDED and gap < nothing(gap.currency):\n",
+        test=OF_REFUNDS + "test_all_of_it_by_console_is_found_by_the_orders_own_status_and_its_notice_adds_nothing",
+    ),
+    Bug(
+        name="a refund made in the console is counted again with each notice",
+        rule="7",
+        file=REFUNDS,
+        old="    if any(one.key == seen.refund_id for one in mine):\n        return booking\n",
+        new="",
+        test=OF_REFUNDS + "test_a_part_of_unknown_amount_waits_for_its_notice_and_is_counted_once",
+    ),
+    Bug(
+        name="refunded is told before the money is gone",
+        rule="7",
+        file=REFUNDS,
+        old="    return bool(live) and all(one.is_gone and one.amount is not None for one in live)\n",
+        new="    return bool(live)\n",
+        test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
+    ),
+    Bug(
+        name="an entry of the books is altered",
+        rule="ledger",
+        file="inspired/domain/ledger.py",
+        old="            entries.append(Entry(len(entries), now, key, text, difference))\n",
+        new=(
+            "            entries = [one for one in entries if one.key != key]\n"
+            "            entries.append(Entry(len(entries), now, key, text, tuple(lines)))\n"
+        ),
+        test="tests/domain/test_ledger.py::test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays",
+    ),
+    Bug(
+        name="nobody is told that a rest is missing while another order is open",
+        rule="6",
+        file=LIFECYCLE,
+        old=("    if any(not one.has_money and not one.is_closed for one in booking.attempts):\n        return told\n"),
+        new=(
+            "    if any(not one.has_money and not one.is_closed for one in booking.attempts):\n        return booking\n"
+        ),
+        test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),
 )

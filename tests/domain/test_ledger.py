@@ -1,0 +1,153 @@
+"""The books: double entry, only ever added to, and made again from the facts at any time."""
+
+from dataclasses import replace
+
+import pytest
+
+from inspired.domain import ledger, steps
+from inspired.domain.booking import Line, Remote
+from inspired.domain.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances, booked, is_balanced
+from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.money import Money
+from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, owed, seen, settled
+
+LATER = NOW + 2 * MINUTE
+USDT = Money.parse
+
+
+def in_the_books(booking):
+    return {account: str(money) for (account, _), money in balances(booking.ledger).items()}
+
+
+def returned(booking):
+    """Every refund sent and done."""
+    ready = booking.with_attempt(replace(booking.attempts[0], prepay_id="P1"))
+    return a_returned(ready, LATER)
+
+
+def test_a_confirmed_call_is_in_the_account_and_earned():
+    booking = a_confirmed_booking()
+
+    assert in_the_books(booking) == {BINANCE: "75", SALES: "-75"}
+    assert [(one.number, one.key.partition(":")[0]) for one in booking.ledger] == [(0, "received"), (1, "earned")]
+    assert "post:2" in owed(booking)
+
+
+def test_what_the_provider_kept_is_a_cost():
+    told = replace(seen(Remote.PAID, "75"), commission=USDT("0.75"))
+
+    booking = settled(a_live_booking(), told)
+
+    assert in_the_books(booking) == {BINANCE: "74.25", SALES: "-75", FEES: "0.75"}
+
+
+def test_a_commission_of_nothing_is_no_entry():
+    told = replace(seen(Remote.PAID, "75"), commission=USDT("0"))
+
+    assert len(settled(a_live_booking(), told).ledger) == 2
+
+
+def test_money_is_booked_only_once_it_is_proven():
+    noticed = settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False))
+
+    assert noticed.ledger == ()
+
+
+def test_short_money_is_owed_to_its_payer_until_it_has_gone():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+
+    assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
+    assert in_the_books(returned(short)) == {}
+
+
+def test_surplus_leaves_what_is_owed_and_never_the_income():
+    over = settled(a_live_booking(), seen(Remote.PAID, "80"))
+
+    assert in_the_books(over) == {BINANCE: "80", SALES: "-75", SUSPENSE: "-5"}
+    assert in_the_books(returned(over)) == {BINANCE: "75", SALES: "-75"}
+
+
+def test_what_was_earned_and_goes_back_makes_the_income_smaller_and_is_no_hidden_loss():
+    cancelled = steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=True)
+
+    assert in_the_books(returned(cancelled)) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
+
+
+def test_one_refund_of_surplus_and_income_is_split_between_them():
+    over = settled(a_live_booking(), seen(Remote.PAID, "80"))
+
+    after = settled(over, seen(Remote.FULL_REFUNDED, "80", at=LATER), now=LATER)
+
+    entry = after.ledger[-1]
+    assert entry.lines == (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line(BINANCE, USDT("-80")))
+
+
+def test_another_currency_has_books_of_its_own():
+    foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
+    back = steps.refund(foreign, None, LATER, cancels=False)
+
+    assert balances(foreign.ledger) == {
+        (BINANCE, "BNB"): Money.parse("75", "BNB"),
+        (SUSPENSE, "BNB"): Money.parse("-75", "BNB"),
+    }
+    assert balances(returned(back).ledger) == {}
+
+
+def test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays():
+    booking = a_confirmed_booking()
+    corrected = booking.with_attempt(replace(booking.attempts[0], received=USDT("80")))
+
+    after = booked(corrected, LATER)
+
+    assert after.ledger[:2] == booking.ledger
+    assert [(one.number, one.lines) for one in after.ledger[2:]] == [
+        (2, (Line(BINANCE, USDT("5")), Line(SUSPENSE, USDT("-5"))))
+    ]
+
+
+def test_a_fact_that_is_no_more_is_taken_back_by_an_entry():
+    booking = a_confirmed_booking()
+
+    after = booked(replace(booking, earned=None), LATER)
+
+    assert after.ledger[:2] == booking.ledger
+    assert (after.ledger[2].text, after.ledger[2].lines) == (
+        "taken back",
+        (Line(SUSPENSE, USDT("-75")), Line(SALES, USDT("75"))),
+    )
+    assert booked(after, LATER + MINUTE) == after
+
+
+def test_the_books_can_be_made_again_from_the_facts():
+    booking = returned(steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=False))
+
+    again = booked(replace(booking, ledger=()), LATER)
+
+    assert balances(again.ledger) == balances(booking.ledger)
+
+
+def test_books_that_are_right_are_left_alone():
+    booking = a_confirmed_booking()
+
+    assert booked(booking, LATER) is booking
+
+
+@pytest.mark.parametrize("amount", ["75", "0.00000001"])
+def test_money_of_an_unknown_order_is_owed_until_the_owner_settles_it(amount):
+    taken, settled_ = ledger.orphan("k", USDT(amount), NOW), ledger.orphan_settled("k", USDT(amount), LATER)
+
+    assert balances([taken])[SUSPENSE, "USDT"] == -USDT(amount)
+    assert balances([taken, settled_]) == {}
+    assert (taken.number, settled_.number) == (0, 1)
+
+
+def test_an_entry_is_balanced_in_each_currency_by_itself():
+    assert is_balanced([Line(BINANCE, USDT("1")), Line(SALES, USDT("-1"))])
+    assert not is_balanced([Line(BINANCE, USDT("1")), Line(SALES, Money.parse("-1", "BNB"))])
+
+
+def test_what_is_only_promised_is_not_booked_as_gone():
+    promised = steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=False)
+    unknown = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.UNKNOWN, now=LATER)
+
+    assert in_the_books(promised) == in_the_books(unknown) == {BINANCE: "75", SALES: "-75"}
