@@ -12,7 +12,7 @@ from bench.product import ENVIRONMENT, Product
 from inspired import services
 from inspired.adapters.documents import booking_out
 from inspired.adapters.vault import Vault
-from inspired.domain import lifecycle
+from inspired.domain import effects, ordering, steps
 from inspired.domain.booking import Booking, CalendarKind, Checkout, Sealed, Slot
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
@@ -34,7 +34,7 @@ def held(count: int, *, made_at: datetime, expiry: timedelta) -> list[Booking]:
 
 
 def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Booking:
-    booking = lifecycle.draft(
+    booking = steps.draft(
         booking_id=services.new_id(),
         token=services.new_token(),
         meeting_type=get_meeting_type("quick-question"),
@@ -42,7 +42,7 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
         now=made_at,
     )
     key, email = vault.new_key(booking.id), f"{booking.id}@example.com"
-    booking = lifecycle.held(
+    booking = steps.held(
         booking,
         slot=Slot(span, "Europe/Berlin", CalendarKind.BUILTIN),
         sealed=Sealed(key, *(vault.seal(key, booking.id, *field) for field in (("email", email), ("name", "Ann")))),
@@ -52,8 +52,8 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
         expiry=expiry,
         now=made_at,
     )
-    booking = lifecycle.effect_done(booking, "send:held", made_at, "sent")
-    return lifecycle.creating(booking, made_at)
+    booking = effects.effect_done(booking, "send:held", made_at, "sent")
+    return ordering.creating(booking, made_at)
 
 
 def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | None) -> list[Booking]:
@@ -79,7 +79,7 @@ def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | Non
 def _created(booking: Booking, prepay_id: str) -> Booking:
     link = "http://127.0.0.1/made-in-bulk"
     checkout = Checkout(prepay_id, link, link, "bnc://app.binance.com/made-in-bulk", link)
-    return lifecycle.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
+    return ordering.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
 
 
 def batches(items: list[T], size: int = AT_ONCE) -> Iterator[list[T]]:

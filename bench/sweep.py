@@ -18,7 +18,7 @@ from bench.stock import AT_ONCE, held
 from inspired import services
 from inspired.adapters import mongo
 from inspired.adapters.documents import booking_out
-from inspired.domain import lifecycle
+from inspired.domain import effects, lifecycle, ordering
 from inspired.domain.booking import Booking, Checkout, Remote, State
 from inspired.domain.lifecycle import Seen, SlotSeen
 from tests import harness
@@ -83,12 +83,12 @@ def _ended(status: Remote, now: datetime) -> Booking:
     at = now - timedelta(days=1)
     [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))
     trade_no, link = booking.attempts[0].trade_no, "http://127.0.0.1/made-in-bulk"
-    booking = lifecycle.created(booking, trade_no, Checkout("1", link, link, "", link), at)
+    booking = ordering.created(booking, trade_no, Checkout("1", link, link, "", link), at)
     money = booking.price if status.has_money else None
     for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
         booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)
         for effect in booking.effects:
-            booking = lifecycle.effect_done(booking, effect.name, later, "sent")
+            booking = effects.effect_done(booking, effect.name, later, "sent")
     if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):
         raise SystemExit(f"This booking is not settled: {booking.state}, due at {booking.check_at}.")
     return booking

@@ -105,7 +105,9 @@ def ask(
 
     `letters_wait`: how long the clock need not look, where the caller rings for what is owed.
     """
-    seen = [*notices, *orders_seen(svc, booking, seconds)]
+    # What a notice has told makes an order worth asking about at once, also after the booking's end.
+    told_of = lifecycle.settle(booking, notices, SlotSeen.UNKNOWN, svc.now()) if notices else booking
+    seen = [*notices, *orders_seen(svc, told_of, seconds)]
     returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 

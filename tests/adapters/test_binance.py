@@ -690,6 +690,7 @@ def test_a_captured_query_is_read_whole(door):
         asked_at=NOW,
         status=Remote.PAID,
         money=usdt("75"),
+        prepay_id="363969700195475457",
         transaction_id="M_S_000000000000000001",
         paid_at=datetime(2023, 11, 14, 22, 15, 23, 456_000, tzinfo=UTC),
         by_query=True,

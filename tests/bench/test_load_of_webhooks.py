@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from bench import stock, storm, sweep
 from bench.sender import Notice, Sender
 from inspired.domain.booking import State
-from inspired.domain.lifecycle import orders_to_ask
+from inspired.domain.schedule import orders_to_ask
 from tests.adapters.listeners import answer, answering, listening
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

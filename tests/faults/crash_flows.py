@@ -177,7 +177,6 @@ def _a_confirmed_booking(world: "World") -> Booking:
 
 def _a_call_that_is_called_off(world: "World") -> Given:
     booking = _a_confirmed_booking(world)
-    world.mailbox.messages.clear()
     return {"booking": booking.id}
 
 
@@ -193,7 +192,6 @@ def _money_after_the_end(world: "World") -> Given:
     booking_flow.give_up(world.svc, booking.token)
     refreshing.refresh(world.svc, booking.id)
     pay(world.servers, booking, force=True)
-    world.mailbox.messages.clear()
     return {"booking": booking.id, "later": timedelta(minutes=2).total_seconds()}
 
 

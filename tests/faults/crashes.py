@@ -25,11 +25,11 @@ HEALING = tuple(timedelta(seconds=one) for one in (0, 5, 11, 45, 60, 180, 660, 3
 MOST_ROUNDS = 20
 KILLED = -9
 OPEN = ("INITIAL", "PENDING")
-TOLD = (
-    (State.CONFIRMED, "ann@example.com", "Confirmed"),
-    (State.CONFIRMED, "owner@example.com", "New call"),
-    (State.EXPIRED, "ann@example.com", "Not paid"),
-    (State.REFUNDED, "ann@example.com", "75 USDT has gone back"),
+TOLD = (  # who hears of it, and whether a booking has come so far
+    ("ann@example.com", "Confirmed", lambda booking: booking.confirmed_at is not None),
+    ("owner@example.com", "New call", lambda booking: booking.confirmed_at is not None),
+    ("ann@example.com", "Not paid", lambda booking: booking.state is State.EXPIRED),
+    ("ann@example.com", "75 USDT has gone back", lambda booking: booking.state is State.REFUNDED),
 )
 
 
@@ -212,11 +212,11 @@ def _of_mails(world: World, bookings: Sequence[Booking]) -> list[str]:
     twice at most."""
     mails = world.mailbox.messages
     found = []
-    for state, to, subject in TOLD:
+    for to, subject, has_come in TOLD:
         ids = {one["message-id"] for one in mails if one["to"] == to and one["subject"].startswith(subject)}
-        due = sum(one.state is state for one in bookings)
+        due = sum(has_come(one) for one in bookings)
         if len(ids) != due:
-            found.append(f"{due} bookings are {state}, and {len(ids)} mails say “{subject}”")
+            found.append(f"{len(ids)} mails say “{subject}”, and of {due} bookings that is true")
     for mail_id in {one["message-id"] for one in mails}:
         copies = [(one["to"], one["subject"]) for one in mails if one["message-id"] == mail_id]
         if len(copies) > 2 or len(set(copies)) > 1:
