@@ -112,8 +112,7 @@ def ask(
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 
     def decide(current: Booking, said: SlotSeen) -> Booking:
-        now = svc.now()
-        settled = settle(current, said)
+        settled, now = settle(current, said), svc.now()  # in this order: what it owes is due by then
         waits = any(effect.due <= now for effect in settled.effects) and not refunds.is_calling(settled, now)
         return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
 

@@ -65,6 +65,8 @@ class World:
     def pass_time(self, span: timedelta) -> None:
         """The clock and a worker are there: what is due is looked at, until nothing is."""
         self.ahead += span
+        with redis.Redis.from_url(self.servers.redis_url) as connection:
+            connection.delete("throttle:binance")  # its pauses are of real time, which does not pass here
         svc = self.svc
         for _ in range(MOST_ROUNDS):
             notice_ids = svc.logs.due(svc.now(), 100)
@@ -125,7 +127,7 @@ class Killing:
         self.boundaries.cut(number, side, self.forks.kill)
         ended = self.forks.run(flow.name, self.env, given)
         assert ended.code == KILLED, f"ended by itself with {ended.code}\n{self.forks.errors()}"
-        assert self.boundaries.names == list(names[:number]), "the same boundaries in every run"
+        assert self.boundaries.names == list(names[:number]), f"others than in the whole run: {self.boundaries.names}"
         applied = names[: number if side is Side.AFTER else number - 1]
         return [
             f"killed {side} {number} {names[number - 1]}: {one}" for one in self._healed(flow, given, ended, applied)
@@ -137,7 +139,7 @@ class Killing:
         self.boundaries.lose_reply(number)
         ended = self.forks.run(flow.name, self.env, given)
         assert ended.code in (0, 1), self.forks.errors()
-        assert self.boundaries.names[:number] == list(names[:number]), "the same boundaries up to there"
+        assert self.boundaries.names[:number] == list(names[:number]), f"others up to {number}: {self.boundaries.names}"
         wrong = self._healed(flow, given, ended, self.boundaries.names)
         return [f"reply lost of {number} {names[number - 1]}: {one}" for one in wrong]
 
@@ -225,7 +227,7 @@ def _of_mails(world: World, bookings: Sequence[Booking]) -> list[str]:
 
 
 def _of_notices(world: World, said: Sequence[str]) -> list[str]:
-    stored = list(world.database["payment_logs"].find({}))
+    stored = list(world.database["payment_logs"].find({"event": "WEBHOOK_RECEIVED"}))
     undone = [f"notice {one['_id']} is still to be worked on" for one in stored if "work_at" in one]
     return undone + (["a notice was acknowledged and is not stored"] if "acknowledged" in said and not stored else [])
 
