@@ -101,6 +101,7 @@ class World:
         self.disturbed: set[int] = set()
         self.said: Counter[str] = Counter()
         self.foreign: list[tuple[str, Money]] = []
+        self.settling: set[str] = set()
         self.by_hand: Counter[str] = Counter()
         self.keys: dict[str, set[str]] = {}
         self._ids = 0
@@ -330,7 +331,13 @@ class World:
     def settle_orphan(self, trouble: Trouble | None = None) -> None:
         waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
         if waiting:
+            self.settling.add(waiting[0])
             self.run(lambda: notices.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
+
+    def settle_begun_orphans(self) -> None:
+        """Whoever saw it fail presses again."""
+        for orphan_id in [one for one in self.settling if self.orphans.all[one].open_since is not None]:
+            self.run(lambda wanted=orphan_id: notices.settle_orphan(self.svc, wanted, "given back"))
 
     # --- the provider and its money ---
 
