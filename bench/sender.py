@@ -21,6 +21,7 @@ CONNECTIONS = 256  # at once; more would be waiting for their turn
 RETRIES = 6
 FIRST_PAUSE = 0.5  # seconds, doubled with every try
 PATIENCE = 10.0
+SIGNED_AT_ONCE = 100  # orders: some hundred RSA signatures take a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Answer:
 def notices_of(product: Product, bookings: list[Booking], refused_refunds: int) -> list[Notice]:
     """All of these orders are paid now, and nobody was told: here is what Binance would say, signed by its key."""
     told: list[dict[str, Any]] = []
-    for some in batches(bookings):
+    for some in batches(bookings, SIGNED_AT_ONCE):
         wanted = {"orders": [one.attempts[-1].trade_no for one in some], "refused_refunds": refused_refunds}
         told += product.dev.control("bulk/notices", wanted)
     return [Notice(one["order"], one["what"], one["headers"], one["body"]) for one in told]

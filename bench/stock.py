@@ -82,6 +82,6 @@ def _created(booking: Booking, prepay_id: str) -> Booking:
     return lifecycle.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
 
 
-def batches(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]
+def batches(items: list[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -35,7 +35,7 @@ RAMP_SECONDS = 4
 WITHIN_MS = 1_000  # of a sustained pace, the slowest answer
 SHARES = {"p50": 0.5, "p99": 0.99, "slowest": 1.0}
 KILLED = ("web", "worker", "redis", "mongodb")
-PATIENCE = 600  # seconds, until everything that follows from the notices is done
+PATIENCE = 900  # seconds, until everything that follows from the notices is done
 
 
 def measure(run: Run) -> Findings:

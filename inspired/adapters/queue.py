@@ -53,8 +53,10 @@ class Doorbell:
         """Rings for bookings that no worker has come to yet. 0 where Redis is away."""
         return _waiting(self._bookings)
 
+    def notices_waiting(self) -> int:
+        return _waiting(self._notices)
+
     def letters_waiting(self) -> int:
-        """The same for letters."""
         return _waiting(self._letters)
 
     def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:

@@ -36,7 +36,8 @@ def payment_of(booking: Booking) -> Payment:
         return Payment.NOTIFIED
     if any(is_unclear(booking, one) for one in paid):
         return Payment.UNCLEAR
-    return Payment.RETURNED if kept.is_nothing else Payment.SHORT
+    # Less than nothing: ours is promised back, and some of it left by the console meanwhile.
+    return Payment.SHORT if kept > nothing(kept.currency) else Payment.RETURNED
 
 
 def due(booking: Booking) -> Money:

@@ -142,6 +142,9 @@ TABLE = (
     Row("short: all of it goes back", 6,
         (PENDING, PAID, *HAS_ENDED), (SHORT,), when=lambda m: m.booking.keeps is None and not m.awaits_rest,
         then=lambda m: _short_back(m)),
+    Row("more has gone back than was agreed: it keeps what is left", 6,
+        HAS_ENDED, (SHORT,), when=lambda m: m.booking.keeps is not None,
+        then=lambda m: replace(m.booking, keeps=kept_of(m.booking))),
     Row("money that cannot be counted: the owner decides", 6,
         ALIVE, (UNCLEAR,), then=lambda m: _unclear(m)),
     Row("a confirmed call's money left by another way: the owner decides", 6,
@@ -280,17 +283,17 @@ def _surplus_back(moment: Moment) -> Booking:
 
 def _rest_asked_for(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
-    attempt = booking.attempt
-    if attempt is not None and not attempt.has_money and not attempt.is_closed:
-        return booking
+    told = booking.flagged(Flag.UNDERPAID).owing(now, "send:short", "alert:amount")
+    if any(not one.has_money and not one.is_closed for one in booking.attempts):
+        return told
     if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
-        return booking  # it was asked for once by itself; after that the customer's button is the way on
-    booking = with_new_attempt(booking, now, tries=0)
-    return booking.flagged(Flag.UNDERPAID).owing(now, "send:short", "alert:amount")
+        return told  # it was asked for once by itself; after that the customer's button is the way on
+    return with_new_attempt(told, now, tries=0)
 
 
 def _short_back(moment: Moment) -> Booking:
-    booking = refunds.all_of_it(moment.booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
+    booking = replace(moment.booking, choose_by=None)
+    booking = refunds.all_of_it(booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
     if booking.state in (EXPIRED, CANCELLED):
         booking = booking.flagged(Flag.PAID_LATE)
     return booking.owing(moment.now, "alert:amount")

@@ -239,7 +239,9 @@ def due_to_send(booking: Booking, now: datetime) -> Refund | None:
 
 
 def _may_be_there(refund: Refund) -> bool:
-    return refund.status is RefundStatus.REQUESTED and refund.tries > 0
+    """A call was made whose outcome is unknown, and no later one has told it."""
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
+    return waits and refund.tries > 0 and not refund.replaced_by
 
 
 def _is_due(refund: Refund, now: datetime) -> bool:
@@ -298,6 +300,8 @@ def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused:
     if refund is None or refund.status is not RefundStatus.REQUESTED:
         return booking
     if refused:
+        if refund.tries == 1:
+            refund = replace(refund, tries=0)  # its only call: surely it is not there
         return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
     pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
     booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
@@ -307,6 +311,8 @@ def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused:
 def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, again: datetime | None) -> Booking:
     waiting = replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=again, why=why)
     booking = booking.with_refund(waiting)
+    if (instead := _left_otherwise(booking, waiting)) is not None:
+        return instead
     if refund.status is RefundStatus.NEEDS_OWNER and refund.why == why:
         return booking
     return booking.noted(now, "refund_stuck", why).owing(now, f"alert:refund_stuck:{refund.id}")
@@ -337,6 +343,8 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
         case Outcome.FAILED:
             rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
             booking = booking.with_refund(rejected).noted(now, "refund_rejected", "by Binance")
+            if (instead := _left_otherwise(booking, rejected)) is not None:
+                return instead
             return booking.owing(now, f"alert:refund_rejected:{refund.id}")
     if refund.status is not RefundStatus.SENT:
         return accepted(booking, seen, now)
@@ -427,14 +435,26 @@ def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: date
 
 
 def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
-    """Planned refunds for which nothing is left any more are dropped, the newest first."""
+    """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
+    the table's to return. One that may be at the provider already stays, until that is known."""
     for planned in reversed(booking.refunds_of(attempt)):
-        unsent = planned.status is RefundStatus.REQUESTED and not planned.tries
-        waits = unsent or planned.status is RefundStatus.NEEDS_OWNER
+        waits = planned.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not planned.tries
+        waits = waits or planned.status is RefundStatus.REJECTED
         left = left_of(booking, attempt)
-        if waits and left < nothing(left.currency):
+        if waits and not planned.replaced_by and left < nothing(left.currency):
             booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))
     return booking
+
+
+def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
+    """This one did not go, and so much went by the console that it no longer can: it gives way after all."""
+    attempt = booking.find_attempt(refund.trade_no)
+    console = [one for one in booking.refunds if one.trade_no == refund.trade_no and one.cause is Cause.CONSOLE]
+    if attempt is None or not console:
+        return None
+    after = _given_way(booking, attempt, console[-1].id)
+    mine = after.find_refund(refund.id)
+    return after if mine is not None and mine.replaced_by else None
 
 
 def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Booking:

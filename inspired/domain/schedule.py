@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from inspired.domain.booking import DRAFT_CHECKS, Attempt, Booking, Flag, RefundStatus, State
-from inspired.domain.funds import Payment, payment_of
+from inspired.domain.funds import Payment, missing, payment_of
 from inspired.domain.refunds import SLOW_AFTER
 
 ASK_EVERY = timedelta(seconds=30)  # a live order is asked about this often when nobody looks at the page
@@ -39,7 +39,7 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
             moments += _late_moments(booking, now)
         case _:
             pass
-    if booking.choose_by is not None:
+    if booking.choose_by is not None and (booking.choose_by > now or payment_of(booking) is Payment.EXACT):
         moments.append(max(booking.choose_by, now + RETRY_PAUSE))
     return replace(booking, check_at=min(moments, default=None))
 
@@ -121,16 +121,22 @@ def may_still_pay(booking: Booking, now: datetime) -> bool:
 
 def orders_to_close(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
     """Orders that must not stay payable: those of a booking whose time is over, that was given up or that has its
-    money, and one whose checkout was in a lost answer (query does not repeat it, so nobody can pay it on our page)."""
+    money; one that asks for the whole price while only a rest is missing; and one whose checkout was in a lost answer
+    (query does not repeat it, so nobody can pay it on our page)."""
     over = booking.state is State.PENDING and (booking.leaving or passed(booking.deadline, now))
-    all_of_them = over or (payment_of(booking) is not Payment.NONE and not may_still_pay(booking, now))
+    payment, wanted = payment_of(booking), missing(booking)
+    all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
     return tuple(
         one
         for one in booking.attempts
         if one.was_sent
         and not one.is_settled
         and not one.has_money
-        and (all_of_them or (one.checkout is None and one.status is not None and passed(one.retry_at or now, now)))
+        and (
+            all_of_them
+            or (payment is Payment.SHORT and one.amount != wanted)
+            or (one.checkout is None and one.status is not None and passed(one.retry_at or now, now))
+        )
     )
 
 

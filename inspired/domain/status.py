@@ -64,17 +64,25 @@ def _open_matter(booking: Booking) -> str:
 
 
 def _standing(booking: Booking) -> str:
+    if _owes_after_all(booking):
+        return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return "This call is cancelled, and its time is free for others again."
-    if booking.state in (State.EXPIRED, State.CANCELLED) and any(one.has_money for one in booking.attempts):
+    has_paid = any(one.has_money for one in booking.attempts)
+    if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
     return STATE_SENTENCES[booking.state]
+
+
+def _owes_after_all(booking: Booking) -> bool:
+    """Refunded, and since then more has come, which is not gone yet."""
+    return booking.state is State.REFUNDED and any(one.reserves and not one.is_gone for one in booking.refunds)
 
 
 def _money_back(booking: Booking) -> str:
     """The newest refund that is not stuck, and why."""
     live = [one for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
-    if not live or booking.state is State.REFUNDED:
+    if not live or (booking.state is State.REFUNDED and not _owes_after_all(booking)):
         return ""
     newest = live[-1]
     why = why_back(booking, newest)

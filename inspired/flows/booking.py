@@ -13,7 +13,7 @@ from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
 from inspired.services import Services
 
-TERMS_VERSION = "2026-11"
+TERMS_VERSION = "2026-12"
 LONGEST_WINDOW = timedelta(days=31)
 
 
@@ -98,7 +98,7 @@ def _taken(
         raise Invalid("This Calendly booking is for another kind of call.")
     slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
     if booking.state is not State.DRAFT:
-        return _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.change_time(b, slot, svc.now())))
+        return _claiming(lambda: svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now())))
     person = customer or Customer(found.email, found.name)
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
@@ -113,6 +113,21 @@ def change_time(svc: Services, token: str, start: datetime, zone: str) -> Bookin
     booking = svc.bookings.by_token(token)
     slot = _builtin_slot(svc, booking.meeting_type, start, zone)
     return _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.change_time(b, slot, svc.now())))
+
+
+def choose_another_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
+    """A time for whoever has paid and has none: paid too late, or the time was lost. Raises SlotTaken, Conflict."""
+    booking = svc.bookings.by_token(token)
+    slot = _builtin_slot(svc, booking.meeting_type, start, zone)
+    booking = _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.another_time(b, slot, svc.now())))
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
+    """To the time that was picked: for the money that is here already, or while it is waited for."""
+    move = steps.another_time if booking.choose_by is not None else steps.change_time
+    return move(booking, slot, now)
 
 
 def give_up(svc: Services, token: str) -> Booking:

@@ -6,7 +6,7 @@ import structlog
 
 from inspired.adapters.binance import LOW_BALANCE
 from inspired.domain import lifecycle, refunds, steps
-from inspired.domain.booking import Booking, Refund, RefundStatus
+from inspired.domain.booking import Booking, Refund, RefundStatus, State
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
@@ -29,25 +29,54 @@ log = structlog.get_logger()
 # --- what people ask for --------------------------------------------------------------------------------------------
 
 
-def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool) -> Preview:
-    """The exact consequence, before anything is done. Raises Invalid, Conflict."""
-    return refunds.checked(booking, amount, svc.now(), cancels=cancels)
+def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool | None) -> Preview:
+    """The exact consequence, before anything is done. Raises Invalid, Conflict where `refund` would."""
+    off = _cancels(booking, amount, cancels)
+    found = refunds.checked(booking, amount, svc.now(), cancels=off)
+    if not found.blocked:
+        steps.refund(booking, amount, svc.now(), cancels=off)
+    return found
 
 
 def refund(
-    svc: Services, booking_id: str, amount: Money | None, *, cancels: bool, note: str, request: str, seen: int | None
+    svc: Services,
+    booking_id: str,
+    amount: Money | None,
+    *,
+    cancels: bool | None,
+    note: str,
+    request: str,
+    seen: int | None,
 ) -> Booking:
     """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
-    `seen`: how many refunds the owner saw when deciding; with more of them since, nothing is done."""
+    `cancels`: whether the call is off; None leaves it to what goes back. `seen`: how many refunds the owner saw when
+    deciding; with more of them since, nothing is done."""
     asked = svc.vault.fingerprint("refund", f"{amount} {cancels}")
-    key = f"{svc.vault.fingerprint('request', request)}:{asked}"
+    key = f"{_mark(svc, request)}:{asked}"
 
     def decide(current: Booking) -> Booking:
         if seen is not None and not any(one.key == key for one in current.refunds):
             refunds.refuse_unseen(current, seen)
-        return steps.refund(current, amount, svc.now(), cancels=cancels, note=note, key=key)
+        off = _cancels(current, amount, cancels)
+        return steps.refund(current, amount, svc.now(), cancels=off, note=note, key=key)
 
     return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+def of_request(svc: Services, booking: Booking, request: str) -> tuple[Refund, ...]:
+    """What this request of the owner's has become."""
+    return tuple(one for one in booking.refunds if one.key.partition(":")[0] == _mark(svc, request))
+
+
+def _mark(svc: Services, request: str) -> str:
+    return svc.vault.fingerprint("request", request)
+
+
+def _cancels(booking: Booking, amount: Money | None, wanted: bool | None) -> bool:
+    """A call without any of its money is off, unless the owner says otherwise."""
+    if wanted is not None:
+        return wanted
+    return booking.state is State.CONFIRMED and (amount is None or amount == refunds.refundable(booking))
 
 
 def try_again(svc: Services, booking_id: str, refund_id: str) -> Booking:

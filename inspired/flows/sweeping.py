@@ -16,12 +16,13 @@ CHECK_EVERY = timedelta(hours=1)
 def sweep(svc: Services) -> int:
     """Ring for everything due, and put each off for as long as a job may take. Answers how much there was."""
     now = svc.now()
-    notices = svc.logs.due(now, BATCH)
+    # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes.
+    room = BATCH - svc.bell.notices_waiting()
+    notices = svc.logs.due(now, room) if room > 0 else []
     for notice_id in notices:
         if svc.bell.ring_for_notice("work_notice", notice_id):
             svc.logs.lease(notice_id, now + RING_AGAIN)
-    # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes. Nor
-    # is it filled up one by one: the question what is due costs the more, the more there is.
+    # Nor is one filled up one by one: the question what is due costs the more, the more there is.
     waiting = svc.bell.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = svc.bookings.due(now, room * TOGETHER) if room else []

@@ -61,7 +61,7 @@ class Bulk:
         book.pay(order, None, None, "lost", 0.0)
         told = [("PAY_SUCCESS", book.told_of_payment(order))]
         for number in range(refused):
-            refund = book.refused_refund(order, f"{order.merchant_trade_no}R{number}", Decimal(number + 1))
+            refund = book.refused_refund(order, f"{order.merchant_trade_no}R{number}", Decimal(number + 1), number)
             told.append(("REFUND_REJECTED", book.told_of_refusal(order, refund)))
         return [
             {"order": order.merchant_trade_no, "what": what, "headers": dispatcher.signature(body), "body": body}

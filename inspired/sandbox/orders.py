@@ -229,13 +229,12 @@ class OrderBook:
         """What Binance keeps of what has been paid, to 8 places."""
         return round((order.paid or 0) * Decimal(self.settings.commission), 8)
 
-    def refused_refund(self, order: Order, request_id: str, amount: Decimal) -> Refund:
-        """Tried in the console and refused there: nothing goes back, and nobody is told here."""
+    def refused_refund(self, order: Order, request_id: str, amount: Decimal, earlier: int) -> Refund:
+        """Tried in the console, after `earlier` others, and refused: nothing goes back, and nobody is told here."""
         with self._store.lock:
-            earlier = self.refunds_of(order)
             refund = Refund(
                 request_id=request_id, refund_id=int(self._store.digits(18)), prepay_id=order.prepay_id, amount=amount,
-                refunded=Decimal(0), remaining_attempts=REFUND_ATTEMPTS - len(earlier) - 1, status="REFUND_FAIL",
+                refunded=Decimal(0), remaining_attempts=REFUND_ATTEMPTS - earlier - 1, status="REFUND_FAIL",
                 created=self.order_now(order), webhook_url=order.webhook_url,
             )  # fmt: skip
             self._store.put("refunds", request_id, refund)

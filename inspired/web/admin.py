@@ -27,24 +27,26 @@ PER_PAGE = 50
 MOST_PER_PAGE = 200
 WINDOW = timedelta(days=92)
 log = structlog.get_logger()
-OWN_PAGE = re.compile(r"/admin/(bookings/[a-z0-9]+)?(\?[A-Za-z0-9=&%:.+-]*)?")
+OWN_PAGE = re.compile(r"/admin/(money|bookings/[a-z0-9]+(/refund)?)?(\?[A-Za-z0-9=&%:.+-]*)?")
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
 OPEN_TO_ALL = {"admin.login", "admin.enter"}
+
+MOST_EVIDENCE = 300
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 api_bp = Blueprint("admin_api", __name__, url_prefix="/api/admin")
 
 
 @bp.before_request
-def _owner_only() -> ResponseReturnValue | None:
+def owner_only() -> ResponseReturnValue | None:
     if request.endpoint in OPEN_TO_ALL or guards.is_owner(services()):
         return None
     return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
 
 
 @api_bp.before_request
-def _owner_only_api() -> Response | None:
+def owner_only_api() -> Response | None:
     return None if guards.is_owner(services()) else problem(401, "Not logged in", "Log in at /admin/login first.")
 
 
@@ -77,17 +79,21 @@ def logout() -> ResponseReturnValue:
 def bookings() -> str:
     svc = services()
     found = _page(svc, _before(svc), PER_PAGE)
-    orphans = svc.orphans.waiting(20)
-    rows = [(booking, _person(svc, booking)) for booking in found.bookings]
-    return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), orphans=orphans)
+    rows = [(booking, person_of(svc, booking)) for booking in found.bookings]
+    waiting = len(svc.orphans.waiting()), len(svc.cases.waiting())
+    return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), waiting=waiting)
 
 
 @bp.get("/bookings/<booking_id>")
 def booking(booking_id: str) -> str:
     svc = services()
-    found = svc.bookings.get(booking_id)
-    notices = sorted(svc.logs.of_booking(booking_id, 100), key=lambda one: one["at"])
-    return render_template("admin/booking.html", booking=found, person=_person(svc, found), notices=notices)
+    return booking_page(svc, svc.bookings.get(booking_id))
+
+
+def booking_page(svc: Services, booking: Booking, message: str = "") -> str:
+    evidence = sorted(svc.logs.of_booking(booking.id, MOST_EVIDENCE), key=lambda one: one["at"])
+    person = person_of(svc, booking)
+    return render_template("admin/booking.html", booking=booking, person=person, evidence=evidence, message=message)
 
 
 @api_bp.get("/payments")
@@ -134,7 +140,7 @@ def _before(svc: Services) -> datetime:
         raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
 
 
-def _person(svc: Services, booking: Booking) -> dict[str, str]:
+def person_of(svc: Services, booking: Booking) -> dict[str, str]:
     try:
         return delivery.opened(svc, booking)
     except CannotDecrypt:

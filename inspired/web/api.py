@@ -108,7 +108,7 @@ def slots(type_id: str) -> Response:
 )
 def create() -> Response:
     """Hold a slot and open its payment. Send an `Idempotency-Key` header to be safe to repeat."""
-    svc, body = services(), _json_object()
+    svc, body = services(), json_object()
     wanted = parsed(CreateRequest, body)
     make = _maker(wanted)
     key = request.headers.get("Idempotency-Key")
@@ -149,7 +149,7 @@ def status(token: str) -> Response:
 def verify() -> Response:
     """Ask Binance now. `verified` is true only where money that matches was seen by our own signed query."""
     svc = services()
-    booking = _public(svc.bookings.by_token(parsed(VerifyRequest, _json_object()).bookingId))
+    booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = pulse.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.bell.ring("refresh", booking.id)
     details = {**public_status(booking), "serverTime": iso(svc.now())}
@@ -164,7 +164,7 @@ def verify() -> Response:
 )
 def newsletter_subscribe() -> tuple[Response, int]:
     """Ask for the opt-in mail. The answer is the same whether the address is known or not."""
-    newsletter.subscribe(services(), str(parsed(NewsletterRequest, _json_object()).email))
+    newsletter.subscribe(services(), str(parsed(NewsletterRequest, json_object()).email))
     return jsonify(success=True), 202
 
 
@@ -187,7 +187,7 @@ def newsletter_change() -> Response:
     """Confirm (also without a body) or unsubscribe, with the `?token=` of the mail."""
     svc, token = services(), request.args.get("token", "")
     newsletter.find(svc, token)
-    wanted = parsed(NewsletterChange, _json_object() if request.get_data() else {})
+    wanted = parsed(NewsletterChange, json_object() if request.get_data() else {})
     flow = newsletter.confirm if wanted.action == "confirm" else newsletter.unsubscribe
     return jsonify(success=True, status=str(flow(svc, token).state))
 
@@ -298,7 +298,7 @@ def _type_shape(meeting_type: MeetingType) -> dict[str, Any]:
     }
 
 
-def _json_object() -> dict[str, Any]:
+def json_object() -> dict[str, Any]:
     """The body as an object, exact: what is not JSON, or not an object, is refused before anything is done."""
     if not request.is_json:
         raise UnsupportedMediaType

@@ -7,19 +7,23 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.domain import steps
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
+from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.money import Money
 from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
-from inspired.flows import delivery, idempotency, payment, refreshing
+from inspired.flows import delivery, idempotency, payment, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
-from inspired.web.forms import BookingForm, ScheduledForm, TermsForm, TimeForm, read
+from inspired.web.display_money import consequence
+from inspired.web.forms import BookingForm, CancelForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.htmx import go, wants_fragment
 
 DAYS_PER_PAGE = 5
@@ -222,9 +226,10 @@ def choose_time(token: str) -> ResponseReturnValue:
 def change_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
+    choose = bookings.change_time if booking.choose_by is None else bookings.choose_another_time
     try:
         form = read(TimeForm, request.form)
-        booking = bookings.change_time(svc, token, form.start, form.tz)
+        booking = choose(svc, token, form.start, form.tz)
     except Refusal as refusal:
         return _time_form(booking, str(refusal)), refusal.status
     return go(_page_of(booking))
@@ -242,6 +247,44 @@ def leave(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/give-up")
 def give_up(token: str) -> ResponseReturnValue:
     return go(_page_of(bookings.give_up(services(), token)))
+
+
+@bp.get("/booking/<token>/money-back")
+def money_back(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not steps.may_choose(booking, svc.now()):
+        return go(_page_of(booking))
+    return render_template("booking/money_back.html", booking=booking, amount=kept_of(booking))
+
+
+@bp.post("/booking/<token>/money-back")
+def take_money_back(token: str) -> ResponseReturnValue:
+    return go(_page_of(refunding.money_back(services(), token)))
+
+
+@bp.get("/booking/<token>/cancel")
+def cancel(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not steps.may_cancel(booking, svc.now()):
+        return go(_page_of(booking))
+    return _cancel_page(svc, booking)
+
+
+@bp.post("/booking/<token>/cancel")
+def call_off(token: str) -> ResponseReturnValue:
+    """Only for what the page told: what goes back falls with time."""
+    svc, form = services(), read(CancelForm, request.form)
+    booking = svc.bookings.by_token(token)
+    told = Money.parse(form.told, booking.price.currency)
+    try:
+        return go(_page_of(refunding.cancel(svc, token, told)))
+    except Conflict as conflict:
+        booking = svc.bookings.by_token(token)
+        if not steps.may_cancel(booking, svc.now()):
+            raise
+        return _cancel_page(svc, booking, str(conflict)), conflict.status
 
 
 @bp.get("/booking/<token>/qr.svg")
@@ -283,10 +326,17 @@ def _page_of(booking: Booking) -> str:
 
 def _changeable(svc: Services, token: str) -> Booking:
     booking = svc.bookings.by_token(token)
+    if steps.may_choose(booking, svc.now()):
+        return booking
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
     if booking.state is not State.PENDING or booking.leaving or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     return booking
+
+
+def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
+    result = consequence(booking, svc.now())
+    return render_template("booking/cancel.html", booking=booking, result=result, message=message)
 
 
 def _time_form(booking: Booking, message: str = "") -> str:

@@ -9,7 +9,7 @@ from flask import Flask
 
 from inspired.domain import ledger, refunds, status, steps
 from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, State
-from inspired.domain.funds import kept_of, left_of, nothing
+from inspired.domain.funds import kept_of, left_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
@@ -38,7 +38,6 @@ STEPS = {
     Step.OWNER: "Please look at it.",
 }
 EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CALL": "Call"}
-CALL_PREFIX = "/binancepay/openapi/"
 
 
 def init_app(app: Flask) -> None:
@@ -52,7 +51,10 @@ def init_app(app: Flask) -> None:
         evidence_line=evidence_line,
         goes_back_lines=goes_back_lines,
         in_hours=in_hours,
+        kept_of=lambda booking: kept_of(booking).shown,
+        money_sum=lambda rows: str(total((one for _, one in rows), rows[0][1].currency)),
         next_step=lambda step: STEPS[step],
+        received_of=lambda booking: received_of(booking).shown,
         refund_state=refund_state,
     )
 
@@ -181,7 +183,7 @@ def evidence_line(entry: dict[str, Any]) -> str:
     """ "Notice PAY PAY_SUCCESS: accepted", "Call v2/order/query: ok, 12 ms" """
     kind = EVIDENCE.get(entry["event"], entry["event"])
     if entry["event"] == "CALL":
-        return f"{kind} {entry['path'].removeprefix(CALL_PREFIX)}: {entry['verdict']}, {entry['ms']} ms"
+        return f"{kind} {entry['path'].lstrip('/')}: {entry['verdict']}, {entry['ms']} ms"
     return f"{kind} {entry['biz_type']} {entry['biz_status']}: {entry['verdict']}"
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic import field_validator as checked
 
 from inspired.domain.errors import Invalid
 from inspired.domain.when import is_zone
-from inspired.web.schemas import Email, Moment, Name, Token, Uri
+from inspired.web.schemas import Amount, Email, Moment, Name, Reason, Token, Uri
 
 SENTENCES = {
     "start": "Please choose a time.",
@@ -19,6 +19,10 @@ SENTENCES = {
     "form_token": "Please reload the page and send the form again.",
     "event_uri": "This does not look like a Calendly booking.",
     "invitee_uri": "This does not look like a Calendly booking.",
+    "amount": "An amount is a number such as 37.5, with at most eight places.",
+    "reason": "Please give the reason, in one line of at most 200 letters.",
+    "note": "Please say how it was settled, in one line of at most 200 letters.",
+    "request": "Please reload the page and send the form again.",
 }
 Form = TypeVar("Form", bound=BaseModel)
 ZoneName = Annotated[str, StringConstraints(max_length=64)]
@@ -53,6 +57,37 @@ class BookingForm(TimeForm, TermsForm):
 class ScheduledForm(_Form):
     event_uri: Uri
     invitee_uri: Uri
+
+
+class CancelForm(_Form):
+    """`told`: what the page said goes back."""
+
+    told: Amount
+
+
+class RefundForm(_Form):
+    """An empty amount is all that is left. `request` is this very form: sent twice, it is one refund."""
+
+    amount: Amount | Literal[""] = ""
+    reason: Reason
+    cancels: Literal["yes", ""] = ""
+    request: Token
+
+
+class RefundConfirmedForm(RefundForm):
+    """`seen`: how many refunds the page knew of."""
+
+    seen: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class ByHandForm(_Form):
+    amount: Amount
+    note: Reason
+
+
+class OrphanForm(_Form):
+    orphan: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    note: Reason
 
 
 class MailForm(_Form):

@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import session
+from flask import request, session
 
+from inspired.domain.errors import Forbidden
 from inspired.services import Services
 
 IDLE = timedelta(minutes=30)
@@ -55,6 +57,15 @@ def is_owner(svc: Services) -> bool:
     if now - _moment(owner["seen"]) > NOTE_EVERY:
         session["owner"] = {**owner, "seen": now.timestamp()}
     return True
+
+
+def refuse_foreign(svc: Services) -> None:
+    """For calls that change something and carry no form token: a page of another site must not make them in the
+    owner's browser, which says where a call comes from. Programs say nothing of the kind."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+    own = {request.host, urlsplit(svc.settings.site_url).netloc}
+    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
+        raise Forbidden("This call comes from another site.")
 
 
 def _is_right(known: str, password: str) -> bool:

@@ -11,13 +11,18 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from inspired.domain.errors import Invalid
 
 
-def _clean_name(value: str) -> str:
-    """A person's name: one line, no markup."""
+def _one_line(value: str) -> str:
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for letter in value):
         raise ValueError("must be one line of text")
+    return value.strip()
+
+
+def _clean_name(value: str) -> str:
+    """A person's name: one line, no markup."""
+    value = _one_line(value)
     if re.search(r"[<>]", value):
         raise ValueError("must not contain < or >")
-    return value.strip()
+    return value
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,6 +54,8 @@ Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean_n
 Email = Annotated[EmailStr, BeforeValidator(_bare_address), Field(max_length=254)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
 
 
@@ -142,7 +149,18 @@ class PaymentDetails(BaseModel):
     currency: str | None
 
 
+class RefundTold(BaseModel):
+    """Money going back: `under_way`, `done`, or `waiting` for the owner."""
+
+    amount: str
+    currency: str
+    status: Literal["under_way", "done", "waiting"]
+    reason: str
+
+
 class StatusAnswer(BaseModel):
+    """`chooseBy`: paid, but without a time. Until then another time or the money is chosen on the booking's page."""
+
     success: bool
     status: Status
     flags: list[str]
@@ -150,6 +168,8 @@ class StatusAnswer(BaseModel):
     expiresAt: datetime | None
     serverTime: datetime
     version: int
+    chooseBy: datetime | None = None
+    refunds: list[RefundTold] | None = None
     paymentDetails: PaymentDetails | None = None
 
 
@@ -186,6 +206,48 @@ class PaymentShape(BaseModel):
     confirmedAt: datetime | None
     expiresAt: datetime | None
     transactionId: str | None
+
+
+class RefundRequest(_Request):
+    """Without `amount` everything that is left goes back. `cancelCall`: by default the call is off when all of its
+    money goes back. `preview`: tell what would happen, and do nothing."""
+
+    amount: Amount | None = None
+    reason: Reason
+    cancelCall: bool | None = None
+    preview: bool = False
+
+
+class RefundShape(BaseModel):
+    id: str
+    amount: str
+    currency: str
+    status: Literal["under_way", "done", "waiting"]
+    reason: str
+
+
+class RefundPreview(BaseModel):
+    """What would happen. `byPolicy`: what the customer would get back for cancelling now. `blocked`: Binance would do
+    something else than asked, so it would be refused; `warnings` says why."""
+
+    amount: str
+    remains: str
+    cancelsCall: bool
+    byPolicy: str
+    blocked: bool
+
+
+class RefundAnswer(BaseModel):
+    """`refunds` are those of this very request (one for each payment it takes from); a preview has none. `left` is
+    what can still be refunded."""
+
+    success: bool
+    refunds: list[RefundShape]
+    status: Status
+    left: str
+    currency: str
+    warnings: list[str]
+    preview: RefundPreview | None = None
 
 
 class PaymentsAnswer(BaseModel):

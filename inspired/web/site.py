@@ -3,6 +3,7 @@
 from flask import Blueprint, render_template
 
 from inspired.domain.meeting_types import MEETING_TYPES
+from inspired.domain.policy import in_hours
 from inspired.flows.booking import TERMS_VERSION
 from inspired.web.current import services
 
@@ -16,7 +17,10 @@ def home() -> str:
 
 @bp.get("/terms")
 def terms() -> str:
-    return render_template("site/terms.html", version=TERMS_VERSION)
+    choice_times = sorted({in_hours(one.policy.choice_time) for one in MEETING_TYPES})
+    return render_template(
+        "site/terms.html", version=TERMS_VERSION, meeting_types=MEETING_TYPES, choice_times=choice_times
+    )
 
 
 @bp.get("/privacy")

@@ -1,13 +1,19 @@
 """Random walks: whatever happens in whatever order, these hold after every step."""
 
+from itertools import product
 from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from inspired.domain import ledger
 from inspired.domain.booking import Booking, Flag, Remote, State
 from inspired.domain.funds import Payment, due, is_unclear, kept_of, payment_of
 from inspired.domain.refunds import Outcome
-from tests.domain.walking import MONEY_STATES, Walk, targets_of
+from tests.domain.walking import MONEY_STATES, Walk, quieted, targets_of
 
+WALKS, QUIETED = 800, 60
 OVER_STATES = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
 FIXED = ("id", "token", "meeting_type", "created_at", "sealed", "email_index", "network", "expires_at", "edition")
 
@@ -145,3 +151,38 @@ def at_rest(walk: Walk) -> None:
         assert payment_of(booking) in (Payment.NONE, Payment.EXACT, Payment.RETURNED)
         assert booking.state in (State.CONFIRMED, *OVER_STATES)
         assert kept_of(booking).is_nothing or booking.earned is not None
+
+
+# --- the walks ------------------------------------------------------------------------------------------------------
+
+ALIVE = [state for state in State if state is not State.DRAFT]
+
+
+@pytest.mark.slow
+def test_every_rule_holds_after_every_step_and_every_state_meets_every_word_of_the_provider():
+    reached: set[tuple[State, Remote | None]] = set()
+
+    for seed in range(WALKS):
+        walk = walked(Random(seed), 40, reached)
+        before = walk.booking
+        walk.everything_arrives_again()
+        check(before, walk.booking, walk)
+
+    assert reached == set(product(ALIVE, [None, *Remote]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first_seed", [10_000, 20_000])
+def test_once_everybody_has_answered_every_coin_has_its_place(first_seed):
+    for seed in range(first_seed, first_seed + QUIETED):
+        walk = walked(Random(seed), 25, set())
+
+        quieted(walk)
+
+        at_rest(walk)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.randoms(use_true_random=False))
+def test_no_search_finds_a_step_that_breaks_a_rule(random):
+    walked(random, 25, set())

@@ -90,13 +90,19 @@ class Walk:
         self.booking = topping_up(booking) if self.random.random() < 0.4 else booking
         self.fewest = self.random.choice((10, 3))
         for action in self.random.choice(OPENINGS):
-            action(self)
+            self.did(action)
+
+    def everything_arrives_again(self) -> None:
+        for one in list(self.answers):
+            self.settle(one, slot=SlotSeen.UNKNOWN)
 
     # --- one step -----------------------------------------------------------------------------------------------
 
     def step(self) -> str:
         """Something happens. Its name; a refusal is an answer too, and changes nothing."""
-        action = self.random.choice(ACTIONS)
+        return self.did(self.random.choice(ACTIONS))
+
+    def did(self, action: "Callable[[Walk], None]") -> str:
         try:
             action(self)
         except Refusal:
@@ -107,7 +113,7 @@ class Walk:
         order = self.orders.get(trade_no)
         if order is None:
             return Seen(trade_no, self.now, None, by_query=by_query)
-        answer = Seen(
+        return Seen(
             trade_no,
             self.now,
             order.told(),
@@ -116,12 +122,11 @@ class Walk:
             transaction_id="T1" if order.received else "",
             by_query=by_query,
         )
-        self.answers.append(answer)
-        return answer
 
     def settle(self, *seen: Seen, slot: SlotSeen, told: tuple[RefundSeen, ...] = ()) -> None:
         for one in seen:
             self.pairs.add((self.booking.state, one.status))
+        self.answers += [one for one in seen if one not in self.answers]
         self.booking = lifecycle.settle(self.booking, seen, slot, self.now, told)
         again = lifecycle.settle(self.booking, seen, slot, self.now, told)
         assert again == self.booking, "the same answers once more change nothing"
@@ -153,6 +158,11 @@ def time_passes(walk: Walk) -> None:
         expires = walk.booking.expires_at
         if order.is_payable and expires is not None and walk.now >= expires:
             order.status = Remote.EXPIRED
+
+
+def the_time_to_pay_is_over(walk: Walk) -> None:
+    walk.now = max(walk.now, NOW + 17 * MINUTE)
+    time_passes(walk)
 
 
 def create(walk: Walk) -> None:
@@ -189,7 +199,9 @@ def pay(walk: Walk) -> None:
 def begin_to_pay_or_fail(walk: Walk) -> None:
     for order in walk.orders.values():
         if order.is_payable:
-            order.status = walk.random.choice((Remote.PENDING, Remote.PENDING, Remote.ERROR))
+            order.status = walk.random.choice(
+                (Remote.PENDING, Remote.PENDING, Remote.ERROR, Remote.CANCELED, Remote.EXPIRED)
+            )
 
 
 def ask(walk: Walk) -> None:
@@ -331,6 +343,10 @@ OPENINGS: tuple[tuple[Callable[[Walk], None], ...], ...] = (
     (create, begin_to_pay_or_fail, ask, try_again, create, pay, ask),
     (create, pay, a_refund_by_console),
     (create, pay, a_notice),
+    (create, begin_to_pay_or_fail, ask, try_again, create, pay, a_notice),
+    (create, pay, a_refund_by_console, refunds_are_decided, ask, the_time_to_pay_is_over, ask, ask),
+    (create, begin_to_pay_or_fail, a_notice, pay, a_refund_by_console, a_notice, a_refund_by_console, a_notice, ask),
+    (create, begin_to_pay_or_fail, ask, try_again, create, pay, ask, cancel, send_refunds, refunds_are_decided, ask),
 )
 
 

@@ -13,7 +13,7 @@ from inspired.adapters.binance import NoticeHeaders
 from inspired.domain.booking import Booking, State
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.flows import booking as booking_flow
-from inspired.flows import delivery, idempotency, notices, payment, refreshing
+from inspired.flows import delivery, idempotency, notices, payment, reconciling, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from tests.flows.steps import free_calls, live, pay
@@ -166,6 +166,69 @@ GIVE_UP = Flow(
 )
 
 
+# --- money that goes back -------------------------------------------------------------------------------------------
+
+
+def _a_confirmed_booking(world: "World") -> Booking:
+    booking = _a_live_booking(world)
+    pay(world.servers, booking)
+    return refreshing.refresh(world.svc, booking.id)
+
+
+def _a_call_that_is_called_off(world: "World") -> Given:
+    booking = _a_confirmed_booking(world)
+    world.mailbox.messages.clear()
+    return {"booking": booking.id}
+
+
+def _refunded(svc: Services, given: Given, say: Say) -> None:
+    refunding.refund(svc, given["booking"], None, cancels=True, note="as agreed", request="one", seen=0)
+    say("answered")
+    refreshing.refresh(svc, given["booking"])
+
+
+def _money_after_the_end(world: "World") -> Given:
+    """Given up, its time free again; then the money comes after all."""
+    booking = _a_live_booking(world)
+    booking_flow.give_up(world.svc, booking.token)
+    refreshing.refresh(world.svc, booking.id)
+    pay(world.servers, booking, force=True)
+    world.mailbox.messages.clear()
+    return {"booking": booking.id, "later": timedelta(minutes=2).total_seconds()}
+
+
+def _money_only_binance_knows(world: "World") -> Given:
+    booking = _a_live_booking(world)
+    pay(world.servers, booking)
+    return {"booking": booking.id}
+
+
+def _reconciled(svc: Services, given: Given, say: Say) -> None:
+    reconciling.start(svc)
+    while reconciling.turn_page(svc):
+        pass
+
+
+REFUND = Flow(
+    "refund",
+    given=_a_call_that_is_called_off,
+    run=_refunded,
+    ends=lambda applied: [State.REFUNDED if "mongo:replace bookings" in applied else State.CONFIRMED],
+)
+LATE_MONEY = Flow(
+    "late-money",
+    given=_money_after_the_end,
+    run=_refreshed,
+    ends=lambda applied: [State.CONFIRMED],
+)
+RECONCILIATION = Flow(
+    "reconciliation",
+    given=_money_only_binance_knows,
+    run=_reconciled,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+
 # --- one that is wrong ----------------------------------------------------------------------------------------------
 
 
@@ -181,4 +244,5 @@ TOO_EARLY = Flow(
     ends=lambda applied: [State.CONFIRMED],
 )
 
-FLOWS = {flow.name: flow for flow in (CREATE_AND_LEAVE, CREATE_AND_PAY, WEBHOOK, EXPIRY, GIVE_UP, TOO_EARLY)}
+ALL = (CREATE_AND_LEAVE, CREATE_AND_PAY, WEBHOOK, EXPIRY, GIVE_UP, REFUND, LATE_MONEY, RECONCILIATION, TOO_EARLY)
+FLOWS = {flow.name: flow for flow in ALL}

@@ -8,12 +8,12 @@ from typing import Any
 import redis
 import requests
 
-from inspired.domain.booking import Booking
+from inspired.domain.booking import Booking, State
 from inspired.domain.errors import UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
-from inspired.flows import payment
+from inspired.flows import payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from tests.harness import Servers, wait_until
@@ -72,3 +72,38 @@ def remote_status(sandbox: Servers, trade_no: str) -> str:
 def later(svc: Services, **span: float) -> Services:
     """The same services, with their clock moved on (Binance's own stays)."""
     return replace(svc, now=lambda: svc.now() + timedelta(**span))
+
+
+def confirmed(svc: Services, sandbox: Servers, **more: Any) -> Booking:
+    booking = live(svc, **more)
+    pay(sandbox, booking)
+    booking = refreshing.refresh(svc, booking.id)
+    assert booking.state is State.CONFIRMED
+    return booking
+
+
+def refunds_there(sandbox: Servers) -> list[tuple[str, str]]:
+    return [(one["amount"], one["status"]) for one in sandbox.control("refunds")]
+
+
+def lost_time(svc: Services, sandbox: Servers) -> Booking:
+    """Paid after the end, and somebody else has the time by then."""
+    booking = live(svc)
+    assert booking.slot is not None
+    span = booking.slot.span
+    booking_flow.give_up(svc, booking.token)
+    refreshing.refresh(svc, booking.id)
+    other = hold(svc, call=free_calls(svc).index(span), email="bob@example.com")
+    assert other.slot is not None
+    assert other.slot.span == span
+    pay(sandbox, booking, force=True)
+    return refreshing.refresh(later(svc, minutes=2), booking.id)
+
+
+def starting_in(svc: Services, booking: Booking, hours: float) -> Booking:
+    """The same booking, so long before its call."""
+    start = svc.now() + timedelta(hours=hours)
+    span = Span(start, start + timedelta(minutes=45))
+    slot = booking.slot
+    assert slot is not None
+    return svc.bookings.change(booking.id, lambda b: replace(b, slot=replace(slot, span=span)))

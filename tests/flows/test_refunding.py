@@ -10,31 +10,18 @@ from inspired.domain.booking import Booking, Cause, Flag, RefundStatus, State
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.ledger import balances
 from inspired.domain.money import Money
-from inspired.flows import booking as booking_flow
 from inspired.flows import notices, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import free_calls, hold, later, live, pay
+from tests.flows.steps import confirmed, free_calls, later, live, lost_time, pay, refunds_there
 from tests.harness import Servers
 from tests.web.catcher import Catcher, catching
-
-
-def confirmed(svc: Services, sandbox: Servers, **more) -> Booking:
-    booking = live(svc, **more)
-    pay(sandbox, booking)
-    booking = refreshing.refresh(svc, booking.id)
-    assert booking.state is State.CONFIRMED
-    return booking
 
 
 def asked(svc: Services, booking: Booking, amount: str | None = None, **how) -> Booking:
     money = None if amount is None else Money.parse(amount)
     given = {"cancels": False, "note": "as agreed", "request": "r1", "seen": None, **how}
     return refunding.refund(svc, booking.id, money, **given)
-
-
-def refunds_there(sandbox: Servers) -> list[tuple[str, str]]:
-    return [(one["amount"], one["status"]) for one in sandbox.control("refunds")]
 
 
 def statuses(booking: Booking) -> list[RefundStatus]:
@@ -184,13 +171,13 @@ def test_a_refund_under_way_is_not_told_as_done_and_a_rejected_one_can_be_tried_
     asked(svc, booking, "10")
 
     under_way = refreshing.refresh(svc, booking.id)
+    assert statuses(under_way) == [RefundStatus.SENT]
     sandbox.control(f"refunds/{under_way.refunds[0].id}/reject", {"notify": "lost"})
     rejected = refreshing.refresh(later(svc, minutes=1), booking.id)
     sandbox.control("settings", {"refund_outcome": "success"})
     refunding.try_again(svc, booking.id, rejected.refunds[0].id)
     after = refreshing.refresh(later(svc, minutes=2), booking.id)
 
-    assert statuses(under_way) == [RefundStatus.SENT]
     assert statuses(rejected) == [RefundStatus.REJECTED]
     assert rejected.flags == {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
     assert (statuses(after), after.flags) == ([RefundStatus.REJECTED, RefundStatus.DONE], frozenset())
@@ -288,18 +275,6 @@ def _as_received(headers, raw):
 
 
 # --- paid twice, late, and without a time ---------------------------------------------------------------------------
-
-
-def lost_time(svc: Services, sandbox: Servers) -> Booking:
-    """Paid after the end, and somebody else has the time by then."""
-    booking = live(svc)
-    span = booking.slot.span
-    booking_flow.give_up(svc, booking.token)
-    refreshing.refresh(svc, booking.id)
-    other = hold(svc, call=free_calls(svc).index(span), email="bob@example.com")
-    assert other.slot.span == span
-    pay(sandbox, booking, force=True)
-    return refreshing.refresh(later(svc, minutes=2), booking.id)
 
 
 def test_late_money_whose_time_is_taken_lets_the_customer_choose(svc: Services, sandbox: Servers, mailbox: Mailbox):

@@ -200,5 +200,18 @@ def test_a_notice_whose_ring_was_lost_is_rung_for_and_put_off(svc: Services, san
     assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
 
 
+def test_notices_that_were_rung_for_and_wait_for_a_worker_are_not_rung_for_again(svc: Services, sandbox: Servers):
+    key = svc.vault.new_key("n1")
+    raw = svc.vault.seal(key, "n1", "notice", "{}")
+    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+    for _ in range(sweeping.BATCH):
+        svc.bell.ring_for_notice("work_notice", "another")
+
+    sweeping.sweep(at(svc, seconds=20))
+
+    assert ("inspired.jobs.work_notice", ("n1",)) not in waiting(sandbox)
+    assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
+
+
 def test_settled_bookings_are_not_looked_at(svc: Services):
     assert sweeping.sweep(svc) == 0

@@ -31,8 +31,7 @@ LONG_AFTER = NOW + timedelta(hours=3)
     [
         ("75", False, Payment.NOTIFIED),
         ("75", True, Payment.EXACT),
-        ("74", True, Payment.SHORT),
-        ("76", True, Payment.OVER),
+        ("76", True, Payment.EXACT),
         ("74", False, Payment.NOTIFIED),
     ],
 )
@@ -45,6 +44,16 @@ def test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot
     assert lifecycle.payment_of(after) is payment
     assert after.state is paid.state
     assert [claim for claim in after.claims if claim.startswith("tick:")]
+
+
+@pytest.mark.parametrize("status", [Remote.CANCELED, Remote.EXPIRED, Remote.ERROR, None])
+def test_an_order_said_to_be_closed_after_a_short_payment_still_gives_all_of_it_back(status):
+    paid = settled(a_live_booking(), seen(Remote.PAID, "74"))
+
+    after = settled(paid, seen(status, at=LONG_AFTER), now=LONG_AFTER)
+
+    assert [one.amount.shown for one in after.refunds] == ["74 USDT"]
+    assert lifecycle.payment_of(after) is Payment.RETURNED
 
 
 # --- webhooks -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What must always be true, whatever has happened. The numbers are those of the reliability plan.
 
-`after_each_step` looks at what was written since it looked last, and at the provider; `when_quiet` is the end of it all:
+`after_each_step` looks at what was written since it looked last, and at the provider; `when_quiet` is the end of all:
 everybody is back, nothing is due, and every coin is somewhere.
 """
 
@@ -15,7 +15,6 @@ from inspired.domain.funds import due, kept_of
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
 from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -67,7 +66,10 @@ def _of_write(world: World, before: Booking | None, after: Booking) -> Iterator[
 def _of_change(before: Booking, after: Booking) -> Iterator[str]:
     name = f"{after.id} v{after.version}"
     # Several steps may fall into one write: each has to be allowed.
-    steps = [before.state, *(NAMES[event.what] for event in after.history[len(before.history) :] if event.what in NAMES)]
+    steps = [
+        before.state,
+        *(NAMES[event.what] for event in after.history[len(before.history) :] if event.what in NAMES),
+    ]
     for one, next_one in pairwise(steps):
         if next_one not in ALLOWED[one]:
             yield f"I8 {name}: {one} became {next_one}"

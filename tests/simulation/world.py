@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -172,7 +173,7 @@ class World:
         self.now += MILLISECOND
 
     def _struck(self, trouble: Trouble) -> None:
-        number, about = self.stack[-1]
+        _, about = self.stack[-1]
         self.disturbed.update(one for one, _ in self.stack)
         if trouble.kind == "meanwhile":
             OTHERS[trouble.what](self, about)
@@ -399,7 +400,7 @@ class World:
         assert before == (self.bookings.all, self.logs.notices, self.bell.jobs), "a lie changed something"
 
     def _answered(self, serial: str, raw: bytes, signature: str) -> int | None:
-        """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) for what may come again."""
+        """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) to be sent again."""
         headers = NoticeHeaders(serial, "nonce", "1700000000000", signature)
         try:
             notices.receive(self.svc, headers, raw)
@@ -437,7 +438,7 @@ def _newest(world: World, about: str) -> Iterator[Booking]:
 
 def _refreshed(world: World, about: str) -> None:
     for booking in _newest(world, about):
-        world.run(lambda: refreshing.refresh(world.svc, booking.id), about=booking.id)
+        world.run(partial(refreshing.refresh, world.svc, booking.id), about=booking.id)
 
 
 def _given_up(world: World, about: str) -> None:

@@ -1,0 +1,258 @@
+"""The owner's money: giving some back, what is stuck, payments nobody knows, the books, what does not agree."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from spectree import Response as Documented
+
+from inspired.domain import ledger, steps
+from inspired.domain.booking import Booking, Refund, State
+from inspired.domain.errors import Conflict, Invalid, Refusal
+from inspired.domain.money import Money
+from inspired.domain.refunds import Preview, refundable
+from inspired.flows import notices, reconciling, refreshing, refunding
+from inspired.services import Services
+from inspired.web import guards
+from inspired.web.admin import BEGINNING, booking_page, owner_only, owner_only_api, person_of
+from inspired.web.api import LONGEST_KEY, json_object, spec
+from inspired.web.current import services
+from inspired.web.display_money import balance_rows, lefts, may_refund_a_part
+from inspired.web.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
+from inspired.web.htmx import go
+from inspired.web.schemas import Problem, RefundAnswer, RefundRequest, parsed
+
+ASK_SECONDS = 1.0
+
+bp = Blueprint("money", __name__, url_prefix="/admin")
+bp.before_request(owner_only)
+api_bp = Blueprint("money_api", __name__, url_prefix="/api/admin")
+api_bp.before_request(owner_only_api)
+
+
+# --- a refund: asked for, looked at, confirmed ----------------------------------------------------------------------
+
+
+@bp.get("/bookings/<booking_id>/refund")
+def refund(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    values = {"request": svc.new_token(), "cancels": "yes" if booking.state is State.CONFIRMED else ""}
+    return _refund_form(svc, booking, values)
+
+
+@bp.post("/bookings/<booking_id>/refund/preview")
+def preview(booking_id: str) -> ResponseReturnValue:
+    """Sent by POST, so that the reason stands in no address. Nothing is changed."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(RefundForm, request.form)
+        seen = refunding.preview(svc, booking, _amount(booking, form.amount), cancels=form.cancels == "yes")
+    except Refusal as refusal:
+        return _refund_form(svc, booking, request.form.to_dict(), refusal), refusal.status
+    return render_template(
+        "admin/refund_preview.html",
+        booking=booking,
+        person=person_of(svc, booking),
+        form=form,
+        preview=seen,
+        what=seen.amount.shown if form.amount or len(lefts(booking)) == 1 else ", ".join(lefts(booking)),
+        lefts=lefts(booking),
+        by_policy=steps.goes_back(booking, svc.now()),
+    )
+
+
+@bp.post("/bookings/<booking_id>/refund")
+def refund_confirmed(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(RefundConfirmedForm, request.form)
+        refunding.refund(
+            svc,
+            booking_id,
+            _amount(booking, form.amount),
+            cancels=form.cancels == "yes",
+            note=form.reason,
+            request=form.request,
+            seen=form.seen,
+        )
+    except Refusal as refusal:
+        fresh = {**request.form.to_dict(), "request": svc.new_token()}
+        return _refund_form(svc, svc.bookings.get(booking_id), fresh, refusal), refusal.status
+    return go(_money_of(booking_id))
+
+
+def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
+    return render_template(
+        "admin/refund.html",
+        booking=booking,
+        person=person_of(svc, booking),
+        left=refundable(booking),
+        lefts=lefts(booking),
+        in_parts=may_refund_a_part(booking),
+        by_policy=steps.goes_back(booking, svc.now()),
+        values=values,
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+    )
+
+
+def _amount(booking: Booking, text: str | None) -> Money | None:
+    return Money.parse(text, booking.price.currency) if text else None
+
+
+# --- refunds that are stuck, and asking again -----------------------------------------------------------------------
+
+
+@bp.post("/bookings/<booking_id>/refunds/<refund_id>/again")
+def try_again(booking_id: str, refund_id: str) -> ResponseReturnValue:
+    refunding.try_again(services(), booking_id, refund_id)
+    return go(_money_of(booking_id))
+
+
+@bp.post("/bookings/<booking_id>/refunds/<refund_id>/by-hand")
+def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(ByHandForm, request.form)
+        amount = Money.parse(form.amount, _currency(booking, refund_id))
+        refunding.settled_by_hand(svc, booking_id, refund_id, amount, form.note)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    return go(_money_of(booking_id))
+
+
+def _currency(booking: Booking, refund_id: str) -> str:
+    """The refund's own, else that of the payment it belongs to."""
+    found = booking.find_refund(refund_id)
+    attempt = booking.find_attempt(found.trade_no) if found else None
+    money = (found and found.amount) or (attempt and attempt.received) or booking.price
+    return money.currency
+
+
+@bp.post("/bookings/<booking_id>/ask")
+def ask(booking_id: str) -> ResponseReturnValue:
+    """What else would be asked by and by, now; what follows from it is a job's."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    if booking.state is State.DRAFT:
+        raise Conflict("There is nothing to ask Binance about yet.")
+    refreshing.ask(svc, booking, seconds=ASK_SECONDS)
+    svc.bell.ring("refresh", booking_id)
+    return go(_money_of(booking_id))
+
+
+def _money_of(booking_id: str) -> str:
+    return url_for("admin.booking", booking_id=booking_id, _anchor="money")
+
+
+# --- all of the money -----------------------------------------------------------------------------------------------
+
+
+@bp.get("/money")
+def money() -> str:
+    return _money_page(services())
+
+
+@bp.post("/money/orphans")
+def settle_orphan() -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(OrphanForm, request.form)
+    except Invalid as refusal:
+        return _money_page(svc, str(refusal)), refusal.status
+    notices.settle_orphan(svc, form.orphan, form.note)
+    return go(url_for("money.money"))
+
+
+@bp.post("/money/reconcile")
+def reconcile() -> ResponseReturnValue:
+    started = reconciling.start(services())
+    return go(url_for("money.money", reconcile="started" if started else "at-work"))
+
+
+def _money_page(svc: Services, message: str = "") -> str:
+    tomorrow: datetime = svc.now() + timedelta(days=1)
+    balances = ledger.balances(entry for _, entry in svc.ledger.all(BEGINNING, tomorrow))
+    return render_template(
+        "admin/money.html",
+        balances=list(balance_rows(balances)),
+        orphans=svc.orphans.waiting(),
+        cases=svc.cases.waiting(),
+        run=svc.runs.get(reconciling.NAME),
+        said=request.args.get("reconcile", ""),
+        message=message,
+    )
+
+
+# --- the same by a program ------------------------------------------------------------------------------------------
+
+
+@api_bp.post("/payments/<booking_id>/refund")
+@spec.validate(
+    json=RefundRequest,
+    resp=Documented(
+        HTTP_200=RefundAnswer,
+        HTTP_401=Problem,
+        HTTP_403=Problem,
+        HTTP_404=Problem,
+        HTTP_409=Problem,
+        HTTP_415=Problem,
+        HTTP_422=Problem,
+    ),
+    skip_validation=True,
+    tags=["admin"],
+)
+def refund_payment(booking_id: str) -> Response:
+    """Give money back. Needs an `Idempotency-Key` header: the same request under the same key is done once."""
+    svc = services()
+    guards.refuse_foreign(svc)
+    wanted = parsed(RefundRequest, json_object())
+    booking = svc.bookings.by_token(booking_id)
+    amount, key = _amount(booking, wanted.amount), request.headers.get("Idempotency-Key", "")
+    if not 0 < len(key) <= LONGEST_KEY:
+        message = "A refund needs an Idempotency-Key of 1 to 255 characters."
+        raise Invalid(message, {"Idempotency-Key": "is missing or too long"})
+    before = refunding.of_request(svc, booking, key)
+    seen = None if before else refunding.preview(svc, booking, amount, cancels=wanted.cancelCall)
+    if not wanted.preview:
+        booking = refunding.refund(
+            svc, booking.id, amount, cancels=wanted.cancelCall, note=wanted.reason, request=key, seen=None
+        )
+    response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, is_preview: bool) -> dict[str, Any]:
+    body = {
+        "success": True,
+        "refunds": [_shape(one) for one in refunding.of_request(svc, booking, key) if one.reserves],
+        "status": str(booking.state),
+        "left": str(refundable(booking)),
+        "currency": booking.price.currency,
+        "warnings": list(seen.warnings) if seen else [],
+    }
+    if is_preview and seen is not None:
+        body["preview"] = {
+            "amount": str(seen.amount),
+            "remains": str(seen.remains),
+            "cancelsCall": seen.cancels,
+            "byPolicy": str(steps.goes_back(booking, svc.now())),
+            "blocked": seen.blocked,
+        }
+    return body
+
+
+def _shape(one: Refund) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "amount": str(one.amount),
+        "currency": one.amount.currency if one.amount else None,
+        "status": "waiting" if one.is_stuck else "done" if one.is_gone else "under_way",
+        "reason": str(one.cause),
+    }

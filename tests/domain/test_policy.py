@@ -1,0 +1,77 @@
+from datetime import timedelta
+
+import pytest
+
+from inspired.domain.errors import Invalid
+from inspired.domain.money import Money
+from inspired.domain.policy import STANDARD, RefundPolicy
+from tests.factories import NOW
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "goes_back"),
+    [
+        (24 * HOUR, "75"),
+        (24 * HOUR - SECOND, "37.5"),
+        (4 * HOUR, "37.5"),
+        (4 * HOUR - SECOND, "0"),
+        (-HOUR, "0"),
+    ],
+)
+def test_what_goes_back_depends_on_how_long_before_the_call(before, goes_back):
+    assert str(STANDARD.due(Money.parse("75"), NOW + before, NOW)) == goes_back
+
+
+def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
+    third = RefundPolicy(part_percent=33)
+
+    assert str(third.due(Money.parse("0.00000001"), NOW + 5 * HOUR, NOW)) == "0.00000001"
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (
+            STANDARD,
+            (
+                "Cancel 24 hours or more before the call: all of your money goes back.",
+                "Cancel 4 hours or more before it: 50 % goes back.",
+                "Later than 4 hours before it: nothing goes back.",
+            ),
+        ),
+        (
+            RefundPolicy(full_until=72 * HOUR, part_until=HOUR, part_percent=0),
+            (
+                "Cancel 3 days or more before the call: all of your money goes back.",
+                "Later than 3 days before it: nothing goes back.",
+            ),
+        ),
+        (
+            RefundPolicy(full_until=HOUR, part_until=timedelta(), part_percent=25),
+            (
+                "Cancel 1 hour or more before the call: all of your money goes back.",
+                "Cancel 0 hours or more before it: 25 % goes back.",
+            ),
+        ),
+    ],
+)
+def test_the_policy_is_told_in_the_order_of_time(policy, words):
+    assert policy.sentences == words
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"full_until": HOUR, "part_until": 2 * HOUR},
+        {"part_until": -HOUR},
+        {"part_percent": 101},
+        {"part_percent": -1},
+        {"choice_time": timedelta()},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(Invalid):
+        RefundPolicy(**wrong)

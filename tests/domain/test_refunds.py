@@ -1,0 +1,672 @@
+"""Refunds: asked for once, sent with the same id, never more than came, and what Binance says about them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from inspired.domain import refunds, schedule, steps
+from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
+from inspired.domain.errors import Conflict, Invalid
+from inspired.domain.lifecycle import SlotSeen, decided
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
+from tests.factories import (
+    EVENT,
+    MINUTE,
+    NOW,
+    SECOND,
+    a_confirmed_booking,
+    a_live_booking,
+    a_returned,
+    an_expired_booking,
+    owed,
+    seen,
+    settled,
+    told,
+)
+
+ORDER, OTHER = f"{'b' * 24}001", f"{'b' * 24}002"
+TEN, ALL = Money.parse("10"), Money.parse("75")
+LATER = NOW + 2 * MINUTE
+
+
+def a_call(**changes) -> Booking:
+    """Confirmed, and Binance's own number of its order is known."""
+    return a_confirmed_booking(**changes)
+
+
+def with_refund(amount: str | None = "10", *, cancels: bool = False) -> Booking:
+    return steps.refund(a_call(), Money.parse(amount) if amount else None, LATER, cancels=cancels)
+
+
+def sent(booking: Booking, refund_id: str = "", *, remaining: int | None = None, now=LATER) -> Booking:
+    """Called for, and accepted there."""
+    refund = booking.find_refund(refund_id) or refunds.due_to_send(booking, now)
+    called = refunds.sending(booking, refund.id, now)
+    answer = told(refund, Outcome.PENDING, at=now, remaining=remaining)
+    return decided(refunds.accepted(called, answer, now), SlotSeen.UNKNOWN, now)
+
+
+def heard(booking: Booking, *answers: RefundSeen, now=LATER) -> Booking:
+    from inspired.domain.lifecycle import settle
+
+    return settle(booking, (), SlotSeen.UNKNOWN, now, answers)
+
+
+def refused(booking: Booking, refund: Refund, *, why: str = "no", low_balance: bool = False, now=LATER) -> Booking:
+    called = refunds.sending(booking, refund.id, now)
+    failed = refunds.not_sent(called, refund.id, now, why=why, refused=True, low_balance=low_balance)
+    return decided(failed, SlotSeen.UNKNOWN, now)
+
+
+def unanswered(booking: Booking, refund: Refund, now=LATER) -> Booking:
+    called = refunds.sending(booking, refund.id, now)
+    return refunds.not_sent(called, refund.id, now, why="time-out", refused=False, low_balance=False)
+
+
+# --- the owner's word -----------------------------------------------------------------------------------------------
+
+
+def test_a_part_of_a_confirmed_call_goes_back_and_the_call_stays():
+    after = with_refund("10")
+
+    assert after.state is State.CONFIRMED
+    assert [(str(one.amount), one.cause, one.by, one.status) for one in after.refunds] == [
+        ("10", Cause.OWNER, "owner", RefundStatus.REQUESTED)
+    ]
+    assert str(after.keeps) == "65"
+    assert f"send:refund_started:{ORDER}R01" in owed(after)
+    assert after.check_at <= LATER
+
+
+def test_several_parts_go_back_until_nothing_is_left():
+    after = with_refund("10")
+    for amount in ("20", "45"):
+        after = steps.refund(after, Money.parse(amount), LATER, cancels=False)
+
+    assert [str(one.amount) for one in after.refunds] == ["10", "20", "45"]
+    assert [one.id for one in after.refunds] == [f"{ORDER}R01", f"{ORDER}R02", f"{ORDER}R03"]
+    with pytest.raises(Conflict, match="nothing left"):
+        steps.refund(after, Money.parse("0.00000001"), LATER, cancels=False)
+
+
+@pytest.mark.parametrize("amount", ["65.00000001", "75", "1000"])
+def test_the_sum_of_refunds_never_exceeds_what_was_paid(amount):
+    with pytest.raises(Invalid, match="At most 65 USDT"):
+        steps.refund(with_refund("10"), Money.parse(amount), LATER, cancels=False)
+
+
+@pytest.mark.parametrize("amount", [Money.parse("0"), Money.parse("-1"), Money.parse("1", "BNB")])
+def test_an_amount_that_is_none_is_refused(amount):
+    with pytest.raises(Invalid):
+        steps.refund(a_call(), amount, LATER, cancels=False)
+
+
+def test_nothing_can_be_refunded_of_a_booking_without_money():
+    for amount in (None, TEN):
+        with pytest.raises(Conflict, match="nothing left"):
+            steps.refund(a_live_booking(), amount, LATER, cancels=False)
+
+
+def test_cancelling_with_all_of_the_money_frees_the_slot_and_ends_refunded_once_it_is_gone():
+    after = steps.refund(a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot), None, LATER, cancels=True)
+
+    assert (after.state, after.claims, str(after.keeps)) == (State.CANCELLED, (f"invitee:{EVENT}/invitees/I1",), "0")
+    assert {"send:cancelled", f"release_event:{EVENT}"} <= owed(after)
+    assert a_returned(sent(after), LATER).state is State.REFUNDED
+
+
+def test_before_a_call_is_confirmed_its_money_goes_back_as_a_whole():
+    lost = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+    with pytest.raises(Conflict, match="as a whole"):
+        steps.refund(lost, TEN, LATER, cancels=False)
+    after = steps.refund(lost, None, LATER, cancels=True)
+
+    assert (after.state, after.choose_by, [str(one.amount) for one in after.refunds]) == (State.CANCELLED, None, ["75"])
+
+
+def test_money_in_another_currency_goes_back_as_a_whole_in_its_own():
+    foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
+
+    after = steps.refund(foreign, None, LATER, cancels=False)
+
+    assert [one.amount.shown for one in after.refunds] == ["75 BNB"]
+    assert Flag.NEEDS_OWNER not in after.flags
+
+
+def test_the_same_request_is_answered_and_another_with_its_name_is_refused():
+    once = steps.refund(a_call(), TEN, LATER, cancels=False, key="r1:10")
+
+    assert steps.refund(once, TEN, LATER, cancels=False, key="r1:10") == once
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        steps.refund(once, ALL, LATER, cancels=False, key="r1:75")
+    assert len(steps.refund(once, TEN, LATER, cancels=False, key="r2:10").refunds) == 2
+
+
+def test_whoever_decided_on_an_older_page_decides_again():
+    refunds.refuse_unseen(with_refund(), 1)
+
+    with pytest.raises(Conflict, match="look again"):
+        refunds.refuse_unseen(with_refund(), 0)
+
+
+# --- the last refund Binance allows ---------------------------------------------------------------------------------
+
+
+def with_left(booking: Booking, left: int) -> Booking:
+    return booking.with_attempt(replace(booking.attempts[0], refunds_left=left))
+
+
+def test_a_preview_says_what_will_happen():
+    preview = refunds.checked(a_call(), TEN, LATER, cancels=True)
+
+    assert preview == refunds.Preview(TEN, ALL, Money.parse("65"), True, (), False)
+
+
+def test_the_last_but_one_refund_warns_and_the_last_one_sends_no_part():
+    last_but_one = refunds.checked(with_left(a_call(), 2), TEN, LATER, cancels=False)
+    last = refunds.checked(with_left(a_call(), 1), TEN, LATER, cancels=False)
+    none = refunds.checked(with_left(a_call(), 0), TEN, LATER, cancels=False)
+
+    assert (last_but_one.blocked, len(last_but_one.warnings)) == (False, 1)
+    assert (last.blocked, "75 USDT" in last.warnings[0]) == (True, True)
+    assert (none.blocked, len(none.warnings)) == (True, 1)
+    with pytest.raises(Conflict, match="everything left"):
+        steps.refund(with_left(a_call(), 1), TEN, LATER, cancels=False)
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_all_that_is_left_needs_no_warning(left):
+    assert refunds.checked(with_left(a_call(), left), None, LATER, cancels=False).warnings == ()
+
+
+def test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent():
+    waiting = with_left(with_refund("10"), 1)
+
+    after = refunds.sending(waiting, f"{ORDER}R01", LATER)
+
+    assert after.refunds[0].status is RefundStatus.NEEDS_OWNER
+    assert (after.refunds[0].tries, "everything left, 75 USDT" in after.refunds[0].why) == (0, True)
+    assert f"alert:refund_stuck:{ORDER}R01" in owed(after)
+
+
+def test_the_last_refund_sends_everything_that_is_left():
+    waiting = with_left(with_refund(None), 1)
+
+    after = refunds.sending(waiting, f"{ORDER}R01", LATER)
+
+    assert (after.refunds[0].status, after.refunds[0].tries) == (RefundStatus.REQUESTED, 1)
+
+
+def test_where_binance_allows_none_or_its_number_is_unknown_nothing_is_sent():
+    none_left = refunds.sending(with_left(with_refund(), 0), f"{ORDER}R01", LATER)
+    booking = with_refund()
+    nameless = booking.with_attempt(replace(booking.attempts[0], prepay_id=""))
+    unknown = refunds.sending(nameless, f"{ORDER}R01", LATER)
+
+    assert none_left.refunds[0].why == "Binance allows no further refund of this payment."
+    assert unknown.refunds[0].why == "The order's own number at Binance is not known."
+
+
+def test_binances_count_of_remaining_refunds_only_goes_down():
+    after = sent(with_refund(), remaining=4)
+    done = heard(after, told(after.refunds[0], remaining=7))
+
+    assert after.attempts[0].refunds_left == 4
+    assert done.attempts[0].refunds_left == 4
+
+
+# --- requested → sent → done ----------------------------------------------------------------------------------------
+
+
+def test_a_refund_is_counted_and_leased_before_the_call_and_repeated_with_its_id():
+    booking = with_refund()
+    called = refunds.sending(booking, f"{ORDER}R01", LATER)
+
+    assert (called.refunds[0].tries, called.refunds[0].retry_at) == (1, LATER + refunds.REFUND_LEASE)
+    assert refunds.due_to_send(called, LATER) is None
+    again = refunds.due_to_send(called, LATER + refunds.REFUND_LEASE)
+    assert again == called.refunds[0]
+
+
+def test_after_a_lost_answer_the_same_refund_is_called_for_again_later_and_later_and_the_owner_told():
+    booking, waits = with_refund(), []
+    for _ in range(refunds.ALERT_AT_TRY):
+        booking = unanswered(booking, booking.refunds[0])
+        waits.append(booking.refunds[0].retry_at - LATER)
+
+    assert waits == [timedelta(seconds=2**tries) for tries in range(1, refunds.ALERT_AT_TRY + 1)]
+    assert [one.id for one in booking.refunds] == [f"{ORDER}R01"]
+    assert f"alert:refund_unsent:{ORDER}R01" in owed(booking)
+
+
+def test_accepted_is_not_done():
+    after = sent(with_refund(None, cancels=True))
+
+    assert (after.refunds[0].status, after.state) == (RefundStatus.SENT, State.CANCELLED)
+    assert refunds.to_ask(after) == after.refunds
+    assert schedule.scheduled(replace(after, effects=()), LATER).check_at == LATER + schedule.ASK_SOON
+
+
+def test_done_is_told_and_booked_once():
+    after = sent(with_refund())
+    done = heard(after, told(after.refunds[0], at=LATER))
+
+    assert (done.refunds[0].status, done.refunds[0].done_at) == (RefundStatus.DONE, LATER)
+    assert f"send:refund_done:{ORDER}R01" in owed(done)
+    assert heard(done, told(after.refunds[0], Outcome.FAILED)) == done
+    assert str(refunds.returned_in_all(done)) == "10"
+
+
+def test_an_answer_lost_on_the_way_is_found_by_asking_for_the_refund():
+    lost = unanswered(with_refund(), with_refund().refunds[0])
+
+    pending = heard(lost, told(lost.refunds[0], Outcome.PENDING))
+    unknown = heard(lost, told(lost.refunds[0], None))
+
+    assert pending.refunds[0].status is RefundStatus.SENT
+    assert heard(pending, told(lost.refunds[0], Outcome.PENDING)) == pending
+    assert unknown.refunds == lost.refunds
+
+
+def test_late_answers_about_a_call_change_nothing_once_it_is_sent():
+    after = sent(with_refund())
+
+    late = refunds.not_sent(after, f"{ORDER}R01", LATER, why="x", refused=True, low_balance=False)
+
+    assert late == after
+    assert refunds.accepted(after, told(after.refunds[0], Outcome.PENDING), LATER) == after
+    assert refunds.sending(after, "nobody", LATER) == after
+    assert refunds.accepted(after, RefundSeen("nobody", LATER, Outcome.PENDING), LATER) == after
+
+
+def test_a_rejected_refund_keeps_the_money_here_and_calls_the_owner():
+    after = sent(with_refund())
+
+    rejected = heard(after, told(after.refunds[0], Outcome.FAILED))
+
+    assert rejected.refunds[0].status is RefundStatus.REJECTED
+    assert rejected.flags >= {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
+    assert f"alert:refund_rejected:{ORDER}R01" in owed(rejected)
+    assert heard(rejected, told(after.refunds[0])) == rejected
+
+
+def test_a_rejected_refund_that_is_tried_again_gets_a_new_id_and_is_counted_once():
+    after = sent(with_refund("75"))
+    rejected = heard(after, told(after.refunds[0], Outcome.FAILED))
+
+    again = decided(refunds.tried_again(rejected, f"{ORDER}R01", LATER), SlotSeen.UNKNOWN, LATER)
+
+    assert [(one.id, one.status, one.replaced_by) for one in again.refunds] == [
+        (f"{ORDER}R01", RefundStatus.REJECTED, f"{ORDER}R02"),
+        (f"{ORDER}R02", RefundStatus.REQUESTED, ""),
+    ]
+    assert refunds.refundable(again).is_nothing
+    assert Flag.REFUND_FAILED not in again.flags
+    with pytest.raises(Conflict):
+        refunds.tried_again(again, f"{ORDER}R01", LATER)
+
+
+def test_too_little_balance_is_told_tried_again_by_itself_and_by_the_owners_button_with_the_same_id():
+    poor = refused(with_refund(), with_refund().refunds[0], low_balance=True)
+
+    assert poor.refunds[0].status is RefundStatus.NEEDS_OWNER
+    assert {Flag.REFUND_FAILED, Flag.NEEDS_OWNER} <= poor.flags
+    assert refunds.due_to_send(poor, LATER + refunds.TRY_BALANCE_AGAIN) == poor.refunds[0]
+    again = refunds.tried_again(poor, f"{ORDER}R01", LATER)
+    assert (refunds.due_to_send(again, LATER).id, len(again.refunds)) == (f"{ORDER}R01", 1)
+
+
+def test_the_same_refusal_again_is_told_once():
+    poor = refused(with_refund(), with_refund().refunds[0], low_balance=True)
+
+    again = refused(poor, poor.refunds[0], low_balance=True, now=LATER + refunds.TRY_BALANCE_AGAIN)
+
+    assert sum(event.what == "refund_stuck" for event in again.history) == 1
+    assert again.refunds[0].retry_at == LATER + 2 * refunds.TRY_BALANCE_AGAIN
+
+
+def test_one_refund_of_an_order_is_under_way_at_a_time():
+    two = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+
+    first_sent = sent(two)
+    first_done = heard(first_sent, told(first_sent.refunds[0]))
+
+    assert refunds.due_to_send(two, LATER).id == f"{ORDER}R01"
+    assert refunds.due_to_send(first_sent, LATER) is None
+    assert refunds.due_to_send(refunds.sending(two, f"{ORDER}R01", LATER), LATER) is None
+    assert refunds.due_to_send(first_done, LATER).id == f"{ORDER}R02"
+
+
+def test_a_refund_that_takes_more_than_a_day_is_told_to_the_owner_once():
+    waiting = replace(sent(with_refund()), effects=())
+    next_day = LATER + timedelta(hours=24)
+
+    after = decided(waiting, SlotSeen.UNKNOWN, next_day)
+
+    assert schedule.scheduled(waiting, next_day - MINUTE).check_at <= next_day
+    assert owed(after) == {f"alert:refund_slow:{ORDER}R01"}
+    assert owed(decided(waiting, SlotSeen.UNKNOWN, next_day - SECOND)) == set()
+
+
+# --- stuck, and settled by hand -------------------------------------------------------------------------------------
+
+
+def test_what_left_by_another_way_is_settled_by_hand():
+    poor = refused(with_refund(None, cancels=True), with_refund(None).refunds[0])
+
+    after = decided(refunds.settled_by_hand(poor, f"{ORDER}R01", ALL, "by transfer", LATER), SlotSeen.UNKNOWN, LATER)
+
+    assert (after.refunds[0].status, after.refunds[0].note) == (RefundStatus.EXTERNAL, "by transfer")
+    assert (after.state, after.flags) == (State.REFUNDED, frozenset())
+
+
+@pytest.mark.parametrize("amount", [Money.parse("75.00000001"), Money.parse("0"), Money.parse("1", "BNB")])
+def test_no_more_can_be_settled_by_hand_than_there_was(amount):
+    poor = refused(with_refund(None, cancels=True), with_refund(None).refunds[0])
+
+    with pytest.raises(Invalid, match="75 USDT"):
+        refunds.settled_by_hand(poor, f"{ORDER}R01", amount, "", LATER)
+
+
+def test_what_is_not_stuck_is_not_settled_nor_tried_again_by_hand():
+    for wanted in (f"{ORDER}R01", "nobody"):
+        with pytest.raises(Conflict):
+            refunds.settled_by_hand(with_refund(), wanted, TEN, "", LATER)
+        with pytest.raises(Conflict):
+            refunds.tried_again(with_refund(), wanted, LATER)
+
+
+# --- refunds made in Binance's own console --------------------------------------------------------------------------
+
+
+def found(amount: str, name: str = "console1", *, currency: str = "USDT", at=LATER) -> RefundSeen:
+    return RefundSeen(name, at, Outcome.DONE, ORDER, amount=Money.parse(amount, currency))
+
+
+def test_a_refund_by_console_is_found_by_its_notice_and_once_only():
+    once = heard(a_call(), found("10"))
+
+    assert [(one.id, str(one.amount), one.cause, one.status) for one in once.refunds] == [
+        ("console1", "10", Cause.CONSOLE, RefundStatus.EXTERNAL)
+    ]
+    assert "alert:console_refund:console1" in owed(once)
+    assert heard(once, found("10")) == once
+
+
+def test_all_of_it_by_console_is_found_by_the_orders_own_status_and_its_notice_adds_nothing():
+    once = settled(an_expired_booking(), seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER)
+
+    assert (once.state, [str(one.amount) for one in once.refunds]) == (State.REFUNDED, ["75"])
+    assert heard(once, found("75")) == once
+
+
+def test_a_part_of_unknown_amount_waits_for_its_notice_and_is_counted_once():
+    unknown = settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+    known = heard(unknown, found("10"))
+
+    assert (unknown.refunds[0].amount, Flag.NEEDS_OWNER in unknown.flags) == (None, True)
+    assert [str(one.amount) for one in known.refunds] == ["10"]
+    assert heard(known, found("10")) == known
+    assert len(heard(known, found("5", "console2")).refunds) == 2
+
+
+def test_a_part_of_unknown_amount_is_known_when_everything_has_gone():
+    unknown = settled(a_live_booking(), seen(Remote.REFUNDED, "75"))
+
+    whole = settled(unknown, seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER)
+
+    assert ([str(one.amount) for one in whole.refunds], whole.flags) == (["75"], frozenset())
+
+
+def test_a_part_of_unknown_amount_can_be_told_by_the_owner():
+    unknown = settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+
+    after = refunds.settled_by_hand(unknown, unknown.refunds[0].id, TEN, "", LATER)
+
+    assert refunds.refundable(after) == Money.parse("65")
+
+
+def test_what_binance_says_went_back_in_all_tells_of_the_consoles_and_its_notices_are_counted_once():
+    after = sent(with_refund("10"))
+    done = heard(after, told(after.refunds[0], refunded_in_all=Money.parse("40")))
+
+    first = heard(done, found("20", "console1"))
+    second = heard(first, found("10", "console2"))
+
+    assert [str(one.amount) for one in done.refunds] == ["10", "30"]
+    assert sorted(str(one.amount) for one in first.refunds) == ["10", "10", "20"]
+    assert sorted(str(one.amount) for one in second.refunds) == ["10", "10", "20"]
+    assert heard(second, found("10", "console2"), found("20", "console1")) == second
+
+
+def test_a_refund_of_ours_is_not_taken_for_the_consoles_while_its_outcome_is_unknown():
+    lost = unanswered(with_refund(None), with_refund(None).refunds[0])
+
+    after = settled(lost, seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER)
+
+    assert [one.cause for one in after.refunds] == [Cause.OWNER]
+
+
+def test_a_refund_whose_first_answer_was_lost_is_not_taken_for_the_consoles_after_a_refusal_either():
+    lost = unanswered(with_refund(None), with_refund(None).refunds[0])
+    poor = refused(lost, lost.refunds[0], low_balance=True)
+
+    after = settled(poor, seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER)
+
+    assert [one.cause for one in after.refunds] == [Cause.OWNER]
+
+
+def test_planned_refunds_give_way_to_the_consoles_and_the_rest_goes_back():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+
+    after = heard(short, found("20"))
+
+    assert [(str(one.amount), one.replaced_by) for one in after.refunds] == [
+        ("74", "console1"),
+        ("20", ""),
+        ("54", ""),
+    ]
+
+
+def test_a_refund_that_was_refused_because_the_console_was_first_gives_way_and_the_rest_goes_back():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    called = unanswered(short, short.refunds[0])
+    beside = heard(called, found("20"))
+
+    after = refused(beside, beside.refunds[0])
+
+    assert (beside.refunds[0].replaced_by, len(beside.refunds)) == ("", 2)
+    assert after.refunds[0].tries > 1, "an earlier call may have come through: the owner decides"
+    assert Flag.NEEDS_OWNER in after.flags
+
+
+def test_a_rejected_refund_for_which_nothing_is_left_gives_way_and_the_rest_goes_back():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    beside = heard(sent(short), found("20"))
+
+    after = heard(beside, told(short.refunds[0], Outcome.FAILED))
+
+    assert [(str(one.amount), one.replaced_by) for one in after.refunds] == [
+        ("74", "console1"),
+        ("20", ""),
+        ("54", ""),
+    ]
+    assert Flag.NEEDS_OWNER not in after.flags
+
+
+def test_money_promised_twice_for_a_while_is_not_short_and_keeps_no_slot():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"))
+    beside = heard(sent(short), found("20"))
+    over = NOW + timedelta(minutes=17)
+
+    after = decided(beside, SlotSeen.UNKNOWN, over)
+
+    assert (after.state, after.claims) == (State.EXPIRED, ())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        RefundSeen("console1", LATER, Outcome.DONE, "nobody", amount=TEN),
+        RefundSeen("console1", LATER, Outcome.PENDING, ORDER, amount=TEN),
+        RefundSeen("console1", LATER, Outcome.DONE, ORDER),
+        found("10", currency="BNB"),
+    ],
+)
+def test_what_tells_of_no_refund_of_ours_that_is_done_changes_nothing(answer):
+    booking = a_call()
+
+    assert heard(booking, answer, now=NOW + MINUTE) == heard(booking, now=NOW + MINUTE)
+
+
+def test_a_refund_of_money_that_has_not_been_seen_changes_nothing():
+    assert heard(a_live_booking(), found("10")).refunds == ()
+
+
+def test_unreadable_money_is_settled_once_all_of_it_went_back():
+    unreadable = settled(a_live_booking(), seen(Remote.PAID, None))
+
+    by_notice = heard(unreadable, found("75"))
+    by_status = settled(a_live_booking(), seen(Remote.FULL_REFUNDED, None))
+
+    assert Flag.NEEDS_OWNER in unreadable.flags
+    assert Flag.NEEDS_OWNER not in by_notice.flags
+    assert Flag.NEEDS_OWNER not in by_status.flags
+
+
+# --- whose money goes back ------------------------------------------------------------------------------------------
+
+
+def twice(first: str, second: str, *, status: Remote = Remote.PAID) -> Booking:
+    booking = a_live_booking()
+    other = replace(booking.attempts[0], number=2, trade_no=OTHER)
+    booking = replace(booking, attempts=(*booking.attempts, other))
+    return settled(booking, seen(Remote.PAID, first), seen(status, second, order=2))
+
+
+def test_surplus_is_never_taken_from_money_nobody_can_count():
+    after = twice("80", "75", status=Remote.REFUNDING)
+
+    assert [(one.trade_no, str(one.amount)) for one in after.refunds] == [(ORDER, "5")]
+
+
+def test_a_second_payment_smaller_than_what_is_too_much_goes_first():
+    after = twice("80", "3")
+
+    assert [(one.trade_no, str(one.amount), one.cause) for one in after.refunds] == [
+        (OTHER, "3", Cause.SECOND),
+        (ORDER, "5", Cause.SECOND),
+    ]
+
+
+# --- the customer cancels -------------------------------------------------------------------------------------------
+
+
+def test_a_customer_who_cancels_early_gets_everything_back():
+    call = a_call()
+
+    after = steps.cancel(call, ALL, LATER)
+
+    assert (after.state, after.claims) == (State.CANCELLED, ())
+    assert [(str(one.amount), one.cause, one.by) for one in after.refunds] == [("75", Cause.CANCELLED, "customer")]
+    assert {"send:cancelled", "alert:cancelled"} <= owed(after)
+    assert a_returned(sent(after), LATER).state is State.REFUNDED
+
+
+def test_a_customer_who_cancels_later_gets_a_part_and_the_rest_stays_earned():
+    call = a_call()
+    late = call.slot.span.start - timedelta(hours=5)
+
+    after = steps.cancel(call, Money.parse("37.5"), late)
+    done = a_returned(sent(after, now=late), late)
+
+    assert ([str(one.amount) for one in after.refunds], str(after.keeps)) == (["37.5"], "37.5")
+    assert (done.state, done.flags) == (State.CANCELLED, frozenset())
+
+
+def test_a_customer_who_cancels_at_the_end_gets_nothing_and_a_call_that_has_begun_cannot_be_cancelled():
+    call = a_call()
+    start = call.slot.span.start
+
+    after = steps.cancel(call, Money.parse("0"), start - timedelta(hours=1))
+
+    assert (after.state, after.refunds) == (State.CANCELLED, ())
+    with pytest.raises(Conflict):
+        steps.cancel(call, Money.parse("0"), start)
+
+
+def test_what_the_page_promised_for_cancelling_has_to_be_what_goes_back():
+    call = a_call()
+
+    with pytest.raises(Conflict, match=r"37.5 USDT"):
+        steps.cancel(call, ALL, call.slot.span.start - timedelta(hours=5))
+
+
+def test_after_a_part_went_back_cancelling_returns_only_what_is_left():
+    call = with_refund("10")
+
+    assert str(steps.goes_back(call, LATER)) == "65"
+    assert str(steps.goes_back(replace(call, slot=None), LATER)) == "65"
+
+
+# --- paid, but without a time ---------------------------------------------------------------------------------------
+
+
+def choosing() -> Booking:
+    return settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+
+def test_money_back_instead_of_another_time():
+    after = steps.money_back(choosing(), LATER)
+
+    assert (after.state, after.choose_by) == (State.CANCELLED, None)
+    assert [(str(one.amount), one.cause, one.by) for one in after.refunds] == [("75", Cause.MONEY_BACK, "customer")]
+    with pytest.raises(Conflict):
+        steps.money_back(after, LATER)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_another_time_confirms_without_paying_again(ended):
+    late = NOW + timedelta(minutes=20)
+    gone = an_expired_booking(slot=choosing().slot)
+    booking = settled(gone, seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late) if ended else choosing()
+    other = replace(booking.slot, event_uri="http://calendly/scheduled_events/E2")
+
+    after = steps.another_time(booking, other, late)
+
+    assert (after.state, after.slot, after.choose_by) == (State.CONFIRMED, other, None)
+    assert Flag.SLOT_LOST not in after.flags
+    assert (f"release_event:{EVENT}" in owed(after), after.refunds) == (True, ())
+
+
+def test_another_time_can_be_lost_too_and_is_offered_again():
+    booking = choosing()
+    again = steps.another_time(booking, replace(booking.slot, event_uri=""), LATER)
+    lost = replace(again, state=State.PAID, confirmed_at=None)
+
+    after = settled(lost, slot=SlotSeen.LOST, now=LATER)
+
+    assert {"send:choose:2", "alert:slot_lost:2"} <= owed(after)
+
+
+def test_the_time_to_choose_ends_and_a_time_given_back_cannot_be_chosen():
+    booking = choosing()
+
+    with pytest.raises(Conflict):
+        steps.another_time(booking, booking.slot, booking.choose_by)
+    with pytest.raises(Conflict):
+        steps.another_time(
+            steps.event_unwanted(booking, f"{EVENT}9", NOW), replace(booking.slot, event_uri=f"{EVENT}9"), LATER
+        )
+
+
+def test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever():
+    unclear = settled(choosing(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.LOST, now=LATER)
+    end = unclear.choose_by
+
+    after = settled(unclear, slot=SlotSeen.LOST, now=end)
+
+    assert after.state is State.CANCELLED or schedule.scheduled(replace(after, effects=()), end).check_at > end + MINUTE
