@@ -277,17 +277,10 @@ class World:
         """While unpaid; or instead of the one that is gone, where it was paid."""
         start = self.start(choice)
 
-        def change() -> None:
-            if booking.choose_by is None:
-                booking_flow.change_time(self.svc, booking.token, start, "Europe/Berlin")
-                return
-            span = Span(start, start + timedelta(minutes=booking.meeting_type.minutes))
-            slot = Slot(span, "Europe/Berlin", CalendarKind.BUILTIN)
-            with suppress(Claimed):
-                self.bookings.change(booking.id, lambda b: steps.another_time(b, slot, self.svc.now()))
-                self.bell.ring("refresh", booking.id)
-
-        self.run(change, about=booking.id, trouble=trouble)
+        change = booking_flow.change_time if booking.choose_by is None else booking_flow.choose_another_time
+        self.run(
+            lambda: change(self.svc, booking.token, start, "Europe/Berlin"), about=booking.id, trouble=trouble
+        )
 
     def money_back(self, booking: Booking, trouble: Trouble | None = None) -> None:
         self.run(lambda: refunding.money_back(self.svc, booking.token), about=booking.id, trouble=trouble)
@@ -358,8 +351,8 @@ class World:
         self.pay.paid(order.trade_no, amounts[how])
 
     def refund_in_console(self, order: Order, how: str) -> None:
-        if order.paid is None:
-            return
+        if order.paid is None or self.by_hand[order.trade_no]:
+            return  # nobody gives back in the console what was given back by other ways already
         left = order.paid - self.pay.returned(order)
         with suppress(UpstreamError):
             self.pay.refunded_by_hand(order.trade_no, None if how == "all" else part_of(left, "0.5"))
