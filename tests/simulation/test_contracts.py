@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rq import Queue
-from rq.serializers import JSONSerializer
 
 from inspired.adapters import mongo
 from inspired.adapters import queue as queues
@@ -273,9 +271,7 @@ def test_only_a_draft_that_nobody_touched_meanwhile_is_dropped(bookings):
 
 
 def test_pages_go_through_all_and_the_owners_list_is_newest_first_without_drafts(bookings):
-    made = [
-        bookings.add(another(n, slot=starting_in(60 * n), created_at=NOW + n * MINUTE)) for n in range(3)
-    ]
+    made = [bookings.add(another(n, slot=starting_in(60 * n), created_at=NOW + n * MINUTE)) for n in range(3)]
     draft = bookings.add(another(9, a_draft(), created_at=NOW + 5 * MINUTE))
 
     assert bookings.made(NOW, NOW + 10 * MINUTE, 10) == [*made, draft]
@@ -398,7 +394,9 @@ def bell(request):
     connection.flushdb()
 
     def waiting() -> list[tuple[str, list[str]]]:
-        found = [Queue(one.name, connection=connection, serializer=JSONSerializer) for one in queues.queues_on(connection)]
+        found = [
+            Queue(one.name, connection=connection, serializer=JSONSerializer) for one in queues.queues_on(connection)
+        ]
         return [(job.func_name.removeprefix("inspired.jobs."), job.args) for one in found for job in one.jobs]
 
     yield Doorbell(connection), waiting
@@ -505,7 +503,7 @@ def refund(pay: Any, checkout: Any, name: str, amount: str) -> Any:
 
 
 def test_an_order_is_made_once_and_its_number_never_again(both):
-    pay, world = both
+    pay, _ = both
     checkout = create(pay)
 
     with pytest.raises(Refused) as caught:
@@ -661,9 +659,7 @@ def test_too_little_balance_refuses_and_changes_nothing(both):
     assert refund(pay, checkout, "R2", "20").remaining == 9
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status"), [(Outcome.DONE, Remote.REFUNDED), (Outcome.FAILED, Remote.PAID)]
-)
+@pytest.mark.parametrize(("outcome", "status"), [(Outcome.DONE, Remote.REFUNDED), (Outcome.FAILED, Remote.PAID)])
 def test_a_pending_refund_comes_to_its_end(both, outcome, status):
     pay, world = both
     checkout = paid(pay, world)

@@ -5,11 +5,9 @@ ones; what fails is shown as the shortest list of steps that still fails, and wi
 """
 
 import os
-import sys
 from datetime import timedelta
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,12 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from inspired import jobs
 from inspired.domain.booking import State
-from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome
-from inspired.flows import refreshing
 from tests.simulation import invariants
 from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
 from tests.simulation.world import OTHERS, World
@@ -234,44 +229,8 @@ class Simulation(RuleBasedStateMachine):
         assert not wrong, "\n".join(wrong)
 
 
-class InTurn:
-    """A pool that has one thread, and that is the caller's: the same run can be run again."""
-
-    def __init__(self, most):
-        pass
-
-    def map(self, work, items):
-        return [work(item) for item in items]
-
-    def shutdown(self, *, cancel_futures):
-        pass
-
-
-AWAY = (Busy, UpstreamError)
-
-
-class Broken(Exception):
-    """The product has caught an error it does not know."""
-
-
-@pytest.fixture(autouse=True)
-def product(monkeypatch):
-    """Jobs find the world's services; what is only logged as an error fails the test."""
-
-    def listen(logger, method, event):
-        if method in ("error", "exception", "critical") and not isinstance(sys.exc_info()[1], AWAY):
-            raise Broken(event)
-        raise structlog.DropEvent
-
-    monkeypatch.setattr(jobs, "services", lambda: World.latest.svc)
-    monkeypatch.setattr(refreshing, "ThreadPoolExecutor", InTurn)
-    before = structlog.get_config()
-    structlog.configure(processors=[listen], wrapper_class=structlog.make_filtering_bound_logger(40))
-    yield
-    structlog.configure(**before)
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("product")
 @pytest.mark.timeout(1200 if EXAMPLES <= 500 else 0)
 def test_whatever_happens_every_coin_is_accounted_for():
     given = os.environ.get("SIMULATION_SEED")

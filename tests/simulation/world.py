@@ -18,10 +18,9 @@ from zoneinfo import ZoneInfo
 from inspired import jobs
 from inspired.adapters.binance import NoticeHeaders
 from inspired.adapters.letters import Letters
-from inspired.adapters.mongo import Claimed
 from inspired.adapters.vault import Vault
 from inspired.domain import steps
-from inspired.domain.booking import Booking, CalendarKind, Slot
+from inspired.domain.booking import Booking
 from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
@@ -278,9 +277,7 @@ class World:
         start = self.start(choice)
 
         change = booking_flow.change_time if booking.choose_by is None else booking_flow.choose_another_time
-        self.run(
-            lambda: change(self.svc, booking.token, start, "Europe/Berlin"), about=booking.id, trouble=trouble
-        )
+        self.run(lambda: change(self.svc, booking.token, start, "Europe/Berlin"), about=booking.id, trouble=trouble)
 
     def money_back(self, booking: Booking, trouble: Trouble | None = None) -> None:
         self.run(lambda: refunding.money_back(self.svc, booking.token), about=booking.id, trouble=trouble)
