@@ -394,10 +394,8 @@ def bell(request):
     connection.flushdb()
 
     def waiting() -> list[tuple[str, list[str]]]:
-        found = [
-            Queue(one.name, connection=connection, serializer=JSONSerializer) for one in queues.queues_on(connection)
-        ]
-        return [(job.func_name.removeprefix("inspired.jobs."), job.args) for one in found for job in one.jobs]
+        found = [job for queue in queues.queues_on(connection) for job in queue.jobs]
+        return [(job.func_name.removeprefix("inspired.jobs."), job.args) for job in found]
 
     yield Doorbell(connection), waiting
     connection.close()
