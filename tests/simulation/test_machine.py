@@ -24,7 +24,7 @@ from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome
 from tests.simulation import invariants
 from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
-from tests.simulation.world import OTHERS, World
+from tests.simulation.world import OTHERS, STARTS, World
 
 EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "500"))
 STEPS = int(os.environ.get("SIMULATION_STEPS", "60"))
@@ -40,10 +40,64 @@ trouble = st.sampled_from([*QUIET, *TROUBLES])
 WAITS = (0.5, 3, 16, 31, 61, 300, 600, 900, 1000, 3600, 4 * 3600, 24 * 3600, 49 * 3600)
 
 
+MOST_BOOKINGS = 5
+
+
+def a_live_booking(world):
+    world.book(1, 3, 0)
+
+
+def a_confirmed_booking(world):
+    a_live_booking(world)
+    world.pay_order(world.orders()[0], "exact")
+    world.work_all()
+
+
+def a_confirmed_booking_whose_refunds_wait(world):
+    a_confirmed_booking(world)
+    world.pay.outcome = Outcome.PENDING
+
+
+def an_expired_booking(world):
+    a_live_booking(world)
+    world.run_until(world.now + timedelta(minutes=17))
+
+
+def a_time_that_somebody_else_has_by_now(world):
+    an_expired_booking(world)
+    span = world.all[0].slot.span
+    world.book(1, STARTS.index(span.start), 1, any_time=True)
+
+
+def two_orders(world):
+    """The first was closed, and can still be paid late; the second is payable."""
+    a_live_booking(world)
+    world.pay.close(world.orders()[0].trade_no)
+    world.ask_again(world.all[0])
+    world.try_again(world.all[0])
+
+
+BEGINNINGS = {
+    "nothing": lambda world: None,
+    **{
+        one.__name__: one
+        for one in (
+            a_live_booking,
+            a_confirmed_booking,
+            a_confirmed_booking_whose_refunds_wait,
+            an_expired_booking,
+            a_time_that_somebody_else_has_by_now,
+            two_orders,
+        )
+    },
+}
+
+
 class Simulation(RuleBasedStateMachine):
-    @initialize(commission=st.sampled_from(["0", "0.01"]))
-    def begin(self, commission):
+    @initialize(commission=st.sampled_from(["0", "0.01"]), beginning=st.sampled_from(sorted(BEGINNINGS)))
+    def begin(self, commission, beginning):
         self.world = World(commission)
+        BEGINNINGS[beginning](self.world)
 
     def booking(self, place):
         return self.world.all[place % len(self.world.all)]
@@ -53,10 +107,12 @@ class Simulation(RuleBasedStateMachine):
 
     # --- customers ---
 
+    @precondition(lambda self: len(self.world.all) < MOST_BOOKINGS)
     @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), customer=st.integers(0, 2), trouble=trouble)
     def books(self, kind, choice, customer, trouble):
         self.world.book(kind, choice, customer, trouble=trouble)
 
+    @precondition(lambda self: len(self.world.all) < MOST_BOOKINGS)
     @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), key=st.sampled_from("ABC"), trouble=trouble)
     def books_with_a_key(self, kind, choice, key, trouble):
         self.world.book(kind, choice, 3, key=key, trouble=trouble)
@@ -143,18 +199,15 @@ class Simulation(RuleBasedStateMachine):
     def refunds_in_the_console(self, place, how):
         self.world.refund_in_console(self.order(place), how)
 
-    @rule(outcome=st.sampled_from([Outcome.DONE, Outcome.PENDING, Outcome.FAILED]))
-    def refunds_will_be(self, outcome):
+    @rule(outcome=st.sampled_from([Outcome.DONE, *Outcome]), balance=st.sampled_from([None, None, None, "0", "20"]))
+    def refunds_will_be(self, outcome, balance):
         self.world.pay.outcome = outcome
+        self.world.pay.balance = None if balance is None else Money.parse(balance)
 
     @precondition(lambda self: self.world.pay.refunds())
     @rule(place=PLACES, outcome=st.sampled_from([Outcome.DONE, Outcome.FAILED]))
     def finishes_a_refund(self, place, outcome):
         self.world.finish_refund(place, outcome)
-
-    @rule(balance=st.sampled_from([None, "0", "20"]))
-    def has_a_balance_of(self, balance):
-        self.world.pay.balance = None if balance is None else Money.parse(balance)
 
     @rule(keep_old=st.booleans())
     def rotates_its_certificate(self, keep_old):
@@ -198,13 +251,20 @@ class Simulation(RuleBasedStateMachine):
     def loses_the_queue(self):
         self.world.bell.jobs.clear()
 
-    @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE]))
-    def loses_a_service(self, service):
-        self.world.wire.down ^= {service}
+    @precondition(lambda self: self.world.all)
+    @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE]), seconds=st.sampled_from(WAITS))
+    def lives_on_without(self, service, seconds):
+        """Nobody reaches one of the services for so long."""
+        self.world.wire.down = {service}
+        self.world.run_until(self.world.now + timedelta(seconds=seconds))
+        self.world.wire.down = set()
 
-    @rule(seconds=st.sampled_from([0, 0, -600, 600]))
-    def has_a_clock_that_is_off(self, seconds):
-        self.world.set_clocks(timedelta(seconds=seconds))
+    @precondition(lambda self: self.world.all)
+    @rule(off=st.sampled_from([-600, 600]), seconds=st.sampled_from(WAITS[:9]))
+    def lives_on_with_a_clock_that_is_off(self, off, seconds):
+        self.world.set_clocks(timedelta(seconds=off))
+        self.world.run_until(self.world.now + timedelta(seconds=seconds))
+        self.world.set_clocks(timedelta())
 
     # --- what must be true ---
 

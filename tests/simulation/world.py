@@ -231,8 +231,18 @@ class World:
         later = bisect_left(STARTS, self.now + timedelta(hours=26))
         return [*STARTS[soon : soon + 3], *STARTS[later : later + 3], STARTS[-1]][choice]
 
-    def book(self, kind: int, choice: int, customer: int, *, key: str = "", trouble: Trouble | None = None) -> None:
-        start, token = self.start(choice), self.svc.new_token()
+    def book(
+        self,
+        kind: int,
+        choice: int,
+        customer: int,
+        *,
+        key: str = "",
+        any_time: bool = False,
+        trouble: Trouble | None = None,
+    ) -> None:
+        """`choice` of the few of `start`, or `any_time` of all."""
+        start, token = STARTS[choice] if any_time else self.start(choice), self.svc.new_token()
         person = Customer(f"customer{customer}@example.com", "Ann Example", f"203.0.113.{customer}")
 
         def make(chosen: str) -> tuple[int, Booking]:
@@ -307,17 +317,25 @@ class World:
             self.run(lambda: refunding.try_again(self.svc, booking.id, stuck.id), about=booking.id, trouble=trouble)
 
     def settle_by_hand(self, booking: Booking) -> None:
-        """The owner enters what Binance's own list says, or sends what is stuck by another way and says so."""
+        """The owner looks into Binance's own list and enters what it says; or sends what is stuck by another way, where
+        the money is still there, and says so."""
         stuck = next((one for one in booking.refunds if one.is_stuck), None)
         if stuck is None:
             return
-        attempt = booking.find_attempt(stuck.trade_no)
+        order, attempt = self.pay.orders[stuck.trade_no], booking.find_attempt(stuck.trade_no)
+        if stuck.amount is not None and self.left_of(order) < stuck.amount:
+            return
         known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and one.amount]
-        unknown = sum((-one for one in known), self.pay.returned(self.pay.orders[stuck.trade_no]))
+        unknown = sum((-one for one in known), self.pay.returned(order))
         amount = stuck.amount or unknown
         done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
         if done is not None and stuck.amount is not None:
             self.by_hand[stuck.trade_no] += stuck.amount.amount
+
+    def left_of(self, order: Order) -> Money:
+        """What of its money has gone back by no way at all."""
+        paid = order.paid or Money.parse(0)
+        return paid - self.pay.returned(order) - Money(self.by_hand[order.trade_no] or Decimal(0), paid.currency)
 
     def settle_orphan(self, trouble: Trouble | None = None) -> None:
         waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
