@@ -15,6 +15,7 @@ from inspired.domain.funds import due, kept_of
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -145,6 +146,8 @@ def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
         order = world.pay.orders.get(attempt.trade_no)
         if not attempt.proven:
             continue
+        if attempt.trade_no not in world.pay.told_paid:
+            yield f"I4 {booking.id}: order {attempt.number} is proven, and nobody was asked"
         if order is None or order.paid != attempt.received:
             yield f"I4 {booking.id}: order {attempt.number} is proven with {attempt.received}, not with {order}"
         elif order.paid.currency == booking.price.currency:
@@ -227,6 +230,10 @@ def when_quiet(world: World) -> Iterator[str]:
         differences = None if is_flagged(booking) else world.reconcile(booking)
         if differences and differences[0]:
             yield f"{booking.id}: the reconciliation finds {differences[0]}"
+        for refund in booking.refunds:
+            there = world.pay.outcome_of(refund.id)
+            if refund.is_stuck and not refund.is_gone and there is Outcome.DONE:
+                yield f"I3 {refund.id} is {refund.status}, and has gone back"
         if booking.effects:
             yield f"I11 {booking.id} still owes {booking.effects}"
         if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):

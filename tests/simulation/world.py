@@ -96,7 +96,7 @@ class World:
         self.skew = self.worst_skew = timedelta()
         self.wire = Wire()
         self.wire.passing, self.wire.struck = self._passing, self._struck
-        self.stack: list[tuple[int, str]] = []
+        self.stack: list[tuple[int, str, Callable[[], Any]]] = []
         self.jobs_made = 0
         self.disturbed: set[int] = set()
         self.said: Counter[str] = Counter()
@@ -153,7 +153,7 @@ class World:
     def run(self, job: Callable[[], Any], *, about: str = "", trouble: Trouble | None = None) -> Any:
         """One process does one thing. None where it died of it, was refused, or could not reach somebody."""
         self.jobs_made += 1
-        self.stack.append((self.jobs_made, about))
+        self.stack.append((self.jobs_made, about, job))
         before = (self.wire.trouble, self.wire.left)
         self.wire.arm(trouble)
         try:
@@ -164,6 +164,7 @@ class World:
             self.said[type(error).__name__] += 1
             self.disturbed.add(self.stack[-1][0])
         finally:
+            self.pay.is_behind = False
             self.stack.pop()
             self.wire.trouble, self.wire.left = before
         return None
@@ -172,10 +173,15 @@ class World:
         self.now += MILLISECOND
 
     def _struck(self, trouble: Trouble) -> None:
-        _, about = self.stack[-1]
-        self.disturbed.update(one for one, _ in self.stack)
+        _, about, job = self.stack[-1]
+        if trouble.kind == "meanwhile" and trouble.what == "same":
+            self.run(job, about=about)
+            return
+        self.disturbed.update(one for one, _, _ in self.stack)
         if trouble.kind == "meanwhile":
             OTHERS[trouble.what](self, about)
+        if trouble.kind == "stale":
+            self.pay.is_behind = True
 
     def work(self, place: int, *, again: bool = False, trouble: Trouble | None = None) -> None:
         """A worker takes a job. `again`: the queue hands it out once more later."""
@@ -198,21 +204,23 @@ class World:
     def reconcile(self, booking: Booking, trouble: Trouble | None = None) -> Any:
         return self.run(lambda: reconciling.reconcile(self.svc, booking), about=booking.id, trouble=trouble)
 
-    def run_until(self, until: datetime, *, most: int = 25) -> bool:
+    def run_until(self, until: datetime, *, most: int = 40) -> bool:
         """The clock rings for what is due, workers work, time passes to the next moment something is due. False where
         `most` rounds were not enough; time passes all the same."""
         for _ in range(most):
-            self.sweep()
-            self.work_all()
+            self._ring_and_work()
             upcoming = self._next_due()
             if upcoming is None or upcoming > until or self.now > until:
-                break
+                self.now = max(self.now, until)
+                return True
             self.now = max(self.now + timedelta(seconds=1), upcoming)
-        else:
-            self.now = max(self.now, until)
-            return False
         self.now = max(self.now, until)
-        return True
+        self._ring_and_work()
+        return False
+
+    def _ring_and_work(self) -> None:
+        self.sweep()
+        self.work_all()
 
     def _next_due(self) -> datetime | None:
         moments = [one.check_at for one in self.bookings.all.values() if one.check_at]
@@ -489,7 +497,7 @@ def _late(world: World, about: str) -> None:
     world.work_all()
 
 
-OTHERS: dict[str, Callable[[World, str], None]] = {
+OTHERS: dict[str, Callable[[World, str], None]] = {  # beside "same": whoever does it, does it twice at once
     "refreshed": _refreshed,
     "given_up": _given_up,
     "money": _money,
