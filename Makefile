@@ -25,13 +25,14 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean install install-test
+.PHONY: help run test lint bench soak lock clean install install-test
 
 help:
 	@echo "make run     set everything up and start it: site, payment stand-in, mails"
 	@echo "make test    every check: style, types, import rules, all tests"
 	@echo "make lint    style, types and import rules only"
 	@echo "make bench   the measurements of docs/benchmarks.md"
+	@echo "make soak    the simulation for long: 20,000 runs of 100 steps"
 	@echo "make lock    make the lock files anew from pyproject.toml"
 	@echo "make clean   remove what is made by the others (.data too)"
 
@@ -49,6 +50,10 @@ lint: install-test
 
 bench: install-test
 	$(PY) -m bench $(BENCH_ARGS)
+
+soak: install-test
+	SIMULATION_EXAMPLES=$${SIMULATION_EXAMPLES:-20000} SIMULATION_STEPS=$${SIMULATION_STEPS:-100} \
+		$(PY) -m pytest tests/simulation/test_machine.py -n0 $(PYTEST_ARGS)
 
 install:
 	@$(find_python); "$$found" inspired/dev/install.py run

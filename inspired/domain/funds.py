@@ -104,6 +104,14 @@ def still_there(booking: Booking, attempt: Attempt) -> Money:
     return attempt.received - gone
 
 
+def at_provider(booking: Booking, attempt: Attempt) -> Money:
+    """What the provider would return with its last refund: what the owner sent by another way it still has."""
+    if attempt.received is None:
+        return nothing(booking.price.currency)
+    known = (one for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand)
+    return attempt.received - refunded(known, attempt.received.currency)
+
+
 def refunded(refunds: Iterable[Refund], currency: str) -> Money:
     return total((one.amount for one in refunds if one.amount), currency)
 

@@ -21,6 +21,7 @@ from inspired.domain.booking import (
 )
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import (
+    at_provider,
     counted,
     due,
     kept_of,
@@ -162,7 +163,7 @@ def _previewed(booking: Booking, amount: Money, left: Money, *, cancels: bool) -
     blocking: list[str] = []
     warnings: list[str] = []
     for attempt, part in _shares(booking, amount):
-        there = still_there(booking, attempt)
+        there = at_provider(booking, attempt)
         if attempt.refunds_left == 0:
             blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
         elif attempt.refunds_left == LAST_ONE and part < there:
@@ -272,7 +273,7 @@ def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 
 def _impossible(booking: Booking, attempt: Attempt, refund: Refund) -> str:
-    left = still_there(booking, attempt)
+    left = at_provider(booking, attempt)
     if not attempt.prepay_id:
         return "The order's own number at Binance is not known."
     if refund.tries:

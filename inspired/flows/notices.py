@@ -174,11 +174,15 @@ def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
 
 
 def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
-    """The owner says what became of it; the books follow. Once."""
+    """The owner says what became of it; the books follow. Once.
+
+    The books first: what was booked and is still waiting is settled again, and booked once; the other way round a crash
+    in between would leave the books wrong, and nobody would look again.
+    """
     orphan = svc.orphans.get(orphan_id)
-    svc.orphans.settle(orphan_id, note, svc.now())
     if orphan.money is not None:
         svc.ledger.post(orphan_id, [ledger.orphan_settled(f"orphan:{orphan_id}", orphan.money, svc.now())])
+    svc.orphans.settle(orphan_id, note, svc.now())
 
 
 def refused(svc: Services, headers: NoticeHeaders, raw: bytes, why: str) -> None:

@@ -10,11 +10,12 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
 
-from inspired.domain.booking import Booking, CalendarKind, Flag, RefundStatus, Remote, State
+from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.funds import due, kept_of
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
 from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -55,6 +56,7 @@ def _of_write(world: World, before: Booking | None, after: Booking) -> Iterator[
     yield from (f"{after.id} v{after.version}: {name}, {wrong}" for name, wrong in violations(after, world.now))
     if before is not None:
         yield from _of_change(before, after)
+        yield from _of_surplus(before, after)
     yield from _of_booking(after)
     if after.state is CONFIRMED and (before is None or before.state is not CONFIRMED):
         yield from _of_confirmation(world, after)
@@ -97,6 +99,13 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
             yield f"I3 {name}: {refund.id} was gone with {refund.amount}, and is {now.status} with {now.amount}"
 
 
+def _of_surplus(before: Booking, after: Booking) -> Iterator[str]:
+    """What is too much goes back, and not a bit more."""
+    new = {one.cause for one in after.refunds[len(before.refunds) :]}
+    if new and new <= {Cause.SURPLUS, Cause.SECOND} and kept_of(after) < due(after):
+        yield f"I1 {after.id} v{after.version}: too much went back, {kept_of(after)} of {due(after)} is left"
+
+
 def _is_told(booking: Booking) -> bool:
     owed = {effect.name for effect in booking.effects} | booking.delivered
     return any(name.startswith(TOLD) for name in owed)
@@ -137,6 +146,8 @@ def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
         order = world.pay.orders.get(attempt.trade_no)
         if not attempt.proven:
             continue
+        if attempt.trade_no not in world.pay.told_paid:
+            yield f"I4 {booking.id}: order {attempt.number} is proven, and nobody was asked"
         if order is None or order.paid != attempt.received:
             yield f"I4 {booking.id}: order {attempt.number} is proven with {attempt.received}, not with {order}"
         elif order.paid.currency == booking.price.currency:
@@ -219,6 +230,10 @@ def when_quiet(world: World) -> Iterator[str]:
         differences = None if is_flagged(booking) else world.reconcile(booking)
         if differences and differences[0]:
             yield f"{booking.id}: the reconciliation finds {differences[0]}"
+        for refund in booking.refunds:
+            there = world.pay.outcome_of(refund.id)
+            if refund.is_stuck and not refund.is_gone and there is Outcome.DONE:
+                yield f"I3 {refund.id} is {refund.status}, and has gone back"
         if booking.effects:
             yield f"I11 {booking.id} still owes {booking.effects}"
         if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):
@@ -246,8 +261,8 @@ def _every_coin(world: World, booking: Booking) -> Iterator[str]:
         if order.paid is not None and (attempt is None or not attempt.proven or attempt.received != order.paid):
             yield f"I1 {booking.id}: {order.paid.shown} of order {order.trade_no} is not in our books"
     may_keep = due(booking) if booking.state is CONFIRMED or booking.keeps is not None else Money.parse(0)
-    here = sum((_left(world, one) for one in orders if one.paid and one.paid.currency == "USDT"), Money.parse(0))
-    other = [one for one in orders if one.paid and one.paid.currency != "USDT" and not _left(world, one).is_nothing]
+    here = sum((world.left_of(one) for one in orders if one.paid and one.paid.currency == "USDT"), Money.parse(0))
+    other = [one for one in orders if one.paid and one.paid.currency != "USDT" and not world.left_of(one).is_nothing]
     if here != may_keep or other:
         yield f"I1 {booking.id} is {booking.state} and has {here.shown} instead of {may_keep.shown}, {other}"
 
@@ -257,11 +272,6 @@ def is_unknowable(booking: Booking, order: Order) -> bool:
     attempt = booking.find_attempt(order.trade_no)
     known = attempt is not None and any(one.is_gone for one in booking.refunds_of(attempt))
     return known and order.status is Remote.REFUNDED and any(one.console for one in order.refunds)
-
-
-def _left(world: World, order: Order) -> Money:
-    paid = order.paid or Money.parse(0)
-    return paid - world.pay.returned(order) - Money(world.by_hand[order.trade_no] or Decimal(0), paid.currency)
 
 
 def _refunds_agree(world: World, booking: Booking) -> Iterator[str]:
@@ -298,7 +308,7 @@ def _account_agrees(world: World) -> Iterator[str]:
     there: Counter[str] = Counter()
     for order in world.orders():
         if order.paid is not None:
-            there[order.paid.currency] += _left(world, order).amount - world.pay.commission_of(order).amount
+            there[order.paid.currency] += world.left_of(order).amount - world.pay.commission_of(order).amount
     for orphan in world.orphans.all.values():
         if orphan.money is not None and orphan.settled_at is None:
             there[orphan.money.currency] += orphan.money.amount

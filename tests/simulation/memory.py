@@ -43,7 +43,8 @@ class Crash(BaseException):
 @dataclass(frozen=True)
 class Trouble:
     """What happens to the `call`-th call from now. `kind`: crash, fail, refuse (a definite no), hold (the throttle lets
-    nothing out) or meanwhile (somebody else is faster: `what` names who). `applied`: the other side has done it."""
+    nothing out), stale (from now on the provider's answers to questions are behind) or meanwhile (somebody else is
+    faster: `what` names who). `applied`: the other side has done it."""
 
     kind: str
     call: int
@@ -79,7 +80,7 @@ class Wire:
     def _strike(self, trouble: Trouble, service: str, do: Callable[[], T]) -> T:
         self.trouble = None
         self.struck(trouble)
-        if trouble.kind == "meanwhile":
+        if trouble.kind in ("meanwhile", "stale"):
             return do()
         if trouble.applied:
             do()
@@ -433,6 +434,9 @@ class MemoryBell:
     def letters_waiting(self) -> int:
         return self._count(LETTERS)
 
+    def notices_waiting(self) -> int:
+        return self._count(NOTICES)
+
     def _count(self, queue: str) -> int:
         try:
             return self._wire.call(QUEUE, lambda: sum(one[0] == queue for one in self.jobs))
@@ -485,6 +489,12 @@ class Order:
     paid: Money | None = None
     paid_at: datetime | None = None
     refunds: list[PaidBack] = field(default_factory=list)
+    was: Remote = Remote.INITIAL  # the status before this one
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "status" and "status" in self.__dict__ and self.status is not value:
+            self.was = self.status
+        super().__setattr__(name, value)
 
     @property
     def is_open(self) -> bool:
@@ -522,6 +532,8 @@ class MemoryPay:
         self.balance: Money | None = None  # None: as much as it takes
         self.commission = Decimal(0)
         self.calls: Counter[str] = Counter()
+        self.is_behind = False  # answers to questions are of a moment ago
+        self.told_paid: set[str] = set()  # orders of which a query was answered that they are paid
 
     # --- what the product calls ---
 
@@ -600,16 +612,19 @@ class MemoryPay:
         order = self._order(trade_no)
         if order is None:
             return Seen(trade_no, at, None)
-        money = order.paid if order.status.has_money else None
+        status = order.was if self.is_behind else order.status
+        money = order.paid if status.has_money else None
+        if money:
+            self.told_paid.add(trade_no)
         return Seen(
             trade_no=trade_no,
             asked_at=at,
-            status=order.status,
+            status=status,
             money=money,
             commission=self.commission_of(order) if money and self.commission else None,
             prepay_id=order.prepay_id,
             transaction_id=f"M_P_{order.prepay_id}" if money else "",
-            paid_at=order.paid_at,
+            paid_at=order.paid_at if money else None,
         )
 
     def _refunded(self, order: Order | None, refund_id: str, amount: Money | None) -> PaidBack:
@@ -728,6 +743,10 @@ class MemoryPay:
     def commission_of(self, order: Order) -> Money:
         paid = order.paid or NONE
         return Money((paid.amount * self.commission).quantize(PLACES, ROUND_HALF_UP), paid.currency)
+
+    def outcome_of(self, refund_id: str) -> Outcome | None:
+        found = self._refund(refund_id)
+        return found.outcome if found else None
 
     def returned(self, order: Order) -> Money:
         """What has really gone back."""

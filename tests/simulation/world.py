@@ -18,10 +18,9 @@ from zoneinfo import ZoneInfo
 from inspired import jobs
 from inspired.adapters.binance import NoticeHeaders
 from inspired.adapters.letters import Letters
-from inspired.adapters.mongo import Claimed
 from inspired.adapters.vault import Vault
 from inspired.domain import steps
-from inspired.domain.booking import Booking, CalendarKind, Slot
+from inspired.domain.booking import Booking
 from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
@@ -97,11 +96,12 @@ class World:
         self.skew = self.worst_skew = timedelta()
         self.wire = Wire()
         self.wire.passing, self.wire.struck = self._passing, self._struck
-        self.stack: list[tuple[int, str]] = []
+        self.stack: list[tuple[int, str, Callable[[], Any]]] = []
         self.jobs_made = 0
         self.disturbed: set[int] = set()
         self.said: Counter[str] = Counter()
         self.foreign: list[tuple[str, Money]] = []
+        self.settling: set[str] = set()
         self.by_hand: Counter[str] = Counter()
         self.keys: dict[str, set[str]] = {}
         self._ids = 0
@@ -153,7 +153,7 @@ class World:
     def run(self, job: Callable[[], Any], *, about: str = "", trouble: Trouble | None = None) -> Any:
         """One process does one thing. None where it died of it, was refused, or could not reach somebody."""
         self.jobs_made += 1
-        self.stack.append((self.jobs_made, about))
+        self.stack.append((self.jobs_made, about, job))
         before = (self.wire.trouble, self.wire.left)
         self.wire.arm(trouble)
         try:
@@ -164,6 +164,7 @@ class World:
             self.said[type(error).__name__] += 1
             self.disturbed.add(self.stack[-1][0])
         finally:
+            self.pay.is_behind = False
             self.stack.pop()
             self.wire.trouble, self.wire.left = before
         return None
@@ -172,10 +173,15 @@ class World:
         self.now += MILLISECOND
 
     def _struck(self, trouble: Trouble) -> None:
-        _, about = self.stack[-1]
-        self.disturbed.update(one for one, _ in self.stack)
+        _, about, job = self.stack[-1]
+        if trouble.kind == "meanwhile" and trouble.what == "same":
+            self.run(job, about=about)
+            return
+        self.disturbed.update(one for one, _, _ in self.stack)
         if trouble.kind == "meanwhile":
             OTHERS[trouble.what](self, about)
+        if trouble.kind == "stale":
+            self.pay.is_behind = True
 
     def work(self, place: int, *, again: bool = False, trouble: Trouble | None = None) -> None:
         """A worker takes a job. `again`: the queue hands it out once more later."""
@@ -198,21 +204,23 @@ class World:
     def reconcile(self, booking: Booking, trouble: Trouble | None = None) -> Any:
         return self.run(lambda: reconciling.reconcile(self.svc, booking), about=booking.id, trouble=trouble)
 
-    def run_until(self, until: datetime, *, most: int = 25) -> bool:
+    def run_until(self, until: datetime, *, most: int = 40) -> bool:
         """The clock rings for what is due, workers work, time passes to the next moment something is due. False where
         `most` rounds were not enough; time passes all the same."""
         for _ in range(most):
-            self.sweep()
-            self.work_all()
+            self._ring_and_work()
             upcoming = self._next_due()
             if upcoming is None or upcoming > until or self.now > until:
-                break
+                self.now = max(self.now, until)
+                return True
             self.now = max(self.now + timedelta(seconds=1), upcoming)
-        else:
-            self.now = max(self.now, until)
-            return False
         self.now = max(self.now, until)
-        return True
+        self._ring_and_work()
+        return False
+
+    def _ring_and_work(self) -> None:
+        self.sweep()
+        self.work_all()
 
     def _next_due(self) -> datetime | None:
         moments = [one.check_at for one in self.bookings.all.values() if one.check_at]
@@ -231,8 +239,18 @@ class World:
         later = bisect_left(STARTS, self.now + timedelta(hours=26))
         return [*STARTS[soon : soon + 3], *STARTS[later : later + 3], STARTS[-1]][choice]
 
-    def book(self, kind: int, choice: int, customer: int, *, key: str = "", trouble: Trouble | None = None) -> None:
-        start, token = self.start(choice), self.svc.new_token()
+    def book(
+        self,
+        kind: int,
+        choice: int,
+        customer: int,
+        *,
+        key: str = "",
+        any_time: bool = False,
+        trouble: Trouble | None = None,
+    ) -> None:
+        """`choice` of the few of `start`, or `any_time` of all."""
+        start, token = STARTS[choice] if any_time else self.start(choice), self.svc.new_token()
         person = Customer(f"customer{customer}@example.com", "Ann Example", f"203.0.113.{customer}")
 
         def make(chosen: str) -> tuple[int, Booking]:
@@ -276,17 +294,8 @@ class World:
         """While unpaid; or instead of the one that is gone, where it was paid."""
         start = self.start(choice)
 
-        def change() -> None:
-            if booking.choose_by is None:
-                booking_flow.change_time(self.svc, booking.token, start, "Europe/Berlin")
-                return
-            span = Span(start, start + timedelta(minutes=booking.meeting_type.minutes))
-            slot = Slot(span, "Europe/Berlin", CalendarKind.BUILTIN)
-            with suppress(Claimed):
-                self.bookings.change(booking.id, lambda b: steps.another_time(b, slot, self.svc.now()))
-                self.bell.ring("refresh", booking.id)
-
-        self.run(change, about=booking.id, trouble=trouble)
+        change = booking_flow.change_time if booking.choose_by is None else booking_flow.choose_another_time
+        self.run(lambda: change(self.svc, booking.token, start, "Europe/Berlin"), about=booking.id, trouble=trouble)
 
     def money_back(self, booking: Booking, trouble: Trouble | None = None) -> None:
         self.run(lambda: refunding.money_back(self.svc, booking.token), about=booking.id, trouble=trouble)
@@ -316,22 +325,36 @@ class World:
             self.run(lambda: refunding.try_again(self.svc, booking.id, stuck.id), about=booking.id, trouble=trouble)
 
     def settle_by_hand(self, booking: Booking) -> None:
-        """The owner enters what Binance's own list says, or sends what is stuck by another way and says so."""
+        """The owner looks into Binance's own list and enters what it says; or sends what is stuck by another way, where
+        the money is still there, and says so."""
         stuck = next((one for one in booking.refunds if one.is_stuck), None)
         if stuck is None:
             return
-        attempt = booking.find_attempt(stuck.trade_no)
+        order, attempt = self.pay.orders[stuck.trade_no], booking.find_attempt(stuck.trade_no)
+        if stuck.amount is not None and self.left_of(order) < stuck.amount:
+            return
         known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and one.amount]
-        unknown = sum((-one for one in known), self.pay.returned(self.pay.orders[stuck.trade_no]))
+        unknown = sum((-one for one in known), self.pay.returned(order))
         amount = stuck.amount or unknown
         done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
         if done is not None and stuck.amount is not None:
             self.by_hand[stuck.trade_no] += stuck.amount.amount
 
+    def left_of(self, order: Order) -> Money:
+        """What of its money has gone back by no way at all."""
+        paid = order.paid or Money.parse(0)
+        return paid - self.pay.returned(order) - Money(self.by_hand[order.trade_no] or Decimal(0), paid.currency)
+
     def settle_orphan(self, trouble: Trouble | None = None) -> None:
         waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
         if waiting:
+            self.settling.add(waiting[0])
             self.run(lambda: notices.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
+
+    def settle_begun_orphans(self) -> None:
+        """Whoever saw it fail presses again."""
+        for orphan_id in [one for one in self.settling if self.orphans.all[one].open_since is not None]:
+            self.run(lambda wanted=orphan_id: notices.settle_orphan(self.svc, wanted, "given back"))
 
     # --- the provider and its money ---
 
@@ -351,8 +374,8 @@ class World:
         self.pay.paid(order.trade_no, amounts[how])
 
     def refund_in_console(self, order: Order, how: str) -> None:
-        if order.paid is None:
-            return
+        if order.paid is None or self.by_hand[order.trade_no]:
+            return  # nobody gives back in the console what was given back by other ways already
         left = order.paid - self.pay.returned(order)
         with suppress(UpstreamError):
             self.pay.refunded_by_hand(order.trade_no, None if how == "all" else part_of(left, "0.5"))
@@ -474,7 +497,7 @@ def _late(world: World, about: str) -> None:
     world.work_all()
 
 
-OTHERS: dict[str, Callable[[World, str], None]] = {
+OTHERS: dict[str, Callable[[World, str], None]] = {  # beside "same": whoever does it, does it twice at once
     "refreshed": _refreshed,
     "given_up": _given_up,
     "money": _money,

@@ -1,0 +1,697 @@
+"""The doubles keep the promises of the adapters they stand for: each claim holds for both."""
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from inspired.adapters import mongo
+from inspired.adapters import queue as queues
+from inspired.adapters.binance import LOW_BALANCE, Refused
+from inspired.adapters.books import Ledger, Orphan, Orphans, create_book_indexes
+from inspired.adapters.mongo import Bookings, Claimed, IdempotencyKeys, KeyUse, Notice, PaymentLogs
+from inspired.adapters.queue import Doorbell
+from inspired.domain import effects, lifecycle, steps
+from inspired.domain.booking import Booking, Entry, Line, Remote
+from inspired.domain.errors import Conflict, NotFound
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome
+from inspired.domain.slots import Span
+from tests.adapters.merchants import a_merchant
+from tests.factories import (
+    CALL,
+    MINUTE,
+    NOW,
+    SECOND,
+    a_booking,
+    a_confirmed_booking,
+    a_draft,
+    an_expired_booking,
+)
+from tests.harness import Servers
+from tests.simulation.memory import (
+    MemoryBell,
+    MemoryBookings,
+    MemoryKeys,
+    MemoryLedger,
+    MemoryLogs,
+    MemoryOrphans,
+    MemoryPay,
+    Wire,
+)
+
+BOTH = ("real", "memory")
+TRADE_NO = "b" * 24 + "001"
+
+
+def usdt(amount: str) -> Money:
+    return Money.parse(amount)
+
+
+# --- the database ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stores:
+    bookings: Any
+    logs: Any
+    ledger: Any
+    orphans: Any
+    keys: Any
+    changes: list[Booking]
+
+
+@pytest.fixture(params=BOTH)
+def stores(request):
+    changes: list[Booking] = []
+    if request.param == "memory":
+        wire = Wire()
+        yield Stores(
+            MemoryBookings(wire, changes.append),
+            MemoryLogs(wire),
+            MemoryLedger(wire),
+            MemoryOrphans(wire),
+            MemoryKeys(wire),
+            changes,
+        )
+        return
+    uri = request.getfixturevalue("servers").mongodb_uri
+    database = mongo.connect(uri, f"contracts-{time.monotonic_ns()}", seconds=5.0)
+    mongo.create_indexes(database)
+    create_book_indexes(database)
+    yield Stores(
+        Bookings(database, changes.append),
+        PaymentLogs(database),
+        Ledger(database),
+        Orphans(database),
+        IdempotencyKeys(database),
+        changes,
+    )
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def bookings(stores):
+    return stores.bookings
+
+
+def another(number: int, booking: Booking | None = None, **more: Any) -> Booking:
+    return replace(booking or a_booking(), id=f"{number:024d}", token=f"token-{number}", **more)
+
+
+def starting_in(minutes: int) -> Any:
+    start = CALL.start + timedelta(minutes=minutes)
+    return replace(a_booking().slot, span=Span(start, start + timedelta(minutes=45)))
+
+
+def test_what_was_added_is_found_by_id_and_token_and_nothing_else_is(bookings):
+    booking = bookings.add(a_booking())
+
+    assert bookings.get(booking.id) == bookings.by_token(booking.token) == booking
+    for ask in (lambda: bookings.get("nobody"), lambda: bookings.by_token("nothing")):
+        with pytest.raises(NotFound):
+            ask()
+
+
+def test_the_same_booking_added_again_is_there_once_and_another_with_its_token_is_refused(bookings):
+    booking = bookings.add(a_booking())
+
+    assert bookings.add(a_booking()) == booking
+    with pytest.raises(Claimed):
+        bookings.add(replace(a_draft(), id="0" * 24, token=booking.token))
+
+
+def test_a_change_has_a_version_and_is_told_where_the_customer_sees_it(stores):
+    booking = stores.bookings.add(a_booking())
+
+    left = stores.bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+    quiet = stores.bookings.change(booking.id, lambda b: effects.claimed_effect(b, "send:held", NOW))
+
+    assert (left.version, left.edition) == (booking.version + 1, booking.edition + 1)
+    assert (quiet.version, quiet.edition) == (left.version + 1, left.edition)
+    assert stores.bookings.get(booking.id) == quiet
+    assert stores.changes == [booking, left]
+
+
+def test_a_decision_that_changes_nothing_writes_nothing(bookings):
+    booking = bookings.add(a_booking())
+
+    assert bookings.change(booking.id, lambda b: b) == booking
+    assert bookings.get(booking.id).version == booking.version
+
+
+def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookings):
+    booking = bookings.add(a_booking())
+    seen = []
+
+    def second(current: Booking) -> Booking:
+        seen.append(current.leaving)
+        if len(seen) == 1:
+            bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+        return current.noted(NOW, "second")
+
+    after = bookings.change(booking.id, second)
+
+    assert seen == [False, True]
+    assert after.leaving
+    assert after.version == booking.version + 2
+
+
+def test_an_old_copy_brought_along_is_noticed(bookings):
+    booking = bookings.add(a_booking())
+    bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+
+    after = bookings.change(booking.id, lambda b: b.noted(NOW, "late"), known=booking)
+
+    assert after.leaving
+    assert after.history[-1].what == "late"
+
+
+def test_what_a_decision_refuses_passes_through(bookings):
+    booking = bookings.add(an_expired_booking())
+
+    with pytest.raises(Conflict):
+        bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+
+    assert bookings.get(booking.id) == booking
+
+
+@pytest.mark.parametrize("apart", [0, 15, 40])
+def test_calls_that_overlap_are_refused_and_the_refusal_names_the_claim(bookings, apart):
+    bookings.add(a_booking())
+
+    with pytest.raises(Claimed) as caught:
+        bookings.add(another(1, slot=starting_in(apart)))
+
+    assert caught.value.claim.startswith("tick:")
+
+
+def test_calls_that_touch_are_both_held(bookings):
+    bookings.add(a_booking())
+
+    assert bookings.add(another(1, slot=starting_in(45)))
+
+
+def test_a_change_to_a_time_that_is_taken_is_refused_and_changes_nothing(bookings):
+    bookings.add(a_booking())
+    other = bookings.add(another(1, slot=starting_in(60)))
+
+    with pytest.raises(Claimed):
+        bookings.change(other.id, lambda b: steps.change_time(b, starting_in(30), NOW))
+
+    assert bookings.get(other.id) == other
+
+
+def test_claims_go_with_the_state_and_come_back_with_it(bookings):
+    first = bookings.add(an_expired_booking())
+    second = bookings.add(another(1))
+
+    with pytest.raises(Claimed):
+        bookings.change(first.id, lambda b: lifecycle.moved(b, a_confirmed_booking().state, NOW))
+
+    assert bookings.get(first.id) == first
+    assert bookings.owners_of([*second.claims, "tick:1"]) == set(second.claims)
+
+
+def test_taken_are_the_held_times_that_reach_into_the_window(bookings):
+    bookings.add(a_booking())
+    bookings.add(another(1, an_expired_booking(slot=starting_in(60))))
+
+    assert bookings.taken(Span(CALL.start + MINUTE, CALL.end + timedelta(hours=3))) == [CALL]
+    assert bookings.taken(Span(CALL.start - timedelta(hours=1), CALL.start)) == []
+
+
+def test_due_comes_the_most_overdue_first_and_no_more_than_asked_for(bookings):
+    for number, seconds in enumerate((30, 10, 20, 90)):
+        bookings.add(another(number, a_draft(), check_at=NOW + seconds * SECOND))
+    bookings.add(another(9, a_draft(), check_at=None))
+
+    assert bookings.due(NOW + MINUTE, 10) == [f"{number:024d}" for number in (1, 2, 0)]
+    assert bookings.due(NOW + MINUTE, 2) == [f"{number:024d}" for number in (1, 2)]
+
+
+def test_a_lease_puts_off_what_is_due_and_nothing_else_and_is_no_change(bookings):
+    due = bookings.add(another(1, a_draft(), check_at=NOW))
+    later = bookings.add(another(2, a_draft(), check_at=NOW + MINUTE))
+
+    bookings.lease([due.id, later.id, "nobody"], NOW, NOW + 15 * SECOND)
+
+    assert bookings.get(due.id) == replace(due, check_at=NOW + 15 * SECOND)
+    assert bookings.get(later.id) == later
+
+
+def test_a_check_is_brought_forward_and_never_put_back(bookings):
+    booking = bookings.add(another(1, a_draft(), check_at=NOW + MINUTE))
+    over = bookings.add(another(2, a_draft(), check_at=None))
+
+    for at in (NOW + SECOND, NOW + 30 * SECOND):
+        bookings.check_soon(booking.id, at)
+        bookings.check_soon(over.id, at)
+
+    assert bookings.get(booking.id).check_at == NOW + SECOND
+    assert bookings.get(over.id).check_at is None
+
+
+def test_only_a_draft_that_nobody_touched_meanwhile_is_dropped(bookings):
+    old = bookings.add(another(1, a_draft()))
+    kept = bookings.add(a_booking())
+    bookings.change(old.id, lambda b: b.noted(NOW, "touched"))
+
+    for one in (old, kept):
+        bookings.drop_draft(one)
+    assert bookings.get(old.id)
+    assert bookings.get(kept.id)
+
+    bookings.drop_draft(bookings.get(old.id))
+    with pytest.raises(NotFound):
+        bookings.get(old.id)
+
+
+def test_pages_go_through_all_and_the_owners_list_is_newest_first_without_drafts(bookings):
+    made = [bookings.add(another(n, slot=starting_in(60 * n), created_at=NOW + n * MINUTE)) for n in range(3)]
+    draft = bookings.add(another(9, a_draft(), created_at=NOW + 5 * MINUTE))
+
+    assert bookings.made(NOW, NOW + 10 * MINUTE, 10) == [*made, draft]
+    assert bookings.made(NOW + MINUTE, NOW + 2 * MINUTE, 10) == [made[1]]
+    assert bookings.newest(before=NOW + 10 * MINUTE, after=NOW, most=2) == [made[2], made[1]]
+
+
+# --- notices, books, keys -------------------------------------------------------------------------------------------
+
+
+def a_notice(name: str = "PAY:1:PAY_SUCCESS:abc", **more: Any) -> Notice:
+    given: dict[str, Any] = {
+        "id": name,
+        "at": NOW,
+        "biz_type": "PAY",
+        "biz_status": "PAY_SUCCESS",
+        "trade_no": TRADE_NO,
+        "booking_id": "b" * 24,
+        "raw": b"raw",
+        "key": b"key",
+        "key_owner": "b" * 24,
+        "headers": {"serial": "1"},
+        "work_at": NOW,
+    }
+    return Notice(**{**given, **more})
+
+
+def test_a_notice_is_kept_once_and_the_first_stays(stores):
+    assert stores.logs.add_notice(a_notice())
+    assert not stores.logs.add_notice(a_notice(raw=b"other"))
+
+    assert stores.logs.get(a_notice().id) == a_notice()
+    with pytest.raises(NotFound):
+        stores.logs.get("nothing")
+
+
+def test_a_notice_is_due_until_it_was_worked_on_and_a_lease_only_puts_off(stores):
+    notice = a_notice()
+    stores.logs.add_notice(notice)
+    stores.logs.add_notice(a_notice("later", work_at=NOW + MINUTE))
+    assert stores.logs.due(NOW, 10) == [notice.id]
+
+    stores.logs.lease(notice.id, NOW + 15 * SECOND)
+    stores.logs.lease(notice.id, NOW + 5 * SECOND)
+    assert stores.logs.due(NOW + 14 * SECOND, 10) == []
+    assert stores.logs.due(NOW + MINUTE, 10) == [notice.id, "later"]
+    assert stores.logs.due(NOW + MINUTE, 1) == [notice.id]
+
+    assert stores.logs.verdict_on(notice.id) == ""
+    stores.logs.finished(notice, "applied", NOW)
+    stores.logs.finished(notice, "again", NOW)
+    stores.logs.lease(notice.id, NOW + MINUTE)
+    assert stores.logs.due(NOW + MINUTE, 10) == ["later"]
+    assert stores.logs.verdict_on(notice.id) == "applied"
+
+
+def test_the_ledger_takes_each_entry_once_and_lists_them_in_order(stores):
+    entries = [
+        Entry(number, NOW + number * SECOND, "received:1", "received", (Line("binance", usdt("1")),))
+        for number in range(3)
+    ]
+
+    assert stores.ledger.post("b1", entries[1:]) == 2
+    assert stores.ledger.post("b1", entries) == 1
+    assert stores.ledger.post("b2", entries[:1]) == 1
+
+    assert stores.ledger.of("b1") == tuple(entries)
+    assert stores.ledger.of("nobody") == ()
+    assert sorted(stores.ledger.all(NOW, NOW + SECOND), key=str) == [("b1", entries[0]), ("b2", entries[0])]
+
+
+def test_a_payment_of_nobodys_waits_until_the_owner_settles_it_once(stores):
+    orphan = Orphan("o1", NOW, TRADE_NO, usdt("12.5"), "M_1", open_since=NOW)
+    assert stores.orphans.add(orphan)
+    assert not stores.orphans.add(orphan)
+    assert stores.orphans.waiting() == [orphan]
+
+    assert stores.orphans.settle("o1", "given back", NOW + MINUTE)
+    assert not stores.orphans.settle("o1", "again", NOW + MINUTE)
+
+    assert stores.orphans.waiting() == []
+    assert stores.orphans.get("o1") == replace(orphan, open_since=None, settled_at=NOW + MINUTE, note="given back")
+    with pytest.raises(NotFound):
+        stores.orphans.get("nothing")
+
+
+def test_a_key_has_one_owner_and_is_given_back_only_before_its_answer(stores):
+    use = KeyUse("body", "token", 0, NOW)
+    assert stores.keys.take("k", use) is None
+    assert stores.keys.take("k", replace(use, token="other")) == use
+
+    assert stores.keys.taken_over("k", use, NOW + MINUTE)
+    assert not stores.keys.taken_over("k", use, NOW + MINUTE)
+
+    stores.keys.answered("k", 201)
+    stores.keys.given_back("k")
+    assert stores.keys.find("k") == replace(use, status=201, at=NOW + MINUTE)
+
+    stores.keys.take("free", use)
+    stores.keys.given_back("free")
+    assert stores.keys.find("free") is None
+
+
+# --- the doorbell ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=BOTH)
+def bell(request):
+    """The bell, and what lies in its queues as (name, ids), the most urgent queue first."""
+    if request.param == "memory":
+        memory = MemoryBell(Wire())
+
+        def lying() -> list[tuple[str, list[str]]]:
+            order = [queues.NOTICES, queues.BOOKINGS, queues.LETTERS]
+            return [(name, list(ids)) for _, name, ids in sorted(memory.jobs, key=lambda job: order.index(job[0]))]
+
+        yield memory, lying
+        return
+    connection = queues.connect(request.getfixturevalue("servers").redis_url, seconds=2.0)
+    connection.flushdb()
+
+    def waiting() -> list[tuple[str, list[str]]]:
+        found = [job for queue in queues.queues_on(connection) for job in queue.jobs]
+        return [(job.func_name.removeprefix("inspired.jobs."), job.args) for job in found]
+
+    yield Doorbell(connection), waiting
+    connection.close()
+
+
+def test_rings_lie_in_queues_by_urgency_and_two_rings_are_two_jobs(bell):
+    doorbell, lying = bell
+
+    assert doorbell.ring_for_letters("deliver", "b1")
+    assert doorbell.ring("refresh", "b1")
+    assert doorbell.ring("refresh", "b1")
+    assert doorbell.ring_for_notice("work_notice", "n1")
+
+    assert lying() == [("work_notice", ["n1"]), ("refresh", ["b1"]), ("refresh", ["b1"]), ("deliver", ["b1"])]
+    assert (doorbell.notices_waiting(), doorbell.waiting(), doorbell.letters_waiting()) == (1, 2, 1)
+
+
+# --- the provider ---------------------------------------------------------------------------------------------------
+
+
+class Sandbox:
+    """The world's side of the real thing, in the words of `MemoryPay`."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+
+    def _order(self, trade_no: str, what: str, body: dict[str, Any]) -> None:
+        self._servers.control(f"orders/{trade_no}/{what}", body)
+
+    def paid(self, trade_no: str, amount: Money | None = None) -> None:
+        how = {"amount": str(amount), "currency": amount.currency} if amount else {}
+        self._order(trade_no, "pay", {"notify": "lost", "force": True, **how})
+
+    def started_paying(self, trade_no: str) -> None:
+        self._order(trade_no, "pending", {})
+
+    def refunded_by_hand(self, trade_no: str, amount: Money | None) -> None:
+        self._order(trade_no, "refund", {} if amount is None else {"amount": str(amount)})
+
+    def refunds_end(self, outcome: Outcome) -> None:
+        words = {Outcome.DONE: "success", Outcome.PENDING: "pending", Outcome.FAILED: "fail"}
+        self._servers.control("settings", {"refund_outcome": words[outcome]})
+
+    def has_balance(self, amount: str) -> None:
+        self._servers.control("settings", {"merchant_balance": amount})
+
+    def finished(self, refund_id: str, outcome: Outcome) -> None:
+        self._servers.control(f"refunds/{refund_id}/{'complete' if outcome is Outcome.DONE else 'reject'}", {})
+
+    def time_is_up(self, trade_no: str) -> None:
+        self._order(trade_no, "expire", {})
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+        self.pay = MemoryPay(Wire(), lambda: self.now)
+        self.paid, self.started_paying = self.pay.paid, self.pay.started_paying
+        self.refunded_by_hand, self.finished = self.pay.refunded_by_hand, self.pay.finished
+
+    def refunds_end(self, outcome: Outcome) -> None:
+        self.pay.outcome = outcome
+
+    def has_balance(self, amount: str) -> None:
+        self.pay.balance = usdt(amount)
+
+    def time_is_up(self, trade_no: str) -> None:
+        self.now = self.pay.orders[trade_no].expires_at
+
+
+@pytest.fixture(params=BOTH)
+def both(request):
+    """The client, and its world."""
+    if request.param == "memory":
+        memory = Memory()
+        return memory.pay, memory
+    servers = request.getfixturevalue("sandbox")
+    return a_merchant(servers.sandbox), Sandbox(servers)
+
+
+def create(pay: Any, trade_no: str = TRADE_NO, price: str = "75") -> Any:
+    return pay.create(
+        trade_no=trade_no,
+        price=usdt(price),
+        title="Portfolio review",
+        reference="portfolio-review",
+        expires_at=datetime.now(UTC) + timedelta(minutes=15),
+        page_url="http://127.0.0.1:9/booking/t",
+        seconds=5.0,
+    )
+
+
+def paid(pay: Any, world: Any) -> Any:
+    checkout = create(pay)
+    world.paid(TRADE_NO)
+    return checkout
+
+
+def refund(pay: Any, checkout: Any, name: str, amount: str) -> Any:
+    return pay.refund(
+        refund_request_id=name, prepay_id=checkout.prepay_id, amount=usdt(amount), reason="Refund", seconds=5.0
+    )
+
+
+def test_an_order_is_made_once_and_its_number_never_again(both):
+    pay, _ = both
+    checkout = create(pay)
+
+    with pytest.raises(Refused) as caught:
+        create(pay)
+
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400201", False, False)
+    seen = pay.query(TRADE_NO, asked_at=NOW)
+    assert (seen.status, seen.money, seen.prepay_id) == (Remote.INITIAL, None, checkout.prepay_id)
+    assert (seen.asked_at, seen.by_query) == (NOW, True)
+
+
+def test_an_order_nobody_made_has_no_status(both):
+    pay, _ = both
+
+    assert pay.query(TRADE_NO).status is None
+
+
+@pytest.mark.parametrize("amount", [None, "74.99999999", "150"])
+def test_money_is_told_as_it_arrived(both, amount):
+    pay, world = both
+    create(pay)
+
+    world.paid(TRADE_NO, usdt(amount) if amount else None)
+
+    seen = pay.query(TRADE_NO)
+    assert (seen.status, seen.money) == (Remote.PAID, usdt(amount or "75"))
+    assert seen.transaction_id
+    assert seen.paid_at is not None
+
+
+def test_another_currency_is_told_as_it_is(both):
+    pay, world = both
+    create(pay)
+
+    world.paid(TRADE_NO, Money.parse("75", "USDC"))
+
+    assert pay.query(TRADE_NO).money == Money.parse("75", "USDC")
+
+
+def test_a_closed_order_is_closed_and_late_money_is_there_all_the_same(both):
+    pay, world = both
+    create(pay)
+
+    pay.close(TRADE_NO)
+    pay.close(TRADE_NO)
+    assert pay.query(TRADE_NO).status is Remote.CANCELED
+
+    world.paid(TRADE_NO)
+    assert (pay.query(TRADE_NO).status, pay.query(TRADE_NO).money) == (Remote.PAID, usdt("75"))
+
+
+def test_an_order_somebody_is_paying_or_has_paid_or_that_is_none_cannot_be_closed(both):
+    pay, world = both
+    create(pay)
+    world.started_paying(TRADE_NO)
+
+    pay.close(TRADE_NO)
+    pay.close("c" * 24 + "001")
+
+    assert pay.query(TRADE_NO).status is Remote.PENDING
+    world.paid(TRADE_NO)
+    pay.close(TRADE_NO)
+    assert pay.query(TRADE_NO).status is Remote.PAID
+
+
+def test_an_order_past_its_time_is_expired(both):
+    pay, world = both
+    create(pay)
+
+    world.time_is_up(TRADE_NO)
+
+    assert pay.query(TRADE_NO).status is Remote.EXPIRED
+
+
+def test_parts_are_refunded_with_their_sum_and_what_is_still_allowed(both):
+    pay, world = both
+    checkout = paid(pay, world)
+
+    first, second = refund(pay, checkout, "R1", "25"), refund(pay, checkout, "R2", "50")
+
+    assert [(one.amount, one.refunded_in_all, one.remaining) for one in (first, second)] == [
+        (usdt("25"), usdt("25"), 9),
+        (usdt("50"), usdt("75"), 8),
+    ]
+    assert pay.query(TRADE_NO).status is Remote.FULL_REFUNDED
+    told = pay.query_refund("R1", "USDT", trade_no=TRADE_NO)
+    assert (told.outcome, told.amount, told.refunded_in_all) == (Outcome.DONE, usdt("25"), usdt("25"))
+
+
+def test_a_part_that_went_back_leaves_the_order_refunded(both):
+    pay, world = both
+    refund(pay, paid(pay, world), "R1", "25")
+
+    seen = pay.query(TRADE_NO)
+
+    assert (seen.status, seen.money) == (Remote.REFUNDED, usdt("75"))
+
+
+def test_a_refund_repeated_with_its_id_is_answered_and_not_made_again(both):
+    pay, world = both
+    checkout = paid(pay, world)
+
+    first, again = refund(pay, checkout, "R1", "25"), refund(pay, checkout, "R1", "25")
+
+    assert replace(again, asked_at=first.asked_at) == first
+    assert refund(pay, checkout, "R2", "1").refunded_in_all == usdt("26")
+
+
+def test_a_refund_nobody_asked_for_has_no_outcome(both):
+    pay, _ = both
+
+    assert pay.query_refund("R9", "USDT").outcome is None
+
+
+def test_more_than_is_left_or_of_an_unpaid_order_is_refused(both):
+    pay, world = both
+    checkout = create(pay)
+    with pytest.raises(Refused) as unpaid:
+        refund(pay, checkout, "R1", "1")
+    world.paid(TRADE_NO)
+    refund(pay, checkout, "R1", "50")
+
+    with pytest.raises(Refused) as caught:
+        refund(pay, checkout, "R2", "25.00000001")
+
+    assert (unpaid.value.code, caught.value.code) == ("400301", "400303")
+
+
+def test_the_tenth_refund_returns_everything_left_and_an_eleventh_is_refused(both):
+    pay, world = both
+    checkout = paid(pay, world)
+    for number in range(9):
+        refund(pay, checkout, f"R{number}", "1")
+
+    last = refund(pay, checkout, "R9", "1")
+
+    assert (last.amount, last.remaining) == (usdt("66"), 0)
+    with pytest.raises(Refused) as caught:
+        refund(pay, checkout, "R10", "1")
+    assert caught.value.code == "400302"
+
+
+def test_too_little_balance_refuses_and_changes_nothing(both):
+    pay, world = both
+    checkout = paid(pay, world)
+    world.has_balance("20")
+
+    with pytest.raises(Refused) as caught:
+        refund(pay, checkout, "R1", "25")
+
+    assert caught.value.code == LOW_BALANCE
+    assert pay.query(TRADE_NO).status is Remote.PAID
+    assert refund(pay, checkout, "R2", "20").remaining == 9
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(Outcome.DONE, Remote.REFUNDED), (Outcome.FAILED, Remote.PAID)])
+def test_a_pending_refund_comes_to_its_end(both, outcome, status):
+    pay, world = both
+    checkout = paid(pay, world)
+    world.refunds_end(Outcome.PENDING)
+    refund(pay, checkout, "R1", "25")
+    assert pay.query_refund("R1", "USDT").outcome is Outcome.PENDING
+    assert pay.query(TRADE_NO).status is Remote.REFUNDING
+
+    world.finished("R1", outcome)
+
+    assert pay.query_refund("R1", "USDT").outcome is outcome
+    assert pay.query(TRADE_NO).status is status
+
+
+def test_what_a_rejected_refund_was_for_can_be_refunded_again(both):
+    pay, world = both
+    checkout = paid(pay, world)
+    world.refunds_end(Outcome.FAILED)
+    refund(pay, checkout, "R1", "75")
+    world.refunds_end(Outcome.DONE)
+
+    again = refund(pay, checkout, "R2", "75")
+
+    assert (again.refunded_in_all, again.remaining) == (usdt("75"), 8)
+
+
+def test_a_refund_by_hand_is_unknown_by_id_but_counts(both):
+    pay, world = both
+    checkout = paid(pay, world)
+
+    world.refunded_by_hand(TRADE_NO, usdt("25"))
+
+    assert pay.query(TRADE_NO).status is Remote.REFUNDED
+    beside = refund(pay, checkout, "R1", "10")
+    assert (beside.refunded_in_all, beside.remaining) == (usdt("35"), 8)
+    world.refunded_by_hand(TRADE_NO, None)
+    assert pay.query(TRADE_NO).status is Remote.FULL_REFUNDED

@@ -1,0 +1,92 @@
+"""What the machine has found, as short lists of steps."""
+
+from dataclasses import replace
+
+import pytest
+
+from inspired.domain.booking import Booking, RefundStatus, State
+from inspired.domain.ledger import SUSPENSE, balances
+from inspired.domain.money import Money
+from inspired.domain.refunds import checked
+from tests.simulation.memory import Trouble
+from tests.simulation.world import World
+
+pytestmark = pytest.mark.usefixtures("product")
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def confirmed(world: World) -> Booking:
+    world.book(1, 3, 0)
+    world.pay_order(world.orders()[0], "exact")
+    world.work_all()
+    return the(world)
+
+
+def the(world: World) -> Booking:
+    [booking] = world.all
+    return booking
+
+
+def settled_by_hand(world: World) -> Booking:
+    """Half of it: there was too little balance, and the owner sent it by another way."""
+    world.refund(confirmed(world), "half", cancels=False)
+    world.pay.balance = Money.parse("20")
+    world.work_all()
+    assert the(world).refunds[0].status is RefundStatus.NEEDS_OWNER
+    world.settle_by_hand(the(world))
+    return the(world)
+
+
+def test_what_the_owner_sent_by_another_way_is_no_difference_to_binance(world):
+    booking = settled_by_hand(world)
+
+    assert booking.refunds[0].status is RefundStatus.EXTERNAL
+    assert world.reconcile(booking) == ((), ())
+
+
+def test_the_last_refund_is_held_back_where_it_would_return_what_was_sent_by_another_way(world):
+    booking = settled_by_hand(world)
+    last = replace(booking, attempts=(replace(booking.attempts[0], refunds_left=1),))
+
+    preview = checked(last, None, world.now, cancels=True)
+
+    assert preview.blocked
+    assert "150 USDT" in preview.warnings[0]
+
+
+def test_the_reconciliation_finds_what_was_refunded_in_the_console_beside_our_own(world):
+    world.refund(confirmed(world), "half", cancels=False)
+    world.work_all()
+    assert the(world).refunds[0].status is RefundStatus.DONE
+    world.refund_in_console(world.orders()[0], "all")
+
+    world.reconcile(the(world))
+
+    assert sum(one.amount.amount for one in the(world).refunds) == 150
+    assert [one.status for one in the(world).refunds] == [RefundStatus.DONE, RefundStatus.EXTERNAL]
+
+
+def test_settling_a_payment_of_nobodys_is_booked_once_also_after_a_crash(world):
+    world.pay_somebody_else()
+    world.deliver(0)
+    world.work_all()
+    for call in (1, 2, 3):
+        world.settle_orphan(Trouble("crash", call, applied=True))
+    world.settle_orphan()
+
+    assert world.orphans.waiting() == []
+    held = balances(entry for _, entry in world.ledger.all(world.now.min.replace(tzinfo=world.now.tzinfo), world.now))
+    assert not [place for place in held if place[0] == SUSPENSE]
+
+
+def test_everything_goes_well_where_nothing_goes_wrong(world):
+    booking = confirmed(world)
+
+    assert booking.state is State.CONFIRMED
+    assert world.pay.calls == {"create": 1}
+    assert {mail.to for mail, _ in world.smtp.sent} == {"customer0@example.com", "owner@example.com"}
+    assert world.bell.jobs == []
