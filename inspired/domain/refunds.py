@@ -250,6 +250,12 @@ def _is_due(refund: Refund, now: datetime) -> bool:
     return waits and refund.retry_at is not None and refund.retry_at <= now and not refund.replaced_by
 
 
+def is_held_up(booking: Booking, refund: Refund) -> bool:
+    """It was never called for, and waits behind another of its order: that one's turn is its own."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and one.id != refund.id)
+    return not refund.tries and any(one.status is RefundStatus.SENT or _may_be_there(one) for one in others)
+
+
 def is_calling(booking: Booking, now: datetime) -> bool:
     """A refund's call is due, or its outcome is to be asked for: it does not wait behind letters."""
     return due_to_send(booking, now) is not None or bool(to_ask(booking))

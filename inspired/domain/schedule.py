@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from inspired.domain.booking import DRAFT_CHECKS, Attempt, Booking, Flag, RefundStatus, State
 from inspired.domain.funds import Payment, missing, payment_of
-from inspired.domain.refunds import SLOW_AFTER
+from inspired.domain.refunds import SLOW_AFTER, is_held_up
 
 ASK_EVERY = timedelta(seconds=30)  # a live order is asked about this often when nobody looks at the page
 ASK_SOON = timedelta(seconds=5)  # … and this often when an answer is due (deadline passed, paid but not confirmed)
@@ -57,7 +57,7 @@ def _refund_moments(booking: Booking, now: datetime) -> list[datetime]:
             continue
         if refund.status is RefundStatus.SENT:
             moments.append(now + _pause(refund.sent_at, now))
-        elif refund.retry_at is not None:
+        elif refund.retry_at is not None and not is_held_up(booking, refund):
             moments.append(max(refund.retry_at, now + RETRY_PAUSE) if refund.tries else refund.retry_at)
         if refund.is_under_way and (late := refund.requested_at + SLOW_AFTER) > now:
             moments.append(late)

@@ -1,6 +1,7 @@
 """What the machine has found, as short lists of steps."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -8,7 +9,7 @@ from inspired.domain.booking import Booking, RefundStatus, State
 from inspired.domain.ledger import SUSPENSE, balances
 from inspired.domain.money import Money
 from inspired.domain.refunds import checked
-from tests.simulation.memory import Trouble
+from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
 
 pytestmark = pytest.mark.usefixtures("product")
@@ -81,6 +82,22 @@ def test_settling_a_payment_of_nobodys_is_booked_once_also_after_a_crash(world):
     assert world.orphans.waiting() == []
     held = balances(entry for _, entry in world.ledger.all(world.now.min.replace(tzinfo=world.now.tzinfo), world.now))
     assert not [place for place in held if place[0] == SUSPENSE]
+
+
+def test_a_refund_that_waits_behind_a_stuck_one_is_not_looked_at_all_the_time(world):
+    booking = confirmed(world)
+    world.refund(booking, "half", cancels=False)
+    world.wire.down = {PROVIDER}
+    world.work_all()
+    world.wire.down = set()
+    world.refund_in_console(world.orders()[0], "all")
+    world.run_until(world.now + timedelta(minutes=1))
+    assert the(world).refunds[0].status is RefundStatus.NEEDS_OWNER
+    world.refund(the(world), "little", cancels=False)
+
+    assert world.run_until(world.now + timedelta(hours=1), most=20)
+
+    assert the(world).check_at is None or the(world).check_at > world.now
 
 
 def test_everything_goes_well_where_nothing_goes_wrong(world):
