@@ -19,6 +19,16 @@ from tests import harness
 from tests.harness import Servers
 
 
+EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file share what it has started, so they stay together, and the long ones are spread."""
+    for item in items:
+        group = item.nodeid if item.path.name in EACH_BY_ITSELF else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass
 class Mailbox:
     """A real SMTP server. `refuse` makes it answer with that line instead of taking the mail."""
