@@ -18,7 +18,6 @@ from inspired.settings import Settings
 from tests import harness
 from tests.harness import Servers
 
-
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
 
 

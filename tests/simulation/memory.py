@@ -434,9 +434,6 @@ class MemoryBell:
     def letters_waiting(self) -> int:
         return self._count(LETTERS)
 
-    def notices_waiting(self) -> int:
-        return self._count(NOTICES)
-
     def _count(self, queue: str) -> int:
         try:
             return self._wire.call(QUEUE, lambda: sum(one[0] == queue for one in self.jobs))
