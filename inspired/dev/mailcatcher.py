@@ -41,6 +41,7 @@ class Mail:
     id: str
     to: str
     received_at: str
+    message_id: str
     subject: str
     text: str
     html: str
@@ -51,6 +52,7 @@ class Mail:
         return {
             "id": self.id,
             "to": self.to,
+            "message_id": self.message_id,
             "subject": self.subject,
             "text": self.text,
             "html": self.html,
@@ -103,6 +105,7 @@ def _read(path: Path) -> Mail:
         id=path.stem,
         to=str(message["X-Delivered-To"] or ""),
         received_at=str(message["X-Received-At"] or ""),
+        message_id=str(message["Message-ID"] or ""),
         subject=str(message["Subject"] or ""),
         text=_body(message, "plain"),
         html=_body(message, "html"),

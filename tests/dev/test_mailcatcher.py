@@ -63,6 +63,7 @@ def test_a_mail_is_told_with_text_html_and_attachments(catcher: Catcher) -> None
     received_at, mail_id = mail.pop("received_at"), mail.pop("id")
     assert mail == {
         "to": "zoe@example.com",
+        "message_id": "",
         "subject": "Your call is confirmed – 10 März",
         "text": "Hello Zoë,\nsee you there.\n",
         "html": "<p>Hello <b>Zoë</b></p><script>alert(1)</script>\n",
