@@ -322,6 +322,7 @@ class Simulation(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # it would take twice as long; other tests measure
 @pytest.mark.usefixtures("product")
 @pytest.mark.timeout(1200 if EXAMPLES <= 500 else 0)
 def test_whatever_happens_every_coin_is_accounted_for():
