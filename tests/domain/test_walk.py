@@ -159,6 +159,7 @@ ALIVE = [state for state in State if state is not State.DRAFT]
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_every_rule_holds_after_every_step_and_every_state_meets_every_word_of_the_provider():
     reached: set[tuple[State, Remote | None]] = set()
 
@@ -172,6 +173,7 @@ def test_every_rule_holds_after_every_step_and_every_state_meets_every_word_of_t
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize("first_seed", [10_000, 20_000])
 def test_once_everybody_has_answered_every_coin_has_its_place(first_seed):
     for seed in range(first_seed, first_seed + QUIETED):

@@ -7,7 +7,7 @@ import structlog
 
 from inspired import jobs
 from inspired.domain.errors import Busy, UpstreamError
-from inspired.flows import refreshing
+from inspired.flows import idempotency, refreshing
 from tests.simulation.world import World
 
 AWAY = (Busy, UpstreamError)
@@ -39,6 +39,9 @@ def product(monkeypatch):
 
     monkeypatch.setattr(jobs, "services", lambda: World.latest.svc)
     monkeypatch.setattr(refreshing, "ThreadPoolExecutor", InTurn)
+    monkeypatch.setattr(
+        idempotency, "WAIT_SECONDS", 0
+    )  # real ones: whoever it would wait for is never at work beside it
     before = structlog.get_config()
     structlog.configure(processors=[listen], wrapper_class=structlog.make_filtering_bound_logger(40))
     yield
