@@ -72,9 +72,12 @@ def _install(lock: Path) -> None:
     if wanted in (done.get(lock.name), done.get(f"{lock.name} by test.txt")):
         return
     print(f"Installing {lock.relative_to(ROOT)}", flush=True)
-    _pip("install", "--require-hashes", "--requirement", str(lock))
+    # A lock file names everything, so nothing is resolved again: older releases of pip, told `coverage==7.17.3` and asked
+    # for `coverage[toml]`, take the newest release instead and refuse it for having no hash.
+    _pip("install", "--no-deps", "--require-hashes", "--requirement", str(lock))
     # Editable, so that the command `inspired` runs this very checkout; its tools come from the lock.
     _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    _pip("check")
     done[lock.name] = wanted
     if lock.name == "test.txt":
         done["embedded.txt by test.txt"] = _fingerprint(lock.with_name("embedded.txt"))
