@@ -72,7 +72,7 @@ def _install(lock: Path) -> None:
     if wanted in (done.get(lock.name), done.get(f"{lock.name} by test.txt")):
         return
     print(f"Installing {lock.relative_to(ROOT)}", flush=True)
-    # A lock file names everything, so nothing is resolved again: older releases of pip, told `coverage==7.17.3` and asked
+    # A lock file names everything, so nothing is resolved again: an older pip, told `coverage==7.17.3` and asked
     # for `coverage[toml]`, take the newest release instead and refuse it for having no hash.
     _pip("install", "--no-deps", "--require-hashes", "--requirement", str(lock))
     # Editable, so that the command `inspired` runs this very checkout; its tools come from the lock.
