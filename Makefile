@@ -32,7 +32,7 @@ help:
 	@echo "make test    every check: style, types, import rules, all tests"
 	@echo "make lint    style, types and import rules only"
 	@echo "make bench   the measurements of docs/benchmarks.md"
-	@echo "make soak    the long proofs: 20,000 simulations, 100 chaos schedules, 1,000 rounds of races"
+	@echo "make soak    the long proofs: simulations, chaos, races and crashes by the thousand, for hours"
 	@echo "make lock    make the lock files anew from pyproject.toml"
 	@echo "make clean   remove what is made by the others (.data too)"
 
@@ -40,7 +40,7 @@ run: install
 	@exec .venv/bin/inspired dev --data .data
 
 test: lint
-	$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: install-test
 	$(PY) -m ruff check .
@@ -54,8 +54,9 @@ bench: install-test
 soak: install-test
 	SIMULATION_EXAMPLES=$${SIMULATION_EXAMPLES:-20000} SIMULATION_STEPS=$${SIMULATION_STEPS:-100} \
 		$(PY) -m pytest tests/simulation/test_machine.py -n0 $(PYTEST_ARGS)
-	RACE_ROUNDS=$${RACE_ROUNDS:-1000} CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} EVERY_SIDE=1 \
-		$(PY) -m pytest tests/faults/test_races.py tests/faults/test_chaos.py tests/faults/test_crash_points.py -n 2 --dist loadgroup $(PYTEST_ARGS)
+	RACE_ROUNDS=$${RACE_ROUNDS:-1000} CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} EVERY_SIDE=1 RECONCILED_ORDERS=1000 \
+		$(PY) -m pytest tests/faults/test_races.py tests/faults/test_chaos.py tests/faults/test_crash_points.py \
+		tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 install:
 	@$(find_python); "$$found" inspired/dev/install.py run

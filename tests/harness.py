@@ -1,6 +1,6 @@
 """Real servers for tests: database, Redis and sandbox as processes of their own, on free ports of the loopback.
 
-`MONGODB_URI` and `REDIS_URL` in the environment point the same tests at servers of your own.
+`MONGODB_URI`, `REDIS_URL` and `SANDBOX_URL` in the environment point the same tests at servers of your own.
 """
 
 import base64
@@ -167,6 +167,9 @@ def redis_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def sandbox_server() -> Iterator[str]:
+    if given := os.environ.get("SANDBOX_URL"):
+        yield given
+        return
     port = free_port()
     env = {"SANDBOX_API_KEY": API_KEY, "SANDBOX_SECRET_KEY": SECRET_KEY, "SANDBOX_CALENDLY_TOKEN": CALENDLY_TOKEN}
     with running([sys.executable, "-m", "inspired.sandbox", "--host", "127.0.0.1", "--port", str(port)], env):

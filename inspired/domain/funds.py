@@ -6,6 +6,7 @@ nothing is returned twice and nothing is confirmed by money that is leaving.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 
 from inspired.domain.booking import Attempt, Booking, Refund, Remote
 from inspired.domain.money import Money
@@ -120,5 +121,6 @@ def total(amounts: Iterable[Money], currency: str) -> Money:
     return sum(amounts, nothing(currency))
 
 
+@cache
 def nothing(currency: str) -> Money:
     return Money.parse(0, currency)

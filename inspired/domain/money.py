@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 PLACES = Decimal("0.00000001")
+TOO_MUCH = Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Money:
             raise TypeError("money is made from Decimal, see Money.parse")
         if not self.amount.is_finite():
             raise ValueError("money is a finite amount")
-        if abs(self.amount) >= Decimal(10) ** 12:
+        if abs(self.amount) >= TOO_MUCH:
             raise ValueError("money has at most twelve digits before the point")
         if self.amount != self.amount.quantize(PLACES):
             raise ValueError("money has at most eight decimal places")

@@ -8,11 +8,14 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,15 +33,39 @@ from tests.journeys.running import Running, running
 SCHEDULES = int(os.environ.get("CHAOS_SCHEDULES", "1"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261124"))
 CUSTOMERS = 20
+WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
+DISK_MB = 512
+OURS = ("web", "worker", "clock")
 FINAL = ("CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED")
 PATIENCE = 120  # seconds after the healing; the time to pay is in it
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 240 * SCHEDULES)]
+AHEAD = 600  # what was put off by a clock that was so far ahead waits so much longer
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
-def dev() -> Iterator[Running]:
-    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.4") as one:
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data = tmp_path_factory.mktemp("chaos")
+    _clock_file(data).write_text("0")
+    env = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFF": str(_clock_file(data))}
+    with _small_disk(data / "mongodb"), running(data, CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.4", **env) as one:
         yield one
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own for the database, so that it can be filled, where we may mount one (as root on Linux)."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "chaos", str(folder)]
+    mounted = sys.platform == "linux" and subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def _clock_file(data: Path) -> Path:
+    return data / "clock-off"
 
 
 # --- customers ------------------------------------------------------------------------------------------------------
@@ -81,6 +108,8 @@ class Chaos:
             what(self)
 
     def heal(self) -> None:
+        filler(self.dev).unlink(missing_ok=True)
+        self.set_clocks(0)
         for pid in self.dev.ready["pids"].values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGCONT)
@@ -90,6 +119,33 @@ class Chaos:
         for one in self.dev.control("refunds"):
             if one["status"] == "REFUND_PENDING":
                 self.dev.control(f"refunds/{one['refundRequestId']}/complete", {})
+
+    def set_clocks(self, seconds: int) -> None:
+        """Our processes are started again, with clocks so far off."""
+        file = _clock_file(self.dev.ready_file.parent)
+        if file.read_text() == str(seconds):
+            return
+        file.write_text(str(seconds))
+        for part in OURS:
+            with contextlib.suppress(ProcessLookupError):
+                self.dev.kill(part)
+
+
+def filler(dev: Running) -> Path:
+    return dev.ready_file.parent / "mongodb" / "filler"
+
+
+def disk_full(chaos: Chaos) -> None:
+    """Not a byte is left for the database for as long as three seconds, or until the end."""
+    file = filler(chaos.dev)
+    if not file.parent.is_mount():
+        return
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as full:
+        while True:
+            full.write(bytes(1 << 16))
+    if chaos.chance.random() < 0.5:
+        time.sleep(3.0)
+        file.unlink()
 
 
 def killing(part: str) -> tuple[str, Callable[[Chaos], None]]:
@@ -125,6 +181,9 @@ FAULTS: tuple[tuple[str, Callable[[Chaos], None]], ...] = (
     failing("close", "html", 2),
     failing("refund", "accept_then_timeout", 2),
     ("Redis emptied", emptied),
+    ("the database's disk is full", disk_full),
+    ("our clocks are 10 minutes behind", lambda chaos: chaos.set_clocks(-600)),
+    ("our clocks are 10 minutes ahead", lambda chaos: chaos.set_clocks(600)),
     ("key rotated", lambda chaos: chaos.dev.control("rotate-key", {})),
     ("refunds take their time", lambda chaos: chaos.dev.control("settings", {"refund_outcome": "pending"})),
 )
@@ -196,7 +255,8 @@ def test_whatever_breaks_every_coin_and_every_slot_ends_right(dev: Running, numb
                 chaos.fault()
         wait_until(lambda: requests.get(f"{dev.web}/healthz", timeout=5).ok, seconds=60, what="a healthy site")
         chaos.heal()
-        wait_until(lambda: not not_at_rest(dev, database), seconds=PATIENCE, what=f"rest after seed {seed} {chaos.log}")
+        patience = PATIENCE + AHEAD * any("ahead" in line for line in chaos.log)
+        wait_until(lambda: not not_at_rest(dev, database), seconds=patience, what=f"rest after seed {seed} {chaos.log}")
 
         assert chaos.made, f"nobody could book at all: {chaos.log}"
         assert violations(dev, database) == [], f"seed {seed}: {chaos.log}"

@@ -47,6 +47,7 @@ def test_bookings_of_every_fate_leave_everything_as_it_must_be(svc: Services, sa
         ({"$push": {"history": {"at": None, "what": "confirmed", "detail": ""}}}, "confirmed_once"),
     ],
 )
+@pytest.mark.breaks_books
 def test_what_somebody_broke_is_told(svc: Services, sandbox: Servers, database, change, invariant):
     booking = confirmed(svc, sandbox)
     if "$push" in change:
@@ -58,6 +59,7 @@ def test_what_somebody_broke_is_told(svc: Services, sandbox: Servers, database, 
     assert (invariant, booking.id) in [(name, whose) for name, whose, _ in report.found]
 
 
+@pytest.mark.breaks_books
 def test_in_production_the_owner_is_told_once_a_run(svc: Services, sandbox: Servers, database, mailbox: Mailbox):
     booking = confirmed(svc, sandbox)
     database["bookings"].update_one({"_id": booking.id}, {"$set": {"earned": None}})

@@ -57,7 +57,14 @@ class Running:
         answer = self.http.post(f"{self.web}/api/payments/create", json=body, timeout=5)
         assert answer.status_code in (201, 202), answer.text
         found: dict[str, Any] = answer.json()
+        if answer.status_code == 202:  # a busy machine: the order follows
+            found["merchantTradeNo"] = wait_until(lambda: self._order_of(found), seconds=30, what="the order")
         return found
+
+    def _order_of(self, booking: dict[str, Any]) -> str | None:
+        mine = str(booking["merchantTradeNo"])[:24]
+        numbers = [str(one["merchantTradeNo"]) for one in self.control("orders")]
+        return next((one for one in numbers if one.startswith(mine)), None)
 
     def status(self, booking: dict[str, Any]) -> dict[str, Any]:
         answer = self.http.get(f"{self.web}/api/payments/status/{booking['bookingId']}", timeout=5)

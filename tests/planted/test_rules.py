@@ -119,6 +119,7 @@ def test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down(signing, s
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.PAID, State.CONFIRMED])
+@pytest.mark.breaks_books
 def test_a_confirmed_call_keeps_its_slot_against_everybody(svc, state):
     svc.bookings.add(a_confirmed_booking(state=state))
 
