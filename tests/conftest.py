@@ -20,7 +20,7 @@ from tests import harness
 from tests.harness import Servers
 
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
-FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py", "test_chaos.py", "test_kills.py")
+FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py", "test_chaos.py")
 
 
 @pytest.hookimpl(trylast=True)
@@ -107,9 +107,7 @@ def settings(settings_env: dict[str, str], env_changes: dict[str, str], monkeypa
 
 
 @pytest.fixture
-def svc(
-    settings: Settings, sandbox: Servers, mailbox: Mailbox, request: pytest.FixtureRequest
-) -> Iterator[Services]:
+def svc(settings: Settings, sandbox: Servers, mailbox: Mailbox, request: pytest.FixtureRequest) -> Iterator[Services]:
     """A test leaves everything as it must be, or says by its mark that it broke something on purpose."""
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         connection.flushdb()
