@@ -6,7 +6,8 @@ from inspired.domain import steps
 from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import SlotSeen
-from inspired.domain.refunds import Outcome
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, settled_by_hand
 from inspired.domain.status import STATE_SENTENCES, WHY_BACK, numbered, public_status, sentence
 from tests.domain.test_table import AGREED, CELLS, before_and_after
 from tests.factories import (
@@ -139,6 +140,27 @@ def test_a_refund_that_is_stuck_is_told_with_its_amount():
 
     assert sentence(stuck).startswith("Your refund of 74 USDT has not gone through yet.")
     assert public_status(stuck)["refunds"][0]["status"] == "waiting"
+
+
+def test_a_confirmed_call_with_a_stuck_refund_is_told_as_both():
+    twice = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    stuck = settled(twice.with_refund(replace(twice.refunds[0], status=RefundStatus.NEEDS_OWNER)))
+
+    assert sentence(stuck) == (
+        "Paid and confirmed. Your refund of 10 USDT has not gone through yet. The owner has been told and sees to it."
+    )
+
+
+def test_money_the_owner_sent_by_another_way_is_not_said_to_be_at_binance():
+    called_off = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
+    stuck = called_off.with_refund(replace(called_off.refunds[0], status=RefundStatus.REJECTED))
+    by_hand = settled(settled_by_hand(stuck, stuck.refunds[0].id, stuck.price, "by bank", NOW + 3 * MINUTE))
+    part = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    part = part.with_refund(replace(part.refunds[0], status=RefundStatus.REJECTED))
+    part = settled(settled_by_hand(part, part.refunds[0].id, Money.parse("10"), "by bank", NOW + 3 * MINUTE))
+
+    assert (by_hand.state, sentence(by_hand)) == (State.REFUNDED, "All of your money has been sent back to you.")
+    assert sentence(part).endswith("10 USDT has been sent back to you.")
 
 
 def test_a_rest_that_may_still_come_is_told_exactly():
