@@ -1,4 +1,4 @@
-"""What heals by itself, and within which time: no notice ever comes, nobody looks, everything stood still for an hour."""
+"""What heals by itself, and how soon: no notice ever comes, nobody looks, everything stood still for an hour."""
 
 from collections.abc import Iterator
 from pathlib import Path
