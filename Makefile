@@ -25,7 +25,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak lock clean install install-test
+.PHONY: help run test lint bench soak mutants lock clean install install-test
 
 help:
 	@echo "make run     set everything up and start it: site, payment stand-in, mails"
@@ -33,6 +33,7 @@ help:
 	@echo "make lint    style, types and import rules only"
 	@echo "make bench   the measurements of docs/benchmarks.md"
 	@echo "make soak    the long proofs: simulations, chaos, races and crashes by the thousand, for hours"
+	@echo "make mutants small changes to the code that moves money, signs and encrypts: how many the tests notice"
 	@echo "make lock    make the lock files anew from pyproject.toml"
 	@echo "make clean   remove what is made by the others (.data too)"
 
@@ -58,6 +59,10 @@ soak: install-test
 		$(PY) -m pytest tests/faults/test_races.py tests/faults/test_chaos.py tests/faults/test_crash_points.py \
 		tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
 
+mutants:
+	@$(find_python); "$$found" inspired/dev/install.py mutants
+	$(PY) tests/mutants.py
+
 install:
 	@$(find_python); "$$found" inspired/dev/install.py run
 
@@ -69,6 +74,7 @@ install-test:
 lock: install
 	@test -x $(UV) || { $(PY) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet "uv>=0.13,<0.14"; }
 	$(call compile,test,--group build --extra embedded --extra test)
+	$(call compile,mutants,--group build --extra embedded --extra test --extra mutants -c requirements/test.txt)
 	$(call compile,embedded,--group build --extra embedded -c requirements/test.txt)
 	$(call compile,dev,--group build --extra dev -c requirements/test.txt)
 	$(call compile,base,-c requirements/test.txt)
@@ -78,5 +84,5 @@ compile = $(UV) pip compile --quiet pyproject.toml --universal --python-version 
 
 clean:
 	rm -rf .venv .data .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
-		.coverage .coverage.* htmlcov build *.egg-info
+		mutants .coverage .coverage.* htmlcov build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

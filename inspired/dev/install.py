@@ -1,4 +1,4 @@
-"""Brings `.venv` in line with the lock files: `python inspired/dev/install.py run|test`, called by make.
+"""Brings `.venv` in line with the lock files: `python inspired/dev/install.py run|test|mutants`, called by make.
 
 Runs in whatever Python was found, before anything is installed, so it imports the standard library alone.
 """
@@ -28,7 +28,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    lock = {"test": "test.txt", "run": "embedded.txt" if _has_embedded_servers() else "dev.txt"}[purpose]
+    to_run = "embedded.txt" if _has_embedded_servers() else "dev.txt"
+    lock = {"test": "test.txt", "mutants": "mutants.txt", "run": to_run}[purpose]
     try:
         _make_environment()
         _install(ROOT / "requirements" / lock)

@@ -16,6 +16,7 @@ STATE_SENTENCES = {
     State.CANCELLED: "You gave this booking up. Nothing was paid.",
     State.REFUNDED: "All of your money went back to the Binance account that paid.",
 }
+RETURNED_BY_HAND = "All of your money has been sent back to you."
 STUCK = "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
 UNCLEAR = (
     "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
@@ -50,7 +51,8 @@ def _open_matter(booking: Booking) -> str:
     """Something that is not decided yet, or not as it should be."""
     payment = payment_of(booking)
     if stuck := [one for one in booking.refunds if one.is_stuck and one.amount]:
-        return STUCK.format(amount=stuck[0].amount.shown if stuck[0].amount else "")
+        told = STUCK.format(amount=stuck[0].amount.shown if stuck[0].amount else "")
+        return f"{_standing(booking)} {told}" if booking.state is State.CONFIRMED else told
     if payment is Payment.UNCLEAR:
         return UNCLEAR
     if booking.choose_by is not None and payment is Payment.EXACT:
@@ -71,6 +73,8 @@ def _standing(booking: Booking) -> str:
     has_paid = any(one.has_money for one in booking.attempts)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
+    if booking.state is State.REFUNDED and any(one.reserves and one.is_by_hand for one in booking.refunds):
+        return RETURNED_BY_HAND
     return STATE_SENTENCES[booking.state]
 
 
@@ -87,6 +91,8 @@ def _money_back(booking: Booking) -> str:
     newest = live[-1]
     why = why_back(booking, newest)
     amount = newest.amount.shown if newest.amount else ""
+    if newest.is_by_hand:
+        return f"{why} {amount} has been sent back to you."
     if newest.is_gone:
         return f"{why} {amount} went back to the Binance account that paid."
     return f"{why} {amount} is going back to the Binance account that paid."

@@ -61,9 +61,11 @@ def certificates(**keys: rsa.RSAPrivateKey | str) -> dict[str, Any]:
     return {"status": "SUCCESS", "code": "000000", "data": listed}
 
 
-def signed(raw: bytes, *, key: rsa.RSAPrivateKey = PRIVATE_KEY, serial: str = "ONE") -> NoticeHeaders:
+def signed(
+    raw: bytes, *, key: rsa.RSAPrivateKey = PRIVATE_KEY, serial: str = "ONE", timestamp: str = "1700000000000"
+) -> NoticeHeaders:
     """The headers of a webhook with this body, signed by the key."""
-    timestamp, nonce = "1700000000000", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
+    nonce = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
     payload = f"{timestamp}\n{nonce}\n".encode() + raw + b"\n"
     signature = base64.b64encode(key.sign(payload, padding.PKCS1v15(), hashes.SHA256())).decode()
     return NoticeHeaders(serial=serial, nonce=nonce, timestamp=timestamp, signature=signature)

@@ -8,10 +8,13 @@ import pytest
 from inspired.domain import refunds, schedule, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
 from inspired.domain.errors import Conflict, Invalid
+from inspired.domain.funds import at_provider
 from inspired.domain.lifecycle import SlotSeen, decided, settle
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
+from inspired.domain.slots import Span
 from tests.factories import (
+    CALL,
     EVENT,
     MINUTE,
     NOW,
@@ -450,6 +453,24 @@ def test_what_binance_says_went_back_in_all_tells_of_the_consoles_and_its_notice
     assert heard(second, found("10", "console2"), found("20", "console1")) == second
 
 
+def test_where_binance_says_as_much_went_back_as_we_know_of_nothing_is_the_consoles():
+    after = sent(with_refund("10"))
+
+    done = heard(after, told(after.refunds[0], refunded_in_all=TEN))
+
+    assert [(str(one.amount), one.cause) for one in done.refunds] == [("10", Cause.OWNER)]
+
+
+def test_what_the_owner_sent_by_another_way_is_still_at_the_provider():
+    call = a_call()
+    stuck = refused(with_refund("10"), with_refund("10").refunds[0])
+    by_hand = refunds.settled_by_hand(stuck, stuck.refunds[0].id, TEN, "", LATER)
+    by_console = heard(call, found("10", "console1"))
+
+    assert [str(at_provider(one, one.attempts[0])) for one in (call, by_hand, by_console)] == ["75", "75", "65"]
+    assert at_provider(call, replace(call.attempts[0], received=None)).is_nothing
+
+
 def test_a_refund_of_ours_is_not_taken_for_the_consoles_while_its_outcome_is_unknown():
     lost = unanswered(with_refund(None), with_refund(None).refunds[0])
 
@@ -664,6 +685,15 @@ def test_another_time_confirms_without_paying_again(ended):
     assert (after.state, after.slot, after.choose_by) == (State.CONFIRMED, other, None)
     assert Flag.SLOT_LOST not in after.flags
     assert (f"release_event:{EVENT}" in owed(after), after.refunds) == (True, ())
+
+
+def test_another_time_on_our_own_calendar_frees_nothing_elsewhere():
+    booking = replace(choosing(), slot=a_live_booking().slot)
+    later = Span(CALL.start + timedelta(hours=1), CALL.end + timedelta(hours=1))
+
+    after = steps.another_time(booking, replace(booking.slot, span=later), LATER)
+
+    assert (after.state, [name for name in owed(after) if name.startswith("release")]) == (State.CONFIRMED, [])
 
 
 def test_another_time_can_be_lost_too_and_is_offered_again():

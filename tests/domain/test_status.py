@@ -3,11 +3,22 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import steps
-from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.booking import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import SlotSeen
-from inspired.domain.refunds import Outcome
-from inspired.domain.status import STATE_SENTENCES, WHY_BACK, numbered, public_status, sentence
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, settled_by_hand
+from inspired.domain.status import (
+    CHOOSE,
+    CHOOSE_LATE,
+    LATE_CHECK,
+    STATE_SENTENCES,
+    UNCLEAR,
+    WHY_BACK,
+    numbered,
+    public_status,
+    sentence,
+)
 from tests.domain.test_table import AGREED, CELLS, before_and_after
 from tests.factories import (
     MINUTE,
@@ -118,6 +129,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.no_cover  # thousands of cells; the other tests measure
 @pytest.mark.parametrize("state", AGREED)
 def test_in_no_cell_of_the_table_a_sentence_says_what_is_not_so(state):
     afters = [before_and_after(cell)[1] for cell in CELLS if cell.state is state]
@@ -139,6 +151,51 @@ def test_a_refund_that_is_stuck_is_told_with_its_amount():
 
     assert sentence(stuck).startswith("Your refund of 74 USDT has not gone through yet.")
     assert public_status(stuck)["refunds"][0]["status"] == "waiting"
+
+
+def test_a_confirmed_call_with_a_stuck_refund_is_told_as_both():
+    twice = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    stuck = settled(twice.with_refund(replace(twice.refunds[0], status=RefundStatus.NEEDS_OWNER)))
+
+    assert sentence(stuck) == (
+        "Paid and confirmed. Your refund of 10 USDT has not gone through yet. The owner has been told and sees to it."
+    )
+
+
+def test_money_the_owner_sent_by_another_way_is_not_said_to_be_at_binance():
+    called_off = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
+    stuck = called_off.with_refund(replace(called_off.refunds[0], status=RefundStatus.REJECTED))
+    by_hand = settled(settled_by_hand(stuck, stuck.refunds[0].id, stuck.price, "by bank", NOW + 3 * MINUTE))
+    part = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    part = part.with_refund(replace(part.refunds[0], status=RefundStatus.REJECTED))
+    part = settled(settled_by_hand(part, part.refunds[0].id, Money.parse("10"), "by bank", NOW + 3 * MINUTE))
+
+    assert (by_hand.state, sentence(by_hand)) == (State.REFUNDED, "All of your money has been sent back to you.")
+    assert sentence(part).endswith("10 USDT has been sent back to you.")
+
+
+def test_what_is_open_about_a_payment_is_told_first():
+    late = NOW + 20 * MINUTE
+    calendly = a_live_booking(calendar=CalendarKind.CALENDLY)
+    other_currency = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
+    lost = settled(calendly, seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+    lost_late = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
+    looking = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.UNKNOWN, now=late)
+
+    assert [sentence(one) for one in (other_currency, lost, lost_late, looking)] == [
+        UNCLEAR, CHOOSE, CHOOSE_LATE, LATE_CHECK,
+    ]  # fmt: skip
+
+
+def test_a_part_that_went_back_is_told_beside_the_call():
+    part = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+
+    assert sentence(part) == (
+        "Paid and confirmed. The owner returns money to you. 10 USDT is going back to the Binance account that paid."
+    )
+    assert sentence(a_returned(part, NOW + 3 * MINUTE)) == (
+        "Paid and confirmed. The owner returns money to you. 10 USDT went back to the Binance account that paid."
+    )
 
 
 def test_a_rest_that_may_still_come_is_told_exactly():

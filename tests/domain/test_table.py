@@ -361,6 +361,7 @@ def before_and_after(cell: Cell) -> tuple[Booking, Booking]:
 # --- the tests ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover  # thousands of cells; the other tests measure
 @pytest.mark.parametrize("state", AGREED)
 def test_every_cell_comes_out_as_the_rules_of_money_say(state):
     of_state = [cell for cell in CELLS if cell.state is state]
@@ -389,6 +390,7 @@ def _steps(cell: Cell) -> tuple[str, ...]:
     return tuple(rows)
 
 
+@pytest.mark.no_cover  # thousands of cells; the other tests measure
 @pytest.mark.parametrize("state", AGREED)
 def test_every_cell_comes_to_an_end_and_no_row_acts_twice_in_it(state):
     for rows in steps_of(state):
@@ -404,6 +406,7 @@ def test_every_row_is_used_has_a_name_of_its_own_and_serves_a_rule_of_money():
     assert {row.rule for row in TABLE} <= set(range(1, 10))
 
 
+@pytest.mark.no_cover  # thousands of cells; the other tests measure
 @pytest.mark.parametrize("state", AGREED)
 def test_asking_the_same_again_changes_nothing_but_the_next_look(state):
     for cell in CELLS:
