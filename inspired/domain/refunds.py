@@ -28,7 +28,6 @@ from inspired.domain.funds import (
     left_of,
     nothing,
     refunded,
-    still_there,
     total,
 )
 from inspired.domain.money import Money
@@ -220,13 +219,20 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
     if refund is None or not refund.is_stuck:
         raise Conflict("This refund is not waiting for you.")
     attempt = booking.find_attempt(refund.trade_no)
-    most = left_of(booking, attempt) + (refund.amount or nothing(amount.currency)) if attempt else amount
+    most = left_of(booking, attempt) + (refund.amount or _planned(booking, refund, amount)) if attempt else amount
     if amount.currency != most.currency or amount > most or not amount > nothing(amount.currency):
         raise Invalid(f"Between nothing and {most.shown}.", {"amount": f"must be at most {most}"})
     done = replace(
         refund, amount=amount, status=RefundStatus.EXTERNAL, by="owner", note=note, retry_at=None, done_at=now
     )
-    return booking.with_refund(done).noted(now, "refund_by_hand", amount.shown)
+    booking = booking.with_refund(done).noted(now, "refund_by_hand", amount.shown)
+    return _given_way(booking, attempt, done.id) if attempt and refund.amount is None else booking
+
+
+def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
+    """What gives way to a refund by the console that is told now: it has left already."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and _gives_way(one))
+    return refunded(others, amount.currency)
 
 
 # --- sending one ----------------------------------------------------------------------------------------------------
@@ -266,6 +272,19 @@ def to_ask(booking: Booking) -> tuple[Refund, ...]:
     return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)
 
 
+def is_asked_about_first(booking: Booking, refund: Refund) -> bool:
+    """Where the owner has sent some of this order's money by another way, Binance's own limit no longer keeps it from
+    going back twice: what left by its console has to be in our books before the call."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no)
+    return not refund.tries and any(one.is_by_hand for one in others)
+
+
+def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """It could not be asked about: its call waits."""
+    refund = booking.find_refund(wanted)
+    return booking if refund is None else booking.with_refund(replace(refund, retry_at=now + REFUND_LEASE))
+
+
 def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
     """Somebody calls now: counted and leased before the call. What Binance would not do as asked is not sent."""
     refund = booking.find_refund(wanted)
@@ -286,6 +305,8 @@ def _impossible(booking: Booking, attempt: Attempt, refund: Refund) -> str:
         return ""  # it may be there already: only the same call again tells
     if attempt.refunds_left <= 0:
         return "Binance allows no further refund of this payment."
+    if _of_unknown_amount(booking, attempt) is not None and is_asked_about_first(booking, refund):
+        return "Some of this payment went back by Binance's console, and how much is not known yet."
     if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
         return f"It would be Binance's last refund of this payment, which returns everything left, {left.shown}."
     return ""
@@ -371,7 +392,7 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
     if (unknown := _of_unknown_amount(booking, attempt)) is not None:
         known = booking.with_refund(replace(unknown, amount=seen.amount, key=seen.refund_id))
         return _given_way(known, attempt, unknown.id)
-    if attempt.received is not None and seen.amount > still_there(booking, attempt):
+    if attempt.received is not None and seen.amount > at_provider(booking, attempt):
         return booking  # explained already, by the order's own status
     nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.key), None)
     if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
@@ -395,12 +416,12 @@ def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Bookin
         return booking
     if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
         return booking  # ours may be the explanation: it is looked at again when that is known
-    gap = still_there(booking, attempt)
+    gap = at_provider(booking, attempt)
     if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
         if (unknown := _of_unknown_amount(booking, attempt)) is None:
             return _console(booking, attempt, gap, now)
         return _given_way(booking.with_refund(replace(unknown, amount=gap)), attempt, unknown.id)
-    if attempt.status is Remote.REFUNDED and not any(one.is_gone for one in mine):
+    if attempt.status is Remote.REFUNDED and not any(one.is_gone and not one.is_by_hand for one in mine):
         return _console(booking, attempt, None, now)
     return booking
 
@@ -414,7 +435,8 @@ def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booki
     attempt = booking.find_attempt(refund.trade_no)
     if attempt is None or seen.refunded_in_all is None:
         return booking
-    ours = refunded((one for one in booking.refunds_of(attempt) if one.is_gone), seen.refunded_in_all.currency)
+    known = (one for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand)
+    ours = refunded(known, seen.refunded_in_all.currency)
     if seen.refunded_in_all > ours and _of_unknown_amount(booking, attempt) is None:
         return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)
     return booking
@@ -445,12 +467,16 @@ def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
     """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
     the table's to return. One that may be at the provider already stays, until that is known."""
     for planned in reversed(booking.refunds_of(attempt)):
-        waits = planned.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not planned.tries
-        waits = waits or planned.status is RefundStatus.REJECTED
         left = left_of(booking, attempt)
-        if waits and not planned.replaced_by and left < nothing(left.currency):
+        if _gives_way(planned) and left < nothing(left.currency):
             booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))
     return booking
+
+
+def _gives_way(refund: Refund) -> bool:
+    """It is not at the provider for sure."""
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not refund.tries
+    return (waits or refund.status is RefundStatus.REJECTED) and not refund.replaced_by
 
 
 def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:

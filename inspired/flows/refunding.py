@@ -118,11 +118,25 @@ def send_due(svc: Services, booking: Booking) -> Booking:
     """Every refund whose call is due, one after the other. A crash in the middle loses nothing: the call is counted
     and leased before it is made, and repeated with the same id."""
     while (refund := refunds.due_to_send(booking, svc.now())) is not None:
+        if refunds.is_asked_about_first(booking, refund):
+            booking = _asked_about(svc, booking, refund)
+            if refunds.due_to_send(booking, svc.now()) != refund:
+                continue
         booking, leased = _leased(svc, booking, refund)
         if leased is None:
             return booking
         booking = _sent(svc, booking, leased)
     return booking
+
+
+def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
+    """The booking with what the provider says of the refund's order now; put off where it says nothing."""
+    try:
+        seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+    except UpstreamError as error:
+        log.warning("refund_waits", booking=booking.id, refund=refund.id, error=str(error))
+        return _saved(svc, booking, lambda b: refunds.put_off(b, refund.id, svc.now()))
+    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [seen], SlotSeen.UNKNOWN, svc.now()))
 
 
 def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:

@@ -8,7 +8,7 @@ import pytest
 from inspired.domain.booking import Booking, RefundStatus, State
 from inspired.domain.ledger import SUSPENSE, balances
 from inspired.domain.money import Money
-from inspired.domain.refunds import checked
+from inspired.domain.refunds import Outcome, checked
 from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
 
@@ -107,3 +107,24 @@ def test_everything_goes_well_where_nothing_goes_wrong(world):
     assert world.pay.calls == {"create": 1}
     assert {mail.to for mail, _ in world.smtp.sent} == {"customer0@example.com", "owner@example.com"}
     assert world.bell.jobs == []
+
+
+def test_what_left_by_the_console_unseen_is_not_returned_once_more_after_a_refund_by_hand(world):
+    booking = confirmed(world)
+    world.refund_in_console(world.orders()[0], "half")
+    world.pay.outcome = Outcome.FAILED
+    world.refund(booking, "half", cancels=False)
+    world.work_all()
+    world.settle_by_hand(the(world))
+    world.pay.outcome = Outcome.DONE
+
+    world.cancel(the(world))
+    world.run_until(world.now + timedelta(hours=2))
+    waiting = [one for one in the(world).refunds if one.is_stuck]
+    world.settle_by_hand(the(world))
+    world.run_until(world.now + timedelta(hours=2))
+
+    assert [one.amount is None for one in waiting] == [False, True]
+    assert world.left_of(world.orders()[0]).is_nothing
+    assert the(world).state is State.REFUNDED
+    assert [str(one.amount) for one in the(world).refunds if one.reserves] == ["75", "75"]

@@ -327,13 +327,15 @@ class World:
     def settle_by_hand(self, booking: Booking) -> None:
         """The owner looks into Binance's own list and enters what it says; or sends what is stuck by another way, where
         the money is still there, and says so."""
-        stuck = next((one for one in booking.refunds if one.is_stuck), None)
+        stuck = next(
+            (one for one in sorted(booking.refunds, key=lambda one: one.amount is not None) if one.is_stuck), None
+        )
         if stuck is None:
             return
         order, attempt = self.pay.orders[stuck.trade_no], booking.find_attempt(stuck.trade_no)
         if stuck.amount is not None and self.left_of(order) < stuck.amount:
             return
-        known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and one.amount]
+        known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand and one.amount]
         unknown = sum((-one for one in known), self.pay.returned(order))
         amount = stuck.amount or unknown
         done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
