@@ -313,7 +313,8 @@ class Booking:
         """Money came after the end, and it is not decided yet what becomes of it."""
         undecided = self.keeps is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
         has_ended = self.state in (State.EXPIRED, State.CANCELLED)
-        return has_ended and undecided and any(one.has_money for one in self.attempts)
+        gone = [one for one in self.attempts if one.proven and one.status is Remote.FULL_REFUNDED]
+        return has_ended and undecided and any(one.has_money and one not in gone for one in self.attempts)
 
     def holds(self, event_uri: str) -> bool:
         """This event in the calendar is the booking's own slot, and it has a right to it."""

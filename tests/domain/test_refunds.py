@@ -471,6 +471,50 @@ def test_what_the_owner_sent_by_another_way_is_still_at_the_provider():
     assert at_provider(call, replace(call.attempts[0], received=None)).is_nothing
 
 
+def by_hand_and_ten_planned() -> Booking:
+    """10 of 75 were sent by another way, and 10 more are to follow by Binance."""
+    stuck = refused(with_refund("10"), with_refund("10").refunds[0])
+    by_hand = refunds.settled_by_hand(stuck, stuck.refunds[0].id, TEN, "", LATER)
+    return steps.refund(by_hand, TEN, LATER, cancels=False)
+
+
+def test_after_a_refund_by_hand_an_order_is_asked_about_before_more_follows():
+    first, more = with_refund("10"), by_hand_and_ten_planned()
+
+    assert not refunds.is_asked_about_first(first, first.refunds[0])
+    assert refunds.is_asked_about_first(more, more.refunds[1])
+    assert refunds.due_to_send(more, LATER) == more.refunds[1]
+    assert refunds.due_to_send(refunds.put_off(more, more.refunds[1].id, LATER), LATER) is None
+    assert refunds.put_off(more, "nobody", LATER) == more
+
+
+def test_what_left_by_the_console_is_told_by_the_owner_before_more_follows_a_refund_by_hand():
+    unknown = settled(by_hand_and_ten_planned(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+
+    waits = refunds.sending(unknown, unknown.refunds[1].id, LATER)
+    after = refunds.settled_by_hand(waits, waits.refunds[2].id, Money.parse("65"), "", LATER)
+
+    assert (waits.refunds[1].status, waits.refunds[1].tries) == (RefundStatus.NEEDS_OWNER, 0)
+    assert "how much is not known" in waits.refunds[1].why
+    assert [str(one.amount) for one in after.refunds if one.reserves] == ["10", "65"]
+
+
+def test_what_the_owner_sent_by_another_way_explains_nothing_that_binance_returned():
+    more = by_hand_and_ten_planned()
+    known = heard(replace(more, refunds=more.refunds[:1]), found("65", "console1"))
+    all_gone = settled(replace(more, refunds=more.refunds[:1]), seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER)
+
+    assert [str(one.amount) for one in known.refunds] == ["10", "65"]
+    assert [str(one.amount) for one in all_gone.refunds] == ["10", "75"]
+
+
+def test_an_unreadable_payment_that_went_back_completely_is_no_open_matter():
+    live = a_live_booking()
+    unreadable = settled(live, seen(Remote.FULL_REFUNDED, None), now=live.deadline + MINUTE)
+
+    assert not replace(unreadable, state=State.EXPIRED, flags=frozenset(), choose_by=None).is_open
+
+
 def test_a_refund_of_ours_is_not_taken_for_the_consoles_while_its_outcome_is_unknown():
     lost = unanswered(with_refund(None), with_refund(None).refunds[0])
 
