@@ -1,5 +1,9 @@
 """A test that cannot fail is a defect: each planted bug is noticed by the test that is named for it."""
 
+import fcntl
+import json
+from dataclasses import asdict
+
 import pytest
 
 from tests.planted import planting
@@ -14,8 +18,16 @@ def workshop(tmp_path_factory, servers):
 
 
 @pytest.fixture(scope="module")
-def without_bugs(workshop):
-    return workshop.run(dict.fromkeys(bug.test for bug in BUGS))
+def without_bugs(workshop, tmp_path_factory, worker_id):
+    """Run once, whichever of the test processes comes first."""
+    folder = tmp_path_factory.getbasetemp()
+    kept = (folder if worker_id == "master" else folder.parent) / "without-bugs"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            found = workshop.run(dict.fromkeys(bug.test for bug in BUGS))
+            kept.write_text(json.dumps([asdict(one) for one in found]))
+    return [planting.Outcome(**one) for one in json.loads(kept.read_text())]
 
 
 @pytest.mark.slow
