@@ -41,7 +41,7 @@ run: install
 	@exec .venv/bin/inspired dev --data .data
 
 test: lint
-	$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: install-test
 	$(PY) -m ruff check .
