@@ -580,4 +580,15 @@ BUGS = (
         ),
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),
+    Bug(
+        name="more follows a refund by hand and nobody asks what left by the console",
+        rule="6",
+        file="inspired/flows/refunding.py",
+        old="        if refunds.is_asked_about_first(booking, refund):\n",
+        new="        if refunds.is_asked_about_first(booking, refund) and not refund:\n",
+        test=(
+            "tests/simulation/test_found.py::"
+            "test_what_left_by_the_console_unseen_is_not_returned_once_more_after_a_refund_by_hand"
+        ),
+    ),
 )
