@@ -1,0 +1,182 @@
+"""What the owner reads about a booking, word for word, and what somebody reads who may not do a thing."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from inspired.domain import refunds, steps
+from inspired.domain.booking import CalendarKind, RefundStatus, Remote
+from inspired.domain.errors import Conflict
+from inspired.domain.lifecycle import SlotSeen, decided, settle
+from inspired.domain.money import Money
+from inspired.domain.refunds import Outcome, RefundSeen
+from tests.factories import (
+    MINUTE,
+    NOW,
+    a_confirmed_booking,
+    a_live_booking,
+    a_returned,
+    an_expired_booking,
+    seen,
+    settled,
+    told,
+)
+
+LATER = NOW + 2 * MINUTE
+LATE = NOW + 20 * MINUTE
+TEN = Money.parse("10")
+HELD = [(0, "started", ""), (0, "held", ""), (0, "order_created", "order 1")]
+ARRIVED = [*HELD, (60, "money", "75 USDT, by our query, order 1"), (60, "paid", "")]
+CALL = [*ARRIVED, (60, "confirmed", "")]
+ASKED = [*CALL, (120, "refund_requested", "10 USDT, owner")]
+
+
+def choosing():
+    return settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+
+def choosing_late():
+    return settled(an_expired_booking(), seen(Remote.PAID, "75", at=LATE), slot=SlotSeen.LOST, now=LATE)
+
+
+def with_refund():
+    return steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False)
+
+
+def stuck():
+    booking = with_refund()
+    called = refunds.sending(booking, booking.refunds[0].id, LATER)
+    failed = refunds.not_sent(called, booking.refunds[0].id, LATER, why="no", refused=True, low_balance=False)
+    return decided(failed, SlotSeen.UNKNOWN, LATER)
+
+
+def rejected():
+    booking = with_refund()
+    called = refunds.sending(booking, booking.refunds[0].id, LATER)
+    accepted = refunds.accepted(called, told(booking.refunds[0], Outcome.PENDING, at=LATER), LATER)
+    failed = told(booking.refunds[0], Outcome.FAILED, at=LATER)
+    return settle(accepted, (), SlotSeen.UNKNOWN, LATER, (failed,))
+
+
+def by_console():
+    return RefundSeen("console1", LATER, Outcome.DONE, f"{'b' * 24}001", amount=TEN)
+
+
+HISTORIES = {
+    "unpaid": (
+        an_expired_booking,
+        [*HELD, (1020, "order_closed", "order 1 is EXPIRED"), (1020, "expired", "")],
+    ),
+    "given up": (
+        lambda: settled(steps.give_up(a_live_booking(), LATER), seen(Remote.CANCELED, at=LATER), now=LATER),
+        [*HELD, (120, "given_up", ""), (120, "order_closed", "order 1 is CANCELED"), (120, "cancelled", "")],
+    ),
+    "cancelled": (
+        lambda: a_returned(steps.cancel(a_confirmed_booking(), Money.parse("75"), LATER), LATER),
+        [
+            *CALL, (120, "refund_requested", "75 USDT, cancelled"), (120, "cancelled", ""),
+            (120, "refund_done", "75 USDT"), (120, "refunded", ""),
+        ],
+    ),
+    "another time": (
+        lambda: steps.another_time(choosing_late(), choosing_late().slot, LATE),
+        [
+            *HELD, (1020, "order_closed", "order 1 is EXPIRED"), (1020, "expired", ""),
+            (1200, "money", "75 USDT, by our query, order 1"), (1200, "choice_offered", ""),
+            (1200, "time_changed", ""), (1200, "paid", ""), (1200, "confirmed", ""),
+        ],
+    ),
+    "money back": (
+        lambda: steps.money_back(choosing(), LATER),
+        [
+            *ARRIVED, (60, "choice_offered", ""), (120, "money_back_chosen", ""),
+            (120, "refund_requested", "75 USDT, money_back"), (120, "cancelled", ""),
+        ],
+    ),
+    "stuck and tried again": (
+        lambda: refunds.tried_again(stuck(), stuck().refunds[0].id, LATER + MINUTE),
+        [*ASKED, (120, "refund_stuck", "no"), (180, "refund_again", "10 USDT")],
+    ),
+    "rejected and tried again": (
+        lambda: refunds.tried_again(rejected(), rejected().refunds[0].id, LATER + MINUTE),
+        [
+            *ASKED, (120, "refund_sent", "10 USDT"), (120, "refund_rejected", "by Binance"),
+            (180, "refund_again", "10 USDT"),
+        ],
+    ),
+    "settled by hand": (
+        lambda: refunds.settled_by_hand(stuck(), stuck().refunds[0].id, TEN, "", LATER + MINUTE),
+        [*ASKED, (120, "refund_stuck", "no"), (180, "refund_by_hand", "10 USDT")],
+    ),
+    "by the console": (
+        lambda: settle(a_confirmed_booking(), (), SlotSeen.UNKNOWN, LATER, (by_console(),)),
+        [*CALL, (120, "refund_found", "10 USDT, order 1")],
+    ),
+    "moved": (
+        lambda: steps.change_time(a_live_booking(), a_live_booking().slot, LATER),
+        [*HELD, (120, "time_changed", "")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_the_history_tells_each_thing_once_at_its_time(name):
+    make, wanted = HISTORIES[name]
+
+    assert [(round((one.at - NOW).total_seconds()), one.what, one.detail) for one in make().history] == wanted
+
+
+def test_a_rejected_refund_that_is_tried_again_begins_anew_under_another_id():
+    old = rejected().refunds[0]
+
+    before, after = refunds.tried_again(rejected(), old.id, LATER + MINUTE).refunds
+
+    assert before == replace(old, replaced_by=after.id)
+    assert after == replace(
+        old, id=f"{'b' * 24}001R02", requested_at=LATER + MINUTE, status=RefundStatus.REQUESTED, tries=0,
+        retry_at=LATER + MINUTE, sent_at=None, done_at=None, why="",
+    )  # fmt: skip
+
+
+def test_whoever_chooses_another_time_is_a_customer_like_any_other_again():
+    after = steps.another_time(choosing_late(), choosing_late().slot, LATE)
+
+    assert (after.choose_by, after.ended_at, after.leaving, after.paid_at) == (None, None, False, LATE)
+
+
+REFUSALS = {
+    "This booking can no longer be given up here.": lambda: steps.give_up(a_confirmed_booking(), LATER),
+    "There is no time to be chosen for this booking any more.": lambda: steps.another_time(
+        a_confirmed_booking(), a_confirmed_booking().slot, LATER
+    ),
+    "This refund cannot be tried again.": lambda: refunds.tried_again(
+        with_refund(), with_refund().refunds[0].id, LATER
+    ),
+    "This refund is not waiting for you.": lambda: refunds.settled_by_hand(
+        with_refund(), with_refund().refunds[0].id, TEN, "", LATER
+    ),
+    "The time can be changed only while the booking waits for its payment.": lambda: steps.change_time(
+        a_confirmed_booking(), a_confirmed_booking().slot, LATER
+    ),
+    "That time was given back already. Please choose another one.": lambda: steps.refuse_given_back(
+        steps.event_unwanted(choosing(), "http://calendly/9", LATER),
+        replace(choosing().slot, event_uri="http://calendly/9"),
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSALS)
+def test_who_may_not_do_a_thing_is_told_why(sentence):
+    with pytest.raises(Conflict) as refusal:
+        REFUSALS[sentence]()
+
+    assert str(refusal.value) == sentence
+
+
+def test_the_end_of_what_was_never_paid_stands_in_the_booking():
+    gone = steps.give_up(a_live_booking(attempts=()), LATER)
+    unsent = steps.give_up(replace(a_live_booking(), attempts=()), LATER + timedelta(seconds=1))
+
+    assert (gone.leaving, gone.check_at) == (True, LATER)
+    assert unsent.check_at == LATER + timedelta(seconds=1)
