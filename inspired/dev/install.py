@@ -74,7 +74,7 @@ def _install(lock: Path) -> None:
         return
     print(f"Installing {lock.relative_to(ROOT)}", flush=True)
     # A lock file names everything, so nothing is resolved again: an older pip, told `coverage==7.17.3` and asked
-    # for `coverage[toml]`, take the newest release instead and refuse it for having no hash.
+    # for `coverage[toml]`, takes the newest release instead and refuses it for having no hash.
     _pip("install", "--no-deps", "--require-hashes", "--requirement", str(lock))
     # Editable, so that the command `inspired` runs this very checkout; its tools come from the lock.
     _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))

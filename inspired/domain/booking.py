@@ -205,6 +205,11 @@ class Refund:
         return self.status is RefundStatus.EXTERNAL and self.cause is not Cause.CONSOLE
 
     @property
+    def has_left_provider(self) -> bool:
+        """Of what the provider had, this is gone, and it knows so."""
+        return self.is_gone and not self.is_by_hand
+
+    @property
     def reserves(self) -> bool:
         """Its amount is gone, or promised back: it no longer counts as the booking's money."""
         return not self.replaced_by
@@ -313,8 +318,8 @@ class Booking:
         """Money came after the end, and it is not decided yet what becomes of it."""
         undecided = self.keeps is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
         has_ended = self.state in (State.EXPIRED, State.CANCELLED)
-        gone = [one for one in self.attempts if one.proven and one.status is Remote.FULL_REFUNDED]
-        return has_ended and undecided and any(one.has_money and one not in gone for one in self.attempts)
+        here = (one.has_money and not (one.proven and one.status is Remote.FULL_REFUNDED) for one in self.attempts)
+        return has_ended and undecided and any(here)
 
     def holds(self, event_uri: str) -> bool:
         """This event in the calendar is the booking's own slot, and it has a right to it."""

@@ -109,7 +109,7 @@ def at_provider(booking: Booking, attempt: Attempt) -> Money:
     """What the provider would return with its last refund: what the owner sent by another way it still has."""
     if attempt.received is None:
         return nothing(booking.price.currency)
-    known = (one for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand)
+    known = (one for one in booking.refunds_of(attempt) if one.has_left_provider)
     return attempt.received - refunded(known, attempt.received.currency)
 
 

@@ -421,7 +421,7 @@ def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Bookin
         if (unknown := _of_unknown_amount(booking, attempt)) is None:
             return _console(booking, attempt, gap, now)
         return _given_way(booking.with_refund(replace(unknown, amount=gap)), attempt, unknown.id)
-    if attempt.status is Remote.REFUNDED and not any(one.is_gone and not one.is_by_hand for one in mine):
+    if attempt.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
         return _console(booking, attempt, None, now)
     return booking
 
@@ -435,7 +435,7 @@ def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booki
     attempt = booking.find_attempt(refund.trade_no)
     if attempt is None or seen.refunded_in_all is None:
         return booking
-    known = (one for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand)
+    known = (one for one in booking.refunds_of(attempt) if one.has_left_provider)
     ours = refunded(known, seen.refunded_in_all.currency)
     if seen.refunded_in_all > ours and _of_unknown_amount(booking, attempt) is None:
         return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)

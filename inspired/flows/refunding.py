@@ -132,10 +132,15 @@ def send_due(svc: Services, booking: Booking) -> Booking:
 def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
     """The booking with what the provider says of the refund's order now; put off where it says nothing."""
     try:
-        seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+        return _with_order_seen(svc, booking, refund)
     except UpstreamError as error:
         log.warning("refund_waits", booking=booking.id, refund=refund.id, error=str(error))
         return _saved(svc, booking, lambda b: refunds.put_off(b, refund.id, svc.now()))
+
+
+def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking:
+    """The order's own status tells what left by Binance's console."""
+    seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
     return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [seen], SlotSeen.UNKNOWN, svc.now()))
 
 
@@ -187,12 +192,10 @@ def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamEr
     )
     if not refused:
         return booking
-    # Perhaps the money has left already, by Binance's own console: the order's status tells.
     try:
-        seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+        return _with_order_seen(svc, booking, refund)  # perhaps the money has left already
     except UpstreamError:
         return booking
-    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [seen], SlotSeen.UNKNOWN, svc.now()))
 
 
 def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:

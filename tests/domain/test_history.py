@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import refunds, steps
-from inspired.domain.booking import CalendarKind, RefundStatus, Remote
+from inspired.domain.booking import RefundStatus, Remote
 from inspired.domain.errors import Conflict
-from inspired.domain.lifecycle import SlotSeen, decided, settle
+from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome, RefundSeen
+from inspired.domain.refunds import Outcome
+from tests.domain.test_refunds import LATER, TEN, choosing, found, heard, refused, sent, with_refund
 from tests.factories import (
     MINUTE,
     NOW,
@@ -23,44 +24,23 @@ from tests.factories import (
     told,
 )
 
-LATER = NOW + 2 * MINUTE
 LATE = NOW + 20 * MINUTE
-TEN = Money.parse("10")
 HELD = [(0, "started", ""), (0, "held", ""), (0, "order_created", "order 1")]
 ARRIVED = [*HELD, (60, "money", "75 USDT, by our query, order 1"), (60, "paid", "")]
 CALL = [*ARRIVED, (60, "confirmed", "")]
 ASKED = [*CALL, (120, "refund_requested", "10 USDT, owner")]
 
 
-def choosing():
-    return settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
-
-
 def choosing_late():
     return settled(an_expired_booking(), seen(Remote.PAID, "75", at=LATE), slot=SlotSeen.LOST, now=LATE)
 
 
-def with_refund():
-    return steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False)
-
-
 def stuck():
-    booking = with_refund()
-    called = refunds.sending(booking, booking.refunds[0].id, LATER)
-    failed = refunds.not_sent(called, booking.refunds[0].id, LATER, why="no", refused=True, low_balance=False)
-    return decided(failed, SlotSeen.UNKNOWN, LATER)
+    return refused(with_refund(), with_refund().refunds[0])
 
 
 def rejected():
-    booking = with_refund()
-    called = refunds.sending(booking, booking.refunds[0].id, LATER)
-    accepted = refunds.accepted(called, told(booking.refunds[0], Outcome.PENDING, at=LATER), LATER)
-    failed = told(booking.refunds[0], Outcome.FAILED, at=LATER)
-    return settle(accepted, (), SlotSeen.UNKNOWN, LATER, (failed,))
-
-
-def by_console():
-    return RefundSeen("console1", LATER, Outcome.DONE, f"{'b' * 24}001", amount=TEN)
+    return heard(sent(with_refund()), told(with_refund().refunds[0], Outcome.FAILED, at=LATER))
 
 
 HISTORIES = {
@@ -110,7 +90,7 @@ HISTORIES = {
         [*ASKED, (120, "refund_stuck", "no"), (180, "refund_by_hand", "10 USDT")],
     ),
     "by the console": (
-        lambda: settle(a_confirmed_booking(), (), SlotSeen.UNKNOWN, LATER, (by_console(),)),
+        lambda: heard(a_confirmed_booking(), found("10")),
         [*CALL, (120, "refund_found", "10 USDT, order 1")],
     ),
     "moved": (

@@ -192,7 +192,7 @@ FAULTS: tuple[tuple[str, Callable[[Chaos], None]], ...] = (
 # --- the end --------------------------------------------------------------------------------------------------------
 
 
-def not_at_rest(dev: Running, database: Any) -> list[str]:
+def not_at_rest(database: Any) -> list[str]:
     found = [f"{one['_id']} is {one['state']}" for one in database["bookings"].find({"state": {"$nin": FINAL}})]
     found += [f"{one['_id']} owes" for one in database["bookings"].find({}) if one["effects"]]
     moving = ("requested", "sent")
@@ -256,7 +256,7 @@ def test_whatever_breaks_every_coin_and_every_slot_ends_right(dev: Running, numb
         wait_until(lambda: requests.get(f"{dev.web}/healthz", timeout=5).ok, seconds=60, what="a healthy site")
         chaos.heal()
         patience = PATIENCE + AHEAD * any("ahead" in line for line in chaos.log)
-        wait_until(lambda: not not_at_rest(dev, database), seconds=patience, what=f"rest after seed {seed} {chaos.log}")
+        wait_until(lambda: not not_at_rest(database), seconds=patience, what=f"rest after seed {seed} {chaos.log}")
 
         assert chaos.made, f"nobody could book at all: {chaos.log}"
         assert violations(dev, database) == [], f"seed {seed}: {chaos.log}"

@@ -335,7 +335,7 @@ class World:
         order, attempt = self.pay.orders[stuck.trade_no], booking.find_attempt(stuck.trade_no)
         if stuck.amount is not None and self.left_of(order) < stuck.amount:
             return
-        known = [one.amount for one in booking.refunds_of(attempt) if one.is_gone and not one.is_by_hand and one.amount]
+        known = [one.amount for one in booking.refunds_of(attempt) if one.has_left_provider and one.amount]
         unknown = sum((-one for one in known), self.pay.returned(order))
         amount = stuck.amount or unknown
         done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
