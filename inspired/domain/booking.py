@@ -293,6 +293,7 @@ class Booking:
     delivered: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
     check_at: datetime | None = None
+    looks: int = 0  # in a row, after which an answer that is due was still missing
     paid_at: datetime | None = None
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None

@@ -16,6 +16,7 @@ ASK_AGAIN_LATE = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1
 WAIT_FOR_OWNER = timedelta(hours=1)
 ALERT_AFTER = timedelta(minutes=10)
 ASK_PATIENTLY = timedelta(minutes=5)
+SOON_TIMES, OFTEN_TIMES = 24, 40  # looks without an answer that is due, before the pauses grow: of two and ten minutes
 RETRY_PAUSE = timedelta(seconds=2)
 ENDED = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
 
@@ -32,7 +33,7 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
         case State.PAID if _only_people_can_go_on(booking, now):
             moments.append(now + WAIT_FOR_OWNER)
         case State.PAID:
-            moments.append(now + _pause(booking.paid_at, now))
+            moments.append(now + _pause(booking, booking.paid_at, now))
         case State.CONFIRMED if orders_to_ask(booking, now):
             moments.append(now + ASK_EVERY)
         case State.EXPIRED | State.CANCELLED | State.REFUNDED:
@@ -42,6 +43,29 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
     if booking.choose_by is not None and (booking.choose_by > now or payment_of(booking) is Payment.EXACT):
         moments.append(max(booking.choose_by, now + RETRY_PAUSE))
     return replace(booking, check_at=min(moments, default=None))
+
+
+def looked_at(before: Booking, after: Booking, now: datetime) -> Booking:
+    """After a look at what the provider and the calendar say: how many in a row brought nothing that was due."""
+    nothing_new = _awaits_answer(after, now) and after.history == before.history
+    return scheduled(replace(after, looks=before.looks + 1 if nothing_new else 0), now)
+
+
+def _awaits_answer(booking: Booking, now: datetime) -> bool:
+    """An answer is due: everything else is asked about at its own time."""
+    if any(one.status is RefundStatus.SENT and not one.replaced_by for one in booking.refunds):
+        return True
+    match booking.state:
+        case State.PENDING:
+            return any(_is_urgent(booking, one, now) for one in booking.attempts) or booking.leaving
+        case State.PAID:
+            return not _only_people_can_go_on(booking, now)
+    return False
+
+
+def _is_urgent(booking: Booking, attempt: Attempt, now: datetime) -> bool:
+    waits = booking.leaving or attempt.has_money or passed(booking.deadline, now)
+    return attempt.was_sent and not attempt.is_settled and waits
 
 
 def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:
@@ -56,7 +80,7 @@ def _refund_moments(booking: Booking, now: datetime) -> list[datetime]:
         if refund.replaced_by:
             continue
         if refund.status is RefundStatus.SENT:
-            moments.append(now + _pause(refund.sent_at, now))
+            moments.append(now + _pause(booking, refund.sent_at, now))
         elif refund.retry_at is not None and not is_held_up(booking, refund):
             moments.append(max(refund.retry_at, now + RETRY_PAUSE) if refund.tries else refund.retry_at)
         if refund.is_under_way and (late := refund.requested_at + SLOW_AFTER) > now:
@@ -72,20 +96,23 @@ def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
         if attempt.checkout is None and attempt.retry_at is not None and not attempt.is_closed:
             moments.append(max(attempt.retry_at, now + RETRY_PAUSE))
         if attempt.was_sent and not attempt.is_settled:
-            urgent = booking.leaving or attempt.has_money or passed(booking.deadline, now)
-            moments.append(now + (_pause(booking.deadline, now) if urgent else ASK_EVERY))
+            urgent = _is_urgent(booking, attempt, now)
+            moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
     if booking.leaving or not moments:
         # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
-        moments.append(now + _pause(booking.deadline, now))
+        moments.append(now + _pause(booking, booking.deadline, now))
     return moments
 
 
-def _pause(since: datetime | None, now: datetime) -> timedelta:
-    """How long to wait before asking again for an answer that is due: soon at first, then ever more patiently."""
+def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta:
+    """How long to wait before asking again for an answer that is due: soon at first, then ever more patiently.
+
+    Old is not enough for that: where everything stood still for hours, asking has only begun.
+    """
     waited = now - since if since else timedelta()
-    if waited < timedelta(minutes=2):
+    if waited < timedelta(minutes=2) or booking.looks < SOON_TIMES:
         return ASK_SOON
-    return ASK_EVERY if waited < ALERT_AFTER else ASK_PATIENTLY
+    return ASK_EVERY if waited < ALERT_AFTER or booking.looks < OFTEN_TIMES else ASK_PATIENTLY
 
 
 def _late_moments(booking: Booking, now: datetime) -> list[datetime]:

@@ -163,7 +163,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
 
 def _has_changed(before: Booking, after: Booking) -> bool:
     """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
-    unseen = ("effects", "delivered", "history", "ledger", "check_at", "version", "edition")
+    unseen = ("effects", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
     return replace(after, **{name: getattr(before, name) for name in unseen}) != before
 
 

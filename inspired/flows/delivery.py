@@ -61,7 +61,7 @@ def _claimed(svc: Services, booking: Booking, name: str) -> tuple[Booking, bool]
         ours[:] = [any(one.name == name and one.due <= now for one in current.effects)]
         return effects.claimed_effect(current, name, now) if ours[0] else current
 
-    return svc.bookings.change(booking.id, decide), ours[0]
+    return svc.bookings.change(booking.id, decide, known=booking), ours[0]
 
 
 def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
@@ -76,8 +76,10 @@ def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
     except Exception:
         log.exception("effect_broken", booking=booking.id, effect=name)
     else:
-        return svc.bookings.change(booking.id, lambda b: effects.effect_done(b, name, svc.now(), note))
-    return svc.bookings.change(booking.id, lambda b: effects.effect_failed(b, name, svc.now(), for_good=for_good))
+        return svc.bookings.change(booking.id, lambda b: effects.effect_done(b, name, svc.now(), note), known=booking)
+    return svc.bookings.change(
+        booking.id, lambda b: effects.effect_failed(b, name, svc.now(), for_good=for_good), known=booking
+    )
 
 
 def _do(svc: Services, booking: Booking, name: str) -> str:

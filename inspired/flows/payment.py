@@ -59,7 +59,7 @@ def try_again(svc: Services, token: str) -> Booking:
     booking = svc.bookings.by_token(token)
     if not ordering.may_try_again(booking, svc.now()):
         return booking
-    booking = svc.bookings.change(booking.id, lambda b: ordering.try_again(b, svc.now()))
+    booking = svc.bookings.change(booking.id, lambda b: ordering.try_again(b, svc.now()), known=booking)
     booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
     svc.bell.ring("refresh", booking.id)
     return booking
@@ -74,7 +74,7 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
         ours[:] = [ordering.may_create(current, now)]
         return ordering.creating(current, now)
 
-    return svc.bookings.change(booking.id, decide), ours[0]
+    return svc.bookings.change(booking.id, decide, known=booking), ours[0]
 
 
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:

@@ -113,6 +113,7 @@ def ask(
 
     def decide(current: Booking, said: SlotSeen) -> Booking:
         settled, now = settle(current, said), svc.now()  # in this order: what it owes is due by then
+        settled = schedule.looked_at(current, settled, now)
         waits = any(effect.due <= now for effect in settled.effects) and not refunds.is_calling(settled, now)
         return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
 
@@ -234,7 +235,9 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
     if attempt is not None and attempt.is_closed and attempt.checkout is None:
         trade_no, most = attempt.trade_no, svc.settings.payment_retry_attempts
         booking = svc.bookings.change(
-            booking.id, lambda b: ordering.lost_checkout(b, trade_no, most_tries=most, now=svc.now())
+            booking.id,
+            lambda b: ordering.lost_checkout(b, trade_no, most_tries=most, now=svc.now()),
+            known=booking,
         )
     if ordering.may_create(booking, svc.now()):
         booking = payment.open_order(svc, booking, seconds=payment.IN_JOB_SECONDS)

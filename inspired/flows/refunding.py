@@ -8,9 +8,9 @@ from inspired.adapters.binance import LOW_BALANCE
 from inspired.domain import lifecycle, refunds, steps
 from inspired.domain.booking import Booking, Refund, RefundStatus, State
 from inspired.domain.errors import UpstreamError
-from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.money import Money
-from inspired.domain.refunds import Preview
+from inspired.domain.refunds import Preview, RefundSeen
 from inspired.services import Services
 
 SECONDS = 5.0
@@ -141,7 +141,7 @@ def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
 def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking:
     """The order's own status tells what left by Binance's console."""
     seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
-    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [seen], SlotSeen.UNKNOWN, svc.now()))
+    return _settled(svc, booking, [seen], [])
 
 
 def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:
@@ -156,7 +156,7 @@ def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, R
             lifecycle.decided(refunds.sending(current, refund.id, now), SlotSeen.UNKNOWN, now) if ours[0] else current
         )
 
-    booking = svc.bookings.change(booking.id, decide)
+    booking = svc.bookings.change(booking.id, decide, known=booking)
     leased = booking.find_refund(refund.id)
     is_leased = leased is not None and leased.status is RefundStatus.REQUESTED and ours[0]
     return booking, leased if is_leased else None
@@ -206,7 +206,14 @@ def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
     except UpstreamError as error:
         log.warning("refund_query_failed", refund=refund.id, error=str(error))
         return booking
-    return svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, [], SlotSeen.UNKNOWN, svc.now(), [seen]))
+    return _settled(svc, booking, [], [seen])
+
+
+def _settled(svc: Services, booking: Booking, seen: list[Seen], returned: list[RefundSeen]) -> Booking:
+    def decide(current: Booking) -> Booking:
+        return lifecycle.settle(current, seen, SlotSeen.UNKNOWN, svc.now(), returned)
+
+    return svc.bookings.change(booking.id, decide, known=booking)
 
 
 def _saved(svc: Services, booking: Booking, step: Callable[[Booking], Booking]) -> Booking:

@@ -161,7 +161,41 @@ def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patient
     after = settled(paid, now=later)
 
     assert "alert:unconfirmed" in owed(after)
-    assert schedule.scheduled(replace(after, effects=()), later).check_at == later + schedule.ASK_PATIENTLY
+    asked_often = replace(after, effects=(), looks=schedule.OFTEN_TIMES)
+    assert schedule.scheduled(asked_often, later).check_at == later + schedule.ASK_PATIENTLY
+
+
+def test_an_answer_that_is_due_is_asked_for_ever_more_patiently():
+    booking = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    now, pauses = NOW, []
+
+    for _ in range(schedule.OFTEN_TIMES + 5):
+        booking = replace(schedule.looked_at(booking, booking, now), effects=())
+        pauses.append(booking.check_at - now)
+        now = booking.check_at
+
+    soon, often = pauses.count(ASK_SOON), pauses.count(ASK_EVERY)
+    assert pauses == [ASK_SOON] * soon + [ASK_EVERY] * often + [schedule.ASK_PATIENTLY] * (len(pauses) - soon - often)
+    assert (soon, often) == (schedule.SOON_TIMES, schedule.OFTEN_TIMES - schedule.SOON_TIMES)
+
+
+def test_where_everything_stood_still_the_first_questions_are_asked_soon_again():
+    paid = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    hour_later = NOW + timedelta(hours=1)
+
+    after = schedule.looked_at(paid, settled(paid, now=hour_later), hour_later)
+
+    assert schedule.scheduled(replace(after, effects=()), hour_later).check_at == hour_later + ASK_SOON
+
+
+@pytest.mark.parametrize("looks", [0, 39])
+def test_looks_are_counted_only_while_an_answer_is_due_and_nothing_new_is_heard(looks: int):
+    live = replace(a_live_booking(effects=()), looks=looks)
+    over = live.deadline + MINUTE
+
+    assert schedule.looked_at(live, live, NOW).looks == 0, "a live order is asked about at its own pace"
+    assert schedule.looked_at(live, live, over).looks == looks + 1
+    assert schedule.looked_at(live, live.noted(over, "order_closed"), over).looks == 0
 
 
 def test_a_slot_that_was_found_after_all_is_no_longer_told_as_lost():
