@@ -1,6 +1,7 @@
 """Fixtures: real servers once per run, a database of its own for every test."""
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import redis
 from aiosmtpd.controller import Controller
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from inspired.adapters import books, mongo
 from inspired.flows import checking
@@ -88,10 +90,29 @@ def sandbox(servers: Servers) -> Servers:
     return servers
 
 
+@pytest.fixture(scope="session")
+def made_database(servers: Servers) -> Iterator[Database[Any]]:
+    """One for all tests of a process, with its indexes: to make them anew for each would take a tenth of a second."""
+    with pymongo.MongoClient[Any](servers.mongodb_uri, tz_aware=True) as client:
+        made = client[f"test-{uuid.uuid4().hex[:12]}"]
+        mongo.create_indexes(made)
+        books.create_book_indexes(made)
+        yield made
+        client.drop_database(made.name)
+
+
 @pytest.fixture
-def settings_env(servers: Servers) -> dict[str, str]:
+def database(made_database: Database[Any]) -> Database[Any]:
+    """Empty."""
+    for name in made_database.list_collection_names():
+        made_database[name].delete_many({})
+    return made_database
+
+
+@pytest.fixture
+def settings_env(servers: Servers, made_database: Database[Any]) -> dict[str, str]:
     """Change it in a test before asking for `svc`, by overriding this fixture or `env_changes`."""
-    return servers.settings_env()
+    return servers.settings_env(MONGODB_DATABASE=made_database.name)
 
 
 @pytest.fixture
@@ -107,21 +128,17 @@ def settings(settings_env: dict[str, str], env_changes: dict[str, str], monkeypa
 
 
 @pytest.fixture
-def svc(settings: Settings, sandbox: Servers, mailbox: Mailbox, request: pytest.FixtureRequest) -> Iterator[Services]:
+def svc(
+    settings: Settings, database: Database[Any], sandbox: Servers, mailbox: Mailbox, request: pytest.FixtureRequest
+) -> Iterator[Services]:
     """A test leaves everything as it must be, or says by its mark that it broke something on purpose."""
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         connection.flushdb()
-    client: pymongo.MongoClient[Any] = pymongo.MongoClient(sandbox.mongodb_uri, tz_aware=True)
-    database = client[settings.mongodb_database]
-    mongo.create_indexes(database)
-    books.create_book_indexes(database)
     # Chance is never in the way: after a failure of the stand-in a test goes on at once. Five in a row do pause it.
     built = build(settings, database_seconds=5.0, redis_seconds=1.0, chance=lambda: 0)
     yield built
     report = None if request.node.get_closest_marker("breaks_books") else checking.check(built)
     built.close()
-    client.drop_database(settings.mongodb_database)
-    client.close()
     assert report is None or report.is_clean, report.found
 
 

@@ -92,7 +92,7 @@ class Servers:
             "OWNER_EMAIL": "owner@example.com",
             "ADMIN_EMAIL": "owner@example.com",
             "ADMIN_PASSWORD_HASH": ADMIN_HASH,
-            "OPEN_BOOKINGS_PER_VISITOR": "1000",
+            "OPEN_BOOKINGS_PER_VISITOR": "25",
             "BINANCE_CALLS_PER_SECOND": "1000",
             "RATE_LIMIT_CREATE": "10000/minute",
             "RATE_LIMIT_STATUS": "10000/minute",

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import pymongo
 import pytest
 
 from inspired.adapters import mongo
@@ -81,23 +80,18 @@ def test_empty_secret_raises_error(settings_env, monkeypatch, empty):
 
 
 # CanConcurrentlyModifyWalletObject, of BTCPay Server's: whoever read an older version decides anew on the newer one.
-def test_can_concurrently_modify_booking(servers, settings):
-    with pymongo.MongoClient(servers.mongodb_uri, tz_aware=True) as client:
-        database = client[settings.mongodb_database]
-        mongo.create_indexes(database)
-        bookings = mongo.Bookings(database, lambda booking: None)
-        booking = bookings.add(a_booking())
-        everybody = threading.Barrier(8)
+def test_can_concurrently_modify_booking(database):
+    bookings = mongo.Bookings(database, lambda booking: None)
+    booking = bookings.add(a_booking())
+    everybody = threading.Barrier(8)
 
-        def note(number: int) -> None:
-            everybody.wait(10)
-            bookings.change(booking.id, lambda one: one.noted(one.created_at, f"by {number}"))
+    def note(number: int) -> None:
+        everybody.wait(10)
+        bookings.change(booking.id, lambda one: one.noted(one.created_at, f"by {number}"))
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(note, range(8)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(note, range(8)))
 
-        after = bookings.get(booking.id)
-        client.drop_database(settings.mongodb_database)
-
+    after = bookings.get(booking.id)
     assert after.version == booking.version + 8
     assert {event.what for event in after.history} >= {f"by {number}" for number in range(8)}

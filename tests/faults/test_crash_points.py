@@ -7,9 +7,10 @@ A reply that gets lost on its way to a process that lives on is another matter, 
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
-import pymongo
 import pytest
+from pymongo.database import Database
 
 from inspired.domain.booking import State
 from inspired.services import Services
@@ -60,9 +61,10 @@ def env_changes(catcher: Catcher) -> dict[str, str]:
 
 
 @pytest.fixture
-def world(svc: Services, sandbox: Servers, mailbox: Mailbox, catcher: Catcher) -> Iterator[World]:
-    with pymongo.MongoClient(sandbox.mongodb_uri, tz_aware=True) as client:
-        yield World(sandbox, svc, mailbox, catcher, client[svc.settings.mongodb_database])
+def world(
+    svc: Services, sandbox: Servers, mailbox: Mailbox, catcher: Catcher, database: Database[dict[str, Any]]
+) -> World:
+    return World(sandbox, svc, mailbox, catcher, database)
 
 
 @pytest.fixture

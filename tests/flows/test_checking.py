@@ -1,6 +1,5 @@
 """`inspired check`: clean after whatever a booking went through, and it tells what somebody broke."""
 
-import pymongo
 import pytest
 
 from inspired.flows import checking, refreshing, refunding
@@ -8,12 +7,6 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import later, live, pay
 from tests.harness import Servers
-
-
-@pytest.fixture
-def database(svc: Services, settings):
-    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value(), tz_aware=True) as client:
-        yield client[settings.mongodb_database]
 
 
 def confirmed(svc: Services, sandbox: Servers, **more):

@@ -1,6 +1,5 @@
 """Reconciliation: every planted difference is found, none is invented, and running twice changes nothing."""
 
-import pymongo
 import pytest
 
 from inspired.domain.booking import Booking, RefundStatus, State
@@ -11,12 +10,6 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import live, pay
 from tests.harness import Servers
-
-
-@pytest.fixture
-def database(svc: Services, settings):
-    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value(), tz_aware=True) as client:
-        yield client[settings.mongodb_database]
 
 
 def confirmed(svc: Services, sandbox: Servers, **more) -> Booking:

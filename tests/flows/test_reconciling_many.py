@@ -11,7 +11,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import pymongo
 import pytest
 import requests
 from structlog.testing import capture_logs
@@ -27,7 +26,6 @@ from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
 from inspired.flows import reconciling
 from inspired.services import Services
-from inspired.settings import Settings
 from tests.flows.steps import free_calls
 from tests.harness import Servers
 
@@ -56,13 +54,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture
 def env_changes() -> dict[str, str]:
     return {"CALENDAR": "calendly", "BINANCE_CALLS_PER_SECOND": "1000"}
-
-
-@pytest.fixture
-def database(svc: Services, settings: Settings) -> Iterator[Any]:
-    client: pymongo.MongoClient[Any]
-    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value(), tz_aware=True) as client:
-        yield client[settings.mongodb_database]
 
 
 class Books:
