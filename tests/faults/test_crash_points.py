@@ -29,12 +29,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 FLOWS = [
     (crash_flows.CREATE_AND_LEAVE, 11),
     (crash_flows.CREATE_AND_PAY, 11),
-    (crash_flows.WEBHOOK, 56),
-    (crash_flows.EXPIRY, 24),
+    (crash_flows.WEBHOOK, 50),
+    (crash_flows.EXPIRY, 22),
     (crash_flows.GIVE_UP, 19),
-    (crash_flows.REFUND, 58),
-    (crash_flows.LATE_MONEY, 38),
-    (crash_flows.RECONCILIATION, 77),
+    (crash_flows.REFUND, 48),
+    (crash_flows.LATE_MONEY, 32),
+    (crash_flows.RECONCILIATION, 69),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run
 # covers both. `make soak` does all the same both, in EVERY_SIDE.
