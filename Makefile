@@ -41,7 +41,7 @@ run: install
 	@exec .venv/bin/inspired dev --data .data
 
 test: lint
-	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: install-test
 	$(PY) -m ruff check .
@@ -55,9 +55,10 @@ bench: install-test
 soak: install-test
 	SIMULATION_EXAMPLES=$${SIMULATION_EXAMPLES:-20000} SIMULATION_STEPS=$${SIMULATION_STEPS:-100} \
 		$(PY) -m pytest tests/simulation/test_machine.py -n0 $(PYTEST_ARGS)
-	RACE_ROUNDS=$${RACE_ROUNDS:-1000} CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} EVERY_SIDE=1 RECONCILED_ORDERS=1000 \
-		$(PY) -m pytest tests/faults/test_races.py tests/faults/test_chaos.py tests/faults/test_crash_points.py \
-		tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
+	RACE_ROUNDS=$${RACE_ROUNDS:-1000} EVERY_SIDE=1 RECONCILED_ORDERS=1000 $(PY) -m pytest tests/faults/test_races.py \
+		tests/faults/test_crash_points.py tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
+	# They wait most of the time, so several products are driven at once.
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} $(PY) -m pytest tests/faults/test_chaos.py -n 4 --dist load $(PYTEST_ARGS)
 
 mutants:
 	@$(find_python); "$$found" inspired/dev/install.py mutants

@@ -22,16 +22,29 @@ from tests import harness
 from tests.harness import Servers
 
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
-FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py", "test_chaos.py")
+# These start the whole product and wait for it most of the time: one process of three has them all, one after the
+# other, and leaves the processors to the two others.
+WAITING = ("journeys/*", "dev/test_dev_command.py", "bench/test_bench.py")
+WAITING += tuple(f"faults/test_{one}.py" for one in ("chaos", "healing", "kills", "frozen"))
+FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file share what it has started, so they stay together; the long ones are spread, and begin first."""
+
+    def waits(item: pytest.Item) -> bool:
+        return any(item.path.match(f"tests/{one}") for one in WAITING)
+
+    def place(item: pytest.Item) -> int:
+        if waits(item):
+            return -1
+        return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
+
     for item in items:
         group = item.nodeid if item.path.name in EACH_BY_ITSELF else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+        item.add_marker(pytest.mark.xdist_group("waiting" if waits(item) else group))
+    items.sort(key=place)
 
 
 @dataclass
