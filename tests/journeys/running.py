@@ -144,7 +144,7 @@ def running(data: Path | None = None, **env: str) -> Iterator[Running]:
             stderr=output,
         )
         try:
-            wait_until(lambda: ready_file.exists() or process.poll() is not None, seconds=40, what="inspired dev")
+            wait_until(lambda: ready_file.exists() or process.poll() is not None, seconds=120, what="inspired dev")
             assert ready_file.exists(), log.read_text()
             one = Running(ready_file, process)
             stack.callback(one.http.close)
