@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import lifecycle, ordering, refunds, steps
-from inspired.domain.booking import Attempt, Booking, CalendarKind, Cause, Effect, Flag, Remote, State
+from inspired.domain.booking import Attempt, Booking, CalendarKind, Cause, Effect, Flag, Remote
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from tests.domain.test_refunds import LATER, TEN, choosing, found, heard, sent, twice, with_refund
@@ -306,7 +306,6 @@ def test_what_is_owed_after_it_in_its_order_and_from_when(name):
     make, wanted = OWED[name]
 
     assert due_of(make()) == wanted
-    assert make().state is not State.DRAFT
 
 
 @pytest.mark.parametrize(
