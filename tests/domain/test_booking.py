@@ -1,7 +1,6 @@
 """What a booking says of itself: what it claims, what it holds, what is still open about it."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -24,7 +23,6 @@ from inspired.domain.booking import (
 )
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
-from inspired.domain.slots import Span
 from tests.domain.test_refunds import choosing, heard, sent, with_refund
 from tests.factories import (
     EVENT,
@@ -41,7 +39,6 @@ from tests.factories import (
 )
 
 LATE = NOW + 20 * MINUTE
-TICK = Span(NOW, NOW + timedelta(minutes=5))
 SEATS = ("seat:mail:x:1", "seat:place:y:1")
 ALIVE = (State.PENDING, State.PAID, State.CONFIRMED)
 
