@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain import refunds, steps
+from inspired.domain import ordering, refunds, steps
 from inspired.domain.booking import RefundStatus, Remote
 from inspired.domain.errors import Conflict
 from inspired.domain.lifecycle import SlotSeen
@@ -15,7 +15,9 @@ from tests.domain.test_refunds import LATER, TEN, choosing, found, heard, refuse
 from tests.factories import (
     MINUTE,
     NOW,
+    a_booking,
     a_confirmed_booking,
+    a_draft,
     a_live_booking,
     a_returned,
     an_expired_booking,
@@ -37,6 +39,13 @@ def choosing_late():
 
 def stuck():
     return refused(with_refund(), with_refund().refunds[0])
+
+
+def never_created():
+    called = ordering.creating(a_booking(), NOW)
+    return ordering.create_failed(
+        called, called.attempt.trade_no, uncertain=True, retryable=False, most_tries=3, now=LATER, why="time-out"
+    )
 
 
 def rejected():
@@ -93,6 +102,42 @@ HISTORIES = {
         lambda: heard(a_confirmed_booking(), found("10")),
         [*CALL, (120, "refund_found", "10 USDT, order 1")],
     ),
+    "a draft given up": (
+        lambda: steps.give_up(a_draft(), LATER),
+        [(0, "started", ""), (120, "cancelled", "")],
+    ),
+    "an order that could not be created, and the button": (
+        lambda: ordering.try_again(settled(never_created(), seen(None, at=LATER), now=LATER), LATER),
+        [(0, "started", ""), (0, "held", ""), (120, "create_failed", "order 1: time-out")],
+    ),
+    "a closed order, and the button": (
+        lambda: ordering.try_again(settled(a_live_booking(), seen(Remote.ERROR)), LATER),
+        [*HELD, (60, "order_closed", "order 1 is ERROR"), (120, "new_order", "order 2")],
+    ),
+    "closed is closed however often it is told": (
+        lambda: settled(a_live_booking(), seen(Remote.ERROR), seen(Remote.CANCELED, at=LATER)),
+        [*HELD, (60, "order_closed", "order 1 is ERROR")],
+    ),
+    "open is not closed": (
+        lambda: settled(a_live_booking(), seen(Remote.INITIAL), seen(Remote.PENDING, at=LATER)),
+        HELD,
+    ),
+    "money by notice, and proven": (
+        lambda: settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False), seen(Remote.PAID, "75", at=LATER)),
+        [*HELD, (60, "money", "75 USDT, by a signed notice, order 1"), (60, "paid", ""), (60, "confirmed", "")],
+    ),
+    "unreadable": (
+        lambda: settled(a_live_booking(), seen(Remote.PAID)),
+        [*HELD, (60, "money", "an unreadable amount, by our query, order 1")],
+    ),
+    "another time for a lost one": (
+        lambda: steps.another_time(choosing(), choosing().slot, LATER),
+        [*ARRIVED, (60, "choice_offered", ""), (120, "time_changed", ""), (120, "confirmed", "")],
+    ),
+    "a part of unknown amount by the console": (
+        lambda: settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
+        [*CALL, (120, "refund_found", "an amount Binance does not tell, order 1")],
+    ),
     "moved": (
         lambda: steps.change_time(a_live_booking(), a_live_booking().slot, LATER),
         [*HELD, (120, "time_changed", "")],
@@ -139,11 +184,27 @@ REFUSALS = {
     "The time can be changed only while the booking waits for its payment.": lambda: steps.change_time(
         a_confirmed_booking(), a_confirmed_booking().slot, LATER
     ),
+    "This was decided already.": lambda: steps.money_back(a_confirmed_booking(), LATER),
+    "This call can no longer be cancelled here.": lambda: steps.cancel(a_live_booking(), Money.parse("75"), LATER),
+    "Meanwhile the refund for cancelling has become 75 USDT. Please look again.": lambda: steps.cancel(
+        a_confirmed_booking(), TEN, LATER
+    ),
+    "Meanwhile another refund was made for this booking. Please look again.": lambda: refunds.refuse_unseen(
+        with_refund(), 2
+    ),
+    "This Idempotency-Key was used for another refund.": lambda: steps.refund(
+        steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False, key="r1:10"),
+        TEN, LATER, cancels=False, key="r1:20",
+    ),
+    "Before a call is confirmed its money goes back as a whole.": lambda: steps.refund(
+        choosing(), TEN, LATER, cancels=False
+    ),
+    "There is nothing left to refund.": lambda: steps.refund(a_live_booking(), TEN, LATER, cancels=False),
     "That time was given back already. Please choose another one.": lambda: steps.refuse_given_back(
         steps.event_unwanted(choosing(), "http://calendly/9", LATER),
         replace(choosing().slot, event_uri="http://calendly/9"),
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("sentence", REFUSALS)

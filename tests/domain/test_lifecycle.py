@@ -167,7 +167,7 @@ def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patient
 
 def test_an_answer_that_is_due_is_asked_for_ever_more_patiently():
     booking = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
-    now, pauses = NOW, []
+    now, pauses = booking.paid_at, []
 
     for _ in range(schedule.OFTEN_TIMES + 5):
         booking = replace(schedule.looked_at(booking, booking, now), effects=())

@@ -771,3 +771,322 @@ def test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever():
 
     assert (after.state, after.flags >= {Flag.NEEDS_OWNER}) == (State.EXPIRED, True)
     assert schedule.scheduled(after, end).check_at is None
+
+
+# --- what stands in a refund, whole ---------------------------------------------------------------------------------
+
+
+def called(booking: Booking) -> Booking:
+    return refunds.sending(booking, f"{ORDER}R01", LATER)
+
+
+def lost_answer() -> Booking:
+    return unanswered(with_refund(), with_refund().refunds[0])
+
+
+def low() -> Booking:
+    return refused(with_refund(), with_refund().refunds[0], low_balance=True)
+
+
+PLANNED = Refund(f"{ORDER}R01", ORDER, TEN, Cause.OWNER, LATER, by="owner", retry_at=LATER)
+CALLED = replace(PLANNED, tries=1, retry_at=LATER + 30 * SECOND)
+UNANSWERED = replace(PLANNED, tries=1, retry_at=LATER + 2 * SECOND, why="time-out")
+SENT = replace(PLANNED, status=RefundStatus.SENT, tries=1, sent_at=LATER, retry_at=None)
+STUCK = replace(PLANNED, status=RefundStatus.NEEDS_OWNER, retry_at=None, why="no")
+BY_CONSOLE = Refund(
+    "console1", ORDER, TEN, Cause.CONSOLE, LATER, by="owner", key="console1", status=RefundStatus.EXTERNAL,
+    done_at=LATER,
+)  # fmt: skip
+STEPS = {
+    "written down": (with_refund, PLANNED),
+    "put off": (lambda: refunds.put_off(with_refund(), PLANNED.id, LATER), replace(PLANNED, retry_at=CALLED.retry_at)),
+    "called for": (lambda: called(with_refund()), CALLED),
+    "not answered": (lost_answer, UNANSWERED),
+    "accepted": (lambda: sent(with_refund()), SENT),
+    "accepted at the second call": (
+        lambda: sent(lost_answer(), now=LATER + MINUTE), replace(SENT, tries=2, sent_at=LATER + MINUTE),
+    ),
+    "found accepted by asking": (lambda: heard(lost_answer(), told(PLANNED, Outcome.PENDING, at=LATER)), SENT),
+    "found done by asking": (
+        lambda: heard(lost_answer(), told(PLANNED, at=LATER)),
+        replace(UNANSWERED, status=RefundStatus.DONE, retry_at=None, done_at=LATER),
+    ),
+    "found rejected by asking": (
+        lambda: heard(lost_answer(), told(PLANNED, Outcome.FAILED, at=LATER)),
+        replace(UNANSWERED, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it."),
+    ),
+    "done": (
+        lambda: heard(sent(with_refund()), told(PLANNED, at=LATER)),
+        replace(SENT, status=RefundStatus.DONE, done_at=LATER),
+    ),
+    "done, and its amount not told": (
+        lambda: heard(sent(with_refund()), RefundSeen(PLANNED.id, LATER, Outcome.DONE, ORDER)),
+        replace(SENT, status=RefundStatus.DONE, done_at=LATER),
+    ),
+    "done, with another amount than asked": (
+        lambda: heard(sent(with_refund()), RefundSeen(PLANNED.id, LATER, Outcome.DONE, ORDER, amount=ALL)),
+        replace(SENT, status=RefundStatus.DONE, done_at=LATER, amount=ALL),
+    ),
+    "refused": (lambda: refused(with_refund(), PLANNED), STUCK),
+    "refused for want of balance": (low, replace(STUCK, retry_at=LATER + timedelta(hours=1))),
+    "tried again": (
+        lambda: refunds.tried_again(low(), PLANNED.id, LATER + MINUTE),
+        replace(PLANNED, retry_at=LATER + MINUTE, why="no"),
+    ),
+    "settled by hand": (
+        lambda: refunds.settled_by_hand(low(), PLANNED.id, ALL, "by transfer", LATER + MINUTE),
+        replace(
+            STUCK, status=RefundStatus.EXTERNAL, amount=ALL, note="by transfer", retry_at=None,
+            done_at=LATER + MINUTE,
+        ),
+    ),
+    "by the console": (lambda: heard(a_call(), found("10")), BY_CONSOLE),
+    "by the console, and its amount not told": (
+        lambda: settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", amount=None),
+    ),
+    "the console's, told by its notice": (
+        lambda: heard(settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER), found("10")),
+        replace(BY_CONSOLE, id=f"{ORDER}R01"),
+    ),
+    "the console's, told by the owner": (
+        lambda: refunds.settled_by_hand(
+            settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER), f"{ORDER}R01", TEN, "I did", LATER
+        ),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", note="I did"),
+    ),
+    "the console's, by the order's status, whatever its notice adds": (
+        lambda: heard(settled(a_call(), seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER), found("75")),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", amount=ALL),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_changes_of_a_refund_what_it_says_and_nothing_else(name):
+    make, wanted = STEPS[name]
+
+    assert make().refunds == (wanted,)
+
+
+def test_a_refund_by_system_customer_or_owner_says_whose_wish_it_was():
+    call = a_call()
+    surplus = settled(a_live_booking(), seen(Remote.PAID, "85"), now=LATER)
+
+    wanted = {
+        "system": replace(PLANNED, cause=Cause.SURPLUS, by="system"),
+        "customer": replace(PLANNED, amount=ALL, cause=Cause.CANCELLED, by="customer"),
+        "owner": replace(PLANNED, note="sorry", key="r1:10"),
+    }
+    assert {
+        "system": surplus.refunds[0],
+        "customer": steps.cancel(call, ALL, LATER).refunds[0],
+        "owner": steps.refund(call, TEN, LATER, cancels=False, note="sorry", key="r1:10").refunds[0],
+    } == wanted
+
+
+def test_the_owner_is_told_of_a_call_without_answer_at_the_eighth_and_only_then():
+    booking, alerts = replace(with_refund(), effects=()), []
+    for _ in range(refunds.ALERT_AT_TRY + 1):
+        booking = unanswered(booking, booking.refunds[0])
+        alerts.append([(one.name, one.due) for one in booking.effects])
+        booking = replace(booking, effects=(), delivered=frozenset())
+
+    assert alerts == [*[[]] * 7, [(f"alert:refund_unsent:{ORDER}R01", LATER)], []]
+
+
+def test_the_pause_before_the_same_call_is_never_longer_than_ten_minutes():
+    pauses = []
+    for tries in (8, 9, 40):
+        booking = with_refund()
+        booking = booking.with_refund(replace(booking.refunds[0], tries=tries - 1))
+        pauses.append(unanswered(booking, booking.refunds[0]).refunds[0].retry_at - LATER)
+
+    assert pauses == [timedelta(seconds=256), timedelta(seconds=512), 10 * MINUTE]
+
+
+def test_a_sum_of_the_consoles_is_divided_among_its_notices_as_they_come():
+    done = heard(sent(with_refund()), told(PLANNED, at=LATER, refunded_in_all=Money.parse("40")))
+
+    first = heard(done, found("20", "console1"))
+    second = heard(first, found("10", "console2"))
+
+    ours = replace(SENT, status=RefundStatus.DONE, done_at=LATER)
+    sum_of_them = replace(BY_CONSOLE, id=f"{ORDER}R02", key="", amount=Money.parse("30"))
+    named = replace(BY_CONSOLE, amount=Money.parse("20"))
+    assert done.refunds == (ours, sum_of_them)
+    assert first.refunds == (ours, replace(sum_of_them, amount=TEN), named)
+    assert second.refunds == (ours, replace(sum_of_them, amount=TEN, key="console2"), named)
+
+
+def test_what_gives_way_to_a_refund_of_unknown_amount_waits_until_the_amount_is_told():
+    short = settled(a_live_booking(), seen(Remote.PAID, "74"), now=LATER)
+    unknown = settled(short, seen(Remote.REFUNDED, "74", at=LATER), now=LATER)
+
+    by_notice = heard(unknown, found("20"))
+    by_owner = refunds.settled_by_hand(unknown, f"{ORDER}R02", Money.parse("20"), "", LATER)
+    whole = settled(unknown, seen(Remote.FULL_REFUNDED, "74", at=LATER), now=LATER)
+
+    planned = replace(PLANNED, amount=Money.parse("74"), cause=Cause.SHORT, by="system")
+    gone = replace(planned, replaced_by=f"{ORDER}R02", retry_at=None)
+    assert unknown.refunds[0] == planned
+    assert [one.refunds[0] for one in (by_notice, by_owner, whole)] == [gone, gone, gone]
+    assert by_notice.refunds[2] == replace(planned, id=f"{ORDER}R03", amount=Money.parse("54"))
+    assert len(whole.refunds) == 2
+
+
+def test_a_refund_of_one_payment_does_not_give_way_to_the_consoles_of_another():
+    both = twice("80", "75")
+    other = f"{OTHER}R01"
+    console = replace(heard(both, found("10")), effects=())
+
+    stuck = refunds.not_sent(
+        refunds.sending(console, other, LATER), other, LATER, why="no", refused=True, low_balance=False
+    )
+
+    assert stuck.find_refund(other).replaced_by == ""
+    assert f"alert:refund_stuck:{other}" in owed(stuck)
+
+
+def test_a_rejected_refund_gives_way_to_the_console_of_its_own_payment():
+    both = twice("75", "75")
+    beside = heard(sent(both), replace(found("20"), trade_no=OTHER), found("5", "console2"))
+
+    after = heard(beside, told(both.refunds[0], Outcome.FAILED, at=LATER))
+
+    assert [(one.id, one.replaced_by) for one in after.refunds[:3]] == [
+        (f"{OTHER}R01", "console1"),
+        ("console1", ""),
+        ("console2", ""),
+    ]
+
+
+def test_a_refund_that_still_can_be_made_stays_the_owners_to_try_again_whatever_the_console_did():
+    beside = heard(sent(with_refund()), found("20"))
+
+    after = heard(beside, told(PLANNED, Outcome.FAILED, at=LATER))
+
+    assert (after.refunds[0].status, after.refunds[0].replaced_by) == (RefundStatus.REJECTED, "")
+    assert f"alert:refund_rejected:{ORDER}R01" in owed(after)
+
+
+def test_no_more_can_be_told_of_one_payment_than_that_payment_was():
+    both = settled(twice("75", "75"), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+
+    with pytest.raises(Invalid) as refusal:
+        refunds.settled_by_hand(both, f"{ORDER}R02", Money.parse("75.00000001"), "", LATER)
+
+    assert (str(refusal.value), refusal.value.fields) == (
+        "Between nothing and 75 USDT.",
+        {"amount": "must be at most 75"},
+    )
+    assert refunds.settled_by_hand(both, f"{ORDER}R02", ALL, "", LATER).refunds[1].amount == ALL
+
+
+def test_what_is_only_promised_has_not_gone_back():
+    two = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+
+    assert refunds.returned_in_all(two) == Money.parse("0")
+    assert refunds.returned_in_all(heard(sent(two), told(PLANNED))) == TEN
+
+
+NO_MORE = "Binance allows no further refund of this payment. Settle it outside Binance Pay."
+THE_LAST = (
+    "Binance allows one last refund of this payment and would return everything left, 75 USDT. "
+    "A smaller amount is not sent."
+)
+ONE_MORE = "After this refund Binance allows one more, which always returns everything left."
+
+
+@pytest.mark.parametrize(
+    ("left", "amount", "words", "blocked"),
+    [
+        (0, "10", (NO_MORE,), True),
+        (0, "75", (NO_MORE,), True),
+        (1, "74.99999999", (THE_LAST,), True),
+        (1, "75", (), False),
+        (2, "74.99999999", (ONE_MORE,), False),
+        (2, "75", (), False),
+        (3, "10", (), False),
+    ],
+)
+def test_the_owner_reads_before_a_refund_what_binance_will_do(left, amount, words, blocked):
+    preview = refunds.checked(with_left(a_call(), left), Money.parse(amount), LATER, cancels=False)
+
+    assert (preview.warnings, preview.blocked) == (words, blocked)
+    assert (preview.left, preview.remains) == (ALL, ALL - Money.parse(amount))
+
+
+@pytest.mark.parametrize(
+    ("amount", "sentence", "field"),
+    [
+        (Money.parse("1", "BNB"), "The amount has to be in USDT.", "must be in USDT"),
+        (Money.parse("0"), "An amount is more than nothing.", "must be more than 0"),
+        (Money.parse("75.00000001"), "At most 75 USDT can be refunded.", "must be at most 75"),
+    ],
+)
+def test_an_amount_that_cannot_go_back_is_refused_with_the_reason_at_its_field(amount, sentence, field):
+    with pytest.raises(Invalid) as refusal:
+        refunds.checked(a_call(), amount, LATER, cancels=False)
+
+    assert (str(refusal.value), refusal.value.fields) == (sentence, {"amount": field})
+
+
+def without_number() -> Booking:
+    booking = with_refund()
+    return booking.with_attempt(replace(booking.attempts[0], prepay_id=""))
+
+
+def told_unknown() -> Booking:
+    return settled(with_refund(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+
+
+IMPOSSIBLE = {
+    "The order's own number at Binance is not known.": without_number,
+    "Binance allows no further refund of this payment.": lambda: with_left(with_refund(), 0),
+    "It would be Binance's last refund of this payment, which returns everything left, 75 USDT.": lambda: with_left(
+        with_refund(), 1
+    ),
+    "Some of this payment went back by Binance's console, and how much is not known yet.": lambda: settled(
+        by_hand_and_ten_planned(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER
+    ),
+}
+
+
+@pytest.mark.parametrize("why", IMPOSSIBLE)
+def test_what_binance_would_not_do_as_asked_is_not_sent_and_the_owner_reads_why(why):
+    booking = IMPOSSIBLE[why]()
+    refund = refunds.due_to_send(booking, LATER)
+
+    after = refunds.sending(booking, refund.id, LATER)
+
+    assert after.find_refund(refund.id) == replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, why=why)
+    assert [(one.at, one.what, one.detail) for one in after.history[len(booking.history) :]] == [
+        (LATER, "refund_stuck", why)
+    ]
+    assert [(one.name, one.due) for one in after.effects if one not in booking.effects] == [
+        (f"alert:refund_stuck:{refund.id}", LATER)
+    ]
+
+
+@pytest.mark.parametrize("make", [told_unknown, by_hand_and_ten_planned], ids=["console", "by hand"])
+def test_the_console_alone_or_another_way_alone_keeps_no_refund_from_being_sent(make):
+    refund = refunds.due_to_send(make(), LATER)
+
+    assert refunds.sending(make(), refund.id, LATER).find_refund(refund.id) == replace(
+        refund, tries=1, retry_at=LATER + 30 * SECOND
+    )
+
+
+def test_a_refund_whose_payment_or_amount_is_unknown_is_not_sent():
+    unknown = settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
+    orphan = replace(with_refund(), attempts=())
+
+    assert refunds.sending(unknown, f"{ORDER}R01", LATER) == unknown
+    assert refunds.sending(orphan, f"{ORDER}R01", LATER) == orphan
+
+
+def test_an_answer_of_asking_tells_how_many_more_refunds_there_are():
+    after = heard(lost_answer(), told(PLANNED, Outcome.FAILED, at=LATER, remaining=4))
+
+    assert after.attempts[0].refunds_left == 4
