@@ -96,6 +96,33 @@ def test_one_refund_of_surplus_and_income_is_split_between_them():
     )
 
 
+def test_surplus_that_has_gone_back_does_not_pay_for_a_later_refund_too():
+    over = returned(settled(a_live_booking(), seen(Remote.PAID, "80")))
+
+    after = returned(steps.refund(over, USDT("30"), LATER, cancels=False))
+
+    assert in_the_books(after) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
+    assert [one.lines for one in after.ledger[-2:]] == [
+        (Line(SUSPENSE, USDT("5")), Line(BINANCE, USDT("-5"))),
+        (Line(REFUNDS, USDT("30")), Line(BINANCE, USDT("-30"))),
+    ]
+
+
+def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
+    foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
+    back = returned(steps.refund(foreign, None, LATER, cancels=False))
+    second = replace(
+        back.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False, received=None
+    )
+
+    short = settled(replace(back, attempts=(*back.attempts, second)), seen(Remote.PAID, "74", order=2), now=LATER)
+    gone = a_returned(short, LATER)
+
+    assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
+    assert [one.amount.shown for one in gone.refunds if one.is_gone] == ["75 BNB", "74 USDT"]
+    assert in_the_books(gone) == {}
+
+
 def test_another_currency_has_books_of_its_own():
     foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
     back = steps.refund(foreign, None, LATER, cancels=False)

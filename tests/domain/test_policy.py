@@ -105,7 +105,14 @@ def test_a_policy_that_makes_no_sense_is_refused_and_why(wrong, why):
 
 
 @pytest.mark.parametrize(
-    "edge", [{"part_percent": 0}, {"part_percent": 100}, {"choice_time": SECOND}, {"full_until": 4 * HOUR}]
+    "edge",
+    [
+        {"part_percent": 0},
+        {"part_percent": 100},
+        {"choice_time": SECOND},
+        {"full_until": 4 * HOUR},
+        {"part_until": timedelta()},
+    ],
 )
 def test_a_policy_at_the_very_edge_is_kept_as_it_is(edge):
     policy = RefundPolicy(**edge)
