@@ -252,7 +252,7 @@ class BinancePay:
         for item in data:
             entry = _object(item)
             try:
-                key = serialization.load_pem_public_key(str(entry.get("certPublic", "")).encode())
+                key = serialization.load_pem_public_key(str(entry.get("certPublic")).encode())
             except ValueError:
                 log.warning("certificate_unreadable", service=SERVICE)
                 continue

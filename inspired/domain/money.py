@@ -40,7 +40,7 @@ class Money:
     def __str__(self) -> str:
         """Plain digits, without useless zeros: "75", "1.5", "0.00000001"."""
         text = f"{self.amount:.8f}".rstrip("0").rstrip(".")
-        return "0" if text in ("", "-0") else text
+        return "0" if text == "-0" else text
 
     def _same(self, other: "Money") -> Decimal:
         if self.currency != other.currency:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from inspired.domain.booking import Attempt, Booking, CalendarKind, Entry, Refund, RefundStatus, Remote, State
 from inspired.domain.ledger import balances
 from inspired.domain.lifecycle import Seen
+from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
 
@@ -123,10 +124,10 @@ def _of_orders(booking: Booking, seen: Iterable[Seen]) -> Iterator[Found]:
 def _of_order(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[Found]:
     there = seen.status is not None and seen.status.has_money
     if there and not attempt.proven:
-        yield Kind.UNKNOWN_PAYMENT, attempt.trade_no, f"Binance: {seen.money.shown if seen.money else 'unreadable'}"
+        yield Kind.UNKNOWN_PAYMENT, attempt.trade_no, f"Binance: {_shown(seen.money)}"
     elif attempt.proven and not there:
-        ours = attempt.received.shown if attempt.received else "unreadable"
-        yield Kind.MISSING_PAYMENT, attempt.trade_no, f"ours: {ours}, Binance: {seen.status or 'no such order'}"
+        theirs = seen.status or "no such order"
+        yield Kind.MISSING_PAYMENT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {theirs}"
     elif there and seen.money != attempt.received:
         yield Kind.AMOUNT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {_shown(seen.money)}"
     elif seen.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
@@ -141,7 +142,7 @@ def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[
     gone = [one for one in mine if one.is_gone]
     moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
     told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
-    known = sum((one.amount.amount for one in gone if one.amount), start=0)
+    known = sum(one.amount.amount for one in gone if one.amount)
     if seen.status is Remote.REFUNDED and not gone and not moving:
         yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
     elif seen.status is Remote.FULL_REFUNDED and not moving and attempt.received and known < attempt.received.amount:
@@ -195,5 +196,5 @@ def _of_ledger(booking: Booking, posted: tuple[Entry, ...] | None) -> Iterator[F
     yield Kind.LEDGER, "ledger", f"booking: {len(booking.ledger)} entries, ledger: {len(posted)}; {', '.join(names)}"
 
 
-def _shown(money: object) -> str:
-    return getattr(money, "shown", "unreadable")
+def _shown(money: Money | None) -> str:
+    return money.shown if money else "unreadable"

@@ -64,7 +64,7 @@ class OpeningHours:
 
     def allows(self, call: Span, now: datetime) -> bool:
         """Whether this very call is one that `starts` would offer now."""
-        minutes = int((call.end - call.start).total_seconds() // 60)
+        minutes = (call.end - call.start) // timedelta(minutes=1)
         window = Span(call.start, call.start + TICK)
         return any(offered == call for offered in self.starts(minutes, window, now))
 

@@ -50,8 +50,8 @@ def sentence(booking: Booking) -> str:
 def _open_matter(booking: Booking) -> str:
     """Something that is not decided yet, or not as it should be."""
     payment = payment_of(booking)
-    if stuck := [one for one in booking.refunds if one.is_stuck and one.amount]:
-        told = STUCK.format(amount=stuck[0].amount.shown if stuck[0].amount else "")
+    if stuck := [one.amount.shown for one in booking.refunds if one.is_stuck and one.amount]:
+        told = STUCK.format(amount=stuck[0])
         return f"{_standing(booking)} {told}" if booking.state is State.CONFIRMED else told
     if payment is Payment.UNCLEAR:
         return UNCLEAR
@@ -85,12 +85,11 @@ def _owes_after_all(booking: Booking) -> bool:
 
 def _money_back(booking: Booking) -> str:
     """The newest refund that is not stuck, and why."""
-    live = [one for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
+    live = [(one, one.amount.shown) for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
     if not live or (booking.state is State.REFUNDED and not _owes_after_all(booking)):
         return ""
-    newest = live[-1]
+    newest, amount = live[-1]
     why = why_back(booking, newest)
-    amount = newest.amount.shown if newest.amount else ""
     if newest.is_by_hand:
         return f"{why} {amount} has been sent back to you."
     if newest.is_gone:

@@ -1,6 +1,6 @@
 """One way to write a time, for page, mail and calendar file: with the zone's name and its offset on that very day."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
 from inspired.domain.slots import Span
@@ -18,13 +18,12 @@ def zone(name: str) -> ZoneInfo:
 
 
 def is_zone(name: str) -> bool:
-    return bool(name) and (name == "UTC" or zone(name).key == name)
+    return zone(name).key == name
 
 
 def offset(moment: datetime) -> str:
     """ "UTC+05:30", "UTC" for none."""
-    seconds = moment.utcoffset()
-    minutes = int(seconds.total_seconds() // 60) if seconds else 0
+    minutes = (moment.utcoffset() or timedelta()) // timedelta(minutes=1)
     if not minutes:
         return "UTC"
     sign = "+" if minutes > 0 else "−"

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 import requests
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspired.adapters import queue as queues
-from inspired.adapters.binance import Refused, read_json
+from inspired.adapters.binance import Refused
 from inspired.adapters.throttle import HeldBack, Throttle
 from inspired.domain.booking import Checkout, Remote
 from inspired.domain.errors import UpstreamError
@@ -851,10 +850,3 @@ def test_a_refund_is_asked_for_in_exact_numbers(door):
         "refundReason": "x" * 256,
         "webhookUrl": WEBHOOK_URL,
     }
-
-
-def test_numbers_of_the_provider_are_never_floats():
-    found = read_json(b'{"a":0.1,"b":[1E-8],"c":363969700195475457}')
-
-    assert found == {"a": Decimal("0.1"), "b": [Decimal("1E-8")], "c": 363969700195475457}
-    assert isinstance(found["a"], Decimal)

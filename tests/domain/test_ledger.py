@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import ledger, steps
-from inspired.domain.booking import Line, Remote
+from inspired.domain.booking import Effect, Entry, Line, Remote
 from inspired.domain.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances, booked, is_balanced
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
-from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, owed, seen, settled
+from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, seen, settled
 
-LATER = NOW + 2 * MINUTE
+THEN, LATER = NOW + MINUTE, NOW + 2 * MINUTE
+ORDER = f"{'b' * 24}001"
 USDT = Money.parse
 
 
@@ -29,8 +30,13 @@ def test_a_confirmed_call_is_in_the_account_and_earned():
     booking = a_confirmed_booking()
 
     assert in_the_books(booking) == {BINANCE: "75", SALES: "-75"}
-    assert [(one.number, one.key.partition(":")[0]) for one in booking.ledger] == [(0, "received"), (1, "earned")]
-    assert "post:2" in owed(booking)
+    assert booking.ledger == (
+        Entry(0, THEN, f"received:{ORDER}", "received", (Line(BINANCE, USDT("75")), Line(SUSPENSE, USDT("-75")))),
+        Entry(
+            1, THEN, "earned", "earned by the confirmed call", (Line(SUSPENSE, USDT("75")), Line(SALES, USDT("-75")))
+        ),
+    )
+    assert Effect("post:2", THEN) in booking.effects
 
 
 def test_what_the_provider_kept_is_a_cost():
@@ -39,6 +45,9 @@ def test_what_the_provider_kept_is_a_cost():
     booking = settled(a_live_booking(), told)
 
     assert in_the_books(booking) == {BINANCE: "74.25", SALES: "-75", FEES: "0.75"}
+    assert booking.ledger[1] == Entry(
+        1, THEN, f"fee:{ORDER}", "commission", (Line(FEES, USDT("0.75")), Line(BINANCE, USDT("-0.75")))
+    )
 
 
 def test_a_commission_of_nothing_is_no_entry():
@@ -78,8 +87,40 @@ def test_one_refund_of_surplus_and_income_is_split_between_them():
 
     after = settled(over, seen(Remote.FULL_REFUNDED, "80", at=LATER), now=LATER)
 
-    entry = after.ledger[-1]
-    assert entry.lines == (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line(BINANCE, USDT("-80")))
+    assert after.ledger[-1] == Entry(
+        2,
+        LATER,
+        f"refund:{after.refunds[-1].id}",
+        "returned",
+        (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line(BINANCE, USDT("-80"))),
+    )
+
+
+def test_surplus_that_has_gone_back_does_not_pay_for_a_later_refund_too():
+    over = returned(settled(a_live_booking(), seen(Remote.PAID, "80")))
+
+    after = returned(steps.refund(over, USDT("30"), LATER, cancels=False))
+
+    assert in_the_books(after) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
+    assert [one.lines for one in after.ledger[-2:]] == [
+        (Line(SUSPENSE, USDT("5")), Line(BINANCE, USDT("-5"))),
+        (Line(REFUNDS, USDT("30")), Line(BINANCE, USDT("-30"))),
+    ]
+
+
+def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
+    foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
+    back = returned(steps.refund(foreign, None, LATER, cancels=False))
+    second = replace(
+        back.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False, received=None
+    )
+
+    short = settled(replace(back, attempts=(*back.attempts, second)), seen(Remote.PAID, "74", order=2), now=LATER)
+    gone = a_returned(short, LATER)
+
+    assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
+    assert [one.amount.shown for one in gone.refunds if one.is_gone] == ["75 BNB", "74 USDT"]
+    assert in_the_books(gone) == {}
 
 
 def test_another_currency_has_books_of_its_own():
@@ -91,6 +132,13 @@ def test_another_currency_has_books_of_its_own():
         (SUSPENSE, "BNB"): Money.parse("-75", "BNB"),
     }
     assert balances(returned(back).ledger) == {}
+    assert returned(back).ledger[-1] == Entry(
+        1,
+        LATER,
+        f"refund:{ORDER}R01",
+        "returned",
+        (Line(SUSPENSE, Money.parse("75", "BNB")), Line(BINANCE, Money.parse("-75", "BNB"))),
+    )
 
 
 def test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays():
@@ -110,12 +158,9 @@ def test_a_fact_that_is_no_more_is_taken_back_by_an_entry():
 
     after = booked(replace(booking, earned=None), LATER)
 
-    assert after.ledger[:2] == booking.ledger
-    assert (after.ledger[2].text, after.ledger[2].lines) == (
-        "taken back",
-        (Line(SUSPENSE, USDT("-75")), Line(SALES, USDT("75"))),
-    )
-    assert booked(after, LATER + MINUTE) == after
+    taken_back = Entry(2, LATER, "earned", "taken back", (Line(SUSPENSE, USDT("-75")), Line(SALES, USDT("75"))))
+    assert after.ledger == (*booking.ledger, taken_back)
+    assert booked(after, LATER + MINUTE) is after
 
 
 def test_the_books_can_be_made_again_from_the_facts():
@@ -134,11 +179,14 @@ def test_books_that_are_right_are_left_alone():
 
 @pytest.mark.parametrize("amount", ["75", "0.00000001"])
 def test_money_of_an_unknown_order_is_owed_until_the_owner_settles_it(amount):
-    taken, settled_ = ledger.orphan("k", USDT(amount), NOW), ledger.orphan_settled("k", USDT(amount), LATER)
+    taken, by_hand = ledger.orphan("k", USDT(amount), NOW), ledger.orphan_settled("k", USDT(amount), LATER)
+    here, owed_ = Line(BINANCE, USDT(amount)), Line(SUSPENSE, -USDT(amount))
 
-    assert balances([taken])[SUSPENSE, "USDT"] == -USDT(amount)
-    assert balances([taken, settled_]) == {}
-    assert (taken.number, settled_.number) == (0, 1)
+    assert taken == Entry(0, NOW, "k", "received for an unknown order", (here, owed_))
+    assert by_hand == Entry(
+        1, LATER, "k", "settled by hand", (Line(SUSPENSE, USDT(amount)), Line(BINANCE, -USDT(amount)))
+    )
+    assert balances([taken, by_hand]) == {}
 
 
 def test_an_entry_is_balanced_in_each_currency_by_itself():

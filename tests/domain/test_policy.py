@@ -29,6 +29,7 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
     third = RefundPolicy(part_percent=33)
 
     assert str(third.due(Money.parse("0.00000001"), NOW + 5 * HOUR, NOW)) == "0.00000001"
+    assert third.due(Money.parse("100", "BNB"), NOW + 5 * HOUR, NOW) == Money.parse("33", "BNB")
 
 
 @pytest.mark.parametrize(
@@ -56,22 +57,64 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
                 "Cancel 0 hours or more before it: 25 % goes back.",
             ),
         ),
+        (
+            RefundPolicy(full_until=48 * HOUR, part_until=timedelta(), part_percent=0),
+            (
+                "Cancel 2 days or more before the call: all of your money goes back.",
+                "Later than 2 days before it: nothing goes back.",
+            ),
+        ),
+        (
+            RefundPolicy(full_until=50 * HOUR, part_until=50 * HOUR),
+            (
+                "Cancel 50 hours or more before the call: all of your money goes back.",
+                "Later than 50 hours before it: nothing goes back.",
+            ),
+        ),
+        (
+            RefundPolicy(full_until=timedelta(), part_until=timedelta()),
+            ("Cancel 0 hours or more before the call: all of your money goes back.",),
+        ),
     ],
 )
 def test_the_policy_is_told_in_the_order_of_time(policy, words):
     assert policy.sentences == words
 
 
+BACKWARDS = "The time for a part of the money ends after the time for all of it."
+NO_PART = "A part is 0 to 100 percent."
+NO_CHOICE = "There has to be some time to choose."
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "why"),
     [
-        {"full_until": HOUR, "part_until": 2 * HOUR},
-        {"part_until": -HOUR},
-        {"part_percent": 101},
-        {"part_percent": -1},
-        {"choice_time": timedelta()},
+        ({"full_until": HOUR, "part_until": HOUR + SECOND}, BACKWARDS),
+        ({"part_until": -SECOND}, BACKWARDS),
+        ({"part_percent": 101}, NO_PART),
+        ({"part_percent": -1}, NO_PART),
+        ({"choice_time": timedelta()}, NO_CHOICE),
+        ({"choice_time": -SECOND}, NO_CHOICE),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(wrong):
-    with pytest.raises(Invalid):
+def test_a_policy_that_makes_no_sense_is_refused_and_why(wrong, why):
+    with pytest.raises(Invalid) as refusal:
         RefundPolicy(**wrong)
+
+    assert str(refusal.value) == why
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"part_percent": 0},
+        {"part_percent": 100},
+        {"choice_time": SECOND},
+        {"full_until": 4 * HOUR},
+        {"part_until": timedelta()},
+    ],
+)
+def test_a_policy_at_the_very_edge_is_kept_as_it_is(edge):
+    policy = RefundPolicy(**edge)
+
+    assert {name: getattr(policy, name) for name in edge} == edge

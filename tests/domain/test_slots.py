@@ -1,6 +1,8 @@
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,12 +27,50 @@ def test_calls_are_offered_on_weekdays_between_nine_and_five_in_the_owners_zone(
     assert calls == sorted(calls, key=lambda call: call.start)
 
 
-def test_summer_time_moves_the_hours_with_the_owner():
+@pytest.fixture(params=["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def servers_zone(request, monkeypatch):
+    """The clock of the machine stands in this zone."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("servers_zone")
+def test_summer_time_moves_the_hours_with_the_owner_wherever_the_server_stands():
     july = datetime(2026, 7, 6, tzinfo=UTC)
 
-    first = next(LONDON.starts(30, Span(july, july + timedelta(days=1)), july - timedelta(days=1)))
+    calls = list(LONDON.starts(30, Span(july, july + timedelta(days=1)), july - timedelta(days=1)))
 
-    assert first.start == datetime(2026, 7, 6, 8, 0, tzinfo=UTC)
+    assert calls == [
+        Span(july + timedelta(minutes=minutes), july + timedelta(minutes=minutes + 30))
+        for minutes in range(8 * 60, 16 * 60, 30)
+    ]
+    assert {moment.tzinfo for call in calls for moment in (call.start, call.end)} == {UTC}
+
+
+@pytest.mark.usefixtures("servers_zone")
+@pytest.mark.parametrize(
+    ("zone", "window", "starts"),
+    [
+        # The owner's Monday afternoon is Tuesday in UTC, and the owner's Tuesday morning is Monday.
+        ("America/Los_Angeles", ("2026-11-24T00:30", "2026-11-24T09:00"), ["2026-11-24T00:30"]),
+        ("Pacific/Auckland", ("2026-11-23T06:00", "2026-11-23T20:30"), ["2026-11-23T20:00"]),
+    ],
+)
+def test_a_window_is_searched_on_the_owners_own_days(zone, window, starts):
+    offered = OpeningHours(ZoneInfo(zone)).starts(30, span(*window), MONDAY - timedelta(days=1))
+
+    assert [call.start for call in offered] == [datetime.fromisoformat(f"{start}+00:00") for start in starts]
+
+
+def test_calls_one_after_the_other_do_not_overlap_and_a_minute_more_does():
+    nine, ten = span("2026-11-23T09:00", "2026-11-23T10:00"), span("2026-11-23T10:00", "2026-11-23T11:00")
+    longer = span("2026-11-23T09:00", "2026-11-23T10:01")
+
+    assert (nine.overlaps(ten), ten.overlaps(nine)) == (False, False)
+    assert (longer.overlaps(ten), ten.overlaps(longer)) == (True, True)
 
 
 def test_notice_and_horizon_bound_what_is_offered():
@@ -50,6 +90,7 @@ def test_only_offered_times_are_allowed():
     assert not LONDON.allows(span("2026-11-23T09:35", "2026-11-23T10:20"), now)
     assert not LONDON.allows(span("2026-11-22T09:30", "2026-11-22T10:15"), now)
     assert not LONDON.allows(span("2026-11-23T01:00", "2026-11-23T01:45"), now)
+    assert not LONDON.allows(span("2026-11-23T09:30", "2026-11-23T10:15:30"), now)
 
 
 def test_a_call_covers_every_five_minutes_it_touches():

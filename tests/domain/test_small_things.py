@@ -5,7 +5,7 @@ import pytest
 
 from inspired.domain import newsletter
 from inspired.domain.booking import Sealed, booking_id_of, trade_number
-from inspired.domain.errors import Conflict, NotFound, Paused, TooMany, UpstreamError
+from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MEETING_TYPES, get_meeting_type
 from inspired.domain.newsletter import Subscriber, SubscriberState
 from inspired.domain.slots import Span
@@ -19,7 +19,7 @@ def test_four_types_are_offered_at_the_plans_prices_and_two_cost_the_same():
 
 
 def test_an_unknown_type_is_refused():
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"^We do not offer this kind of call\.$"):
         get_meeting_type("75")
 
 
@@ -48,6 +48,7 @@ CALL = Span(datetime(2026, 11, 24, 13, 0, tzinfo=UTC), datetime(2026, 11, 24, 13
         ("Asia/Kolkata", "Tuesday 24 November 2026, 18:30 to 19:15 (Asia/Kolkata, UTC+05:30)"),
         ("America/St_Johns", "Tuesday 24 November 2026, 09:30 to 10:15 (America/St_Johns, UTC−03:30)"),
         ("Europe/London", "Tuesday 24 November 2026, 13:00 to 13:45 (Europe/London, UTC)"),
+        ("Mars/Olympus", "Tuesday 24 November 2026, 13:00 to 13:45 (UTC, UTC)"),
     ],
 )
 def test_times_are_written_with_their_zone_and_offset(zone_name, words):
@@ -64,36 +65,68 @@ def test_an_unknown_zone_is_never_guessed():
     assert zone("Mars/Olympus").key == "UTC"
     assert not is_zone("Mars/Olympus")
     assert not is_zone("../../etc/passwd")
+    assert not is_zone("")
     assert is_zone("UTC")
+    assert is_zone("Europe/Berlin")
 
 
 def a_subscriber(**changes):
     return replace(Subscriber("s", "t", Sealed(b"k", b"e"), "index", NOW, asked_at=NOW, mail_due=NOW), **changes)
 
 
-def test_a_subscription_counts_only_after_its_owner_agreed():
-    agreed = newsletter.confirmed(a_subscriber(), NOW)
+def test_a_subscription_counts_only_after_its_owner_agreed_and_until_they_take_it_back():
+    later = NOW + timedelta(days=1)
 
-    assert agreed.state is SubscriberState.SUBSCRIBED
-    assert agreed.mail_due is None
-    assert newsletter.confirmed(agreed, NOW + timedelta(days=1)) == agreed
-    assert newsletter.unsubscribed(agreed).state is SubscriberState.UNSUBSCRIBED
+    agreed = newsletter.confirmed(a_subscriber(), later)
+
+    assert agreed == a_subscriber(state=SubscriberState.SUBSCRIBED, confirmed_at=later, mail_due=None)
+    assert newsletter.confirmed(agreed, NOW + timedelta(days=2)) is agreed
+    assert newsletter.unsubscribed(agreed) == replace(agreed, state=SubscriberState.UNSUBSCRIBED)
+    assert newsletter.unsubscribed(a_subscriber()).mail_due is None, "who has left is not asked to come"
 
 
 def test_asking_again_sends_at_most_one_mail_an_hour_and_none_to_subscribers():
-    asked = a_subscriber(mail_due=None)
+    asked = a_subscriber(mail_due=None, mail_tries=3)
     later = NOW + timedelta(hours=1)
 
-    assert newsletter.asked_again(asked, NOW + timedelta(minutes=59)) == asked
-    assert newsletter.asked_again(asked, later).mail_due == later
+    assert newsletter.asked_again(asked, later - timedelta(microseconds=1)) is asked
+    assert newsletter.asked_again(asked, later) == replace(asked, asked_at=later, mail_due=later, mail_tries=0)
     agreed = newsletter.confirmed(asked, NOW)
-    assert newsletter.asked_again(agreed, later) == agreed
+    assert newsletter.asked_again(agreed, later) is agreed
 
 
-def test_a_refusal_says_when_it_is_worth_coming_back_and_a_failure_what_is_known_of_it():
-    assert Conflict("x", retry_after=3).retry_after == 3
-    assert TooMany("x").retry_after == 60
-    assert Paused("x", 5).retry_after == 5
-    failure = UpstreamError("binance", "no answer", maybe_applied=False, code="7")
-    assert (str(failure), failure.retryable, failure.maybe_applied) == ("binance: no answer", True, False)
-    assert failure.code == "7"
+def test_a_refusal_is_its_sentence_and_says_when_it_is_worth_coming_back():
+    refusals = [
+        Invalid("Look at it.", {"email": "That is none."}),
+        Invalid("Look at it."),
+        NotFound("Gone."),
+        Conflict("Later.", retry_after=3),
+        SlotTaken("Taken."),
+        TooMany("Slowly."),
+        TooMany("Slowly.", 7),
+        Paused("Paused.", 5),
+    ]
+
+    told = [(str(one), one.status, vars(one)) for one in refusals]
+
+    assert told == [
+        ("Look at it.", 422, {"fields": {"email": "That is none."}}),
+        ("Look at it.", 422, {"fields": {}}),
+        ("Gone.", 404, {}),
+        ("Later.", 409, {"retry_after": 3}),
+        ("Taken.", 409, {"retry_after": None}),
+        ("Slowly.", 429, {"retry_after": 60}),
+        ("Slowly.", 429, {"retry_after": 7}),
+        ("Paused.", 503, {"retry_after": 5}),
+    ]
+
+
+def test_a_failure_of_a_service_may_have_had_its_effect_unless_it_is_known_that_it_had_none():
+    unclear = UpstreamError("binance", "no answer")
+    definite = UpstreamError("binance", "no", retryable=False, maybe_applied=False, code="7")
+
+    assert (str(unclear), str(definite)) == ("binance: no answer", "binance: no")
+    assert [vars(one) for one in (unclear, definite)] == [
+        {"service": "binance", "retryable": True, "maybe_applied": True, "code": ""},
+        {"service": "binance", "retryable": False, "maybe_applied": False, "code": "7"},
+    ]

@@ -1,4 +1,7 @@
+import time
 from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -7,7 +10,7 @@ from inspired.domain.booking import CalendarKind, Cause, Flag, RefundStatus, Rem
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome, settled_by_hand
+from inspired.domain.refunds import settled_by_hand, tried_again
 from inspired.domain.status import (
     CHOOSE,
     CHOOSE_LATE,
@@ -15,12 +18,15 @@ from inspired.domain.status import (
     STATE_SENTENCES,
     UNCLEAR,
     WHY_BACK,
+    iso,
     numbered,
     public_status,
+    refunds_told,
     sentence,
 )
 from tests.domain.test_table import AGREED, CELLS, before_and_after
 from tests.factories import (
+    CHECKOUT,
     MINUTE,
     NOW,
     a_confirmed_booking,
@@ -29,7 +35,6 @@ from tests.factories import (
     an_expired_booking,
     seen,
     settled,
-    told,
     topping_up,
 )
 
@@ -45,13 +50,61 @@ def test_the_public_status_says_exactly_this_much():
     }
 
 
-def test_a_paid_booking_tells_its_payment_with_amounts_as_text():
-    assert public_status(a_confirmed_booking())["paymentDetails"] == {
-        "transactionId": "P_1",
-        "paidAt": "2026-11-24T10:01:00.000Z",
-        "amount": "75",
-        "currency": "USDT",
+def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text():
+    part = steps.refund(a_confirmed_booking(edition=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False)
+
+    assert public_status(a_returned(part, NOW + 3 * MINUTE)) == {
+        "success": True,
+        "status": "CONFIRMED",
+        "flags": [],
+        "message": (
+            "Paid and confirmed. The owner returns money to you. 10.5 USDT went back to the Binance account that paid."
+        ),
+        "expiresAt": "2026-11-24T10:15:00.000Z",
+        "version": 7,
+        "refunds": [{"amount": "10.5", "currency": "USDT", "status": "done", "reason": "owner"}],
+        "paymentDetails": {
+            "transactionId": "P_1",
+            "paidAt": "2026-11-24T10:01:00.000Z",
+            "amount": "75",
+            "currency": "USDT",
+        },
     }
+
+
+def test_a_payment_nobody_can_read_is_told_without_an_amount():
+    body = public_status(settled(a_live_booking(), seen(Remote.PAID, None)))
+
+    assert (body["flags"], body["message"]) == (["needs_owner"], UNCLEAR)
+    assert body["paymentDetails"] == {
+        "transactionId": None, "paidAt": "2026-11-24T10:01:00.000Z", "amount": None, "currency": None,
+    }  # fmt: skip
+
+
+def test_a_refund_that_another_took_the_place_of_is_not_told_twice_nor_one_whose_amount_nobody_knows():
+    asked = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    rejected = asked.with_refund(replace(asked.refunds[0], status=RefundStatus.REJECTED))
+    again = tried_again(rejected, rejected.refunds[0].id, NOW + 3 * MINUTE)
+    by_console = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert [one["status"] for one in refunds_told(rejected)] == ["waiting"]
+    assert (len(again.refunds), refunds_told(again)) == (
+        2, [{"amount": "10", "currency": "USDT", "status": "under_way", "reason": "owner"}],
+    )  # fmt: skip
+    assert [one.amount for one in by_console.refunds] == [None]
+    assert refunds_told(by_console) == []
+
+
+def test_times_are_told_in_utc_wherever_the_server_or_the_clock_stands(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        told = [iso(NOW), iso(NOW.astimezone(ZoneInfo("Europe/Berlin"))), iso(NOW + timedelta(microseconds=7999))]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert told == ["2026-11-24T10:00:00.000Z", "2026-11-24T10:00:00.000Z", "2026-11-24T10:00:00.007Z"]
 
 
 def test_every_state_and_every_reason_for_money_to_go_back_has_its_sentence():
@@ -63,14 +116,19 @@ def test_where_money_came_nobody_is_told_that_nothing_was_paid():
     late = NOW + 17 * MINUTE
     short = settled(a_live_booking(), seen(Remote.PAID, "74"))
     over = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
-    back = steps.money_back(over, late)
+    too_little = (
+        "74 USDT arrived instead of 75 USDT, so nothing is booked by it. "
+        "74 USDT is going back to the Binance account that paid."
+    )
 
     assert sentence(an_expired_booking()) == STATE_SENTENCES[State.EXPIRED]
-    told = [sentence(one) for one in (short, settled(short, now=late), over, back)]
-    assert not [one for one in told if "Nothing was paid" in one]
-    assert "74 USDT arrived instead of 75 USDT" in told[0]
-    assert "Choose another time, or take your money back." in told[2]
-    assert "75 USDT is going back" in told[3]
+    assert [sentence(one) for one in (short, settled(short, now=late), over, steps.money_back(over, late))] == [
+        f"Your time is held. It is confirmed once the payment has arrived. {too_little}",
+        f"This booking is over. Its time is free for others again. {too_little}",
+        CHOOSE_LATE,
+        "This booking is over. Its time is free for others again. You asked for your money back. "
+        "75 USDT is going back to the Binance account that paid.",
+    ]
 
 
 def test_the_status_call_tells_what_goes_back_and_until_when_to_choose():
@@ -93,10 +151,41 @@ def test_the_edition_grows_only_when_the_customer_would_see_a_difference():
     assert numbered(before, replace(before, leaving=True)).edition == 5
 
 
-def test_a_mail_that_was_sent_is_no_news_on_the_page():
-    before = a_live_booking()
+def order(**changes):
+    """The live booking, with its order changed so."""
+    return a_live_booking().with_attempt(replace(a_live_booking().attempts[0], **changes))
 
-    assert numbered(before, before.noted(NOW + MINUTE, "done", "send:held")).edition == before.edition
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        order(checkout=None),
+        order(checkout=replace(CHECKOUT, qr_content="another")),
+        order(retry_at=NOW),
+        order(status=Remote.EXPIRED),
+        order(trade_no="another"),
+        a_live_booking(slot=replace(a_live_booking().slot, zone="Asia/Tokyo")),
+        a_live_booking(leaving=True),
+        a_live_booking(expires_at=NOW),
+        a_live_booking(attempts=()),
+    ],
+)
+def test_whatever_the_page_is_made_of_is_news(after):
+    assert numbered(a_live_booking(edition=4), after) == replace(after, edition=5)
+    assert numbered(replace(after, edition=4), a_live_booking(edition=9)).edition == 5
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        a_live_booking().noted(NOW + MINUTE, "done", "send:held"),
+        a_live_booking(check_at=None),
+        a_live_booking(email_index="another"),
+        order(tries=5, seen_at=NOW + MINUTE, status=Remote.INITIAL),
+    ],
+)
+def test_what_no_page_shows_is_no_news_whatever_edition_it_carries(after):
+    assert numbered(a_live_booking(edition=4), replace(after, edition=9)) == replace(after, edition=4)
 
 
 # --- a sentence never says what is not so ---------------------------------------------------------------------------
@@ -149,7 +238,9 @@ def test_a_refund_that_is_stuck_is_told_with_its_amount():
     refused = short.with_refund(replace(short.refunds[0], status=RefundStatus.NEEDS_OWNER))
     stuck = settled(refused)
 
-    assert sentence(stuck).startswith("Your refund of 74 USDT has not gone through yet.")
+    assert sentence(stuck) == (
+        "Your refund of 74 USDT has not gone through yet. The owner has been told and sees to it."
+    )
     assert public_status(stuck)["refunds"][0]["status"] == "waiting"
 
 
@@ -171,7 +262,7 @@ def test_money_the_owner_sent_by_another_way_is_not_said_to_be_at_binance():
     part = settled(settled_by_hand(part, part.refunds[0].id, Money.parse("10"), "by bank", NOW + 3 * MINUTE))
 
     assert (by_hand.state, sentence(by_hand)) == (State.REFUNDED, "All of your money has been sent back to you.")
-    assert sentence(part).endswith("10 USDT has been sent back to you.")
+    assert sentence(part) == ("Paid and confirmed. The owner returns money to you. 10 USDT has been sent back to you.")
 
 
 def test_what_is_open_about_a_payment_is_told_first():
@@ -213,8 +304,10 @@ def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
     more = settled(again, seen(Remote.PAID, "75", order=2, at=late), now=late)
 
     assert sentence(gone) == STATE_SENTENCES[State.REFUNDED]
-    assert sentence(more).startswith("Another payment arrived after your money had gone back.")
-    assert "75 USDT is going back" in sentence(more)
+    assert sentence(more) == (
+        "Another payment arrived after your money had gone back. Your payment arrived twice. "
+        "75 USDT is going back to the Binance account that paid."
+    )
     assert sentence(a_returned(more, late)) == STATE_SENTENCES[State.REFUNDED]
 
 
@@ -222,9 +315,14 @@ def test_a_cancelled_call_is_told_with_what_went_back():
     cancelled = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
     done = settled(cancelled.with_refund(replace(cancelled.refunds[0], status=RefundStatus.SENT)))
 
-    assert sentence(cancelled).startswith("This call is cancelled")
-    assert "75 USDT is going back" in sentence(done)
-    assert told(done.refunds[0], Outcome.DONE).amount.shown == "75 USDT"
+    assert (
+        sentence(cancelled)
+        == sentence(done)
+        == (
+            "This call is cancelled, and its time is free for others again. The owner returns money to you. "
+            "75 USDT is going back to the Binance account that paid."
+        )
+    )
 
 
 def test_a_draft_has_no_end_to_tell():

@@ -252,7 +252,7 @@ BUGS = (
         file=BINANCE,
         old="json.loads(raw, parse_float=Decimal, parse_constant=no_constant)",
         new="json.loads(raw, parse_constant=no_constant)",
-        test=OF_BINANCE + "test_numbers_of_the_provider_are_never_floats",
+        test="tests/adapters/test_amounts.py::test_numbers_of_the_provider_are_never_floats",
     ),
     Bug(
         name="money is a float in the database",
@@ -268,7 +268,7 @@ BUGS = (
         file="inspired/domain/money.py",
         old="not isinstance(text, str | int | Decimal):",
         new="not isinstance(text, str | int | float | Decimal):",
-        test="tests/domain/test_money.py::test_what_is_not_an_exact_amount_is_refused",
+        test="tests/domain/test_money.py::test_what_is_not_an_exact_amount_is_refused_and_why",
     ),
     # --- 9: no TTL on anything that carries money
     Bug(
