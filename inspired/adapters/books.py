@@ -114,6 +114,14 @@ class Orphans:
             found = self._collection.find({"open_since": {"$type": "date"}}).sort("open_since", 1).limit(most)
             return [_orphan(one) for one in found]
 
+    def tell(self, orphan_id: str, now: datetime, until: datetime) -> bool:
+        """True for the one who is to tell the owner now; nobody else before `until`."""
+        with reaching():
+            result = self._collection.update_one(
+                {"_id": orphan_id, "telling_until": {"$not": {"$gt": now}}}, {"$set": {"telling_until": until}}
+            )
+        return result.modified_count == 1
+
     def settle(self, orphan_id: str, note: str, now: datetime) -> bool:
         """True for the one who did it."""
         with reaching():

@@ -16,6 +16,7 @@ from inspired.adapters.mail import Mail
 from inspired.adapters.mongo import Notice, Refusal
 from inspired.domain import ledger
 from inspired.domain.booking import Booking, Remote, booking_id_of
+from inspired.domain.effects import EFFECT_LEASE
 from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
@@ -155,6 +156,9 @@ def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
     svc.orphans.add(orphan)
     if facts.money is not None:
         svc.ledger.post(notice.id, [ledger.orphan(f"orphan:{notice.id}", facts.money, notice.at)])
+    now = svc.now()
+    if not svc.orphans.tell(orphan.id, now, now + EFFECT_LEASE):
+        return  # somebody is at it; the notice stays due until that is done
     context = {
         "biz_status": notice.biz_status,
         "trade_no": notice.trade_no,

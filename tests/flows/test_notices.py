@@ -1,6 +1,6 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 import requests
@@ -13,7 +13,7 @@ from inspired.domain.money import Money
 from inspired.flows import notices
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import live, pay
+from tests.flows.steps import later, live, pay
 from tests.harness import Servers
 from tests.web.catcher import Catcher, catching
 
@@ -142,12 +142,21 @@ def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Ma
     svc.logs.add_notice(_a_notice_about_nobody(svc))
     mailbox.refuse = "451 later"
     for hours in range(0, 40, 2):
-        later = replace(svc, now=lambda hours=hours: svc.now() + timedelta(hours=hours))
-        notices.work(later, "orphan-1")
+        notices.work(later(svc, hours=hours), "orphan-1")
     assert svc.logs.verdict_on("orphan-1") == ""
     mailbox.refuse = ""
 
-    notices.work(svc, "orphan-1")
+    notices.work(later(svc, hours=40), "orphan-1")
+
+    assert svc.logs.verdict_on("orphan-1") == "orphan"
+    assert len(mailbox.subjects_to("owner@example.com")) == 1
+
+
+def test_ten_at_once_tell_the_owner_of_it_once(svc: Services, mailbox: Mailbox):
+    svc.logs.add_notice(_a_notice_about_nobody(svc))
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: notices.work(svc, "orphan-1"), range(10)))
 
     assert svc.logs.verdict_on("orphan-1") == "orphan"
     assert len(mailbox.subjects_to("owner@example.com")) == 1

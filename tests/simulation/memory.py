@@ -328,6 +328,7 @@ class MemoryOrphans:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.all: dict[str, Orphan] = {}
+        self.telling_until: dict[str, datetime] = {}
 
     def add(self, orphan: Orphan) -> bool:
         def add() -> bool:
@@ -346,6 +347,15 @@ class MemoryOrphans:
     def waiting(self, most: int = 100) -> list[Orphan]:
         found = self._wire.call(DATABASE, lambda: [one for one in self.all.values() if one.open_since])
         return sorted(found, key=lambda one: one.at)[:most]
+
+    def tell(self, orphan_id: str, now: datetime, until: datetime) -> bool:
+        def tell() -> bool:
+            is_free = orphan_id in self.all and self.telling_until.get(orphan_id, now) <= now
+            if is_free:
+                self.telling_until[orphan_id] = until
+            return is_free
+
+        return self._wire.call(DATABASE, tell)
 
     def settle(self, orphan_id: str, note: str, now: datetime) -> bool:
         def settle() -> bool:

@@ -349,6 +349,10 @@ def test_a_payment_of_nobodys_waits_until_the_owner_settles_it_once(stores):
     assert not stores.orphans.add(orphan)
     assert stores.orphans.waiting() == [orphan]
 
+    assert [stores.orphans.tell("o1", NOW + wait, NOW + MINUTE) for wait in (0 * MINUTE, SECOND)] == [True, False]
+    assert stores.orphans.tell("o1", NOW + MINUTE, NOW + 2 * MINUTE), "whoever was at it did not come to an end"
+    assert not stores.orphans.tell("nothing", NOW, NOW + MINUTE)
+
     assert stores.orphans.settle("o1", "given back", NOW + MINUTE)
     assert not stores.orphans.settle("o1", "again", NOW + MINUTE)
 
