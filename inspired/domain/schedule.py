@@ -57,15 +57,14 @@ def _awaits_answer(booking: Booking, now: datetime) -> bool:
         return True
     match booking.state:
         case State.PENDING:
-            return any(_is_urgent(booking, one, now) for one in booking.attempts) or booking.leaving
+            return booking.leaving or any(_is_urgent(booking, one, now) for one in orders_to_ask(booking, now))
         case State.PAID:
             return not _only_people_can_go_on(booking, now)
     return False
 
 
 def _is_urgent(booking: Booking, attempt: Attempt, now: datetime) -> bool:
-    waits = booking.leaving or attempt.has_money or passed(booking.deadline, now)
-    return attempt.was_sent and not attempt.is_settled and waits
+    return booking.leaving or attempt.has_money or passed(booking.deadline, now)
 
 
 def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:
@@ -95,9 +94,9 @@ def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
     for attempt in booking.attempts:
         if attempt.checkout is None and attempt.retry_at is not None and not attempt.is_closed:
             moments.append(max(attempt.retry_at, now + RETRY_PAUSE))
-        if attempt.was_sent and not attempt.is_settled:
-            urgent = _is_urgent(booking, attempt, now)
-            moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
+    for attempt in orders_to_ask(booking, now):
+        urgent = _is_urgent(booking, attempt, now)
+        moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
     if booking.leaving or not moments:
         # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
         moments.append(now + _pause(booking, booking.deadline, now))

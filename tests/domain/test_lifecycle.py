@@ -465,10 +465,7 @@ def test_an_order_somebody_is_sending_this_moment_does_not_expire():
 
 
 def test_an_order_the_provider_never_got_is_over_after_the_time_to_pay():
-    failed = ordering.creating(a_booking(), NOW)
-    failed = ordering.create_failed(
-        failed, failed.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="time-out"
-    )
+    failed = failing(a_booking(), uncertain=True)
 
     after = settled(failed, seen(None, at=AFTER), now=AFTER)
 

@@ -9,6 +9,7 @@ from inspired.domain import ordering, refunds, schedule, steps
 from inspired.domain.booking import Attempt, Booking, Effect, Remote
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from tests.domain.test_lifecycle import failing
 from tests.domain.test_refunds import LATER, choosing, heard, lost_answer, low, sent, with_refund
 from tests.factories import (
     EXPIRY,
@@ -39,10 +40,7 @@ def paid(**changes) -> Booking:
 
 def uncertain() -> Booking:
     """Create was called and its outcome is unknown."""
-    called = ordering.creating(a_booking(), NOW)
-    return ordering.create_failed(
-        called, called.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="x"
-    )
+    return failing(a_booking(), uncertain=True)
 
 
 def found_there() -> Booking:

@@ -5,14 +5,8 @@ import pytest
 from inspired.flows import checking, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import later, live, pay
+from tests.flows.steps import confirmed, later, live
 from tests.harness import Servers
-
-
-def confirmed(svc: Services, sandbox: Servers, **more):
-    booking = live(svc, **more)
-    pay(sandbox, booking)
-    return refreshing.refresh(svc, booking.id)
 
 
 def test_bookings_of_every_fate_leave_everything_as_it_must_be(svc: Services, sandbox: Servers):

@@ -2,20 +2,14 @@
 
 import pytest
 
-from inspired.domain.booking import Booking, RefundStatus, State
+from inspired.domain.booking import RefundStatus, State
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import Kind
 from inspired.flows import reconciling, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import live, pay
+from tests.flows.steps import confirmed, live, pay
 from tests.harness import Servers
-
-
-def confirmed(svc: Services, sandbox: Servers, **more) -> Booking:
-    booking = live(svc, **more)
-    pay(sandbox, booking)
-    return refreshing.refresh(svc, booking.id)
 
 
 def run(svc: Services) -> dict[str, int]:
