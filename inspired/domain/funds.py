@@ -35,7 +35,7 @@ def payment_of(booking: Booking) -> Payment:
         return Payment.EXACT
     if any(not one.proven for one in paid):
         return Payment.NOTIFIED
-    if any(is_unclear(booking, one) for one in paid):
+    if unclear(booking):
         return Payment.UNCLEAR
     # Less than nothing: ours is promised back, and some of it left by the console meanwhile.
     return Payment.SHORT if kept > nothing(kept.currency) else Payment.RETURNED
@@ -68,6 +68,11 @@ def counted(booking: Booking) -> list[Attempt]:
     return [one for one in booking.attempts if one.has_money and one.proven and not _is_unreadable(booking, one)]
 
 
+def unclear(booking: Booking) -> list[Attempt]:
+    """Orders whose money waits for the owner. There may be other money beside it, and the call may be confirmed."""
+    return [one for one in booking.attempts if is_unclear(booking, one)]
+
+
 def is_unclear(booking: Booking, attempt: Attempt) -> bool:
     """Proven to be there, but it cannot be held against the price; and it has not gone back since."""
     if not (attempt.has_money and attempt.proven and _is_unreadable(booking, attempt)):
@@ -78,9 +83,14 @@ def is_unclear(booking: Booking, attempt: Attempt) -> bool:
     return not left_of(booking, attempt).is_nothing
 
 
+def came_unclear(booking: Booking, attempt: Attempt) -> bool:
+    """It arrived like this: in another currency, or with no amount that can be read."""
+    return attempt.received is None or attempt.received.currency != booking.price.currency
+
+
 def _is_unreadable(booking: Booking, attempt: Attempt) -> bool:
     """Another currency, no amount at all, or a part that went back of which nobody knows how much it was."""
-    if attempt.received is None or attempt.received.currency != booking.price.currency:
+    if came_unclear(booking, attempt):
         return True
     ours = [one for one in booking.refunds_of(attempt) if one.reserves]
     if any(one.is_gone and one.amount is None for one in ours):

@@ -21,7 +21,7 @@ from inspired.domain.booking import (
     release_of,
     trade_number,
 )
-from inspired.domain.funds import Payment, due, is_unclear, kept_of, missing, nothing, payment_of
+from inspired.domain.funds import Payment, came_unclear, due, kept_of, missing, nothing, payment_of, unclear
 from inspired.domain.ledger import booked
 from inspired.domain.money import Money
 from inspired.domain.refunds import RefundSeen
@@ -82,6 +82,12 @@ class Moment:
     def awaits_rest(self) -> bool:
         """The rest of a short payment may still come."""
         return self.may_top_up or (self.booking.meeting_type.policy.top_up and not self.is_closed)
+
+    @property
+    def uncounted(self) -> list[Attempt]:
+        """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
+        is_confirmed = self.booking.state is State.CONFIRMED
+        return [one for one in unclear(self.booking) if came_unclear(self.booking, one) or not is_confirmed]
 
     @property
     def is_undecided(self) -> bool:
@@ -146,9 +152,9 @@ TABLE = (
         HAS_ENDED, (SHORT,), when=lambda m: m.booking.keeps is not None,
         then=lambda m: replace(m.booking, keeps=kept_of(m.booking))),
     Row("money that cannot be counted: the owner decides", 6,
-        ALIVE, (UNCLEAR,), then=lambda m: _unclear(m)),
+        ALIVE, tuple(Payment), when=lambda m: bool(m.uncounted), then=lambda m: _unclear(m)),
     Row("a confirmed call's money left by another way: the owner decides", 6,
-        (CONFIRMED,), (SHORT, RETURNED), when=lambda m: kept_of(m.booking) < due(m.booking),
+        (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=lambda m: kept_of(m.booking) < due(m.booking),
         then=lambda m: m.booking.owing(m.now, "alert:returned")),
     # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
     Row("late money by notice: flagged, and asked about", 6,
@@ -300,9 +306,10 @@ def _short_back(moment: Moment) -> Booking:
 
 
 def _unclear(moment: Moment) -> Booking:
-    if moment.booking.state is CONFIRMED:
-        return moment.booking.owing(moment.now, "alert:returned")
-    return moment.booking.owing(moment.now, "send:problem", "alert:amount")
+    """The owner is told of each such payment, whatever other money stands beside it."""
+    booking, now = moment.booking, moment.now
+    told = booking.owing(now, *(f"alert:unclear:{one.trade_no}" for one in moment.uncounted))
+    return told.owing(now, "send:problem")
 
 
 def _taken_up_again(moment: Moment) -> Booking:
@@ -343,7 +350,7 @@ def _flags(booking: Booking) -> Booking:
     """Two of the flags are not facts but follow from what is open now, and go with it."""
     stuck = any(one.is_stuck for one in booking.refunds)
     lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
-    open_ = stuck or lost or any(is_unclear(booking, one) for one in booking.attempts)
+    open_ = stuck or lost or bool(unclear(booking))
     flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
     flags |= {Flag.REFUND_FAILED} if any(one.is_stuck and one.amount for one in booking.refunds) else set()
     flags |= {Flag.NEEDS_OWNER} if open_ else set()

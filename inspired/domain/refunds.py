@@ -22,6 +22,7 @@ from inspired.domain.booking import (
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import (
     at_provider,
+    came_unclear,
     counted,
     due,
     kept_of,
@@ -84,11 +85,15 @@ def going_back(booking: Booking, amount: Money, cause: Cause, now: datetime, ask
 
 def all_of_it(booking: Booking, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
     """Everything that is left, of every order, whatever its currency."""
-    for attempt in booking.attempts:
-        left = left_of(booking, attempt)
-        if attempt.proven and left > nothing(left.currency):
-            booking = _with_refund(booking, attempt, left, cause, now, asked)
+    for attempt, left in left_of_each(booking):
+        booking = _with_refund(booking, attempt, left, cause, now, asked)
     return booking
+
+
+def uncounted_back(booking: Booking, order: int, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """All that is left of one payment that cannot be counted, in its own currency."""
+    attempt, left = _uncounted(booking, order)
+    return _with_refund(booking, attempt, left, cause, now, asked)
 
 
 def surplus_back(booking: Booking, now: datetime) -> Booking:
@@ -124,7 +129,9 @@ def _with_refund(
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner."""
+    """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner.
+
+    With money that cannot be counted `amount` is in another currency, and leaves what is left as it is."""
 
     amount: Money
     left: Money
@@ -139,13 +146,38 @@ def refundable(booking: Booking) -> Money:
     return kept_of(booking)
 
 
-def checked(booking: Booking, amount: Money | None, now: datetime, *, cancels: bool) -> Preview:
-    """The consequence of a refund of `amount` (None: all that is left). Raises Invalid, Conflict."""
+def left_of_each(booking: Booking) -> list[tuple[Attempt, Money]]:
+    """Every proven payment of which something is left, and how much, whatever its currency."""
+    found = ((one, left_of(booking, one)) for one in booking.attempts if one.proven)
+    return [(one, left) for one, left in found if left > nothing(left.currency)]
+
+
+def uncounted(booking: Booking) -> list[tuple[Attempt, Money]]:
+    """Payments that came in another currency and have not gone back: each can be returned by itself."""
+    return [(one, left) for one, left in left_of_each(booking) if came_unclear(booking, one)]
+
+
+def _uncounted(booking: Booking, order: int) -> tuple[Attempt, Money]:
+    for attempt, left in uncounted(booking):
+        if attempt.number == order:
+            return attempt, left
+    raise Conflict("There is nothing left to refund of this order by itself.")
+
+
+def checked(booking: Booking, amount: Money | None, *, cancels: bool, order: int = 0) -> Preview:
+    """The consequence of a refund of `amount` (None: all that is left), or of the money of one order that cannot be
+    counted. Raises Invalid, Conflict."""
     left = refundable(booking)
+    if order:
+        if amount is not None or cancels:
+            raise Invalid("The money of one order goes back as a whole, and leaves the call as it is.")
+        attempt, its = _uncounted(booking, order)
+        return _previewed(booking, [(attempt, its)], its, left, left, cancels=False)
     if amount is None:
-        if not any(left_of(booking, one) > nothing(left_of(booking, one).currency) for one in booking.attempts):
+        shares = left_of_each(booking)
+        if not shares:
             raise Conflict("There is nothing left to refund.")
-        return _previewed(booking, left, left, cancels=cancels)
+        return _previewed(booking, shares, left, left, nothing(left.currency), cancels=cancels)
     if left.is_nothing:
         raise Conflict("There is nothing left to refund.")
     if amount.currency != left.currency:
@@ -154,14 +186,16 @@ def checked(booking: Booking, amount: Money | None, now: datetime, *, cancels: b
         raise Invalid("An amount is more than nothing.", {"amount": "must be more than 0"})
     if amount > left:
         raise Invalid(f"At most {left.shown} can be refunded.", {"amount": f"must be at most {left}"})
-    return _previewed(booking, amount, left, cancels=cancels)
+    return _previewed(booking, _shares(booking, amount), amount, left, left - amount, cancels=cancels)
 
 
-def _previewed(booking: Booking, amount: Money, left: Money, *, cancels: bool) -> Preview:
+def _previewed(
+    booking: Booking, shares: list[tuple[Attempt, Money]], amount: Money, left: Money, remains: Money, *, cancels: bool
+) -> Preview:
     """What is special about the provider's last refund of an order: its amount is ignored, everything left goes."""
     blocking: list[str] = []
     warnings: list[str] = []
-    for attempt, part in _shares(booking, amount):
+    for attempt, part in shares:
         there = at_provider(booking, attempt)
         if attempt.refunds_left == 0:
             blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
@@ -172,7 +206,7 @@ def _previewed(booking: Booking, amount: Money, left: Money, *, cancels: bool) -
             )
         elif attempt.refunds_left == LAST_ONE + 1 and part < there:
             warnings.append("After this refund Binance allows one more, which always returns everything left.")
-    return Preview(amount, left, left - amount, cancels, (*blocking, *warnings), bool(blocking))
+    return Preview(amount, left, remains, cancels, (*blocking, *warnings), bool(blocking))
 
 
 def _shares(booking: Booking, amount: Money) -> list[tuple[Attempt, Money]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inspired.domain.booking import Booking, Cause, Flag, Refund, State
-from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
+from inspired.domain.funds import Payment, came_unclear, kept_of, missing, payment_of, received_of, unclear
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -20,6 +20,10 @@ RETURNED_BY_HAND = "All of your money has been sent back to you."
 STUCK = "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
 UNCLEAR = (
     "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
+)
+UNCLEAR_BESIDE = (
+    "Another payment arrived that cannot be counted by itself. "
+    "It is not lost: the owner has been told and writes to you."
 )
 LATE_CHECK = (
     "Your payment arrived after the time to pay was over. "
@@ -44,7 +48,8 @@ WHY_BACK = {
 
 def sentence(booking: Booking) -> str:
     """The one thing to tell: what is open, else where it stands, and what of the money is going or has gone back."""
-    return " ".join(part for part in (_open_matter(booking) or _standing(booking), _money_back(booking)) if part)
+    parts = (_open_matter(booking) or _standing(booking), _beside(booking), _money_back(booking))
+    return " ".join(part for part in parts if part)
 
 
 def _open_matter(booking: Booking) -> str:
@@ -53,7 +58,7 @@ def _open_matter(booking: Booking) -> str:
     if stuck := [one.amount.shown for one in booking.refunds if one.is_stuck and one.amount]:
         told = STUCK.format(amount=stuck[0])
         return f"{_standing(booking)} {told}" if booking.state is State.CONFIRMED else told
-    if payment is Payment.UNCLEAR:
+    if payment is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
         return UNCLEAR
     if booking.choose_by is not None and payment is Payment.EXACT:
         return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
@@ -63,6 +68,13 @@ def _open_matter(booking: Booking) -> str:
     if payment is Payment.SHORT and booking.state is State.PENDING:
         return f"{received_of(booking).shown} of {booking.price.shown} arrived. {missing(booking).shown} is missing."
     return ""
+
+
+def _beside(booking: Booking) -> str:
+    """Money that waits for the owner beside what the booking was paid with."""
+    if payment_of(booking) is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
+        return ""  # told already: it is what is open
+    return UNCLEAR_BESIDE if any(came_unclear(booking, one) for one in unclear(booking)) else ""
 
 
 def _standing(booking: Booking) -> str:

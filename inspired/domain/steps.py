@@ -141,10 +141,18 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
 
 
 def refund(
-    booking: Booking, amount: Money | None, now: datetime, *, cancels: bool, note: str = "", key: str = ""
+    booking: Booking,
+    amount: Money | None,
+    now: datetime,
+    *,
+    cancels: bool,
+    order: int = 0,
+    note: str = "",
+    key: str = "",
 ) -> Booking:
     """The owner gives money back: all of it (None), or a part of a confirmed call's. Raises Invalid, Conflict.
 
+    `order`: only the money of that order, which cannot be counted; the call and what it keeps stay as they are.
     `key`: "<request>:<what was asked>". The same request is answered, not done again; another with its name is refused.
     """
     request = key.partition(":")[0]
@@ -153,12 +161,17 @@ def refund(
         if before[0].key != key:
             raise Conflict("This Idempotency-Key was used for another refund.")
         return booking
-    preview = refunds.checked(booking, amount, now, cancels=cancels)
+    preview = refunds.checked(booking, amount, cancels=cancels, order=order)
     if preview.blocked:
         raise Conflict(preview.warnings[0])
     asked = refunds.Asked(by="owner", note=note, key=key)
+    if order:
+        return decided(refunds.uncounted_back(booking, order, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
     if booking.state is State.CONFIRMED or booking.keeps is not None:
-        booking = refunds.going_back(booking, preview.amount, Cause.OWNER, now, asked)
+        if amount is None:
+            booking = refunds.all_of_it(booking, Cause.OWNER, now, asked)
+        else:
+            booking = refunds.going_back(booking, amount, Cause.OWNER, now, asked)
         booking = replace(booking, keeps=preview.remains)
         if cancels and booking.state is State.CONFIRMED:
             booking = _called_off(booking, now)

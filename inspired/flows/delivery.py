@@ -20,7 +20,9 @@ log = structlog.get_logger()
 
 ALERTS = {
     "alert:amount": "A payment does not match the price. What is too much, or all of a payment that is short, goes "
-    "back by itself; a payment that cannot be counted waits for you.",
+    "back by itself.",
+    "alert:unclear": "A payment cannot be counted: it came in another currency, Binance does not tell its amount, or a "
+    "part of it went back and nobody knows how much. It is kept, and waits for you on the booking's page.",
     "alert:late": "Money arrived after the time to pay was over, and the time is taken. The customer was asked to "
     "choose another time or the money; without an answer it goes back by itself.",
     "alert:paid_twice": "A booking was paid twice. The second payment goes back by itself.",

@@ -29,12 +29,12 @@ log = structlog.get_logger()
 # --- what people ask for --------------------------------------------------------------------------------------------
 
 
-def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool | None) -> Preview:
+def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool | None, order: int = 0) -> Preview:
     """The exact consequence, before anything is done. Raises Invalid, Conflict where `refund` would."""
-    off = _cancels(booking, amount, cancels)
-    found = refunds.checked(booking, amount, svc.now(), cancels=off)
+    off = _cancels(booking, amount, cancels, order)
+    found = refunds.checked(booking, amount, cancels=off, order=order)
     if not found.blocked:
-        steps.refund(booking, amount, svc.now(), cancels=off)
+        steps.refund(booking, amount, svc.now(), cancels=off, order=order)
     return found
 
 
@@ -47,18 +47,19 @@ def refund(
     note: str,
     request: str,
     seen: int | None,
+    order: int = 0,
 ) -> Booking:
-    """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
-    `cancels`: whether the call is off; None leaves it to what goes back. `seen`: how many refunds the owner saw when
-    deciding; with more of them since, nothing is done."""
-    asked = svc.vault.fingerprint("refund", f"{amount} {cancels}")
+    """The owner gives money back, or only that of one order which cannot be counted. `request` names this very request:
+    repeated, it is answered and not done again. `cancels`: whether the call is off; None leaves it to what goes back.
+    `seen`: how many refunds the owner saw when deciding; with more of them since, nothing is done."""
+    asked = svc.vault.fingerprint("refund", f"{amount} {cancels} {order}")
     key = f"{_mark(svc, request)}:{asked}"
 
     def decide(current: Booking) -> Booking:
         if seen is not None and not any(one.key == key for one in current.refunds):
             refunds.refuse_unseen(current, seen)
-        off = _cancels(current, amount, cancels)
-        return steps.refund(current, amount, svc.now(), cancels=off, note=note, key=key)
+        off = _cancels(current, amount, cancels, order)
+        return steps.refund(current, amount, svc.now(), cancels=off, order=order, note=note, key=key)
 
     return _rung(svc, svc.bookings.change(booking_id, decide))
 
@@ -72,11 +73,11 @@ def _mark(svc: Services, request: str) -> str:
     return svc.vault.fingerprint("request", request)
 
 
-def _cancels(booking: Booking, amount: Money | None, wanted: bool | None) -> bool:
+def _cancels(booking: Booking, amount: Money | None, wanted: bool | None, order: int) -> bool:
     """A call without any of its money is off, unless the owner says otherwise."""
     if wanted is not None:
         return wanted
-    return booking.state is State.CONFIRMED and (amount is None or amount == refunds.refundable(booking))
+    return not order and booking.state is State.CONFIRMED and (amount is None or amount == refunds.refundable(booking))
 
 
 def try_again(svc: Services, booking_id: str, refund_id: str) -> Booking:

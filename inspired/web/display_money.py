@@ -9,7 +9,7 @@ from flask import Flask
 
 from inspired.domain import ledger, refunds, status, steps
 from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, State
-from inspired.domain.funds import kept_of, left_of, nothing, received_of, total
+from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
@@ -134,8 +134,7 @@ def _too_late(policy: RefundPolicy) -> str:
 
 def may_refund(booking: Booking) -> bool:
     """Something proven is left of a payment, in whatever currency."""
-    lefts = (left_of(booking, one) for one in booking.attempts if one.proven)
-    return any(left > nothing(left.currency) for left in lefts)
+    return bool(refunds.left_of_each(booking))
 
 
 def may_refund_a_part(booking: Booking) -> bool:
@@ -145,8 +144,7 @@ def may_refund_a_part(booking: Booking) -> bool:
 
 def lefts(booking: Booking) -> list[str]:
     """What is left of each payment: what goes back with “all of it”."""
-    found = ((one, left_of(booking, one)) for one in booking.attempts if one.proven)
-    return [f"{left.shown} of order {one.number}" for one, left in found if left > nothing(left.currency)]
+    return [f"{left.shown} of order {one.number}" for one, left in refunds.left_of_each(booking)]
 
 
 def refund_state(refund: Refund) -> str:

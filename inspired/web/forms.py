@@ -8,7 +8,7 @@ from pydantic import field_validator as checked
 
 from inspired.domain.errors import Invalid
 from inspired.domain.when import is_zone
-from inspired.web.schemas import Amount, Email, Moment, Name, Reason, Token, Uri
+from inspired.web.schemas import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
 SENTENCES = {
     "start": "Please choose a time.",
@@ -22,6 +22,7 @@ SENTENCES = {
     "amount": "An amount is a number such as 37.5, with at most eight places.",
     "reason": "Please give the reason, in one line of at most 200 letters.",
     "note": "Please say how it was settled, in one line of at most 200 letters.",
+    "order": "There is no such order.",
     "request": "Please reload the page and send the form again.",
 }
 Form = TypeVar("Form", bound=BaseModel)
@@ -66,9 +67,11 @@ class CancelForm(_Form):
 
 
 class RefundForm(_Form):
-    """An empty amount is all that is left. `request` is this very form: sent twice, it is one refund."""
+    """An empty amount is all that is left. `request` is this very form: sent twice, it is one refund. `order`: only the
+    money of that order, which cannot be counted; 0 for none."""
 
     amount: Amount | Literal[""] = ""
+    order: Annotated[int, Field(ge=0, le=MOST_ORDERS)] = 0
     reason: Reason
     cancels: Literal["yes", ""] = ""
     request: Token

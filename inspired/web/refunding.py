@@ -11,7 +11,7 @@ from inspired.domain import ledger, steps
 from inspired.domain.booking import Booking, Refund, State
 from inspired.domain.errors import Conflict, Invalid, Refusal
 from inspired.domain.money import Money
-from inspired.domain.refunds import Preview, refundable
+from inspired.domain.refunds import Preview, refundable, uncounted
 from inspired.flows import notices, reconciling, refreshing, refunding
 from inspired.services import Services
 from inspired.web import guards
@@ -38,7 +38,9 @@ api_bp.before_request(owner_only_api)
 def refund(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    values = {"request": svc.new_token(), "cancels": "yes" if booking.state is State.CONFIRMED else ""}
+    order = request.args.get("order", "")
+    cancels = booking.state is State.CONFIRMED and not order
+    values = {"request": svc.new_token(), "cancels": "yes" if cancels else "", "order": order}
     return _refund_form(svc, booking, values)
 
 
@@ -49,7 +51,8 @@ def preview(booking_id: str) -> ResponseReturnValue:
     booking = svc.bookings.get(booking_id)
     try:
         form = read(RefundForm, request.form)
-        seen = refunding.preview(svc, booking, _amount(booking, form.amount), cancels=form.cancels == "yes")
+        amount = _amount(booking, form.amount)
+        seen = refunding.preview(svc, booking, amount, cancels=form.cancels == "yes", order=form.order)
     except Refusal as refusal:
         return _refund_form(svc, booking, request.form.to_dict(), refusal), refusal.status
     return render_template(
@@ -58,7 +61,7 @@ def preview(booking_id: str) -> ResponseReturnValue:
         person=person_of(svc, booking),
         form=form,
         preview=seen,
-        what=seen.amount.shown if form.amount or len(lefts(booking)) == 1 else ", ".join(lefts(booking)),
+        what=seen.amount.shown if form.amount or form.order or len(lefts(booking)) == 1 else ", ".join(lefts(booking)),
         lefts=lefts(booking),
         by_policy=steps.goes_back(booking, svc.now()),
     )
@@ -78,6 +81,7 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
             note=form.reason,
             request=form.request,
             seen=form.seen,
+            order=form.order,
         )
     except Refusal as refusal:
         fresh = {**request.form.to_dict(), "request": svc.new_token()}
@@ -86,9 +90,12 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
 
 
 def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
+    alone = {str(one.number): left.shown for one, left in uncounted(booking)}
     return render_template(
         "admin/refund.html",
         booking=booking,
+        alone=alone,
+        only=alone.get(values.get("order", ""), ""),
         person=person_of(svc, booking),
         left=refundable(booking),
         lefts=lefts(booking),
@@ -218,10 +225,18 @@ def refund_payment(booking_id: str) -> Response:
         message = "A refund needs an Idempotency-Key of 1 to 255 characters."
         raise Invalid(message, {"Idempotency-Key": "is missing or too long"})
     before = refunding.of_request(svc, booking, key)
-    seen = None if before else refunding.preview(svc, booking, amount, cancels=wanted.cancelCall)
+    order = wanted.order or 0
+    seen = None if before else refunding.preview(svc, booking, amount, cancels=wanted.cancelCall, order=order)
     if not wanted.preview:
         booking = refunding.refund(
-            svc, booking.id, amount, cancels=wanted.cancelCall, note=wanted.reason, request=key, seen=None
+            svc,
+            booking.id,
+            amount,
+            cancels=wanted.cancelCall,
+            note=wanted.reason,
+            request=key,
+            seen=None,
+            order=order,
         )
     response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
     response.headers["Cache-Control"] = "no-store"
@@ -240,6 +255,7 @@ def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, 
     if is_preview and seen is not None:
         body["preview"] = {
             "amount": str(seen.amount),
+            "currency": seen.amount.currency,
             "remains": str(seen.remains),
             "cancelsCall": seen.cancels,
             "byPolicy": str(steps.goes_back(booking, svc.now())),

@@ -55,6 +55,7 @@ Email = Annotated[EmailStr, BeforeValidator(_bare_address), Field(max_length=254
 Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]
+MOST_ORDERS = 999  # of a booking: its order numbers have three digits
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
 
@@ -210,9 +211,11 @@ class PaymentShape(BaseModel):
 
 class RefundRequest(_Request):
     """Without `amount` everything that is left goes back. `cancelCall`: by default the call is off when all of its
-    money goes back. `preview`: tell what would happen, and do nothing."""
+    money goes back. `order`: only the money of that order goes back, which cannot be counted since it came in another
+    currency; without `amount`, and the call stays. `preview`: tell what would happen, and do nothing."""
 
     amount: Amount | None = None
+    order: Annotated[int, Field(ge=1, le=MOST_ORDERS)] | None = None
     reason: Reason
     cancelCall: bool | None = None
     preview: bool = False
@@ -227,10 +230,11 @@ class RefundShape(BaseModel):
 
 
 class RefundPreview(BaseModel):
-    """What would happen. `byPolicy`: what the customer would get back for cancelling now. `blocked`: Binance would do
-    something else than asked, so it would be refused; `warnings` says why."""
+    """What would happen, `amount` in `currency`. `byPolicy`: what the customer would get back for cancelling now.
+    `blocked`: Binance would do something else than asked, so it would be refused; `warnings` says why."""
 
     amount: str
+    currency: str
     remains: str
     cancelsCall: bool
     byPolicy: str

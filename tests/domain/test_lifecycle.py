@@ -114,8 +114,12 @@ def test_money_at_the_last_moment_before_the_slot_went_is_confirmed():
 @pytest.mark.parametrize(
     ("status", "flags", "told"),
     [
-        (Remote.REFUNDING, {Flag.NEEDS_OWNER}, {"send:problem", "alert:amount"}),
-        (Remote.REFUNDED, {Flag.NEEDS_OWNER}, {"send:problem", "alert:amount", f"alert:console_refund:{FIRST}R01"}),
+        (Remote.REFUNDING, {Flag.NEEDS_OWNER}, {"send:problem", f"alert:unclear:{FIRST}"}),
+        (
+            Remote.REFUNDED,
+            {Flag.NEEDS_OWNER},
+            {"send:problem", f"alert:unclear:{FIRST}", f"alert:console_refund:{FIRST}R01"},
+        ),
         (Remote.FULL_REFUNDED, set(), {f"alert:console_refund:{FIRST}R01"}),
     ],
 )
@@ -274,7 +278,7 @@ def test_money_that_cannot_be_counted_is_kept_and_the_owner_sees_it(amount, curr
 
     assert (after.state, after.flags, after.refunds) == (State.PENDING, {Flag.NEEDS_OWNER}, ())
     assert {name for name in owed(after) if not name.startswith("post:")} == {
-        "send:held", "send:problem", "alert:amount",
+        "send:held", "send:problem", f"alert:unclear:{FIRST}",
     }  # fmt: skip
 
 
@@ -344,6 +348,30 @@ def test_a_second_payment_goes_back_and_the_first_stays():
     assert [(one.trade_no[-3:], one.amount.shown, one.cause) for one in after.refunds] == [
         ("002", "75 USDT", Cause.SECOND)
     ]
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("75", "BNB"), (None, "USDT")])
+@pytest.mark.parametrize("first", [{}, {"by_query": False}, {"amount": "80"}])
+def test_money_that_cannot_be_counted_is_told_whatever_stands_beside_it(first, amount, currency):
+    """A call that is confirmed, or paid by a notice only, hides no second payment in another currency."""
+    paid = settled(a_live_booking(), seen(Remote.PAID, **{"amount": "75", **first}))
+    booking = with_a_second_order(replace(paid, effects=()))
+    state = State.CONFIRMED if first.get("by_query", True) else State.PAID
+
+    after = settled(booking, seen(Remote.PAID, amount, order=2, at=NOW + 2 * MINUTE, currency=currency))
+
+    assert (after.state, Flag.NEEDS_OWNER in after.flags) == (state, True)
+    assert {f"alert:unclear:{booking.attempts[1].trade_no}", "send:problem"} <= owed(after)
+    assert (after.earned, after.refunds) == (booking.earned, booking.refunds)
+
+
+def test_each_payment_that_cannot_be_counted_is_told_to_the_owner_and_once_to_the_customer():
+    first = settled(with_a_second_order(a_live_booking()), seen(Remote.PAID, "75", currency="BNB"))
+    told = replace(first, effects=(), delivered=frozenset(owed(first)))
+
+    after = settled(told, seen(Remote.PAID, None, order=2, at=NOW + 2 * MINUTE))
+
+    assert owed(after) == {f"alert:unclear:{told.attempts[1].trade_no}"}
 
 
 def test_a_second_payment_is_told_whatever_else_is_odd():

@@ -258,7 +258,7 @@ OWED = {
     ),
     "unclear": (
         lambda: settled(a_live_booking(effects=()), seen(Remote.PAID)),
-        [("send:problem", 60), ("alert:amount", 60)],
+        [(f"alert:unclear:{ONE}", 60), ("send:problem", 60)],
     ),
     "confirmed, and nobody knows how much left": (
         lambda: settled(a_confirmed_booking(effects=()), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),

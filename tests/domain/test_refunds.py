@@ -8,7 +8,7 @@ import pytest
 from inspired.domain import refunds, schedule, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
 from inspired.domain.errors import Conflict, Invalid
-from inspired.domain.funds import at_provider
+from inspired.domain.funds import at_provider, kept_of
 from inspired.domain.lifecycle import SlotSeen, decided, settle
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
@@ -137,6 +137,59 @@ def test_money_in_another_currency_goes_back_as_a_whole_in_its_own():
     assert Flag.NEEDS_OWNER not in after.flags
 
 
+def beside_foreign(**changes) -> Booking:
+    """A confirmed call, and 0.3 BNB that came for another order of it."""
+    second = replace(a_live_booking().attempts[0], number=2, trade_no=OTHER)
+    call = a_call(attempts=(*a_call().attempts, second), **changes)
+    after = settled(call, seen(Remote.PAID, "0.3", order=2, currency="BNB"))
+    assert Flag.NEEDS_OWNER in after.flags
+    return after
+
+
+def test_money_in_another_currency_beside_a_call_goes_back_by_itself_and_the_call_stays():
+    after = steps.refund(beside_foreign(), None, LATER, cancels=False, order=2, note="not ours", key="r1:2")
+
+    (back,) = after.refunds
+    assert (back.trade_no, back.amount.shown, back.cause) == (OTHER, "0.3 BNB", Cause.OWNER)
+    assert (back.by, back.note, back.key, back.requested_at) == ("owner", "not ours", "r1:2", LATER)
+    assert (after.state, after.keeps, kept_of(after)) == (State.CONFIRMED, None, ALL)
+    assert Flag.NEEDS_OWNER not in after.flags
+    assert f"send:refund_started:{back.id}" in owed(after)
+
+
+def test_all_that_is_left_of_a_call_is_left_in_every_currency():
+    after = steps.refund(beside_foreign(), None, LATER, cancels=True)
+
+    assert [one.amount.shown for one in after.refunds] == ["75 USDT", "0.3 BNB"]
+    assert (after.state, Flag.NEEDS_OWNER in after.flags) == (State.CANCELLED, False)
+
+
+def test_a_part_of_a_call_leaves_the_other_currency_alone():
+    after = steps.refund(beside_foreign(), TEN, LATER, cancels=False)
+
+    assert [one.amount.shown for one in after.refunds] == ["10 USDT"]
+    assert Flag.NEEDS_OWNER in after.flags
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_only_what_cannot_be_counted_goes_back_by_itself(order):
+    with pytest.raises(Conflict, match="nothing left to refund of this order"):
+        steps.refund(beside_foreign(), None, LATER, cancels=False, order=order)
+
+
+def test_what_cannot_be_counted_goes_back_once():
+    once = steps.refund(beside_foreign(), None, LATER, cancels=False, order=2)
+
+    with pytest.raises(Conflict, match="nothing left to refund of this order"):
+        steps.refund(once, None, LATER, cancels=False, order=2)
+
+
+@pytest.mark.parametrize("more", [{"amount": TEN, "cancels": False}, {"amount": None, "cancels": True}])
+def test_money_of_one_order_goes_back_whole_and_cancels_nothing(more):
+    with pytest.raises(Invalid, match="as a whole, and leaves the call as it is"):
+        steps.refund(beside_foreign(), more["amount"], LATER, cancels=more["cancels"], order=2)
+
+
 def test_the_same_request_is_answered_and_another_with_its_name_is_refused():
     once = steps.refund(a_call(), TEN, LATER, cancels=False, key="r1:10")
 
@@ -161,15 +214,29 @@ def with_left(booking: Booking, left: int) -> Booking:
 
 
 def test_a_preview_says_what_will_happen():
-    preview = refunds.checked(a_call(), TEN, LATER, cancels=True)
+    preview = refunds.checked(a_call(), TEN, cancels=True)
 
     assert preview == refunds.Preview(TEN, ALL, Money.parse("65"), True, (), False)
 
 
+def test_a_preview_of_money_that_cannot_be_counted_leaves_what_is_left():
+    preview = refunds.checked(beside_foreign(), None, cancels=False, order=2)
+
+    assert preview == refunds.Preview(Money.parse("0.3", "BNB"), ALL, ALL, False, (), False)
+
+
+def test_money_of_which_binance_allows_no_refund_is_blocked_in_another_currency_too():
+    foreign = beside_foreign()
+    used_up = foreign.with_attempt(replace(foreign.attempts[1], refunds_left=0))
+
+    for order in (0, 2):
+        assert refunds.checked(used_up, None, cancels=False, order=order).blocked
+
+
 def test_the_last_but_one_refund_warns_and_the_last_one_sends_no_part():
-    last_but_one = refunds.checked(with_left(a_call(), 2), TEN, LATER, cancels=False)
-    last = refunds.checked(with_left(a_call(), 1), TEN, LATER, cancels=False)
-    none = refunds.checked(with_left(a_call(), 0), TEN, LATER, cancels=False)
+    last_but_one = refunds.checked(with_left(a_call(), 2), TEN, cancels=False)
+    last = refunds.checked(with_left(a_call(), 1), TEN, cancels=False)
+    none = refunds.checked(with_left(a_call(), 0), TEN, cancels=False)
 
     assert (last_but_one.blocked, len(last_but_one.warnings)) == (False, 1)
     assert (last.blocked, "75 USDT" in last.warnings[0]) == (True, True)
@@ -180,7 +247,7 @@ def test_the_last_but_one_refund_warns_and_the_last_one_sends_no_part():
 
 @pytest.mark.parametrize("left", [1, 2])
 def test_all_that_is_left_needs_no_warning(left):
-    assert refunds.checked(with_left(a_call(), left), None, LATER, cancels=False).warnings == ()
+    assert refunds.checked(with_left(a_call(), left), None, cancels=False).warnings == ()
 
 
 def test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent():
@@ -1011,7 +1078,7 @@ ONE_MORE = "After this refund Binance allows one more, which always returns ever
     ],
 )
 def test_the_owner_reads_before_a_refund_what_binance_will_do(left, amount, words, blocked):
-    preview = refunds.checked(with_left(a_call(), left), Money.parse(amount), LATER, cancels=False)
+    preview = refunds.checked(with_left(a_call(), left), Money.parse(amount), cancels=False)
 
     assert (preview.warnings, preview.blocked) == (words, blocked)
     assert (preview.left, preview.remains) == (ALL, ALL - Money.parse(amount))
@@ -1027,7 +1094,7 @@ def test_the_owner_reads_before_a_refund_what_binance_will_do(left, amount, word
 )
 def test_an_amount_that_cannot_go_back_is_refused_with_the_reason_at_its_field(amount, sentence, field):
     with pytest.raises(Invalid) as refusal:
-        refunds.checked(a_call(), amount, LATER, cancels=False)
+        refunds.checked(a_call(), amount, cancels=False)
 
     assert (str(refusal.value), refusal.value.fields) == (sentence, {"amount": field})
 

@@ -7,7 +7,7 @@ import pytest
 
 from inspired.domain import steps
 from inspired.domain.booking import CalendarKind, Cause, Flag, RefundStatus, Remote, State
-from inspired.domain.funds import Payment, payment_of
+from inspired.domain.funds import Payment, counted, payment_of, unclear
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.refunds import settled_by_hand, tried_again
@@ -210,7 +210,12 @@ CLAIMS = {
     "is going back": is_leaving,
     "went back to": lambda b: any(one.is_gone for one in b.refunds) or b.state is State.REFUNDED,
     "has not gone through yet": lambda b: Flag.REFUND_FAILED in b.flags,
-    "cannot be counted": lambda b: payment_of(b) is Payment.UNCLEAR and Flag.NEEDS_OWNER in b.flags,
+    "A payment arrived that cannot be counted": lambda b: (
+        payment_of(b) is Payment.UNCLEAR and Flag.NEEDS_OWNER in b.flags and b.state is not State.CONFIRMED
+    ),
+    "Another payment arrived that cannot be counted": lambda b: (
+        Flag.NEEDS_OWNER in b.flags and (len(unclear(b)) < len(counted(b)) + 1 or b.state is State.CONFIRMED)
+    ),
     "Choose another time": lambda b: b.choose_by is not None and payment_of(b) is Payment.EXACT,
     "is missing": lambda b: payment_of(b) is Payment.SHORT and b.state is State.PENDING,
     "whether your time is still free": lambda b: has_money(b) and b.state in (State.EXPIRED, State.CANCELLED),
@@ -276,6 +281,20 @@ def test_what_is_open_about_a_payment_is_told_first():
     assert [sentence(one) for one in (other_currency, lost, lost_late, looking)] == [
         UNCLEAR, CHOOSE, CHOOSE_LATE, LATE_CHECK,
     ]  # fmt: skip
+
+
+def test_money_that_cannot_be_counted_is_told_beside_the_call_it_did_not_pay():
+    second = replace(a_live_booking().attempts[0], number=2, trade_no="b" * 24 + "002")
+    call = a_confirmed_booking()
+    call = replace(call, attempts=(*call.attempts, second))
+    told = settled(call, seen(Remote.PAID, "75", order=2, currency="BNB"))
+    left = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75"))
+
+    assert sentence(told) == (
+        "Paid and confirmed. Another payment arrived that cannot be counted by itself. "
+        "It is not lost: the owner has been told and writes to you."
+    )
+    assert (payment_of(left), sentence(left)) == (Payment.UNCLEAR, "Paid and confirmed.")
 
 
 def test_a_part_that_went_back_is_told_beside_the_call():

@@ -40,7 +40,7 @@ WHEN = {
 }
 MONEY = (
     "none", "notice", "notice of another amount", "exact", "short", "over", "twice", "foreign", "unreadable",
-    "part gone", "most gone", "promised", "gone",
+    "exact beside foreign", "part gone", "most gone", "promised", "gone",
 )  # fmt: skip
 AGREED = {
     State.PENDING: ("nothing",),
@@ -118,6 +118,7 @@ def booking_of(cell: Cell) -> Booking:
         "twice": ((paid(first, "75"), paid(second, "75")), ()),
         "foreign": ((paid(first, "75", currency="BNB"),), ()),
         "unreadable": ((paid(first, None),), ()),
+        "exact beside foreign": ((paid(first, "75"), paid(second, "75", currency="BNB")), ()),
         "part gone": ((paid(first, "75"),), (a_refund("25", done),)),
         "most gone": ((paid(first, "75"),), (a_refund("45", done),)),
         "promised": ((paid(first, "75"),), (a_refund("75", promised),)),
@@ -178,6 +179,7 @@ COMES_TO = {
     "twice":                    ("twice 75", "twice 75 25", "twice 75 75"),
     "foreign":                  ("unclear",  "unclear", "unclear"),
     "unreadable":               ("unclear",  "unclear", "unclear"),
+    "exact beside foreign":     ("exact",    "over 25", "over 75"),
     "part gone":                ("short 50", "exact",   "over 50"),
     "most gone":                ("short 30", "short 30", "over 30"),
     "promised":                 ("leaving",  "leaving", "leaving"),
@@ -196,7 +198,16 @@ def expected(cell: Cell) -> Expected:
     after = by_money(cell, start, comes_to)
     if cell.money == "promised" and cell.when in ("long after", "not chosen"):
         after = after.plus(owed="alert:refund_slow")
+    if cell.money == "exact beside foreign":
+        after = waits_for_owner(after)
+        if ("75", "no_time") in after.asked:  # the customer gets everything back, in whatever currency it came
+            return replace(after, asked=2 * after.asked, flags=after.flags - {"needs_owner"})
     return after
+
+
+def waits_for_owner(start: Expected) -> Expected:
+    """Money came that cannot be counted, by itself or beside other money."""
+    return start.plus(flags="needs_owner", owed="send:problem alert:unclear")
 
 
 def by_money(cell: Cell, start: Expected, comes_to: str) -> Expected:
@@ -211,9 +222,9 @@ def by_money(cell: Cell, start: Expected, comes_to: str) -> Expected:
         case "short":
             return short(cell, start, amount)
         case "unclear" if cell.state is State.CONFIRMED:
-            return start.plus(flags="needs_owner", owed="alert:returned")
+            return waits_for_owner(start).plus(owed="alert:returned")
         case "unclear":
-            return ended(cell, start.plus(flags="needs_owner", owed="send:problem alert:amount"), is_paid_over=True)
+            return ended(cell, waits_for_owner(start), is_paid_over=True)
         case "told" if cell.state is State.PENDING:
             return replace(start, state=State.PAID)
         case "told" | "doubtful":
@@ -333,6 +344,8 @@ def short_name(effect: str) -> str:
         return "started"
     if effect.startswith("alert:refund_slow"):
         return "alert:refund_slow"
+    if effect.startswith("alert:unclear"):
+        return "alert:unclear"
     return {f"release_event:{EVENT}": "release", "tidy_events": "tidy"}.get(effect, effect)
 
 

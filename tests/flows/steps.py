@@ -8,6 +8,7 @@ from typing import Any
 import redis
 import requests
 
+from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
@@ -84,6 +85,21 @@ def confirmed(svc: Services, sandbox: Servers, **more: Any) -> Booking:
 
 def refunds_there(sandbox: Servers) -> list[tuple[str, str]]:
     return [(one["amount"], one["status"]) for one in sandbox.control("refunds")]
+
+
+def paid_again(svc: Services, sandbox: Servers, **how: Any) -> Booking:
+    """A confirmed call, whose first order was closed and is paid after all."""
+    booking = live(svc)
+    assert booking.attempt is not None
+    first = booking.attempt.trade_no
+    sandbox.control(f"orders/{first}/close", {})
+    booking = payment.try_again(svc, refreshing.refresh(svc, booking.id).token)
+    pay(sandbox, booking)
+    sandbox.control(f"orders/{first}/pay", {"notify": "lost", "force": True, **how})
+    booking = refreshing.refresh(svc, booking.id)
+    seen = [svc.pay.query(first)]
+    svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, lifecycle.SlotSeen.UNKNOWN, svc.now()))
+    return refreshing.refresh(svc, booking.id)
 
 
 def lost_time(svc: Services, sandbox: Servers) -> Booking:

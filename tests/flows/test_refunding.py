@@ -13,7 +13,7 @@ from inspired.domain.money import Money
 from inspired.flows import notices, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import confirmed, free_calls, later, live, lost_time, pay, refunds_there
+from tests.flows.steps import confirmed, free_calls, later, lost_time, paid_again, refunds_there
 from tests.harness import Servers
 from tests.web.catcher import Catcher, catching
 
@@ -310,26 +310,22 @@ def test_whoever_does_not_choose_gets_the_money_by_itself(svc: Services, sandbox
 
 
 def test_a_second_payment_goes_back_by_itself_and_the_call_stands(svc: Services, sandbox: Servers):
-    booking = live(svc)
-    first = booking.attempt.trade_no
-    sandbox.control(f"orders/{first}/close", {})
-    booking = refreshing.refresh(svc, booking.id)
-    from inspired.flows import payment
-
-    booking = payment.try_again(svc, booking.token)
-    pay(sandbox, booking)
-    sandbox.control(f"orders/{first}/pay", {"notify": "lost", "force": True})
-    booking = refreshing.refresh(svc, booking.id)
-
-    seen = [svc.pay.query(first)]
-    from inspired.domain import lifecycle
-
-    svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, lifecycle.SlotSeen.UNKNOWN, svc.now()))
-    after = refreshing.refresh(svc, booking.id)
+    after = paid_again(svc, sandbox)
 
     assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_TWICE})
     assert [(str(one.amount), one.cause) for one in after.refunds] == [("75", Cause.SECOND)]
     assert refunds_there(sandbox) == [("75", "REFUND_SUCCESS")]
+
+
+def test_a_second_payment_in_another_currency_is_told_to_both_and_the_call_stands(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    booking = paid_again(svc, sandbox, amount="0.3", currency="BNB")
+
+    told = {one["to"]: one.get_body().get_content() for one in mailbox.messages}
+    assert "Another payment arrived that cannot be counted" in told["ann@example.com"]
+    assert "A payment cannot be counted" in told["owner@example.com"]
+    assert (booking.state, booking.flags, booking.refunds) == (State.CONFIRMED, {Flag.NEEDS_OWNER}, ())
 
 
 # --- the customer cancels -------------------------------------------------------------------------------------------

@@ -218,6 +218,14 @@ BUGS = (
         test=OF_LIFECYCLE + "test_a_second_payment_goes_back_and_the_first_stays",
     ),
     Bug(
+        name="money in another currency goes unnoticed beside a confirmed call",
+        rule="6",
+        file=LIFECYCLE,
+        old="        ALIVE, tuple(Payment), when=lambda m: bool(m.uncounted), ",
+        new="        ALIVE, (UNCLEAR,), when=lambda m: bool(m.uncounted), ",
+        test=OF_LIFECYCLE + "test_money_that_cannot_be_counted_is_told_whatever_stands_beside_it",
+    ),
+    Bug(
         name="money that went back confirms",
         rule="6",
         file=LIFECYCLE,

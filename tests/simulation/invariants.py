@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import combinations, pairwise
 
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundStatus, Remote, State
-from inspired.domain.funds import due, kept_of
+from inspired.domain.funds import came_unclear, due, kept_of, unclear
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
 from inspired.domain.money import Money
@@ -245,9 +245,12 @@ def when_quiet(world: World) -> Iterator[str]:
 
 
 def is_flagged(booking: Booking) -> bool:
-    """Waits for the owner, who was told."""
-    return bool(booking.flags & {Flag.NEEDS_OWNER, Flag.REFUND_FAILED}) and any(
-        name.startswith(("alert:", "send:problem")) for name in booking.delivered
+    """Waits for the owner, who was told: of each payment that came so that it cannot be counted, too."""
+    uncounted = {f"alert:unclear:{one.trade_no}" for one in unclear(booking) if came_unclear(booking, one)}
+    return (
+        bool(booking.flags & {Flag.NEEDS_OWNER, Flag.REFUND_FAILED})
+        and any(name.startswith("alert:") for name in booking.delivered)
+        and uncounted <= booking.delivered
     )
 
 

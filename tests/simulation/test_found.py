@@ -53,7 +53,7 @@ def test_the_last_refund_is_held_back_where_it_would_return_what_was_sent_by_ano
     booking = settled_by_hand(world)
     last = replace(booking, attempts=(replace(booking.attempts[0], refunds_left=1),))
 
-    preview = checked(last, None, world.now, cancels=True)
+    preview = checked(last, None, cancels=True)
 
     assert preview.blocked
     assert "150 USDT" in preview.warnings[0]

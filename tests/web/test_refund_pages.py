@@ -13,7 +13,7 @@ from inspired.domain.money import Money
 from inspired.domain.reconciliation import Difference
 from inspired.flows import reconciling, refreshing
 from inspired.services import Services
-from tests.flows.steps import confirmed, hold, later, live, lost_time, pay, refunds_there, starting_in
+from tests.flows.steps import confirmed, hold, later, live, lost_time, paid_again, pay, refunds_there, starting_in
 from tests.harness import Servers
 from tests.web.pages import hidden, send, words
 from tests.web.test_admin_pages import log_in
@@ -39,7 +39,7 @@ def asked(owner: FlaskClient, booking: Booking, **fields: str) -> Any:
 
 
 def confirm(owner: FlaskClient, booking: Booking, preview: str, **changes: str) -> Any:
-    names = ("csrf_token", "amount", "reason", "cancels", "request", "seen")
+    names = ("csrf_token", "amount", "order", "reason", "cancels", "request", "seen")
     return owner.post(f"{room(booking)}/refund", data={**{one: hidden(preview, one) for one in names}, **changes})
 
 
@@ -85,6 +85,42 @@ def test_a_part_leaves_the_call_and_says_what_remains_and_what_the_policy_would_
     assert [(str(one.amount), one.by, one.note) for one in after.refunds] == [("10.5", "owner", WHY["reason"])]
 
 
+def test_money_in_another_currency_beside_a_call_goes_back_by_itself(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    booking = paid_again(svc, sandbox, amount="0.3", currency="BNB")
+    whole = owner.get(f"{room(booking)}/refund")
+
+    link = f'href="{room(booking)}/refund?order=1"'
+    form = owner.get(f"{room(booking)}/refund?order=1").text
+    fields = {name: hidden(form, name) for name in ("csrf_token", "request", "order")}
+    preview = owner.post(f"{room(booking)}/refund/preview", data={**fields, **WHY})
+    confirm(owner, booking, preview.text)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert link in whole.text
+    assert "75 USDT of order 2" in words(whole.text)
+    assert 'name="amount"' not in form
+    assert 'name="cancels"' not in form
+    for said in ("Refund 0.3 BNB?", "Goes back 0.3 BNB", "Remains 75 USDT", "stays confirmed"):
+        assert said in words(preview.text)
+    assert (after.state, after.flags) == (State.CONFIRMED, frozenset())
+    assert [(one.amount.shown, one.is_gone) for one in after.refunds if one.amount] == [("0.3 BNB", True)]
+    assert refunds_there(sandbox) == [("0.3", "REFUND_SUCCESS")]
+
+
+def test_a_link_to_money_that_has_gone_back_meanwhile_shows_the_whole(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    booking = confirmed(svc, sandbox)
+
+    form = owner.get(f"{room(booking)}/refund?order=1").text
+    refusal = asked(owner, booking, order="1")
+
+    assert 'name="amount"' in form
+    assert (refusal.status_code, "nothing left to refund of this order" in words(refusal.text)) == (409, True)
+
+
 def test_the_same_page_sent_twice_is_one_refund(owner: FlaskClient, svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
     preview = asked(owner, booking, amount="10").text
@@ -119,6 +155,8 @@ def test_a_page_older_than_the_last_refund_does_nothing_and_says_so(
         ({"amount": "1", "reason": ""}, 422, "Please give the reason"),
         ({"amount": "1", "reason": "x" * 201}, 422, "Please give the reason"),
         ({"amount": "1", "request": ""}, 422, "Please reload the page"),
+        ({"order": "1000"}, 422, "There is no such order."),
+        ({"order": "1", "amount": "1"}, 422, "goes back as a whole, and leaves the call as it is"),
     ],
 )
 def test_what_cannot_be_refunded_comes_back_with_its_sentence(
@@ -370,13 +408,27 @@ def test_a_call_can_stay_though_all_goes_back(owner: FlaskClient, svc: Services,
     assert (answer.json["status"], answer.json["left"]) == ("CONFIRMED", "0")
 
 
+def test_a_program_returns_money_in_another_currency_by_itself(owner: FlaskClient, svc: Services, sandbox: Servers):
+    booking = paid_again(svc, sandbox, amount="0.3", currency="BNB")
+
+    preview = call(owner, booking, {**WHY, "order": 1, "preview": True}, key="k0").json["preview"]
+    answers = [call(owner, booking, {**WHY, "order": 1}).json for _ in range(2)]
+
+    assert (preview["amount"], preview["currency"], preview["remains"], preview["cancelsCall"]) == (
+        "0.3", "BNB", "75", False,
+    )  # fmt: skip
+    assert answers[0] == answers[1]
+    assert [(one["amount"], one["currency"]) for one in answers[0]["refunds"]] == [("0.3", "BNB")]
+    assert (answers[0]["status"], answers[0]["left"]) == ("CONFIRMED", "75")
+
+
 def test_a_preview_tells_the_consequence_and_does_nothing(owner: FlaskClient, svc: Services, sandbox: Servers):
     booking = starting_in(svc, confirmed(svc, sandbox), hours=30)
 
     answer = call(owner, booking, {**WHY, "preview": True})
 
     assert answer.json["preview"] == {
-        "amount": "75", "remains": "0", "cancelsCall": True, "byPolicy": "75", "blocked": False,
+        "amount": "75", "currency": "USDT", "remains": "0", "cancelsCall": True, "byPolicy": "75", "blocked": False,
     }  # fmt: skip
     assert (answer.json["refunds"], answer.json["left"]) == ([], "75")
     assert svc.bookings.get(booking.id).version == booking.version
@@ -390,6 +442,8 @@ def test_a_preview_tells_the_consequence_and_does_nothing(owner: FlaskClient, sv
         ({"amount": "75.01", **WHY}, "k", {}, 422),
         ({"amount": "0", **WHY}, "k", {}, 422),
         ({"amount": 10, **WHY}, "k", {}, 422),
+        ({"order": 0, **WHY}, "k", {}, 422),
+        ({"order": 1, **WHY}, "k", {}, 409),
         ({"amount": "1e1", **WHY}, "k", {}, 422),
         ({"amount": "10"}, "k", {}, 422),
         ({"amount": "10", "reason": "\ud800"}, "k", {}, 422),
