@@ -273,10 +273,11 @@ def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
 
 
 def due_to_send(booking: Booking, now: datetime) -> Refund | None:
-    """The next refund whose call is due. One of an order is under way at a time."""
-    busy = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
-    busy |= {one.trade_no for one in booking.refunds if _may_be_there(one) and not _is_due(one, now)}
-    return next((one for one in booking.refunds if _is_due(one, now) and one.trade_no not in busy), None)
+    """The next refund whose call is due. One of an order is under way at a time: while one may be there already, none
+    is called for first."""
+    sent = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
+    due = (one for one in booking.refunds if _is_due(one, now) and one.trade_no not in sent)
+    return next((one for one in due if not is_held_up(booking, one)), None)
 
 
 def _may_be_there(refund: Refund) -> bool:
@@ -400,7 +401,7 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
             )
             amount = seen.amount or refund.amount
             booking = booking.noted(now, "refund_done", amount.shown if amount else "")
-            booking = _console_beside(booking, refund, seen)
+            booking = _gone_with_it(_console_beside(booking, refund, seen), refund)
             return booking.owing(now, f"send:refund_done:{refund.id}")
         case Outcome.FAILED:
             rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
@@ -458,6 +459,13 @@ def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Bookin
     if attempt.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
         return _console(booking, attempt, None, now)
     return booking
+
+
+def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
+    """Binance's last refund of an order returns everything left, whatever was asked: what others were still to return
+    has gone back by it."""
+    attempt = booking.find_attempt(refund.trade_no)
+    return booking if attempt is None else _given_way(booking, attempt, refund.id)
 
 
 def _of_unknown_amount(booking: Booking, attempt: Attempt) -> Refund | None:

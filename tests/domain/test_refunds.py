@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain import refunds, schedule, steps
+from inspired.domain import invariants, refunds, schedule, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import at_provider, kept_of
@@ -416,6 +416,37 @@ def test_one_refund_of_an_order_is_under_way_at_a_time():
     assert refunds.due_to_send(first_sent, LATER) is None
     assert refunds.due_to_send(refunds.sending(two, f"{ORDER}R01", LATER), LATER) is None
     assert refunds.due_to_send(first_done, LATER).id == f"{ORDER}R02"
+
+
+def test_while_one_may_be_at_binance_already_none_is_called_for_first():
+    """Each would believe to be Binance's last but one refund of the order, and the last returns everything left."""
+    poor = refused(with_refund(), with_refund().refunds[0], low_balance=True)
+    two = steps.refund(poor, Money.parse("20"), LATER, cancels=False)
+    unknown = refunds.sending(two, f"{ORDER}R02", LATER)
+    hours_later = LATER + timedelta(hours=5)
+
+    again = refunds.sending(unknown, f"{ORDER}R02", hours_later)
+    answered = heard(unknown, told(unknown.refunds[1], at=hours_later), now=hours_later)
+
+    assert refunds.due_to_send(unknown, hours_later).id == f"{ORDER}R02"
+    assert refunds.due_to_send(again, hours_later) is None
+    assert refunds.due_to_send(answered, hours_later).id == f"{ORDER}R01"
+
+
+def test_when_binances_last_refund_returned_everything_nothing_more_is_promised():
+    """Asked for 20 of 75, it returned all: what was still to be sent of it has gone back by that, and only that."""
+    rejected = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+    rejected = heard(sent(rejected), told(rejected.refunds[0], Outcome.FAILED, at=LATER))
+    three = sent(steps.refund(rejected, Money.parse("5"), LATER, cancels=False), f"{ORDER}R02")
+
+    after = heard(three, replace(told(three.refunds[1], at=LATER), amount=ALL, refunded_in_all=ALL))
+
+    assert [(str(one.amount), one.status, one.replaced_by) for one in after.refunds] == [
+        ("10", RefundStatus.REJECTED, f"{ORDER}R02"),
+        ("75", RefundStatus.DONE, ""),
+        ("5", RefundStatus.REQUESTED, f"{ORDER}R02"),
+    ]
+    assert list(invariants.violations(after, LATER)) == []
 
 
 def test_a_refund_that_takes_more_than_a_day_is_told_to_the_owner_once():
