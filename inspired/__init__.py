@@ -3,6 +3,7 @@
 The map, journey → files (rings from the outside in: cli, app, web | jobs, flows, services, adapters, domain):
 
 choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
+what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain/availability.py
 pay                        flows/payment.py → adapters/binance.py → domain/lifecycle.py (the crux: `settle`)
 not too many calls         adapters/throttle.py (budget, back-off, breaker; `state` is what pages ask)
 be told at once            web/webhooks.py → flows/notices.py → flows/refreshing.py
@@ -15,3 +16,8 @@ all settings               settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)
 """
+
+from zoneinfo import reset_tzpath
+
+# Time zones come from the pinned package alone: an operating system's own data may be years behind the laws.
+reset_tzpath(())

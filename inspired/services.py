@@ -24,11 +24,11 @@ from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
+from inspired.adapters.offer import Offer
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.errors import Busy
-from inspired.domain.slots import OpeningHours
 from inspired.domain.status import public_status
 from inspired.settings import Settings
 
@@ -57,7 +57,7 @@ class Services:
     pay: BinancePay
     throttle: Throttle
     calendly: Calendly
-    hours: OpeningHours
+    offer: Offer
     smtp: Smtp
     letters: Letters
     bell: queues.Doorbell
@@ -118,7 +118,7 @@ def build(
         ),
         throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
-        hours=OpeningHours(ZoneInfo(settings.owner_timezone)),
+        offer=Offer(database, ZoneInfo(settings.owner_timezone)),
         smtp=Smtp(
             settings.smtp_host,
             settings.smtp_port,

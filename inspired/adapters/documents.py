@@ -8,6 +8,7 @@ from typing import Any
 
 from bson import Binary, Decimal128
 
+from inspired.domain.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.booking import (
     MOST_REFUNDS,
     Attempt,
@@ -56,7 +57,7 @@ def booking_out(booking: Booking) -> Document:
         "edition": booking.edition,
         "state": str(booking.state),
         "flags": sorted(booking.flags),
-        "meeting_type": _type_out(booking.meeting_type),
+        "meeting_type": type_out(booking.meeting_type),
         "slot": _slot_out(booking.slot),
         "slot_start": booking.slot.span.start if booking.slot else None,
         "sealed": _sealed_out(booking.sealed),
@@ -99,8 +100,8 @@ def booking_in(found: Document) -> Booking:
         edition=found["edition"],
         state=State(found["state"]),
         flags=frozenset(Flag(flag) for flag in found["flags"]),
-        meeting_type=_type_in(found["meeting_type"]),
-        slot=_slot_in(found["slot"]),
+        meeting_type=type_in(found["meeting_type"]),
+        slot=slot_in(found["slot"]),
         sealed=_sealed_in(found["sealed"]),
         email_index=found["email_index"],
         visitor_index=found["visitor_index"],
@@ -165,7 +166,8 @@ def subscriber_in(found: Document) -> Subscriber:
     )
 
 
-def _type_out(meeting_type: MeetingType) -> Document:
+def type_out(meeting_type: MeetingType) -> Document:
+    """What a booking keeps of it. How it is offered is not in it: the rules of today hold whenever a time is chosen."""
     return {
         "id": meeting_type.id,
         "title": meeting_type.title,
@@ -177,7 +179,7 @@ def _type_out(meeting_type: MeetingType) -> Document:
     }
 
 
-def _type_in(found: Document) -> MeetingType:
+def type_in(found: Document) -> MeetingType:
     return MeetingType(
         found["id"],
         found["title"],
@@ -186,7 +188,48 @@ def _type_in(found: Document) -> MeetingType:
         found["summary"],
         tuple(found["includes"]),
         _policy_in(found.get("policy")),
+        rules_in(found["rules"]) if "rules" in found else AS_USUAL,
     )
+
+
+def rules_out(rules: Rules) -> Document:
+    return {
+        "week": week_out(rules.week) if rules.week is not None else None,
+        "before": _seconds(rules.before),
+        "after": _seconds(rules.after),
+        "notice": _seconds(rules.notice),
+        "horizon": _seconds(rules.horizon),
+        "step": _seconds(rules.step),
+        "most_per_day": rules.most_per_day,
+    }
+
+
+def rules_in(found: Document) -> Rules:
+    return Rules(
+        week=week_in(found["week"]) if found["week"] is not None else None,
+        before=timedelta(seconds=found["before"]),
+        after=timedelta(seconds=found["after"]),
+        notice=timedelta(seconds=found["notice"]),
+        horizon=timedelta(seconds=found["horizon"]),
+        step=timedelta(seconds=found["step"]),
+        most_per_day=found["most_per_day"],
+    )
+
+
+def week_out(week: Week) -> list[list[list[int]]]:
+    return [day_out(day) for day in week]
+
+
+def week_in(found: list[list[list[int]]]) -> Week:
+    return tuple(day_in(day) for day in found)
+
+
+def day_out(day: DayHours) -> list[list[int]]:
+    return [[one.opens, one.closes] for one in day]
+
+
+def day_in(found: list[list[int]]) -> DayHours:
+    return tuple(Hours(opens, closes) for opens, closes in found)
 
 
 def _policy_out(policy: RefundPolicy) -> Document:
@@ -225,14 +268,25 @@ def _slot_out(slot: Slot | None) -> Document | None:
         "calendar": str(slot.calendar),
         "event_uri": slot.event_uri,
         "invitee_uri": slot.invitee_uri,
+        "before": _seconds(slot.before),
+        "after": _seconds(slot.after),
+        "day_place": slot.day_place,
     }
 
 
-def _slot_in(found: Document | None) -> Slot | None:
+def slot_in(found: Document | None) -> Slot | None:
     if found is None:
         return None
-    span = Span(found["start"], found["end"])
-    return Slot(span, found["zone"], CalendarKind(found["calendar"]), found["event_uri"], found["invitee_uri"])
+    return Slot(
+        Span(found["start"], found["end"]),
+        found["zone"],
+        CalendarKind(found["calendar"]),
+        found["event_uri"],
+        found["invitee_uri"],
+        timedelta(seconds=found.get("before", 0)),
+        timedelta(seconds=found.get("after", 0)),
+        found.get("day_place", ""),
+    )
 
 
 def _sealed_out(sealed: Sealed | None) -> Document | None:

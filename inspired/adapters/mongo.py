@@ -4,7 +4,7 @@ Filters are flat and every list is bounded by a range on an indexed field: that 
 server do fast. A change is `replace_one` on id and version; whoever comes second reads again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,10 +20,12 @@ from inspired.adapters.documents import (
     Document,
     booking_in,
     booking_out,
+    slot_in,
     subscriber_in,
     subscriber_out,
 )
-from inspired.domain.booking import Booking, State
+from inspired.domain.availability import LONGEST_BUFFER
+from inspired.domain.booking import Booking, Slot, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
@@ -43,6 +45,19 @@ class Claimed(Conflict):
     def __init__(self, claim: str) -> None:
         super().__init__("Somebody else has this already.")
         self.claim = claim
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`spans` of calls with what is kept free around them; `day_places` among the calls of a type on a day."""
+
+    spans: list[Span]
+    day_places: list[str]
+
+    @classmethod
+    def of(cls, slots: Iterable[Slot], window: Span) -> "Taken":
+        inside = [slot for slot in slots if slot.around.overlaps(window)]
+        return cls([slot.around for slot in inside], [slot.day_place for slot in inside if slot.day_place])
 
 
 def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
@@ -176,16 +191,16 @@ class Bookings:
                     {"_id": {"$in": some}, "check_at": {"$lte": now}}, {"$set": {"check_at": until}}
                 )
 
-    def taken(self, window: Span) -> list[Span]:
-        """Spans of the built-in calendar that are held or kept, and reach into the window."""
-        query = {"slot_start": {"$gte": window.start - LONGEST_CALL, "$lt": window.end}}
+    def taken(self, window: Span) -> Taken:
+        """What is held or kept of the built-in calendar and reaches into this window."""
+        query = {
+            "slot_start": {"$gte": window.start - LONGEST_CALL - LONGEST_BUFFER, "$lt": window.end + LONGEST_BUFFER}
+        }
         with reaching():
             found = list(self._collection.find(query, {"slot": 1, "claims": 1}))
-        return [
-            Span(document["slot"]["start"], document["slot"]["end"])
-            for document in found
-            if any(claim.startswith("tick:") for claim in document.get("claims", ()))
-        ]
+        held = [one for one in found if any(claim.startswith("tick:") for claim in one.get("claims", ()))]
+        slots = [slot for one in held if (slot := slot_in(one["slot"])) is not None]
+        return Taken.of(slots, window)
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""

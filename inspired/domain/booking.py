@@ -95,13 +95,22 @@ class CalendarKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`span` in UTC; `zone` is the visitor's IANA zone. The two URIs exist for Calendly only."""
+    """`span` in UTC; `zone` is the visitor's IANA zone. The two URIs exist for Calendly only; the buffers and the place
+    among the calls of its type on its day (where a day has a limit) on the built-in calendar only."""
 
     span: Span
     zone: str
     calendar: CalendarKind
     event_uri: str = ""
     invitee_uri: str = ""
+    before: timedelta = timedelta()
+    after: timedelta = timedelta()
+    day_place: str = ""  # "<row>:<place>"
+
+    @property
+    def around(self) -> Span:
+        """The call with what is kept free around it."""
+        return Span(self.span.start - self.before, self.span.end + self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +346,8 @@ class Booking:
         held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
         claims: list[str] = []
         if self.slot is not None and self.slot.calendar is CalendarKind.BUILTIN and held:
-            claims += [f"tick:{tick}" for tick in self.slot.span.ticks()]
+            claims += [f"tick:{tick}" for tick in self.slot.around.ticks()]
+            claims += [self.slot.day_place] if self.slot.day_place else []
         if self.slot is not None and self.slot.invitee_uri:
             claims.append(f"invitee:{self.slot.invitee_uri}")
         if self.state is State.PENDING and not any(one.has_money for one in self.attempts):

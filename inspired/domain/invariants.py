@@ -25,7 +25,7 @@ INVARIANTS: Mapping[str, str] = {
     "history_agrees": "The history leads to the state, by allowed steps only.",
     "closed_before_end": "A booking ends unpaid only when its orders were seen closed.",
     "on_the_list": "Whatever can still change is looked at again.",
-    "one_slot": "No two calls of the built-in calendar overlap.",
+    "one_slot": "No two calls of the built-in calendar overlap, with what is kept free around them.",
     "notices_worked": "Every notice is worked on within minutes.",
     "nothing_overdue": "Nothing that is due is left lying.",
 }

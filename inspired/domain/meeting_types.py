@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from inspired.domain.availability import AS_USUAL, Rules
 from inspired.domain.errors import NotFound
 from inspired.domain.money import Money
 from inspired.domain.policy import STANDARD, RefundPolicy
@@ -19,6 +20,7 @@ class MeetingType:
     summary: str
     includes: tuple[str, ...] = ()
     policy: RefundPolicy = STANDARD
+    rules: Rules = AS_USUAL
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (

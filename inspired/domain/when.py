@@ -1,12 +1,9 @@
 """One way to write a time, for page, mail and calendar file: with the zone's name and its offset on that very day."""
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from inspired.domain.slots import Span
-
-# Time zones come from the pinned package alone: an operating system's own data may be years behind the laws.
-reset_tzpath(())
 
 
 def zone(name: str) -> ZoneInfo:

@@ -1,5 +1,6 @@
 """Choosing a time and holding it, changing it while unpaid, giving it up."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import datetime, timedelta
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
 from inspired.domain import ordering, steps
+from inspired.domain.availability import Rules
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType
@@ -34,8 +36,16 @@ def free_times(svc: Services, meeting_type: MeetingType, window: Span) -> list[S
     if svc.settings.calendar_kind == "calendly":
         start = max(window.start, svc.now() + timedelta(minutes=1))
         return svc.calendly.free(meeting_type.id, Span(start, window.end)) if start < window.end else []
-    offered = list(svc.hours.starts(meeting_type.minutes, window, svc.now()))
-    return free(offered, svc.bookings.taken(window)) if offered else []
+    rules = rules_today(svc, meeting_type)
+    offered = list(svc.offer.calendar().calls(meeting_type.minutes, rules, window, svc.now()))
+    if not offered:
+        return []
+    taken = svc.bookings.taken(Span(rules.around(offered[0]).start, rules.around(offered[-1]).end))
+    left = free(offered, taken.spans, rules.before, rules.after)
+    if not rules.most_per_day:
+        return left
+    days = Counter(place.rpartition(":")[0] for place in taken.day_places)
+    return [call for call in left if days[_day_row(svc, meeting_type, call)] < rules.most_per_day]
 
 
 def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
@@ -60,7 +70,7 @@ def hold_time(
     slot = _builtin_slot(svc, meeting_type, start, zone)
     held = _held(svc, _draft(svc, meeting_type, token), slot, customer, network)
     ready = ordering.creating(held, svc.now())
-    return _seated(svc, ready, lambda seats: svc.bookings.add(replace(ready, seats=seats)))
+    return _placed(svc, ready, slot, svc.bookings.add)
 
 
 def take_scheduled(
@@ -102,24 +112,20 @@ def _taken(
     person = customer or Customer(found.email, found.name)
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
-    def save(seats: tuple[str, ...]) -> Booking:
-        return svc.bookings.change(booking.id, lambda b: _once_held(b, replace(ready, seats=seats), slot))
+    def save(placed: Booking) -> Booking:
+        return svc.bookings.change(booking.id, lambda b: _once_held(b, placed, slot))
 
-    return _seated(svc, ready, save)
+    return _placed(svc, ready, slot, save)
 
 
 def change_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
     """Another time on the built-in calendar, while unpaid."""
-    booking = svc.bookings.by_token(token)
-    slot = _builtin_slot(svc, booking.meeting_type, start, zone)
-    return _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.change_time(b, slot, svc.now())))
+    return _moved_to(svc, svc.bookings.by_token(token), start, zone, steps.change_time)
 
 
 def choose_another_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
     """A time for whoever has paid and has none: paid too late, or the time was lost. Raises SlotTaken, Conflict."""
-    booking = svc.bookings.by_token(token)
-    slot = _builtin_slot(svc, booking.meeting_type, start, zone)
-    booking = _claiming(lambda: svc.bookings.change(booking.id, lambda b: steps.another_time(b, slot, svc.now())))
+    booking = _moved_to(svc, svc.bookings.by_token(token), start, zone, steps.another_time)
     svc.bell.ring("refresh", booking.id)
     return booking
 
@@ -148,9 +154,17 @@ def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zon
     if svc.settings.calendar_kind != "builtin":
         raise Conflict("Times are chosen in Calendly's calendar here.")
     span = Span(start, start + timedelta(minutes=meeting_type.minutes))
-    if not svc.hours.allows(span, svc.now()):
+    rules = rules_today(svc, meeting_type)
+    if not svc.offer.calendar().allows(span, rules, svc.now()):
         raise Invalid("This time is not offered. Please choose another one.", {"slotStart": "is not offered"})
-    return Slot(span, zone, CalendarKind.BUILTIN)
+    return Slot(span, zone, CalendarKind.BUILTIN, before=rules.before, after=rules.after)
+
+
+def rules_today(svc: Services, meeting_type: MeetingType) -> Rules:
+    """How this type is offered now, whatever a booking of it has kept; one that is gone from the list: as it was made
+    for."""
+    listed = (one.type.rules for one in svc.offer.now().types if one.type.id == meeting_type.id)
+    return next(listed, meeting_type.rules)
 
 
 def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
@@ -185,30 +199,87 @@ def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     raise Conflict("A time was already chosen for this booking.")
 
 
-def _seated(svc: Services, booking: Booking, save: Callable[[tuple[str, ...]], Booking]) -> Booking:
-    """Save with a free place among this visitor's unpaid bookings. The database refuses the one too many."""
-    rows = [f"seat:mail:{booking.email_index}"]
-    if booking.visitor_index:
-        rows.append(f"seat:address:{booking.visitor_index}")
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Numbered places, `most` of them: the database refuses the one too many, who is told `full`."""
+
+    name: str
+    most: int
+    full: Refusal
+
+
+def _rows_of_visitor(svc: Services, booking: Booking) -> list[_Row]:
+    """Among the unpaid bookings of one visitor."""
     most = svc.settings.open_bookings_per_visitor
-    places = {row: _first_free(svc, row, most) for row in rows}
-    while all(place <= most for place in places.values()):
+    full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
+    names = [f"seat:mail:{booking.email_index}"]
+    names += [f"seat:address:{booking.visitor_index}"] if booking.visitor_index else []
+    return [_Row(name, most, full) for name in names]
+
+
+def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot) -> list[_Row]:
+    """Among the calls of this type on the slot's day, which is the owner's; where such a day has a limit."""
+    most = rules_today(svc, meeting_type).most_per_day
+    if slot.calendar is not CalendarKind.BUILTIN or not most:
+        return []
+    full = SlotTaken("Meanwhile this day has become full. Please choose another one.")
+    return [_Row(_day_row(svc, meeting_type, slot.span), most, full)]
+
+
+def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> str:
+    return f"day:{svc.offer.calendar().day_of(call.start).isoformat()}:{meeting_type.id}"
+
+
+def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking], Booking]) -> Booking:
+    """Save it with a free place in every row it belongs to."""
+    rows = [*_rows_of_visitor(svc, booking), *_rows_of_day(svc, booking.meeting_type, slot)]
+
+    def with_places(places: tuple[str, ...]) -> Booking:
+        seats = tuple(one for one in places if one.startswith("seat:"))
+        day_place = "".join(one for one in places if one.startswith("day:"))
+        return save(replace(booking, seats=seats, slot=replace(slot, day_place=day_place)))
+
+    return _in_rows(svc, rows, with_places)
+
+
+def _moved_to(
+    svc: Services, booking: Booking, start: datetime, zone: str, move: Callable[[Booking, Slot, datetime], Booking]
+) -> Booking:
+    """To another time of the built-in calendar. On the same day it keeps its place among that day's calls."""
+    slot = _builtin_slot(svc, booking.meeting_type, start, zone)
+    rows = _rows_of_day(svc, booking.meeting_type, slot)
+    kept = booking.slot.day_place if booking.slot else ""
+    if [row.name for row in rows] == [kept.rpartition(":")[0]]:
+        slot, rows = replace(slot, day_place=kept), []
+
+    def with_places(places: tuple[str, ...]) -> Booking:
+        there = replace(slot, day_place=places[0]) if places else slot
+        return svc.bookings.change(booking.id, lambda b: move(b, there, svc.now()))
+
+    return _in_rows(svc, rows, with_places)
+
+
+def _in_rows(svc: Services, rows: list[_Row], save: Callable[[tuple[str, ...]], Booking]) -> Booking:
+    places = {row.name: _first_free(svc, row) for row in rows}
+    while True:
+        for row in rows:
+            if places[row.name] > row.most:
+                raise row.full
         try:
-            return save(tuple(f"{row}:{place}" for row, place in places.items()))
+            return save(tuple(f"{name}:{place}" for name, place in places.items()))
         except Claimed as claimed:
-            row = claimed.claim.rpartition(":")[0]
-            if row not in places:
+            name = claimed.claim.rpartition(":")[0]
+            if name not in places:
                 raise _refusal_of(claimed) from None
-            places[row] += 1
-    raise TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
+            places[name] += 1
 
 
-def _first_free(svc: Services, row: str, most: int) -> int:
+def _first_free(svc: Services, row: _Row) -> int:
     """Where to begin; for a large number of places it saves asking for each."""
-    if most <= 10:
+    if row.most <= 10:
         return 1
-    owned = svc.bookings.owners_of([f"{row}:{place}" for place in range(1, min(most, 2000) + 1)])
-    return next(place for place in range(1, most + 2) if f"{row}:{place}" not in owned)
+    owned = svc.bookings.owners_of([f"{row.name}:{place}" for place in range(1, min(row.most, 2000) + 1)])
+    return next(place for place in range(1, row.most + 2) if f"{row.name}:{place}" not in owned)
 
 
 def _claiming(change: Callable[[], Booking]) -> Booking:

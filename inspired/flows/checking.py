@@ -91,10 +91,11 @@ def _slots(report: Report, taken: dict[int, str], booking: Booking) -> None:
     if slot is None or slot.calendar is not CalendarKind.BUILTIN or booking.state not in HOLDING:
         return
     report.looked_at["one_slot"] += 1
-    others = {taken[tick] for tick in slot.span.ticks() if tick in taken}
+    ticks = slot.around.ticks()
+    others = {taken[tick] for tick in ticks if tick in taken}
     for other in others:
         report.found.append(("one_slot", booking.id, f"overlaps with {other}"))
-    taken.update(dict.fromkeys(slot.span.ticks(), booking.id))
+    taken.update(dict.fromkeys(ticks, booking.id))
 
 
 def _whole(svc: Services, report: Report, after: datetime, grace: timedelta) -> None:

@@ -1,6 +1,7 @@
 """What is due? One question to Mongo every second; the answer rings the queue. Losing the queue costs seconds."""
 
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from inspired.flows import checking, reconciling
 from inspired.flows.refreshing import RING_AGAIN
@@ -38,7 +39,7 @@ def sweep(svc: Services) -> int:
 def sweep_runs(svc: Services) -> None:
     """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost."""
     now = svc.now()
-    zone = svc.hours.zone
+    zone = ZoneInfo(svc.settings.owner_timezone)
     night = datetime.combine(now.astimezone(zone).date(), NIGHT, zone)
     for name, start, due in (
         (reconciling.NAME, reconciling.start, night if night <= now else night - timedelta(days=1)),

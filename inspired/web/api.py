@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Invalid, NotFound
-from inspired.domain.meeting_types import MEETING_TYPES, MeetingType, get_meeting_type
+from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span
 from inspired.domain.status import iso, public_status
 from inspired.domain.when import is_zone, zone
@@ -62,7 +62,7 @@ def openapi() -> Response:
 @spec.validate(resp=Documented(HTTP_200=MeetingTypesAnswer), skip_validation=True, tags=["booking"])
 def meeting_types() -> Response:
     """What can be booked."""
-    return jsonify(meetingTypes=[_type_shape(one) for one in MEETING_TYPES])
+    return jsonify(meetingTypes=[_type_shape(one) for one in services().offer.types()])
 
 
 @bp.get("/meeting-types/<type_id>/slots")
@@ -74,7 +74,8 @@ def meeting_types() -> Response:
 )
 def slots(type_id: str) -> Response:
     """Free times, ascending. `start` is what create takes as `slotStart`."""
-    svc, meeting_type = services(), get_meeting_type(type_id)
+    svc = services()
+    meeting_type = svc.offer.type(type_id)
     payment.refuse_while_paused(svc)
     zone_name = request.args.get("tz") or svc.settings.owner_timezone
     if not is_zone(zone_name):
@@ -196,7 +197,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     """How this request becomes a booking, given the token it will have. Checked before a key is spent on it."""
     svc = services()
     try:
-        meeting_type = get_meeting_type(wanted.meetingTypeId)
+        meeting_type = svc.offer.type(wanted.meetingTypeId)
     except NotFound as error:
         raise Invalid(str(error), {"meetingTypeId": "is not known"}) from None
     if wanted.timeZone is not None and not is_zone(wanted.timeZone):

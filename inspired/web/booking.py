@@ -11,7 +11,7 @@ from inspired.domain import steps
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.funds import kept_of
-from inspired.domain.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
@@ -37,7 +37,7 @@ bp = Blueprint("booking", __name__)
 
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
-    meeting_type = get_meeting_type(type_id)
+    meeting_type = services().offer.type(type_id)
     if services().throttle.state().open and not wants_fragment():
         return _paused(meeting_type)
     if _in_frame():
@@ -50,7 +50,7 @@ def start(type_id: str) -> ResponseReturnValue:
 @bp.post("/book/<type_id>")
 @limits.creating
 def hold(type_id: str) -> ResponseReturnValue:
-    meeting_type = get_meeting_type(type_id)
+    meeting_type = services().offer.type(type_id)
     try:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
     except Refusal as refusal:

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, render_template
 
-from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.policy import in_hours
 from inspired.flows.booking import TERMS_VERSION
 from inspired.web.current import services
@@ -12,15 +11,14 @@ bp = Blueprint("site", __name__)
 
 @bp.get("/")
 def home() -> str:
-    return render_template("site/home.html", meeting_types=MEETING_TYPES)
+    return render_template("site/home.html", meeting_types=services().offer.shown())
 
 
 @bp.get("/terms")
 def terms() -> str:
-    choice_times = sorted({in_hours(one.policy.choice_time) for one in MEETING_TYPES})
-    return render_template(
-        "site/terms.html", version=TERMS_VERSION, meeting_types=MEETING_TYPES, choice_times=choice_times
-    )
+    types = services().offer.shown()
+    choice_times = sorted({in_hours(one.policy.choice_time) for one in types})
+    return render_template("site/terms.html", version=TERMS_VERSION, meeting_types=types, choice_times=choice_times)
 
 
 @bp.get("/privacy")

@@ -27,8 +27,8 @@ from tests.web.catcher import Catcher, catching
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 FLOWS = [
-    (crash_flows.CREATE_AND_LEAVE, 11),
-    (crash_flows.CREATE_AND_PAY, 11),
+    (crash_flows.CREATE_AND_LEAVE, 12),
+    (crash_flows.CREATE_AND_PAY, 12),
     (crash_flows.WEBHOOK, 50),
     (crash_flows.EXPIRY, 22),
     (crash_flows.GIVE_UP, 19),

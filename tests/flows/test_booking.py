@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import requests
@@ -13,10 +14,11 @@ from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, live
+from tests.flows.steps import free_calls, hold, later, live
 from tests.harness import Servers
 
 REVIEW = get_meeting_type("portfolio-review")
+MINUTE = timedelta(minutes=1)
 
 
 def test_a_held_time_is_offered_to_nobody_else(svc: Services):
@@ -125,6 +127,142 @@ def test_moving_onto_a_taken_time_is_refused_and_keeps_the_old_one(svc: Services
         booking_flow.change_time(svc, mine.token, theirs.slot.span.start, "UTC")
 
     assert svc.bookings.get(mine.id).slot == mine.slot
+
+
+QUICK = get_meeting_type("quick-question")
+
+
+def offering(svc: Services, type_id: str, **rules) -> None:
+    """The owner changes how this type is offered."""
+    offered = svc.offer.fresh()
+    listed = [
+        replace(one, type=replace(one.type, rules=replace(one.type.rules, **rules))) if one.type.id == type_id else one
+        for one in offered.types
+    ]
+    svc.offer.save_types(tuple(listed), offered.types_version)
+
+
+def hold_at(svc: Services, kind, start, number: int):
+    customer = Customer(f"c{number}@example.com", address=f"198.51.100.{number}")
+    return booking_flow.hold_time(svc, kind, start, "UTC", customer, network="", token=svc.new_token())
+
+
+def on_one_day(svc: Services, type_id: str) -> list[Span]:
+    """Free calls of this type on the first day that has all of its own."""
+    calls = free_calls(svc, type_id)
+    day = calls[0].start.date() + timedelta(days=1)
+    return [call for call in calls if call.start.date() == next(c.start.date() for c in calls if c.start.date() >= day)]
+
+
+class TestRulesOfToday:
+    def test_what_is_kept_free_around_a_call_is_offered_to_nobody(self, svc: Services):
+        offering(svc, "quick-question", before=15 * MINUTE, after=25 * MINUTE, step=5 * MINUTE)
+        nine = on_one_day(svc, "quick-question")[6].start  # half an hour after the day's first
+        held = hold_at(svc, QUICK, nine, 1)
+        around = held.slot.around
+
+        others = free_calls(svc)
+        own = free_calls(svc, "quick-question")
+
+        assert around == Span(nine - 15 * MINUTE, nine + 55 * MINUTE)
+        assert not [call for call in others if call.overlaps(around)]
+        assert not [call for call in own if Span(call.start - 15 * MINUTE, call.end + 25 * MINUTE).overlaps(around)]
+        assert Span(around.end + 15 * MINUTE, around.end + 45 * MINUTE) in own
+
+    def test_a_call_in_anothers_buffer_is_refused_by_the_database_itself(self, svc: Services):
+        """The list both chose from was older than either."""
+        calls = on_one_day(svc, "portfolio-review")
+        offering(svc, "quick-question", before=30 * MINUTE, after=30 * MINUTE)
+        hold_at(svc, QUICK, calls[4].start, 1)
+
+        for near in (calls[3], calls[5]):
+            with pytest.raises(SlotTaken):
+                hold_at(svc, REVIEW, near.start, 2)
+        assert hold_at(svc, REVIEW, calls[6].start, 3).state is State.PENDING
+
+    def test_of_twenty_with_buffers_and_different_lengths_no_two_overlap(self, svc: Services):
+        offering(svc, "quick-question", before=10 * MINUTE, after=20 * MINUTE)
+        starts = [call.start for call in on_one_day(svc, "deep-dive")][:4]
+        kinds = [QUICK, REVIEW, get_meeting_type("deep-dive")]
+
+        def attempt(number: int):
+            try:
+                return hold_at(svc, kinds[number % 3], starts[number % 4], number + 1)
+            except SlotTaken:
+                return None
+
+        with ThreadPoolExecutor(20) as pool:
+            held = [one for one in pool.map(attempt, range(20)) if one]
+
+        spans = sorted((one.slot.around for one in held), key=lambda span: span.start)
+        assert held
+        assert not [one for one, other in pairwise(spans) if one.overlaps(other)]
+
+    def test_a_day_that_is_full_is_not_offered_and_a_place_given_back_is(self, svc: Services):
+        offering(svc, "quick-question", most_per_day=2)
+        calls = on_one_day(svc, "quick-question")
+        day = calls[0].start.date()
+        first, _ = (hold_at(svc, QUICK, calls[number].start, number) for number in (1, 3))
+
+        full = [call for call in free_calls(svc, "quick-question") if call.start.date() == day]
+        with pytest.raises(SlotTaken, match="this day has become full"):
+            hold_at(svc, QUICK, calls[5].start, 5)
+        other_type = hold_at(svc, REVIEW, calls[6].start, 6)
+        booking_flow.give_up(svc, first.token)
+        refreshing.refresh(later(svc, minutes=2), first.id)
+
+        assert (full, other_type.slot.day_place) == ([], "")
+        assert [call for call in free_calls(svc, "quick-question") if call.start.date() == day]
+        assert hold_at(svc, QUICK, calls[5].start, 5).state is State.PENDING
+
+    def test_of_twenty_at_once_no_more_than_the_limit_get_the_day(self, svc: Services):
+        offering(svc, "quick-question", most_per_day=3, step=15 * MINUTE)
+        calls = on_one_day(svc, "quick-question")[::2]
+
+        def attempt(number: int) -> bool:
+            try:
+                hold_at(svc, QUICK, calls[number % len(calls)].start, number + 1)
+            except SlotTaken:
+                return False
+            return True
+
+        with ThreadPoolExecutor(20) as pool:
+            assert sum(pool.map(attempt, range(20))) == 3
+
+    def test_moving_within_a_full_day_is_possible_and_into_one_is_not(self, svc: Services):
+        offering(svc, "quick-question", most_per_day=1)
+        calls = on_one_day(svc, "quick-question")
+        booking = hold_at(svc, QUICK, calls[1].start, 1)
+        elsewhere = next(
+            call for call in free_calls(svc, "quick-question") if call.start.date() > calls[0].start.date()
+        )
+        other = hold_at(svc, QUICK, elsewhere.start, 2)
+
+        moved = booking_flow.change_time(svc, booking.token, calls[3].start, "UTC")
+        with pytest.raises(SlotTaken, match="full"):
+            booking_flow.change_time(svc, other.token, calls[5].start, "UTC")
+
+        assert (moved.slot.span, moved.slot.day_place) == (calls[3], booking.slot.day_place)
+
+    def test_another_time_is_chosen_by_todays_rules_and_at_the_price_of_the_booking(self, svc: Services):
+        booking = live(svc, type_id="quick-question")
+        offering(svc, "quick-question", before=10 * MINUTE, step=45 * MINUTE)
+        offered, gone = free_calls(svc, "quick-question")[3], free_calls(svc)[7]
+
+        moved = booking_flow.change_time(svc, booking.token, offered.start, "UTC")
+        with pytest.raises(Invalid):
+            booking_flow.change_time(svc, booking.token, gone.start + 5 * MINUTE, "UTC")
+
+        assert (moved.slot.span, moved.slot.before) == (offered, 10 * MINUTE)
+        assert moved.meeting_type == booking.meeting_type
+
+    def test_a_type_that_is_gone_from_the_list_keeps_its_bookings_movable(self, svc: Services):
+        booking = live(svc, type_id="quick-question")
+        offered = svc.offer.fresh()
+        svc.offer.save_types(offered.types[1:], offered.types_version)
+        call = free_calls(svc, "quick-question")[3]
+
+        assert booking_flow.change_time(svc, booking.token, call.start, "UTC").slot.span == call
 
 
 class TestCalendly:

@@ -17,12 +17,15 @@ from inspired.adapters.binance import Refused
 from inspired.adapters.books import Orphan
 from inspired.adapters.hints import Hint
 from inspired.adapters.mail import ONE_PERSON, Mail
-from inspired.adapters.mongo import LONGEST_CALL, MOST_TRIES, Claimed, KeyUse, Notice, Refusal
+from inspired.adapters.mongo import MOST_TRIES, Claimed, KeyUse, Notice, Refusal, Taken
+from inspired.adapters.offer import Listed, Offered
 from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES
 from inspired.adapters.throttle import HeldBack
+from inspired.domain.availability import Availability
 from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry, Remote, State
 from inspired.domain.errors import BadSignature, Busy, NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
+from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
@@ -189,10 +192,9 @@ class MemoryBookings:
         if current is not None and current.check_at is not None and current.check_at <= now:
             self.all[booking_id] = replace(current, check_at=until)
 
-    def taken(self, window: Span) -> list[Span]:
-        def find() -> list[Span]:
-            spans = [one.slot.span for one in self.all.values() if one.slot and _holds_ticks(one)]
-            return [span for span in spans if window.start - LONGEST_CALL <= span.start < window.end]
+    def taken(self, window: Span) -> Taken:
+        def find() -> Taken:
+            return Taken.of((one.slot for one in self.all.values() if one.slot and _holds_ticks(one)), window)
 
         return self._wire.call(DATABASE, find)
 
@@ -793,3 +795,16 @@ class MemorySmtp:
         if not ONE_PERSON.fullmatch(mail.to):
             raise UpstreamError("mail", "not one person's address", retryable=False)
         self._wire.call(MAIL, lambda: self.sent.append((mail, self._job())))
+
+
+class FixedOffer:
+    """What the owner offers, unchanged: nothing of it is asked for over the wire."""
+
+    def __init__(self, types: Iterable[MeetingType], calendar: Availability) -> None:
+        self._offered = Offered(tuple(Listed(one) for one in types), 1, calendar, 1)
+
+    def now(self) -> Offered:
+        return self._offered
+
+    def calendar(self) -> Availability:
+        return self._offered.calendar

@@ -20,13 +20,14 @@ from inspired.adapters.binance import NoticeHeaders
 from inspired.adapters.letters import Letters
 from inspired.adapters.vault import Vault
 from inspired.domain import steps
+from inspired.domain.availability import AS_USUAL, Availability, Rules
 from inspired.domain.booking import Booking
 from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome
-from inspired.domain.slots import OpeningHours, Span
+from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
 from inspired.flows import idempotency, notices, payment, reconciling, refreshing, refunding, sweeping
 from inspired.flows.booking import Customer
@@ -35,6 +36,7 @@ from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
 from tests.simulation.memory import (
     Crash,
+    FixedOffer,
     MemoryBell,
     MemoryBookings,
     MemoryHints,
@@ -56,7 +58,13 @@ MILLISECOND = timedelta(milliseconds=1)
 LETTERS = Letters()  # the real ones; their templates are read once
 KEY = base64.b64encode(b"e" * 32).decode()
 VAULT = Vault(f"v1:{KEY}", KEY)
-HOURS = OpeningHours(ZoneInfo("Europe/London"))
+CALENDAR = Availability(ZoneInfo("Europe/London"))
+QUESTION, REVIEW, DEEP_DIVE, _ = MEETING_TYPES
+TYPES = (
+    replace(QUESTION, rules=Rules(before=timedelta(minutes=5), after=timedelta(minutes=10), most_per_day=2)),
+    DEEP_DIVE,
+    replace(REVIEW, policy=replace(REVIEW.policy, top_up=True)),
+)
 SETTINGS = Settings(
     site_url="http://localhost",
     secret_key="a secret key that is long enough for tests",
@@ -79,9 +87,7 @@ SETTINGS = Settings(
     admin_email="owner@example.com",
     admin_password_hash=ADMIN_HASH,
 )
-STARTS = [span.start for span in HOURS.starts(30, Span(START, START + timedelta(days=29)), START)]
-QUESTION, REVIEW, DEEP_DIVE, _ = MEETING_TYPES
-TYPES = (QUESTION, DEEP_DIVE, replace(REVIEW, policy=replace(REVIEW.policy, top_up=True)))
+STARTS = [span.start for span in CALENDAR.calls(30, AS_USUAL, Span(START, START + timedelta(days=29)), START)]
 
 
 class World:
@@ -129,7 +135,7 @@ class World:
             "subscribers": NoSubscribers(),
             "vault": VAULT,
             "pay": self.pay,
-            "hours": HOURS,
+            "offer": FixedOffer(TYPES, CALENDAR),
             "smtp": self.smtp,
             "letters": LETTERS,
             "bell": self.bell,
