@@ -16,13 +16,15 @@ MANY_DEATHS = 4  # in a row
 
 @dataclass(frozen=True)
 class Part:
-    """What is to be run. `healthy` asks it, in well under a second, whether it does its work."""
+    """What is to be run. `healthy` asks it, in well under a second, whether it does its work. `lost`: once its log says
+    this, it will never work again, though it still runs."""
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
     healthy: Callable[[], bool] = lambda: True
     folder: Path | None = None  # made before every start: a test, or a person, may have deleted it
+    lost: bytes = b""
 
 
 class Child:
@@ -35,6 +37,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._next_start = 0.0
+        self._log_read = 0
 
     @property
     def pid(self) -> int:
@@ -48,6 +51,7 @@ class Child:
         if self.part.folder:
             self.part.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
+            self._log_read = log.tell()
             self._process = subprocess.Popen(
                 self.part.command,
                 cwd=ROOT,
@@ -63,8 +67,8 @@ class Child:
         self.fresh = True
 
     def tend(self) -> None:
-        """Start it again if it died: at once the first time, after growing pauses if it dies in a loop."""
-        if self.alive():
+        """Start it again if it died, or is lost: at once the first time, after growing pauses if it dies in a loop."""
+        if self.alive() and not self._is_lost():
             return
         if self._next_start == 0.0:
             self.clear()
@@ -78,6 +82,17 @@ class Child:
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def _is_lost(self) -> bool:
+        """Looked for in what it has written since the last look."""
+        size = self.log.stat().st_size if self.part.lost and self.log.exists() else 0
+        if size <= self._log_read:
+            return False
+        with self.log.open("rb") as log:
+            log.seek(max(self._log_read - len(self.part.lost), 0))
+            said = log.read()
+        self._log_read = size
+        return self.part.lost in said
 
     def seen_healthy(self) -> bool:
         """True once per start, when it is first healthy."""

@@ -142,7 +142,8 @@ def _mongodb(data: Path, port: int) -> Part:
         *("--config", str(config), "--host", HOST, "--port", str(port), "--storage-path", str(data / "mongodb")),
         *("--log-level", "WARNING", "--cache-size", "256M"),
     ]
-    return Part("mongodb", command, dict(os.environ), lambda: _answers(port), data / "mongodb")
+    # A full disk can make its storage engine give up. It then refuses everything, where a real mongod would end itself.
+    return Part("mongodb", command, dict(os.environ), lambda: _answers(port), data / "mongodb", lost=b"WT_PANIC")
 
 
 def _redis(data: Path, port: int) -> Part:

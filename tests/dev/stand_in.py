@@ -15,6 +15,17 @@ grandchild = subprocess.Popen([sys.executable, "-c", {WAITS!r}], process_group=0
 pathlib.Path(sys.argv[1]).write_text(str(grandchild.pid))
 grandchild.wait()
 """
+LOST_ON_WISH = """
+import pathlib, sys, time
+wish = pathlib.Path(sys.argv[1])
+while not wish.exists():
+    time.sleep(0.05)
+wish.unlink()
+print("the engine says: PAN", end="", flush=True)
+time.sleep(0.2)
+print("IC, all is lost", flush=True)
+time.sleep(600)
+"""
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITS
 
 
@@ -22,12 +33,15 @@ def a_plan(data: Path) -> Plan:
     environment = dict(os.environ)
 
     def part(name: str, code: str, *arguments: str) -> Part:
-        return Part(name, [sys.executable, "-c", code, *arguments], environment)
+        return Part(name, [sys.executable, "-c", code, *arguments], environment, lost=b"PANIC")
 
     known = ("MONGODB_URI", "MONGODB_DATABASE", "REDIS_URL", "ADMIN_EMAIL", "BINANCE_PAY_API_KEY")
     grandchild = data / "grandchild"
     return Plan(
-        foundations=[part("mongodb", WAITS), part("redis", STUBBORN if os.environ.get("STUBBORN") else WAITS)],
+        foundations=[
+            part("mongodb", LOST_ON_WISH, str(data / "wish")),
+            part("redis", STUBBORN if os.environ.get("STUBBORN") else WAITS),
+        ],
         migration=part("migrate", os.environ.get("MIGRATION", "pass")),
         product=[
             Part(

@@ -53,6 +53,19 @@ def test_a_child_that_dies_is_started_again_and_its_new_pid_told(running: Starte
         assert old[-1] not in alive(old)
 
 
+def test_a_child_that_lives_but_says_it_is_lost_is_started_again(running: Started) -> None:
+    """What it said before counts once, and a word that comes in two pieces is one."""
+    before = running.pids["mongodb"]
+
+    (running.ready_file.parent / "wish").touch()
+    again = running.wait_for_a_new("mongodb", before)
+
+    assert alive([before, again]) == [again]
+    time.sleep(0.5)
+    assert running.pids["mongodb"] == again
+    assert alive([again]) == [again]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_with_code_0(running: Started, number: int) -> None:
     pids = everyone(running)
