@@ -254,8 +254,8 @@ def test_whatever_breaks_every_coin_and_every_slot_ends_right(dev: Running, numb
             chaos.customer(customer)
             if customer in faults:
                 chaos.fault()
-        wait_until(lambda: requests.get(f"{dev.web}/healthz", timeout=5).ok, seconds=60, what="a healthy site")
         chaos.heal()
+        wait_until(lambda: requests.get(f"{dev.web}/healthz", timeout=5).ok, seconds=60, what="a healthy site")
         patience = PATIENCE + AHEAD * any("ahead" in line for line in chaos.log)
         wait_until(lambda: not not_at_rest(database), seconds=patience, what=f"rest after seed {seed} {chaos.log}")
 

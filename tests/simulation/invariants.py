@@ -187,10 +187,11 @@ def _of_provider(world: World) -> Iterator[str]:
 
 
 def _of_mail(world: World) -> Iterator[str]:
-    """A mail goes out once; again only after a job in which something went wrong, and then under the same id."""
+    """A mail goes out once; again only where something went wrong in one of the two jobs (it broke off, or stood still
+    for longer than its lease), and then under the same id."""
     last: dict[str, int] = {}
     for mail, job in world.smtp.sent:
-        if mail.id in last and last[mail.id] not in world.disturbed:
+        if mail.id in last and not {last[mail.id], job} & world.disturbed:
             yield f"I2 sent twice to {mail.to}: {mail.subject}"
         last[mail.id] = job
 
