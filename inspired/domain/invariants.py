@@ -89,9 +89,7 @@ def _end(booking: Booking, now: datetime) -> Iterator[Violation]:
     waits = booking.choose_by is not None or booking.keeps is not None or booking.check_at is not None
     if not waits and payment not in (Payment.NONE, Payment.RETURNED, Payment.UNCLEAR):
         yield "money_accounted", f"{booking.state} with {kept_of(booking).shown} and nothing to come"
-    # By the clock that ended it: a lease that is over by one process's clock may still run by another's.
-    at = max(now, booking.ended_at or now)
-    if booking.confirmed_at is None and not no_money_can_arrive(booking, at):
+    if booking.confirmed_at is None and not no_money_can_arrive(booking, now):
         yield "closed_before_end", f"{booking.state}, and an order was not seen closed"
 
 

@@ -96,7 +96,8 @@ def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: date
     attempt = booking.find_attempt(trade_no)
     if attempt is None or attempt is not booking.attempt or not attempt.is_closed or attempt.checkout is not None:
         return booking
-    if passed(booking.expires_at, now) or booking.leaving or attempt.tries >= most_tries:
+    # Another process's clock may have ended the booking already, though there is time left by this one's.
+    if not may_still_pay(booking, now) or attempt.tries >= most_tries:
         return booking
     return scheduled(with_new_attempt(booking, now, tries=attempt.tries), now)
 

@@ -160,17 +160,6 @@ def test_what_is_broken_is_told_in_words_and_nothing_else(name):
     assert list(violations(make(), LATER)) == broken
 
 
-def test_what_ended_is_judged_by_the_clock_that_ended_it():
-    """Another process's clock is behind: by that one, the lease of whoever was to create the order still runs."""
-    booking = a_booking()
-    leased = replace(booking.attempts[0], retry_at=NOW + 10 * MINUTE)
-    ended = settled(booking.with_attempt(leased), now=NOW + 17 * MINUTE)
-
-    assert (ended.state, ended.attempt.retry_at > LATER) == (State.EXPIRED, True)
-    assert names(ended, LATER) == []
-    assert names(replace(ended, ended_at=LATER), LATER) == ["closed_before_end"]
-
-
 def test_every_invariant_has_its_sentence():
     told = set(names(refunds.all_of_it(a_live_booking(state=State.REFUNDED), Cause.OWNER, NOW)))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import ordering, steps
-from inspired.domain.booking import Attempt, Booking, Effect, Remote
+from inspired.domain.booking import Attempt, Booking, Effect, Remote, State
 from inspired.domain.money import Money
 from tests.factories import CHECKOUT, EXPIRY, MINUTE, NOW, SECOND, a_booking, a_live_booking, seen, settled
 
@@ -108,11 +108,12 @@ def test_a_closed_order_whose_checkout_was_lost_is_replaced_and_the_tries_go_on_
         lost(3),
         lost(leaving=True),
         lost(expires_at=LATER),
+        lost(state=State.EXPIRED),
         with_tries(1, status=Remote.INITIAL),
         with_tries(1, status=Remote.CANCELED, checkout=CHECKOUT),
         replace(a_booking(), attempts=()),
     ],
-    ids=["tries used up", "more than used up", "given up", "over", "still open", "not lost", "another's"],
+    ids=["tries used up", "more than used up", "given up", "over", "ended by another's clock", "still open", "not lost", "another's"],
 )
 def test_an_order_is_not_replaced_where_another_could_not_or_must_not_be_paid(booking):
     assert ordering.lost_checkout(booking, ORDER, most_tries=2, now=LATER) == booking
