@@ -27,7 +27,7 @@ def a_draft(**changes: Any) -> Booking:
     booking = steps.draft(
         booking_id="b" * 24,
         token="t" * 28,
-        meeting_type=get_meeting_type("portfolio-review"),
+        meeting_type=replace(get_meeting_type("portfolio-review"), reminders=()),
         terms_version="1",
         now=NOW,
     )

@@ -74,6 +74,8 @@ def booking_out(booking: Booking) -> Document:
         "ledger": [entry_out(one) for one in booking.ledger],
         "keeps": money_out(booking.keeps),
         "earned": money_out(booking.earned),
+        "moves": booking.moves,
+        "most_back": booking.most_back,
         "choose_by": booking.choose_by,
         "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
         "delivered": sorted(booking.delivered),
@@ -116,6 +118,8 @@ def booking_in(found: Document) -> Booking:
         ledger=tuple(entry_in(one) for one in found.get("ledger", ())),
         keeps=money_in(found.get("keeps")),
         earned=money_in(found.get("earned")),
+        moves=found.get("moves", 0),
+        most_back=found.get("most_back", 100),
         choose_by=found.get("choose_by"),
         effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
         delivered=frozenset(found["delivered"]),
@@ -176,6 +180,7 @@ def type_out(meeting_type: MeetingType) -> Document:
         "summary": meeting_type.summary,
         "includes": list(meeting_type.includes),
         "policy": _policy_out(meeting_type.policy),
+        "reminders": list(meeting_type.reminders),
     }
 
 
@@ -189,6 +194,7 @@ def type_in(found: Document) -> MeetingType:
         tuple(found["includes"]),
         _policy_in(found.get("policy")),
         rules_in(found["rules"]) if "rules" in found else AS_USUAL,
+        tuple(found.get("reminders", ())),
     )
 
 
@@ -237,6 +243,7 @@ def _policy_out(policy: RefundPolicy) -> Document:
         "full_until": _seconds(policy.full_until),
         "part_until": _seconds(policy.part_until),
         "part_percent": policy.part_percent,
+        "move_until": _seconds(policy.move_until),
         "choice_time": _seconds(policy.choice_time),
         "top_up": policy.top_up,
     }
@@ -249,6 +256,7 @@ def _policy_in(found: Document | None) -> RefundPolicy:
         full_until=timedelta(seconds=found["full_until"]),
         part_until=timedelta(seconds=found["part_until"]),
         part_percent=found["part_percent"],
+        move_until=timedelta(seconds=found.get("move_until", 4 * 3600)),
         choice_time=timedelta(seconds=found["choice_time"]),
         top_up=found["top_up"],
     )

@@ -1,14 +1,48 @@
-"""The call as a calendar file (RFC 5545): one UID per booking, times in UTC."""
+"""The call as a calendar file (RFC 5545, RFC 5546): one UID per booking, times in UTC, a higher sequence for each move.
 
-from datetime import datetime
+By mail it is a request, or takes one back, so that a calendar moves and removes the very same entry; as a file it is
+only published.
+"""
 
-from icalendar import Calendar, Event
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from icalendar import Alarm, Calendar, Event, vCalAddress
 
 from inspired.domain.slots import Span
 
+ALARM = timedelta(minutes=-15)
+
+
+class Method(StrEnum):
+    PUBLISH = "PUBLISH"
+    REQUEST = "REQUEST"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`organizer` and `attendee` are mail addresses; nobody is invited by a file that is only published."""
+
+    method: Method
+    organizer: str = ""
+    attendee: str = ""
+
+
+PUBLISHED = Invitation(Method.PUBLISH)
+
 
 def calendar_file(
-    *, uid: str, span: Span, title: str, place: str, description: str, sequence: int, made_at: datetime
+    invitation: Invitation,
+    *,
+    uid: str,
+    span: Span,
+    title: str,
+    place: str,
+    description: str,
+    sequence: int,
+    made_at: datetime,
 ) -> bytes:
     event = Event()
     event.add("uid", uid)
@@ -17,13 +51,26 @@ def calendar_file(
     event.add("dtend", span.end)
     event.add("summary", title)
     event.add("sequence", sequence)
-    event.add("status", "CONFIRMED")
+    event.add("status", "CANCELLED" if invitation.method is Method.CANCEL else "CONFIRMED")
     event.add("description", description)
     if place:
         event.add("location", place)
+    if invitation.attendee:
+        event.add("organizer", vCalAddress(f"mailto:{invitation.organizer}"))
+        event.add("attendee", vCalAddress(f"mailto:{invitation.attendee}"), parameters={"PARTSTAT": "ACCEPTED"})
+    if invitation.method is not Method.CANCEL:
+        event.add_component(_alarm(title))
     calendar = Calendar()
     calendar.add("prodid", "-//Inspired Analyst//Booking//EN")
     calendar.add("version", "2.0")
-    calendar.add("method", "PUBLISH")
+    calendar.add("method", str(invitation.method))
     calendar.add_component(event)
     return bytes(calendar.to_ical())
+
+
+def _alarm(title: str) -> Alarm:
+    alarm = Alarm()
+    alarm.add("action", "DISPLAY")
+    alarm.add("trigger", ALARM)
+    alarm.add("description", title)
+    return alarm

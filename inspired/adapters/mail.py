@@ -16,7 +16,7 @@ ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one."""
+    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one, and `method` what it asks for."""
 
     id: str
     to: str
@@ -24,6 +24,7 @@ class Mail:
     text: str
     html: str
     calendar: bytes = b""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ class Smtp:
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
         if mail.calendar:
-            message.add_attachment(mail.calendar, maintype="text", subtype="calendar", filename="call.ics")
+            # Calendars look for the method here (RFC 6047), before they open the file.
+            params = {"method": mail.method, "charset": "utf-8"}
+            message.add_attachment(
+                mail.calendar, maintype="text", subtype="calendar", filename="call.ics", params=params
+            )
         return message
 
 

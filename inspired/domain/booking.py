@@ -297,6 +297,8 @@ class Booking:
     ledger: tuple[Entry, ...] = ()
     keeps: Money | None = None  # what it may keep of the money, where that is not the price any more
     earned: Money | None = None  # what its money was worth when it was confirmed
+    moves: int = 0  # how often the confirmed call was moved
+    most_back: int = 100  # percent of the price that cancelling can still give back, since it was moved late
     choose_by: datetime | None = None  # paid, but without a time: until then the customer chooses
     effects: tuple[Effect, ...] = ()
     delivered: frozenset[str] = frozenset()
@@ -364,6 +366,10 @@ class Booking:
         """Each effect is owed once in a booking's life, however often the cause is seen."""
         new = tuple(Effect(name, due) for name in names if not self.has_owed(name))
         return replace(self, effects=self.effects + new) if new else self
+
+    def not_owing(self, prefix: str) -> "Booking":
+        """Without the effects of this kind that were not done."""
+        return replace(self, effects=tuple(effect for effect in self.effects if not effect.name.startswith(prefix)))
 
     def has_owed(self, name: str) -> bool:
         """It is owed now, or was, and is done."""

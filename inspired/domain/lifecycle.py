@@ -6,7 +6,7 @@ is asked; whatever has to happen outside is recorded as an effect or a refund in
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain import refunds
@@ -28,6 +28,7 @@ from inspired.domain.refunds import RefundSeen
 from inspired.domain.schedule import ALERT_AFTER, may_still_pay, passed, scheduled
 
 TIDY_AFTER = ALERT_AFTER / 2
+REMINDER = "send:reminder:"  # and the hours before the call, and how often it had been moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ def _confirmed(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
     after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
     after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
-    return left_pending(after.owing(now, "send:confirmed", "send:owner_confirmed"), now)
+    return left_pending(reminded(after.owing(now, "send:confirmed", "send:owner_confirmed"), now), now)
 
 
 def _choosing(moment: Moment, alert: str, *more: Flag) -> Booking:
@@ -370,6 +371,18 @@ def released(booking: Booking, now: datetime) -> Booking:
     if booking.slot is not None and booking.slot.event_uri:
         booking = booking.owing(now, release_of(booking.slot.event_uri))
     return left_pending(booking, now)
+
+
+def reminded(booking: Booking, now: datetime) -> Booking:
+    """The mails some hours before the call. One whose hour is past is not sent: the confirmation has just come."""
+    booking = booking.not_owing(REMINDER)
+    if booking.slot is None:
+        return booking
+    for hours in booking.meeting_type.reminders:
+        due = booking.slot.span.start - timedelta(hours=hours)
+        if due > now:
+            booking = booking.owing(due, f"{REMINDER}{hours}:{booking.moves}")
+    return booking
 
 
 def left_pending(booking: Booking, now: datetime) -> Booking:

@@ -21,6 +21,7 @@ class MeetingType:
     includes: tuple[str, ...] = ()
     policy: RefundPolicy = STANDARD
     rules: Rules = AS_USUAL
+    reminders: tuple[int, ...] = (24, 1)  # hours before the call
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (

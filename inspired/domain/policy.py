@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inspired.domain.errors import Invalid
-from inspired.domain.money import Money
 
 HOUR = timedelta(hours=1)
 
@@ -16,7 +15,7 @@ HOUR = timedelta(hours=1)
 @dataclass(frozen=True, slots=True)
 class RefundPolicy:
     """A call cancelled by its customer: all of the price back until `full_until` before it starts, `part_percent` of it
-    until `part_until`, nothing after. Times are counted back from the start.
+    until `part_until`, nothing after. It can be moved until `move_until`. Times are counted back from the start.
 
     `choice_time`: how long whoever paid and has no time (paid late, slot lost) may choose another one before the money
     goes back by itself. `top_up`: a payment that is short may be completed instead of going back.
@@ -25,6 +24,7 @@ class RefundPolicy:
     full_until: timedelta = 24 * HOUR
     part_until: timedelta = 4 * HOUR
     part_percent: int = 50
+    move_until: timedelta = 4 * HOUR
     choice_time: timedelta = 48 * HOUR
     top_up: bool = False
 
@@ -33,14 +33,13 @@ class RefundPolicy:
             raise Invalid("The time for a part of the money ends after the time for all of it.")
         if not 0 <= self.part_percent <= 100:
             raise Invalid("A part is 0 to 100 percent.")
+        if self.move_until < timedelta():
+            raise Invalid("A call can be moved only before it starts.")
         if self.choice_time <= timedelta():
             raise Invalid("There has to be some time to choose.")
 
-    def due(self, price: Money, starts: datetime, now: datetime) -> Money:
-        """What a customer who cancels now gets back."""
-        return price.share(self.percent(starts, now))
-
     def percent(self, starts: datetime, now: datetime) -> int:
+        """How much of the price a customer who cancels now gets back."""
         left = starts - now
         if left >= self.full_until:
             return 100
@@ -59,6 +58,10 @@ class RefundPolicy:
         last = part if self.part_percent else full
         if (self.part_until if self.part_percent else self.full_until) > timedelta():
             yield f"Later than {last} before it: nothing goes back."
+        if self.move_until:
+            yield f"Moving it costs nothing, until {in_hours(self.move_until)} before it."
+        else:
+            yield "Moving it costs nothing, until it starts."
 
 
 STANDARD = RefundPolicy()

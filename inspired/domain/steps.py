@@ -4,10 +4,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from inspired.domain import refunds
-from inspired.domain.booking import Attempt, Booking, Cause, Flag, Sealed, Slot, State, release_of, trade_number
+from inspired.domain.booking import (
+    Attempt,
+    Booking,
+    CalendarKind,
+    Cause,
+    Flag,
+    Sealed,
+    Slot,
+    State,
+    release_of,
+    trade_number,
+)
 from inspired.domain.errors import Conflict
 from inspired.domain.funds import Payment, kept_of, payment_of
-from inspired.domain.lifecycle import SlotSeen, decided, left_pending, moved, released
+from inspired.domain.lifecycle import REMINDER, SlotSeen, decided, left_pending, moved, released, reminded
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.schedule import passed, scheduled
@@ -126,7 +137,8 @@ def goes_back(booking: Booking, now: datetime) -> Money:
     """What the customer gets back for cancelling now, by the policy the booking was made under."""
     if booking.slot is None:
         return kept_of(booking)
-    return min(booking.meeting_type.policy.due(booking.price, booking.slot.span.start, now), kept_of(booking))
+    percent = min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)
+    return min(booking.price.share(percent), kept_of(booking))
 
 
 def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
@@ -182,7 +194,34 @@ def refund(
     return decided(refunds.all_of_it(booking, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
 
 
+def may_move(booking: Booking, now: datetime) -> bool:
+    """To another time of the built-in calendar, by the customer. A call in Calendly's is moved there."""
+    slot = booking.slot
+    if booking.state is not State.CONFIRMED or slot is None or slot.calendar is not CalendarKind.BUILTIN:
+        return False
+    return now < slot.span.start - booking.meeting_type.policy.move_until
+
+
+def most_back_after_move(booking: Booking, now: datetime) -> int:
+    """Moving costs nothing, but does not bring back the time in which cancelling was free: percent of the price."""
+    if booking.slot is None:
+        return booking.most_back
+    return min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)
+
+
+def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
+    """A confirmed call takes place at another time; what was paid stays. `seen`: how often it had been moved when the
+    customer decided, so that an old page or link moves nothing a second time."""
+    if booking.moves != seen:
+        raise Conflict("This call was moved meanwhile. Please look at its time again.")
+    if not may_move(booking, now):
+        raise Conflict("This call can no longer be moved here.")
+    after = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
+    after = after.noted(now, "moved").owing(now, f"send:moved:{after.moves}", f"send:owner_moved:{after.moves}")
+    return scheduled(reminded(after, now), now)
+
+
 def _called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
     booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=kept_of(booking))
-    return released(booking, now).owing(now, "send:cancelled")
+    return released(booking.not_owing(REMINDER), now).owing(now, "send:cancelled")

@@ -130,6 +130,14 @@ def choose_another_time(svc: Services, token: str, start: datetime, zone: str) -
     return booking
 
 
+def move(svc: Services, token: str, start: datetime, zone: str, seen: int) -> Booking:
+    """A confirmed call to another time of the built-in calendar. Raises SlotTaken, Conflict."""
+    booking = svc.bookings.by_token(token)
+    booking = _moved_to(svc, booking, start, zone, lambda b, slot, now: steps.move(b, slot, seen, now))
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
 def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """To the time that was picked: for the money that is here already, or while it is waited for."""
     move = steps.another_time if booking.choose_by is not None else steps.change_time

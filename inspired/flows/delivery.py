@@ -2,14 +2,15 @@
 
 import hashlib
 from datetime import datetime
+from email.utils import parseaddr
 from typing import Any
 
 import structlog
 
-from inspired.adapters.ics import calendar_file
+from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.mail import Mail
 from inspired.domain import effects, schedule, status, steps
-from inspired.domain.booking import Booking, Flag, Sealed, State
+from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
@@ -18,6 +19,10 @@ from inspired.services import Services
 
 log = structlog.get_logger()
 
+INVITATIONS = {
+    **dict.fromkeys(("confirmed", "owner_confirmed", "moved", "owner_moved"), Method.REQUEST),
+    **dict.fromkeys(("cancelled", "alert:cancelled"), Method.CANCEL),
+}
 ALERTS = {
     "alert:amount": "A payment does not match the price. What is too much, or all of a payment that is short, goes "
     "back by itself.",
@@ -126,7 +131,11 @@ def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
             in_time = booking.expires_at is not None and now < booking.expires_at
             return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
         case "confirmed" | "owner_confirmed":
-            return booking.state is State.CONFIRMED
+            return booking.state is State.CONFIRMED and not booking.moves
+        case "moved" | "owner_moved":
+            return booking.state is State.CONFIRMED and about == str(booking.moves)
+        case "reminder":
+            return booking.state is State.CONFIRMED and booking.slot is not None and now < booking.slot.span.start
         case "expired":
             return booking.state is State.EXPIRED and payment_of(booking) is Payment.NONE
         case "choose":
@@ -148,16 +157,29 @@ def _send(svc: Services, booking: Booking, mail: str) -> None:
     kind, _, about = mail.partition(":")
     context = {**letter_context(svc, booking), **_refund_context(booking, about)}
     subject, text, html = svc.letters.write(kind, context)
+    to = svc.settings.owner_email if kind.startswith("owner_") else context["email"]
     svc.smtp.send(
         Mail(
             id=_mail_id(booking.id, mail),
-            to=svc.settings.owner_email if kind == "owner_confirmed" else context["email"],
+            to=to,
             subject=subject,
             text=text,
             html=html,
-            calendar=call_as_file(svc, booking) if "confirmed" in kind else b"",
+            **_invitation(svc, booking, kind, to),
         )
     )
+
+
+def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str, Any]:
+    """What the mail puts into its reader's calendar, or takes out of it. Calendly sends its own."""
+    method = INVITATIONS.get(kind)
+    if method is None or booking.confirmed_at is None or booking.slot is None:
+        return {}
+    if booking.slot.calendar is CalendarKind.CALENDLY:
+        return {}
+    organizer = parseaddr(svc.settings.mail_from)[1]
+    invitation = Invitation(method, organizer=organizer, attendee=to)
+    return {"calendar": call_as_file(svc, booking, invitation), "method": str(method)}
 
 
 def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
@@ -177,7 +199,9 @@ def _alert(svc: Services, booking: Booking, name: str) -> None:
     kind = ":".join(name.split(":")[:2])
     context = {**letter_context(svc, booking), "what": ALERTS.get(kind, name)}
     subject, text, html = svc.letters.write("alert", context)
-    svc.smtp.send(Mail(_mail_id(booking.id, name), svc.settings.owner_email, subject, text, html))
+    to = svc.settings.owner_email
+    more = _invitation(svc, booking, kind, to)
+    svc.smtp.send(Mail(_mail_id(booking.id, name), to, subject, text, html, **more))
 
 
 def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
@@ -198,6 +222,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
         "missing": missing(booking).shown,
+        "move_until": _move_until(booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
         "policy": booking.meeting_type.policy.sentences,
         "goes_back": returned.shown if not returned.is_nothing else "",
@@ -212,6 +237,13 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     }
 
 
+def _move_until(booking: Booking, zone: str) -> str:
+    """Until when the customer can still move the call here; nothing where that is not possible."""
+    if booking.slot is None or booking.slot.calendar is CalendarKind.CALENDLY:
+        return ""
+    return moment_in_words(booking.slot.span.start - booking.meeting_type.policy.move_until, zone)
+
+
 def opened(svc: Services, booking: Booking) -> dict[str, str]:
     """The personal part, decrypted."""
     sealed: Sealed | None = booking.sealed
@@ -223,18 +255,19 @@ def opened(svc: Services, booking: Booking) -> dict[str, str]:
     }
 
 
-def call_as_file(svc: Services, booking: Booking) -> bytes:
-    """The confirmed call for the customer's own calendar."""
+def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED) -> bytes:
+    """The call for somebody's own calendar. Its cancelling comes after the last of its moves."""
     if booking.slot is None:
         return b""
     return calendar_file(
+        invitation,
         uid=f"{booking.id}@inspired-analyst",
         span=booking.slot.span,
         title=f"{booking.meeting_type.title} – Inspired Analyst",
-        place=svc.settings.meeting_place,
+        place=svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
         description=f"{svc.settings.site_url}/booking/{booking.token}",
-        sequence=0,
-        made_at=booking.confirmed_at or svc.now(),
+        sequence=booking.moves + (invitation.method is Method.CANCEL),
+        made_at=svc.now(),
     )
 
 

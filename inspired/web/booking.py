@@ -22,8 +22,8 @@ from inspired.services import Services
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
-from inspired.web.display_money import consequence
-from inspired.web.forms import BookingForm, CancelForm, ScheduledForm, TermsForm, TimeForm, read
+from inspired.web.display_money import consequence, moving_of
+from inspired.web.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.htmx import go, wants_fragment
 
 DAYS_PER_PAGE = 5
@@ -226,13 +226,20 @@ def choose_time(token: str) -> ResponseReturnValue:
 def change_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
-    choose = bookings.change_time if booking.choose_by is None else bookings.choose_another_time
     try:
-        form = read(TimeForm, request.form)
-        booking = choose(svc, token, form.start, form.tz)
+        booking = _to_another_time(svc, booking)
     except Refusal as refusal:
-        return _time_form(booking, str(refusal)), refusal.status
+        return _time_form(svc.bookings.by_token(token), str(refusal)), refusal.status
     return go(_page_of(booking))
+
+
+def _to_another_time(svc: Services, booking: Booking) -> Booking:
+    if booking.state is State.CONFIRMED:
+        move = read(MoveForm, request.form)
+        return bookings.move(svc, booking.token, move.start, move.tz, move.seen)
+    form = read(TimeForm, request.form)
+    choose = bookings.change_time if booking.choose_by is None else bookings.choose_another_time
+    return choose(svc, booking.token, form.start, form.tz)
 
 
 @bp.get("/booking/<token>/give-up")
@@ -326,8 +333,10 @@ def _page_of(booking: Booking) -> str:
 
 def _changeable(svc: Services, token: str) -> Booking:
     booking = svc.bookings.by_token(token)
-    if steps.may_choose(booking, svc.now()):
+    if steps.may_choose(booking, svc.now()) or steps.may_move(booking, svc.now()):
         return booking
+    if booking.state is State.CONFIRMED:
+        raise Conflict("This call can no longer be moved here. Please answer our confirmation mail instead.")
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
     if booking.state is not State.PENDING or booking.leaving or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
@@ -336,7 +345,7 @@ def _changeable(svc: Services, token: str) -> Booking:
 
 def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
     result = consequence(booking, svc.now())
-    return render_template("booking/cancel.html", booking=booking, result=result, message=message)
+    return render_template("booking/cancel.html", booking=booking, result=result, message=message, now=svc.now())
 
 
 def _time_form(booking: Booking, message: str = "") -> str:
@@ -344,7 +353,8 @@ def _time_form(booking: Booking, message: str = "") -> str:
     times = _times(booking.meeting_type, url=url, from_form=request.form.to_dict())
     if wants_fragment() and not message:
         return render_template("booking/_times.html", times=times)
-    return render_template("booking/time.html", booking=booking, times=times, message=message)
+    moving = moving_of(booking, services().now()) if booking.state is State.CONFIRMED else None
+    return render_template("booking/time.html", booking=booking, times=times, message=message, moving=moving)
 
 
 def _with_frame(svc: Services, booking: Booking) -> ResponseReturnValue:

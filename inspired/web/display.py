@@ -97,6 +97,7 @@ EVENT_SENTENCES = {
     "money": "Money seen.",
     "paid": "Paid.",
     "confirmed": "Confirmed.",
+    "moved": "The customer moved the call to another time.",
     "expired": "Expired, the time is free again.",
     "cancelled": "Cancelled, the time is free again.",
     "refunded": "Refunded: everything has gone back.",

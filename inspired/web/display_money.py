@@ -42,7 +42,11 @@ EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CA
 
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
-        may_cancel=steps.may_cancel, may_refund=may_refund, returned_lines=returned_lines, sides=sides
+        may_cancel=steps.may_cancel,
+        may_move=steps.may_move,
+        may_refund=may_refund,
+        returned_lines=returned_lines,
+        sides=sides,
     )
     app.jinja_env.filters.update(
         account=lambda name: ACCOUNTS.get(name, name),
@@ -115,6 +119,24 @@ def consequence(booking: Booking, now: datetime) -> Consequence:
         return Consequence(amount, f"{amount.shown} go back {to}.", _in_time(booking, now))
     why = f"The call starts in less than {in_hours(policy.full_until)}."
     return Consequence(amount, f"{amount} of {kept.shown} go back {to}.", why)
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What moving a confirmed call means. `seen`: how often it was moved before."""
+
+    seen: int
+    told: str
+
+
+def moving_of(booking: Booking, now: datetime) -> Moving:
+    before, after = booking.most_back, steps.most_back_after_move(booking, now)
+    if after == 100:
+        return Moving(booking.moves, "Moving it costs nothing.")
+    most = booking.price.share(after)
+    what = f"at most {most.shown} goes back" if not most.is_nothing else "nothing goes back"
+    why = "since it is moved so late" if after < before else "as before"
+    return Moving(booking.moves, f"Moving it costs nothing. If you cancel it afterwards, {what}, {why}.")
 
 
 def _in_time(booking: Booking, now: datetime) -> str:

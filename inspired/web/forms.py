@@ -22,6 +22,7 @@ SENTENCES = {
     "amount": "An amount is a number such as 37.5, with at most eight places.",
     "reason": "Please give the reason, in one line of at most 200 letters.",
     "note": "Please say how it was settled, in one line of at most 200 letters.",
+    "seen": "Please reload the page and choose again.",
     "order": "There is no such order.",
     "request": "Please reload the page and send the form again.",
 }
@@ -47,6 +48,12 @@ class TimeForm(_Form):
         if not is_zone(value):
             raise ValueError("is not a zone")
         return value
+
+
+class MoveForm(TimeForm):
+    """`seen`: how often the call had been moved when the page was made."""
+
+    seen: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class BookingForm(TimeForm, TermsForm):

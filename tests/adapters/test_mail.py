@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from inspired.adapters.ics import calendar_file
+from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.mail import Mail, Smtp
 from inspired.domain.errors import UpstreamError
@@ -22,7 +22,7 @@ from tests.harness import free_port
 
 SENDER = "Inspired Analyst <calls@example.com>"
 ICS = calendar_file(
-    uid="b1@x", span=CALL, title="Review – a call", place="https://meet.example/r", description="d",
+    PUBLISHED, uid="b1@x", span=CALL, title="Review – a call", place="https://meet.example/r", description="d",
     sequence=0, made_at=NOW,
 )  # fmt: skip
 
@@ -123,8 +123,41 @@ def test_a_calendar_file_has_the_call_in_utc_and_its_place():
         "BEGIN:VCALENDAR", "METHOD:PUBLISH", "UID:b1@x", "DTSTART:20261126T100000Z", "DTEND:20261126T104500Z",
         "SUMMARY:Review – a call", "LOCATION:https://meet.example/r", "STATUS:CONFIRMED", "SEQUENCE:0",
     } <= set(lines)  # fmt: skip
-    without = calendar_file(uid="u", span=CALL, title="t", place="", description="", sequence=1, made_at=NOW)
+    assert not {line for line in lines if line.startswith(("ATTENDEE", "ORGANIZER"))}
+    without = a_file(PUBLISHED, place="")
     assert b"LOCATION" not in without
+
+
+def a_file(invitation: Invitation, **more) -> bytes:
+    about = {"uid": "u", "span": CALL, "title": "t", "place": "p", "description": "", "sequence": 1, "made_at": NOW}
+    return calendar_file(invitation, **{**about, **more})
+
+
+def test_an_invitation_names_who_asks_whom_and_reminds_them():
+    asked = a_file(Invitation(Method.REQUEST, "calls@example.com", "ann@example.com")).decode().split("\r\n")
+
+    assert {
+        "METHOD:REQUEST", "ORGANIZER:mailto:calls@example.com", "STATUS:CONFIRMED", "BEGIN:VALARM", "TRIGGER:-PT15M",
+        "ACTION:DISPLAY",
+    } <= set(asked)  # fmt: skip
+    assert [line for line in asked if line.startswith("ATTENDEE")] == [
+        "ATTENDEE;PARTSTAT=ACCEPTED:mailto:ann@example.com"
+    ]
+
+
+def test_what_is_taken_back_is_cancelled_and_reminds_nobody():
+    taken_back = a_file(Invitation(Method.CANCEL, "calls@example.com", "ann@example.com"), sequence=3)
+
+    assert {b"METHOD:CANCEL", b"STATUS:CANCELLED", b"SEQUENCE:3"} <= set(taken_back.split(b"\r\n"))
+    assert b"VALARM" not in taken_back
+
+
+def test_a_calendar_sees_in_the_mail_itself_what_the_file_asks_for(server):
+    smtp(server.port).send(a_mail(calendar=ICS, method="REQUEST"))
+
+    (attachment,) = server.messages[0].iter_attachments()
+    assert (attachment.get_content_type(), attachment.get_param("method")) == ("text/calendar", "REQUEST")
+    assert attachment.get_filename() == "call.ics"
 
 
 def test_a_repetition_is_known_by_its_message_id(server):

@@ -113,7 +113,16 @@ def test_a_closed_order_whose_checkout_was_lost_is_replaced_and_the_tries_go_on_
         with_tries(1, status=Remote.CANCELED, checkout=CHECKOUT),
         replace(a_booking(), attempts=()),
     ],
-    ids=["tries used up", "more than used up", "given up", "over", "ended by another's clock", "still open", "not lost", "another's"],
+    ids=[
+        "tries used up",
+        "more than used up",
+        "given up",
+        "over",
+        "ended by another's clock",
+        "still open",
+        "not lost",
+        "another's",
+    ],
 )
 def test_an_order_is_not_replaced_where_another_could_not_or_must_not_be_paid(booking):
     assert ordering.lost_checkout(booking, ORDER, most_tries=2, now=LATER) == booking

@@ -3,7 +3,6 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain.errors import Invalid
-from inspired.domain.money import Money
 from inspired.domain.policy import STANDARD, RefundPolicy
 from tests.factories import NOW
 
@@ -14,22 +13,15 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize(
     ("before", "goes_back"),
     [
-        (24 * HOUR, "75"),
-        (24 * HOUR - SECOND, "37.5"),
-        (4 * HOUR, "37.5"),
-        (4 * HOUR - SECOND, "0"),
-        (-HOUR, "0"),
+        (24 * HOUR, 100),
+        (24 * HOUR - SECOND, 50),
+        (4 * HOUR, 50),
+        (4 * HOUR - SECOND, 0),
+        (-HOUR, 0),
     ],
 )
 def test_what_goes_back_depends_on_how_long_before_the_call(before, goes_back):
-    assert str(STANDARD.due(Money.parse("75"), NOW + before, NOW)) == goes_back
-
-
-def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
-    third = RefundPolicy(part_percent=33)
-
-    assert str(third.due(Money.parse("0.00000001"), NOW + 5 * HOUR, NOW)) == "0.00000001"
-    assert third.due(Money.parse("100", "BNB"), NOW + 5 * HOUR, NOW) == Money.parse("33", "BNB")
+    assert STANDARD.percent(NOW + before, NOW) == goes_back
 
 
 @pytest.mark.parametrize(
@@ -41,6 +33,7 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
                 "Cancel 24 hours or more before the call: all of your money goes back.",
                 "Cancel 4 hours or more before it: 50 % goes back.",
                 "Later than 4 hours before it: nothing goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
             ),
         ),
         (
@@ -48,6 +41,7 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
             (
                 "Cancel 3 days or more before the call: all of your money goes back.",
                 "Later than 3 days before it: nothing goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
             ),
         ),
         (
@@ -55,6 +49,7 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
             (
                 "Cancel 1 hour or more before the call: all of your money goes back.",
                 "Cancel 0 hours or more before it: 25 % goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
             ),
         ),
         (
@@ -62,6 +57,7 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
             (
                 "Cancel 2 days or more before the call: all of your money goes back.",
                 "Later than 2 days before it: nothing goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
             ),
         ),
         (
@@ -69,11 +65,22 @@ def test_a_part_that_does_not_come_out_even_is_cut_for_the_payer():
             (
                 "Cancel 50 hours or more before the call: all of your money goes back.",
                 "Later than 50 hours before it: nothing goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
             ),
         ),
         (
             RefundPolicy(full_until=timedelta(), part_until=timedelta()),
-            ("Cancel 0 hours or more before the call: all of your money goes back.",),
+            (
+                "Cancel 0 hours or more before the call: all of your money goes back.",
+                "Moving it costs nothing, until 4 hours before it.",
+            ),
+        ),
+        (
+            RefundPolicy(full_until=timedelta(), part_until=timedelta(), move_until=timedelta()),
+            (
+                "Cancel 0 hours or more before the call: all of your money goes back.",
+                "Moving it costs nothing, until it starts.",
+            ),
         ),
     ],
 )
@@ -83,6 +90,7 @@ def test_the_policy_is_told_in_the_order_of_time(policy, words):
 
 BACKWARDS = "The time for a part of the money ends after the time for all of it."
 NO_PART = "A part is 0 to 100 percent."
+NO_MOVE = "A call can be moved only before it starts."
 NO_CHOICE = "There has to be some time to choose."
 
 
@@ -93,6 +101,7 @@ NO_CHOICE = "There has to be some time to choose."
         ({"part_until": -SECOND}, BACKWARDS),
         ({"part_percent": 101}, NO_PART),
         ({"part_percent": -1}, NO_PART),
+        ({"move_until": -SECOND}, NO_MOVE),
         ({"choice_time": timedelta()}, NO_CHOICE),
         ({"choice_time": -SECOND}, NO_CHOICE),
     ],

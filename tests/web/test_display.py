@@ -397,6 +397,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
     },
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
+PLACE_TOLD = ("confirmed", "owner_confirmed", "moved", "owner_moved", "reminder")
 HOSTILE = '<script>alert("x")</script>'
 
 
@@ -416,7 +417,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "when": "Tuesday 24 November 2026, 14:00 to 15:30 (Europe/Berlin, UTC+01:00)",
         "when_owner": "Tuesday 24 November 2026, 13:00 to 14:30 (Europe/London, UTC)",
         "pay_until": "24 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
-        "place": "https://meet.example/room" if kind in ("confirmed", "owner_confirmed") else "",
+        "place": "https://meet.example/room" if kind in PLACE_TOLD else "",
+        "move_until": "24 November 2026, 10:00 (Europe/Berlin, UTC+01:00)",
         "missing": "1 USDT",
         "choose_by": "26 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "policy": ("Cancel 24 hours or more before the call: all of your money goes back.",),
@@ -438,7 +440,13 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
 
 SAID = {
     "held": ["held, not confirmed, until you have paid", "10:15 (Europe/Berlin", "https://site.example/booking/TOKEN"],
-    "confirmed": ["14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London", "https://meet.example", "P_77"],
+    "moved": ["confirmed at its new time", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30", "https://meet.example"],
+    "owner_moved": ["has moved a confirmed call", "Ann, ann@example.com", "https://meet.example", "free for others"],
+    "reminder": ["remind you", "14:00 to 15:30 (Europe/Berlin", "https://meet.example", "/booking/TOKEN", "abcd1234"],
+    "confirmed": [
+        "24 November 2026, 10:00 (Europe/Berlin", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London",
+        "https://meet.example", "P_77",
+    ],
     "owner_confirmed": ["Ann, ann@example.com", "https://meet.example/room", "https://site.example/admin/bookings/ID"],
     "expired": ["Nothing is owed", "https://site.example/book/deep-dive", "abcd1234"],
     "choose": [
@@ -510,8 +518,8 @@ def test_a_mail_without_the_optional_values_has_no_holes(kind: str):
     assert "Transaction" not in text
 
 
-def test_a_meeting_place_is_told_in_the_confirmation_alone():
-    for kind in set(ABOUT_A_BOOKING) - {"confirmed", "owner_confirmed"}:
+def test_a_meeting_place_is_told_of_confirmed_calls_alone():
+    for kind in set(ABOUT_A_BOOKING) - set(PLACE_TOLD):
         assert "meet.example" not in "".join(letter(kind, place="https://meet.example/room"))
 
 
