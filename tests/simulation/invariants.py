@@ -14,6 +14,7 @@ from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundSt
 from inspired.domain.funds import came_unclear, due, kept_of, unclear
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
+from inspired.domain.lifecycle import REMINDER
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome
 from tests.simulation.memory import Order
@@ -235,14 +236,25 @@ def when_quiet(world: World) -> Iterator[str]:
             there = world.pay.outcome_of(refund.id)
             if refund.is_stuck and not refund.is_gone and there is Outcome.DONE:
                 yield f"I3 {refund.id} is {refund.status}, and has gone back"
-        if booking.effects:
-            yield f"I11 {booking.id} still owes {booking.effects}"
+        if left := [one for one in booking.effects if not one.name.startswith(REMINDER) or one.due <= world.now]:
+            yield f"I11 {booking.id} still owes {left}"
+        yield from _reminders(booking)
         if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):
             yield f"I11 {booking.id} is still {booking.state}"
     for notice in world.logs.notices.values():
         if notice.work_at is not None or not world.logs.verdicts.get(notice.id):
             yield f"I10 {notice.id} was never worked on"
     yield from _account_agrees(world)
+
+
+def _reminders(booking: Booking) -> Iterator[str]:
+    """Of the call that takes place, at the time it takes place, and of nothing else."""
+    for one in booking.effects:
+        if one.name.startswith(REMINDER):
+            hours, moves = map(int, one.name.removeprefix(REMINDER).split(":"))
+            start = booking.slot.span.start if booking.slot and booking.state is CONFIRMED else None
+            if moves != booking.moves or start is None or one.due != start - timedelta(hours=hours):
+                yield f"I8 {booking.id} is {booking.state}, moved {booking.moves} times, and owes {one}"
 
 
 def is_flagged(booking: Booking) -> bool:

@@ -106,7 +106,7 @@ def chooses(booking):
 
 
 def may_move(booking):
-    return is_waiting(booking) or chooses(booking)
+    return is_waiting(booking) or chooses(booking) or is_confirmed(booking)
 
 
 def is_confirmed(booking):

@@ -21,7 +21,7 @@ from inspired.adapters.letters import Letters
 from inspired.adapters.vault import Vault
 from inspired.domain import steps
 from inspired.domain.availability import AS_USUAL, Availability, Rules
-from inspired.domain.booking import Booking
+from inspired.domain.booking import Booking, State
 from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
@@ -297,10 +297,12 @@ class World:
         self.run(lambda: booking_flow.give_up(self.svc, booking.token), about=booking.id, trouble=trouble)
 
     def change_time(self, booking: Booking, choice: int, trouble: Trouble | None = None) -> None:
-        """While unpaid; or instead of the one that is gone, where it was paid."""
+        """While unpaid; instead of the one that is gone, where it was paid; and of a confirmed call."""
         start = self.start(choice)
 
         change = booking_flow.change_time if booking.choose_by is None else booking_flow.choose_another_time
+        if booking.state is State.CONFIRMED:
+            change = partial(booking_flow.move, seen=booking.moves)
         self.run(lambda: change(self.svc, booking.token, start, "Europe/Berlin"), about=booking.id, trouble=trouble)
 
     def money_back(self, booking: Booking, trouble: Trouble | None = None) -> None:
