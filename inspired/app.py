@@ -20,7 +20,20 @@ from inspired.adapters.queue import connection_options
 from inspired.domain.errors import Busy
 from inspired.services import Services
 from inspired.settings import Settings
-from inspired.web import admin, api, booking, current, display, errors, limits, newsletter, refunding, site, webhooks
+from inspired.web import (
+    admin,
+    api,
+    booking,
+    current,
+    display,
+    errors,
+    limits,
+    newsletter,
+    offering,
+    refunding,
+    site,
+    webhooks,
+)
 from inspired.web.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,9 +57,9 @@ def create_app(services: Services, settings: Settings) -> Flask:
     limits.limiter.init_app(app)
     errors.init_app(app)
     display.init_app(app)
-    for blueprint in (site.bp, newsletter.bp, booking.bp, admin.bp, admin.api_bp, refunding.bp, refunding.api_bp):
+    for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (api.bp, webhooks.bp):
+    for blueprint in (admin.bp, admin.api_bp, refunding.bp, refunding.api_bp, offering.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

@@ -18,6 +18,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 END_OF_DAY = 24 * 60
 RANGE = re.compile(r"(\d{1,2}):(\d{2})\s*(?:-|–|to)\s*(\d{1,2}):(\d{2})")
 MOST_RANGES = 6  # a day
+MOST_LINES = 200  # of special days, or of days off
+CLOSED = "closed"
 LONGEST_HORIZON = 365 * DAY
 LONGEST_BUFFER = 4 * HOUR
 
@@ -138,6 +140,58 @@ class DaysOff:
 
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last
+
+
+def parse_special(text: str) -> tuple[SpecialDay, ...]:
+    """One day a line: "2026-12-24 9:00-12:00", or "2026-12-31 closed". In the order of time. Raises Invalid."""
+    return tuple(sorted(map(_special_day, _lines(text)), key=lambda one: one.date))
+
+
+def parse_days_off(text: str) -> tuple[DaysOff, ...]:
+    """One a line: "2026-12-24 to 2027-01-06", or a single day. In the order of time. Raises Invalid."""
+    return tuple(sorted(map(_days_off, _lines(text)), key=lambda one: one.first))
+
+
+def special_in_words(days: Iterable[SpecialDay]) -> str:
+    return "\n".join(f"{one.date.isoformat()} {in_words(one.hours) or CLOSED}" for one in days)
+
+
+def days_off_in_words(days: Iterable[DaysOff]) -> str:
+    return "\n".join(
+        one.first.isoformat() if one.first == one.last else f"{one.first.isoformat()} to {one.last.isoformat()}"
+        for one in days
+    )
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_LINES:
+        raise Invalid(f"At most {MOST_LINES} lines.")
+    return lines
+
+
+def _special_day(line: str) -> SpecialDay:
+    day, _, hours = line.partition(" ")
+    return SpecialDay(_date(day, line), () if hours.strip().lower() == CLOSED else _open_hours(hours, line))
+
+
+def _open_hours(hours: str, line: str) -> DayHours:
+    found = parse_day(hours)
+    if not found:
+        raise Invalid(f"“{line[:40]}” needs hours, or the word closed.")
+    return found
+
+
+def _days_off(line: str) -> DaysOff:
+    first, _, last = line.partition(" to ")
+    return DaysOff(_date(first.strip(), line), _date((last or first).strip(), line))
+
+
+def _date(text: str, line: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"“{line[:40]}” does not begin with a date such as 2026-12-24.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,20 @@
 """What can be booked. Two types cost the same, so a type is known by its slug, never by its price."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from inspired.domain.availability import AS_USUAL, Rules
-from inspired.domain.errors import NotFound
+from inspired.domain.errors import Invalid, NotFound
 from inspired.domain.money import Money
 from inspired.domain.policy import STANDARD, RefundPolicy
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+LONGEST_MINUTES = 360
+LEAST_PRICE, HIGHEST_PRICE = (
+    Money.parse("0.01"),
+    Money.parse("20000"),  # of an order in Binance Pay v1; v3 has none
+)  # an order's limits in Binance Pay v1; v3 names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,25 @@ MEETING_TYPES: tuple[MeetingType, ...] = (
         ("45 minutes, one to one", "Exercises made for your level", "A reading list for the next step"),
     ),
 )
+
+
+def checked(meeting_type: MeetingType) -> MeetingType:
+    """The type itself, where it can be offered. Raises Invalid with a sentence for each wrong field. What a booking has
+    kept is not checked again: it was right in its time."""
+    wrong: dict[str, str] = {}
+    if not SLUG.fullmatch(meeting_type.id):
+        wrong["id"] = "Small letters, digits and hyphens, such as deep-dive."
+    if not meeting_type.title.strip():
+        wrong["title"] = "Please give it a name."
+    if meeting_type.minutes % 5 or not 5 <= meeting_type.minutes <= LONGEST_MINUTES:
+        wrong["minutes"] = f"Whole five minutes, from 5 to {LONGEST_MINUTES}."
+    if meeting_type.price < LEAST_PRICE or meeting_type.price > HIGHEST_PRICE:
+        wrong["price"] = f"From {LEAST_PRICE} to {HIGHEST_PRICE.shown}."
+    if any(not 1 <= hours <= 24 * 14 for hours in meeting_type.reminders) or len(meeting_type.reminders) > 4:
+        wrong["reminders"] = "Up to four, each 1 to 336 hours before the call."
+    if wrong:
+        raise Invalid("Please check the marked fields.", wrong)
+    return meeting_type
 
 
 def get_meeting_type(type_id: str) -> MeetingType:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
 from inspired.domain import ordering, steps
-from inspired.domain.availability import Rules
+from inspired.domain.availability import Availability, Rules
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType
@@ -28,16 +28,21 @@ class Customer:
     address: str = ""
 
 
-def free_times(svc: Services, meeting_type: MeetingType, window: Span) -> list[Span]:
-    """Free calls that start in the window, ascending. 31 days at most; what lies in the past is left out."""
+def free_times(
+    svc: Services, meeting_type: MeetingType, window: Span, *, instead: Availability | None = None
+) -> list[Span]:
+    """Free calls that start in the window, ascending. 31 days at most; what lies in the past is left out.
+
+    `instead`: what would be free with this calendar, by the type's own rules as they are given here.
+    """
     # A caller who works out "now" and "in 31 days" one after the other is some milliseconds over.
     if window.end <= window.start or window.end - window.start >= LONGEST_WINDOW + timedelta(seconds=1):
         raise Invalid("Ask for a span of at most 31 days.", {"to": "must be at most 31 days after from"})
-    if svc.settings.calendar_kind == "calendly":
+    if svc.settings.calendar_kind == "calendly" and instead is None:
         start = max(window.start, svc.now() + timedelta(minutes=1))
         return svc.calendly.free(meeting_type.id, Span(start, window.end)) if start < window.end else []
-    rules = rules_today(svc, meeting_type)
-    offered = list(svc.offer.calendar().calls(meeting_type.minutes, rules, window, svc.now()))
+    rules = meeting_type.rules if instead else rules_today(svc, meeting_type)
+    offered = list((instead or svc.offer.calendar()).calls(meeting_type.minutes, rules, window, svc.now()))
     if not offered:
         return []
     taken = svc.bookings.taken(Span(rules.around(offered[0]).start, rules.around(offered[-1]).end))

@@ -27,7 +27,9 @@ PER_PAGE = 50
 MOST_PER_PAGE = 200
 WINDOW = timedelta(days=92)
 log = structlog.get_logger()
-OWN_PAGE = re.compile(r"/admin/(money|bookings/[a-z0-9]+(/refund)?)?(\?[A-Za-z0-9=&%:.+-]*)?")
+OWN_PAGE = re.compile(
+    r"/admin/(money|calendar|calls(/[a-z0-9-]+)?|bookings/[a-z0-9]+(/refund)?)?(\?[A-Za-z0-9=&%:.+-]*)?"
+)
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
 OPEN_TO_ALL = {"admin.login", "admin.enter"}

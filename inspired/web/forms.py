@@ -10,6 +10,10 @@ from inspired.domain.errors import Invalid
 from inspired.domain.when import is_zone
 from inspired.web.schemas import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
+NUMBERS = (
+    *("minutes", "before", "after", "step", "notice", "horizon", "most_per_day"),
+    *("full_until", "part_until", "part_percent", "move_until", "choice_time"),
+)
 SENTENCES = {
     "start": "Please choose a time.",
     "tz": "This time zone is not known.",
@@ -22,10 +26,14 @@ SENTENCES = {
     "amount": "An amount is a number such as 37.5, with at most eight places.",
     "reason": "Please give the reason, in one line of at most 200 letters.",
     "note": "Please say how it was settled, in one line of at most 200 letters.",
+    "title": "Please give it a name, at most 80 letters.",
+    "price": "A price is a number such as 75 or 37.5.",
+    **dict.fromkeys(NUMBERS, "Please give a whole number that makes sense here."),
     "seen": "Please reload the page and choose again.",
     "order": "There is no such order.",
     "request": "Please reload the page and send the form again.",
 }
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Form = TypeVar("Form", bound=BaseModel)
 ZoneName = Annotated[str, StringConstraints(max_length=64)]
 
@@ -98,6 +106,68 @@ class ByHandForm(_Form):
 class OrphanForm(_Form):
     orphan: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     note: Reason
+
+
+Line = Annotated[str, StringConstraints(max_length=200)]
+Text = Annotated[str, StringConstraints(max_length=8000)]
+Version = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class CalendarForm(_Form):
+    """`look`: whose times are shown. `do`: shown only, or saved. `version`: of what the page was made of."""
+
+    monday: Line = ""
+    tuesday: Line = ""
+    wednesday: Line = ""
+    thursday: Line = ""
+    friday: Line = ""
+    saturday: Line = ""
+    sunday: Line = ""
+    special: Text = ""
+    days_off: Text = ""
+    look: Line = ""
+    do: Literal["look", "save"]
+    version: Version
+
+    @property
+    def days(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in WEEKDAYS}
+
+
+Minutes = Annotated[int, Field(ge=0, le=24 * 60)]
+Hours = Annotated[int, Field(ge=0, le=24 * 365)]
+
+
+class CallForm(CalendarForm):
+    """One meeting type. Its own hours count where `own_hours` is set."""
+
+    do: Literal["look", "save"] = "save"
+    id: Line
+    title: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    minutes: Minutes
+    price: Amount
+    summary: Annotated[str, StringConstraints(max_length=300)] = ""
+    includes: Annotated[str, StringConstraints(max_length=1000)] = ""
+    full_until: Hours
+    part_until: Hours
+    part_percent: Annotated[int, Field(ge=0, le=100)]
+    move_until: Hours
+    choice_time: Hours
+    top_up: Literal["yes", ""] = ""
+    before: Minutes
+    after: Minutes
+    step: Minutes
+    notice: Hours
+    horizon: Annotated[int, Field(ge=1, le=365)]
+    most_per_day: Annotated[int, Field(ge=0, le=100)]
+    own_hours: Literal["yes", ""] = ""
+    reminders: Line = ""
+
+
+class ListForm(_Form):
+    id: Line
+    do: Literal["up", "down", "hide", "show"]
+    version: Version
 
 
 class MailForm(_Form):

@@ -101,8 +101,9 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
 
 
 def _of_surplus(before: Booking, after: Booking) -> Iterator[str]:
-    """What is too much goes back, and not a bit more."""
-    new = {one.cause for one in after.refunds[len(before.refunds) :]}
+    """What is too much goes back, and not a bit more. What takes the place of a rejected one is promised already."""
+    again = {one.replaced_by for one in after.refunds}
+    new = {one.cause for one in after.refunds[len(before.refunds) :] if one.id not in again}
     if new and new <= {Cause.SURPLUS, Cause.SECOND} and kept_of(after) < due(after):
         yield f"I1 {after.id} v{after.version}: too much went back, {kept_of(after)} of {due(after)} is left"
 
