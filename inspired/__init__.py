@@ -11,7 +11,7 @@ be told in any case        cli.py clock → jobs.py → flows/refreshing.py
 live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
-the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py
+the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
 all settings               settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

@@ -102,6 +102,17 @@ def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Runn
     problems["booking with a refund"] = look_at(page)
     page.goto(f"{dev.web}/admin/money")
     problems["money"] = look_at(page)
+    page.goto(f"{dev.web}/admin/calendar")
+    page.get_by_label("Monday").fill("nine")
+    page.get_by_role("button", name="Look at the times first").click()
+    problems["refused calendar"] = look_at(page)
+    page.get_by_label("Monday").fill("9:00-12:00")
+    page.get_by_role("button", name="Look at the times first").click()
+    expect(page.get_by_role("heading", name="Free times, if you save this")).to_be_visible()
+    problems["calendar"] = look_at(page)
+    for path in ("calls", "calls/deep-dive", "calls/new"):
+        page.goto(f"{dev.web}/admin/{path}")
+        problems[path] = look_at(page)
 
     assert {place: found for place, found in problems.items() if found} == {}
     context.close()
