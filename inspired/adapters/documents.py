@@ -28,7 +28,7 @@ from inspired.domain.booking import (
     Slot,
     State,
 )
-from inspired.domain.meeting_types import MeetingType
+from inspired.domain.meeting_types import MeetingType, Question
 from inspired.domain.money import Money
 from inspired.domain.newsletter import Subscriber, SubscriberState
 from inspired.domain.policy import STANDARD, RefundPolicy
@@ -75,6 +75,7 @@ def booking_out(booking: Booking) -> Document:
         "keeps": money_out(booking.keeps),
         "earned": money_out(booking.earned),
         "moves": booking.moves,
+        "no_show_at": booking.no_show_at,
         "most_back": booking.most_back,
         "choose_by": booking.choose_by,
         "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
@@ -119,6 +120,7 @@ def booking_in(found: Document) -> Booking:
         keeps=money_in(found.get("keeps")),
         earned=money_in(found.get("earned")),
         moves=found.get("moves", 0),
+        no_show_at=found.get("no_show_at"),
         most_back=found.get("most_back", 100),
         choose_by=found.get("choose_by"),
         effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
@@ -181,6 +183,8 @@ def type_out(meeting_type: MeetingType) -> Document:
         "includes": list(meeting_type.includes),
         "policy": _policy_out(meeting_type.policy),
         "reminders": list(meeting_type.reminders),
+        "questions": [{"text": one.text, "required": one.is_required} for one in meeting_type.questions],
+        "place": meeting_type.place,
     }
 
 
@@ -195,6 +199,8 @@ def type_in(found: Document) -> MeetingType:
         _policy_in(found.get("policy")),
         rules_in(found["rules"]) if "rules" in found else AS_USUAL,
         tuple(found.get("reminders", ())),
+        tuple(Question(one["text"], one["required"]) for one in found.get("questions", ())),
+        found.get("place", ""),
     )
 
 

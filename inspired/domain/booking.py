@@ -308,6 +308,7 @@ class Booking:
     paid_at: datetime | None = None
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
+    no_show_at: datetime | None = None  # when the owner wrote down that the customer did not come
 
     @property
     def price(self) -> Money:

@@ -1,6 +1,7 @@
 """What can be booked. Two types cost the same, so a type is known by its slug, never by its price."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,10 +12,19 @@ from inspired.domain.policy import STANDARD, RefundPolicy
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 LONGEST_MINUTES = 360
+MOST_QUESTIONS, LONGEST_QUESTION, LONGEST_ANSWER = 6, 200, 1000
 LEAST_PRICE, HIGHEST_PRICE = (
     Money.parse("0.01"),
     Money.parse("20000"),  # of an order in Binance Pay v1; v3 has none
 )  # an order's limits in Binance Pay v1; v3 names none
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Asked before the call, when it is booked."""
+
+    text: str
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,8 @@ class MeetingType:
     policy: RefundPolicy = STANDARD
     rules: Rules = AS_USUAL
     reminders: tuple[int, ...] = (24, 1)  # hours before the call
+    questions: tuple[Question, ...] = ()
+    place: str = ""  # a link, a number or an address, told once it is confirmed; empty: the site's
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (
@@ -83,9 +95,28 @@ def checked(meeting_type: MeetingType) -> MeetingType:
         wrong["price"] = f"From {LEAST_PRICE} to {HIGHEST_PRICE.shown}."
     if any(not 1 <= hours <= 24 * 14 for hours in meeting_type.reminders) or len(meeting_type.reminders) > 4:
         wrong["reminders"] = "Up to four, each 1 to 336 hours before the call."
+    if len(meeting_type.questions) > MOST_QUESTIONS:
+        wrong["questions"] = f"At most {MOST_QUESTIONS} questions."
+    if any(len(one.text) > LONGEST_QUESTION for one in meeting_type.questions):
+        wrong["questions"] = f"A question has at most {LONGEST_QUESTION} letters."
     if wrong:
         raise Invalid("Please check the marked fields.", wrong)
     return meeting_type
+
+
+def answered(meeting_type: MeetingType, answers: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Each question with its answer, those that were left open without. Raises Invalid by the place of the question."""
+    wrong: dict[str, str] = {}
+    given = [*(one.strip() for one in answers), *[""] * len(meeting_type.questions)]
+    for place, question in enumerate(meeting_type.questions):
+        if question.is_required and not given[place]:
+            wrong[f"answer_{place}"] = "Please answer this."
+        elif len(given[place]) > LONGEST_ANSWER:
+            wrong[f"answer_{place}"] = f"At most {LONGEST_ANSWER} letters."
+    if wrong:
+        raise Invalid("Please check the marked fields.", wrong)
+    asked = zip(meeting_type.questions, given, strict=False)
+    return tuple((question.text, answer) for question, answer in asked if answer)
 
 
 def get_meeting_type(type_id: str) -> MeetingType:

@@ -221,6 +221,20 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     return scheduled(reminded(after, now), now)
 
 
+def may_tell_who_came(booking: Booking, now: datetime) -> bool:
+    return booking.state is State.CONFIRMED and booking.slot is not None and now >= booking.slot.span.start
+
+
+def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
+    """The owner's word, once the call should have begun: nobody came; or somebody did, after all. No money moves."""
+    if not may_tell_who_came(booking, now):
+        raise Conflict("Whether the customer came can be told once the call has begun.")
+    if came is (booking.no_show_at is None):
+        return booking
+    after = replace(booking, no_show_at=None if came else now)
+    return after.noted(now, "came_after_all" if came else "no_show")
+
+
 def _called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
     booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=kept_of(booking))

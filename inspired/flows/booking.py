@@ -1,5 +1,6 @@
 """Choosing a time and holding it, changing it while unpaid, giving it up."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ class Customer:
     email: str
     name: str = ""
     address: str = ""
+    answers: tuple[tuple[str, str], ...] = ()  # questions of the meeting type, each with its answer
 
 
 def free_times(
@@ -149,6 +151,10 @@ def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
     return move(booking, slot, now)
 
 
+def no_show(svc: Services, booking_id: str, *, came: bool) -> Booking:
+    return svc.bookings.change(booking_id, lambda b: steps.no_show(b, svc.now(), came=came))
+
+
 def give_up(svc: Services, token: str) -> Booking:
     """The order is closed and the slot freed by a job; the page says so meanwhile."""
     booking = svc.bookings.by_token(token)
@@ -186,6 +192,7 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
         key=key,
         email=svc.vault.seal(key, booking.id, "email", customer.email.strip()),
         name=svc.vault.seal(key, booking.id, "name", customer.name.strip()),
+        answers=svc.vault.seal(key, booking.id, "answers", json.dumps(customer.answers)) if customer.answers else b"",
     )
     return steps.held(
         booking,

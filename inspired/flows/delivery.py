@@ -1,6 +1,7 @@
 """What a booking owes the outside world: mails, alerts, events to cancel. Each once, however often it is tried."""
 
 import hashlib
+import json
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Any
@@ -227,7 +228,8 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "policy": booking.meeting_type.policy.sentences,
         "goes_back": returned.shown if not returned.is_nothing else "",
         "kept": kept_of(booking).shown if not kept_of(booking).is_nothing else "",
-        "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
+        "place": place_of(svc, booking),
+        "answers": answers_of(svc, booking),
         "sentence": sentence(booking),
         "reference": booking.id[:8],
         "booking_url": f"{svc.settings.site_url}/booking/{booking.token}",
@@ -255,6 +257,19 @@ def opened(svc: Services, booking: Booking) -> dict[str, str]:
     }
 
 
+def answers_of(svc: Services, booking: Booking) -> list[tuple[str, str]]:
+    """What was asked before the call, each with its answer, decrypted."""
+    if booking.sealed is None or not booking.sealed.answers:
+        return []
+    text = svc.vault.open(booking.sealed.key, booking.id, "answers", booking.sealed.answers)
+    return [(question, answer) for question, answer in json.loads(text)]
+
+
+def place_of(svc: Services, booking: Booking) -> str:
+    """Where the call takes place, told once it is confirmed."""
+    return (booking.meeting_type.place or svc.settings.meeting_place) if booking.state is State.CONFIRMED else ""
+
+
 def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED) -> bytes:
     """The call for somebody's own calendar. Its cancelling comes after the last of its moves."""
     if booking.slot is None:
@@ -264,7 +279,7 @@ def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLI
         uid=f"{booking.id}@inspired-analyst",
         span=booking.slot.span,
         title=f"{booking.meeting_type.title} – Inspired Analyst",
-        place=svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
+        place=place_of(svc, booking),
         description=f"{svc.settings.site_url}/booking/{booking.token}",
         sequence=booking.moves + (invitation.method is Method.CANCEL),
         made_at=svc.now(),

@@ -14,6 +14,7 @@ from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid
 from inspired.domain.status import iso
+from inspired.flows import booking as booking_flow
 from inspired.flows import delivery
 from inspired.services import Services
 from inspired.web import guards, limits
@@ -95,7 +96,21 @@ def booking(booking_id: str) -> str:
 def booking_page(svc: Services, booking: Booking, message: str = "") -> str:
     evidence = sorted(svc.logs.of_booking(booking.id, MOST_EVIDENCE), key=lambda one: one["at"])
     person = person_of(svc, booking)
-    return render_template("admin/booking.html", booking=booking, person=person, evidence=evidence, message=message)
+    return render_template(
+        "admin/booking.html",
+        booking=booking,
+        person=person,
+        answers=answers_to(svc, booking),
+        evidence=evidence,
+        message=message,
+        now=svc.now(),
+    )
+
+
+@bp.post("/bookings/<booking_id>/no-show")
+def no_show(booking_id: str) -> ResponseReturnValue:
+    booking_flow.no_show(services(), booking_id, came=request.form.get("came") == "yes")
+    return go(url_for("admin.booking", booking_id=booking_id))
 
 
 @api_bp.get("/payments")
@@ -147,6 +162,13 @@ def person_of(svc: Services, booking: Booking) -> dict[str, str]:
         return delivery.opened(svc, booking)
     except CannotDecrypt:
         return UNREADABLE
+
+
+def answers_to(svc: Services, booking: Booking) -> list[tuple[str, str]]:
+    try:
+        return delivery.answers_of(svc, booking)
+    except CannotDecrypt:
+        return []
 
 
 def _goal(wanted: str) -> str:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Invalid, NotFound
-from inspired.domain.meeting_types import MeetingType
+from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.slots import Span
 from inspired.domain.status import iso, public_status
 from inspired.domain.when import is_zone, zone
@@ -223,12 +223,13 @@ def _builtin_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[
     if wanted.bookingId is not None or wanted.calendly is not None:
         raise Invalid("This site uses its own calendar.", {"calendly": "is not used here"})
     zone_name = wanted.timeZone or _zone_of(start)
+    answers = answered(meeting_type, wanted.answers or [])
     return lambda token: booking_flow.hold_time(
         services(),
         meeting_type,
         start.astimezone(UTC),
         zone_name,
-        _customer(wanted),
+        _customer(wanted, answers),
         network=wanted.network or "",
         token=token,
     )
@@ -254,8 +255,9 @@ def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable
     )
 
 
-def _customer(wanted: CreateRequest) -> Customer:
-    return Customer(str(wanted.customerEmail), wanted.customerName or "", visitor_address())
+def _customer(wanted: CreateRequest, answers: tuple[tuple[str, str], ...] = ()) -> Customer:
+    """Its answers are those to the questions of the meeting type, in their order."""
+    return Customer(str(wanted.customerEmail), wanted.customerName or "", visitor_address(), answers)
 
 
 def _zone_of(start: datetime) -> str:
@@ -296,6 +298,7 @@ def _type_shape(meeting_type: MeetingType) -> dict[str, Any]:
         "minutes": meeting_type.minutes,
         "price": str(meeting_type.price),
         "currency": meeting_type.price.currency,
+        "questions": [{"text": one.text, "required": one.is_required} for one in meeting_type.questions],
     }
 
 

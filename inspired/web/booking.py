@@ -11,7 +11,7 @@ from inspired.domain import steps
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.funds import kept_of
-from inspired.domain.meeting_types import MeetingType
+from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
@@ -70,8 +70,10 @@ def _drafted(meeting_type: MeetingType) -> Booking:
 def _held(meeting_type: MeetingType) -> Booking:
     """One booking per form: whoever presses twice is taken to the same one."""
     svc, form = services(), read(BookingForm, request.form)
-    customer = Customer(form.email, form.name, visitor_address())
-    body = {"type": meeting_type.id, **form.model_dump(mode="json")}
+    asked = range(len(meeting_type.questions))
+    answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    customer = Customer(form.email, form.name, visitor_address(), answers)
+    body = {"type": meeting_type.id, **form.model_dump(mode="json"), "answers": answers}
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
 
     def make(token: str) -> tuple[int, Booking]:
@@ -380,5 +382,5 @@ def _payment_context(svc: Services, booking: Booking, note: str = "") -> dict[st
         "now": svc.now(),
         "note": note,
         "binance": svc.throttle.state(),
-        "place": svc.settings.meeting_place if booking.state is State.CONFIRMED else "",
+        "place": delivery.place_of(svc, booking),
     }

@@ -97,6 +97,8 @@ EVENT_SENTENCES = {
     "money": "Money seen.",
     "paid": "Paid.",
     "confirmed": "Confirmed.",
+    "no_show": "The customer did not come.",
+    "came_after_all": "The customer came after all.",
     "moved": "The customer moved the call to another time.",
     "expired": "Expired, the time is free again.",
     "cancelled": "Cancelled, the time is free again.",

@@ -44,6 +44,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         may_cancel=steps.may_cancel,
         may_move=steps.may_move,
+        may_tell_who_came=steps.may_tell_who_came,
         may_refund=may_refund,
         returned_lines=returned_lines,
         sides=sides,

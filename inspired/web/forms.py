@@ -162,6 +162,8 @@ class CallForm(CalendarForm):
     most_per_day: Annotated[int, Field(ge=0, le=100)]
     own_hours: Literal["yes", ""] = ""
     reminders: Line = ""
+    questions: Annotated[str, StringConstraints(max_length=2000)] = ""
+    place: Annotated[str, StringConstraints(max_length=300)] = ""
 
 
 class ListForm(_Form):

@@ -23,7 +23,7 @@ from inspired.domain.availability import (
     special_in_words,
 )
 from inspired.domain.errors import Invalid, NotFound, Refusal
-from inspired.domain.meeting_types import MeetingType, checked
+from inspired.domain.meeting_types import MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.slots import Span
@@ -271,6 +271,7 @@ def _call_page(
         times=_times(services(), wanted, offered.calendar) if wanted else [],
         wanted=wanted,
         uses_calendly=services().settings.calendar_kind == "calendly",
+        site_place=services().settings.meeting_place,
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",
     )
@@ -299,6 +300,8 @@ def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str,
         "horizon": str(rules.horizon.days),
         "most_per_day": str(rules.most_per_day),
         "own_hours": "yes" if rules.week is not None else "",
+        "questions": "\n".join(f"{one.text} *" if one.is_required else one.text for one in meeting_type.questions),
+        "place": meeting_type.place,
         "reminders": ", ".join(map(str, meeting_type.reminders)),
         **_week_values(rules.week or calendar.week),
     }
@@ -345,8 +348,16 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
             policy=policy,
             rules=rules,
             reminders=reminders,
+            questions=_questions(form.questions),
+            place=form.place,
         )
     )
+
+
+def _questions(text: str) -> tuple[Question, ...]:
+    """One a line; one that has to be answered ends with a star."""
+    lines = [line.strip() for line in text.splitlines() if line.strip(" *\t")]
+    return tuple(Question(line.rstrip("* "), line.endswith("*")) for line in lines)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

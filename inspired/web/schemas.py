@@ -71,7 +71,8 @@ class CalendlyUris(_Request):
 
 class CreateRequest(_Request):
     """Either `slotStart` (built-in calendar), or `bookingId` with `calendly`. `network` is stored and has no effect:
-    Binance Pay is an internal transfer. `timeZone` (IANA) is how times are written to the customer."""
+    Binance Pay is an internal transfer. `timeZone` (IANA) is how times are written to the customer. `answers`: to the
+    questions of the meeting type, in their order (built-in calendar)."""
 
     meetingTypeId: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     customerEmail: Email
@@ -81,6 +82,7 @@ class CreateRequest(_Request):
     timeZone: Annotated[str, StringConstraints(max_length=64)] | None = None
     bookingId: Token | None = None
     calendly: CalendlyUris | None = None
+    answers: Annotated[list[Annotated[str, StringConstraints(max_length=1000)]], Field(max_length=6)] | None = None
 
 
 class VerifyRequest(_Request):
@@ -95,12 +97,18 @@ class NewsletterChange(_Request):
     action: Literal["confirm", "unsubscribe"] = "confirm"
 
 
+class QuestionShape(BaseModel):
+    text: str
+    required: bool
+
+
 class MeetingTypeShape(BaseModel):
     id: str
     title: str
     minutes: int
     price: str
     currency: str
+    questions: list[QuestionShape]
 
 
 class MeetingTypesAnswer(BaseModel):

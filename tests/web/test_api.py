@@ -45,7 +45,7 @@ def test_the_four_types_with_their_prices_as_text(client: FlaskClient):
         ("deep-dive", "150", "USDT"),
         ("mentoring", "75", "USDT"),
     ]
-    assert set(types[0]) == {"id", "title", "minutes", "price", "currency"}
+    assert set(types[0]) == {"id", "title", "minutes", "price", "currency", "questions"}
 
 
 def test_slots_are_ascending_and_written_with_the_offset_asked_for(client: FlaskClient):

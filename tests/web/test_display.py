@@ -420,6 +420,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "place": "https://meet.example/room" if kind in PLACE_TOLD else "",
         "move_until": "24 November 2026, 10:00 (Europe/Berlin, UTC+01:00)",
         "missing": "1 USDT",
+        "answers": [("What do you hold?", "Two coins")],
         "choose_by": "26 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "policy": ("Cancel 24 hours or more before the call: all of your money goes back.",),
         "goes_back": "74.5 USDT",
@@ -447,7 +448,10 @@ SAID = {
         "24 November 2026, 10:00 (Europe/Berlin", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London",
         "https://meet.example", "P_77",
     ],
-    "owner_confirmed": ["Ann, ann@example.com", "https://meet.example/room", "https://site.example/admin/bookings/ID"],
+    "owner_confirmed": [
+        "Ann, ann@example.com", "https://meet.example/room", "https://site.example/admin/bookings/ID",
+        "What do you hold?", "Two coins",
+    ],
     "expired": ["Nothing is owed", "https://site.example/book/deep-dive", "abcd1234"],
     "choose": [
         "The one sentence of the page.", "26 November 2026, 10:15 (Europe/Berlin", "the money goes back by itself",
@@ -503,7 +507,7 @@ def test_each_mail_says_the_same_in_text_and_html(kind: str):
 
 @pytest.mark.parametrize("kind", ABOUT_A_BOOKING)
 def test_hostile_values_are_escaped_in_html(kind: str):
-    html = letter(kind, name=HOSTILE, title=HOSTILE, sentence=HOSTILE)[2]
+    html = letter(kind, name=HOSTILE, title=HOSTILE, sentence=HOSTILE, answers=[(HOSTILE, HOSTILE)])[2]
 
     assert "<script" not in html
     assert "&lt;script&gt;" in html
@@ -511,7 +515,7 @@ def test_hostile_values_are_escaped_in_html(kind: str):
 
 @pytest.mark.parametrize("kind", ABOUT_A_BOOKING)
 def test_a_mail_without_the_optional_values_has_no_holes(kind: str):
-    _, text, html = letter(kind, name="", received="", transaction_id="", place="")
+    _, text, html = letter(kind, name="", received="", transaction_id="", place="", answers=[])
 
     assert "None" not in text + html
     assert "Hello ," not in text

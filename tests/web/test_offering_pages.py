@@ -188,6 +188,7 @@ def test_a_changed_call_holds_for_new_bookings_only(owner: FlaskClient, svc: Ser
         owner, REVIEW, title="Portfolio check", minutes="60", price="99.50", summary="All.", includes="One\n\nTwo ",
         full_until="48", part_until="12", part_percent="25", move_until="12", choice_time="24", top_up="yes",
         before="10", after="15", step="15", notice="5", horizon="60", most_per_day="3", reminders="48, 2",
+        questions="What do you hold? *\n\nAnything else?", place="https://meet.example/review",
     )  # fmt: skip
     changed = svc.offer.type("portfolio-review")
 
@@ -196,6 +197,11 @@ def test_a_changed_call_holds_for_new_bookings_only(owner: FlaskClient, svc: Ser
         "Portfolio check", 60, Money.parse("99.5"), "All.",
     )  # fmt: skip
     assert (changed.includes, changed.reminders) == (("One", "Two"), (48, 2))
+    assert [(one.text, one.is_required) for one in changed.questions] == [
+        ("What do you hold?", True), ("Anything else?", False),
+    ]  # fmt: skip
+    assert changed.place == "https://meet.example/review"
+    assert filled(owner.get(REVIEW).text)["questions"] == "What do you hold? *\nAnything else?"
     policy, rules, hour, minute = changed.policy, changed.rules, timedelta(hours=1), timedelta(minutes=1)
     assert (policy.full_until, policy.part_until, policy.part_percent, policy.move_until, policy.choice_time) == (
         48 * hour, 12 * hour, 25, 12 * hour, 24 * hour,
@@ -258,6 +264,8 @@ def test_a_new_call_is_added_at_the_end_and_can_be_booked(owner: FlaskClient, sv
         ({"reminders": "a day before"}, "reminders", "such as 24, 1"),
         ({"reminders": "1, 2, 3, 4, 5"}, "reminders", "Up to four"),
         ({"reminders": "0"}, "reminders", "1 to 336 hours"),
+        ({"questions": "\n".join("abcdefg")}, "questions", "At most 6 questions"),
+        ({"questions": "x" * 201}, "questions", "at most 200 letters"),
     ],
 )
 def test_a_call_that_cannot_be_is_refused_with_its_reason(
