@@ -89,7 +89,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # bound to the session instead: a payment page may stay open for an hour
         RATELIMIT_STORAGE_URI=settings.redis_url.get_secret_value(),
         RATELIMIT_STORAGE_OPTIONS=connection_options(seconds=0.3),
-        FRAME_ORIGIN=settings.calendly_frame_origin if settings.calendar_kind == "calendly" else "",
+        FRAME_ORIGIN=settings.calendly_frame_origin if settings.in_frame else "",
         HSTS=settings.site_url.startswith("https://"),
     )
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}

@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     reconcile = commands.add_parser("reconcile", help="holds Binance, calendar and books against each other, now")
     reconcile.add_argument("--days", type=int, default=35, help="bookings made in so many days")
     reconcile.set_defaults(run=_reconcile)
+    calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
+    calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
     commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH").set_defaults(run=_hash_password)
     return parser
@@ -169,6 +171,20 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     for case in cases:
         print(f"- {case.difference.sentence} Booking {case.difference.booking_id}: {case.difference.told}")
     return 1 if cases else 0
+
+
+def _connect(arguments: argparse.Namespace) -> int:
+    from inspired.domain.errors import Invalid, UpstreamError
+    from inspired.flows import calendar_notices
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    try:
+        print(f"Calendly sends its webhooks to {calendar_notices.connect(svc)}.")
+    except (Invalid, UpstreamError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

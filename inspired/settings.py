@@ -67,9 +67,10 @@ class Settings(BaseSettings):
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
 
     # The calendar
-    calendar: Literal["calendly", "builtin"] | None = None
+    calendar: Literal["calendly", "calendly_api", "builtin"] | None = None
     calendly_token: SecretStr = SecretStr("")
     calendly_base_url: str = CALENDLY_API_HOST
+    calendly_signing_keys: SecretStr = SecretStr("")  # of its webhooks, separated by commas; two while one is replaced
     owner_timezone: str = "Europe/London"
     meeting_place: str = Field(default="", description="where the call happens; told only in the confirmation")
 
@@ -190,7 +191,7 @@ class Settings(BaseSettings):
             value, fields = getattr(self, name), {"binance_pay_environment", name}
             if production and value != host:
                 yield fields, f"{name.upper()} is pinned to {host} in production: remove the setting"
-            used = not also or self.calendar_kind == "calendly"
+            used = not also or self.uses_calendly
             if not production and used and not _is_loopback(value):
                 yield fields | also, f"{name.upper()} must be plain http on this machine's loopback in the sandbox"
         if production and self.dev_mode:
@@ -200,14 +201,28 @@ class Settings(BaseSettings):
         for name in ("site_url", "binance_pay_webhook_url"):
             if production and not getattr(self, name).startswith("https://"):
                 yield {"binance_pay_environment", name}, f"{name.upper()} must be an https address"
-        if self.calendar_kind == "calendly" and not self.calendly_token.get_secret_value():
-            yield calendar, "CALENDLY_TOKEN is missing, and CALENDAR=calendly needs it"
+        if self.uses_calendly and not self.calendly_token.get_secret_value():
+            yield calendar, f"CALENDLY_TOKEN is missing, and CALENDAR={self.calendar_kind} needs it"
         if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
             yield {"admin_password_hash"}, "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`"
 
     @property
-    def calendar_kind(self) -> Literal["calendly", "builtin"]:
+    def calendar_kind(self) -> Literal["calendly", "calendly_api", "builtin"]:
+        """Times are picked in Calendly's own frame, or on our pages: from Calendly by its API, or from our calendar."""
         return self.calendar or ("calendly" if self.calendly_token.get_secret_value() else "builtin")
+
+    @property
+    def calendly_keys(self) -> tuple[str, ...]:
+        keys = self.calendly_signing_keys.get_secret_value().split(",")
+        return tuple(key.strip() for key in keys if key.strip())
+
+    @property
+    def uses_calendly(self) -> bool:
+        return self.calendar_kind != "builtin"
+
+    @property
+    def in_frame(self) -> bool:
+        return self.calendar_kind == "calendly"
 
     @property
     def payment_expiry(self) -> timedelta:

@@ -4,11 +4,13 @@ https://developer.calendly.com/api-docs · ids are URIs; there is no hold of a s
 An address from a browser is checked against our own pattern before our token goes anywhere near it.
 """
 
+import hashlib
+import hmac
 import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +18,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from inspired.adapters.http import Http
-from inspired.domain.errors import Invalid, SlotTaken, UpstreamError
+from inspired.domain.errors import BadSignature, Invalid, SlotTaken, UpstreamError
 from inspired.domain.slots import Span
 
 SERVICE = "calendly"
 SOURCE = "inspired-analyst"  # utm_source of what comes by way of us
 MOST_PAGES = 20
+MOST_MOVES = 50  # of one event, one after the other
+SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 KEEP_EVENT_TYPES = 300.0  # seconds
 
 
@@ -46,6 +50,35 @@ class Scheduled:
     email: str
     name: str
     zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of an event that was picked: where it is now, or, where it is not any more, who cancelled it."""
+
+    now: Scheduled | None
+    by_host: bool = False
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Where webhooks are sent. Calendly disables one that has failed for a day, and never says so."""
+
+    uri: str
+    url: str
+    is_active: bool
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """What a webhook is about: the invitees it names (after a reschedule two), and what our frame sent along."""
+
+    id: str
+    what: str
+    invitee_uris: tuple[str, ...]
+    token: str
 
 
 @contextmanager
@@ -232,6 +265,25 @@ class Calendly:
                 return False
             raise
 
+    @_reading()
+    def follow(self, invitee_uri: str, *, seconds: float = 5.0) -> Followed:
+        """A reschedule makes a new event with a new invitee, and names it in the old one: go on to the last."""
+        for _ in range(MOST_MOVES):
+            match = self._invitee.fullmatch(invitee_uri)
+            if match is None:
+                raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
+            invitee = self._get(invitee_uri, {}, seconds)["resource"]
+            if invitee.get("rescheduled") and invitee.get("new_invitee"):
+                invitee_uri = str(invitee["new_invitee"])
+                continue
+            found = self.scheduled(match[1], invitee_uri, seconds=seconds)
+            if found.active:
+                return Followed(found)
+            said = invitee.get("cancellation") or {}
+            at = said.get("created_at")
+            return Followed(None, said.get("canceler_type") == "host", _moment(at) if at else None)
+        raise UpstreamError(SERVICE, "it was moved too often", retryable=False)
+
     def cancel(self, event_uri: str, reason: str, *, seconds: float = 5.0) -> None:
         """Cancel the event; one that is cancelled already is fine (Calendly answers 403 then, so it is read back)."""
         if self._event.fullmatch(event_uri) is None:
@@ -241,6 +293,33 @@ class Calendly:
         except UpstreamError:
             if self.is_active(event_uri, seconds=seconds):
                 raise
+
+    @_reading()
+    def subscriptions(self, *, seconds: float = 5.0) -> list[Subscription]:
+        """The account's own."""
+        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        asked = {"user": me["uri"], "organization": me["current_organization"], "scope": "user", "count": "100"}
+        listed = self._get(f"{self._base}/webhook_subscriptions", asked, seconds)
+        return [_subscription(one) for one in listed["collection"]]
+
+    @_reading()
+    def subscribe(self, url: str, events: Sequence[str], signing_key: str, *, seconds: float = 5.0) -> Subscription:
+        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        wanted = {
+            "url": url,
+            "events": list(events),
+            "user": me["uri"],
+            "organization": me["current_organization"],
+            "scope": "user",
+            "signing_key": signing_key,
+        }
+        made = self._call("POST", f"{self._base}/webhook_subscriptions", seconds, body=wanted)
+        return _subscription(made["resource"])
+
+    def unsubscribe(self, uri: str, *, seconds: float = 5.0) -> None:
+        if not uri.startswith(f"{self._base}/webhook_subscriptions/"):
+            raise UpstreamError(SERVICE, "not a subscription of ours", retryable=False)
+        self._call("DELETE", uri, seconds)
 
     def _get(self, url: str, params: dict[str, str], seconds: float) -> dict[str, Any]:
         return self._call("GET", url, seconds, params=params)
@@ -273,6 +352,8 @@ class Calendly:
                 maybe_applied=not 400 <= answer.status < 500,
                 code=str(answer.status),
             )
+        if answer.status == 204:
+            return {}
         try:
             parsed = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -280,6 +361,31 @@ class Calendly:
         if not isinstance(parsed, dict) or not ({"resource", "collection"} & parsed.keys()):
             raise UpstreamError(SERVICE, "the answer has another shape")
         return parsed
+
+
+def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
+    """A webhook that one of these signing keys signed over its raw bytes. Raises BadSignature.
+
+    https://developer.calendly.com/api-docs/webhook-signatures · While a key is being replaced there are two. Its age
+    decides nothing: whether a repetition is signed anew is not documented, and the API is asked about it anyway.
+    """
+    match = SIGNATURE.fullmatch(header)
+    if match is None:
+        raise BadSignature("the header is missing or has another shape")
+    signed = match[1].encode() + b"." + raw
+    fits = [hmac.compare_digest(match[2], hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()) for key in keys]
+    if not any(fits):
+        raise BadSignature("the signature is wrong")
+    try:
+        body = json.loads(raw)
+        payload = body["payload"]
+        uris = [payload.get(name) for name in ("uri", "old_invitee", "new_invitee")]
+        token = str((payload.get("tracking") or {}).get("utm_content") or "")
+        named = tuple(str(uri) for uri in uris if uri)
+        digest = hashlib.sha256("|".join((str(body["event"]), *named)).encode()).hexdigest()[:16]
+        return Notified(digest, str(body["event"]), named, token)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadSignature("the body has another shape") from None
 
 
 def _tracking(token: str) -> dict[str, str | None]:
@@ -292,6 +398,11 @@ def _tracking(token: str) -> dict[str, str | None]:
         "utm_term": None,
         "salesforce_uuid": None,
     }
+
+
+def _subscription(item: dict[str, Any]) -> Subscription:
+    events = frozenset(map(str, item["events"]))
+    return Subscription(str(item["uri"]), str(item["callback_url"]), item["state"] == "active", events)
 
 
 def _event_type(item: dict[str, Any]) -> EventType:

@@ -4,7 +4,7 @@ Filters are flat and every list is bounded by a range on an indexed field: that 
 server do fast. A change is `replace_one` on id and version; whoever comes second reads again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -136,6 +136,12 @@ class Bookings:
 
     def by_token(self, token: str) -> Booking:
         return self._one({"token": token})
+
+    def by_claim(self, claims: Sequence[str]) -> Booking | None:
+        """The booking that owns one of these."""
+        with reaching():
+            found = self._collection.find_one({"claims": {"$in": list(claims)}})
+        return booking_in(found) if found else None
 
     def change(self, booking_id: str, decide: Callable[[Booking], Booking], *, known: Booking | None = None) -> Booking:
         """Load, decide, save if nobody else saved meanwhile; else decide again on the newer one.

@@ -195,11 +195,10 @@ def refund(
 
 
 def may_move(booking: Booking, now: datetime) -> bool:
-    """To another time of the built-in calendar, by the customer. A call in Calendly's is moved there."""
-    slot = booking.slot
-    if booking.state is not State.CONFIRMED or slot is None or slot.calendar is not CalendarKind.BUILTIN:
+    """To another time, by the customer. What was picked in Calendly's own frame is moved there, and not here."""
+    if booking.state is not State.CONFIRMED or booking.slot is None:
         return False
-    return now < slot.span.start - booking.meeting_type.policy.move_until
+    return now < booking.slot.span.start - booking.meeting_type.policy.move_until
 
 
 def most_back_after_move(booking: Booking, now: datetime) -> int:
@@ -216,9 +215,56 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
         raise Conflict("This call was moved meanwhile. Please look at its time again.")
     if not may_move(booking, now):
         raise Conflict("This call can no longer be moved here.")
+    refuse_given_back(booking, slot)
+    old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
+    if old is not None and old.event_uri and old.event_uri != slot.event_uri:
+        after = after.owing(now, release_of(old.event_uri))
     after = after.noted(now, "moved").owing(now, f"send:moved:{after.moves}", f"send:owner_moved:{after.moves}")
     return scheduled(reminded(after, now), now)
+
+
+def to_follow(booking: Booking, notice: str, now: datetime) -> Booking:
+    """The calendar says that something became of the booking's event: it is owed to be asked what."""
+    if booking.slot is None or booking.slot.calendar is not CalendarKind.CALENDLY:
+        return booking
+    return scheduled(booking.owing(now, f"follow_event:{notice}"), now)
+
+
+def moved_in_calendar(booking: Booking, asked: Slot, slot: Slot, now: datetime) -> Booking:
+    """The customer has moved the event in the calendar itself. It costs nothing again; the calendar has told both.
+    `asked`: the slot whose event was asked about."""
+    if booking.slot != asked or slot.invitee_uri == asked.invitee_uri:
+        return booking
+    if booking.state is State.CONFIRMED:
+        booking = replace(booking, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
+        return scheduled(reminded(replace(booking, slot=slot).noted(now, "moved_in_calendar"), now), now)
+    if booking.state in (State.PENDING, State.PAID):
+        return decided(replace(booking, slot=slot).noted(now, "moved_in_calendar"), SlotSeen.UNKNOWN, now)
+    return booking
+
+
+def cancelled_in_calendar(
+    booking: Booking, asked: Slot, *, by_owner: bool, cancelled_at: datetime, now: datetime
+) -> Booking:
+    """The event was cancelled in the calendar itself: by the customer, and the policy holds as of that moment; or by
+    the owner, and all of the money goes back. Unpaid, it is given up. Paid and not confirmed, its slot is lost."""
+    if booking.slot != asked:
+        return booking
+    if booking.state is State.PENDING and not booking.leaving:
+        return replace(booking, leaving=True, check_at=now).noted(now, "cancelled_in_calendar")
+    if booking.state is State.PAID:
+        return decided(booking, SlotSeen.LOST, now)
+    if booking.state is not State.CONFIRMED:
+        return booking
+    booking = booking.noted(now, "cancelled_in_calendar")
+    if by_owner:
+        booking = refunds.all_of_it(booking, Cause.OWNER, now, refunds.Asked(by="owner"))
+        booking = replace(booking, keeps=kept_of(booking))
+    else:
+        amount = goes_back(booking, cancelled_at)
+        booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
+    return decided(_called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
 
 
 def may_tell_who_came(booking: Booking, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
@@ -14,6 +15,7 @@ from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
+from inspired.flows import delivery
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12"
@@ -40,7 +42,7 @@ def free_times(
     # A caller who works out "now" and "in 31 days" one after the other is some milliseconds over.
     if window.end <= window.start or window.end - window.start >= LONGEST_WINDOW + timedelta(seconds=1):
         raise Invalid("Ask for a span of at most 31 days.", {"to": "must be at most 31 days after from"})
-    if svc.settings.calendar_kind == "calendly" and instead is None:
+    if svc.settings.uses_calendly and instead is None:
         start = max(window.start, svc.now() + timedelta(minutes=1))
         return svc.calendly.free(meeting_type.id, Span(start, window.end)) if start < window.end else []
     rules = meeting_type.rules if instead else rules_today(svc, meeting_type)
@@ -70,14 +72,66 @@ def hold_time(
     network: str,
     token: str,
 ) -> Booking:
-    """A booking on the built-in calendar, its slot held by the database itself. Raises SlotTaken, TooMany, Invalid.
+    """A booking at a time that was picked on our pages: on the built-in calendar, its slot held by the database itself,
+    or at Calendly by its API. Raises SlotTaken, TooMany, Invalid, and UpstreamError where Calendly gives no answer.
 
     Its first order is leased to the caller, who creates it (`payment.open_held_order`): one write less on the way.
     """
+    if svc.settings.uses_calendly:
+        return _held_at_calendly(svc, meeting_type, start, zone, customer, network=network, token=token)
     slot = _builtin_slot(svc, meeting_type, start, zone)
     held = _held(svc, _draft(svc, meeting_type, token), slot, customer, network)
     ready = ordering.creating(held, svc.now())
     return _placed(svc, ready, slot, svc.bookings.add)
+
+
+def _held_at_calendly(
+    svc: Services,
+    meeting_type: MeetingType,
+    start: datetime,
+    zone: str,
+    customer: Customer,
+    *,
+    network: str,
+    token: str,
+) -> Booking:
+    """The draft is written first: an event whose making we never hear of carries its token, and is found by that."""
+    draft = _draft(svc, meeting_type, token)
+    rows = _rows_of_visitor(svc, _with_customer(svc, draft, customer))
+    for row in rows:
+        if _first_free(svc, row, asking=True) > row.most:
+            raise row.full
+    draft = svc.bookings.add(draft)
+    slot = _booked_at_calendly(svc, draft, start, zone, customer)
+    ready = ordering.creating(_held(svc, draft, slot, customer, network), svc.now())
+    return _or_freed(svc, draft, slot, lambda: _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot)))
+
+
+def _drafted(svc: Services, placed: Booking, slot: Slot) -> Booking:
+    return svc.bookings.change(placed.id, lambda b: _once_held(b, placed, slot))
+
+
+def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: str, customer: Customer) -> Slot:
+    found = svc.calendly.book(
+        slug=booking.meeting_type.id,
+        start=start,
+        name=customer.name or customer.email,
+        email=customer.email,
+        zone=zone,
+        token=booking.token,
+        made_after=booking.created_at,
+    )
+    return Slot(found.span, zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
+
+
+def _or_freed(svc: Services, booking: Booking, slot: Slot, save: Callable[[], Booking]) -> Booking:
+    """What was booked at Calendly and cannot be the slot after all is cancelled: it must not block the calendar."""
+    try:
+        return save()
+    except Refusal:
+        svc.bookings.change(booking.id, lambda b: steps.event_unwanted(b, slot.event_uri, svc.now()))
+        svc.bell.ring("refresh", booking.id)
+        raise
 
 
 def take_scheduled(
@@ -98,31 +152,27 @@ def take_scheduled(
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
         return booking
     found = _verified(svc, booking, event_uri, invitee_uri)
-    try:
-        return _taken(svc, booking, found, customer, address, network)
-    except Refusal:
-        # The event is the customer's and carries this booking's token, but it cannot be its slot: nobody will pay for
-        # it, so it must not block the calendar.
-        svc.bookings.change(booking.id, lambda b: steps.event_unwanted(b, event_uri, svc.now()))
-        svc.bell.ring("refresh", booking.id)
-        raise
+    slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
+    return _or_freed(svc, booking, slot, lambda: _taken(svc, booking, found, slot, customer, address, network))
 
 
 def _taken(
-    svc: Services, booking: Booking, found: Scheduled, customer: Customer | None, address: str, network: str
+    svc: Services,
+    booking: Booking,
+    found: Scheduled,
+    slot: Slot,
+    customer: Customer | None,
+    address: str,
+    network: str,
 ) -> Booking:
     if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:
         raise Invalid("This Calendly booking is for another kind of call.")
-    slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
     if booking.state is not State.DRAFT:
         return _claiming(lambda: svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now())))
     person = customer or Customer(found.email, found.name)
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
-    def save(placed: Booking) -> Booking:
-        return svc.bookings.change(booking.id, lambda b: _once_held(b, placed, slot))
-
-    return _placed(svc, ready, slot, save)
+    return _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot))
 
 
 def change_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
@@ -170,8 +220,6 @@ def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
 
 
 def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
-    if svc.settings.calendar_kind != "builtin":
-        raise Conflict("Times are chosen in Calendly's calendar here.")
     span = Span(start, start + timedelta(minutes=meeting_type.minutes))
     rules = rules_today(svc, meeting_type)
     if not svc.offer.calendar().allows(span, rules, svc.now()):
@@ -186,7 +234,17 @@ def rules_today(svc: Services, meeting_type: MeetingType) -> Rules:
     return next(listed, meeting_type.rules)
 
 
+def _with_customer(svc: Services, booking: Booking, customer: Customer) -> Booking:
+    """Known by blind indexes only."""
+    return replace(
+        booking,
+        email_index=svc.vault.blind_index("email", customer.email),
+        visitor_index=svc.vault.blind_index("address", customer.address) if customer.address else "",
+    )
+
+
 def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
+    known = _with_customer(svc, booking, customer)
     key = svc.vault.new_key(booking.id)
     sealed = Sealed(
         key=key,
@@ -198,8 +256,8 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
         booking,
         slot=slot,
         sealed=sealed,
-        email_index=svc.vault.blind_index("email", customer.email),
-        visitor_index=svc.vault.blind_index("address", customer.address) if customer.address else "",
+        email_index=known.email_index,
+        visitor_index=known.visitor_index,
         network=network,
         expiry=svc.settings.payment_expiry,
         now=svc.now(),
@@ -265,7 +323,10 @@ def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking
 def _moved_to(
     svc: Services, booking: Booking, start: datetime, zone: str, move: Callable[[Booking, Slot, datetime], Booking]
 ) -> Booking:
-    """To another time of the built-in calendar. On the same day it keeps its place among that day's calls."""
+    """To another time that was picked on our pages. On the same day of the built-in calendar it keeps its place among
+    that day's calls."""
+    if svc.settings.uses_calendly:
+        return _moved_at_calendly(svc, booking, start, zone, move)
     slot = _builtin_slot(svc, booking.meeting_type, start, zone)
     rows = _rows_of_day(svc, booking.meeting_type, slot)
     kept = booking.slot.day_place if booking.slot else ""
@@ -277,6 +338,22 @@ def _moved_to(
         return svc.bookings.change(booking.id, lambda b: move(b, there, svc.now()))
 
     return _in_rows(svc, rows, with_places)
+
+
+def _moved_at_calendly(
+    svc: Services, booking: Booking, start: datetime, zone: str, move: Callable[[Booking, Slot, datetime], Booking]
+) -> Booking:
+    """Calendly cannot move an event for us: another is booked, and the step owes the old one its cancelling. Whether
+    the step is allowed is asked first, so that nothing is booked for nothing."""
+    if svc.settings.in_frame:
+        raise Conflict("Times are chosen in Calendly's calendar here.")
+    if booking.slot is None:
+        raise Conflict("No time was chosen for this booking yet.")
+    move(booking, replace(booking.slot, event_uri="", invitee_uri=""), svc.now())
+    person = delivery.opened(svc, booking)
+    slot = _booked_at_calendly(svc, booking, start, zone, Customer(person["email"], person["name"]))
+    change = partial(svc.bookings.change, booking.id, lambda b: move(b, slot, svc.now()))
+    return _or_freed(svc, booking, slot, lambda: _claiming(change))
 
 
 def _in_rows(svc: Services, rows: list[_Row], save: Callable[[tuple[str, ...]], Booking]) -> Booking:
@@ -294,9 +371,9 @@ def _in_rows(svc: Services, rows: list[_Row], save: Callable[[tuple[str, ...]], 
             places[name] += 1
 
 
-def _first_free(svc: Services, row: _Row) -> int:
+def _first_free(svc: Services, row: _Row, *, asking: bool = False) -> int:
     """Where to begin; for a large number of places it saves asking for each."""
-    if row.most <= 10:
+    if row.most <= 10 and not asking:
         return 1
     owned = svc.bookings.owners_of([f"{row.name}:{place}" for place in range(1, min(row.most, 2000) + 1)])
     return next(place for place in range(1, row.most + 2) if f"{row.name}:{place}" not in owned)

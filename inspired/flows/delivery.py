@@ -11,7 +11,7 @@ import structlog
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.mail import Mail
 from inspired.domain import effects, schedule, status, steps
-from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, State
+from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, Slot, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
@@ -101,6 +101,8 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
             return "cancelled in the calendar"
         case "tidy_events":
             return _tidy(svc, booking)
+        case "follow_event":
+            return _follow(svc, booking)
         case "post":
             return f"{svc.ledger.post(booking.id, booking.ledger)} entries"
         case "alert":
@@ -121,6 +123,27 @@ def _tidy(svc: Services, booking: Booking) -> str:
     for event_uri in strays:
         svc.calendly.cancel(event_uri, "Not paid, so this time is free for others again.")
     return f"{len(strays)} cancelled"
+
+
+def _follow(svc: Services, booking: Booking) -> str:
+    """What became of the event in the calendar: moved, cancelled, or nothing."""
+    slot = booking.slot
+    if slot is None or slot.calendar is not CalendarKind.CALENDLY:
+        return "no event to follow"
+    found = svc.calendly.follow(slot.invitee_uri)
+    now = svc.now()
+    if found.now is not None:
+        seen = found.now
+        there = Slot(seen.span, seen.zone, CalendarKind.CALENDLY, seen.event_uri, seen.invitee_uri)
+        after = svc.bookings.change(booking.id, lambda b: steps.moved_in_calendar(b, slot, there, now), known=booking)
+        return "moved" if after.slot == there != slot else "as it was"
+    at = found.cancelled_at or now
+    svc.bookings.change(
+        booking.id,
+        lambda b: steps.cancelled_in_calendar(b, slot, by_owner=found.by_host, cancelled_at=at, now=now),
+        known=booking,
+    )
+    return "cancelled there"
 
 
 def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
@@ -223,7 +246,8 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
         "missing": missing(booking).shown,
-        "move_until": _move_until(booking, zone),
+        "is_attached": booking.slot is not None and booking.slot.calendar is CalendarKind.BUILTIN,
+        "move_until": _move_until(svc, booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
         "policy": booking.meeting_type.policy.sentences,
         "goes_back": returned.shown if not returned.is_nothing else "",
@@ -239,9 +263,9 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     }
 
 
-def _move_until(booking: Booking, zone: str) -> str:
+def _move_until(svc: Services, booking: Booking, zone: str) -> str:
     """Until when the customer can still move the call here; nothing where that is not possible."""
-    if booking.slot is None or booking.slot.calendar is CalendarKind.CALENDLY:
+    if booking.slot is None or svc.settings.in_frame:
         return ""
     return moment_in_words(booking.slot.span.start - booking.meeting_type.policy.move_until, zone)
 

@@ -247,7 +247,7 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
     """A time picked in the frame without our being told is taken up. A draft is dropped after a day, once the calendar
     has answered that there is none."""
-    if svc.settings.calendar_kind == "calendly":
+    if svc.settings.uses_calendly:
         try:
             picked = svc.calendly.find(booking.token, booking.created_at)
         except UpstreamError as error:

@@ -202,7 +202,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
         raise Invalid(str(error), {"meetingTypeId": "is not known"}) from None
     if wanted.timeZone is not None and not is_zone(wanted.timeZone):
         raise Invalid("This time zone is not known.", {"timeZone": "must be an IANA name such as Europe/Berlin"})
-    in_frame = svc.settings.calendar_kind == "calendly"
+    in_frame = svc.settings.in_frame
     held = (_calendly_hold if in_frame else _builtin_hold)(wanted, meeting_type)
     opened = payment.open_order if in_frame else payment.open_held_order
 

@@ -22,7 +22,7 @@ from inspired.services import Services
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
-from inspired.web.display_money import consequence, moving_of
+from inspired.web.display_money import consequence, moves_here, moving_of
 from inspired.web.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.htmx import go, wants_fragment
 
@@ -326,7 +326,7 @@ def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
 
 
 def _in_frame() -> bool:
-    return services().settings.calendar_kind == "calendly"
+    return services().settings.in_frame
 
 
 def _page_of(booking: Booking) -> str:
@@ -335,7 +335,7 @@ def _page_of(booking: Booking) -> str:
 
 def _changeable(svc: Services, token: str) -> Booking:
     booking = svc.bookings.by_token(token)
-    if steps.may_choose(booking, svc.now()) or steps.may_move(booking, svc.now()):
+    if steps.may_choose(booking, svc.now()) or moves_here(booking, svc.now()):
         return booking
     if booking.state is State.CONFIRMED:
         raise Conflict("This call can no longer be moved here. Please answer our confirmation mail instead.")

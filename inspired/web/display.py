@@ -99,6 +99,8 @@ EVENT_SENTENCES = {
     "confirmed": "Confirmed.",
     "no_show": "The customer did not come.",
     "came_after_all": "The customer came after all.",
+    "moved_in_calendar": "The customer moved the call in Calendly.",
+    "cancelled_in_calendar": "The event was cancelled in Calendly.",
     "moved": "The customer moved the call to another time.",
     "expired": "Expired, the time is free again.",
     "cancelled": "Cancelled, the time is free again.",

@@ -13,6 +13,7 @@ from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
+from inspired.web.current import services
 
 CAUSES = {
     Cause.SURPLUS: "more than the price arrived",
@@ -43,7 +44,7 @@ EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CA
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         may_cancel=steps.may_cancel,
-        may_move=steps.may_move,
+        may_move=moves_here,
         may_tell_who_came=steps.may_tell_who_came,
         may_refund=may_refund,
         returned_lines=returned_lines,
@@ -120,6 +121,11 @@ def consequence(booking: Booking, now: datetime) -> Consequence:
         return Consequence(amount, f"{amount.shown} go back {to}.", _in_time(booking, now))
     why = f"The call starts in less than {in_hours(policy.full_until)}."
     return Consequence(amount, f"{amount} of {kept.shown} go back {to}.", why)
+
+
+def moves_here(booking: Booking, now: datetime) -> bool:
+    """On our pages: what was picked in Calendly's own frame is moved there."""
+    return steps.may_move(booking, now) and not services().settings.in_frame
 
 
 @dataclass(frozen=True, slots=True)

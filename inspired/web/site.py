@@ -23,7 +23,7 @@ def terms() -> str:
 
 @bp.get("/privacy")
 def privacy() -> str:
-    return render_template("site/privacy.html", uses_calendly=services().settings.calendar_kind == "calendly")
+    return render_template("site/privacy.html", uses_calendly=services().settings.uses_calendly)
 
 
 @bp.get("/how-to-pay")

@@ -1,4 +1,4 @@
-"""Where Binance Pay knocks. Raw bytes are verified, the notice is durable, then the answer; work comes after.
+"""Where Binance Pay and Calendly knock. Raw bytes are verified, the notice is durable, then the answer; then work.
 
 https://developers.binance.com/docs/binance-pay/webhook-common
 """
@@ -9,7 +9,7 @@ from spectree import Response as Documented
 
 from inspired.adapters.binance import NoticeHeaders
 from inspired.domain.errors import BadSignature, Busy, TooMany, UpstreamError
-from inspired.flows import notices
+from inspired.flows import calendar_notices, notices
 from inspired.services import Services
 from inspired.web.api import spec
 from inspired.web.current import services
@@ -46,13 +46,39 @@ def binance() -> tuple[Response, int]:
     return _answer("SUCCESS", None), 200
 
 
-def _refused(svc: Services, headers: NoticeHeaders, why: str) -> tuple[Response, int]:
+@bp.post("/api/calendly/webhook")
+@spec.validate(
+    resp=Documented(HTTP_200=WebhookAnswer, HTTP_401=WebhookAnswer, HTTP_429=WebhookAnswer, HTTP_503=WebhookAnswer),
+    skip_validation=True,
+    tags=["calendar"],
+)
+def calendly() -> tuple[Response, int]:
+    """200 for what is written down, and for what is nobody's here. 401: not Calendly. 503: try again, please."""
+    svc = services()
+    try:
+        calendar_notices.receive(svc, request.headers.get("Calendly-Webhook-Signature", ""), request.get_data())
+    except BadSignature as error:
+        log.warning("calendar_notice_refused", why=str(error))
+        return _counted(svc) or (_answer("FAIL", str(error)), 401)
+    except Busy:
+        return _answer("FAIL", "try again"), 503
+    return _answer("SUCCESS", None), 200
+
+
+def _counted(svc: Services) -> tuple[Response, int] | None:
+    """Who sends too much that nobody has signed is told to wait."""
     try:
         _strangers.count(svc, address_key())
     except TooMany as error:
         response = _answer("FAIL", str(error))
         response.headers["Retry-After"] = "60"
         return response, 429
+    return None
+
+
+def _refused(svc: Services, headers: NoticeHeaders, why: str) -> tuple[Response, int]:
+    if (too_many := _counted(svc)) is not None:
+        return too_many
     try:
         notices.refused(svc, headers, request.get_data(), why)
     except Busy:

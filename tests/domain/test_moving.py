@@ -12,6 +12,7 @@ from inspired.domain.money import Money
 from inspired.domain.slots import Span
 from tests.factories import (
     CALL,
+    EVENT,
     MINUTE,
     NOW,
     SECOND,
@@ -83,15 +84,25 @@ def test_moving_ends_some_hours_before_the_call():
         an_expired_booking(),
         a_call(state=State.CANCELLED),
         a_call(state=State.PAID),
-        a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot),
         a_call(slot=None),
     ],
-    ids=["unpaid", "expired", "cancelled", "paid", "at Calendly", "no slot"],
+    ids=["unpaid", "expired", "cancelled", "paid", "no slot"],
 )
-def test_only_a_confirmed_call_of_our_own_calendar_is_moved_here(booking):
+def test_only_a_confirmed_call_is_moved(booking):
     assert not steps.may_move(booking, IN_TIME)
     with pytest.raises(Conflict):
         steps.move(booking, NEXT_WEEK, 0, IN_TIME)
+
+
+def test_a_call_at_calendly_owes_its_old_event_the_cancelling():
+    call = a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot)
+    there = replace(NEXT_WEEK, calendar=CalendarKind.CALENDLY, event_uri="http://calendly/scheduled_events/E2")
+
+    after = steps.move(call, there, 0, IN_TIME)
+
+    assert f"release_event:{EVENT}" in owed(after)
+    with pytest.raises(Conflict, match="given back already"):
+        steps.move(after, call.slot, 1, IN_TIME)
 
 
 # --- what cancelling gives back afterwards ---------------------------------------------------------------------------

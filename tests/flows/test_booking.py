@@ -6,15 +6,15 @@ from itertools import pairwise
 import pytest
 import requests
 
-from inspired.domain.booking import State
-from inspired.domain.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany
+from inspired.domain.booking import CalendarKind, State
+from inspired.domain.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from tests.flows.steps import free_calls, hold, later, live
+from tests.flows.steps import free_calls, hold, later, live, pay
 from tests.harness import Servers
 
 REVIEW = get_meeting_type("portfolio-review")
@@ -500,6 +500,113 @@ class TestCalendly:
 
         with pytest.raises(NotFound):
             svc.bookings.get(draft.id)
+
+
+class TestCalendlyByApi:
+    """Times of Calendly on our own pages, held there by its API."""
+
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly_api", "OPEN_BOOKINGS_PER_VISITOR": "2"}
+
+    def events(self, sandbox: Servers) -> list[tuple[str, str]]:
+        return [(one["start_time"][:16], one["status"]) for one in sandbox.control("events")]
+
+    def paid(self, svc: Services, sandbox: Servers):
+        booking = payment.open_held_order(svc, hold(svc), seconds=2.0)
+        pay(sandbox, booking)
+        booking = refreshing.refresh(svc, booking.id)
+        assert booking.state is State.CONFIRMED
+        return booking
+
+    def test_a_time_is_held_there_under_the_bookings_token(self, svc: Services, sandbox: Servers):
+        call = free_calls(svc)[0]
+
+        booking = hold(svc)
+
+        assert (booking.state, booking.slot.span, booking.slot.calendar) == (
+            State.PENDING, call, CalendarKind.CALENDLY,
+        )  # fmt: skip
+        assert delivery.opened(svc, booking)["email"] == "ann@example.com"
+        assert svc.calendly.find(booking.token, booking.created_at) == [
+            (booking.slot.event_uri, booking.slot.invitee_uri)
+        ]
+        assert call not in free_calls(svc)
+
+    def test_a_time_that_is_gone_meanwhile_is_refused_and_leaves_nothing(self, svc: Services, sandbox: Servers):
+        call = free_calls(svc)[0]
+        hold(svc)
+
+        with pytest.raises(SlotTaken):
+            hold_at(svc, REVIEW, call.start, 7)
+
+        assert [status for _, status in self.events(sandbox)] == ["active"]
+
+    def test_an_unpaid_time_is_freed_there(self, svc: Services, sandbox: Servers):
+        booking = payment.open_held_order(svc, hold(svc), seconds=2.0)
+        booking_flow.give_up(svc, booking.token)
+
+        after = refreshing.refresh(svc, booking.id)
+
+        assert after.state is State.CANCELLED
+        assert [status for _, status in self.events(sandbox)] == ["canceled"]
+
+    def test_who_has_too_many_open_books_nothing_there(self, svc: Services, sandbox: Servers):
+        for number in (0, 4):
+            hold(svc, call=number)
+        before = self.events(sandbox)
+
+        with pytest.raises(TooMany):
+            hold(svc, call=8)
+
+        assert self.events(sandbox) == before
+
+    def test_an_answer_that_is_lost_leaves_an_event_that_is_found_and_held(
+        self, svc: Services, sandbox: Servers, mailbox
+    ):
+        sandbox.control(
+            "faults", {"calendly": [{"call": "create_invitee", "fault": "accept_then_timeout", "times": 1}]}
+        )
+
+        with pytest.raises(UpstreamError):
+            hold(svc)
+        (draft,) = (svc.bookings.get(one) for one in svc.bookings.due(svc.now() + timedelta(hours=1), 10))
+        held = refreshing.refresh(later(svc, minutes=3), draft.id)
+
+        assert (draft.state, held.state) == (State.DRAFT, State.PENDING)
+        assert delivery.opened(svc, held)["email"] == "ann@example.com"
+
+    def test_an_unpaid_time_is_changed_for_another_and_the_old_one_freed(self, svc: Services, sandbox: Servers):
+        booking = hold(svc)
+        other = free_calls(svc)[5]
+
+        moved = booking_flow.change_time(svc, booking.token, other.start, "UTC")
+        refreshing.refresh(svc, booking.id)
+
+        assert (moved.slot.span, moved.slot.event_uri != booking.slot.event_uri) == (other, True)
+        assert sorted(status for _, status in self.events(sandbox)) == ["active", "canceled"]
+        assert not svc.calendly.is_active(booking.slot.event_uri)
+
+    def test_a_confirmed_call_is_moved_and_the_old_event_cancelled(self, svc: Services, sandbox: Servers, mailbox):
+        booking = self.paid(svc, sandbox)
+        other = free_calls(svc)[9]
+
+        moved = booking_flow.move(svc, booking.token, other.start, "UTC", 0)
+        after = refreshing.refresh(svc, booking.id)
+
+        assert (after.state, after.slot.span, after.moves) == (State.CONFIRMED, other, 1)
+        assert svc.calendly.is_active(moved.slot.event_uri)
+        assert not svc.calendly.is_active(booking.slot.event_uri)
+        assert not [one for one in mailbox.messages if list(one.iter_attachments())], "Calendly sends its own"
+
+    def test_what_may_not_be_moved_books_nothing(self, svc: Services, sandbox: Servers):
+        booking = self.paid(svc, sandbox)
+        before = self.events(sandbox)
+
+        with pytest.raises(Conflict, match="moved meanwhile"):
+            booking_flow.move(svc, booking.token, free_calls(svc)[9].start, "UTC", 3)
+
+        assert self.events(sandbox) == before
 
 
 class TestCalendlyLimit:

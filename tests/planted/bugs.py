@@ -46,6 +46,30 @@ BUGS = (
         new='if "merchantTradeNo" not in body:',
         test=OF_BINANCE + "test_an_answer_about_another_order_is_not_believed",
     ),
+    Bug(
+        name="whoever knocks as Calendly is let in",
+        rule="1",
+        file="inspired/adapters/calendly.py",
+        old="    if not any(fits):",
+        new="    if not fits:",
+        test="tests/flows/test_calendar_notices.py::test_what_is_not_signed_like_this_is_refused",
+    ),
+    Bug(
+        name="moving a call late brings all of the money back",
+        rule="7",
+        file="inspired/domain/steps.py",
+        old="    percent = min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)",
+        new="    percent = booking.meeting_type.policy.percent(booking.slot.span.start, now)",
+        test="tests/domain/test_moving.py::test_moving_late_does_not_bring_back_the_time_in_which_cancelling_was_free",
+    ),
+    Bug(
+        name="buffers are not held by the database",
+        rule="5",
+        file=BOOKING,
+        old='claims += [f"tick:{tick}" for tick in self.slot.around.ticks()]',
+        new='claims += [f"tick:{tick}" for tick in self.slot.span.ticks()]',
+        test="tests/domain/test_availability.py::test_a_booking_claims_what_is_kept_free_around_its_call_too",
+    ),
     # --- 2: a webhook is durable before it is acknowledged
     Bug(
         name="a notice is acknowledged though it could not be written down",

@@ -1,0 +1,148 @@
+"""What happens in the calendar itself: moved there, cancelled there by the customer, or by the owner."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from inspired.domain import steps
+from inspired.domain.booking import Booking, CalendarKind, Cause, Remote, Slot, State
+from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.money import Money
+from inspired.domain.slots import Span
+from tests.factories import (
+    CALL,
+    EVENT,
+    MINUTE,
+    NOW,
+    a_confirmed_booking,
+    a_draft,
+    a_live_booking,
+    an_expired_booking,
+    owed,
+    seen,
+    settled,
+)
+
+HOUR = timedelta(hours=1)
+LIVE = a_live_booking(calendar=CalendarKind.CALENDLY, effects=())
+SLOT = LIVE.slot
+ELSEWHERE = f"{EVENT[:-1]}2"
+THERE = Slot(
+    Span(CALL.start + timedelta(days=7), CALL.end + timedelta(days=7)), "Europe/Berlin", CalendarKind.CALENDLY,
+    ELSEWHERE, f"{ELSEWHERE}/invitees/I2",
+)  # fmt: skip
+IN_TIME, LATE = CALL.start - 30 * HOUR, CALL.start - 6 * HOUR
+
+
+def a_call(**changes) -> Booking:
+    return a_confirmed_booking(**{"slot": SLOT, "effects": (), **changes})
+
+
+def cancelled(booking: Booking, *, by_owner: bool = False, at=IN_TIME, now=IN_TIME + MINUTE) -> Booking:
+    return steps.cancelled_in_calendar(booking, SLOT, by_owner=by_owner, cancelled_at=at, now=now)
+
+
+def test_a_notice_owes_the_question_once():
+    once = steps.to_follow(a_call(), "n1", IN_TIME)
+
+    assert owed(once) == {"follow_event:n1"}
+    assert once.check_at == IN_TIME
+    assert steps.to_follow(once, "n1", IN_TIME) == once
+    assert owed(steps.to_follow(once, "n2", IN_TIME)) == {"follow_event:n1", "follow_event:n2"}
+
+
+@pytest.mark.parametrize("booking", [a_draft(), a_confirmed_booking(effects=())], ids=["no slot", "our own calendar"])
+def test_without_an_event_there_is_nothing_to_follow(booking):
+    assert steps.to_follow(booking, "n1", IN_TIME) == booking
+
+
+# --- moved there ----------------------------------------------------------------------------------------------------
+
+
+def test_a_call_moved_there_is_at_its_new_time_and_costs_nothing():
+    call = replace(a_call(), meeting_type=replace(a_call().meeting_type, reminders=(24,)))
+
+    after = steps.moved_in_calendar(call, SLOT, THERE, IN_TIME)
+
+    assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, THERE, 1, 100)
+    assert after.history[-1].what == "moved_in_calendar"
+    assert [(one.name, one.due) for one in after.effects] == [("send:reminder:24:1", THERE.span.start - 24 * HOUR)]
+    assert (after.refunds, after.attempts) == (call.refunds, call.attempts)
+    assert after.claims == (f"invitee:{THERE.invitee_uri}",)
+
+
+def test_moving_there_late_brings_no_lost_right_back():
+    after = steps.moved_in_calendar(a_call(), SLOT, THERE, LATE)
+
+    assert (after.most_back, steps.goes_back(after, LATE)) == (50, Money.parse("37.5"))
+
+
+def test_an_unpaid_or_unconfirmed_booking_moves_with_its_event():
+    told = settled(LIVE, seen(Remote.PAID, "75", by_query=False))
+
+    unpaid = steps.moved_in_calendar(LIVE, SLOT, THERE, NOW + MINUTE)
+    paid = steps.moved_in_calendar(told, SLOT, THERE, NOW + MINUTE)
+
+    assert (unpaid.state, unpaid.slot, unpaid.deadline) == (State.PENDING, THERE, LIVE.deadline)
+    assert (paid.state, paid.slot, paid.moves) == (State.PAID, THERE, 0)
+
+
+OVER = {
+    "over": an_expired_booking(slot=SLOT),
+    "moved on": a_call(slot=THERE),
+    "cancelled": a_call(state=State.CANCELLED),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_what_is_over_or_has_moved_on_does_not_follow(name):
+    assert steps.moved_in_calendar(OVER[name], SLOT, THERE, IN_TIME) == OVER[name]
+
+
+def test_an_event_that_is_where_it_was_changes_nothing():
+    assert steps.moved_in_calendar(a_call(), SLOT, SLOT, IN_TIME) == a_call()
+
+
+# --- cancelled there ------------------------------------------------------------------------------------------------
+
+
+def test_cancelled_by_the_customer_the_policy_holds_as_of_that_moment():
+    """Not as of the moment we hear of it."""
+    in_time = cancelled(a_call(), at=CALL.start - 25 * HOUR, now=CALL.start - 23 * HOUR)
+    late = cancelled(a_call(), at=CALL.start - 23 * HOUR, now=CALL.start - 23 * HOUR)
+
+    assert [(one.amount.shown, one.cause, one.by) for one in in_time.refunds] == [
+        ("75 USDT", Cause.CANCELLED, "customer")
+    ]
+    assert [one.amount.shown for one in late.refunds] == ["37.5 USDT"]
+    assert (in_time.state, late.state, str(late.keeps)) == (State.CANCELLED, State.CANCELLED, "37.5")
+    assert {"send:cancelled", "alert:cancelled"} <= owed(in_time)
+    assert "cancelled_in_calendar" in [event.what for event in late.history]
+
+
+def test_cancelled_by_the_owner_all_of_the_money_goes_back():
+    after = cancelled(a_call(), by_owner=True, at=LATE, now=LATE)
+
+    assert [(one.amount.shown, one.cause, one.by) for one in after.refunds] == [("75 USDT", Cause.OWNER, "owner")]
+    assert (after.state, str(after.keeps)) == (State.CANCELLED, "0")
+
+
+def test_cancelled_there_while_unpaid_it_is_given_up():
+    after = cancelled(LIVE, now=NOW + MINUTE)
+
+    assert (after.state, after.leaving, after.check_at) == (State.PENDING, True, NOW + MINUTE)
+    assert cancelled(after, now=NOW + MINUTE) == after
+
+
+def test_cancelled_there_while_it_is_being_confirmed_the_slot_is_lost():
+    paid = settled(LIVE, seen(Remote.PAID, "75"), slot=SlotSeen.UNKNOWN)
+
+    after = cancelled(paid, now=NOW + MINUTE)
+
+    assert (paid.state, after.state, after.choose_by is not None) == (State.PAID, State.PAID, True)
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_the_cancelling_of_an_event_that_is_not_its_slot_any_more_does_nothing(name):
+    assert cancelled(OVER[name]) == OVER[name]

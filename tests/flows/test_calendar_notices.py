@@ -1,0 +1,264 @@
+"""Webhooks of Calendly, signed by the stand-in itself: moved and cancelled there, in any order, and from strangers."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.errors import BadSignature, Invalid, UpstreamError
+from inspired.flows import booking as booking_flow
+from inspired.flows import calendar_notices, payment, refreshing
+from inspired.services import Services
+from tests.conftest import Mailbox
+from tests.flows.steps import free_calls, hold, later, pay, refunds_there
+from tests.harness import Servers
+from tests.web.catcher import Catcher, catching
+
+OLD, NEW = "an-old-signing-key-of-ours", "a-new-signing-key-of-ours"
+HEADER = "Calendly-Webhook-Signature"
+
+
+@pytest.fixture
+def env_changes() -> dict[str, str]:
+    return {"CALENDAR": "calendly_api", "CALENDLY_SIGNING_KEYS": f"{NEW}, {OLD}"}
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    with catching() as found:
+        yield found
+
+
+@pytest.fixture
+def subscribed(sandbox: Servers, svc: Services, catcher: Catcher) -> Catcher:
+    """The stand-in sends its webhooks there, signed with the older of our two keys."""
+    headers = {"Authorization": f"Bearer {svc.settings.calendly_token.get_secret_value()}"}
+    base = svc.settings.calendly_base_url
+    me = requests.get(f"{base}/users/me", headers=headers, timeout=5).json()["resource"]
+    body = {
+        "url": catcher.url, "events": ["invitee.created", "invitee.canceled"], "scope": "user", "user": me["uri"],
+        "organization": me["current_organization"], "signing_key": OLD,
+    }  # fmt: skip
+    made = requests.post(f"{base}/webhook_subscriptions", json=body, headers=headers, timeout=5)
+    assert made.status_code == 201
+    return catcher
+
+
+def confirmed(svc: Services, sandbox: Servers, call: int = 40) -> Booking:
+    booking = payment.open_held_order(svc, hold(svc, call=call), seconds=2.0)
+    pay(sandbox, booking)
+    booking = refreshing.refresh(svc, booking.id)
+    assert booking.state is State.CONFIRMED
+    return booking
+
+
+def event_of(booking: Booking) -> str:
+    return booking.slot.event_uri.rpartition("/")[2]
+
+
+def take_all(svc: Services, caught: Catcher, booking: Booking, number: int, *, backwards: bool = False) -> Booking:
+    """The notices so far, in their order or the other way round, and what a worker then does."""
+    notices = list(caught.wait_for(number))
+    for headers, raw in reversed(notices) if backwards else notices:
+        calendar_notices.receive(svc, headers[HEADER], raw)
+    return refreshing.refresh(svc, booking.id)
+
+
+def test_a_new_event_of_ours_says_nothing_new(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = confirmed(svc, sandbox)
+
+    after = take_all(svc, subscribed, booking, 1)
+
+    assert (after.state, after.slot, after.moves) == (State.CONFIRMED, booking.slot, 0)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_call_moved_there_is_followed_whatever_order_its_two_notices_come_in(
+    svc: Services, sandbox: Servers, subscribed: Catcher, backwards: bool
+):
+    booking = confirmed(svc, sandbox)
+    other = free_calls(svc)[60]
+    start = other.start.isoformat().replace("+00:00", "Z")
+
+    sandbox.control(f"events/{event_of(booking)}/reschedule", {"start_time": start})
+    after = take_all(svc, subscribed, booking, 3, backwards=backwards)
+
+    assert (after.state, after.slot.span, after.moves, after.refunds) == (State.CONFIRMED, other, 1, ())
+    assert svc.calendly.is_active(after.slot.event_uri)
+    assert not after.flags
+
+
+def test_an_unpaid_booking_moved_there_is_paid_at_its_new_time(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = payment.open_held_order(svc, hold(svc, call=40), seconds=2.0)
+    sandbox.control(f"events/{event_of(booking)}/reschedule", {})
+    moved = take_all(svc, subscribed, booking, 3)
+
+    pay(sandbox, booking)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert (after.state, after.slot) == (State.CONFIRMED, moved.slot)
+    assert after.slot.span.start > booking.slot.span.start
+
+
+def test_cancelled_there_by_the_customer_the_policy_holds(
+    svc: Services, sandbox: Servers, subscribed: Catcher, mailbox: Mailbox
+):
+    booking = confirmed(svc, sandbox, call=2)  # less than a day ahead
+    mailbox.messages.clear()
+
+    sandbox.control(f"events/{event_of(booking)}/cancel", {"reason": "no time", "canceler_type": "invitee"})
+    take_all(svc, subscribed, booking, 2)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert after.state is State.CANCELLED
+    assert refunds_there(sandbox) == [("37.5", "REFUND_SUCCESS")]
+    assert "owner@example.com" in {one["to"] for one in mailbox.messages}
+
+
+def test_cancelled_there_by_the_owner_everything_goes_back(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = confirmed(svc, sandbox, call=2)
+
+    sandbox.control(f"events/{event_of(booking)}/cancel", {"reason": "ill", "canceler_type": "host"})
+    take_all(svc, subscribed, booking, 2)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert after.state is State.REFUNDED
+    assert refunds_there(sandbox) == [("75", "REFUND_SUCCESS")]
+
+
+def test_cancelled_there_while_unpaid_the_booking_is_given_up(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = payment.open_held_order(svc, hold(svc, call=40), seconds=2.0)
+
+    sandbox.control(f"events/{event_of(booking)}/cancel", {"canceler_type": "invitee"})
+    take_all(svc, subscribed, booking, 2)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert (after.state, after.flags) == (State.CANCELLED, frozenset())
+
+
+def test_the_same_notice_again_changes_nothing(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = confirmed(svc, sandbox)
+    sandbox.control(f"events/{event_of(booking)}/reschedule", {})
+    once = take_all(svc, subscribed, booking, 3)
+
+    twice = take_all(svc, subscribed, booking, 3)
+
+    assert (twice.slot, twice.moves, twice.history) == (once.slot, 1, once.history)
+
+
+def test_while_calendly_does_not_answer_the_question_stays_owed(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = confirmed(svc, sandbox)
+    sandbox.control(f"events/{event_of(booking)}/reschedule", {})
+    subscribed.wait_for(3)
+    sandbox.control("faults", {"calendly": [{"call": "any", "fault": "http_500", "times": 30}]})
+
+    waiting = take_all(svc, subscribed, booking, 3)
+    requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()
+    after = refreshing.refresh(later(svc, minutes=5), booking.id)
+
+    assert any(one.name.startswith("follow_event") for one in waiting.effects)
+    assert (waiting.moves, after.moves) == (0, 1)
+
+
+def test_our_own_cancelling_of_an_unpaid_event_is_no_news(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = payment.open_held_order(svc, hold(svc, call=40), seconds=2.0)
+    booking_flow.give_up(svc, booking.token)
+    ended = refreshing.refresh(svc, booking.id)
+
+    after = take_all(svc, subscribed, booking, 2)
+
+    assert (ended.state, after.state, after.flags & {Flag.SLOT_LOST}) == (
+        State.CANCELLED, State.CANCELLED, frozenset(),
+    )  # fmt: skip
+
+
+# --- the subscription -----------------------------------------------------------------------------------------------
+
+
+def test_connecting_makes_one_subscription_under_the_newest_key_however_often(svc: Services, sandbox: Servers):
+    for _ in range(2):
+        url = calendar_notices.connect(svc)
+    ours = [one for one in svc.calendly.subscriptions() if one.url == url]
+    connected = calendar_notices.is_connected(svc)
+    svc.calendly.unsubscribe(ours[0].uri)
+
+    assert url == f"{svc.settings.site_url}/api/calendly/webhook"
+    assert [one.is_active for one in ours] == [True]
+    assert (connected, calendar_notices.is_connected(svc)) == (True, False)
+
+
+def test_subscriptions_of_others_are_left_alone(svc: Services, sandbox: Servers, subscribed: Catcher):
+    calendar_notices.connect(svc)
+
+    assert {one.url for one in svc.calendly.subscriptions()} >= {subscribed.url, calendar_notices.address(svc)}
+    with pytest.raises(UpstreamError):
+        svc.calendly.unsubscribe("http://elsewhere/webhook_subscriptions/1")
+
+
+class TestNotConnected:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly"}
+
+    def test_without_a_key_it_says_what_is_missing(self, svc: Services):
+        with pytest.raises(Invalid, match="CALENDLY_SIGNING_KEYS is missing"):
+            calendar_notices.connect(svc)
+        with pytest.raises(BadSignature):
+            calendar_notices.receive(svc, signed(a_notice(), ""), a_notice())
+
+
+# --- who knocks -----------------------------------------------------------------------------------------------------
+
+
+def signed(raw: bytes, key: str, moment: str = "1700000000") -> str:
+    digest = hmac.new(key.encode(), f"{moment}.".encode() + raw, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={digest}"
+
+
+def a_notice(**payload: Any) -> bytes:
+    return json.dumps({"event": "invitee.canceled", "payload": {"uri": "http://x/i", **payload}}).encode()
+
+
+@pytest.mark.parametrize("key", [OLD, NEW])
+def test_both_keys_are_good_while_one_is_replaced_and_an_old_notice_is_looked_into(svc: Services, key: str):
+    """Signed three years ago: what it says is asked for anyway."""
+    assert calendar_notices.receive(svc, signed(a_notice(), key), a_notice()) is None
+
+
+NOT_SIGNED = {
+    "none": ("", a_notice()),
+    "another key": (signed(a_notice(), "another key"), a_notice()),
+    "no key": (signed(a_notice(), ""), a_notice()),
+    "another time": (signed(a_notice(), NEW).replace("t=1", "t=2"), a_notice()),
+    "another body": (signed(a_notice(), NEW), a_notice() + b" "),
+    "upper case": (signed(a_notice(), NEW).upper(), a_notice()),
+    "half a header": (signed(a_notice(), NEW).partition(",")[0], a_notice()),
+    "a list": (signed(b"[]", NEW), b"[]"),
+    "not JSON": (signed(b"{", NEW), b"{"),
+    "no payload": (signed(b'{"event": "x", "payload": 1}', NEW), b'{"event": "x", "payload": 1}'),
+}
+
+
+@pytest.mark.parametrize("name", NOT_SIGNED)
+def test_what_is_not_signed_like_this_is_refused(svc: Services, name: str):
+    with pytest.raises(BadSignature):
+        calendar_notices.receive(svc, *NOT_SIGNED[name])
+
+
+def test_the_door_answers_calendly_and_strangers(client: FlaskClient, svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+    raw = a_notice(uri=booking.slot.invitee_uri)
+
+    good = client.post("/api/calendly/webhook", data=raw, headers={HEADER: signed(raw, NEW)})
+    bad = client.post("/api/calendly/webhook", data=raw, headers={HEADER: signed(raw, "x")})
+    many = [client.post("/api/calendly/webhook", data=raw).status_code for _ in range(35)]
+
+    assert (good.status_code, bad.status_code) == (200, 401)
+    assert any(one.name.startswith("follow_event") for one in svc.bookings.get(booking.id).effects)
+    assert 429 in many
