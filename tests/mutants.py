@@ -14,6 +14,7 @@ GOAL = 90
 CHANGES = (
     "inspired.domain.*",
     "inspired.adapters.vault.*",
+    "inspired.adapters.calendly.x_verified__*",
     # Of the client of Binance Pay what signs, verifies, and reads and writes amounts.
     "inspired.adapters.binance.x_sign__*",
     "inspired.adapters.binance.x_read_money__*",

@@ -17,8 +17,12 @@ from inspired.domain.availability import (
     Rules,
     SpecialDay,
     a_day,
+    days_off_in_words,
     in_words,
     parse_day,
+    parse_days_off,
+    parse_special,
+    special_in_words,
 )
 from inspired.domain.errors import Invalid
 from inspired.domain.slots import Span
@@ -356,3 +360,40 @@ def test_a_calendar_that_contradicts_itself_is_refused():
         replace(LONDON, week=((),))
     with pytest.raises(Invalid, match="end after they begin"):
         DaysOff(MONDAY.date(), MONDAY.date() - DAY)
+
+
+def test_special_days_and_days_off_are_read_a_line_each_and_written_the_same_way():
+    special = parse_special(" 2026-12-31 closed\n\n2026-12-24  9:00-12:00, 13:00-14:00\n2027-01-04 CLOSED ")
+    days_off = parse_days_off("2027-02-01\n 2026-12-25 to 2026-12-26 ")
+
+    assert special_in_words(special) == "2026-12-24 09:00-12:00, 13:00-14:00\n2026-12-31 closed\n2027-01-04 closed"
+    assert days_off_in_words(days_off) == "2026-12-25 to 2026-12-26\n2027-02-01"
+    assert parse_special(special_in_words(special)) == special
+    assert parse_days_off(days_off_in_words(days_off)) == days_off
+    assert (parse_special(" \n"), parse_days_off("")) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "told"),
+    [
+        (parse_special, "tomorrow closed", "“tomorrow closed” does not begin with a date such as 2026-12-24."),
+        (parse_special, "2026-02-30 closed", "“2026-02-30 closed” does not begin with a date such as 2026-12-24."),
+        (parse_special, "2026-12-24", "“2026-12-24” needs hours, or the word closed."),
+        (parse_special, "2026-12-24 open", "“open” is not a range such as 9:00-12:30."),
+        (parse_special, f"x{'y' * 60}", f"“x{'y' * 39}” does not begin with a date such as 2026-12-24."),
+        (parse_special, "\n".join(["2026-12-24 closed"] * 201), "At most 200 lines."),
+        (parse_days_off, "Christmas", "“Christmas” does not begin with a date such as 2026-12-24."),
+        (parse_days_off, "2026-12-24 to", "“2026-12-24 to” does not begin with a date such as 2026-12-24."),
+        (parse_days_off, "2026-12-26 to 2026-12-24", "Days off end after they begin."),
+        (parse_days_off, "\n".join(["2026-12-24"] * 201), "At most 200 lines."),
+    ],
+)
+def test_a_line_that_is_none_is_refused_with_the_reason(read, text, told):
+    with pytest.raises(Invalid) as refused:
+        read(text)
+
+    assert str(refused.value) == told
+
+
+def test_two_hundred_lines_are_read():
+    assert len(parse_days_off("\n".join(["2026-12-24"] * 200))) == 200

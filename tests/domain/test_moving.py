@@ -66,14 +66,14 @@ def test_it_can_be_moved_again_and_each_time_is_told():
 def test_an_old_page_moves_nothing_a_second_time(seen_moves):
     once = steps.move(a_call(), NEXT_WEEK, 0, IN_TIME)
 
-    with pytest.raises(Conflict, match="moved meanwhile"):
+    with pytest.raises(Conflict, match=r"^This call was moved meanwhile\. Please look at its time again\.$"):
         steps.move(once, a_call().slot, seen_moves, IN_TIME)
 
 
 def test_moving_ends_some_hours_before_the_call():
     assert steps.may_move(a_call(), START - 4 * HOUR - SECOND)
     assert not steps.may_move(a_call(), START - 4 * HOUR)
-    with pytest.raises(Conflict, match="can no longer be moved"):
+    with pytest.raises(Conflict, match=r"^This call can no longer be moved here\.$"):
         steps.move(a_call(), NEXT_WEEK, 0, START - 4 * HOUR)
 
 
@@ -176,3 +176,28 @@ def test_nobody_is_reminded_of_a_cancelled_call():
 
     assert reminders(after) == {}
     assert "alert:late" in owed(after)
+
+
+# --- who did not come -----------------------------------------------------------------------------------------------
+
+
+def test_who_did_not_come_is_told_once_the_call_has_begun_and_taken_back():
+    noted = steps.no_show(a_call(), START, came=False)
+    back = steps.no_show(noted, START + HOUR, came=True)
+
+    assert (noted.no_show_at, noted.history[-1].what, noted.state) == (START, "no_show", State.CONFIRMED)
+    assert (back.no_show_at, back.history[-1].what) == (None, "came_after_all")
+    assert steps.no_show(noted, START + HOUR, came=False) == noted
+    assert steps.no_show(a_call(), START, came=True) == a_call()
+
+
+@pytest.mark.parametrize(
+    ("booking", "now"),
+    [(a_call(), START - SECOND), (a_call(state=State.CANCELLED), START), (a_call(slot=None), START)],
+    ids=["not begun", "cancelled", "no slot"],
+)
+def test_nobody_can_have_missed_a_call_that_has_not_begun_or_does_not_take_place(booking, now):
+    assert not steps.may_tell_who_came(booking, now)
+    with pytest.raises(Conflict) as refused:
+        steps.no_show(booking, now, came=False)
+    assert str(refused.value) == "Whether the customer came can be told once the call has begun."

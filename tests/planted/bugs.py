@@ -52,7 +52,7 @@ BUGS = (
         file="inspired/adapters/calendly.py",
         old="    if not any(fits):",
         new="    if not fits:",
-        test="tests/flows/test_calendar_notices.py::test_what_is_not_signed_like_this_is_refused",
+        test="tests/adapters/test_calendly_signing.py::test_what_is_not_signed_like_this_is_refused",
     ),
     Bug(
         name="moving a call late brings all of the money back",
