@@ -17,7 +17,7 @@ from inspired.domain.booking import (
     trade_number,
 )
 from inspired.domain.errors import Conflict
-from inspired.domain.funds import Payment, kept_of, payment_of
+from inspired.domain.funds import Payment, due, kept_of, payment_of, unclear
 from inspired.domain.lifecycle import REMINDER, SlotSeen, decided, left_pending, moved, released, reminded
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
@@ -279,6 +279,19 @@ def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
         return booking
     after = replace(booking, no_show_at=None if came else now)
     return after.noted(now, "came_after_all" if came else "no_show")
+
+
+def may_agree(booking: Booking) -> bool:
+    """Money of a confirmed call was returned by another way than this site, and it is known how much."""
+    return booking.state is State.CONFIRMED and kept_of(booking) < due(booking) and not unclear(booking)
+
+
+def agree(booking: Booking, now: datetime) -> Booking:
+    """The owner's word: the call stands, with what is left of its money."""
+    if not may_agree(booking):
+        raise Conflict("There is nothing to agree to.")
+    left = kept_of(booking)
+    return decided(replace(booking, keeps=left).noted(now, "agreed", left.shown), SlotSeen.UNKNOWN, now)
 
 
 def _called_off(booking: Booking, now: datetime) -> Booking:

@@ -135,6 +135,12 @@ def ask(
         return svc.bookings.change(booking.id, lambda current: decide(current, SlotSeen.LOST))
 
 
+def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """The same about every order that was ever sent, settled ones too: a refund by Binance's console shows there."""
+    sent = (queried(svc, one, seconds) for one in booking.attempts if one.was_sent)
+    return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
+
+
 def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
     now = svc.now()
     closing = schedule.orders_to_close(booking, now)

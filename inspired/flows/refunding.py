@@ -88,6 +88,10 @@ def settled_by_hand(svc: Services, booking_id: str, refund_id: str, amount: Mone
     return _changed(svc, booking_id, lambda b: refunds.settled_by_hand(b, refund_id, amount, note, svc.now()))
 
 
+def agree(svc: Services, booking_id: str) -> Booking:
+    return _rung(svc, svc.bookings.change(booking_id, lambda b: steps.agree(b, svc.now())))
+
+
 def money_back(svc: Services, token: str) -> Booking:
     """The customer's button, where there is no time for the money any more."""
     booking = svc.bookings.by_token(token)

@@ -97,6 +97,7 @@ EVENT_SENTENCES = {
     "money": "Money seen.",
     "paid": "Paid.",
     "confirmed": "Confirmed.",
+    "agreed": "You agreed that the call stands with what is left of its money.",
     "no_show": "The customer did not come.",
     "came_after_all": "The customer came after all.",
     "moved_in_calendar": "The customer moved the call in Calendly.",
@@ -388,6 +389,8 @@ def owed_line(name: str) -> str:
             return "Cancel the event in Calendly"
         case "tidy_events":
             return "Look for other times picked in Calendly"
+        case "follow_event":
+            return "Ask Calendly what became of the event"
         case "post":
             return "Post to the ledger"
     return name

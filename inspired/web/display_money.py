@@ -43,6 +43,7 @@ EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CA
 
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
+        may_agree=steps.may_agree,
         may_cancel=steps.may_cancel,
         may_move=moves_here,
         may_tell_who_came=steps.may_tell_who_came,

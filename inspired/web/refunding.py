@@ -141,14 +141,20 @@ def _currency(booking: Booking, refund_id: str) -> str:
     return money.currency
 
 
+@bp.post("/bookings/<booking_id>/agree")
+def agree(booking_id: str) -> ResponseReturnValue:
+    refunding.agree(services(), booking_id)
+    return go(_money_of(booking_id))
+
+
 @bp.post("/bookings/<booking_id>/ask")
 def ask(booking_id: str) -> ResponseReturnValue:
-    """What else would be asked by and by, now; what follows from it is a job's."""
+    """About every order of it; what follows from the answers is a job's."""
     svc = services()
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         raise Conflict("There is nothing to ask Binance about yet.")
-    refreshing.ask(svc, booking, seconds=ASK_SECONDS)
+    refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
     svc.bell.ring("refresh", booking_id)
     return go(_money_of(booking_id))
 

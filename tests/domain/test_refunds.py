@@ -190,6 +190,35 @@ def test_money_of_one_order_goes_back_whole_and_cancels_nothing(more):
         steps.refund(beside_foreign(), more["amount"], LATER, cancels=more["cancels"], order=2)
 
 
+def test_a_call_whose_money_was_returned_in_part_stands_with_the_rest_once_the_owner_agrees():
+    returned = heard(a_call(), found("25"))
+
+    after = steps.agree(returned, LATER)
+
+    assert (Flag.NEEDS_OWNER in returned.flags, after.flags) == (True, frozenset())
+    assert (after.state, str(after.keeps), str(kept_of(after))) == (State.CONFIRMED, "50", "50")
+    assert [(one.what, one.detail) for one in after.history if one.what == "agreed"] == [("agreed", "50 USDT")]
+    assert list(invariants.violations(after, LATER)) == []
+    again = heard(after, found("10", "console2"))
+    assert (Flag.NEEDS_OWNER in again.flags, str(steps.agree(again, LATER).keeps)) == (True, "40")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_call,
+        lambda: heard(with_refund("75", cancels=True), found("25")),
+        lambda: settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
+    ],
+    ids=["nothing left", "no call", "nobody knows how much"],
+)
+def test_there_is_nothing_to_agree_to_where_no_known_part_of_a_calls_money_is_gone(make):
+    assert not steps.may_agree(make())
+    with pytest.raises(Conflict) as refused:
+        steps.agree(make(), LATER)
+    assert str(refused.value) == "There is nothing to agree to."
+
+
 def test_the_same_request_is_answered_and_another_with_its_name_is_refused():
     once = steps.refund(a_call(), TEN, LATER, cancels=False, key="r1:10")
 

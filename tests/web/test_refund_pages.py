@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from inspired.adapters.books import Orphan
-from inspired.domain import ledger
+from inspired.domain import ledger, refunds
 from inspired.domain.booking import Booking, RefundStatus, State
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import Difference
@@ -83,6 +83,32 @@ def test_a_part_leaves_the_call_and_says_what_remains_and_what_the_policy_would_
         assert said in words(preview.text)
     assert after.state is State.CONFIRMED
     assert [(str(one.amount), one.by, one.note) for one in after.refunds] == [("10.5", "owner", WHY["reason"])]
+
+
+def test_the_owner_agrees_that_a_call_stands_though_a_part_of_its_money_was_returned(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    booking = confirmed(svc, sandbox)
+    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {"amount": "25"})
+    owner.post(f"{room(booking)}/ask", data={"csrf_token": hidden(owner.get(room(booking)).text, "csrf_token")})
+    stuck = svc.bookings.get(booking.id)
+    page = owner.get(room(booking)).text
+    entered = stuck.refunds[0]
+    if entered.amount is None:  # Binance does not tell a part's amount: the owner has entered it
+        svc.bookings.change(
+            booking.id, lambda b: refunds.settled_by_hand(b, entered.id, Money.parse("25"), "console", svc.now())
+        )
+        page = owner.get(room(booking)).text
+
+    answer = send(owner, f"{room(booking)}/agree", {}, page=room(booking))
+    after = svc.bookings.get(booking.id)
+
+    assert "The call stands with 50 USDT" in words(page)
+    assert answer.status_code == 303
+    assert (after.state, str(after.keeps), after.flags) == (State.CONFIRMED, "50", frozenset())
+    assert "You agreed that the call stands" in words(owner.get(room(booking)).text)
+    assert "The call stands with" not in words(owner.get(room(booking)).text)
+    assert send(owner, f"{room(booking)}/agree", {}, page=room(booking)).status_code == 409
 
 
 def test_money_in_another_currency_beside_a_call_goes_back_by_itself(
