@@ -4,12 +4,15 @@ its event. What a notice says is never believed; Calendly's API is asked.
 https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-real-time-with-webhook-subscriptions
 """
 
+import hashlib
+
 import structlog
 
 from inspired.adapters import calendly
+from inspired.adapters.mail import Mail
 from inspired.domain import steps
 from inspired.domain.booking import Booking
-from inspired.domain.errors import Invalid, NotFound
+from inspired.domain.errors import Invalid, NotFound, UpstreamError
 from inspired.services import Services
 
 EVENTS = ("invitee.created", "invitee.canceled")
@@ -37,6 +40,25 @@ def is_connected(svc: Services) -> bool:
     """Whether Calendly still sends everything here."""
     url = address(svc)
     return any(one.url == url and one.is_active and one.events >= set(EVENTS) for one in svc.calendly.subscriptions())
+
+
+def watch(svc: Services) -> bool:
+    """Calendly disables a subscription whose webhooks failed for a day, and tells nobody: then it is made anew, and the
+    owner is told. True where that was needed."""
+    if not svc.settings.uses_calendly or not svc.settings.calendly_keys:
+        return False
+    try:
+        if is_connected(svc):
+            return False
+        url = connect(svc)
+    except UpstreamError as error:
+        log.warning("calendar_not_watched", error=str(error))
+        return False
+    log.warning("calendar_reconnected")
+    subject, text, html = svc.letters.write("reconnected", {"url": url, "site_url": svc.settings.site_url})
+    mail_id = hashlib.sha256(f"reconnected/{svc.now().isoformat()}".encode()).hexdigest()[:32]
+    svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+    return True
 
 
 def address(svc: Services) -> str:

@@ -17,7 +17,7 @@ from inspired.adapters.mail import Mail
 from inspired.domain.booking import Booking, CalendarKind, Entry, State
 from inspired.domain.invariants import INVARIANTS, violations
 from inspired.domain.ledger import balances
-from inspired.flows import paging
+from inspired.flows import calendar_notices, paging
 from inspired.services import Services
 
 NAME = "check"
@@ -143,7 +143,8 @@ def _counted(svc: Services, booking: Booking) -> paging.Counts:
 
 
 def _finished(svc: Services, run: Run) -> None:
-    """The owner is told of anything that is broken, once a run."""
+    """The owner is told of anything that is broken, once a run; and Calendly is asked whether it still tells us all."""
+    calendar_notices.watch(svc)
     report = Report()
     _whole(svc, report, BEGINNING, GRACE)
     counts = {**run.counts, **{name: report.count(name) for name in INVARIANTS if report.count(name)}}

@@ -197,6 +197,27 @@ def test_subscriptions_of_others_are_left_alone(svc: Services, sandbox: Servers,
         svc.calendly.unsubscribe("http://elsewhere/webhook_subscriptions/1")
 
 
+def test_a_subscription_that_is_gone_is_made_anew_and_the_owner_told_once(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    calendar_notices.connect(svc)
+    quiet = calendar_notices.watch(svc)
+    for one in svc.calendly.subscriptions():
+        svc.calendly.unsubscribe(one.uri)
+
+    needed = [calendar_notices.watch(svc) for _ in range(2)]
+
+    assert (quiet, needed, calendar_notices.is_connected(svc)) == (False, [True, False], True)
+    assert mailbox.subjects_to("owner@example.com") == ["Calendly sends its webhooks again"]
+
+
+def test_while_calendly_does_not_answer_nothing_is_made_anew(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    sandbox.control("faults", {"calendly": [{"call": "webhook_subscriptions", "fault": "http_500", "times": 9}]})
+
+    assert not calendar_notices.watch(svc)
+    assert mailbox.messages == []
+
+
 class TestNotConnected:
     @pytest.fixture
     def env_changes(self) -> dict[str, str]:
@@ -207,6 +228,7 @@ class TestNotConnected:
             calendar_notices.connect(svc)
         with pytest.raises(BadSignature):
             calendar_notices.receive(svc, signed(a_notice(), ""), a_notice())
+        assert not calendar_notices.watch(svc)
 
 
 # --- who knocks -----------------------------------------------------------------------------------------------------

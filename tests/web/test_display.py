@@ -395,6 +395,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "count": 3,
         "admin_url": "https://site.example/admin/money",
     },
+    "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
 PLACE_TOLD = ("confirmed", "owner_confirmed", "moved", "owner_moved", "reminder")
@@ -470,6 +471,7 @@ SAID = {
     "orphan": ["PAY_SUCCESS", "N1", "75 USDT", "today", "https://site.example/admin/money"],
     "opt_in": ["https://site.example/newsletter/TOKEN", "say yes"],
     "reconciled": ["A refund stands elsewhere.", "done here, failed there", "And 2 more", "/admin/money"],
+    "reconnected": ["subscribed again", "https://site.example/api/calendly/webhook", "nightly"],
     "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
 }  # fmt: skip
 KINDS = sorted(SAID)
