@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, request
+from werkzeug.datastructures import ImmutableMultiDict
 
 from . import schedule, wire
 from .config import Config
@@ -93,9 +94,18 @@ def build(config: Config, store: Store, calendar: Calendar) -> Blueprint:
     ):
         bp.add_url_rule(rule, f"{verb}{rule}", view, methods=[verb])
     bp.before_request(api.check)
+    bp.before_request(_with_asked_in_body)
     bp.after_request(api.with_limits)
     bp.register_error_handler(ApiError, _error)
     return bp
+
+
+def _with_asked_in_body() -> None:
+    """What a GET asks for may come as a JSON body instead of a query: published clients (pycalendly) do it that way."""
+    body = request.get_json(silent=True) if request.method == "GET" else None
+    if isinstance(body, dict):
+        said = {name: str(value) for name, value in body.items() if value is not None}
+        request.args = ImmutableMultiDict({**said, **request.args.to_dict()})
 
 
 class Api:

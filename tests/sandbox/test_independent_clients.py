@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.world import API_KEY, ROOT, SECRET, Receiver, World
+from tests.sandbox.world import API_KEY, ROOT, SECRET, TOKEN, Receiver, World
 
 CACHE = ROOT / ".cache" / "independent-clients"
 CLIENTS = Path(__file__).parent / "clients"
+PYCALENDLY = "pycalendly==1.1.0"
 CONNECTOR, BMERCH = "binance-pay-connector==1.0.0", "bmerch@0.0.8"
 INSTALLING_S = 240
 
@@ -40,12 +41,21 @@ def _one_at_a_time() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def connector_python() -> Path:
     """A Python that has the connector and what it needs, and nothing of ours."""
-    home = CACHE / "py"
+    return _python_with("py", CONNECTOR)
+
+
+@pytest.fixture(scope="session")
+def pycalendly_python() -> Path:
+    return _python_with("pycalendly", PYCALENDLY)
+
+
+def _python_with(name: str, package: str) -> Path:
+    home = CACHE / name
     python, done = home / "bin" / "python", home / "installed"
     with _one_at_a_time():
         if not done.exists():
             _run([sys.executable, "-m", "venv", "--clear", str(home)])
-            _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CONNECTOR])
+            _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])
             done.touch()
     return python
 
@@ -182,3 +192,54 @@ def test_bmerch_tells_genuine_webhooks_from_altered_and_forged_ones(
     given.append(given[-1] | {"body": given[-1]["body"] + " "})
 
     assert bmerch.do("verify", given) == [False, False, True, False]
+
+
+# --- Calendly -------------------------------------------------------------------------------------------------------
+
+
+class Pycalendly:
+    def __init__(self, python: Path, world: World) -> None:
+        self._python, self._world = python, world
+
+    def do(self, method: str, *, token: str = TOKEN, **arguments: object) -> Any:
+        command = [str(self._python), "-I", str(CLIENTS / "calendly_reader.py"), f"{self._world.url}/calendly", token]
+        return json.loads(_run(command, json.dumps([[method, arguments]])))[0]
+
+
+@pytest.fixture
+def pycalendly(pycalendly_python: Path, world: World) -> Pycalendly:
+    return Pycalendly(pycalendly_python, world)
+
+
+def test_pycalendly_reads_the_account_and_its_event_types(pycalendly: Pycalendly) -> None:
+    me = pycalendly.do("about")["resource"]
+
+    types = pycalendly.do("list_event_types", user_uri=me["uri"], count=2)
+    one = pycalendly.do("get_event_type", uuid=types["collection"][0]["uri"].rpartition("/")[2])
+
+    assert me["timezone"]
+    assert len(types["collection"]) == 2
+    assert types["pagination"]["next_page_token"]
+    assert one["resource"]["slug"] == types["collection"][0]["slug"]
+    assert len(pycalendly.do("get_all_event_types", user_uri=me["uri"])) >= 4
+
+
+def test_pycalendly_reads_an_event_and_who_is_invited(pycalendly: Pycalendly, world: World) -> None:
+    booked = world.schedule("quick-question", world.free_times("quick-question")[3]).json()
+    event, invitee = (booked[what]["uri"].rpartition("/")[2] for what in ("event", "invitee"))
+    me = pycalendly.do("about")["resource"]["uri"]
+
+    listed = pycalendly.do("list_events", user_uri=me, status="active")["collection"]
+    details = pycalendly.do("get_event_details", uuid=event)["resource"]
+    invited = pycalendly.do("list_event_invitees", uuid=event)["collection"]
+    person = pycalendly.do("get_event_invitee", event_uuid=event, invitee_uuid=invitee)["resource"]
+
+    assert booked["event"]["uri"] in [one["uri"] for one in listed]
+    assert (details["status"], details["uri"]) == ("active", booked["event"]["uri"])
+    assert [one["uri"] for one in invited] == [person["uri"]] == [booked["invitee"]["uri"]]
+
+
+def test_pycalendly_is_refused_like_by_the_real_one(pycalendly: Pycalendly) -> None:
+    assert pycalendly.do("about", token="made up") == {"refused": "Unauthenticated: The access token is invalid - []"}
+    missing = pycalendly.do("get_event_details", uuid="nothing")
+    assert missing == {"refused": "Resource Not Found: The server could not find the requested resource. - []"}
