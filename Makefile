@@ -58,7 +58,7 @@ soak: install-test
 	RACE_ROUNDS=$${RACE_ROUNDS:-1000} EVERY_SIDE=1 RECONCILED_ORDERS=1000 $(PY) -m pytest tests/faults/test_races.py \
 		tests/faults/test_crash_points.py tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
 	# They wait most of the time, so several products are driven at once.
-	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} $(PY) -m pytest tests/faults/test_chaos.py -n 3 --dist load $(PYTEST_ARGS)
+	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} $(PY) -m pytest tests/faults/test_chaos.py -n 6 --dist load --maxschedchunk 1 $(PYTEST_ARGS)
 
 mutants:
 	@$(find_python); "$$found" inspired/dev/install.py mutants

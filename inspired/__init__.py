@@ -7,6 +7,7 @@ what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain
 pay                        flows/payment.py → adapters/binance.py → domain/lifecycle.py (the crux: `settle`)
 not too many calls         adapters/throttle.py (budget, back-off, breaker; `state` is what pages ask)
 be told at once            web/webhooks.py → flows/notices.py → flows/refreshing.py
+told by the calendar       web/webhooks.py → flows/calendar_notices.py → domain/steps.py
 be told in any case        cli.py clock → jobs.py → flows/refreshing.py
 live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/

@@ -35,6 +35,8 @@ class EventType:
     slug: str
     scheduling_url: str
     minutes: int
+    is_paid: bool = False  # it collects money itself
+    is_for_one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +408,14 @@ def _subscription(item: dict[str, Any]) -> Subscription:
 
 
 def _event_type(item: dict[str, Any]) -> EventType:
-    return EventType(str(item["uri"]), str(item["slug"]), str(item["scheduling_url"]), int(item["duration"]))
+    return EventType(
+        uri=str(item["uri"]),
+        slug=str(item["slug"]),
+        scheduling_url=str(item["scheduling_url"]),
+        minutes=int(item["duration"]),
+        is_paid=bool(item.get("is_paid")),
+        is_for_one=item.get("kind", "solo") == "solo",
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -22,12 +22,13 @@ from inspired.domain.availability import (
     parse_special,
     special_in_words,
 )
-from inspired.domain.errors import Invalid, NotFound, Refusal
+from inspired.domain.errors import Invalid, NotFound, Refusal, UpstreamError
 from inspired.domain.meeting_types import MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.slots import Span
 from inspired.flows import booking as bookings
+from inspired.flows import calendar_drift
 from inspired.services import Services
 from inspired.web.admin import owner_only
 from inspired.web.current import services
@@ -183,7 +184,15 @@ def change_list() -> ResponseReturnValue:
 
 def _calls_page(message: str = "") -> str:
     offered = services().offer.fresh()
-    return render_template("admin/calls.html", offered=offered, message=message, saved=request.args.get("saved", ""))
+    saved = request.args.get("saved", "")
+    return render_template("admin/calls.html", offered=offered, message=message, saved=saved, drift=_drift())
+
+
+def _drift() -> list[str]:
+    try:
+        return calendar_drift.drift(services())
+    except UpstreamError:
+        return ["Calendly does not answer just now, so the calls could not be compared with its event types."]
 
 
 def _rearranged(types: Iterable[Listed], form: ListForm) -> tuple[Listed, ...]:
