@@ -60,7 +60,7 @@ class Followed:
 
     now: Scheduled | None
     by_host: bool = False
-    cancelled_at: datetime | None = None
+    at: datetime | None = None  # when it was first moved, or cancelled; and `by_host`: not by the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +169,19 @@ class Calendly:
         )
 
     @_reading()
-    def find(self, token: str, made_after: datetime, *, seconds: float = 5.0) -> list[tuple[str, str]]:
+    def find(
+        self, token: str, made_after: datetime, *, start: datetime | None = None, seconds: float = 5.0
+    ) -> list[tuple[str, str]]:
         """Events and invitees that carry this token, oldest first. Only upcoming active events are looked into, and
-        only those that were made after the draft the token belongs to."""
+        only those that were made after the draft the token belongs to; with `start`, only those that begin then."""
         me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
         asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
         found: list[tuple[datetime, str, str]] = []
         for _ in range(MOST_PAGES):
             listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
             for event in listed["collection"]:
+                if start is not None and _moment(event["start_time"]) != start:
+                    continue
                 made_at = _moment(event["created_at"])
                 if made_at >= made_after.replace(microsecond=0) and self._event.fullmatch(event["uri"]):
                     found += [(made_at, event["uri"], uri) for uri in self._invitees(event["uri"], token, seconds)]
@@ -234,7 +238,7 @@ class Calendly:
 
     def _booked(self, token: str, start: datetime, made_after: datetime, seconds: float) -> Scheduled | None:
         """The active event with this token at this start."""
-        for event_uri, invitee_uri in self.find(token, made_after, seconds=seconds):
+        for event_uri, invitee_uri in self.find(token, made_after, start=start, seconds=seconds):
             seen = self._read_back(event_uri, invitee_uri, seconds)
             if seen.active and seen.span.start == start:
                 return seen
@@ -270,20 +274,21 @@ class Calendly:
     @_reading()
     def follow(self, invitee_uri: str, *, seconds: float = 5.0) -> Followed:
         """A reschedule makes a new event with a new invitee, and names it in the old one: go on to the last."""
-        for _ in range(MOST_MOVES):
+        first: tuple[bool, str | None] = (False, None)
+        for hop in range(MOST_MOVES):
             match = self._invitee.fullmatch(invitee_uri)
             if match is None:
                 raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
             invitee = self._get(invitee_uri, {}, seconds)["resource"]
+            cancellation = invitee.get("cancellation") or {}
+            said = (cancellation.get("canceler_type") == "host", cancellation.get("created_at"))
+            first = said if hop == 0 else first
             if invitee.get("rescheduled") and invitee.get("new_invitee"):
                 invitee_uri = str(invitee["new_invitee"])
                 continue
             found = self.scheduled(match[1], invitee_uri, seconds=seconds)
-            if found.active:
-                return Followed(found)
-            said = invitee.get("cancellation") or {}
-            at = said.get("created_at")
-            return Followed(None, said.get("canceler_type") == "host", _moment(at) if at else None)
+            by_host, at = first if found.active else said
+            return Followed(found if found.active else None, by_host, _moment(at) if at else None)
         raise UpstreamError(SERVICE, "it was moved too often", retryable=False)
 
     def cancel(self, event_uri: str, reason: str, *, seconds: float = 5.0) -> None:

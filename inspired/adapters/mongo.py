@@ -49,15 +49,18 @@ class Claimed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`spans` of calls with what is kept free around them; `day_places` among the calls of a type on a day."""
+    """Slots of the built-in calendar that are held or kept, each with its meeting type's id and its booking's."""
 
-    spans: list[Span]
-    day_places: list[str]
+    slots: list[tuple[Slot, str, str]]
+
+    @property
+    def spans(self) -> list[Span]:
+        """The calls with what is kept free around them."""
+        return [slot.around for slot, _, _ in self.slots]
 
     @classmethod
-    def of(cls, slots: Iterable[Slot], window: Span) -> "Taken":
-        inside = [slot for slot in slots if slot.around.overlaps(window)]
-        return cls([slot.around for slot in inside], [slot.day_place for slot in inside if slot.day_place])
+    def of(cls, held: Iterable[tuple[Slot, str, str]], window: Span) -> "Taken":
+        return cls([one for one in held if one[0].around.overlaps(window)])
 
 
 def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
@@ -203,9 +206,11 @@ class Bookings:
             "slot_start": {"$gte": window.start - LONGEST_CALL - LONGEST_BUFFER, "$lt": window.end + LONGEST_BUFFER}
         }
         with reaching():
-            found = list(self._collection.find(query, {"slot": 1, "claims": 1}))
+            found = list(self._collection.find(query, {"slot": 1, "claims": 1, "meeting_type.id": 1}))
         held = [one for one in found if any(claim.startswith("tick:") for claim in one.get("claims", ()))]
-        slots = [slot for one in held if (slot := slot_in(one["slot"])) is not None]
+        slots = [
+            (slot, one["meeting_type"]["id"], one["_id"]) for one in held if (slot := slot_in(one["slot"])) is not None
+        ]
         return Taken.of(slots, window)
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:

@@ -17,7 +17,7 @@ from inspired.domain.booking import (
     trade_number,
 )
 from inspired.domain.errors import Conflict
-from inspired.domain.funds import Payment, due, kept_of, payment_of, unclear
+from inspired.domain.funds import Payment, due, kept_of, nothing, payment_of, unclear
 from inspired.domain.lifecycle import REMINDER, SlotSeen, decided, left_pending, moved, released, reminded
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
@@ -186,7 +186,7 @@ def refund(
             booking = refunds.going_back(booking, amount, Cause.OWNER, now, asked)
         booking = replace(booking, keeps=preview.remains)
         if cancels and booking.state is State.CONFIRMED:
-            booking = _called_off(booking, now)
+            booking = _called_off(booking, now).owing(now, "alert:cancelled_by_owner")
         return decided(booking, SlotSeen.UNKNOWN, now)
     if preview.amount != preview.left:
         raise Conflict("Before a call is confirmed its money goes back as a whole.")
@@ -231,17 +231,23 @@ def to_follow(booking: Booking, notice: str, now: datetime) -> Booking:
     return scheduled(booking.owing(now, f"follow_event:{notice}"), now)
 
 
-def moved_in_calendar(booking: Booking, asked: Slot, slot: Slot, now: datetime) -> Booking:
-    """The customer has moved the event in the calendar itself. It costs nothing again; the calendar has told both.
-    `asked`: the slot whose event was asked about."""
+def moved_in_calendar(
+    booking: Booking, asked: Slot, slot: Slot, *, by_owner: bool, moved_at: datetime, now: datetime
+) -> Booking:
+    """The event was moved in the calendar itself, which has told both. It costs nothing again; moved late by the
+    customer, it brings no lost right back. `asked`: the slot whose event was asked about. Where the booking is over,
+    the new event is nobody's, and is owed its cancelling."""
     if booking.slot != asked or slot.invitee_uri == asked.invitee_uri:
         return booking
     if booking.state is State.CONFIRMED:
-        booking = replace(booking, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
-        return scheduled(reminded(replace(booking, slot=slot).noted(now, "moved_in_calendar"), now), now)
+        most_back = booking.most_back if by_owner else most_back_after_move(booking, moved_at)
+        booking = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back)
+        return scheduled(reminded(booking.noted(now, "moved_in_calendar"), now), now)
     if booking.state in (State.PENDING, State.PAID):
-        return decided(replace(booking, slot=slot).noted(now, "moved_in_calendar"), SlotSeen.UNKNOWN, now)
-    return booking
+        # It was taken for lost, perhaps, when only the old event was known.
+        booking = replace(booking, slot=slot, choose_by=None, flags=booking.flags - {Flag.SLOT_LOST})
+        return decided(booking.noted(now, "moved_in_calendar"), SlotSeen.UNKNOWN, now)
+    return event_unwanted(booking, slot.event_uri, now)
 
 
 def cancelled_in_calendar(
@@ -264,7 +270,8 @@ def cancelled_in_calendar(
     else:
         amount = goes_back(booking, cancelled_at)
         booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
-    return decided(_called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
+    alert = "alert:cancelled_by_owner" if by_owner else "alert:cancelled"
+    return decided(_called_off(booking, now).owing(now, alert), SlotSeen.UNKNOWN, now)
 
 
 def may_tell_who_came(booking: Booking, now: datetime) -> bool:
@@ -283,7 +290,9 @@ def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
 
 def may_agree(booking: Booking) -> bool:
     """Money of a confirmed call was returned by another way than this site, and it is known how much."""
-    return booking.state is State.CONFIRMED and kept_of(booking) < due(booking) and not unclear(booking)
+    left = kept_of(booking)
+    is_known = not unclear(booking) and not left < nothing(left.currency)
+    return booking.state is State.CONFIRMED and left < due(booking) and is_known
 
 
 def agree(booking: Booking, now: datetime) -> Booking:
@@ -296,5 +305,6 @@ def agree(booking: Booking, now: datetime) -> Booking:
 
 def _called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
-    booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=kept_of(booking))
+    left = kept_of(booking)
+    booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))
     return released(booking.not_owing(REMINDER), now).owing(now, "send:cancelled")

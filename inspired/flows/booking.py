@@ -9,10 +9,11 @@ from functools import partial
 
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
-from inspired.domain import ordering, steps
+from inspired.domain import ordering, schedule, steps
 from inspired.domain.availability import Availability, Rules
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
+from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
 from inspired.flows import delivery
@@ -20,6 +21,7 @@ from inspired.services import Services
 
 TERMS_VERSION = "2026-12"
 LONGEST_WINDOW = timedelta(days=31)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,12 @@ class Customer:
 
 
 def free_times(
-    svc: Services, meeting_type: MeetingType, window: Span, *, instead: Availability | None = None
+    svc: Services, meeting_type: MeetingType, window: Span, *, instead: Availability | None = None, mine: str = ""
 ) -> list[Span]:
     """Free calls that start in the window, ascending. 31 days at most; what lies in the past is left out.
 
-    `instead`: what would be free with this calendar, by the type's own rules as they are given here.
+    `instead`: what would be free with this calendar, by the type's own rules as they are given here. `mine`: the
+    booking that is to move, whose own call does not count against a limit of its day.
     """
     # A caller who works out "now" and "in 31 days" one after the other is some milliseconds over.
     if window.end <= window.start or window.end - window.start >= LONGEST_WINDOW + timedelta(seconds=1):
@@ -53,8 +56,22 @@ def free_times(
     left = free(offered, taken.spans, rules.before, rules.after)
     if not rules.most_per_day:
         return left
-    days = Counter(place.rpartition(":")[0] for place in taken.day_places)
+    others = [slot.span for slot, type_id, owner in taken.slots if type_id == meeting_type.id and owner != mine]
+    days = Counter(_day_row(svc, meeting_type, call) for call in others)
     return [call for call in left if days[_day_row(svc, meeting_type, call)] < rules.most_per_day]
+
+
+def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") -> list[Span]:
+    """As far ahead as the type is offered. Of Calendly the next 31 days are asked for."""
+    now = svc.now()
+    ahead = LONGEST_WINDOW if svc.settings.uses_calendly else rules_today(svc, meeting_type).horizon
+    found: list[Span] = []
+    for days in range(0, ahead.days + 1, LONGEST_WINDOW.days):
+        begin = now + timedelta(days=days)
+        found += free_times(
+            svc, meeting_type, Span(begin, min(begin + LONGEST_WINDOW, now + ahead + MINUTE)), mine=mine
+        )
+    return found
 
 
 def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
@@ -295,13 +312,21 @@ def _rows_of_visitor(svc: Services, booking: Booking) -> list[_Row]:
     return [_Row(name, most, full) for name in names]
 
 
-def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot) -> list[_Row]:
+def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str = "") -> list[_Row]:
     """Among the calls of this type on the slot's day, which is the owner's; where such a day has a limit."""
     most = rules_today(svc, meeting_type).most_per_day
     if slot.calendar is not CalendarKind.BUILTIN or not most:
         return []
     full = SlotTaken("Meanwhile this day has become full. Please choose another one.")
-    return [_Row(_day_row(svc, meeting_type, slot.span), most, full)]
+    row = _day_row(svc, meeting_type, slot.span)
+    around = Span(slot.span.start - timedelta(days=1), slot.span.end + timedelta(days=1))
+    # From before there was a limit.
+    unplaced = sum(
+        _day_row(svc, meeting_type, other.span) == row
+        for other, type_id, owner in svc.bookings.taken(around).slots
+        if type_id == meeting_type.id and owner != mine and not other.day_place
+    )
+    return [_Row(row, most - unplaced, full)]
 
 
 def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> str:
@@ -328,8 +353,8 @@ def _moved_to(
     if svc.settings.uses_calendly:
         return _moved_at_calendly(svc, booking, start, zone, move)
     slot = _builtin_slot(svc, booking.meeting_type, start, zone)
-    rows = _rows_of_day(svc, booking.meeting_type, slot)
-    kept = booking.slot.day_place if booking.slot else ""
+    rows = _rows_of_day(svc, booking.meeting_type, slot, mine=booking.id)
+    kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else ""
     if [row.name for row in rows] == [kept.rpartition(":")[0]]:
         slot, rows = replace(slot, day_place=kept), []
 
@@ -350,6 +375,11 @@ def _moved_at_calendly(
     if booking.slot is None:
         raise Conflict("No time was chosen for this booking yet.")
     move(booking, replace(booking.slot, event_uri="", invitee_uri=""), svc.now())
+    # Should we never hear of what is booked now, it is looked for a little later.
+    name = f"tidy_events:{booking.version}"
+    booking = svc.bookings.change(
+        booking.id, lambda b: schedule.scheduled(b.owing(svc.now() + TIDY_AFTER, name), svc.now()), known=booking
+    )
     person = delivery.opened(svc, booking)
     slot = _booked_at_calendly(svc, booking, start, zone, Customer(person["email"], person["name"]))
     change = partial(svc.bookings.change, booking.id, lambda b: move(b, slot, svc.now()))

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 INVITATIONS = {
     **dict.fromkeys(("confirmed", "owner_confirmed", "moved", "owner_moved"), Method.REQUEST),
-    **dict.fromkeys(("cancelled", "alert:cancelled"), Method.CANCEL),
+    **dict.fromkeys(("cancelled", "alert:cancelled", "alert:cancelled_by_owner"), Method.CANCEL),
 }
 ALERTS = {
     "alert:amount": "A payment does not match the price. What is too much, or all of a payment that is short, goes "
@@ -43,6 +43,7 @@ ALERTS = {
     "the next step.",
     "alert:refund_slow": "A refund is not done a day after it was asked for.",
     "alert:cancelled": "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
+    "alert:cancelled_by_owner": "You cancelled a confirmed call. The customer is told; what goes back is on its way.",
     "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
     "alert:undelivered": "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
     "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
@@ -132,12 +133,16 @@ def _follow(svc: Services, booking: Booking) -> str:
         return "no event to follow"
     found = svc.calendly.follow(slot.invitee_uri)
     now = svc.now()
+    at = found.at or now
     if found.now is not None:
         seen = found.now
         there = Slot(seen.span, seen.zone, CalendarKind.CALENDLY, seen.event_uri, seen.invitee_uri)
-        after = svc.bookings.change(booking.id, lambda b: steps.moved_in_calendar(b, slot, there, now), known=booking)
+        after = svc.bookings.change(
+            booking.id,
+            lambda b: steps.moved_in_calendar(b, slot, there, by_owner=found.by_host, moved_at=at, now=now),
+            known=booking,
+        )
         return "moved" if after.slot == there != slot else "as it was"
-    at = found.cancelled_at or now
     svc.bookings.change(
         booking.id,
         lambda b: steps.cancelled_in_calendar(b, slot, by_owner=found.by_host, cancelled_at=at, now=now),
@@ -155,7 +160,7 @@ def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
             in_time = booking.expires_at is not None and now < booking.expires_at
             return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
         case "confirmed" | "owner_confirmed":
-            return booking.state is State.CONFIRMED and not booking.moves
+            return booking.state is State.CONFIRMED
         case "moved" | "owner_moved":
             return booking.state is State.CONFIRMED and about == str(booking.moves)
         case "reminder":
@@ -246,6 +251,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
         "missing": missing(booking).shown,
+        "in_frame": svc.settings.in_frame,
         "is_attached": booking.slot is not None and booking.slot.calendar is CalendarKind.BUILTIN,
         "move_until": _move_until(svc, booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
@@ -264,10 +270,11 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
 
 
 def _move_until(svc: Services, booking: Booking, zone: str) -> str:
-    """Until when the customer can still move the call here; nothing where that is not possible."""
+    """Until when the customer can still move the call here; nothing where that is not possible, or no more."""
     if booking.slot is None or svc.settings.in_frame:
         return ""
-    return moment_in_words(booking.slot.span.start - booking.meeting_type.policy.move_until, zone)
+    until = booking.slot.span.start - booking.meeting_type.policy.move_until
+    return moment_in_words(until, zone) if until > svc.now() else ""
 
 
 def opened(svc: Services, booking: Booking) -> dict[str, str]:

@@ -13,7 +13,6 @@ from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal,
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
-from inspired.domain.slots import Span
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
 from inspired.flows import delivery, idempotency, payment, refreshing, refunding
@@ -122,16 +121,16 @@ class Times:
     is_paused: bool
 
 
-def _times(meeting_type: MeetingType, *, url: str = "", from_form: dict[str, str] | None = None) -> Times:
+def _times(
+    meeting_type: MeetingType, *, url: str = "", mine: str = "", from_form: dict[str, str] | None = None
+) -> Times:
     """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
     which needs nothing of Binance Pay."""
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
-    now = svc.now()
     is_paused = not url and svc.throttle.state().open
-    window = Span(now, now + bookings.LONGEST_WINDOW)
-    free = [] if is_paused else bookings.free_times(svc, meeting_type, window)
+    free = [] if is_paused else bookings.all_free_times(svc, meeting_type, mine=mine)
     days = days_of(free, zone, owner_zone)
     first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
     return Times(
@@ -352,7 +351,7 @@ def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
 
 def _time_form(booking: Booking, message: str = "") -> str:
     url = url_for("booking.choose_time", token=booking.token)
-    times = _times(booking.meeting_type, url=url, from_form=request.form.to_dict())
+    times = _times(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
     if wants_fragment() and not message:
         return render_template("booking/_times.html", times=times)
     moving = moving_of(booking, services().now()) if booking.state is State.CONFIRMED else None

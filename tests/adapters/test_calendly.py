@@ -446,7 +446,8 @@ def scripted(base: str, start: datetime, *, booked: list[bool], made: tuple[str,
         line = request.decode().splitlines()[0]
         status, shape = "200 OK", next((shape for start, shape in shapes.items() if line.startswith(start)), {})
         if line.startswith("GET /scheduled_events?"):
-            found = [{"uri": event, "created_at": "2030-01-01T00:00:00Z"}] if booked.pop(0) else []
+            there = {"uri": event, "created_at": "2030-01-01T00:00:00Z", "start_time": start.isoformat()}
+            found = [there] if booked.pop(0) else []
             shape = {"collection": found, "pagination": {}}
         elif line.startswith("GET /scheduled_events/E ") and not readable:
             status = "404 Not Found"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import steps
-from inspired.domain.booking import Booking, CalendarKind, Cause, Remote, Slot, State
+from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Remote, Slot, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
@@ -39,6 +39,10 @@ def a_call(**changes) -> Booking:
     return a_confirmed_booking(**{"slot": SLOT, "effects": (), **changes})
 
 
+def followed(booking: Booking, *, to=THERE, by_owner: bool = False, at=IN_TIME, now=IN_TIME) -> Booking:
+    return steps.moved_in_calendar(booking, SLOT, to, by_owner=by_owner, moved_at=at, now=now)
+
+
 def cancelled(booking: Booking, *, by_owner: bool = False, at=IN_TIME, now=IN_TIME + MINUTE) -> Booking:
     return steps.cancelled_in_calendar(booking, SLOT, by_owner=by_owner, cancelled_at=at, now=now)
 
@@ -63,7 +67,7 @@ def test_without_an_event_there_is_nothing_to_follow(booking):
 def test_a_call_moved_there_is_at_its_new_time_and_costs_nothing():
     call = replace(a_call(), meeting_type=replace(a_call().meeting_type, reminders=(24,)))
 
-    after = steps.moved_in_calendar(call, SLOT, THERE, IN_TIME)
+    after = followed(call)
 
     assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, THERE, 1, 100)
     assert after.history[-1].what == "moved_in_calendar"
@@ -73,19 +77,40 @@ def test_a_call_moved_there_is_at_its_new_time_and_costs_nothing():
 
 
 def test_moving_there_late_brings_no_lost_right_back():
-    after = steps.moved_in_calendar(a_call(), SLOT, THERE, LATE)
+    after = followed(a_call(), at=LATE)
 
     assert (after.most_back, steps.goes_back(after, LATE)) == (50, Money.parse("37.5"))
+
+
+def test_moved_in_time_and_heard_of_late_it_costs_nothing():
+    assert followed(a_call(), at=CALL.start - 25 * HOUR, now=CALL.start - 2 * HOUR).most_back == 100
+
+
+def test_moved_by_the_owner_it_never_costs_the_customer_anything():
+    assert followed(a_call(), by_owner=True, at=LATE).most_back == 100
+    assert followed(a_call(most_back=50), by_owner=True, at=IN_TIME).most_back == 50
 
 
 def test_an_unpaid_or_unconfirmed_booking_moves_with_its_event():
     told = settled(LIVE, seen(Remote.PAID, "75", by_query=False))
 
-    unpaid = steps.moved_in_calendar(LIVE, SLOT, THERE, NOW + MINUTE)
-    paid = steps.moved_in_calendar(told, SLOT, THERE, NOW + MINUTE)
+    unpaid, paid = followed(LIVE, now=NOW + MINUTE), followed(told, now=NOW + MINUTE)
 
     assert (unpaid.state, unpaid.slot, unpaid.deadline) == (State.PENDING, THERE, LIVE.deadline)
     assert (paid.state, paid.slot, paid.moves) == (State.PAID, THERE, 0)
+
+
+def test_a_slot_that_was_taken_for_lost_is_found_again_where_it_had_only_moved():
+    """The customer moved it a moment before the payment, and the notice about that came later."""
+    lost = settled(LIVE, seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
+
+    after = followed(lost, now=NOW + 2 * MINUTE)
+    confirmed = settled(after, slot=SlotSeen.SECURED, now=NOW + 3 * MINUTE)
+
+    assert (lost.flags, lost.choose_by is None) == ({Flag.SLOT_LOST}, False)
+    assert (after.state, after.flags, after.choose_by, after.slot) == (State.PAID, frozenset(), None, THERE)
+    assert after.check_at < NOW + 4 * MINUTE
+    assert (confirmed.state, steps.may_choose(confirmed, NOW + 3 * MINUTE)) == (State.CONFIRMED, False)
 
 
 OVER = {
@@ -95,13 +120,17 @@ OVER = {
 }
 
 
-@pytest.mark.parametrize("name", OVER)
-def test_what_is_over_or_has_moved_on_does_not_follow(name):
-    assert steps.moved_in_calendar(OVER[name], SLOT, THERE, IN_TIME) == OVER[name]
+@pytest.mark.parametrize("name", ["over", "cancelled"])
+def test_the_new_event_of_a_booking_that_is_over_is_cancelled_and_blocks_nothing(name):
+    after = followed(OVER[name])
+
+    assert owed(after) - owed(OVER[name]) == {f"release_event:{ELSEWHERE}"}
+    assert (after.slot, after.state) == (SLOT, OVER[name].state)
 
 
-def test_an_event_that_is_where_it_was_changes_nothing():
-    assert steps.moved_in_calendar(a_call(), SLOT, SLOT, IN_TIME) == a_call()
+def test_what_has_moved_on_or_is_where_it_was_does_not_follow():
+    assert followed(OVER["moved on"]) == OVER["moved on"]
+    assert followed(a_call(), to=SLOT) == a_call()
 
 
 # --- cancelled there ------------------------------------------------------------------------------------------------
@@ -126,6 +155,8 @@ def test_cancelled_by_the_owner_all_of_the_money_goes_back():
 
     assert [(one.amount.shown, one.cause, one.by) for one in after.refunds] == [("75 USDT", Cause.OWNER, "owner")]
     assert (after.state, str(after.keeps)) == (State.CANCELLED, "0")
+    assert "alert:cancelled_by_owner" in owed(after)
+    assert "alert:cancelled" not in owed(after)
 
 
 def test_cancelled_there_while_unpaid_it_is_given_up():

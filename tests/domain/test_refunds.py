@@ -203,6 +203,16 @@ def test_a_call_whose_money_was_returned_in_part_stands_with_the_rest_once_the_o
     assert (Flag.NEEDS_OWNER in again.flags, str(steps.agree(again, LATER).keeps)) == (True, "40")
 
 
+def test_what_is_less_than_nothing_is_agreed_to_by_nobody():
+    """40 are promised back, and all 75 have left by the console: that refund will be refused, and give way."""
+    called = refunds.sending(with_refund("40"), f"{ORDER}R01", LATER)
+    gone = heard(called, found("75"))
+
+    assert (str(kept_of(gone)), steps.may_agree(gone)) == ("-40", False)
+    off = steps._called_off(gone, LATER)
+    assert str(off.keeps) == "0"
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -155,7 +155,7 @@ def test_a_call_that_the_owner_cancels_and_one_whose_money_only_goes_back():
         State.CANCELLED, LATER, part, True,
     )  # fmt: skip
     assert (kept.state, kept.ended_at, kept.keeps) == (State.CONFIRMED, None, part)
-    assert owed(gone) - owed(kept) == {"send:cancelled"}
+    assert owed(gone) - owed(kept) == {"send:cancelled", "alert:cancelled_by_owner"}
 
 
 def test_of_a_call_that_was_cancelled_the_owner_can_still_give_back_what_was_kept():

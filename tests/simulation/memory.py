@@ -194,7 +194,8 @@ class MemoryBookings:
 
     def taken(self, window: Span) -> Taken:
         def find() -> Taken:
-            return Taken.of((one.slot for one in self.all.values() if one.slot and _holds_ticks(one)), window)
+            held = (one for one in self.all.values() if one.slot and _holds_ticks(one))
+            return Taken.of(((one.slot, one.meeting_type.id, one.id) for one in held), window)
 
         return self._wire.call(DATABASE, find)
 

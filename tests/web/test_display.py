@@ -420,6 +420,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "pay_until": "24 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "place": "https://meet.example/room" if kind in PLACE_TOLD else "",
         "is_attached": True,
+        "in_frame": False,
         "move_until": "24 November 2026, 10:00 (Europe/Berlin, UTC+01:00)",
         "missing": "1 USDT",
         "answers": [("What do you hold?", "Two coins")],
