@@ -479,8 +479,8 @@ BUGS = (
         name="a cancelled call keeps its time",
         rule="5",
         file="inspired/domain/steps.py",
-        old="    booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=kept_of(booking))\n",
-        new="    booking = replace(booking, keeps=kept_of(booking))\n",
+        old="moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))",
+        new="replace(booking, keeps=left)",
         test="tests/flows/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
     ),
     Bug(
