@@ -33,7 +33,7 @@ FLOWS = [
     (crash_flows.WEBHOOK, 50),
     (crash_flows.EXPIRY, 22),
     (crash_flows.GIVE_UP, 19),
-    (crash_flows.REFUND, 48),
+    (crash_flows.REFUND, 58),
     (crash_flows.LATE_MONEY, 32),
     (crash_flows.RECONCILIATION, 69),
 ]
