@@ -110,7 +110,7 @@ class Calendly:
         with self._lock:
             if self._types and time.monotonic() - self._types_at < KEEP_EVENT_TYPES:
                 return self._types
-            me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+            me = self._me(seconds)
             listed = self._get(
                 f"{self._base}/event_types", {"user": str(me["uri"]), "active": "true", "count": "100"}, seconds
             )
@@ -174,7 +174,7 @@ class Calendly:
     ) -> list[tuple[str, str]]:
         """Events and invitees that carry this token, oldest first. Only upcoming active events are looked into, and
         only those that were made after the draft the token belongs to; with `start`, only those that begin then."""
-        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        me = self._me(seconds)
         asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
         found: list[tuple[datetime, str, str]] = []
         for _ in range(MOST_PAGES):
@@ -304,14 +304,14 @@ class Calendly:
     @_reading()
     def subscriptions(self, *, seconds: float = 5.0) -> list[Subscription]:
         """The account's own."""
-        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        me = self._me(seconds)
         asked = {"user": me["uri"], "organization": me["current_organization"], "scope": "user", "count": "100"}
         listed = self._get(f"{self._base}/webhook_subscriptions", asked, seconds)
         return [_subscription(one) for one in listed["collection"]]
 
     @_reading()
     def subscribe(self, url: str, events: Sequence[str], signing_key: str, *, seconds: float = 5.0) -> Subscription:
-        me = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        me = self._me(seconds)
         wanted = {
             "url": url,
             "events": list(events),
@@ -327,6 +327,11 @@ class Calendly:
         if not uri.startswith(f"{self._base}/webhook_subscriptions/"):
             raise UpstreamError(SERVICE, "not a subscription of ours", retryable=False)
         self._call("DELETE", uri, seconds)
+
+    def _me(self, seconds: float) -> dict[str, str]:
+        """The account the token belongs to: its own address, and that of its organization."""
+        resource: dict[str, str] = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
+        return resource
 
     def _get(self, url: str, params: dict[str, str], seconds: float) -> dict[str, Any]:
         return self._call("GET", url, seconds, params=params)
