@@ -453,6 +453,11 @@ class IdempotencyKeys:
         with reaching():
             self._collection.update_one({"_id": key}, {"$set": {"status": status}})
 
+    def left_open(self, key: str, at: datetime) -> None:
+        """Nobody knows what came of it: whoever comes next with the key goes on with it, as if its user had died."""
+        with reaching():
+            self._collection.update_one({"_id": key, "status": 0}, {"$set": {"at": at}})
+
     def given_back(self, key: str) -> None:
         """A refusal is not kept: the same key may be used for a better try."""
         with reaching():

@@ -12,7 +12,7 @@ from inspired.adapters.mongo import Claimed
 from inspired.domain import ordering, schedule, steps
 from inspired.domain.availability import Availability, Rules
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
-from inspired.domain.errors import Conflict, Invalid, Refusal, SlotTaken, TooMany, UpstreamError
+from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import Span, free
@@ -112,16 +112,26 @@ def _held_at_calendly(
     network: str,
     token: str,
 ) -> Booking:
-    """The draft is written first: an event whose making we never hear of carries its token, and is found by that."""
-    draft = _draft(svc, meeting_type, token)
+    """The draft is written first: an event whose making we never hear of carries its token, and is found by that.
+    Whoever asks again under that token goes on with the same draft."""
+    known = _known_draft(svc, token)
+    draft = known or _draft(svc, meeting_type, token)
     rows = _rows_of_visitor(svc, _with_customer(svc, draft, customer))
     for row in rows:
         if _first_free(svc, row, asking=True) > row.most:
             raise row.full
-    draft = svc.bookings.add(draft)
+    if known is None:
+        draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
     ready = ordering.creating(_held(svc, draft, slot, customer, network), svc.now())
     return _or_freed(svc, draft, slot, lambda: _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot)))
+
+
+def _known_draft(svc: Services, token: str) -> Booking | None:
+    try:
+        return svc.bookings.by_token(token)
+    except NotFound:
+        return None
 
 
 def _drafted(svc: Services, placed: Booking, slot: Slot) -> Booking:

@@ -1,7 +1,8 @@
 """Doing a thing once per Idempotency-Key, also when the process died in the middle of the first time.
 
 The contract is the one people know from https://docs.stripe.com/api/idempotent_requests : same key and same body give
-the first answer's code again (and the booking as it is now); another body is a conflict; refusals are not kept.
+the first answer's code again (and the booking as it is now); another body is a conflict; refusals are not kept. Where
+an outside service has left us in the dark, the same key goes on with the same token.
 """
 
 import hashlib
@@ -44,8 +45,14 @@ def once(
 def _made(svc: Services, name: str, make: Callable[[], tuple[int, Booking]]) -> tuple[int, Booking]:
     try:
         status, booking = make()
-    except (Refusal, UpstreamError):
+    except Refusal:
         svc.keys.given_back(name)
+        raise
+    except UpstreamError as error:
+        if error.maybe_applied:
+            svc.keys.left_open(name, svc.now() - DEAD_AFTER)
+        else:
+            svc.keys.given_back(name)
         raise
     svc.keys.answered(name, status)
     return status, booking

@@ -57,6 +57,9 @@ def hold(type_id: str) -> ResponseReturnValue:
             raise  # the form stays as it is, with all that was typed, and the sentence is shown above it
         wait = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Paused | TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
+    except UpstreamError:
+        # The same form, sent again, goes on where this one stopped.
+        return render_template("booking/unsure.html", values=request.form.to_dict()), 503
     return go(_page_of(booking))
 
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 import requests
 
-from inspired.domain.booking import CalendarKind, State
+from inspired.domain.booking import Booking, CalendarKind, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
-from inspired.flows import delivery, payment, refreshing
+from inspired.flows import delivery, idempotency, payment, refreshing
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from tests.flows.steps import free_calls, hold, later, live, pay
@@ -575,6 +575,31 @@ class TestCalendlyByApi:
 
         assert (draft.state, held.state) == (State.DRAFT, State.PENDING)
         assert delivery.opened(svc, held)["email"] == "ann@example.com"
+
+    def test_after_a_lost_answer_the_same_form_goes_on_with_the_event_it_has_made(
+        self, svc: Services, sandbox: Servers, mailbox
+    ):
+        sandbox.control(
+            "faults", {"calendly": [{"call": "create_invitee", "fault": "accept_then_timeout", "times": 1}]}
+        )
+        start = free_calls(svc)[0].start
+
+        def send() -> tuple[int, Booking]:
+            customer = Customer("ann@example.com", "Ann")
+
+            def make(token: str) -> tuple[int, Booking]:
+                return 201, booking_flow.hold_time(svc, REVIEW, start, "UTC", customer, network="", token=token)
+
+            return idempotency.once(svc, "form", {"start": str(start)}, svc.new_token(), make)
+
+        with pytest.raises(UpstreamError):
+            send()
+        status, held = send()
+        again = send()[1]
+
+        assert (status, held.state, again.id) == (201, State.PENDING, held.id)
+        assert [status for _, status in self.events(sandbox)] == ["active"]
+        assert svc.bookings.due(svc.now() + timedelta(days=2), 10) == [held.id], "no other booking, and no draft left"
 
     def test_an_unpaid_time_is_changed_for_another_and_the_old_one_freed(self, svc: Services, sandbox: Servers):
         booking = hold(svc)

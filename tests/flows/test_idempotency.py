@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.adapters.mongo import KeyUse
-from inspired.domain.errors import Conflict, SlotTaken
+from inspired.domain.errors import Conflict, SlotTaken, UpstreamError
 from inspired.flows import idempotency
 from inspired.services import Services
 from tests.flows.steps import hold
@@ -63,6 +63,30 @@ def test_a_refusal_is_not_kept(svc: Services):
     for _ in range(2):
         with pytest.raises(SlotTaken):
             idempotency.once(svc, "key", BODY, svc.new_token(), refuse)
+
+    assert svc.keys.find(_name("key")) is None
+
+
+def test_where_it_is_not_known_what_came_of_it_the_next_one_goes_on_with_the_same_token_at_once(svc: Services):
+    tokens: list[str] = []
+
+    def lost(token: str):
+        tokens.append(token)
+        raise UpstreamError("calendly", "timeout")
+
+    for _ in range(2):
+        with pytest.raises(UpstreamError):
+            idempotency.once(svc, "key", BODY, svc.new_token(), lost)
+
+    assert len(set(tokens)) == 1
+
+
+def test_where_surely_nothing_happened_the_key_is_free_again(svc: Services):
+    def refused(token: str):
+        raise UpstreamError("calendly", "HTTP 403", retryable=False, maybe_applied=False)
+
+    with pytest.raises(UpstreamError):
+        idempotency.once(svc, "key", BODY, svc.new_token(), refused)
 
     assert svc.keys.find(_name("key")) is None
 

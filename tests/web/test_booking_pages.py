@@ -423,3 +423,22 @@ def test_what_the_frame_said_is_checked_before_anybody_is_asked(client: FlaskCli
 
     assert answer.status_code == 422
     assert "does not look like a Calendly booking" in words(answer.text)
+
+
+@pytest.mark.parametrize("env_changes", [{"CALENDAR": "calendly_api"}])
+def test_where_it_is_not_known_whether_a_time_is_held_one_button_sends_the_same_again(
+    client: FlaskClient, sandbox: Servers, svc: Services
+):
+    page = client.get(START).text
+    names = ("csrf_token", "form_token", "start", "tz")
+    fields = {name: hidden(page, name) for name in names[:3]} | {"name": "Ann", "email": "ann@example.com"}
+    fields |= {"tz": "Europe/Berlin", "terms": "yes"}
+    sandbox.control("faults", {"calendly": [{"call": "create_invitee", "fault": "accept_then_timeout", "times": 1}]})
+
+    unsure = client.post(START, data=fields)
+    again = {name: hidden(unsure.text, name) for name in fields}
+    held = client.post(START, data=again)
+
+    assert (unsure.status_code, held.status_code) == (503, 303)
+    assert "never booked twice" in words(unsure.text)
+    assert [one["status"] for one in sandbox.control("events")] == ["active"]
