@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from inspired.flows import checking, delivery, newsletter, notices, reconciling, refreshing
+from inspired.flows import calendar_watch, checking, delivery, newsletter, notices, reconciling, refreshing
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -34,6 +34,10 @@ def turn_page(run: str) -> None:
     turned = {reconciling.NAME: reconciling.turn_page, checking.NAME: checking.turn_page}[run]
     if turned(services()):
         services().bell.ring_for_letters("turn_page", run)
+
+
+def watch_calendar() -> None:
+    calendar_watch.look(services())
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -27,6 +27,7 @@ from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
+from inspired.adapters.watch import CalendarWatch
 from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.errors import Busy
 from inspired.domain.status import public_status
@@ -50,6 +51,7 @@ class Services:
     orphans: Orphans
     cases: Cases
     runs: Runs
+    watch: CalendarWatch
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     sessions: mongo.AdminSessions
@@ -100,6 +102,7 @@ def build(
         orphans=Orphans(database),
         cases=Cases(database),
         runs=Runs(database),
+        watch=CalendarWatch(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         sessions=mongo.AdminSessions(database),

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     calendly_token: SecretStr = SecretStr("")
     calendly_base_url: str = CALENDLY_API_HOST
     calendly_signing_keys: SecretStr = SecretStr("")  # of its webhooks, separated by commas; two while one is replaced
+    calendly_orphan_hours: int = Field(default=12, ge=0, le=72, description="to pay for what was booked past our pages")
     owner_timezone: str = "Europe/London"
     meeting_place: str = Field(default="", description="where the call happens; told only in the confirmation")
 

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from inspired.adapters.http import Http
+from inspired.adapters.http import Answer, Http
+from inspired.domain.booking import CalendarKind, Slot
 from inspired.domain.errors import BadSignature, Invalid, SlotTaken, UpstreamError
 from inspired.domain.slots import Span
 
@@ -25,23 +26,37 @@ SERVICE = "calendly"
 SOURCE = "inspired-analyst"  # utm_source of what comes by way of us
 MOST_PAGES = 20
 MOST_MOVES = 50  # of one event, one after the other
+LONGEST_PAUSE = 60.0  # seconds, whatever the headers of its limits say
+REFUSED = {
+    401: "it refuses our token",
+    403: "our token is not allowed to do this",
+    429: "too many calls in a minute",
+}
 SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 KEEP_EVENT_TYPES = 300.0  # seconds
+COLOURS = {"background_color": "ffffff", "text_color": "17221e", "primary_color": "0b5d4a"}  # static/app.css, by day
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
+    """`says`: its name, description and questions, where a price could be told; `asks`: the questions that have to be
+    answered; `places`: where its calls can take place, as Calendly names and tells them."""
+
     uri: str
     slug: str
     scheduling_url: str
     minutes: int
     is_paid: bool = False  # it collects money itself
     is_for_one: bool = True
+    says: str = ""
+    asks: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One event with its invitee, as Calendly has them now. `token` is what our frame sent as utm_content."""
+    """One event with its invitee, as Calendly has them now. `token` is what our frame sent as utm_content;
+    `old_invitee_uri` the one it was moved from."""
 
     event_uri: str
     invitee_uri: str
@@ -52,6 +67,20 @@ class Scheduled:
     email: str
     name: str
     zone: str
+    old_invitee_uri: str = ""
+
+    @property
+    def slot(self) -> Slot:
+        return Slot(self.span, self.zone, CalendarKind.CALENDLY, self.event_uri, self.invitee_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """An active event that is still to come."""
+
+    event_uri: str
+    event_type_uri: str
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +121,28 @@ def _reading() -> Iterator[None]:
         raise UpstreamError(SERVICE, "the answer has another shape") from None
 
 
+class _Purse:
+    """The calls that are left, as the last answer's headers told. Empty: nothing is called until it is filled again."""
+
+    def __init__(self) -> None:
+        self._limit, self._left, self._filled_at = 0, 0, 0.0
+
+    @property
+    def is_short(self) -> bool:
+        return time.monotonic() < self._filled_at and self._left * 10 < self._limit
+
+    def check(self) -> None:
+        if self._left <= 0 and time.monotonic() < self._filled_at:
+            raise UpstreamError(SERVICE, REFUSED[429], maybe_applied=False, code="429")
+
+    def learn(self, answer: Answer) -> None:
+        told = [answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
+        if not all(one.isascii() and one.isdigit() and len(one) < 7 for one in told):
+            return
+        self._limit, self._left, seconds = map(int, told)
+        self._filled_at = time.monotonic() + min(seconds, LONGEST_PAUSE)
+
+
 class Calendly:
     def __init__(self, http: Http, *, base_url: str, token: str) -> None:
         self._http = http
@@ -103,6 +154,13 @@ class Calendly:
         self._types: dict[str, EventType] = {}
         self._types_at = 0.0
         self._lock = threading.Lock()
+        # https://developer.calendly.com/api-docs/overview/rate-limits · Booking has limits of its own.
+        self._bookings, self._others = _Purse(), _Purse()
+
+    @property
+    def is_short(self) -> bool:
+        """Few calls are left of this minute's: whatever can wait leaves them to customers."""
+        return self._others.is_short
 
     @_reading()
     def event_types(self, *, seconds: float = 2.0) -> dict[str, EventType]:
@@ -137,16 +195,16 @@ class Calendly:
         length = event_type.minutes * 60
         return [Span(start, datetime.fromtimestamp(start.timestamp() + length, UTC)) for start in starts]
 
-    def frame_url(self, slug: str, token: str, site_host: str, *, seconds: float = 2.0) -> str:
-        """The scheduling page as a frame. Without embed_domain Calendly posts no message to the page around it."""
-        asked = {
-            "embed_domain": site_host,
-            "embed_type": "Inline",
-            "hide_event_type_details": "1",
-            "utm_source": SOURCE,
-            "utm_content": token,
-        }
-        return f"{self.event_type(slug, seconds=seconds).scheduling_url}?{urlencode(asked)}"
+    def frame_url(self, slug: str, token: str, site_host: str, **filled_in: str) -> str:
+        """The same page as a frame. Without embed_domain Calendly posts no message to the page around it."""
+        embedded = {"embed_domain": site_host, "embed_type": "Inline", "hide_event_type_details": "1"}
+        return f"{self.page_url(slug, token, **filled_in)}&{urlencode(embedded)}"
+
+    def page_url(self, slug: str, token: str, **filled_in: str) -> str:
+        """The scheduling page for one booking, in the site's colours. `filled_in`: name and email, where known."""
+        known = {name: value for name, value in filled_in.items() if value}
+        asked = {**COLOURS, "utm_source": SOURCE, "utm_content": token, **known}
+        return f"{self.event_type(slug).scheduling_url}?{urlencode(asked)}"
 
     @_reading()
     def scheduled(self, event_uri: str, invitee_uri: str, *, seconds: float = 2.0) -> Scheduled:
@@ -166,7 +224,26 @@ class Calendly:
             email=str(invitee.get("email") or ""),
             name=str(invitee.get("name") or ""),
             zone=str(invitee.get("timezone") or "UTC"),
+            old_invitee_uri=str(invitee.get("old_invitee") or ""),
         )
+
+    @_reading()
+    def upcoming(self, now: datetime, *, seconds: float = 5.0) -> list[Upcoming]:
+        """Every active event that begins after now, whoever booked it and however."""
+        listed = self._events({"min_start_time": _stamp(now)}, seconds)
+        return [
+            Upcoming(str(one["uri"]), str(one["event_type"]), _moment(one["created_at"]))
+            for one in listed
+            if self._event.fullmatch(one["uri"])
+        ]
+
+    @_reading()
+    def invited(self, event_uri: str, *, seconds: float = 5.0) -> Scheduled | None:
+        """The event of `upcoming` with its invitee; None where there is none any more."""
+        listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
+        uris = [str(one["uri"]) for one in listed["collection"]]
+        seen = self._read_back(event_uri, uris[0], seconds) if uris else None
+        return seen if seen is not None and seen.active else None
 
     @_reading()
     def find(
@@ -174,22 +251,25 @@ class Calendly:
     ) -> list[tuple[str, str]]:
         """Events and invitees that carry this token, oldest first. Only upcoming active events are looked into, and
         only those that were made after the draft the token belongs to; with `start`, only those that begin then."""
-        me = self._me(seconds)
-        asked = {"user": str(me["uri"]), "status": "active", "min_start_time": _stamp(made_after), "count": "100"}
         found: list[tuple[datetime, str, str]] = []
+        for event in self._events({"min_start_time": _stamp(made_after)}, seconds):
+            if start is not None and _moment(event["start_time"]) != start:
+                continue
+            made_at = _moment(event["created_at"])
+            if made_at >= made_after.replace(microsecond=0) and self._event.fullmatch(event["uri"]):
+                found += [(made_at, event["uri"], uri) for uri in self._invitees(event["uri"], token, seconds)]
+        return [(event_uri, invitee_uri) for _, event_uri, invitee_uri in sorted(found)]
+
+    def _events(self, wanted: dict[str, str], seconds: float) -> Iterator[dict[str, Any]]:
+        """The account's active events, page by page."""
+        asked = {"user": self._me(seconds)["uri"], "status": "active", "count": "100", **wanted}
         for _ in range(MOST_PAGES):
             listed = self._get(f"{self._base}/scheduled_events", asked, seconds)
-            for event in listed["collection"]:
-                if start is not None and _moment(event["start_time"]) != start:
-                    continue
-                made_at = _moment(event["created_at"])
-                if made_at >= made_after.replace(microsecond=0) and self._event.fullmatch(event["uri"]):
-                    found += [(made_at, event["uri"], uri) for uri in self._invitees(event["uri"], token, seconds)]
+            yield from listed["collection"]
             more = (listed.get("pagination") or {}).get("next_page_token")
             if not more:
                 break
             asked = {**asked, "page_token": str(more)}
-        return [(event_uri, invitee_uri) for _, event_uri, invitee_uri in sorted(found)]
 
     def _invitees(self, event_uri: str, token: str, seconds: float) -> list[str]:
         listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
@@ -302,6 +382,17 @@ class Calendly:
                 raise
 
     @_reading()
+    def tell_no_show(self, invitee_uri: str, *, came: bool, seconds: float = 5.0) -> None:
+        """Write there what the owner says here; what stands there already is left."""
+        if self._invitee.fullmatch(invitee_uri) is None:
+            raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
+        marked = self._get(invitee_uri, {}, seconds)["resource"].get("no_show")
+        if marked and came:
+            self._call("DELETE", self._ours(str(marked["uri"]), "invitee_no_shows"), seconds)
+        elif not marked and not came:
+            self._call("POST", f"{self._base}/invitee_no_shows", seconds, body={"invitee": invitee_uri})
+
+    @_reading()
     def subscriptions(self, *, seconds: float = 5.0) -> list[Subscription]:
         """The account's own."""
         me = self._me(seconds)
@@ -324,9 +415,13 @@ class Calendly:
         return _subscription(made["resource"])
 
     def unsubscribe(self, uri: str, *, seconds: float = 5.0) -> None:
-        if not uri.startswith(f"{self._base}/webhook_subscriptions/"):
-            raise UpstreamError(SERVICE, "not a subscription of ours", retryable=False)
-        self._call("DELETE", uri, seconds)
+        self._call("DELETE", self._ours(uri, "webhook_subscriptions"), seconds)
+
+    def _ours(self, uri: str, kind: str) -> str:
+        """The address itself, where it is one of this API: our token goes to no other."""
+        if re.fullmatch(rf"{re.escape(self._base)}/{kind}/[A-Za-z0-9_-]{{1,64}}", uri) is None:
+            raise UpstreamError(SERVICE, f"not one of its {kind}", retryable=False)
+        return uri
 
     def _me(self, seconds: float) -> dict[str, str]:
         """The account the token belongs to: its own address, and that of its organization."""
@@ -345,6 +440,8 @@ class Calendly:
         params: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
+        purse = self._bookings if method == "POST" and url == f"{self._base}/invitees" else self._others
+        purse.check()
         answer = self._http.call(
             SERVICE,
             method,
@@ -355,12 +452,13 @@ class Calendly:
             seconds=seconds,
             what=_kind(url.removeprefix(self._base)),
         )
+        purse.learn(answer)
         if not 200 <= answer.status < 300:
-            retryable = answer.status == 429 or answer.status >= 500
             raise UpstreamError(
                 SERVICE,
-                f"HTTP {answer.status}",
-                retryable=retryable,
+                REFUSED.get(answer.status, f"HTTP {answer.status}"),
+                # Without permission for now: the owner can give us another token.
+                retryable=answer.status in (401, 403, 429) or answer.status >= 500,
                 maybe_applied=not 400 <= answer.status < 500,
                 code=str(answer.status),
             )
@@ -418,6 +516,8 @@ def _subscription(item: dict[str, Any]) -> Subscription:
 
 
 def _event_type(item: dict[str, Any]) -> EventType:
+    questions = [one for one in item.get("custom_questions") or () if one.get("enabled", True)]
+    names = [one["name"] for one in questions]
     return EventType(
         uri=str(item["uri"]),
         slug=str(item["slug"]),
@@ -425,6 +525,9 @@ def _event_type(item: dict[str, Any]) -> EventType:
         minutes=int(item["duration"]),
         is_paid=bool(item.get("is_paid")),
         is_for_one=item.get("kind", "solo") == "solo",
+        says=" ".join(str(text) for text in (item.get("name"), item.get("description_plain"), *names) if text),
+        asks=tuple(str(one["name"]) for one in questions if one.get("required")),
+        places=tuple((str(one["kind"]), str(one.get("location") or "")) for one in item.get("locations") or ()),
     )
 
 

@@ -213,6 +213,15 @@ class Bookings:
         ]
         return Taken.of(slots, window)
 
+    def events_after(self, now: datetime) -> dict[str, str]:
+        """The events at Calendly of bookings that hold their time, for calls after now; each with its booking's id."""
+        held = [str(state) for state in (State.PENDING, State.PAID, State.CONFIRMED)]
+        query = {"slot_start": {"$gt": now}, "state": {"$in": held}}
+        with reaching():
+            found = list(self._collection.find(query, {"slot.event_uri": 1}))
+        uris = [(one["slot"]["event_uri"], one["_id"]) for one in found]
+        return {uri: booking_id for uri, booking_id in uris if uri}
+
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""
         with reaching():

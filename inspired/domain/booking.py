@@ -145,6 +145,7 @@ class Attempt:
     tries: int = 0  # calls of create so far in this round
     retry_at: datetime | None = None  # when create may be called again; also the lease of whoever calls it now
     uncertain: bool = False  # the last create's outcome is unknown: ask by trade number before anything else
+    expires_at: datetime | None = None  # when this order can no longer be paid; None: not sent yet
     status: Remote | None = None  # the provider's last word; None = never seen there
     seen_at: datetime | None = None  # when that was asked
     checkout: Checkout | None = None
@@ -272,7 +273,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """`expires_at` is when the order can no longer be paid; `deadline`, a little later, is when the slot may go."""
+    """`expires_at` is when it can no longer be paid; `deadline`, a little later, is when the slot may go."""
 
     id: str
     token: str

@@ -8,6 +8,7 @@ from inspired.domain.lifecycle import with_new_attempt
 from inspired.domain.schedule import may_still_pay, passed, scheduled
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any call of create may take
+LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is not certain
 
 
 def may_create(booking: Booking, now: datetime) -> bool:
@@ -45,7 +46,10 @@ def creating(booking: Booking, now: datetime) -> Booking:
     if attempt is None or not may_create(booking, now):
         return booking
     # Until an answer says otherwise the outcome is unknown: whoever finds this after a crash has to ask first.
-    started = replace(attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True)
+    expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)
+    started = replace(
+        attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at
+    )
     return scheduled(booking.with_attempt(started), now)
 
 

@@ -60,6 +60,12 @@ def held(
     return scheduled(booking.noted(now, "held").owing(now, "send:held"), now)
 
 
+def past_our_pages(booking: Booking, now: datetime) -> Booking:
+    """What was just held was booked in the calendar itself: its customer knows nothing of us yet."""
+    booking = booking.not_owing("send:held").noted(now, "found_in_calendar")
+    return scheduled(booking.owing(now, "send:unpaid", "alert:past_our_pages"), now)
+
+
 def give_up(booking: Booking, now: datetime) -> Booking:
     """The customer does not want it any more. The slot goes when the order is seen closed, not before."""
     if booking.state is State.DRAFT:

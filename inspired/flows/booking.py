@@ -148,7 +148,7 @@ def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: 
         token=booking.token,
         made_after=booking.created_at,
     )
-    return Slot(found.span, zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
+    return replace(found.slot, zone=zone)
 
 
 def _or_freed(svc: Services, booking: Booking, slot: Slot, save: Callable[[], Booking]) -> Booking:
@@ -179,7 +179,7 @@ def take_scheduled(
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
         return booking
     found = _verified(svc, booking, event_uri, invitee_uri)
-    slot = Slot(found.span, found.zone, CalendarKind.CALENDLY, found.event_uri, found.invitee_uri)
+    slot = found.slot
     return _or_freed(svc, booking, slot, lambda: _taken(svc, booking, found, slot, customer, address, network))
 
 
@@ -200,6 +200,22 @@ def _taken(
     ready = _held(svc, booking, slot, replace(person, address=address), network)
 
     return _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot))
+
+
+def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booking | None:
+    """An event that was booked past our pages: from now on a booking like any other, but with hours to pay. None where
+    another booking has it already.
+
+    It takes no place among the visitor's unpaid ones: what is refused here would block the calendar for nobody.
+    """
+    draft = replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
+    until_call = max(found.span.start - svc.now(), svc.settings.payment_expiry)
+    expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
+    held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry)
+    try:
+        return svc.bookings.add(steps.past_our_pages(held, svc.now()))
+    except Claimed:
+        return None
 
 
 def change_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
@@ -270,7 +286,15 @@ def _with_customer(svc: Services, booking: Booking, customer: Customer) -> Booki
     )
 
 
-def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
+def _held(
+    svc: Services,
+    booking: Booking,
+    slot: Slot,
+    customer: Customer,
+    network: str,
+    *,
+    expiry: timedelta | None = None,
+) -> Booking:
     known = _with_customer(svc, booking, customer)
     key = svc.vault.new_key(booking.id)
     sealed = Sealed(
@@ -286,7 +310,7 @@ def _held(svc: Services, booking: Booking, slot: Slot, customer: Customer, netwo
         email_index=known.email_index,
         visitor_index=known.visitor_index,
         network=network,
-        expiry=svc.settings.payment_expiry,
+        expiry=expiry or svc.settings.payment_expiry,
         now=svc.now(),
     )
 

@@ -4,15 +4,13 @@ its event. What a notice says is never believed; Calendly's API is asked.
 https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-real-time-with-webhook-subscriptions
 """
 
-import hashlib
-
 import structlog
 
 from inspired.adapters import calendly
-from inspired.adapters.mail import Mail
 from inspired.domain import steps
 from inspired.domain.booking import Booking
-from inspired.domain.errors import Invalid, NotFound, UpstreamError
+from inspired.domain.errors import Invalid, NotFound
+from inspired.flows import telling
 from inspired.services import Services
 
 EVENTS = ("invitee.created", "invitee.canceled")
@@ -44,20 +42,12 @@ def is_connected(svc: Services) -> bool:
 
 def watch(svc: Services) -> bool:
     """Calendly disables a subscription whose webhooks failed for a day, and tells nobody: then it is made anew, and the
-    owner is told. True where that was needed."""
-    if not svc.settings.uses_calendly or not svc.settings.calendly_keys:
+    owner is told. True where that was needed. Raises UpstreamError."""
+    if not svc.settings.uses_calendly or not svc.settings.calendly_keys or is_connected(svc):
         return False
-    try:
-        if is_connected(svc):
-            return False
-        url = connect(svc)
-    except UpstreamError as error:
-        log.warning("calendar_not_watched", error=str(error))
-        return False
+    url = connect(svc)
     log.warning("calendar_reconnected")
-    subject, text, html = svc.letters.write("reconnected", {"url": url, "site_url": svc.settings.site_url})
-    mail_id = hashlib.sha256(f"reconnected/{svc.now().isoformat()}".encode()).hexdigest()[:32]
-    svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+    telling.owner(svc, "reconnected", svc.now().isoformat(), url=url)
     return True
 
 
@@ -66,12 +56,14 @@ def address(svc: Services) -> str:
 
 
 def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
-    """Durable when it returns; None where the event is nobody's here. Raises BadSignature, and Busy while the database
-    is away."""
+    """Durable when it returns. None where the event is nobody's here: Calendly is looked at soon, and would have been
+    without it. Raises BadSignature, and Busy while the database is away."""
     notice = calendly.verified(raw, header, svc.settings.calendly_keys)
+    svc.watch.noticed(svc.now())
     booking = _booking_of(svc, notice)
     if booking is None:
         log.info("calendar_notice_of_nobody", what=notice.what)
+        svc.bell.ring_for_letters("watch_calendar")
         return None
     booking = svc.bookings.change(booking.id, lambda b: steps.to_follow(b, notice.id, svc.now()), known=booking)
     svc.bell.ring("refresh", booking.id)

@@ -3,7 +3,6 @@
 Run after every test, every hour in production (with a mail where anything is wrong), and by the owner.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,11 +12,10 @@ from decimal import Decimal
 import structlog
 
 from inspired.adapters.books import Run
-from inspired.adapters.mail import Mail
 from inspired.domain.booking import Booking, CalendarKind, Entry, State
 from inspired.domain.invariants import INVARIANTS, violations
 from inspired.domain.ledger import balances
-from inspired.flows import calendar_notices, paging
+from inspired.flows import paging, telling
 from inspired.services import Services
 
 NAME = "check"
@@ -143,8 +141,7 @@ def _counted(svc: Services, booking: Booking) -> paging.Counts:
 
 
 def _finished(svc: Services, run: Run) -> None:
-    """The owner is told of anything that is broken, once a run; and Calendly is asked whether it still tells us all."""
-    calendar_notices.watch(svc)
+    """The owner is told of anything that is broken, once a run."""
     report = Report()
     _whole(svc, report, BEGINNING, GRACE)
     counts = {**run.counts, **{name: report.count(name) for name in INVARIANTS if report.count(name)}}
@@ -152,7 +149,5 @@ def _finished(svc: Services, run: Run) -> None:
     log.info("checked", **counts)
     if not broken:
         return
-    context = {"broken": broken, "admin_url": f"{svc.settings.site_url}/admin/money", "site_url": svc.settings.site_url}
-    subject, text, html = svc.letters.write("invariants", context)
-    mail_id = hashlib.sha256(f"{NAME}/{run.started_at.isoformat()}".encode()).hexdigest()[:32]
-    svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+    admin_url = f"{svc.settings.site_url}/admin/money"
+    telling.owner(svc, "invariants", run.started_at.isoformat(), broken=broken, admin_url=admin_url)

@@ -11,7 +11,7 @@ import structlog
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.mail import Mail
 from inspired.domain import effects, schedule, status, steps
-from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, Slot, State
+from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
@@ -44,6 +44,8 @@ ALERTS = {
     "alert:refund_slow": "A refund is not done a day after it was asked for.",
     "alert:cancelled": "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
     "alert:cancelled_by_owner": "You cancelled a confirmed call. The customer is told; what goes back is on its way.",
+    "alert:past_our_pages": "Somebody booked in Calendly itself, past this site. They got a mail with the way to pay; "
+    "unpaid in time, the event is cancelled by itself.",
     "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
     "alert:undelivered": "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
     "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
@@ -135,8 +137,7 @@ def _follow(svc: Services, booking: Booking) -> str:
     now = svc.now()
     at = found.at or now
     if found.now is not None:
-        seen = found.now
-        there = Slot(seen.span, seen.zone, CalendarKind.CALENDLY, seen.event_uri, seen.invitee_uri)
+        there = found.now.slot
         after = svc.bookings.change(
             booking.id,
             lambda b: steps.moved_in_calendar(b, slot, there, by_owner=found.by_host, moved_at=at, now=now),
@@ -156,7 +157,7 @@ def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
     kind, _, about = mail.partition(":")
     refund = booking.find_refund(about)
     match kind:
-        case "held":
+        case "held" | "unpaid":
             in_time = booking.expires_at is not None and now < booking.expires_at
             return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
         case "confirmed" | "owner_confirmed":

@@ -43,7 +43,7 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
             price=attempt.amount,
             title=booking.meeting_type.title,
             reference=booking.meeting_type.id,
-            expires_at=booking.expires_at or svc.now(),
+            expires_at=attempt.expires_at or svc.now(),
             page_url=f"{svc.settings.site_url}/booking/{booking.token}",
             seconds=seconds,
         )

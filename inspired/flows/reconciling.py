@@ -4,19 +4,17 @@ Nightly and on demand. Where asking again, or posting again, brings us in line, 
 becomes a case for the owner. Running twice finds the same and changes nothing.
 """
 
-import hashlib
 from datetime import timedelta
 
 import structlog
 
 from inspired.adapters.books import Run
-from inspired.adapters.mail import Mail
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking, CalendarKind, RefundStatus, State
 from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
-from inspired.flows import paging, refreshing
+from inspired.flows import paging, refreshing, telling
 from inspired.services import Services
 
 NAME = "reconcile"
@@ -133,15 +131,14 @@ def _finished(svc: Services, run: Run) -> None:
     if not run.counts.get("opened"):
         return
     cases = svc.cases.waiting()
-    context = {
-        "cases": [(case.difference.sentence, case.difference.told, _link(svc, case.difference)) for case in cases[:20]],
-        "count": len(cases),
-        "admin_url": f"{svc.settings.site_url}/admin/money",
-        "site_url": svc.settings.site_url,
-    }
-    subject, text, html = svc.letters.write("reconciled", context)
-    mail_id = hashlib.sha256(f"{NAME}/{run.started_at.isoformat()}".encode()).hexdigest()[:32]
-    svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+    telling.owner(
+        svc,
+        "reconciled",
+        run.started_at.isoformat(),
+        cases=[(case.difference.sentence, case.difference.told, _link(svc, case.difference)) for case in cases[:20]],
+        count=len(cases),
+        admin_url=f"{svc.settings.site_url}/admin/money",
+    )
 
 
 def _link(svc: Services, difference: Difference) -> str:

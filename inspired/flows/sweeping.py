@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import checking, reconciling
+from inspired.flows import calendar_watch, checking, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -37,8 +37,11 @@ def sweep(svc: Services) -> int:
 
 
 def sweep_runs(svc: Services) -> None:
-    """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost."""
+    """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost. And the
+    look at Calendly; one whose ring is lost is made up for by the next."""
     now = svc.now()
+    if svc.settings.uses_calendly and svc.watch.take(now, now + calendar_watch.EVERY):
+        svc.bell.ring_for_letters("watch_calendar")
     zone = ZoneInfo(svc.settings.owner_timezone)
     night = datetime.combine(now.astimezone(zone).date(), NIGHT, zone)
     for name, start, due in (

@@ -41,8 +41,16 @@ _CALLS = (
     ("GET", r"/scheduled_events/[^/]+/invitees(/[^/]+)?", "invitee"),
     ("POST", r"/scheduled_events/[^/]+/cancellation", "cancel"),
     ("POST", r"/invitees", "create_invitee"),
+    (".*", r"/invitee_no_shows(/[^/]+)?", "no_show"),
     (".*", r"/webhook_subscriptions(/[^/]+)?", "webhook_subscriptions"),
 )
+# What a token has to be allowed for each call; `:write` includes `:read`.
+_SCOPES = {
+    "me": "users:read", "event_types": "event_types:read", "available_times": "availability:read",
+    "events": "scheduled_events:read", "event": "scheduled_events:read", "invitee": "scheduled_events:read",
+    "cancel": "scheduled_events:write", "create_invitee": "scheduled_events:write",
+    "no_show": "scheduled_events:write",
+}  # fmt: skip
 _PAGES = ("/calendly/schedule/", "/calendly/cancellations/", "/calendly/reschedulings/")
 
 
@@ -87,6 +95,9 @@ def build(config: Config, store: Store, calendar: Calendar) -> Blueprint:
         ("GET", "/scheduled_events/<uuid>/invitees", api.invitees),
         ("GET", "/scheduled_events/<uuid>/invitees/<invitee>", api.invitee),
         ("POST", "/invitees", api.create_invitee),
+        ("POST", "/invitee_no_shows", api.mark_no_show),
+        ("GET", "/invitee_no_shows/<uuid>", api.no_show),
+        ("DELETE", "/invitee_no_shows/<uuid>", api.unmark_no_show),
         ("GET", "/webhook_subscriptions", api.subscriptions),
         ("POST", "/webhook_subscriptions", api.subscribe),
         ("GET", "/webhook_subscriptions/<uuid>", api.subscription),
@@ -119,14 +130,24 @@ class Api:
     def check(self) -> None:
         if request.headers.get("Authorization", "") != f"Bearer {self._config.calendly_token}":
             raise ApiError(401, "Unauthenticated", "The access token is invalid")
+        self._check_scope()
         with self._lock:
             minute = int(time.time() // 60)
             self._calls = self._calls + 1 if minute == self._minute else 1
             self._minute = minute
-            g.calendly_left = max(LIMIT - self._calls, 0)
+            strict = self._calendar.settings.enforce_rate_limit
+            g.calendly_left = max(LIMIT - self._calls, 0 if strict else 1)
             too_many = self._calls > LIMIT
-        if too_many and self._calendar.settings.enforce_rate_limit:
+        if too_many and strict:
             raise ApiError(429, "Too Many Requests", "Rate limit exceeded.")
+
+    def _check_scope(self) -> None:
+        granted = self._calendar.settings.calendly_scopes.split()
+        call = call_name(request.method, request.path)
+        needed = _SCOPES.get(call, "webhooks:read" if request.method == "GET" else "webhooks:write")
+        fits = {needed, needed.replace(":read", ":write")}
+        if granted and not fits & set(granted):
+            raise ApiError(403, "Permission Denied", "You do not have permission to access this resource.")
 
     def with_limits(self, response: Response) -> Response:
         response.headers["X-RateLimit-Limit"] = str(LIMIT)
@@ -240,6 +261,38 @@ class Api:
         except NotPossible as no:
             raise invalid(str(no), "start_time") from no
         return _resource(self._calendar.invitee(event), 201)
+
+    def mark_no_show(self) -> Response:
+        event = self._event_of(_body().get("invitee"))
+        self._marked(event, came=False)
+        return _resource(self._no_show_of(event), 201)
+
+    def no_show(self, uuid: str) -> Response:
+        return _resource(self._no_show_of(self._event(uuid)))
+
+    def unmark_no_show(self, uuid: str) -> Response:
+        event = self._event(uuid)
+        self._no_show_of(event)
+        self._marked(event, came=True)
+        return Response(status=204)
+
+    def _marked(self, event: Event, *, came: bool) -> None:
+        try:
+            self._calendar.mark_no_show(event, came=came)
+        except NotPossible as no:
+            raise invalid(str(no), "invitee") from no
+
+    def _no_show_of(self, event: Event) -> dict[str, Any]:
+        found = self._calendar.no_show(event)
+        if not found:
+            raise not_found()
+        return {**found, "invitee": self._calendar.invitee_uri(event), "updated_at": found["created_at"]}
+
+    def _event_of(self, invitee_uri: object) -> Event:
+        for event in list(self._store.events.values()):
+            if invitee_uri == self._calendar.invitee_uri(event):
+                return event
+        raise invalid("is invalid", "invitee")
 
     # --- webhook subscriptions ---
 

@@ -66,6 +66,8 @@ class Settings:
     """Calendly: whether the new invitee carries the old one's tracking (not documented, so not relied on)."""
     enforce_rate_limit: bool = False
     """Calendly: refuse above 500 calls a minute."""
+    calendly_scopes: str = ""
+    """Calendly: what the token may do, with spaces between (`users:read webhooks:write …`); empty: everything."""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -283,10 +283,24 @@ class Calendar:
             "old_invitee": self._invitee_uri_of(event.old_event), "new_invitee": self._invitee_uri_of(event.new_event),
             "cancel_url": f"{self.base}/cancellations/{event.invitee_uuid}",
             "reschedule_url": f"{self.base}/reschedulings/{event.invitee_uuid}",
-            "routing_form_submission": None, "payment": None, "no_show": None, "reconfirmation": None,
+            "routing_form_submission": None, "payment": None, "no_show": self.no_show(event), "reconfirmation": None,
             "scheduling_method": event.scheduling_method, "invitee_scheduled_by": None,
         }  # fmt: skip
         return shown | ({"cancellation": event.cancellation} if event.cancellation else {})
+
+    def no_show(self, event: Event) -> dict[str, Any] | None:
+        """Named by the event's own number: there is one invitee."""
+        uri = f"{self.base}/invitee_no_shows/{event.uuid}"
+        return {"uri": uri, "created_at": event.no_show} if event.no_show else None
+
+    def mark_no_show(self, event: Event, *, came: bool) -> None:
+        """Only of a call that has begun."""
+        with self._store.lock:
+            if event.start > self._store.now():
+                raise NotPossible("Event has not started yet")
+            event.no_show = None if came else when(self._store.now())
+            self._store.put("events", event.uuid, event)
+            self._tell("invitee_no_show.deleted" if came else "invitee_no_show.created", event)
 
     def subscription(self, one: Subscription) -> dict[str, Any]:
         return {

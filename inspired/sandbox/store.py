@@ -109,6 +109,8 @@ class Event:
     old_event: str | None = None
     new_event: str | None = None
     cancellation: dict[str, Any] | None = None
+    no_show: str | None = None
+    """When the host said that the invitee did not come: ISO time."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import groupby
@@ -142,6 +142,7 @@ def init_app(app: Flask) -> None:
         in_words=in_words,
         moment_in_words=moment_in_words,
         clock=clock,
+        held_until=held_until,
         day=day,
         weekday=weekday,
         millis=millis,
@@ -323,6 +324,15 @@ def clock(moment: datetime, zone_name: str) -> str:
     """ "14:02 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
     return f"{local:%H:%M} ({zone(zone_name).key}, {offset(local)})"
+
+
+def held_until(booking: Booking, now: datetime) -> str:
+    """Until when an unpaid time is held, with the date where that is not within hours."""
+    if booking.expires_at is None:
+        return ""
+    zone_name = booking.slot.zone if booking.slot else "UTC"
+    tell = clock if booking.expires_at - now < timedelta(hours=3) else moment_in_words
+    return tell(booking.expires_at, zone_name)
 
 
 def short(moment: datetime, zone_name: str) -> str:

@@ -1,6 +1,7 @@
 """Calendly API v2 against the stand-in, and against answers no calendar should give."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -111,7 +112,17 @@ def test_the_frame_carries_the_bookings_token_and_our_host_and_nothing_personal(
         "hide_event_type_details": ["1"],
         "utm_source": ["inspired-analyst"],
         "utm_content": ["t&1"],
+        "background_color": ["ffffff"],
+        "text_color": ["17221e"],
+        "primary_color": ["0b5d4a"],
     }
+
+
+def test_who_chooses_again_need_not_type_again(calendly):
+    url = calendly.page_url("mentoring", "t", name="Ann Möller", email="")
+
+    assert parse_qs(urlsplit(url).query)["name"] == ["Ann Möller"]
+    assert "email" not in url
 
 
 # --- reading back ---------------------------------------------------------------------------------------------------
@@ -550,11 +561,55 @@ def test_a_fault_is_worth_another_try_and_the_next_call_works(calendly, sandbox,
     assert calendly.scheduled(event, invitee).active
 
 
-def test_a_wrong_token_is_a_failure_that_no_repetition_mends(sandbox):
+def test_a_wrong_token_is_a_failure_until_the_owner_sets_another(sandbox):
     with pytest.raises(UpstreamError) as caught:
         Calendly(Http(), base_url=f"{sandbox.sandbox}/calendly", token="wrong").event_types()
 
-    assert (caught.value.code, caught.value.retryable) == ("401", False)
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("401", True, False)
+
+
+def limited(status: str, left: int, seconds: int):
+    told = f"X-RateLimit-Limit: 500\r\nX-RateLimit-Remaining: {left}\r\nX-RateLimit-Reset: {seconds}\r\n"
+    body = b'{"resource":{"uri":"u","current_organization":"o"},"collection":[]}'
+    return answering(body, status=status, headers=told)
+
+
+def test_once_its_calls_are_used_up_nothing_is_sent_until_the_minute_is_over(monkeypatch):
+    with listening(limited("429 Too Many Requests", 0, 30)) as server:
+        calendar = a_calendar(server.address)
+        for _ in range(3):
+            with pytest.raises(UpstreamError) as caught:
+                calendar.event_types()
+        assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("429", True, False)
+        assert len(server.requests) == 1
+
+        clock = time.monotonic
+        monkeypatch.setattr("inspired.adapters.calendly.time.monotonic", lambda: clock() + 31)
+        with pytest.raises(UpstreamError):
+            calendar.event_types()
+
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("left", "short"), [(500, False), (50, False), (49, True), (1, True)])
+def test_what_can_wait_leaves_the_last_calls_to_customers(left, short):
+    with listening(limited("200 OK", left, 30)) as server:
+        calendar = a_calendar(server.address)
+        calendar.subscriptions()
+
+        assert calendar.is_short is short
+
+
+def test_bookings_have_limits_of_their_own(sandbox):
+    """A 429 for booking says nothing of reading."""
+    with listening(limited("429 Too Many Requests", 0, 30)) as server:
+        calendar = a_calendar(server.address)
+        with pytest.raises(UpstreamError):
+            calendar._call("POST", f"{server.address}/invitees", 1.0, body={})
+        with pytest.raises(UpstreamError):
+            calendar.event_types()
+
+    assert len(server.requests) == 2
 
 
 def test_nobody_there_is_a_failure_and_not_a_cancelled_event():

@@ -29,7 +29,7 @@ from tests.factories import (
 AT = NOW + MINUTE
 END = NOW + EXPIRY
 LIVE = a_live_booking().attempts[0]
-CREATED_AT_ALL = a_booking().attempts[0]
+CREATED_AT_ALL = replace(a_booking().attempts[0], expires_at=END)
 FEE = Money.parse("0.75")
 PAID = replace(
     LIVE, status=Remote.PAID, seen_at=AT, received=Money.parse("75"), proven=True, transaction_id="P_1", paid_at=AT

@@ -36,7 +36,7 @@ def test_what_stands_in_an_order_from_the_first_call_to_its_answer():
     creating = ordering.creating(held, NOW)
     created = ordering.created(creating, ORDER, CHECKOUT, LATER)
 
-    called = replace(HELD, tries=1, retry_at=NOW + 15 * SECOND, uncertain=True)
+    called = replace(HELD, tries=1, retry_at=NOW + 15 * SECOND, uncertain=True, expires_at=NOW + EXPIRY)
     assert held.attempts == (HELD,)
     assert creating.attempts == (called,)
     assert created.attempts == (

@@ -41,6 +41,15 @@ def test_the_stand_in_agrees_with_what_the_site_was_made_with(svc: Services):
         ({"minutes": 50}, "Portfolio review: 45 minutes here, 50 at Calendly."),
         ({"is_paid": True}, "Portfolio review: Calendly collects money for it too, so customers would pay twice."),
         ({"is_for_one": False}, "Portfolio review: at Calendly it is for groups;"),
+        ({"says": "Portfolio review for $50"}, "Portfolio review: 75 USDT here, while Calendly’s page speaks of 50."),
+        (
+            {"says": "Now 60 USDT, was 80 USD."},
+            "Portfolio review: 75 USDT here, while Calendly’s page speaks of 60, 80.",
+        ),
+        (
+            {"places": (("zoom_conference", ""), ("physical", "1 High Street"))},
+            "Portfolio review: it takes place at https://meet.example/room here, and by zoom conference, 1 High Street",
+        ),
         ({"slug": "renamed"}, "Portfolio review: Calendly has no active event type with the link “portfolio-review”"),
     ],
 )
@@ -51,6 +60,32 @@ def test_each_difference_is_told(svc: Services, changes, told):
     (sentence,) = drift(replace(svc, calendly=Types(changed)))
 
     assert sentence.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"says": "Portfolio review, 75 USDT (75 $)"},
+        {"says": "45 minutes, 2 parts, since 2019"},
+        {"places": (("custom", "https://meet.example/room"),)},
+        {"asks": ("What do you hold?",)},  # asked in the frame itself
+    ],
+)
+def test_what_agrees_is_no_difference(svc: Services, changes):
+    there = svc.calendly.event_types().values()
+    changed = [replace(one, **changes) if one.slug == REVIEW.id else one for one in there]
+
+    assert drift(replace(svc, calendly=Types(changed))) == []
+
+
+def test_on_our_own_pages_a_question_of_calendlys_is_one_that_nobody_asks(svc: Services):
+    there = svc.calendly.event_types().values()
+    changed = [replace(one, asks=("What do you hold?",)) if one.slug == REVIEW.id else one for one in there]
+    own = svc.settings.model_copy(update={"calendar": "calendly_api"})
+
+    (sentence,) = drift(replace(svc, settings=own, calendly=Types(changed)))
+
+    assert "“What do you hold?”, which this site does not ask" in sentence
 
 
 def test_the_owner_reads_it_on_the_page_of_the_calls(client: FlaskClient, svc: Services, sandbox: Servers):

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from inspired.domain.booking import Booking, Flag, State
 from inspired.domain.errors import BadSignature, Invalid, UpstreamError
 from inspired.flows import booking as booking_flow
-from inspired.flows import calendar_notices, payment, refreshing
+from inspired.flows import calendar_notices, calendar_watch, payment, refreshing
 from inspired.services import Services
 from tests.adapters.test_calendly_signing import NEW, OLD, a_notice, signed
 from tests.conftest import Mailbox
@@ -214,8 +214,12 @@ def test_a_subscription_that_is_gone_is_made_anew_and_the_owner_told_once(
 def test_while_calendly_does_not_answer_nothing_is_made_anew(svc: Services, sandbox: Servers, mailbox: Mailbox):
     sandbox.control("faults", {"calendly": [{"call": "webhook_subscriptions", "fault": "http_500", "times": 9}]})
 
-    assert not calendar_notices.watch(svc)
+    with pytest.raises(UpstreamError):
+        calendar_notices.watch(svc)
+    calendar_watch.look(svc)
+
     assert mailbox.messages == []
+    assert svc.watch.get().trouble
 
 
 class TestNotConnected:

@@ -395,6 +395,8 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "count": 3,
         "admin_url": "https://site.example/admin/money",
     },
+    "drift": {"drift": ("Deep dive: 45 minutes here, 50 at Calendly.",)},
+    "calendar_trouble": {"trouble": "calendly: it refuses our token", "code": "401"},
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
@@ -472,7 +474,12 @@ SAID = {
     "orphan": ["PAY_SUCCESS", "N1", "75 USDT", "today", "https://site.example/admin/money"],
     "opt_in": ["https://site.example/newsletter/TOKEN", "say yes"],
     "reconciled": ["A refund stands elsewhere.", "done here, failed there", "And 2 more", "/admin/money"],
-    "reconnected": ["subscribed again", "https://site.example/api/calendly/webhook", "nightly"],
+    "reconnected": ["subscribed again", "https://site.example/api/calendly/webhook", "every ten minutes"],
+    "drift": ["45 minutes here, 50 at Calendly", "https://site.example/admin/calls"],
+    "calendar_trouble": ["refuses the token", "CALENDLY_TOKEN", "Bookings and payments you have stand", "/admin/calls"],
+    "unpaid": [
+        "directly in Calendly", "not confirmed until that is paid", "10:15 (Europe/Berlin", "/booking/TOKEN", "/terms",
+    ],
     "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
 }  # fmt: skip
 KINDS = sorted(SAID)

@@ -1,0 +1,320 @@
+"""The look at Calendly: what was booked past our pages, what no webhook told of, and what the owner is told."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from inspired.domain.booking import Booking, State
+from inspired.flows import booking as booking_flow
+from inspired.flows import calendar_watch, delivery, payment, refreshing
+from inspired.services import Services
+from tests.conftest import Mailbox
+from tests.flows.steps import free_calls, hold, later, pay
+from tests.harness import Servers
+
+OWNER = "owner@example.com"
+
+
+@pytest.fixture
+def env_changes() -> dict[str, str]:
+    return {"CALENDAR": "calendly", "CALENDLY_ORPHAN_HOURS": "6"}
+
+
+def book_past_us(svc: Services, *, call: int = 40, token: str = "", email: str = "eve@example.com") -> str:
+    """As somebody who has the address of Calendly's own page. Answers the event's address."""
+    page = svc.calendly.page_url("portfolio-review", token)
+    start = free_calls(svc)[call].start.isoformat()
+    form = {"start_time": start, "name": "Eve", "email": email, **({"utm_content": token} if token else {})}
+    answer = requests.post(page.partition("?")[0], data=form, headers={"Accept": "application/json"}, timeout=5)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["event"]["uri"])
+
+
+def all_bookings(svc: Services) -> list[Booking]:
+    return svc.bookings.made(svc.now() - timedelta(days=1), svc.now() + timedelta(days=1), 50)
+
+
+def the_booking(svc: Services) -> Booking:
+    (found,) = all_bookings(svc)
+    return found
+
+
+def active(sandbox: Servers) -> list[bool]:
+    return [one["status"] == "active" for one in sandbox.control("events")]
+
+
+def test_what_was_booked_past_us_becomes_a_booking_with_hours_to_pay(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    event = book_past_us(svc)
+
+    calendar_watch.look(svc)
+    booking = refreshing.refresh(svc, the_booking(svc).id)
+
+    assert (booking.state, booking.slot.event_uri, booking.terms_version) == (State.PENDING, event, "")
+    assert booking.expires_at - booking.created_at == pytest.approx(timedelta(hours=6), abs=timedelta(seconds=1))
+    assert delivery.opened(svc, booking) == {"email": "eve@example.com", "name": "Eve"}
+    assert mailbox.subjects_to("eve@example.com") == ["Please pay for your call: Portfolio review"]
+    assert len(mailbox.subjects_to(OWNER)) == 1
+    assert f"/booking/{booking.token}" in mailbox.messages[0].get_body(("plain",)).get_content()
+
+
+def test_it_is_taken_in_once_however_often_and_by_however_many(svc: Services):
+    book_past_us(svc)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: calendar_watch.look(svc), range(6)))
+    calendar_watch.look(svc)
+
+    assert the_booking(svc).state is State.PENDING
+
+
+def test_paid_it_is_a_call_like_any_other(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    book_past_us(svc)
+    calendar_watch.look(svc)
+    booking = refreshing.refresh(svc, the_booking(svc).id)
+
+    pay(sandbox, booking)
+    after = refreshing.refresh(svc, booking.id)
+
+    assert (after.state, active(sandbox)) == (State.CONFIRMED, [True])
+
+
+def test_unpaid_it_is_cancelled_in_the_calendar_when_its_hours_are_over(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    book_past_us(svc)
+    calendar_watch.look(svc)
+    booking = refreshing.refresh(svc, the_booking(svc).id)
+    before = refreshing.refresh(later(svc, hours=5, minutes=59), booking.id)
+
+    after = refreshing.refresh(later(svc, hours=6, minutes=2), booking.id)
+    after = refreshing.refresh(later(svc, hours=6, minutes=3), after.id)
+
+    assert (before.state, after.state, active(sandbox)) == (State.PENDING, State.EXPIRED, [False])
+    assert len(mailbox.subjects_to("eve@example.com")) == 2, "the way to pay, and that it is over"
+
+
+def test_an_order_lasts_an_hour_and_the_customer_gets_another_while_there_is_time(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    book_past_us(svc)
+    calendar_watch.look(svc)
+    booking = refreshing.refresh(svc, the_booking(svc).id)
+    first = booking.attempt
+    assert first.expires_at - first.created_at <= timedelta(hours=1, seconds=1)
+
+    sandbox.control(f"orders/{first.trade_no}/expire", {})
+    closed = refreshing.refresh(svc, booking.id)
+    renewed = payment.try_again(svc, closed.token)
+    pay(sandbox, renewed)
+
+    assert (closed.state, closed.attempt.is_closed) == (State.PENDING, True)
+    assert renewed.attempt.trade_no != first.trade_no
+    assert refreshing.refresh(svc, booking.id).state is State.CONFIRMED
+
+
+def test_hours_end_with_the_call_itself(svc: Services, mailbox: Mailbox):
+    event = book_past_us(svc, call=0)
+
+    calendar_watch.look(svc)
+
+    booking = the_booking(svc)
+    assert booking.slot.event_uri == event
+    assert booking.expires_at <= max(booking.slot.span.start, booking.created_at + timedelta(minutes=15))
+
+
+def test_another_kind_of_call_of_the_owners_is_none_of_our_business(svc: Services):
+    book_past_us(svc)
+    listed = svc.offer.fresh()
+    others = tuple(one for one in listed.types if one.type.id != "portfolio-review")
+    svc.offer.save_types(others, listed.types_version)
+
+    calendar_watch.look(svc)
+
+    assert all_bookings(svc) == []
+
+
+class TestSwitchedOff:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"CALENDAR": "calendly", "CALENDLY_ORPHAN_HOURS": "0"}
+
+    def test_the_owner_may_have_guests_who_pay_nothing(self, svc: Services, sandbox: Servers):
+        book_past_us(svc)
+
+        calendar_watch.look(svc)
+
+        assert (all_bookings(svc), active(sandbox)) == ([], [True])
+
+
+# --- events that carry a token of ours ------------------------------------------------------------------------------
+
+
+def test_a_draft_whose_page_never_told_is_not_taken_for_a_stranger(svc: Services):
+    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    event = book_past_us(svc, token=draft.token)
+
+    calendar_watch.look(svc)
+    refreshing.refresh(svc, draft.id)
+
+    booking = the_booking(svc)
+    assert (booking.id, booking.state, booking.slot.event_uri) == (draft.id, State.PENDING, event)
+
+
+def confirmed_in_frame(svc: Services, sandbox: Servers) -> Booking:
+    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    book_past_us(svc, token=draft.token, call=30)
+    booking = refreshing.refresh(later(svc, minutes=2), draft.id)
+    booking = payment.open_order(svc, booking, seconds=2.0)
+    pay(sandbox, booking)
+    booking = refreshing.refresh(svc, booking.id)
+    assert booking.state is State.CONFIRMED
+    return booking
+
+
+def tidied(svc: Services, booking: Booking) -> Booking:
+    return refreshing.refresh(later(svc, minutes=6), booking.id)
+
+
+def test_an_old_address_used_again_is_a_booking_of_its_own(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    first = tidied(svc, confirmed_in_frame(svc, sandbox))
+    second = book_past_us(svc, token=first.token, call=50)
+
+    calendar_watch.look(svc)
+    assert the_booking(svc).id == first.id, "its page may still tell of it"
+    calendar_watch.look(later(svc, minutes=11))
+
+    (again,) = (one for one in all_bookings(svc) if one.id != first.id)
+    assert (again.state, again.slot.event_uri) == (State.PENDING, second)
+    assert svc.bookings.get(first.id).slot == first.slot
+
+
+# --- what no webhook told of ----------------------------------------------------------------------------------------
+
+
+def moved_there(sandbox: Servers, svc: Services, booking: Booking, **how: Any) -> None:
+    sandbox.control(f"events/{booking.slot.event_uri.rpartition('/')[2]}/reschedule", how)
+
+
+def cancelled_there(sandbox: Servers, svc: Services, booking: Booking, **how: Any) -> None:
+    sandbox.control(f"events/{booking.slot.event_uri.rpartition('/')[2]}/cancel", how)
+
+
+@pytest.mark.parametrize(
+    ("happens", "state", "moves"), [(moved_there, State.CONFIRMED, 1), (cancelled_there, State.CANCELLED, 0)]
+)
+def test_what_happened_there_without_a_webhook_is_followed(
+    svc: Services,
+    sandbox: Servers,
+    mailbox: Mailbox,
+    happens: Callable[..., None],
+    state: State,
+    moves: int,
+):
+    booking = confirmed_in_frame(svc, sandbox)
+    happens(sandbox, svc, booking)
+
+    calendar_watch.look(svc)
+    after = refreshing.refresh(svc, booking.id)
+    calendar_watch.look(svc)
+
+    assert (after.state, after.moves) == (state, moves)
+    assert the_booking(svc).id == booking.id
+    assert svc.watch.get().by_looking >= 1
+
+
+def test_what_is_as_it_was_is_left_alone(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    booking = confirmed_in_frame(svc, sandbox)
+    before = svc.watch.get().by_looking
+
+    calendar_watch.look(svc)
+
+    assert svc.bookings.get(booking.id) == booking
+    assert svc.watch.get().by_looking == before
+
+
+def test_who_waits_for_a_choice_is_not_asked_about_at_every_look(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    booking = payment.open_order(svc, held_in_frame(svc), seconds=2.0)
+    cancelled_there(sandbox, svc, booking)
+    pay(sandbox, booking)
+    booking = refreshing.refresh(svc, booking.id)
+    assert booking.choose_by is not None
+
+    calendar_watch.look(svc)
+
+    assert svc.bookings.get(booking.id) == booking
+
+
+def held_in_frame(svc: Services) -> Booking:
+    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    book_past_us(svc, token=draft.token, call=30)
+    return refreshing.refresh(later(svc, minutes=2), draft.id)
+
+
+# --- what the owner is told -----------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_told_once_and_a_new_one_again(svc: Services, mailbox: Mailbox):
+    offered = svc.offer.fresh()
+    review = offered.types[1]
+    longer = replace(review, type=replace(review.type, minutes=60))
+    svc.offer.save_types((offered.types[0], longer, *offered.types[2:]), offered.types_version)
+    svc.offer.fresh()
+
+    for _ in range(2):
+        calendar_watch.look(svc)
+
+    assert mailbox.subjects_to(OWNER) == ["Calendly differs from what your site offers"]
+    assert "60 minutes here, 45 at Calendly" in mailbox.messages[0].get_body(("plain",)).get_content()
+
+
+def test_a_token_that_is_refused_is_told_at_once_and_only_once(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    sandbox.control("settings", {"calendly_scopes": "users:read event_types:read"})
+
+    for _ in range(2):
+        calendar_watch.look(svc)
+
+    assert mailbox.subjects_to(OWNER) == ["Your site cannot ask Calendly"]
+    assert "inspired doctor" in mailbox.messages[0].get_body(("plain",)).get_content()
+    assert svc.watch.get().trouble == "calendly: our token is not allowed to do this"
+
+
+def test_a_calendly_that_does_not_answer_is_told_after_an_hour_and_again_the_next_time(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    def broken(at: Services) -> None:
+        sandbox.control("faults", {"calendly": [{"call": "any", "fault": "http_500", "times": 1}]})
+        calendar_watch.look(at)
+
+    broken(svc)
+    broken(later(svc, minutes=59))
+    before = list(mailbox.messages)
+    broken(later(svc, minutes=61))
+    broken(later(svc, minutes=71))
+    once = mailbox.subjects_to(OWNER)
+    calendar_watch.look(later(svc, minutes=81))
+    broken(later(svc, minutes=91))
+    broken(later(svc, minutes=155))
+
+    assert (before, once) == ([], ["Your site cannot ask Calendly"])
+    assert mailbox.subjects_to(OWNER) == ["Your site cannot ask Calendly"] * 2
+
+
+def test_the_clock_has_it_looked_at_every_ten_minutes(svc: Services):
+    now = svc.now()
+    taken = [svc.watch.take(now + timedelta(minutes=at), now + timedelta(minutes=at + 10)) for at in (0, 1, 9, 10, 11)]
+
+    assert taken == [True, False, False, True, False]
+
+
+def test_a_booking_of_our_own_pages_is_no_stranger(svc: Services):
+    own = replace(svc, settings=svc.settings.model_copy(update={"calendar": "calendly_api"}))
+    booking = hold(own)
+
+    calendar_watch.look(svc)
+
+    assert the_booking(svc).id == booking.id
