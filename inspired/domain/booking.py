@@ -259,7 +259,7 @@ class Entry:
 class Effect:
     """Something owed to the outside world, recorded in the same write as the change that caused it."""
 
-    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events, post:<count of entries>
+    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events, follow_event:<occasion>, post:<entries>, …
     due: datetime
     tries: int = 0
 

@@ -17,7 +17,7 @@ from inspired.domain.slots import Span
 
 
 class Step(StrEnum):
-    ASK_AGAIN = "ask_again"  # our copy is behind: asking the provider again brings it in line
+    ASK_AGAIN = "ask_again"  # our copy is behind: asking the provider or the calendar again brings it in line
     POST = "post"  # the ledger is behind its booking: posting it again is harmless
     OWNER = "owner"  # somebody has to look
 
@@ -49,8 +49,8 @@ STEPS: Mapping[Kind, tuple[str, Step]] = {
     Kind.REFUND_STATE: ("A refund stands elsewhere at Binance than in our books.", Step.ASK_AGAIN),
     Kind.REFUND_AMOUNT: ("Binance and our books name different amounts for a refund.", Step.OWNER),
     Kind.LEDGER: ("The ledger does not hold what its booking says.", Step.POST),
-    Kind.CALL_WITHOUT_EVENT: ("A confirmed call is not in the calendar.", Step.OWNER),
-    Kind.EVENT_MOVED: ("The calendar has a confirmed call at another time.", Step.OWNER),
+    Kind.CALL_WITHOUT_EVENT: ("A confirmed call is not in the calendar.", Step.ASK_AGAIN),
+    Kind.EVENT_MOVED: ("The calendar has a confirmed call at another time.", Step.ASK_AGAIN),
     Kind.EVENT_WITHOUT_CALL: ("The calendar holds a time for a booking that is over.", Step.ASK_AGAIN),
 }
 

@@ -243,7 +243,7 @@ def moved_in_calendar(
     """The event was moved in the calendar itself, which has told both. It costs nothing again; moved late by the
     customer, it brings no lost right back. `asked`: the slot whose event was asked about. Where the booking is over,
     the new event is nobody's, and is owed its cancelling."""
-    if booking.slot != asked or slot.invitee_uri == asked.invitee_uri:
+    if booking.slot != asked or (slot.invitee_uri, slot.span) == (asked.invitee_uri, asked.span):
         return booking
     if booking.state is State.CONFIRMED:
         most_back = booking.most_back if by_owner else most_back_after_move(booking, moved_at)
@@ -291,7 +291,10 @@ def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
     if came is (booking.no_show_at is None):
         return booking
     after = replace(booking, no_show_at=None if came else now)
-    return after.noted(now, "came_after_all" if came else "no_show")
+    after = after.noted(now, "came_after_all" if came else "no_show")
+    if booking.slot is not None and booking.slot.calendar is CalendarKind.CALENDLY:
+        after = scheduled(after.owing(now, f"tell_no_show:{len(after.history)}"), now)
+    return after
 
 
 def may_agree(booking: Booking) -> bool:

@@ -245,7 +245,9 @@ def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
 
 
 def no_show(svc: Services, booking_id: str, *, came: bool) -> Booking:
-    return svc.bookings.change(booking_id, lambda b: steps.no_show(b, svc.now(), came=came))
+    booking = svc.bookings.change(booking_id, lambda b: steps.no_show(b, svc.now(), came=came))
+    svc.bell.ring("refresh", booking.id)
+    return booking
 
 
 def give_up(svc: Services, token: str) -> Booking:

@@ -106,6 +106,9 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
             return _tidy(svc, booking)
         case "follow_event":
             return _follow(svc, booking)
+        case "tell_no_show" if booking.slot is not None:
+            svc.calendly.tell_no_show(booking.slot.invitee_uri, came=booking.no_show_at is None)
+            return "told in the calendar"
         case "post":
             return f"{svc.ledger.post(booking.id, booking.ledger)} entries"
         case "alert":
@@ -138,9 +141,11 @@ def _follow(svc: Services, booking: Booking) -> str:
     at = found.at or now
     if found.now is not None:
         there = found.now.slot
+        # Customers move a call to a new event; the time of the same one changes by the owner's hand only.
+        by_owner = found.by_host or there.invitee_uri == slot.invitee_uri
         after = svc.bookings.change(
             booking.id,
-            lambda b: steps.moved_in_calendar(b, slot, there, by_owner=found.by_host, moved_at=at, now=now),
+            lambda b: steps.moved_in_calendar(b, slot, there, by_owner=by_owner, moved_at=at, now=now),
             known=booking,
         )
         return "moved" if after.slot == there != slot else "as it was"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from inspired.adapters.books import Run
-from inspired.domain import lifecycle
+from inspired.domain import lifecycle, steps
 from inspired.domain.booking import Booking, CalendarKind, RefundStatus, State
 from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.lifecycle import SlotSeen
@@ -121,6 +121,9 @@ def _stepped(svc: Services, booking: Booking, difference: Difference) -> None:
             svc.ledger.post(booking.id, booking.ledger)
         case Kind.STILL_PAYABLE:
             svc.pay.close(difference.subject, seconds=SECONDS)
+        case Kind.CALL_WITHOUT_EVENT | Kind.EVENT_MOVED:
+            occasion = f"reconciled:{svc.now():%Y%m%dT%H%M%S}"
+            svc.bookings.change(booking.id, lambda b: steps.to_follow(b, occasion, svc.now()))
         case Kind.EVENT_WITHOUT_CALL:
             svc.calendly.cancel(difference.subject, "Not paid, so this time is free for others again.", seconds=SECONDS)
 

@@ -100,6 +100,7 @@ EVENT_SENTENCES = {
     "agreed": "You agreed that the call stands with what is left of its money.",
     "no_show": "The customer did not come.",
     "came_after_all": "The customer came after all.",
+    "found_in_calendar": "It was booked in Calendly itself, past this site.",
     "moved_in_calendar": "The customer moved the call in Calendly.",
     "cancelled_in_calendar": "The event was cancelled in Calendly.",
     "moved": "The customer moved the call to another time.",
@@ -401,6 +402,8 @@ def owed_line(name: str) -> str:
             return "Look for other times picked in Calendly"
         case "follow_event":
             return "Ask Calendly what became of the event"
+        case "tell_no_show":
+            return "Tell Calendly whether the customer came"
         case "post":
             return "Post to the ledger"
     return name

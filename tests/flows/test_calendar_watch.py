@@ -318,3 +318,29 @@ def test_a_booking_of_our_own_pages_is_no_stranger(svc: Services):
     calendar_watch.look(svc)
 
     assert the_booking(svc).id == booking.id
+
+
+# --- who did not come -----------------------------------------------------------------------------------------------
+
+
+def no_show_there(sandbox: Servers, svc: Services, booking: Booking) -> bool:
+    headers = {"Authorization": f"Bearer {svc.settings.calendly_token.get_secret_value()}"}
+    found = requests.get(booking.slot.invitee_uri, headers=headers, timeout=5).json()["resource"]
+    return found["no_show"] is not None
+
+
+def test_who_did_not_come_is_written_down_at_calendly_too_and_taken_back(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    booking = confirmed_in_frame(svc, sandbox)
+    wait = booking.slot.span.start - svc.now() + timedelta(minutes=5)
+    sandbox.control("clock", {"advance_s": wait.total_seconds()})
+    begun = later(svc, seconds=wait.total_seconds())
+    told = []
+    for came in (False, False, True):
+        booking_flow.no_show(begun, booking.id, came=came)
+        delivery.deliver(begun, svc.bookings.get(booking.id))
+        told.append(no_show_there(sandbox, svc, booking))
+
+    assert told == [True, True, False]
+    assert not svc.bookings.get(booking.id).effects
