@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar as months
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +21,8 @@ from .store import Event, Order
 
 if TYPE_CHECKING:
     from .app import Sandbox
+
+COLOURS = ("background_color", "text_color", "primary_color")
 
 
 def build(sandbox: Sandbox) -> Blueprint:
@@ -201,7 +204,7 @@ class Scheduling:
     def types(self, user: str) -> ResponseReturnValue:
         if user != USER_SLUG:
             abort(404)
-        return render_template("types.html", types=EVENT_TYPES, calendar=self._calendar)
+        return render_template("types.html", types=EVENT_TYPES, user=user, **_frame())
 
     def show(self, user: str, slug: str, moment: str = "") -> ResponseReturnValue:
         return self._page(self._kind(user, slug), moment)
@@ -222,8 +225,8 @@ class Scheduling:
         if _wants_json():
             times = {"start_time": schedule.when(event.start), "end_time": schedule.when(event.end)}
             return uris | times | {"id": event.uuid}, 201
-        return render_template("scheduled.html", event=event, kind=kind, uris=uris, embedded=_embedded(),
-                               start=self._local(event)), 201  # fmt: skip
+        return render_template("scheduled.html", event=event, kind=kind, uris=uris, start=self._local(event),
+                               **_frame()), 201  # fmt: skip
 
     def show_change(self, invitee: str, problem: str | None = None, status: int = 200) -> ResponseReturnValue:
         event = self._by_invitee(invitee)
@@ -258,7 +261,7 @@ class Scheduling:
         return render_template(
             "schedule.html", kind=kind, month=self._month(kind, zone), zone=zone.key, kept=kept, problem=problem,
             values=request.values, chosen=schedule.moment_from(request.values.get("start_time", moment)),
-            embedded=_embedded(), asked_zone=bool(request.args.get("timezone")),
+            asked_zone=bool(request.args.get("timezone")), first_look=_is_first_look(), **_frame(),
         ), status  # fmt: skip
 
     def _refused(self, kind: EventType, moment: str, problem: str, status: int) -> ResponseReturnValue:
@@ -322,9 +325,16 @@ def _invitation(default_zone: str) -> Invitation:
     )  # fmt: skip
 
 
-def _embedded() -> bool:
-    """Messages go to the parent only where the address says who embeds the page."""
-    return bool(request.args.get("embed_domain"))
+def _frame() -> dict[str, Any]:
+    """What the page around this one asks for: messages, given both its domain and the type of frame, and colours."""
+    asked = request.args
+    colours = {name: asked[name] for name in COLOURS if re.fullmatch("[0-9A-Fa-f]{6}", asked.get(name, ""))}
+    return {"embedded": bool(asked.get("embed_domain")) and asked.get("embed_type") == "Inline", "colours": colours}
+
+
+def _is_first_look() -> bool:
+    """Calendly's page is one all the time; ours is loaded anew for each month and day, which is no other look at it."""
+    return request.method == "GET" and "seen" not in request.args
 
 
 def _wants_json() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
+import re
 import time
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,7 @@ from tests.sandbox.world import Receiver, World, stamp
 
 LONDON = ZoneInfo("Europe/London")
 TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
+INLINE = {"embed_domain": "127.0.0.1", "embed_type": "Inline"}
 
 
 def _booked(world: World, slug: str = "deep-dive", nth: int = 0, **more: str) -> dict[str, Any]:
@@ -133,20 +136,59 @@ def test_a_plain_form_post_books_and_keeps_the_tracking(world: World) -> None:
     assert (invitee["rescheduled"], invitee["old_invitee"], invitee["new_invitee"]) == (False, None, None)
 
 
-def test_the_page_shows_times_and_posts_the_messages_only_when_embedded(world: World) -> None:
-    page = world.event_type("deep-dive")["scheduling_url"]
-    embedded = world.session.get(page, params={"embed_domain": "127.0.0.1", "embed_type": "Inline"}, timeout=5).text
-    alone = world.session.get(page, params={"name": "Ada <b>", "email": "ada@example.com"}, timeout=5).text
+def _page(world: World, **asked: str) -> str:
+    return world.session.get(world.event_type("deep-dive")["scheduling_url"], params=asked, timeout=5).text
 
-    assert 'name="start_time"' in embedded
-    assert "calendly.event_type_viewed" in embedded
-    assert "if (true && window.parent" in embedded
-    assert "if (false && window.parent" in alone
-    assert 'value="Ada &lt;b&gt;"' in alone
+
+def test_the_page_shows_times_and_what_is_known_of_who_comes(world: World) -> None:
+    page = _page(world, name="Ada <b>", email="ada@example.com")
+
+    assert 'name="start_time"' in page
+    assert 'value="Ada &lt;b&gt;"' in page
+
+
+def test_messages_are_posted_only_where_the_address_names_the_domain_and_the_type(world: World) -> None:
+    assert "if (true && window.parent" in _page(world, **INLINE)
+    for incomplete in ({}, {"embed_domain": "127.0.0.1"}, {"embed_type": "Inline"}, INLINE | {"embed_domain": ""}):
+        assert "if (false && window.parent" in _page(world, **incomplete)
+
+
+def test_another_month_or_day_and_a_refused_form_are_no_other_look_at_the_event_type(world: World) -> None:
+    first = _page(world, **INLINE)
+    links = [html.unescape(link) for link in re.findall(r'href="(\?[^"]+)"', first)]
+    page = world.event_type("deep-dive")["scheduling_url"]
+    refused = world.session.post(page, params=INLINE, data={"name": "Ada"}, timeout=5)
+
+    assert "calendly.event_type_viewed" in first
+    assert len(links) > 2
+    for link in links[:3]:
+        after = world.session.get(page + link, timeout=5).text
+        assert "calendly.event_type_viewed" not in after
+        assert "if (true && window.parent" in after
+    assert refused.status_code == 422
+    assert "calendly.event_type_viewed" not in refused.text
+
+
+def test_the_profile_posts_its_message_and_hands_on_what_it_was_asked(world: World) -> None:
+    profile = world.event_type("deep-dive")["scheduling_url"].rpartition("/")[0]
+    embedded = world.session.get(profile, params=INLINE | {"name": "Ada & co"}, timeout=5).text
+    alone = world.session.get(profile, timeout=5).text
+
+    assert 'post("calendly.profile_page_viewed")' in embedded
+    assert "/inspired-analyst/deep-dive?embed_domain=127.0.0.1&amp;embed_type=Inline&amp;name=Ada+%26+co" in embedded
+    assert '/inspired-analyst/deep-dive"' in alone
+
+
+def test_only_colours_are_taken_for_colours(world: World) -> None:
+    page = _page(world, background_color="00aaFF", text_color="red;}</style><script>", primary_color="#00aa00")
+
+    assert "body { background: #00aaFF; }" in page
+    assert "red;}" not in page
+    assert "#00aa00" not in page
 
 
 def test_booking_in_the_frame_posts_both_uris_to_the_parent(world: World) -> None:
-    page = world.event_type("mentoring")["scheduling_url"] + "?embed_domain=x&utm_content=token-2"
+    page = world.event_type("mentoring")["scheduling_url"] + "?embed_domain=x&embed_type=Inline&utm_content=token-2"
     fields = {"start_time": world.free_times("mentoring")[0], "name": "Ada", "email": "ada@example.com"}
     done = world.session.post(page, data=fields, timeout=5)
     event = world.look("events")[0]
