@@ -1,10 +1,11 @@
 """Fixtures: real servers once per run, a database of its own for every test."""
 
 import contextlib
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pymongo
 import pytest
@@ -21,6 +22,17 @@ from inspired.settings import Settings
 from tests import harness
 from tests.harness import Servers
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
 # These start the whole product and wait for it most of the time: one process of three has them all, one after the
 # other, and leaves the processors to the two others.
@@ -45,6 +57,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = item.nodeid if item.path.name in EACH_BY_ITSELF else str(item.path)
         item.add_marker(pytest.mark.xdist_group("waiting" if waits(item) else group))
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A real one: the system's Chromium where there is one, else Playwright's own."""
+    from playwright.sync_api import sync_playwright  # few tests need it, and it is slow to load
+
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()
 
 
 @dataclass
