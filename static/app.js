@@ -61,10 +61,22 @@
   });
 
   // --- Calendly: only its origin, only our frame, only the shape we know; the server reads it back anyway ---
+  // A frame that is blocked says nothing: then the plain link takes its place.
+  let silent = 0;
+  const watchFrame = () => {
+    const frame = $("iframe[data-origin]");
+    if (!frame) return;
+    silent = setTimeout(() => {
+      frame.hidden = true;
+      say("#no-frame-head", "The calendar cannot be shown here");
+      say("#said", "The calendar cannot be shown here");
+    }, 10000);
+  };
   window.addEventListener("message", (event) => {
     const frame = $("iframe[data-origin]");
     if (!frame || event.origin !== frame.dataset.origin || event.source !== frame.contentWindow) return;
     const { event: name, payload } = Object(event.data);
+    if (typeof name === "string" && name.startsWith("calendly.")) { clearTimeout(silent); frame.hidden = false; }
     const eventUri = payload?.event?.uri, inviteeUri = payload?.invitee?.uri;
     const form = $("#scheduled");
     if (name !== "calendly.event_scheduled" || typeof eventUri !== "string" || typeof inviteeUri !== "string") return;
@@ -76,7 +88,7 @@
   });
 
   // --- htmx: what it says of its requests ---
-  const isPoll = (detail) => detail.elt?.id === "payment";
+  const isPoll = (detail) => detail.elt?.matches?.("#payment, #chosen");
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (isPoll(event.detail) && document.hidden) event.preventDefault();
   });
@@ -108,5 +120,6 @@
     tick();
     setInterval(tick, 1000);
     useOwnZone();
+    watchFrame();
   });
 })();

@@ -250,6 +250,16 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
     return booking
 
 
+def pick_up(svc: Services, booking: Booking, *, seconds: float = 1.0) -> Booking | None:
+    """The newest event at Calendly with this booking's token becomes its slot, if it is not. None where there is none.
+    Raises UpstreamError, Refusal."""
+    found = svc.calendly.find(booking.token, booking.created_at, seconds=seconds)
+    new = [uris for uris in found if not booking.gave_back(uris[0])]
+    if not new or booking.holds(new[-1][0]):
+        return None
+    return booking_flow.take_scheduled(svc, booking.token, *new[-1], customer=None, address="", network="")
+
+
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
     """A time picked in the frame without our being told is taken up. A draft is dropped after a day, once the calendar
     has answered that there is none."""

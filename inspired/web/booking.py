@@ -188,6 +188,23 @@ def scheduled(token: str) -> ResponseReturnValue:
     return go(_page_of(booking))
 
 
+@bp.post("/booking/<token>/picked")
+@limits.choosing
+def picked(token: str) -> ResponseReturnValue:
+    """The way back from Calendly's own page, where nothing tells us: it is asked."""
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    try:
+        after = refreshing.pick_up(svc, booking)
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    if after is None:
+        return _with_frame(svc, booking, "Calendly does not show a new time of yours yet. Please pick one first.")
+    after = payment.open_order(svc, after, seconds=payment.IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", after.id)
+    return go(_page_of(after))
+
+
 @bp.get("/booking/<token>/payment", endpoint="payment")
 def poll(token: str) -> ResponseReturnValue:
     """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
@@ -195,6 +212,8 @@ def poll(token: str) -> ResponseReturnValue:
     booking = pulse.news(token, request.args.get("v", type=int))
     if booking is None:
         return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
+    if "frame" in request.args:  # a time was taken up another way: by a webhook, or in another window
+        return go(_page_of(booking))
     return render_template("booking/_payment.html", **_payment_context(svc, booking))
 
 
@@ -361,14 +380,24 @@ def _time_form(booking: Booking, message: str = "") -> str:
     return render_template("booking/time.html", booking=booking, times=times, message=message, moving=moving)
 
 
-def _with_frame(svc: Services, booking: Booking) -> ResponseReturnValue:
+def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseReturnValue:
+    """Calendly's page for this booking in a frame, and by a plain link. Whoever chooses again need not type again."""
     host = urlsplit(svc.settings.site_url).netloc
+    person = delivery.opened(svc, booking)
     try:
-        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host)
+        page_url = svc.calendly.page_url(booking.meeting_type.id, booking.token, **person)
+        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host, **person)
     except UpstreamError:
         return render_template("booking/away.html", booking=booking), 503
-    origin = svc.settings.calendly_frame_origin
-    return render_template("booking/frame.html", booking=booking, frame_url=frame_url, frame_origin=origin)
+    page = render_template(
+        "booking/frame.html",
+        booking=booking,
+        frame_url=frame_url,
+        frame_origin=svc.settings.calendly_frame_origin,
+        page_url=page_url,
+        message=message,
+    )
+    return page, 409 if message else 200
 
 
 def _answer(booking: Booking, note: str = "") -> ResponseReturnValue:

@@ -14,7 +14,7 @@ from inspired.flows import booking as booking_flow
 from inspired.flows import calendar_watch, delivery, payment, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import free_calls, hold, later, pay
+from tests.flows.steps import book_past_us, hold, later, pay
 from tests.harness import Servers
 
 OWNER = "owner@example.com"
@@ -23,16 +23,6 @@ OWNER = "owner@example.com"
 @pytest.fixture
 def env_changes() -> dict[str, str]:
     return {"CALENDAR": "calendly", "CALENDLY_ORPHAN_HOURS": "6"}
-
-
-def book_past_us(svc: Services, *, call: int = 40, token: str = "", email: str = "eve@example.com") -> str:
-    """As somebody who has the address of Calendly's own page. Answers the event's address."""
-    page = svc.calendly.page_url("portfolio-review", token)
-    start = free_calls(svc)[call].start.isoformat()
-    form = {"start_time": start, "name": "Eve", "email": email, **({"utm_content": token} if token else {})}
-    answer = requests.post(page.partition("?")[0], data=form, headers={"Accept": "application/json"}, timeout=5)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["event"]["uri"])
 
 
 def all_bookings(svc: Services) -> list[Booking]:

@@ -1,16 +1,18 @@
 """The journey's pages by a client without JavaScript, and as htmx asks for them."""
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from inspired.domain.booking import Booking, State
 from inspired.flows import refreshing
 from inspired.services import Services
-from tests.flows.steps import live, pay
+from tests.flows.steps import book_past_us, free_calls, live, pay
 from tests.harness import Servers
 from tests.web.pages import HTMX, hidden, send, words
 
@@ -423,6 +425,61 @@ def test_what_the_frame_said_is_checked_before_anybody_is_asked(client: FlaskCli
 
     assert answer.status_code == 422
     assert "does not look like a Calendly booking" in words(answer.text)
+
+
+@pytest.mark.parametrize("env_changes", CALENDLY)
+def test_a_time_picked_on_calendlys_own_page_is_found_when_the_customer_comes_back(
+    client: FlaskClient, sandbox: Servers, svc: Services
+):
+    address = drafted(client).headers["Location"]
+    page = client.get(address).text
+    link = re.search(r'<a href="([^"]+)" target="_blank"', page)
+    assert link
+    early = send(client, f"{address}/picked", {}, page=address)
+    form = {"start_time": free_calls(svc)[4].start.isoformat(), "name": "Ann", "email": "ann@example.com"}
+    form |= {"utm_content": address.rpartition("/")[2]}
+    requests.post(html.unescape(link[1]).partition("?")[0], data=form, timeout=5).raise_for_status()
+
+    taken = send(client, f"{address}/picked", {}, page=address)
+    shown = client.get(taken.headers["Location"]).text
+
+    assert (early.status_code, taken.status_code) == (409, 303)
+    assert "does not show a new time" in words(early.text)
+    assert "<svg" in shown
+    assert send(client, f"{address}/picked", {}, page=START).status_code == 409, "there is nothing newer"
+
+
+@pytest.mark.parametrize("env_changes", CALENDLY)
+def test_the_frames_page_goes_on_by_itself_once_a_webhook_has_told(
+    client: FlaskClient, sandbox: Servers, svc: Services
+):
+    address = drafted(client).headers["Location"]
+    asked = re.search(r'hx-get="([^"]+)"', client.get(address).text)
+    assert asked
+    before = client.get(html.unescape(asked[1]), headers={"HX-Request": "true"})
+    booking = svc.bookings.by_token(address.rpartition("/")[2])
+    book_past_us(svc, token=booking.token)
+    refreshing.refresh(svc, booking.id)
+
+    after = client.get(html.unescape(asked[1]), headers={"HX-Request": "true"})
+
+    assert (before.status_code, "HX-Redirect" in before.headers) == (204, False)
+    assert after.headers["HX-Redirect"] == address
+
+
+@pytest.mark.parametrize("env_changes", CALENDLY)
+def test_who_chooses_another_time_finds_name_and_mail_filled_in(client: FlaskClient, sandbox: Servers, svc: Services):
+    address = drafted(client).headers["Location"]
+    booking = svc.bookings.by_token(address.rpartition("/")[2])
+    first = client.get(address).text
+    book_past_us(svc, token=booking.token, email="ann@example.com")
+    refreshing.refresh(svc, booking.id)
+
+    again = client.get(f"{address}/time").text
+
+    assert "email=" not in first
+    assert "email=ann%40example.com" in again
+    assert "no-store" in client.get(f"{address}/time").headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("env_changes", [{"CALENDAR": "calendly_api"}])
