@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.set_defaults(run=_reconcile)
     calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
     calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
+    doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
+    doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
     commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH").set_defaults(run=_hash_password)
     return parser
@@ -185,6 +187,17 @@ def _connect(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from inspired.flows import doctor
+    from inspired.services import build
+
+    is_well = True
+    for one in doctor.examine(build(_started(), database_seconds=5.0, redis_seconds=1.0)):
+        print(f"{'ok' if one.is_well else 'WRONG':>6}  {one.what} {one.told}.", flush=True)
+        is_well = is_well and one.is_well
+    return 0 if is_well else 1
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

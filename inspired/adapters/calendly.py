@@ -32,6 +32,15 @@ REFUSED = {
     403: "our token is not allowed to do this",
     429: "too many calls in a minute",
 }
+# What our token has to be allowed: https://developer.calendly.com/scopes · `:write` includes `:read`.
+SCOPES = (
+    "users:read",
+    "event_types:read",
+    "availability:read",
+    "scheduled_events:write",
+    "webhooks:write",
+)
+NOBODY = "00000000-0000-0000-0000-000000000000"
 SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 KEEP_EVENT_TYPES = 300.0  # seconds
 COLOURS = {"background_color": "ffffff", "text_color": "17221e", "primary_color": "0b5d4a"}  # static/app.css, by day
@@ -416,6 +425,31 @@ class Calendly:
 
     def unsubscribe(self, uri: str, *, seconds: float = 5.0) -> None:
         self._call("DELETE", self._ours(uri, "webhook_subscriptions"), seconds)
+
+    @_reading()
+    def try_scope(self, scope: str, now: datetime, *, seconds: float = 5.0) -> None:
+        """Whether our token may do this, without doing it: what would change something is asked of what does not exist.
+        Raises UpstreamError with the code 403 where it may not."""
+        match scope:
+            case "users:read":
+                self._me(seconds)
+            case "event_types:read":
+                self._get(f"{self._base}/event_types", {"user": self._me(seconds)["uri"], "count": "1"}, seconds)
+            case "availability:read":
+                first = next(iter(self.event_types(seconds=seconds)))
+                begin = now + timedelta(minutes=1)
+                self.free(first, Span(begin, begin + timedelta(hours=1)), seconds=seconds)
+            case "scheduled_events:write":
+                self._find_nobody("POST", f"{self._base}/scheduled_events/{NOBODY}/cancellation", seconds)
+            case "webhooks:write":
+                self._find_nobody("DELETE", f"{self._base}/webhook_subscriptions/{NOBODY}", seconds)
+
+    def _find_nobody(self, method: str, url: str, seconds: float) -> None:
+        try:
+            self._call(method, url, seconds, body={} if method == "POST" else None)
+        except UpstreamError as error:
+            if error.code != "404":
+                raise
 
     def _ours(self, uri: str, kind: str) -> str:
         """The address itself, where it is one of this API: our token goes to no other."""

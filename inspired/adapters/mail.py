@@ -48,6 +48,14 @@ class Smtp:
         except (smtplib.SMTPException, OSError) as error:
             raise UpstreamError("mail", type(error).__name__) from None
 
+    def greet(self) -> None:
+        """Whether it lets us in. Raises UpstreamError."""
+        try:
+            with self._connected() as server:
+                server.noop()
+        except (smtplib.SMTPException, OSError) as error:
+            raise UpstreamError("mail", type(error).__name__) from None
+
     def _connected(self) -> smtplib.SMTP:
         # Loading the certificates costs more than a mail: only where they are needed.
         context = None if self.tls == "none" else ssl.create_default_context()

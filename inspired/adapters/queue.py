@@ -14,6 +14,8 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from inspired.domain.errors import UpstreamError
+
 NOTICES, BOOKINGS, LETTERS = "notices", "bookings", "letters"  # the most urgent first
 PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
 RedisAway = redis.RedisError
@@ -36,8 +38,16 @@ def queues_on(connection: redis.Redis) -> list[Queue]:
 
 class Doorbell:
     def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
         self._notices, self._bookings, self._letters = queues_on(connection)
         self._silent_until = 0.0
+
+    def ping(self) -> None:
+        """Raises UpstreamError where Redis is away."""
+        try:
+            self._connection.ping()
+        except redis.RedisError as error:
+            raise UpstreamError("redis", type(error).__name__) from None
 
     def ring(self, job: str, *ids: str) -> bool:
         """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""

@@ -183,9 +183,15 @@ def change_list() -> ResponseReturnValue:
 
 
 def _calls_page(message: str = "") -> str:
-    offered = services().offer.fresh()
-    saved = request.args.get("saved", "")
-    return render_template("admin/calls.html", offered=offered, message=message, saved=saved, drift=_drift())
+    svc = services()
+    return render_template(
+        "admin/calls.html",
+        offered=svc.offer.fresh(),
+        message=message,
+        saved=request.args.get("saved", ""),
+        drift=_drift(),
+        watched=svc.watch.get() if svc.settings.uses_calendly else None,
+    )
 
 
 def _drift() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from flask.testing import FlaskClient
 
 from inspired.domain.booking import Booking, State
 from inspired.flows import booking as booking_flow
@@ -16,6 +17,8 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import book_past_us, hold, later, pay
 from tests.harness import Servers
+from tests.web.pages import words
+from tests.web.test_admin_pages import log_in
 
 OWNER = "owner@example.com"
 
@@ -334,3 +337,21 @@ def test_who_did_not_come_is_written_down_at_calendly_too_and_taken_back(
 
     assert told == [True, True, False]
     assert not svc.bookings.get(booking.id).effects
+
+
+def test_the_owner_reads_how_the_watch_stands(svc: Services, client: FlaskClient, sandbox: Servers, mailbox: Mailbox):
+    log_in(client)
+    before = words(client.get("/admin/calls").text)
+    svc.watch.noticed(svc.now())
+    book_past_us(svc)
+    sandbox.control("settings", {"calendly_scopes": "users:read"})
+    calendar_watch.look(svc)
+    refused = words(client.get("/admin/calls").text)
+    sandbox.control("settings", {"calendly_scopes": ""})
+    calendar_watch.look(svc)
+    after = words(client.get("/admin/calls").text)
+
+    assert "Last looked at not yet Last notice from Calendly none yet, 0 in all" in before
+    assert "could not ask Calendly since" in refused
+    assert "could not ask Calendly since" not in after
+    assert ", 1 in all Found by looking, before any notice 1" in after
