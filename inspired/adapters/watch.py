@@ -21,7 +21,7 @@ class Watched:
     """`notices`: webhooks so far; `by_looking`: changes that a look found before any webhook told of them.
 
     `told_drift`: the differences the owner has been told of. `trouble`: why the last look failed, `trouble_since` when
-    that began, `trouble_told` whether the owner knows.
+    that began, `trouble_told` whether the owner knows. `connected`: webhooks were seen to come here at least once.
     """
 
     last_notice_at: datetime | None = None
@@ -32,6 +32,7 @@ class Watched:
     trouble: str = ""
     trouble_since: datetime | None = None
     trouble_told: bool = False
+    connected: bool = False
 
 
 class CalendarWatch:
@@ -50,6 +51,7 @@ class CalendarWatch:
             trouble=found.get("trouble", ""),
             trouble_since=found.get("trouble_since"),
             trouble_told=found.get("trouble_told", False),
+            connected=found.get("connected", False),
         )
 
     def take(self, now: datetime, until: datetime) -> bool:
@@ -64,6 +66,9 @@ class CalendarWatch:
 
     def noticed(self, now: datetime) -> None:
         self._write({"$set": {"last_notice_at": now}, "$inc": {"notices": 1}})
+
+    def connected(self) -> None:
+        self._write({"$set": {"connected": True}})
 
     def found_by_looking(self) -> None:
         self._write({"$inc": {"by_looking": 1}})

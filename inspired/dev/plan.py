@@ -252,6 +252,7 @@ def _new_secrets() -> dict[str, str]:
         "BINANCE_PAY_API_KEY": f"sandbox-key-{secrets.token_hex(16)}",
         "BINANCE_PAY_SECRET_KEY": f"sandbox-secret-{secrets.token_hex(24)}",
         "CALENDLY_TOKEN": f"sandbox-token-{secrets.token_hex(16)}",
+        "CALENDLY_SIGNING_KEYS": secrets.token_hex(32),
         "ENCRYPTION_KEYS": f"v1:{_key()}",
         "BLIND_INDEX_KEY": _key(),
         "ADMIN_PASSWORD": secrets.token_urlsafe(12),

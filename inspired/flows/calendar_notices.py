@@ -41,13 +41,19 @@ def is_connected(svc: Services) -> bool:
 
 
 def watch(svc: Services) -> bool:
-    """Calendly disables a subscription whose webhooks failed for a day, and tells nobody: then it is made anew, and the
-    owner is told. True where that was needed. Raises UpstreamError."""
-    if not svc.settings.uses_calendly or not svc.settings.calendly_keys or is_connected(svc):
+    """Connected the first time by itself. Calendly disables a subscription whose webhooks failed for a day, and tells
+    nobody: then it is made anew, and the owner is told. True where it was made. Raises UpstreamError."""
+    if not svc.settings.uses_calendly or not svc.settings.calendly_keys:
         return False
+    if is_connected(svc):
+        svc.watch.connected()
+        return False
+    was_connected = svc.watch.get().connected
     url = connect(svc)
-    log.warning("calendar_reconnected")
-    telling.owner(svc, "reconnected", svc.now().isoformat(), url=url)
+    log.warning("calendar_connected", again=was_connected)
+    if was_connected:
+        telling.owner(svc, "reconnected", svc.now().isoformat(), url=url)
+    svc.watch.connected()
     return True
 
 

@@ -191,9 +191,12 @@ def scheduled(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/picked")
 @limits.choosing
 def picked(token: str) -> ResponseReturnValue:
-    """The way back from Calendly's own page, where nothing tells us: it is asked."""
+    """The way back from Calendly's own page, where nothing tells us: it is asked. Unless a webhook has told already,
+    since the page with the button was shown."""
     svc = services()
     booking = svc.bookings.by_token(token)
+    if booking.state is not State.DRAFT and request.form.get("v", type=int) != booking.edition:
+        return go(_page_of(booking))
     try:
         after = refreshing.pick_up(svc, booking)
     except UpstreamError:

@@ -211,6 +211,15 @@ def test_a_subscription_that_is_gone_is_made_anew_and_the_owner_told_once(
     assert mailbox.subjects_to("owner@example.com") == ["Calendly sends its webhooks again"]
 
 
+def test_the_first_time_it_connects_by_itself_and_quietly(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    for one in svc.calendly.subscriptions():
+        svc.calendly.unsubscribe(one.uri)
+
+    made = [calendar_notices.watch(svc) for _ in range(2)]
+
+    assert (made, calendar_notices.is_connected(svc), mailbox.messages) == ([True, False], True, [])
+
+
 def test_while_calendly_does_not_answer_nothing_is_made_anew(svc: Services, sandbox: Servers, mailbox: Mailbox):
     sandbox.control("faults", {"calendly": [{"call": "webhook_subscriptions", "fault": "http_500", "times": 9}]})
 
