@@ -25,6 +25,7 @@ from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
+from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
@@ -54,7 +55,8 @@ class Services:
     watch: CalendarWatch
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
-    sessions: mongo.AdminSessions
+    people: People
+    sessions: AdminSessions
     vault: Vault
     pay: BinancePay
     throttle: Throttle
@@ -105,7 +107,8 @@ def build(
         watch=CalendarWatch(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
-        sessions=mongo.AdminSessions(database),
+        people=People(database),
+        sessions=AdminSessions(database),
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
         pay=BinancePay(
             http,

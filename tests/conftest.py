@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from inspired.adapters import books, mongo
+from inspired.adapters import books, mongo, people
 from inspired.flows import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
@@ -134,6 +134,7 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
         made = client[f"test-{uuid.uuid4().hex[:12]}"]
         mongo.create_indexes(made)
         books.create_book_indexes(made)
+        people.create_people_indexes(made)
         yield made
         client.drop_database(made.name)
 

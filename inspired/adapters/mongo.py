@@ -34,7 +34,6 @@ from inspired.domain.status import numbered
 MOST_TRIES = 50
 LEASED_AT_ONCE = 25
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
-LONGEST_SESSION = timedelta(hours=12)
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
 
@@ -111,7 +110,6 @@ def create_indexes(database: Database[Document]) -> None:
         newsletter.create_index("email_index", unique=True)
         newsletter.create_index("token", unique=True)
         newsletter.create_index("mail_due", sparse=True)
-        database["admin_sessions"].create_index("at", expireAfterSeconds=int(LONGEST_SESSION.total_seconds()))
         database["idempotency_keys"].create_index("at", expireAfterSeconds=int(IDEMPOTENCY_LIFE.total_seconds()))
 
 
@@ -471,25 +469,6 @@ class IdempotencyKeys:
         """A refusal is not kept: the same key may be used for a better try."""
         with reaching():
             self._collection.delete_one({"_id": key, "status": 0})
-
-
-class AdminSessions:
-    """Who is logged in. Kept here and not in the cookie alone, so that logging out ends it everywhere."""
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._collection: Collection[Document] = database["admin_sessions"]
-
-    def add(self, session_id: str, at: datetime) -> None:
-        with reaching():
-            self._collection.insert_one({"_id": session_id, "at": at})
-
-    def has(self, session_id: str) -> bool:
-        with reaching():
-            return self._collection.find_one({"_id": session_id}) is not None
-
-    def end(self, session_id: str) -> None:
-        with reaching():
-            self._collection.delete_one({"_id": session_id})
 
 
 class Subscribers:

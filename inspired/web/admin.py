@@ -15,12 +15,11 @@ from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid
 from inspired.domain.status import iso
 from inspired.flows import booking as booking_flow
-from inspired.flows import delivery
+from inspired.flows import delivery, door
 from inspired.services import Services
 from inspired.web import guards, limits
 from inspired.web.api import spec
 from inspired.web.current import services
-from inspired.web.errors import problem
 from inspired.web.htmx import go
 from inspired.web.schemas import PaymentsAnswer, Problem
 
@@ -28,34 +27,22 @@ PER_PAGE = 50
 MOST_PER_PAGE = 200
 WINDOW = timedelta(days=92)
 log = structlog.get_logger()
-OWN_PAGE = re.compile(
-    r"/admin/(money|calendar|calls(/[a-z0-9-]+)?|bookings/[a-z0-9]+(/refund)?)?(\?[A-Za-z0-9=&%:.+-]*)?"
-)
+OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9=&%:.+-]*)?")
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
-OPEN_TO_ALL = {"admin.login", "admin.enter"}
-
 MOST_EVIDENCE = 300
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 api_bp = Blueprint("admin_api", __name__, url_prefix="/api/admin")
 
 
-@bp.before_request
-def owner_only() -> ResponseReturnValue | None:
-    if request.endpoint in OPEN_TO_ALL or guards.is_owner(services()):
-        return None
-    return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
-
-
-@api_bp.before_request
-def owner_only_api() -> Response | None:
-    return None if guards.is_owner(services()) else problem(401, "Not logged in", "Log in at /admin/login first.")
+bp.before_request(guards.admit)
+api_bp.before_request(guards.admit_api)
 
 
 @bp.get("/login")
 def login() -> ResponseReturnValue:
-    if guards.is_owner(services()):
+    if guards.who(services()) is not None:
         return redirect(url_for("admin.bookings"), 303)
     return render_template("admin/login.html", goal=_goal(request.args.get("next", "")))
 
@@ -65,11 +52,32 @@ def login() -> ResponseReturnValue:
 def enter() -> ResponseReturnValue:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     goal = _goal(request.form.get("next", ""))
-    if guards.log_in(services(), email, password):
+    person = door.person_with(services(), email, password)
+    if person is not None:
+        guards.let_in(services(), person)
         return redirect(goal, 303)
     log.warning("login_refused")
     message = "E-mail or password is wrong."
     return render_template("admin/login.html", goal=goal, email=email[:254], message=message), 403
+
+
+@bp.get("/again")
+def again() -> str:
+    """Before money is returned or data taken out, whoever is here proves it once more."""
+    return render_template("admin/again.html", goal=_goal(request.args.get("next", "")))
+
+
+@bp.post("/again")
+@limits.logging_in
+def prove_again() -> ResponseReturnValue:
+    svc, goal = services(), _goal(request.form.get("next", ""))
+    here = guards.session_of(svc)
+    person = door.person_with(svc, svc.people.get(here.person_id).email, request.form.get("password", ""))
+    if person is None or person.id != here.person_id:
+        log.warning("login_refused")
+        return render_template("admin/again.html", goal=goal, message="The password is wrong."), 403
+    svc.sessions.freshened(here.id, svc.now())
+    return redirect(goal, 303)
 
 
 @bp.post("/logout")

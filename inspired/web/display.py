@@ -18,7 +18,7 @@ from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.slots import Span
 from inspired.domain.when import in_words, moment_in_words, offset, zone
-from inspired.web import display_money
+from inspired.web import display_money, guards
 from inspired.web.current import services
 
 QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
@@ -138,7 +138,7 @@ ZONES = """
 
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.globals.update(stage_of=stage_of, badge=badge)
+    app.jinja_env.globals.update(stage_of=stage_of, badge=badge, may=guards.may)
     app.jinja_env.filters.update(
         in_words=in_words,
         moment_in_words=moment_in_words,

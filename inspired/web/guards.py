@@ -1,62 +1,83 @@
-"""Who may enter the owner's pages: one password (argon2id), a signed session that ends by itself."""
+"""Who is at the owner's pages, and whether they may open this one."""
 
-import hashlib
-import hmac
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from flask import request, session
+import structlog
+from flask import Response, g, request, session, url_for
+from flask.typing import ResponseReturnValue
 
 from inspired.domain.errors import Forbidden
+from inspired.domain.people import Person, Session
+from inspired.flows import door
 from inspired.services import Services
+from inspired.web.current import services
+from inspired.web.errors import problem
+from inspired.web.htmx import go
+from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
 
-IDLE = timedelta(minutes=30)
-LONGEST = timedelta(hours=12)
-NOTE_EVERY = timedelta(minutes=1)  # how exactly the last visit is remembered; saves a cookie on most pages
-LONGEST_PASSWORD = 1024
-_hasher = PasswordHasher()
+NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
+log = structlog.get_logger()
 
 
-def log_in(svc: Services, email: str, password: str) -> bool:
-    """The password is always verified, so that the time taken does not tell whether the address was right."""
-    known = svc.settings.admin_password_hash.get_secret_value()
-    right_password = len(password) <= LONGEST_PASSWORD and _is_right(known, password)
-    right_email = hmac.compare_digest(_plain(email), _plain(svc.settings.admin_email))
-    if not (right_password and right_email):
-        return False
-    session.clear()  # nothing of the visitor's session becomes the owner's
-    token, now = svc.new_token(), svc.now()
-    svc.sessions.add(_hash(token), now)
-    session["owner"] = {"id": token, "since": now.timestamp(), "seen": now.timestamp(), "password": _mark_of(svc)}
-    return True
+def admit() -> ResponseReturnValue | None:
+    """Before every page of the admin area."""
+    if request.endpoint in OPEN_TO_ALL:
+        return None
+    person = who(services())
+    if person is None:
+        return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
+    _refuse_beyond(person)
+    if request.endpoint in FRESH_LOGIN and not session_of(services()).is_fresh(services().now()):
+        return go(url_for("admin.again", next=_page()))
+    return None
+
+
+def admit_api() -> Response | None:
+    person = who(services())
+    if person is None:
+        return problem(401, "Not logged in", "Log in at /admin/login first.")
+    _refuse_beyond(person)
+    return None
+
+
+def may(endpoint: str) -> bool:
+    """Whether whoever is here may open this: pages show no button that would be refused."""
+    person = who(services())
+    return person is not None and endpoint in ALLOWED and person.role.covers(ALLOWED[endpoint])
+
+
+def who(svc: Services) -> Person | None:
+    """The person this browser is logged in as."""
+    if "door" not in g:
+        token = session.get("admin")
+        g.door = door.found_session(svc, token) if isinstance(token, str) else None
+        if g.door is None:
+            session.pop("admin", None)
+        elif (svc.now() - g.door[0].seen).total_seconds() > NOTE_EVERY:
+            svc.sessions.seen(g.door[0].id, svc.now())
+    return None if g.door is None else g.door[1]
+
+
+def session_of(svc: Services) -> Session:
+    if who(svc) is None:
+        raise Forbidden("Please log in first.")
+    found: Session = g.door[0]
+    return found
+
+
+def let_in(svc: Services, person: Person) -> None:
+    """A new session: nothing of the visitor's becomes the owner's."""
+    session.clear()
+    session["admin"] = door.open_session(svc, person, _browser())
+    g.pop("door", None)
 
 
 def log_out(svc: Services) -> None:
     """A copy of the cookie is worth nothing afterwards."""
-    owner = session.get("owner")
-    if isinstance(owner, dict):
-        svc.sessions.end(_hash(str(owner.get("id", ""))))
+    if isinstance(token := session.get("admin"), str):
+        svc.sessions.end(door.hashed(token))
     session.clear()
-
-
-def is_owner(svc: Services) -> bool:
-    """True for a session that is neither idle nor too old, and was opened with the password of today."""
-    owner = session.get("owner")
-    if not isinstance(owner, dict):
-        return False
-    now = svc.now()
-    fresh = now - _moment(owner["seen"]) < IDLE and now - _moment(owner["since"]) < LONGEST
-    if not fresh or not hmac.compare_digest(str(owner["password"]), _mark_of(svc)):
-        session.pop("owner")
-        return False
-    if not svc.sessions.has(_hash(str(owner.get("id", "")))):
-        session.pop("owner")
-        return False
-    if now - _moment(owner["seen"]) > NOTE_EVERY:
-        session["owner"] = {**owner, "seen": now.timestamp()}
-    return True
+    g.pop("door", None)
 
 
 def refuse_foreign(svc: Services) -> None:
@@ -68,25 +89,24 @@ def refuse_foreign(svc: Services) -> None:
         raise Forbidden("This call comes from another site.")
 
 
-def _is_right(known: str, password: str) -> bool:
-    try:
-        return _hasher.verify(known, password)
-    except (VerificationError, InvalidHashError):
-        return False
+def _refuse_beyond(person: Person) -> None:
+    endpoint = request.endpoint or ""
+    if endpoint in ALLOWED and person.role.covers(ALLOWED[endpoint]):
+        return
+    log.warning("not_allowed", person=person.id, endpoint=endpoint)
+    raise Forbidden("Your account may not do this. Please ask the owner.")
 
 
-def _mark_of(svc: Services) -> str:
-    """Changes with the password, so that a new one ends every session."""
-    return hashlib.sha256(svc.settings.admin_password_hash.get_secret_value().encode()).hexdigest()[:16]
+def _page() -> str:
+    """Where to come back to: the page itself, or the one its form stands on."""
+    return request.path if request.method == "GET" else urlsplit(request.referrer or "").path
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _plain(email: str) -> bytes:
-    return email.strip().lower().encode()
-
-
-def _moment(stamp: float) -> datetime:
-    return datetime.fromtimestamp(stamp, UTC)
+def _browser() -> str:
+    """ "Firefox on Windows", as far as the browser tells; for the owner's list of sessions."""
+    said = request.user_agent.string
+    names = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    systems = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
+    name = next((name for mark, name in names.items() if mark in said), "A browser")
+    system = next((system for system in systems if system in said), "")
+    return f"{name} on {system}" if system else name

@@ -30,7 +30,7 @@ from inspired.domain.slots import Span
 from inspired.flows import booking as bookings
 from inspired.flows import calendar_drift
 from inspired.services import Services
-from inspired.web.admin import owner_only
+from inspired.web import guards
 from inspired.web.current import services
 from inspired.web.display import Day, days_of
 from inspired.web.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
@@ -41,7 +41,7 @@ DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
 bp = Blueprint("offering", __name__, url_prefix="/admin")
-bp.before_request(owner_only)
+bp.before_request(guards.admit)
 
 
 # --- the calendar ---------------------------------------------------------------------------------------------------

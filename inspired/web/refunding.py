@@ -15,7 +15,7 @@ from inspired.domain.refunds import Preview, refundable, uncounted
 from inspired.flows import notices, reconciling, refreshing, refunding
 from inspired.services import Services
 from inspired.web import guards
-from inspired.web.admin import BEGINNING, booking_page, owner_only, owner_only_api, person_of
+from inspired.web.admin import BEGINNING, booking_page, person_of
 from inspired.web.api import LONGEST_KEY, json_object, spec
 from inspired.web.current import services
 from inspired.web.display_money import balance_rows, lefts, may_refund_a_part
@@ -26,9 +26,9 @@ from inspired.web.schemas import Problem, RefundAnswer, RefundRequest, parsed
 ASK_SECONDS = 1.0
 
 bp = Blueprint("money", __name__, url_prefix="/admin")
-bp.before_request(owner_only)
+bp.before_request(guards.admit)
 api_bp = Blueprint("money_api", __name__, url_prefix="/api/admin")
-api_bp.before_request(owner_only_api)
+api_bp.before_request(guards.admit_api)
 
 
 # --- a refund: asked for, looked at, confirmed ----------------------------------------------------------------------

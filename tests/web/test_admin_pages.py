@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.domain.booking import Sealed
-from inspired.flows import refreshing
+from inspired.flows import door, refreshing
 from inspired.services import Services
 from tests.flows.steps import hold, live, pay
 from tests.harness import ADMIN_PASSWORD, Servers
@@ -113,9 +113,10 @@ def test_a_session_ends_when_idle_and_when_old(client: FlaskClient):
         assert client.get("/admin/").status_code == 303
 
 
-def test_a_new_password_ends_every_session(owner: FlaskClient):
-    with owner.session_transaction() as session:
-        session["owner"] = {**session["owner"], "password": "the mark of another password"}
+def test_a_new_password_ends_every_session(owner: FlaskClient, svc: Services):
+    person = svc.people.by_email(EMAIL)
+    assert person is not None
+    svc.people.change(person.id, lambda one: replace(one, password_hash=door.hash_password("another password")))
 
     assert owner.get("/admin/").status_code == 303
 
