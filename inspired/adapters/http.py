@@ -1,6 +1,7 @@
 """The one door to other people's servers. Every failure becomes an UpstreamError; every call has a time-out."""
 
 import io
+import logging
 import socket
 import time
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ from inspired.adapters.deadline import left
 from inspired.domain.errors import UpstreamError
 
 LARGEST_ANSWER = 1024 * 1024
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings hold whole addresses, and those may be secret
 log = structlog.get_logger()
 
 
@@ -32,6 +34,10 @@ class Answer:
     headers: dict[str, str]
     seconds: float
     date: float | None
+
+
+class TooLarge(requests.RequestException):
+    pass
 
 
 class Http:
@@ -57,13 +63,15 @@ class Http:
         params: dict[str, str] | None = None,
         seconds: float = 10.0,
         what: str = "",
+        largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """One request, `seconds` at most in all. Raises UpstreamError where no whole answer came back."""
+        """One request, `seconds` at most in all, and `largest` bytes of answer. Raises UpstreamError where no whole
+        answer came back."""
         started = time.monotonic()
         budget = left(seconds)
         token = _ends.set(started + budget)
         try:
-            answer = self._exchange(method, url, body, headers or {}, params or {}, started, budget)
+            answer = self._exchange(method, url, body, headers or {}, params or {}, started, budget, largest)
         except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
             took = time.monotonic() - started
             never_sent = _never_sent(error)
@@ -83,6 +91,7 @@ class Http:
         params: dict[str, str],
         started: float,
         budget: float,
+        largest: int,
     ) -> Answer:
         with self._session.request(
             method,
@@ -94,7 +103,7 @@ class Http:
             stream=True,
             allow_redirects=False,
         ) as response:
-            content = _read(response, started + budget)
+            content = _read(response, started + budget, largest)
         return Answer(
             status=response.status_code,
             body=content,
@@ -155,15 +164,15 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 
-def _read(response: requests.Response, end: float) -> bytes:
+def _read(response: requests.Response, end: float, largest: int) -> bytes:
     """The whole body, unless it is too large or drips in so slowly that its time is over."""
     chunks: list[bytes] = []
     size = 0
     while chunk := response.raw.read1(65536, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
-        if size > LARGEST_ANSWER:
-            raise requests.RequestException("answer too large")
+        if size > largest:
+            raise TooLarge("answer too large")
         if time.monotonic() > end:
             raise requests.Timeout("answer too slow")
     return b"".join(chunks)
