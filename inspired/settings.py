@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 BINANCE_HOST = "https://bpay.binanceapi.com"
 CALENDLY_API_HOST = "https://api.calendly.com"
 CALENDLY_SITE = "https://calendly.com"
+FEED = re.compile(r"(https|webcal|http)://([!-.0-Z^-~]+@)?[A-Za-z0-9.-]+(:\d{1,5})?([/?][!-~]*)?")
 RateLimit = Annotated[str, Field(description="in flask-limiter's notation, e.g. 10/minute")]
 
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     calendly_base_url: str = CALENDLY_API_HOST
     calendly_signing_keys: SecretStr = SecretStr("")  # of its webhooks, separated by commas; two while one is replaced
     calendly_orphan_hours: int = Field(default=12, ge=0, le=72, description="to pay for what was booked past our pages")
+    busy_feed_urls: SecretStr = SecretStr("")  # of the owner's own calendar as ICS, separated by commas
     owner_timezone: str = "Europe/London"
     meeting_place: str = Field(default="", description="where the call happens; told only in the confirmation")
 
@@ -164,6 +166,14 @@ class Settings(BaseSettings):
             raise ValueError(f"must begin with {schemes[0]}://")
         return value
 
+    @field_validator("busy_feed_urls")
+    @classmethod
+    def _are_addresses(cls, value: SecretStr) -> SecretStr:
+        for url in _listed(value):
+            if not FEED.fullmatch(url):
+                raise ValueError("must be addresses such as https://example.org/calendar.ics, separated by commas")
+        return value
+
     @field_validator("smtp_host")
     @classmethod
     def _is_given(cls, value: str) -> str:
@@ -204,6 +214,8 @@ class Settings(BaseSettings):
                 yield {"binance_pay_environment", name}, f"{name.upper()} must be an https address"
         if self.uses_calendly and not self.calendly_token.get_secret_value():
             yield calendar, f"CALENDLY_TOKEN is missing, and CALENDAR={self.calendar_kind} needs it"
+        if any(url.startswith("http:") and (production or not _is_loopback(url)) for url in self.busy_feeds):
+            yield {"binance_pay_environment", "busy_feed_urls"}, "BUSY_FEED_URLS must be https addresses"
         if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
             yield {"admin_password_hash"}, "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`"
 
@@ -214,8 +226,12 @@ class Settings(BaseSettings):
 
     @property
     def calendly_keys(self) -> tuple[str, ...]:
-        keys = self.calendly_signing_keys.get_secret_value().split(",")
-        return tuple(key.strip() for key in keys if key.strip())
+        return _listed(self.calendly_signing_keys)
+
+    @property
+    def busy_feeds(self) -> tuple[str, ...]:
+        """Addresses to read; webcal:// is how calendars write https://."""
+        return tuple(re.sub("^webcal:", "https:", url) for url in _listed(self.busy_feed_urls))
 
     @property
     def uses_calendly(self) -> bool:
@@ -240,6 +256,10 @@ class Settings(BaseSettings):
     @property
     def is_sandbox(self) -> bool:
         return self.binance_pay_environment == "sandbox"
+
+
+def _listed(value: SecretStr) -> tuple[str, ...]:
+    return tuple(one.strip() for one in value.get_secret_value().split(",") if one.strip())
 
 
 def _check_key(text: str) -> None:

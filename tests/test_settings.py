@@ -243,6 +243,49 @@ def test_an_unknown_calendar_is_refused(problems, word):
     assert sentence.startswith("CALENDAR: Input should be")
 
 
+@pytest.mark.parametrize(
+    ("given", "feeds"),
+    [
+        (None, ()),
+        ("", ()),
+        ("https://example.org/a.ics", ("https://example.org/a.ics",)),
+        ("webcal://p01.example.org/a?b=c", ("https://p01.example.org/a?b=c",)),
+        (
+            " https://me:pass%2Cword@example.org:8443/a ,, http://127.0.0.1:4000/b.ics, ",
+            ("https://me:pass%2Cword@example.org:8443/a", "http://127.0.0.1:4000/b.ics"),
+        ),
+    ],
+)
+def test_the_owners_own_calendars_are_addresses_separated_by_commas(read, given, feeds):
+    assert read(BUSY_FEED_URLS=given).busy_feeds == feeds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "example.org/a.ics",
+        "ftp://example.org/a",
+        "https://",
+        "https:///a",
+        "https://a b/c",
+        "https://[::1",
+        "https://a/é",
+    ],
+)
+def test_what_is_no_address_of_a_calendar_is_refused(problems, value):
+    assert problems(BUSY_FEED_URLS=f"https://example.org/a.ics,{value}") == [
+        "BUSY_FEED_URLS: must be addresses such as https://example.org/calendar.ics, separated by commas"
+    ]
+
+
+def test_a_secret_address_never_goes_over_the_net_unencrypted(read, problems):
+    for url in ("http://example.org/a.ics", "http://127.0.0.1.example.org/a.ics"):
+        assert problems(BUSY_FEED_URLS=url) == ["BUSY_FEED_URLS must be https addresses"]
+    assert problems(PRODUCTION, BUSY_FEED_URLS="http://127.0.0.1/a") == ["BUSY_FEED_URLS must be https addresses"]
+    assert read(PRODUCTION, BUSY_FEED_URLS="https://example.org/a").busy_feeds
+    assert "example.org/a" not in f"{read(BUSY_FEED_URLS='https://example.org/a')!r}"
+
+
 # --- numbers, words and keys ----------------------------------------------------------------------------------------
 
 
