@@ -2,7 +2,16 @@
 
 from functools import cache
 
-from inspired.flows import calendar_watch, checking, delivery, newsletter, notices, reconciling, refreshing
+from inspired.flows import (
+    calendar_watch,
+    checking,
+    delivery,
+    newsletter,
+    notices,
+    own_calendar,
+    reconciling,
+    refreshing,
+)
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -38,6 +47,10 @@ def turn_page(run: str) -> None:
 
 def watch_calendar() -> None:
     calendar_watch.look(services())
+
+
+def read_own_calendar(feed_id: str) -> None:
+    own_calendar.read(services(), feed_id)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

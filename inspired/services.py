@@ -20,12 +20,14 @@ from inspired.adapters.binance import BinancePay, CallMade
 from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
+from inspired.adapters.feeds import Feed
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
 from inspired.adapters.people import AdminSessions, People
+from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
@@ -62,6 +64,7 @@ class Services:
     throttle: Throttle
     calendly: Calendly
     offer: Offer
+    own_calendar: OwnCalendar
     smtp: Smtp
     letters: Letters
     bell: queues.Doorbell
@@ -87,6 +90,9 @@ def build(
     logs = mongo.PaymentLogs(database)
     throttle = Throttle(redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance)
     http = Http()
+    zone = ZoneInfo(settings.owner_timezone)
+    # Calendly looks into the owner's calendar by itself.
+    feeds = () if settings.uses_calendly else settings.busy_feeds
 
     def close() -> None:
         http.close()
@@ -124,7 +130,8 @@ def build(
         ),
         throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
-        offer=Offer(database, ZoneInfo(settings.owner_timezone)),
+        offer=Offer(database, zone),
+        own_calendar=OwnCalendar(database, [Feed(http, url, zone) for url in feeds]),
         smtp=Smtp(
             settings.smtp_host,
             settings.smtp_port,

@@ -52,8 +52,9 @@ def free_times(
     offered = list((instead or svc.offer.calendar()).calls(meeting_type.minutes, rules, window, svc.now()))
     if not offered:
         return []
-    taken = svc.bookings.taken(Span(rules.around(offered[0]).start, rules.around(offered[-1]).end))
-    left = free(offered, taken.spans, rules.before, rules.after)
+    all_of_it = Span(rules.around(offered[0]).start, rules.around(offered[-1]).end)
+    taken = svc.bookings.taken(all_of_it)
+    left = free(offered, [*taken.spans, *svc.own_calendar.busy(all_of_it)], rules.before, rules.after)
     if not rules.most_per_day:
         return left
     others = [slot.span for slot, type_id, owner in taken.slots if type_id == meeting_type.id and owner != mine]
@@ -269,6 +270,8 @@ def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zon
     rules = rules_today(svc, meeting_type)
     if not svc.offer.calendar().allows(span, rules, svc.now()):
         raise Invalid("This time is not offered. Please choose another one.", {"slotStart": "is not offered"})
+    if svc.own_calendar.busy(rules.around(span)):
+        raise SlotTaken("Meanwhile this time was taken. Please choose another one.")
     return Slot(span, zone, CalendarKind.BUILTIN, before=rules.before, after=rules.after)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import calendar_watch, checking, reconciling
+from inspired.flows import calendar_watch, checking, own_calendar, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -38,7 +38,7 @@ def sweep(svc: Services) -> int:
 
 def sweep_runs(svc: Services) -> None:
     """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost. And the
-    look at Calendly; one whose ring is lost is made up for by the next."""
+    look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
     now = svc.now()
     if svc.settings.uses_calendly and svc.watch.take(now, now + calendar_watch.EVERY):
         svc.bell.ring_for_letters("watch_calendar")
@@ -53,3 +53,4 @@ def sweep_runs(svc: Services) -> None:
             start(svc)
         elif run.finished_at is None and run.leased_until <= now:
             svc.bell.ring_for_letters("turn_page", name)
+    own_calendar.sweep(svc)

@@ -809,3 +809,8 @@ class FixedOffer:
 
     def calendar(self) -> Availability:
         return self._offered.calendar
+
+
+class NoOwnCalendar:
+    def busy(self, window: Span) -> list[Span]:
+        return []

@@ -397,6 +397,12 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
     },
     "drift": {"drift": ("Deep dive: 45 minutes here, 50 at Calendly.",)},
     "calendar_trouble": {"trouble": "calendly: it refuses our token", "code": "401"},
+    "own_calendar": {
+        "why": "it is not a calendar",
+        "since": "24 November 2026, 10:00 (Europe/London, UTC)",
+        "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
+        "admin_url": "https://site.example/admin/calendar",
+    },
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
@@ -479,6 +485,10 @@ SAID = {
     "calendar_trouble": ["refuses the token", "CALENDLY_TOKEN", "Bookings and payments you have stand", "/admin/calls"],
     "unpaid": [
         "directly in Calendly", "not confirmed until that is paid", "10:15 (Europe/Berlin", "/booking/TOKEN", "/terms",
+    ],
+    "own_calendar": [
+        "since 24 November 2026, 10:00 (Europe/London", "it is not a calendar", "09:50", "still kept free",
+        "BUSY_FEED_URLS", "/admin/calendar",
     ],
     "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
 }  # fmt: skip

@@ -1,0 +1,81 @@
+"""The owner's own calendar keeps its busy times free of calls: read again every ten minutes, by a job.
+
+While a feed cannot be read, what is known of it stays in force; after an hour of that the owner is told, once.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from inspired.adapters.mail import Mail
+from inspired.adapters.own_calendar import Known
+from inspired.domain.availability import LONGEST_HORIZON
+from inspired.domain.errors import UpstreamError
+from inspired.domain.slots import Span
+from inspired.domain.when import moment_in_words
+from inspired.services import Services
+
+READ_EVERY = timedelta(minutes=10)
+RING_AGAIN = timedelta(seconds=90)  # longer than the job may take
+TELL_AFTER = timedelta(hours=1)
+BEHIND = timedelta(days=1)
+AHEAD = LONGEST_HORIZON + timedelta(days=2)  # the last call, its buffer, and whatever zone the days are in
+log = structlog.get_logger()
+
+
+def sweep(svc: Services) -> None:
+    """Ring for every feed that is due, and put it off for as long as the job may take."""
+    now = svc.now()
+    for feed_id in svc.own_calendar.due(now) if svc.own_calendar.feeds else ():
+        if svc.bell.ring_for_letters("read_own_calendar", feed_id):
+            svc.own_calendar.due_again(feed_id, now + RING_AGAIN)
+
+
+def read_soon(svc: Services) -> None:
+    """Whatever is due when. Where the ring is lost, the clock rings."""
+    for feed_id in svc.own_calendar.feeds:
+        svc.own_calendar.due_again(feed_id, svc.now())
+    sweep(svc)
+
+
+def read(svc: Services, feed_id: str) -> None:
+    """Spans of time are all that is kept of it."""
+    feed = svc.own_calendar.feeds.get(feed_id)
+    if feed is None:
+        return  # the setting was changed since the ring
+    now, before = svc.now(), svc.own_calendar.known()[feed_id]
+    try:
+        found = feed.read(Span(now - BEHIND, now + AHEAD))
+    except UpstreamError as error:
+        why = str(error).partition(": ")[2]
+        log.warning("own_calendar_unread", feed=feed_id, why=why)
+        after = replace(before, failing_since=before.failing_since or now, why=why)
+    else:
+        log.info("own_calendar_read", feed=feed_id, busy=len(found.busy), unread=found.unread)
+        after = Known(found.busy, found.unread, read_at=now)
+    after = replace(after, tried_at=now, due_at=now + READ_EVERY)
+    svc.own_calendar.save(feed_id, after)
+    if after.failing_since and not after.is_told and now - after.failing_since >= TELL_AFTER:
+        _tell_owner(svc, feed_id, after)
+
+
+def _tell_owner(svc: Services, feed_id: str, known: Known) -> None:
+    """A mail that cannot be sent now is tried again after the next try to read."""
+    site, zone = svc.settings.site_url, svc.settings.owner_timezone
+    context = {
+        "why": known.why,
+        "since": moment_in_words(known.failing_since, zone) if known.failing_since else "",
+        "read_at": moment_in_words(known.read_at, zone) if known.read_at else "",
+        "admin_url": f"{site}/admin/calendar",
+        "site_url": site,
+    }
+    subject, text, html = svc.letters.write("own_calendar", context)
+    mail_id = hashlib.sha256(f"own_calendar/{feed_id}/{known.failing_since}".encode()).hexdigest()[:32]
+    try:
+        svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+    except UpstreamError as error:
+        log.warning("owner_not_told", about="own_calendar", error=str(error))
+        return
+    svc.own_calendar.told(feed_id, known.failing_since)
