@@ -35,6 +35,14 @@ def in_words(span: Span, zone_name: str) -> str:
     )
 
 
+def ago(moment: datetime, now: datetime) -> str:
+    """ "just now", "a minute ago", "4 hours ago" """
+    for unit, name in ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute")):
+        if number := max(now - moment, timedelta()) // unit:
+            return f"{number} {name}s ago" if number > 1 else f"{'an' if name == 'hour' else 'a'} {name} ago"
+    return "just now"
+
+
 def moment_in_words(moment: datetime, zone_name: str) -> str:
     """ "24 November 2026, 14:00 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.adapters.offer import Listed, Offered
+from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import (
     Availability,
     Rules,
@@ -27,8 +28,10 @@ from inspired.domain.meeting_types import MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.slots import Span
+from inspired.domain.status import iso
+from inspired.domain.when import ago, moment_in_words
 from inspired.flows import booking as bookings
-from inspired.flows import calendar_drift
+from inspired.flows import calendar_drift, own_calendar
 from inspired.services import Services
 from inspired.web import guards
 from inspired.web.current import services
@@ -37,6 +40,7 @@ from inspired.web.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
 from inspired.web.htmx import go
 
 LOOK_AHEAD = timedelta(days=14)
+READING = timedelta(minutes=1)  # how long the page waits for what was asked for
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
@@ -70,6 +74,15 @@ def change_calendar() -> ResponseReturnValue:
     return _calendar_page(offered, values, wanted=wanted)
 
 
+@bp.post("/calendar/own")
+def read_own_calendar() -> ResponseReturnValue:
+    """By the worker, who has the time for it; the page looks again until it was tried."""
+    svc = services()
+    asked = svc.now()
+    own_calendar.read_soon(svc)
+    return go(url_for("offering.calendar", asked=iso(asked)))
+
+
 def _calendar_page(
     offered: Offered,
     values: dict[str, str],
@@ -78,6 +91,7 @@ def _calendar_page(
     refusal: Refusal | None = None,
     saved: bool = False,
 ) -> str:
+    own = _own_calendar(services(), request.args.get("asked", ""))  # read anew, before the times that come of it
     types = [one.type for one in offered.types]
     looked_at = next((one for one in types if one.id == values.get("look")), types[0] if types else None)
     times = _times(services(), looked_at, wanted or offered.calendar) if looked_at and not refusal else []
@@ -94,7 +108,46 @@ def _calendar_page(
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",
         saved=saved,
+        **own,
     )
+
+
+def _own_calendar(svc: Services, asked: str) -> dict[str, object]:
+    feeds = list(svc.own_calendar.known().values()) if svc.own_calendar.feeds else []
+    since = _moment(asked)
+    is_waiting = since is not None and any(one.tried_at is None or one.tried_at < since for one in feeds)
+    return {
+        "own_calendars": [
+            (
+                _told(svc, f"Your own calendar{f' ({number})' if len(feeds) > 1 else ''}", known),
+                bool(known.failing_since),
+            )
+            for number, known in enumerate(feeds, 1)
+        ],
+        "is_reading": is_waiting and since is not None and svc.now() - since < READING,
+    }
+
+
+def _told(svc: Services, name: str, known: Known) -> str:
+    times = f"{len(known.busy)} busy {'time' if len(known.busy) == 1 else 'times'}"
+    read = f"read {ago(known.read_at, svc.now())}" if known.read_at else ""
+    if known.failing_since is not None:
+        since = moment_in_words(known.failing_since, svc.settings.owner_timezone)
+        kept = f"what was known is still kept free: {times}, {read}" if read else "nothing is known of it yet"
+        return f"{name} could not be read since {since}: {known.why}. Meanwhile {kept}."
+    if not read:
+        return f"{name} was not read yet."
+    unread = f" Not understood, and so not kept free: {known.unread} of its entries." if known.unread else ""
+    return f"{name}: {times} known, {read}.{unread}"
+
+
+def _moment(text: str) -> datetime | None:
+    """None where it is none, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _calendar_values(offered: Offered) -> dict[str, str]:

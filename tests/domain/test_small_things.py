@@ -9,7 +9,7 @@ from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, SlotTake
 from inspired.domain.meeting_types import MEETING_TYPES, get_meeting_type
 from inspired.domain.newsletter import Subscriber, SubscriberState
 from inspired.domain.slots import Span
-from inspired.domain.when import in_words, is_zone, moment_in_words, zone
+from inspired.domain.when import ago, in_words, is_zone, moment_in_words, zone
 from tests.factories import NOW, a_booking
 
 
@@ -130,3 +130,14 @@ def test_a_failure_of_a_service_may_have_had_its_effect_unless_it_is_known_that_
         {"service": "binance", "retryable": True, "maybe_applied": True, "code": ""},
         {"service": "binance", "retryable": False, "maybe_applied": False, "code": "7"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-5, "just now"), (59, "just now"), (60, "a minute ago"), (3599, "59 minutes ago"), (3600, "an hour ago"),
+        (7200, "2 hours ago"), (86400, "a day ago"), (10 * 86400, "10 days ago"),
+    ],
+)  # fmt: skip
+def test_how_long_ago_is_told_in_its_largest_unit(seconds: int, told: str):
+    assert ago(NOW - timedelta(seconds=seconds), NOW) == told
