@@ -26,8 +26,8 @@ from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
-from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.own_calendar import OwnCalendar
+from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch

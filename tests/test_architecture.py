@@ -121,8 +121,8 @@ def test_only_what_carries_no_money_ever_expires_by_itself():
 
     assert {name for name, _ in found} == {"adapters/mongo.py", "adapters/people.py"}
     assert sorted(where for _, where in found) == [
-        "database['admin_sessions'].create_index",
         "database['idempotency_keys'].create_index",
+        "sessions.create_index",
     ]
 
 

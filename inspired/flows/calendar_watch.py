@@ -37,9 +37,10 @@ def look(svc: Services) -> None:
         since = before.trouble_since or now
         is_due = error.code in NEVER_ALLOWED or now - since >= TOLD_AFTER
         log.warning("calendar_not_watched", error=str(error))
+        svc.watch.failed(str(error), since, told=before.trouble_told)
         if is_due and not before.trouble_told:
             telling.owner(svc, "calendar_trouble", since.isoformat(), trouble=str(error), code=error.code)
-        svc.watch.failed(str(error), since, told=before.trouble_told or is_due)
+            svc.watch.failed(str(error), since, told=True)
         return
     if set(found) - set(before.told_drift):
         telling.owner(svc, "drift", now.isoformat(), drift=found)

@@ -3,18 +3,17 @@
 While a feed cannot be read, what is known of it stays in force; after an hour of that the owner is told, once.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from inspired.adapters.mail import Mail
 from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import LONGEST_HORIZON
 from inspired.domain.errors import UpstreamError
 from inspired.domain.slots import Span
 from inspired.domain.when import moment_in_words
+from inspired.flows import telling
 from inspired.services import Services
 
 READ_EVERY = timedelta(minutes=10)
@@ -63,18 +62,17 @@ def read(svc: Services, feed_id: str) -> None:
 
 def _tell_owner(svc: Services, feed_id: str, known: Known) -> None:
     """A mail that cannot be sent now is tried again after the next try to read."""
-    site, zone = svc.settings.site_url, svc.settings.owner_timezone
-    context = {
-        "why": known.why,
-        "since": moment_in_words(known.failing_since, zone) if known.failing_since else "",
-        "read_at": moment_in_words(known.read_at, zone) if known.read_at else "",
-        "admin_url": f"{site}/admin/calendar",
-        "site_url": site,
-    }
-    subject, text, html = svc.letters.write("own_calendar", context)
-    mail_id = hashlib.sha256(f"own_calendar/{feed_id}/{known.failing_since}".encode()).hexdigest()[:32]
+    zone = svc.settings.owner_timezone
     try:
-        svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+        telling.owner(
+            svc,
+            "own_calendar",
+            f"{feed_id}/{known.failing_since}",
+            why=known.why,
+            since=moment_in_words(known.failing_since, zone) if known.failing_since else "",
+            read_at=moment_in_words(known.read_at, zone) if known.read_at else "",
+            admin_url=f"{svc.settings.site_url}/admin/calendar",
+        )
     except UpstreamError as error:
         log.warning("owner_not_told", about="own_calendar", error=str(error))
         return

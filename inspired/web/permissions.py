@@ -29,6 +29,7 @@ ALLOWED: Mapping[str, Role] = {
     "money_api.refund_payment": O,
     "offering.calendar": R,
     "offering.change_calendar": O,
+    "offering.read_own_calendar": O,
     "offering.calls": R,
     "offering.change_list": O,
     "offering.new_call": O,

@@ -15,7 +15,6 @@ from inspired.adapters import mongo
 from inspired.adapters.deadline import within
 from inspired.adapters.documents import booking_in, booking_out, money_in, money_out, subscriber_in
 from inspired.adapters.mongo import (
-    AdminSessions,
     Bookings,
     Claimed,
     IdempotencyKeys,
@@ -653,18 +652,6 @@ def test_a_key_given_back_while_somebody_waits_for_it_is_taken_by_one_who_waits(
 
 
 # --- the owner's log-ins --------------------------------------------------------------------------------------------
-
-
-def test_a_log_in_holds_until_it_is_ended_everywhere(database):
-    sessions = AdminSessions(database)
-    sessions.add("s1", NOW)
-    sessions.add("s2", NOW)
-    assert (sessions.has("s1"), sessions.has("s2"), sessions.has("s3")) == (True, True, False)
-
-    sessions.end("s1")
-    sessions.end("never")
-
-    assert (sessions.has("s1"), sessions.has("s2")) == (False, True)
 
 
 # --- subscribers ----------------------------------------------------------------------------------------------------
