@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.set_defaults(run=_reconcile)
     calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
     calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
+    audit = commands.add_parser("audit", help="verifies the log of changes; ends with 1 if it was tampered with")
+    audit.set_defaults(run=_audit)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
@@ -188,6 +190,19 @@ def _connect(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    broken = list(svc.audit.broken())
+    for number, wrong in broken:
+        print(f"Entry {number} {wrong}.")
+    last = next(iter(svc.audit.newest(1)), None)
+    if last is not None and not broken:
+        print(f"{last.number} entries, each following from the one before. The last one's hash: {last.hash}")
+    return 1 if broken else 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

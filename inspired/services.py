@@ -15,6 +15,7 @@ import structlog
 
 from inspired.adapters import mongo
 from inspired.adapters import queue as queues
+from inspired.adapters.audit import Audit
 from inspired.adapters.binance import SERVICE as BINANCE
 from inspired.adapters.binance import BinancePay, CallMade
 from inspired.adapters.books import Cases, Ledger, Orphans, Runs
@@ -57,6 +58,7 @@ class Services:
     watch: CalendarWatch
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
+    audit: Audit
     people: People
     sessions: AdminSessions
     vault: Vault
@@ -113,6 +115,7 @@ def build(
         watch=CalendarWatch(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
+        audit=Audit(database),
         people=People(database),
         sessions=AdminSessions(database),
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
