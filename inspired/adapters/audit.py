@@ -1,7 +1,7 @@
 """Who changed what in the admin area: a list that only grows, each entry holding the hash of the one before it.
 
 Whoever alters or removes an entry breaks every hash after it; `inspired audit` finds the place. What it cannot show is
-that the newest entries were cut off: their number and hash stand in the nightly mails and logs for that.
+that the newest entries were cut off: number and hash of each stand in the process's log as well.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -20,6 +21,7 @@ from inspired.domain.errors import Busy
 
 BEGINNING = "0" * 64
 MOST_TRIES = 50
+log = structlog.get_logger()
 PAGE = 500
 
 
@@ -53,6 +55,7 @@ class Audit:
                     self._collection.insert_one(_out(entry))
                 except errors.DuplicateKeyError:
                     continue
+            log.info("audited", number=number, hash=entry.hash, who=who, what=what)
             return entry
         raise Busy("The audit log is being written by too many at once.")
 
