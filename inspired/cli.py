@@ -50,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.set_defaults(run=_reconcile)
     calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
     calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
+    admin = commands.add_parser("admin", help="accounts of the admin area").add_subparsers(required=True)
+    create = admin.add_parser("create", help="a new account; prints the link on which its password is set")
+    create.add_argument("email")
+    create.add_argument("--role", choices=["owner", "helper", "reader"], default="owner")
+    create.set_defaults(run=_create_account)
+    reset = admin.add_parser("reset", help="without its second step, and with a new link: for who is locked out")
+    reset.add_argument("email")
+    reset.set_defaults(run=_reset_account)
     audit = commands.add_parser("audit", help="verifies the log of changes; ends with 1 if it was tampered with")
     audit.set_defaults(run=_audit)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
@@ -189,6 +197,39 @@ def _connect(arguments: argparse.Namespace) -> int:
     except (Invalid, UpstreamError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _create_account(arguments: argparse.Namespace) -> int:
+    from inspired.domain.errors import Conflict
+    from inspired.domain.people import Role
+    from inspired.flows import door
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    try:
+        link = door.invite(svc, arguments.email, Role(arguments.role))
+    except Conflict as conflict:
+        print(conflict, file=sys.stderr)
+        return 1
+    svc.audit.add(svc.now(), "command line", "account made", detail=arguments.role)
+    print(f"Open this once, within 24 hours, and choose a password: {link}")
+    return 0
+
+
+def _reset_account(arguments: argparse.Namespace) -> int:
+    from inspired.adapters.vault import normalised
+    from inspired.flows import door
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    person = svc.people.by_email(normalised(arguments.email))
+    if person is None:
+        print("There is no such account.", file=sys.stderr)
+        return 1
+    door.without_second_step(svc, person.id)
+    svc.audit.add(svc.now(), "command line", "account reset", person.id)
+    print(f"Open this once, within 24 hours, and choose a password: {door.invite_again(svc, person.id)}")
     return 0
 
 

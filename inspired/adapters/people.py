@@ -117,6 +117,7 @@ def _person_out(person: Person) -> Document:
         "version": person.version,
         "password_hash": person.password_hash,
         "totp": person.totp,
+        "totp_pending": person.totp_pending,
         "totp_step": person.totp_step,
         "recovery": list(person.recovery),
         "passkeys": [
@@ -145,6 +146,7 @@ def _person_in(found: Document) -> Person:
         version=found["version"],
         password_hash=found["password_hash"],
         totp=bytes(found["totp"]),
+        totp_pending=bytes(found["totp_pending"]),
         totp_step=found["totp_step"],
         recovery=tuple(found["recovery"]),
         passkeys=tuple(

@@ -4,10 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from inspired.domain.errors import Invalid
+
 IDLE = timedelta(minutes=30)
 LONGEST_SESSION = timedelta(hours=12)
 FRESH = timedelta(minutes=15)  # how long after a login money may be returned, and data taken out
 INVITED_FOR = timedelta(hours=24)
+LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
+
+
+def check_password(password: str) -> None:
+    """Long, whatever it is made of (NIST SP 800-63B). Raises Invalid."""
+    if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid("Please check the marked fields.", {"password": f"At least {LEAST_PASSWORD} characters."})
 
 
 class Role(StrEnum):
@@ -47,6 +56,7 @@ class Person:
     version: int = 0
     password_hash: str = ""
     totp: bytes = b""
+    totp_pending: bytes = b""  # shown, and not confirmed by a code yet
     totp_step: int = 0
     recovery: tuple[str, ...] = ()
     passkeys: tuple[Passkey, ...] = ()
@@ -57,6 +67,34 @@ class Person:
     @property
     def has_second_step(self) -> bool:
         return bool(self.totp or self.passkeys)
+
+    def with_code_of(self, step: int) -> "Person":
+        """A code of the authenticator app was accepted: neither it nor an older one is accepted again. Raises Invalid.
+
+        https://www.rfc-editor.org/rfc/rfc6238#section-5.2
+        """
+        if step <= self.totp_step:
+            raise Invalid("This code was used already. Please wait for the next one.")
+        return replace(self, totp_step=step)
+
+    def without_recovery_code(self, hashed: str) -> "Person":
+        """A recovery code was used: it is worth nothing any more. Raises Invalid."""
+        if hashed not in self.recovery:
+            raise Invalid("The code is wrong.")
+        return replace(self, recovery=tuple(one for one in self.recovery if one != hashed))
+
+    def with_passkey_used(self, credential_id: bytes, count: int) -> "Person":
+        used = (replace(one, count=count) if one.id == credential_id else one for one in self.passkeys)
+        return replace(self, passkeys=tuple(used))
+
+    def with_password(self, password_hash: str) -> "Person":
+        """The invitation it was set by, if any, is used up."""
+        return replace(self, password_hash=password_hash, invitation="", invited_until=None)
+
+    def is_invited(self, now: datetime) -> bool:
+        return (
+            bool(self.invitation) and self.invited_until is not None and now < self.invited_until and not self.disabled
+        )
 
 
 @dataclass(frozen=True, slots=True)

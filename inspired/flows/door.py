@@ -6,17 +6,31 @@ the site can always get in.
 
 import hashlib
 import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
 
+import pyotp
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from inspired.adapters.vault import normalised
-from inspired.domain.errors import Conflict
-from inspired.domain.people import Person, Role, Session
+from inspired.domain.errors import Conflict, Invalid, NotFound
+from inspired.domain.people import (
+    INVITED_FOR,
+    LONGEST_PASSWORD,
+    Passkey,
+    Person,
+    Role,
+    Session,
+    check_password,
+)
 from inspired.services import Services
 
-LONGEST_PASSWORD = 1024
+CODES = 10
+CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+STEP = 30  # seconds, of an authenticator app (RFC 6238)
 _hasher = PasswordHasher()
 _nobodys = _hasher.hash("verified where there is no such account, so that the time taken tells nothing")
 log = structlog.get_logger()
@@ -93,3 +107,166 @@ def _fits(known: str, password: str) -> bool:
         return _hasher.verify(known, password)
     except (VerificationError, InvalidHashError):
         return False
+
+
+# --- the second step ------------------------------------------------------------------------------------------------
+
+
+def new_app_secret(svc: Services, person_id: str) -> str:
+    """For an authenticator app, in base32. It counts once a code of it was entered."""
+    secret = pyotp.random_base32()
+    sealed = svc.vault.seal(svc.people.get(person_id).key, person_id, "totp", secret)
+    svc.people.change(person_id, lambda person: replace(person, totp_pending=sealed))
+    return secret
+
+
+def app_address(svc: Services, person: Person, secret: str) -> str:
+    """What the QR code holds: https://github.com/google/google-authenticator/wiki/Key-Uri-Format"""
+    return pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name="Inspired Analyst")
+
+
+def pending_secret(svc: Services, person: Person) -> str:
+    return svc.vault.open(person.key, person.id, "totp", person.totp_pending)
+
+
+def confirm_app(svc: Services, person_id: str, code: str) -> list[str]:
+    """The app is the second step from now on. Answers the recovery codes, which are shown this once. Raises Invalid."""
+    person = svc.people.get(person_id)
+    step = _step_of(svc, pending_secret(svc, person), code) if person.totp_pending else None
+    if step is None:
+        raise Invalid("The code is wrong. Please enter the one your app shows now.", {"code": "is wrong"})
+    codes, hashes = _new_codes()
+
+    def decide(current: Person) -> Person:
+        return replace(current, totp=current.totp_pending, totp_pending=b"", totp_step=step, recovery=hashes)
+
+    svc.people.change(person_id, decide)
+    return codes
+
+
+def new_recovery_codes(svc: Services, person_id: str) -> list[str]:
+    """The old ones are worth nothing any more."""
+    codes, hashes = _new_codes()
+    svc.people.change(person_id, lambda person: replace(person, recovery=hashes))
+    return codes
+
+
+def use_code(svc: Services, person_id: str, code: str) -> Person:
+    """A code of the app, or a recovery code; each once. Raises Invalid."""
+    person = svc.people.get(person_id)
+    step = _step_of(svc, svc.vault.open(person.key, person.id, "totp", person.totp), code) if person.totp else None
+    if step is not None:
+        return svc.people.change(person_id, lambda current: current.with_code_of(step))
+    used = hashed("".join(letter for letter in code.lower() if letter in CODE_LETTERS))
+    return svc.people.change(person_id, lambda current: current.without_recovery_code(used))
+
+
+def without_second_step(svc: Services, person_id: str) -> Person:
+    return svc.people.change(
+        person_id,
+        lambda person: replace(person, totp=b"", totp_pending=b"", recovery=(), passkeys=()),
+    )
+
+
+def add_passkey(svc: Services, person_id: str, passkey: Passkey) -> list[str]:
+    """Answers recovery codes where there were none yet: a lost phone must lock nobody out."""
+    codes, hashes = _new_codes()
+    was_without = not svc.people.get(person_id).recovery
+
+    def decide(person: Person) -> Person:
+        others = tuple(one for one in person.passkeys if one.id != passkey.id)
+        return replace(person, passkeys=(*others, passkey), recovery=person.recovery or hashes)
+
+    svc.people.change(person_id, decide)
+    return codes if was_without else []
+
+
+def remove_passkey(svc: Services, person_id: str, name: str) -> Person:
+    return svc.people.change(
+        person_id,
+        lambda person: replace(person, passkeys=tuple(one for one in person.passkeys if one.id.hex() != name)),
+    )
+
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+
+def invite(svc: Services, email: str, role: Role) -> str:
+    """A new account; answers the address of the page on which its password is set, good for a day and once. Raises
+    Conflict."""
+    person_id, token = svc.new_id(), svc.new_token()
+    person = Person(person_id, normalised(email), role, svc.now(), svc.vault.new_key(person_id))
+    until = svc.now() + INVITED_FOR
+    svc.people.add(replace(person, invitation=hashed(token), invited_until=until))
+    return _welcome(svc, token)
+
+
+def invite_again(svc: Services, person_id: str) -> str:
+    """For who has forgotten the password, or let the first invitation lapse. What was set stays until it is used."""
+    token = svc.new_token()
+    until = svc.now() + INVITED_FOR
+    svc.people.change(person_id, lambda person: replace(person, invitation=hashed(token), invited_until=until))
+    return _welcome(svc, token)
+
+
+def invited(svc: Services, token: str) -> Person:
+    """Raises NotFound where the link is used, too old, or never was."""
+    person = svc.people.by_invitation(hashed(token))
+    if person is None or not person.is_invited(svc.now()):
+        raise NotFound("This link was used already, or is too old. Please ask the owner for a new one.")
+    return person
+
+
+def accept(svc: Services, token: str, password: str) -> Person:
+    """Raises NotFound, Invalid."""
+    check_password(password)
+    invitation, password_hash = hashed(token), hash_password(password)
+
+    def decide(person: Person) -> Person:
+        if person.invitation != invitation or not person.is_invited(svc.now()):
+            raise NotFound("This link was used already, or is too old. Please ask the owner for a new one.")
+        return person.with_password(password_hash)
+
+    return svc.people.change(invited(svc, token).id, decide)
+
+
+def set_password(svc: Services, person_id: str, password: str) -> Person:
+    """Every session ends with the old one. Raises Invalid."""
+    check_password(password)
+    password_hash = hash_password(password)
+    return svc.people.change(person_id, lambda person: person.with_password(password_hash))
+
+
+def change_person(svc: Services, person_id: str, decide: Callable[[Person], Person]) -> Person:
+    """Raises Conflict where no owner would be left."""
+    others = [one for one in svc.people.all() if one.id != person_id]
+    if not any(one.role is Role.OWNER and not one.disabled for one in others):
+
+        def keeps_an_owner(person: Person) -> Person:
+            after = decide(person)
+            if after.disabled or after.role is not Role.OWNER:
+                raise Conflict("Somebody has to be the owner: this is the only one.")
+            return after
+
+        return svc.people.change(person_id, keeps_an_owner)
+    return svc.people.change(person_id, decide)
+
+
+def _welcome(svc: Services, token: str) -> str:
+    return f"{svc.settings.site_url}/admin/welcome/{token}"
+
+
+def _new_codes() -> tuple[list[str], tuple[str, ...]]:
+    """Sixteen letters each (79 bits), and their hashes."""
+    codes = ["".join(secrets.choice(CODE_LETTERS) for _ in range(16)) for _ in range(CODES)]
+    return ["-".join(one[i : i + 4] for i in range(0, 16, 4)) for one in codes], tuple(map(hashed, codes))
+
+
+def _step_of(svc: Services, secret: str, code: str) -> int | None:
+    """The time step whose code this is, of now and one before and after; None where it is none."""
+    digits = code.replace(" ", "")
+    now = int(svc.now().timestamp()) // STEP
+    app = pyotp.TOTP(secret)
+    steps = [now + ahead for ahead in (-1, 0, 1)]
+    fits = [hmac.compare_digest(app.generate_otp(step).encode(), digits.encode()) for step in steps]
+    return next((step for step, is_it in zip(steps, fits, strict=True) if is_it), None)

@@ -1,6 +1,5 @@
 """The owner's pages, small for now: bookings and payments, and one booking with its whole history."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +26,6 @@ PER_PAGE = 50
 MOST_PER_PAGE = 200
 WINDOW = timedelta(days=92)
 log = structlog.get_logger()
-OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9=&%:.+-]*)?")
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
 MOST_EVIDENCE = 300
@@ -44,18 +42,19 @@ api_bp.before_request(guards.admit_api)
 def login() -> ResponseReturnValue:
     if guards.who(services()) is not None:
         return redirect(url_for("admin.bookings"), 303)
-    return render_template("admin/login.html", goal=_goal(request.args.get("next", "")))
+    return render_template("admin/login.html", goal=guards.own_page(request.args.get("next", "")))
 
 
 @bp.post("/login")
 @limits.logging_in
 def enter() -> ResponseReturnValue:
     email, password = request.form.get("email", ""), request.form.get("password", "")
-    goal = _goal(request.form.get("next", ""))
-    person = door.person_with(services(), email, password)
+    goal = guards.own_page(request.form.get("next", ""))
+    svc = services()
+    limits.guessing.count(svc, guards.account_key(svc, email))
+    person = door.person_with(svc, email, password)
     if person is not None:
-        guards.let_in(services(), person)
-        return redirect(goal, 303)
+        return redirect(guards.begin(svc, person, goal), 303)
     log.warning("login_refused")
     message = "E-mail or password is wrong."
     return render_template("admin/login.html", goal=goal, email=email[:254], message=message), 403
@@ -64,13 +63,13 @@ def enter() -> ResponseReturnValue:
 @bp.get("/again")
 def again() -> str:
     """Before money is returned or data taken out, whoever is here proves it once more."""
-    return render_template("admin/again.html", goal=_goal(request.args.get("next", "")))
+    return render_template("admin/again.html", goal=guards.own_page(request.args.get("next", "")))
 
 
 @bp.post("/again")
-@limits.logging_in
+@limits.proving
 def prove_again() -> ResponseReturnValue:
-    svc, goal = services(), _goal(request.form.get("next", ""))
+    svc, goal = services(), guards.own_page(request.form.get("next", ""))
     here = guards.session_of(svc)
     person = door.person_with(svc, svc.people.get(here.person_id).email, request.form.get("password", ""))
     if person is None or person.id != here.person_id:
@@ -177,11 +176,6 @@ def answers_to(svc: Services, booking: Booking) -> list[tuple[str, str]]:
         return delivery.answers_of(svc, booking)
     except CannotDecrypt:
         return []
-
-
-def _goal(wanted: str) -> str:
-    """Where to go after the login: one of our own pages, never another site's."""
-    return wanted if OWN_PAGE.fullmatch(wanted) else url_for("admin.bookings")
 
 
 def _shape(booking: Booking) -> dict[str, Any]:

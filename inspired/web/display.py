@@ -16,12 +16,20 @@ from qrcode.constants import ERROR_CORRECT_M
 from inspired.domain import ordering, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, payment_of
+from inspired.domain.people import Role
 from inspired.domain.slots import Span
 from inspired.domain.when import in_words, moment_in_words, offset, zone
 from inspired.web import display_money, guards
 from inspired.web.current import services
 
 QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
+
+
+ROLES = {
+    Role.READER: "see everything, and change nothing",
+    Role.HELPER: "look after bookings and customers; no refunds, no settings",
+    Role.OWNER: "do everything: the owner",
+}
 
 
 class Stage(StrEnum):
@@ -144,6 +152,7 @@ def init_app(app: Flask) -> None:
         moment_in_words=moment_in_words,
         clock=clock,
         held_until=held_until,
+        role_in_words=role_in_words,
         day=day,
         weekday=weekday,
         millis=millis,
@@ -325,6 +334,10 @@ def clock(moment: datetime, zone_name: str) -> str:
     """ "14:02 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
     return f"{local:%H:%M} ({zone(zone_name).key}, {offset(local)})"
+
+
+def role_in_words(role: Role) -> str:
+    return ROLES[role]
 
 
 def held_until(booking: Booking, now: datetime) -> str:

@@ -1,11 +1,15 @@
 """Who is at the owner's pages, and whether they may open this one."""
 
+import re
+import secrets
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Response, g, request, session, url_for
+from flask import Response, after_this_request, current_app, g, request, session, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from inspired.adapters.vault import normalised
 from inspired.domain.errors import Forbidden
 from inspired.domain.people import Person, Session
 from inspired.flows import door
@@ -15,6 +19,9 @@ from inspired.web.errors import problem
 from inspired.web.htmx import go
 from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
 
+OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9=&%:.+-]*)?")
+HALF_WAY = 300.0  # seconds for the second step of logging in
+KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has been in before, and for how long
 NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
 log = structlog.get_logger()
 
@@ -65,11 +72,43 @@ def session_of(svc: Services) -> Session:
     return found
 
 
+def here(svc: Services) -> Person:
+    """Whoever is logged in, as they are now."""
+    return svc.people.get(session_of(svc).person_id)
+
+
+def begin(svc: Services, person: Person, goal: str) -> str:
+    """After the right password: in, or to the second step where there is one. Answers where to go."""
+    if not person.has_second_step:
+        let_in(svc, person)
+        return goal
+    session.clear()
+    session["half"] = {"id": person.id, "at": svc.now().timestamp(), "mark": door.mark_of(svc, person), "goal": goal}
+    return url_for("account.second_step")
+
+
+def half_way(svc: Services) -> Person | None:
+    """Whoever has just entered the right password, and owes the second step."""
+    half = session.get("half")
+    if not isinstance(half, dict) or svc.now().timestamp() - half["at"] > HALF_WAY:
+        return None
+    person = svc.people.get(half["id"])
+    return None if person.disabled or half["mark"] != door.mark_of(svc, person) else person
+
+
 def let_in(svc: Services, person: Person) -> None:
     """A new session: nothing of the visitor's becomes the owner's."""
     session.clear()
     session["admin"] = door.open_session(svc, person, _browser())
     g.pop("door", None)
+    if _known() is None:
+        after_this_request(_remember)
+
+
+def account_key(svc: Services, email: str) -> str:
+    """What guesses are counted by: the account; but a browser that has been in before is counted by itself, so that
+    whoever guesses from elsewhere keeps nobody out."""
+    return svc.vault.fingerprint("limit", f"known {_known()}" if _known() else f"account {normalised(email)}")
 
 
 def log_out(svc: Services) -> None:
@@ -95,6 +134,30 @@ def _refuse_beyond(person: Person) -> None:
         return
     log.warning("not_allowed", person=person.id, endpoint=endpoint)
     raise Forbidden("Your account may not do this. Please ask the owner.")
+
+
+def own_page(wanted: str) -> str:
+    """Where to go after the login: one of our own pages, never another site's."""
+    return wanted if OWN_PAGE.fullmatch(wanted) else url_for("admin.bookings")
+
+
+def _known() -> str | None:
+    try:
+        return str(_signer().loads(request.cookies.get(KNOWN, ""), max_age=KNOWN_FOR))
+    except BadSignature:
+        return None
+
+
+def _remember(response: Response) -> Response:
+    """The cookie lets nobody in."""
+    text = _signer().dumps(secrets.token_hex(16))
+    secure = current_app.config["SESSION_COOKIE_SECURE"]
+    response.set_cookie(KNOWN, text, KNOWN_FOR, path="/admin", secure=secure, httponly=True, samesite="Lax")
+    return response
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="a browser that has been in before")
 
 
 def _page() -> str:

@@ -38,6 +38,7 @@ choosing = limiter.shared_limit(lambda: services().settings.rate_limit_create, s
 subscribing = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="subscribe", methods=["POST"])
 verifying = limiter.shared_limit(lambda: services().settings.rate_limit_verify, scope="verify", key_func=booking_key)
 logging_in = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="login", methods=["POST"])
+proving = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="prove", methods=["POST"])
 
 
 class Counter:
@@ -63,3 +64,6 @@ class Counter:
         for item in counting.parse_many(self._notation(svc)):
             if not counts.hit(item, self._scope, key):
                 raise TooMany("That was too often. Please wait a minute and try again.")
+
+
+guessing = Counter(lambda _: "10/15 minutes", "guess")

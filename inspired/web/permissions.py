@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 from inspired.domain.people import Role
 
-OPEN_TO_ALL = frozenset({"admin.login", "admin.enter"})
+OPEN_TO_ALL = frozenset(
+    {
+        "admin.login",
+        "admin.enter",
+        "account.second_step",
+        "account.take_second_step",
+        "account.passkey_challenge",
+        "account.enter_by_passkey",
+        "account.welcome",
+        "account.accept",
+    }
+)
 R, H, O = Role.READER, Role.HELPER, Role.OWNER  # noqa: E741 - a table is read at a glance
 
 # The least role for each endpoint.
@@ -12,6 +23,21 @@ ALLOWED: Mapping[str, Role] = {
     "admin.logout": R,
     "admin.again": R,
     "admin.prove_again": R,
+    "account.account": R,
+    "account.change_password": R,
+    "account.begin_app": R,
+    "account.app": R,
+    "account.confirm_app": R,
+    "account.new_codes": R,
+    "account.drop_second_step": R,
+    "account.new_passkey_challenge": R,
+    "account.add_passkey": R,
+    "account.remove_passkey": R,
+    "account.end_session": R,
+    "account.end_all_sessions": R,
+    "account.people": O,
+    "account.invite": O,
+    "account.change_person": O,
     "admin.bookings": R,
     "admin.booking": R,
     "admin.no_show": H,
@@ -39,4 +65,18 @@ ALLOWED: Mapping[str, Role] = {
 }
 
 # Money returned and data taken out: only for a while after a login.
-FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand"})
+FRESH_LOGIN = frozenset(
+    {
+        "money.refund",
+        "money.refund_confirmed",
+        "money.by_hand",
+        "account.begin_app",
+        "account.app",
+        "account.new_codes",
+        "account.drop_second_step",
+        "account.new_passkey_challenge",
+        "account.remove_passkey",
+        "account.invite",
+        "account.change_person",
+    }
+)
