@@ -17,6 +17,7 @@ from bench import (
     poll,
     report,
     server,
+    slots,
     start,
     storm,
     sweep,
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "frozen": frozen.measure,
     "expire": expire.measure,
     "sweep": sweep.measure,
+    "slots": slots.measure,
     "memory": memory.measure,
     "server": server.measure,
 }

@@ -54,6 +54,8 @@ GOALS = {
     "frozen-redis-slowest": Goal("frozen", "Redis frozen: the slowest answer", 1, "s"),
     "expire": Goal("expire", "due at once, expired by one worker, against two updates each", 0.4, "×", at_least=True),
     "sweep": Goal("sweep", "a sweep of 200 beside 100,000 settled bookings, against 1,000", 1.5, "×"),
+    "slots": Goal("slots", "slot list for 31 days at 10,000 bookings, p95", 50, "ms"),
+    "slots-flat": Goal("slots", "the same, p50, against that month's bookings and little else", 1.5, "×"),
     "memory": Goal("memory", "largest web worker after the load, PSS", 120, "MB"),
     "start-warm": Goal("start", "`inspired dev` to healthy, known data folder, median", 5, "s"),
     "start-new": Goal("start", "`inspired dev` to healthy, new data folder, median", 5, "s"),

@@ -13,8 +13,9 @@ from bench.product import ENVIRONMENT, Product
 from inspired import services
 from inspired.adapters.documents import booking_out
 from inspired.adapters.vault import Vault
-from inspired.domain import effects, ordering, steps
-from inspired.domain.booking import Booking, CalendarKind, Checkout, Sealed, Slot
+from inspired.domain import effects, lifecycle, ordering, steps
+from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot, State
+from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
 
@@ -81,6 +82,22 @@ def _created(booking: Booking, prepay_id: str) -> Booking:
     link = "http://127.0.0.1/made-in-bulk"
     checkout = Checkout(prepay_id, link, link, "bnc://app.binance.com/made-in-bulk", link)
     return ordering.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
+
+
+def settled(status: Remote, now: datetime) -> Booking:
+    """Ended a day ago: nothing is owed and nothing will be asked any more."""
+    at = now - timedelta(days=1)
+    [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))
+    trade_no, link = booking.attempts[0].trade_no, "http://127.0.0.1/made-in-bulk"
+    booking = ordering.created(booking, trade_no, Checkout("1", link, link, "", link), at)
+    money = booking.price if status.has_money else None
+    for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
+        booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)
+        for effect in booking.effects:
+            booking = effects.effect_done(booking, effect.name, later, "sent")
+    if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):
+        raise SystemExit(f"This booking is not settled: {booking.state}, due at {booking.check_at}.")
+    return booking
 
 
 def batches(items: list[T], size: int = AT_ONCE) -> Iterator[list[T]]:

@@ -14,13 +14,11 @@ from typing import Any
 from bench.findings import Findings, table
 from bench.goals import number
 from bench.run import Run
-from bench.stock import AT_ONCE, held
+from bench.stock import AT_ONCE, held, settled
 from inspired import services
 from inspired.adapters import mongo
 from inspired.adapters.documents import booking_out
-from inspired.domain import effects, lifecycle, ordering
-from inspired.domain.booking import Booking, Checkout, Remote, State
-from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.domain.booking import Remote
 from tests import harness
 
 SETTLED, QUICK = (1_000, 10_000, 100_000), (100, 400, 1_000)
@@ -39,10 +37,10 @@ def measure(run: Run) -> Findings:
         now = services.now()
         due = [booking_out(replace(one, check_at=now)) for one in held(DUE, made_at=now, expiry=timedelta(hours=1))]
         collection.insert_many(due, ordered=False)
-        settled, there = _settled(now), 0
+        documents, there = _settled(now), 0
         for count in QUICK if run.quick else SETTLED:
             while there < count:
-                some = [next(settled) for _ in range(min(AT_ONCE, count - there))]
+                some = [next(documents) for _ in range(min(AT_ONCE, count - there))]
                 collection.insert_many(some, ordered=False)
                 there += len(some)
             took[count] = [_sweep(bookings, now) for _ in range(QUICK_TIMES if run.quick else TIMES)]
@@ -68,7 +66,7 @@ def _sweep(bookings: mongo.Bookings, now: datetime) -> float:
 
 
 def _settled(now: datetime) -> Iterator[dict[str, Any]]:
-    confirmed, expired = (_ended(status, now) for status in (Remote.PAID, Remote.EXPIRED))
+    confirmed, expired = (settled(status, now) for status in (Remote.PAID, Remote.EXPIRED))
     first_tick = max(confirmed.slot.span.ticks()) + 1 if confirmed.slot else 0
     documents, ticks = [booking_out(one) for one in (confirmed, expired, expired)], len(confirmed.claims)
     for number_ in range(max(SETTLED)):
@@ -76,19 +74,3 @@ def _settled(now: datetime) -> Iterator[dict[str, Any]]:
         if "claims" in document:
             document["claims"] = [f"tick:{first_tick + ticks * number_ + place}" for place in range(ticks)]
         yield document | {"_id": services.new_id(), "token": services.new_token()}
-
-
-def _ended(status: Remote, now: datetime) -> Booking:
-    """Long ago: nothing is owed and nothing will be asked any more."""
-    at = now - timedelta(days=1)
-    [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))
-    trade_no, link = booking.attempts[0].trade_no, "http://127.0.0.1/made-in-bulk"
-    booking = ordering.created(booking, trade_no, Checkout("1", link, link, "", link), at)
-    money = booking.price if status.has_money else None
-    for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
-        booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)
-        for effect in booking.effects:
-            booking = effects.effect_done(booking, effect.name, later, "sent")
-    if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):
-        raise SystemExit(f"This booking is not settled: {booking.state}, due at {booking.check_at}.")
-    return booking

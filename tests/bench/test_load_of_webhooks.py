@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from bench import stock, storm, sweep
+from bench import slots, stock, storm, sweep
 from bench.sender import Notice, Sender
 from inspired.domain.booking import State
 from inspired.domain.schedule import orders_to_ask
@@ -75,6 +75,29 @@ def test_settled_bookings_in_bulk_are_due_never_again_and_share_nothing():
     claims = Counter(claim for one in documents for claim in one.get("claims", ()))
     assert set(claims.values()) == {1}
     assert len(claims) == 12
+
+
+def test_a_month_in_bulk_is_held_without_overlaps_and_listed_without_what_is_taken():
+    month = slots._month(NOW, 30)
+    documents = slots._documents_of(month)
+    held, ran_out = documents[:30], documents[30:]
+    claims = Counter(claim for one in documents for claim in one.get("claims", ()))
+
+    assert {one["state"] for one in held} == {"CONFIRMED"}
+    assert {one["state"] for one in ran_out} == {"EXPIRED"}
+    assert set(claims.values()) == {1}
+    assert [one["slot_start"] for one in held] == [one["slot_start"] for one in ran_out]
+    assert any(claim.startswith("day:") for claim in claims)
+    assert not any("check_at" in one for one in documents)
+
+
+def test_what_is_over_in_bulk_is_half_kept_and_claims_no_time_twice():
+    documents = slots._documents_over(NOW, 60)
+    claims = Counter(claim for one in documents for claim in one.get("claims", ()))
+
+    assert Counter(one["state"] for one in documents) == {"EXPIRED": 30, "CONFIRMED": 30}
+    assert set(claims.values()) == {1}
+    assert max(one["slot_start"] for one in documents) < NOW + timedelta(days=1)
 
 
 def test_a_notice_is_looked_for_in_the_log_by_what_it_says():
