@@ -26,6 +26,9 @@ class State(StrEnum):
     REFUNDED = "REFUNDED"  # money had come, and all of it went back
 
 
+HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is; in the order in which a booking goes through them
+
+
 class Flag(StrEnum):
     """What is odd about a booking, beside its state. In the order of gravity, gravest last."""
 
@@ -347,9 +350,8 @@ class Booking:
     @property
     def claims(self) -> tuple[str, ...]:
         """What only one booking may own; the database refuses a second owner (unique index)."""
-        held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
         claims: list[str] = []
-        if self.slot is not None and self.slot.calendar is CalendarKind.BUILTIN and held:
+        if self.slot is not None and self.slot.calendar is CalendarKind.BUILTIN and self.state in HELD:
             claims += [f"tick:{tick}" for tick in self.slot.around.ticks()]
             claims += [self.slot.day_place] if self.slot.day_place else []
         if self.slot is not None and self.slot.invitee_uri:

@@ -407,6 +407,29 @@ def test_taken_are_the_slots_that_reach_into_the_window_and_are_still_held(booki
     assert bookings.taken(Span(CALL.start - timedelta(days=2), CALL.start)).spans == []
 
 
+@pytest.mark.parametrize("state", State)
+def test_taken_is_what_claims_its_time(bookings, state):
+    booking = bookings.add(a_booking(state=state))
+
+    assert bookings.taken(CALL).spans == ([CALL] if booking.claims else [])
+
+
+def test_who_moves_on_while_it_is_asked_for_is_taken_once(bookings, database, monkeypatch):
+    another_process = Bookings(database, lambda booking: None)
+    held, then = bookings.add(a_booking(state=State.PENDING)), iter((State.PAID, State.CONFIRMED))
+    find = bookings._collection.find
+
+    def found_and_moved_on(*asked):
+        found = list(find(*asked))
+        another_process.change(held.id, lambda one: replace(one, state=next(then, one.state)))
+        return found
+
+    monkeypatch.setattr(bookings._collection, "find", found_and_moved_on)
+
+    assert [owner for _, _, owner in bookings.taken(CALL).slots] == [held.id]
+    assert another_process.get(held.id).state is State.CONFIRMED
+
+
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 

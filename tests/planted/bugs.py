@@ -324,8 +324,8 @@ BUGS = (
         name="a paid booking gives its slot back",
         rule="one writer wins",
         file="inspired/domain/booking.py",
-        old="held = self.state in (State.PENDING, State.PAID, State.CONFIRMED)",
-        new="held = self.state is State.PENDING",
+        old="self.slot.calendar is CalendarKind.BUILTIN and self.state in HELD:",
+        new="self.slot.calendar is CalendarKind.BUILTIN and self.state is State.PENDING:",
         test=OF_RULES + "test_a_confirmed_call_keeps_its_slot_against_everybody",
     ),
     Bug(
