@@ -33,6 +33,7 @@ from inspired.domain.status import numbered
 
 MOST_TRIES = 50
 LEASED_AT_ONCE = 25
+TAKEN_AT_ONCE = 1000  # a month in one answer: by itself the driver takes 101, and asks again for the rest
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
@@ -206,8 +207,9 @@ class Bookings:
             # One state after the other: the embedded server uses the index for one, not for a list. In the order in
             # which a booking goes through them, so that none is missed on its way.
             for state in HELD:
-                query = {"state": str(state), "slot_start": starts}
-                held |= {one["_id"]: one for one in self._collection.find(query, {"slot": 1, "meeting_type.id": 1})}
+                query, shown = {"state": str(state), "slot_start": starts}, {"slot": 1, "meeting_type.id": 1}
+                found = self._collection.find(query, shown, batch_size=TAKEN_AT_ONCE)
+                held |= {one["_id"]: one for one in found}
         slots = [
             (slot, one["meeting_type"]["id"], one["_id"])
             for one in held.values()

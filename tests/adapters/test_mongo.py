@@ -419,8 +419,8 @@ def test_who_moves_on_while_it_is_asked_for_is_taken_once(bookings, database, mo
     held, then = bookings.add(a_booking(state=State.PENDING)), iter((State.PAID, State.CONFIRMED))
     find = bookings._collection.find
 
-    def found_and_moved_on(*asked):
-        found = list(find(*asked))
+    def found_and_moved_on(*asked, **how):
+        found = list(find(*asked, **how))
         another_process.change(held.id, lambda one: replace(one, state=next(then, one.state)))
         return found
 
