@@ -202,29 +202,28 @@ class Bookings:
     def taken(self, window: Span) -> Taken:
         """What is held or kept of the built-in calendar and reaches into this window."""
         starts = {"$gte": window.start - LONGEST_CALL - LONGEST_BUFFER, "$lt": window.end + LONGEST_BUFFER}
-        held: dict[str, Document] = {}
-        with reaching():
-            # One state after the other: the embedded server uses the index for one, not for a list. In the order in
-            # which a booking goes through them, so that none is missed on its way.
-            for state in HELD:
-                query, shown = {"state": str(state), "slot_start": starts}, {"slot": 1, "meeting_type.id": 1}
-                found = self._collection.find(query, shown, batch_size=TAKEN_AT_ONCE)
-                held |= {one["_id"]: one for one in found}
         slots = [
             (slot, one["meeting_type"]["id"], one["_id"])
-            for one in held.values()
+            for one in self._held(starts, {"slot": 1, "meeting_type.id": 1})
             if (slot := slot_in(one["slot"])) is not None and slot.calendar is CalendarKind.BUILTIN
         ]
         return Taken.of(slots, window)
 
     def events_after(self, now: datetime) -> dict[str, str]:
         """The events at Calendly of bookings that hold their time, for calls after now; each with its booking's id."""
-        held = [str(state) for state in (State.PENDING, State.PAID, State.CONFIRMED)]
-        query = {"slot_start": {"$gt": now}, "state": {"$in": held}}
+        found = [(one["slot"]["event_uri"], one["_id"]) for one in self._held({"$gt": now}, {"slot.event_uri": 1})]
+        return {uri: booking_id for uri, booking_id in found if uri}
+
+    def _held(self, starts: Document, shown: Document) -> Iterable[Document]:
+        """Bookings that hold a time which starts so."""
+        held: dict[str, Document] = {}
         with reaching():
-            found = list(self._collection.find(query, {"slot.event_uri": 1}))
-        uris = [(one["slot"]["event_uri"], one["_id"]) for one in found]
-        return {uri: booking_id for uri, booking_id in uris if uri}
+            # One state after the other: the embedded server uses the index for one, not for a list. In the order in
+            # which a booking goes through them, so that none is missed on its way.
+            for state in HELD:
+                query = {"state": str(state), "slot_start": starts}
+                held |= {one["_id"]: one for one in self._collection.find(query, shown, batch_size=TAKEN_AT_ONCE)}
+        return held.values()
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""
