@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pymongo
 import pytest
 import redis
@@ -33,6 +34,10 @@ BROWSER_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
 # These start the whole product and wait for it most of the time: one process of three has them all, one after the
 # other, and leaves the processors to the two others.
@@ -62,8 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """A real one: the system's Chromium where there is one, else Playwright's own."""
-    from playwright.sync_api import sync_playwright  # few tests need it, and it is slow to load
+    from playwright.sync_api import expect, sync_playwright  # few tests need it, and it is slow to load
 
+    expect.set_options(timeout=15_000)  # what a test claims is that it comes, never how fast on a busy machine
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)

@@ -58,10 +58,11 @@ class Running:
         assert answer.status_code in (201, 202), answer.text
         found: dict[str, Any] = answer.json()
         if answer.status_code == 202:  # a busy machine: the order follows
-            found["merchantTradeNo"] = wait_until(lambda: self._order_of(found), seconds=30, what="the order")
+            found["merchantTradeNo"] = wait_until(lambda: self.order_of(found), seconds=30, what="the order")
         return found
 
-    def _order_of(self, booking: dict[str, Any]) -> str | None:
+    def order_of(self, booking: dict[str, Any]) -> str | None:
+        """Its number, once the stand-in has it."""
         mine = str(booking["merchantTradeNo"])[:24]
         numbers = [str(one["merchantTradeNo"]) for one in self.control("orders")]
         return next((one for one in numbers if one.startswith(mine)), None)
