@@ -351,7 +351,7 @@ def test_the_owner_reads_how_the_watch_stands(svc: Services, client: FlaskClient
     calendar_watch.look(svc)
     after = words(client.get("/admin/calls").text)
 
-    assert "Last looked at not yet Last notice from Calendly none yet, 0 in all" in before
+    assert "Last looked at not yet Last notice from Calendly none yet Found" in before
     assert "could not ask Calendly since" in refused
     assert "could not ask Calendly since" not in after
     assert ", 1 in all Found by looking, before any notice 1" in after
