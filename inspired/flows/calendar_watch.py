@@ -11,7 +11,7 @@ import structlog
 from inspired.adapters.calendly import Scheduled, Upcoming
 from inspired.domain import steps
 from inspired.domain.booking import Booking, Flag, State
-from inspired.domain.errors import NotFound, UpstreamError
+from inspired.domain.errors import NotFound, Refusal, UpstreamError
 from inspired.domain.meeting_types import MeetingType
 from inspired.flows import booking as bookings
 from inspired.flows import calendar_drift, calendar_notices, telling
@@ -73,8 +73,22 @@ def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> Non
     told = _by_token(svc, seen)
     if told is not None and told.state is State.DRAFT and not told.gave_back(seen.event_uri):
         svc.bell.ring("refresh", told.id)
+    elif told is not None and steps.may_choose(told, svc.now()) and not told.gave_back(seen.event_uri):
+        _chosen(svc, told, seen)
     elif told is None or _is_left(svc, told, event):
         _taken_in(svc, meeting_type, seen, event)
+
+
+def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
+    """The other time for money that is here already: it must not be asked for again."""
+    try:
+        bookings.take_scheduled(
+            svc, booking.token, seen.event_uri, seen.invitee_uri, customer=None, address="", network=""
+        )
+    except Refusal as refusal:
+        log.warning("choice_not_taken_up", booking=booking.id, error=str(refusal))
+        return
+    svc.bell.ring("refresh", booking.id)
 
 
 def _by_token(svc: Services, seen: Scheduled) -> Booking | None:

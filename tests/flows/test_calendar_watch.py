@@ -242,6 +242,22 @@ def test_who_waits_for_a_choice_is_not_asked_about_at_every_look(svc: Services, 
     assert svc.bookings.get(booking.id) == booking
 
 
+def test_a_time_chosen_for_money_that_is_here_is_taken_up_and_costs_nothing_again(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    booking = payment.open_order(svc, held_in_frame(svc), seconds=2.0)
+    cancelled_there(sandbox, svc, booking)
+    pay(sandbox, booking)
+    refreshing.refresh(svc, booking.id)
+    event = book_past_us(svc, token=booking.token, call=60)
+
+    calendar_watch.look(later(svc, minutes=30))
+
+    after = the_booking(svc)
+    assert (after.id, after.state, after.slot.event_uri) == (booking.id, State.CONFIRMED, event)
+    assert "Please pay for your call: Portfolio review" not in mailbox.subjects_to("eve@example.com")
+
+
 def held_in_frame(svc: Services) -> Booking:
     draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
     book_past_us(svc, token=draft.token, call=30)
