@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain import steps
+from inspired.domain import lifecycle, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Remote, Slot, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
@@ -15,6 +15,7 @@ from tests.factories import (
     EVENT,
     MINUTE,
     NOW,
+    a_booking,
     a_confirmed_booking,
     a_draft,
     a_live_booking,
@@ -177,3 +178,30 @@ def test_cancelled_there_while_it_is_being_confirmed_the_slot_is_lost():
 @pytest.mark.parametrize("name", OVER)
 def test_the_cancelling_of_an_event_that_is_not_its_slot_any_more_does_nothing(name):
     assert cancelled(OVER[name]) == OVER[name]
+
+
+def test_what_was_booked_past_our_pages_asks_its_customer_to_pay_and_tells_the_owner():
+    taken_in = steps.past_our_pages(a_booking(calendar=CalendarKind.CALENDLY), NOW)
+
+    assert {effect.name for effect in taken_in.effects} == {"send:unpaid", "alert:past_our_pages"}
+    assert (taken_in.state, taken_in.history[-1].what) == (State.PENDING, "found_in_calendar")
+    assert taken_in.check_at == NOW
+
+
+def test_a_call_without_a_time_is_reminded_of_nothing_and_loses_nothing_by_a_move():
+    """No booking is like this; whoever asks gets a sensible answer all the same."""
+    timeless = replace(a_confirmed_booking(), slot=None)
+
+    assert lifecycle.reminded(timeless, NOW).effects == timeless.not_owing(lifecycle.REMINDER).effects
+    assert steps.most_back_after_move(timeless, NOW) == timeless.most_back
+
+
+def test_whether_the_customer_came_is_told_to_the_calendar_each_time_it_changes():
+    paid = a_confirmed_booking(effects=())
+    call = replace(paid, slot=replace(paid.slot, calendar=CalendarKind.CALENDLY))
+    start = call.slot.span.start
+    noted = steps.no_show(call, start, came=False)
+    back = steps.no_show(noted, start, came=True)
+
+    assert [effect.name.partition(":")[0] for effect in back.effects] == ["tell_no_show"] * 2
+    assert len({effect.name for effect in back.effects}) == 2
