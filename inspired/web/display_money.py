@@ -29,6 +29,7 @@ ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by y
 ACCOUNTS = {
     ledger.BINANCE: "In the Binance account",
     ledger.SUSPENSE: "Received, neither earned nor returned",
+    ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",
     ledger.REFUNDS: "Returned of what was earned",
     ledger.FEES: "Kept by Binance as commission",
@@ -113,6 +114,10 @@ class Consequence:
 
 def consequence(booking: Booking, now: datetime) -> Consequence:
     amount, kept, policy = steps.goes_back(booking, now), kept_of(booking), booking.meeting_type.policy
+    if kept.is_nothing and booking.by_hand is not None:
+        return Consequence(
+            amount, "Nothing goes back by itself.", "It was not paid by Binance Pay: the owner sees to it."
+        )
     if kept.is_nothing:
         return Consequence(amount, "Nothing more goes back.", "All of your money was returned already.")
     if amount.is_nothing:

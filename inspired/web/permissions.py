@@ -15,6 +15,23 @@ ALLOWED: Mapping[str, Role] = {
     "admin.bookings": R,
     "admin.booking": R,
     "admin.no_show": H,
+    "by_owner.note": H,
+    "by_owner.send_again": H,
+    "by_owner.letter": H,
+    "by_owner.write": H,
+    "by_owner.move": H,
+    "by_owner.move_to": H,
+    "by_owner.call_off": O,
+    "by_owner.look_at_call_off": O,
+    "by_owner.called_off": O,
+    "by_owner.by_hand": O,
+    "by_owner.vouch": O,
+    "by_owner.returned_outside": O,
+    "by_owner.erase": O,
+    "by_owner.erased": O,
+    "evidence.notices": R,
+    "evidence.notice": R,
+    "evidence.replay": R,
     "admin_api.payments": R,
     "money.money": R,
     "money.refund": O,
@@ -39,4 +56,10 @@ ALLOWED: Mapping[str, Role] = {
 }
 
 # Money returned and data taken out: only for a while after a login.
-FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand"})
+FRESH_LOGIN = frozenset(
+    {
+        *("money.refund", "money.refund_confirmed", "money.by_hand"),
+        *("by_owner.call_off", "by_owner.called_off", "by_owner.by_hand", "by_owner.vouch"),
+        *("by_owner.returned_outside", "by_owner.erase", "by_owner.erased"),
+    }
+)
