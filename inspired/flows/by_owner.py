@@ -5,7 +5,7 @@ Another time is in `booking`, giving money back in `refunding`.
 
 from inspired.adapters.mongo import Claimed
 from inspired.domain import by_owner, mails
-from inspired.domain.booking import Booking, ByHand, CalendarKind, HandKind, State, Words
+from inspired.domain.booking import Booking, ByHand, CalendarKind, HandKind, Words
 from inspired.domain.errors import Conflict, SlotTaken, UpstreamError
 from inspired.domain.money import Money
 from inspired.flows import delivery, refreshing
@@ -13,7 +13,7 @@ from inspired.services import Services
 
 ASK_SECONDS = 0.6  # each question of those that are asked while a page waits
 NO_ANSWER = "Binance does not answer just now, and without its word nothing is marked. Please try again in a minute."
-BINANCE_KNOWS = "Binance knows of the payment after all, and its word counts. Nothing was marked by hand."
+BINANCE_KNOWS = "Binance knows of a payment after all, and its word counts. Nothing was marked by hand."
 
 
 def note(svc: Services, booking_id: str, who: str, text: str) -> Booking:
@@ -91,15 +91,19 @@ def vouch(
 def _asked(svc: Services, booking: Booking) -> Booking:
     """The booking with Binance's own word about each of its orders. Raises Conflict where that is missing, or better
     than the owner's."""
-    begun, state = svc.now(), booking.state
+    begun = svc.now()
     after = refreshing.ask_and_close(svc, booking, seconds=ASK_SECONDS)
-    if after.state is not state:
-        if after.state in (State.PAID, State.CONFIRMED):
-            raise Conflict(BINANCE_KNOWS)
+    if _money_seen(after) != _money_seen(booking):
+        raise Conflict(BINANCE_KNOWS)
+    if after.state is not booking.state:
         raise Conflict("Meanwhile the booking has changed. Please look at it again.")
     if any(one.was_sent and (one.seen_at is None or one.seen_at < begun) for one in after.attempts):
         raise Conflict(NO_ANSWER)
     return after
+
+
+def _money_seen(booking: Booking) -> list[tuple[str, Money | None]]:
+    return [(one.trade_no, one.received) for one in booking.attempts if one.has_money]
 
 
 def _refuse_lost_event(svc: Services, booking: Booking, kind: HandKind) -> None:

@@ -3,13 +3,10 @@
 import pytest
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import State
-from inspired.flows import refreshing
 from inspired.services import Services
-from tests.conftest import Mailbox
-from tests.flows.steps import confirmed, hold, later, live, pay
+from tests.flows.steps import confirmed
 from tests.harness import Servers
-from tests.web.pages import send, words
+from tests.web.pages import words
 from tests.web.test_admin_pages import log_in
 
 
@@ -28,7 +25,13 @@ def test_the_story_is_told_in_order_and_says_what_happens_next(owner: FlaskClien
 
     text = words(owner.get(page_of(booking.id)).text)
 
-    told = ["Time chosen and held.", "Binance Pay has the order", "75 USDT, by our query", "Confirmed.", "accepted the mail"]
+    told = [
+        "Time chosen and held.",
+        "Binance Pay has the order",
+        "75 USDT, by our query",
+        "Confirmed.",
+        "accepted the mail",
+    ]
     places = [text.index(step, text.index("What happened")) for step in told]
     assert places == sorted(places)
     assert "Binance answered our own question with 75 USDT paid, and the time is secured." in text
