@@ -288,6 +288,7 @@ class PaymentLogs:
 
     def add_notice(self, notice: Notice) -> bool:
         """False where this very event is written already. Acknowledged by the database before this returns."""
+        due = {} if notice.work_at is None else {"work_at": notice.work_at}
         return self._appended(
             {
                 "_id": notice.id,
@@ -302,8 +303,8 @@ class PaymentLogs:
                 "key": notice.key,
                 "key_owner": notice.key_owner,
                 "headers": notice.headers,
-                "work_at": notice.work_at,
                 "verdict": "accepted",
+                **due,
             }
         )
 
