@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from inspired.adapters.binance import read_json
 from inspired.adapters.mongo import Notice
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.errors import Conflict
@@ -46,12 +47,14 @@ def _older(svc: Services, before: datetime, found: list[dict[str, Any]]) -> date
 def notice() -> str:
     svc = services()
     kept = svc.logs.kept(request.args.get("id", ""))
+    body = _body(svc, kept)
     return render_template(
         "admin/notice.html",
         notice=kept,
         words=story.notice_words(kept),
         verdict=story.verdict({**kept, "followed": svc.logs.verdict_on(kept["_id"])}),
-        body=_body(svc, kept),
+        body=body or _why_empty(kept),
+        set_out=_set_out(body),
     )
 
 
@@ -83,14 +86,23 @@ def replay() -> ResponseReturnValue:
 
 
 def _body(svc: Services, kept: dict[str, Any]) -> str:
-    """As text; JSON with its lines, where it is some."""
+    """As text, "" where there is none any more."""
     try:
-        text = svc.vault.open(bytes(kept["key"]), kept["key_owner"], "notice", bytes(kept["raw"]))
+        return svc.vault.open(bytes(kept["key"]), kept["key_owner"], "notice", bytes(kept["raw"]))
     except CannotDecrypt:
-        return "It cannot be read any more."
-    if not text:
-        return "It was erased with the customer’s personal data." if not kept["raw"] else "It was empty."
+        return ""
+
+
+def _why_empty(kept: dict[str, Any]) -> str:
+    return "It cannot be read any more." if kept["raw"] else "It was erased with the customer’s personal data."
+
+
+def _set_out(body: str) -> str:
+    """JSON with its lines; the JSON that Binance packs into a text of it too. "" where it is none."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        found = read_json(body.encode())
+        if isinstance(found, dict) and isinstance(found.get("data"), str):
+            found = {**found, "data": read_json(found["data"].encode())}
     except ValueError:
-        return text
+        return ""
+    return json.dumps(found, indent=2, ensure_ascii=False, default=str)

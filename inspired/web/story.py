@@ -18,6 +18,7 @@ from inspired.services import Services
 from inspired.web import display
 
 MOST_EVIDENCE = 300
+APPLIED = "applied: "
 CALLS = {
     "v3/order": "Binance Pay was asked to make the order",
     "v2/order/query": "Binance was asked whether it was paid",
@@ -156,7 +157,9 @@ def verdict(entry: dict[str, Any]) -> dict[str, str]:
     """What became of a notice, and its badge's colour."""
     if entry["event"] == "WEBHOOK_REFUSED":
         return {"text": f"refused: {entry['verdict']}", "tone": "bad"}
-    followed = entry["followed"]
+    followed = str(entry["followed"])
+    if followed.startswith(APPLIED):
+        followed = f"worked on: the booking was {followed.removeprefix(APPLIED)} then"
     return {"text": followed or "accepted, still to be worked on", "tone": "good" if followed else "wait"}
 
 
