@@ -25,9 +25,11 @@ from inspired.web import (
     admin,
     api,
     booking,
+    by_owner,
     current,
     display,
     errors,
+    evidence,
     limits,
     newsletter,
     offering,
@@ -61,6 +63,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
     for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     for blueprint in (admin.bp, admin.api_bp, account.bp, refunding.bp, refunding.api_bp, offering.bp):
+        app.register_blueprint(blueprint)
+    for blueprint in (by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

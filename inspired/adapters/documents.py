@@ -13,6 +13,7 @@ from inspired.domain.booking import (
     MOST_REFUNDS,
     Attempt,
     Booking,
+    ByHand,
     CalendarKind,
     Cause,
     Checkout,
@@ -20,6 +21,7 @@ from inspired.domain.booking import (
     Entry,
     Event,
     Flag,
+    HandKind,
     Line,
     Refund,
     RefundStatus,
@@ -27,6 +29,7 @@ from inspired.domain.booking import (
     Sealed,
     Slot,
     State,
+    Words,
 )
 from inspired.domain.meeting_types import MeetingType, Question
 from inspired.domain.money import Money
@@ -76,6 +79,10 @@ def booking_out(booking: Booking) -> Document:
         "earned": money_out(booking.earned),
         "moves": booking.moves,
         "no_show_at": booking.no_show_at,
+        "by_hand": _by_hand_out(booking.by_hand),
+        "notes": [_words_out(one) for one in booking.notes],
+        "letters": [_words_out(one) for one in booking.letters],
+        "erased_at": booking.erased_at,
         "most_back": booking.most_back,
         "choose_by": booking.choose_by,
         "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
@@ -121,6 +128,10 @@ def booking_in(found: Document) -> Booking:
         earned=money_in(found.get("earned")),
         moves=found.get("moves", 0),
         no_show_at=found.get("no_show_at"),
+        by_hand=_by_hand_in(found.get("by_hand")),
+        notes=tuple(_words_in(one) for one in found.get("notes", ())),
+        letters=tuple(_words_in(one) for one in found.get("letters", ())),
+        erased_at=found.get("erased_at"),
         most_back=found.get("most_back", 100),
         choose_by=found.get("choose_by"),
         effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
@@ -319,6 +330,42 @@ def _sealed_in(found: Document | None) -> Sealed | None:
     if found is None:
         return None
     return Sealed(bytes(found["key"]), bytes(found["email"]), bytes(found["name"]), bytes(found["answers"]))
+
+
+def _words_out(words: Words) -> Document:
+    return {"at": words.at, "who": words.who, "sealed": Binary(words.sealed)}
+
+
+def _words_in(found: Document) -> Words:
+    return Words(found["at"], found["who"], bytes(found["sealed"]))
+
+
+def _by_hand_out(word: ByHand | None) -> Document | None:
+    if word is None:
+        return None
+    return {
+        "kind": str(word.kind),
+        "at": word.at,
+        "who": word.who,
+        "amount": money_out(word.amount),
+        "evidence": word.evidence,
+        "reason": Binary(word.reason),
+        "returned": money_out(word.returned),
+    }
+
+
+def _by_hand_in(found: Document | None) -> ByHand | None:
+    if found is None:
+        return None
+    return ByHand(
+        HandKind(found["kind"]),
+        found["at"],
+        found["who"],
+        _money_in(found["amount"]),
+        found["evidence"],
+        bytes(found["reason"]),
+        money_in(found["returned"]),
+    )
 
 
 def _attempt_out(attempt: Attempt) -> Document:

@@ -107,6 +107,7 @@ def create_indexes(database: Database[Document]) -> None:
         logs.create_index("booking_id")
         logs.create_index("at")
         logs.create_index("refused_at", sparse=True)
+        logs.create_index("notice_at", sparse=True)
         newsletter = database["newsletter"]
         newsletter.create_index("email_index", unique=True)
         newsletter.create_index("token", unique=True)
@@ -284,7 +285,7 @@ class PaymentLogs:
     """The evidence: every notice as it came, what followed from it, and every call of ours with its outcome.
 
     Append only: nothing that is written here is altered or deleted; `work_at` alone, by which the clock finds a notice
-    that is still to be worked on, goes when that is done.
+    that is still to be worked on, goes when that is done. And what a notice held goes with its customer's data.
     """
 
     def __init__(self, database: Database[Document]) -> None:
@@ -292,11 +293,13 @@ class PaymentLogs:
 
     def add_notice(self, notice: Notice) -> bool:
         """False where this very event is written already. Acknowledged by the database before this returns."""
+        due = {} if notice.work_at is None else {"work_at": notice.work_at}
         return self._appended(
             {
                 "_id": notice.id,
                 "event": "WEBHOOK_RECEIVED",
                 "at": notice.at,
+                "notice_at": notice.at,
                 "biz_type": notice.biz_type,
                 "biz_status": notice.biz_status,
                 "trade_no": notice.trade_no,
@@ -305,8 +308,8 @@ class PaymentLogs:
                 "key": notice.key,
                 "key_owner": notice.key_owner,
                 "headers": notice.headers,
-                "work_at": notice.work_at,
                 "verdict": "accepted",
+                **due,
             }
         )
 
@@ -322,6 +325,7 @@ class PaymentLogs:
                 "event": "WEBHOOK_REFUSED",
                 "at": refusal.at,
                 "refused_at": refusal.at,
+                "notice_at": refusal.at,
                 "verdict": refusal.why,
                 "headers": refusal.headers,
                 "raw": refusal.raw,
@@ -410,6 +414,36 @@ class PaymentLogs:
         with reaching():
             shown = {"raw": 0, "key": 0, "headers": 0}
             return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
+
+    def inbound(self, *, before: datetime, after: datetime, most: int) -> list[Document]:
+        """Notices that came in, refused ones too, newest first; each with what followed from it ("" where that is still
+        to come, or nothing did), and without what it held."""
+        with reaching():
+            query = {"notice_at": {"$gte": after, "$lt": before}}
+            hidden = {"raw": 0, "key": 0, "headers": 0}
+            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
+            names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
+            worked = {one["_id"]: one["verdict"] for one in self._collection.find(names, {"verdict": 1})}
+        return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
+
+    def kept(self, notice_id: str) -> Document:
+        """One notice with all that is kept of it, refused or not. Raises NotFound."""
+        with reaching():
+            found = self._collection.find_one({"_id": notice_id, "notice_at": {"$exists": True}})
+        if found is None:
+            raise NotFound("There is no such notice.")
+        return found
+
+    def awaits_work(self, booking_id: str) -> bool:
+        """A notice about this booking is still to be worked on."""
+        with reaching():
+            return self._collection.find_one({"booking_id": booking_id, "work_at": {"$ne": None}}) is not None
+
+    def forget(self, booking_id: str) -> None:
+        """What the notices about this booking held, and their keys. That they came, when, and what followed stays."""
+        with reaching():
+            query = {"booking_id": booking_id, "event": "WEBHOOK_RECEIVED"}
+            self._collection.update_many(query, {"$set": {"raw": b"", "key": b""}})
 
     def since(self, after: datetime, most: int) -> list[Document]:
         """The newest entries, without what they held."""

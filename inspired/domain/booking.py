@@ -32,6 +32,7 @@ HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is; in the order i
 class Flag(StrEnum):
     """What is odd about a booking, beside its state. In the order of gravity, gravest last."""
 
+    BY_HAND = "by_hand"
     OVERPAID = "overpaid"
     UNDERPAID = "underpaid"
     PAID_TWICE = "paid_twice"
@@ -124,6 +125,38 @@ class Sealed:
     email: bytes = b""
     name: bytes = b""
     answers: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody at the admin area wrote: a note, or a letter to the customer. `sealed` under the booking's key,
+    since people write personal things; `who` is an account's id."""
+
+    at: datetime
+    who: str
+    sealed: bytes
+
+
+class HandKind(StrEnum):
+    """What the owner vouches for, where Binance or the calendar does not."""
+
+    OUTSIDE = "outside"  # the money came by another way than Binance Pay
+    GIFT = "gift"  # the call takes place without money, or with less than its price
+    TIME = "time"  # the money is here and proven; the calendar does not say whether the time stands
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """The owner's word that confirmed a call. `amount` arrived by another way (nothing, for the other kinds), and
+    `returned` went back by it; `evidence` (a transaction's id) stays with the books, `reason` is sealed."""
+
+    kind: HandKind
+    at: datetime
+    who: str
+    amount: Money
+    evidence: str
+    reason: bytes
+    returned: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +346,10 @@ class Booking:
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
     no_show_at: datetime | None = None  # when the owner wrote down that the customer did not come
+    by_hand: ByHand | None = None  # confirmed on the owner's word
+    notes: tuple[Words, ...] = ()
+    letters: tuple[Words, ...] = ()  # to the customer; each is owed as send:letter:<number>
+    erased_at: datetime | None = None  # since then nothing of it is personal any more
 
     @property
     def price(self) -> Money:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking, Flag, State
 from inspired.domain.funds import Payment, kept_of, left_of, nothing, payment_of, received_of, still_there
 from inspired.domain.ledger import booked, is_balanced
 from inspired.domain.lifecycle import no_money_can_arrive
@@ -15,7 +15,7 @@ from inspired.domain.schedule import scheduled
 
 INVARIANTS: Mapping[str, str] = {
     "confirmed_once": "No booking is confirmed twice.",
-    "confirmed_paid": "Nothing is confirmed without money for its price, proven by our own query.",
+    "confirmed_paid": "Nothing is confirmed without money that our own query has proven, or the owner's marked word.",
     "refunds_bounded": "No more goes back than has arrived, and every refund has an id of its own.",
     "money_accounted": "Money of a booking that is over goes back, is kept by policy, or waits for somebody's word.",
     "refunded_gone": "Refunded is only what went back completely.",
@@ -69,6 +69,10 @@ def _confirmation(booking: Booking) -> Iterator[Violation]:
         earned, proven = booking.earned, received_of(booking)
         if earned is None or booking.confirmed_at is None or proven < earned:
             yield "confirmed_paid", f"confirmed with {proven.shown} of {booking.price.shown}"
+        elif earned.is_nothing and booking.by_hand is None:
+            yield "confirmed_paid", "confirmed without money, and without anybody's word"
+    if booking.by_hand is not None and Flag.BY_HAND not in booking.flags:
+        yield "confirmed_paid", "confirmed by hand, and not marked as that"
 
 
 def _refunds(booking: Booking) -> Iterator[Violation]:

@@ -5,6 +5,7 @@
     sales      earned by confirmed calls                    (income)
     refunds    returned although it was earned              (less income)
     fees       what the provider kept                       (cost)
+    outside    received by another way than the provider, on the owner's word   (asset)
 
 `targets` says what the books should hold for every fact; `booked` appends an entry for each difference and never alters
 one. So the books can be made again from the facts at any time, a correction is an entry of its own, and every entry
@@ -22,7 +23,8 @@ from inspired.domain.funds import nothing, received_of
 from inspired.domain.money import Money
 
 BINANCE, SUSPENSE, SALES, REFUNDS, FEES = "binance", "suspense", "sales", "refunds", "fees"
-ACCOUNTS = (BINANCE, SUSPENSE, SALES, REFUNDS, FEES)
+OUTSIDE = "outside"
+ACCOUNTS = (BINANCE, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
 
 Target = tuple[str, str, tuple[Line, ...]]  # the fact's key, its words, its lines
 
@@ -51,6 +53,12 @@ def targets(booking: Booking) -> Iterator[Target]:
     if booking.earned is not None and not booking.earned.is_nothing:
         yield _moved("earned", "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)
     yield from _refunds(booking)
+    if (word := booking.by_hand) is not None and not word.amount.is_nothing:
+        yield _moved(
+            "by_hand", "received by another way, on the owner's word", word.amount, debit=OUTSIDE, credit=SALES
+        )
+        if word.returned is not None:
+            yield _moved("by_hand_returned", "returned by the same way", word.returned, debit=REFUNDS, credit=OUTSIDE)
 
 
 def _refunds(booking: Booking) -> Iterator[Target]:

@@ -137,7 +137,7 @@ TABLE = (
     Row("money that matches makes it paid", 3,
         (PENDING,), (EXACT,), then=lambda m: _paid(m)),
     Row("paid, proven and the slot secured: confirmed", 3,
-        (PAID,), (EXACT,), slots=(SECURED,), then=lambda m: _confirmed(m)),
+        (PAID,), (EXACT,), slots=(SECURED,), then=lambda m: confirmed(m.booking, m.now)),
     Row("paid for long and not confirmed: the owner is told", 3,
         (PAID,), (EXACT, NOTIFIED), when=lambda m: _unconfirmed_for_long(m),
         then=lambda m: m.booking.owing(m.now, "alert:unconfirmed")),
@@ -255,8 +255,7 @@ def _paid(moment: Moment) -> Booking:
     return moved(moment.booking, PAID, moment.now, paid_at=moment.now)
 
 
-def _confirmed(moment: Moment) -> Booking:
-    booking, now = moment.booking, moment.now
+def confirmed(booking: Booking, now: datetime) -> Booking:
     after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
     after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
     return left_pending(reminded(after.owing(now, "send:confirmed", "send:owner_confirmed"), now), now)

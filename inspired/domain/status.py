@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from inspired.domain.booking import Booking, Cause, Flag, Refund, State
+from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, State
 from inspired.domain.funds import Payment, came_unclear, kept_of, missing, payment_of, received_of, unclear
 
 STATE_SENTENCES = {
@@ -17,6 +17,7 @@ STATE_SENTENCES = {
     State.REFUNDED: "All of your money went back to the Binance account that paid.",
 }
 RETURNED_BY_HAND = "All of your money has been sent back to you."
+CONFIRMED_BY_HAND = "Confirmed by the owner."
 STUCK = "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
 UNCLEAR = (
     "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
@@ -85,6 +86,8 @@ def _standing(booking: Booking) -> str:
     has_paid = any(one.has_money for one in booking.attempts)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
+    if booking.state is State.CONFIRMED and booking.by_hand is not None and booking.by_hand.kind is not HandKind.TIME:
+        return CONFIRMED_BY_HAND
     if booking.state is State.REFUNDED and any(one.reserves and one.is_by_hand for one in booking.refunds):
         return RETURNED_BY_HAND
     return STATE_SENTENCES[booking.state]

@@ -155,7 +155,7 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
     if amount != told:
         raise Conflict(f"Meanwhile the refund for cancelling has become {amount.shown}. Please look again.")
     booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
-    return decided(_called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
+    return decided(called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
 
 
 def refund(
@@ -192,7 +192,7 @@ def refund(
             booking = refunds.going_back(booking, amount, Cause.OWNER, now, asked)
         booking = replace(booking, keeps=preview.remains)
         if cancels and booking.state is State.CONFIRMED:
-            booking = _called_off(booking, now).owing(now, "alert:cancelled_by_owner")
+            booking = called_off(booking, now).owing(now, "alert:cancelled_by_owner")
         return decided(booking, SlotSeen.UNKNOWN, now)
     if preview.amount != preview.left:
         raise Conflict("Before a call is confirmed its money goes back as a whole.")
@@ -277,7 +277,7 @@ def cancelled_in_calendar(
         amount = goes_back(booking, cancelled_at)
         booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
     alert = "alert:cancelled_by_owner" if by_owner else "alert:cancelled"
-    return decided(_called_off(booking, now).owing(now, alert), SlotSeen.UNKNOWN, now)
+    return decided(called_off(booking, now).owing(now, alert), SlotSeen.UNKNOWN, now)
 
 
 def may_tell_who_came(booking: Booking, now: datetime) -> bool:
@@ -312,7 +312,7 @@ def agree(booking: Booking, now: datetime) -> Booking:
     return decided(replace(booking, keeps=left).noted(now, "agreed", left.shown), SlotSeen.UNKNOWN, now)
 
 
-def _called_off(booking: Booking, now: datetime) -> Booking:
+def called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
     left = kept_of(booking)
     booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))

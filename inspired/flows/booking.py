@@ -4,24 +4,25 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from inspired.adapters.calendly import Scheduled
 from inspired.adapters.mongo import Claimed
-from inspired.domain import ordering, schedule, steps
+from inspired.domain import by_owner, ordering, schedule, steps
 from inspired.domain.availability import Availability, Rules
 from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
-from inspired.domain.slots import Span, free
+from inspired.domain.slots import TICK, Span, free
 from inspired.flows import delivery
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12"
 LONGEST_WINDOW = timedelta(days=31)
 MINUTE = timedelta(minutes=1)
+TICK_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,20 @@ def move(svc: Services, token: str, start: datetime, zone: str, seen: int) -> Bo
     return booking
 
 
+def move_by_owner(svc: Services, booking_id: str, start: datetime, seen: int) -> Booking:
+    """A paid call to any free time of the built-in calendar, offered or not, or to a free one of Calendly's. Raises
+    SlotTaken, Conflict, Invalid."""
+    booking = svc.bookings.get(booking_id)
+    zone = booking.slot.zone if booking.slot else "UTC"
+
+    def step(current: Booking, slot: Slot, now: datetime) -> Booking:
+        return by_owner.move(current, slot, seen, now)
+
+    booking = _moved_to(svc, booking, start, zone, step, slot_at=_owners_slot)
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
 def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """To the time that was picked: for the money that is here already, or while it is waited for."""
     move = steps.another_time if booking.choose_by is not None else steps.change_time
@@ -272,6 +287,15 @@ def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zon
         raise Invalid("This time is not offered. Please choose another one.", {"slotStart": "is not offered"})
     if svc.own_calendar.busy(rules.around(span)):
         raise SlotTaken("Meanwhile this time was taken. Please choose another one.")
+    return Slot(span, zone, CalendarKind.BUILTIN, before=rules.before, after=rules.after)
+
+
+def _owners_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
+    """Any time to come: the owner's hours are for customers. What other calls take the database refuses."""
+    if start <= svc.now() or start != TICK_ZERO + (start - TICK_ZERO) // TICK * TICK:
+        raise Invalid("Please give a time to come, on a full five minutes.", {"start": "is not possible"})
+    rules = rules_today(svc, meeting_type)
+    span = Span(start, start + timedelta(minutes=meeting_type.minutes))
     return Slot(span, zone, CalendarKind.BUILTIN, before=rules.before, after=rules.after)
 
 
@@ -385,13 +409,18 @@ def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking
 
 
 def _moved_to(
-    svc: Services, booking: Booking, start: datetime, zone: str, move: Callable[[Booking, Slot, datetime], Booking]
+    svc: Services,
+    booking: Booking,
+    start: datetime,
+    zone: str,
+    move: Callable[[Booking, Slot, datetime], Booking],
+    slot_at: Callable[[Services, MeetingType, datetime, str], Slot] | None = None,
 ) -> Booking:
     """To another time that was picked on our pages. On the same day of the built-in calendar it keeps its place among
-    that day's calls."""
+    that day's calls. `slot_at`: which times of the built-in calendar are possible; those it offers, by default."""
     if svc.settings.uses_calendly:
         return _moved_at_calendly(svc, booking, start, zone, move)
-    slot = _builtin_slot(svc, booking.meeting_type, start, zone)
+    slot = (slot_at or _builtin_slot)(svc, booking.meeting_type, start, zone)
     rows = _rows_of_day(svc, booking.meeting_type, slot, mine=booking.id)
     kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else ""
     if [row.name for row in rows] == [kept.rpartition(":")[0]]:

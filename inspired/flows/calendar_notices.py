@@ -1,5 +1,5 @@
-"""Webhooks of Calendly: verified, and written into the booking they are about as something owed: to ask what became of
-its event. What a notice says is never believed; Calendly's API is asked.
+"""Webhooks of Calendly: verified, kept as evidence, and written into the booking they are about as something owed: to
+ask what became of its event. What a notice says is never believed; Calendly's API is asked.
 
 https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-real-time-with-webhook-subscriptions
 """
@@ -7,6 +7,7 @@ https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-
 import structlog
 
 from inspired.adapters import calendly
+from inspired.adapters.mongo import Notice
 from inspired.domain import steps
 from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid, NotFound
@@ -14,6 +15,8 @@ from inspired.flows import telling
 from inspired.services import Services
 
 EVENTS = ("invitee.created", "invitee.canceled")
+BIZ_TYPE = "CALENDLY"  # among the notices of the evidence
+LONGEST_HEADER = 1024
 log = structlog.get_logger()
 
 
@@ -67,13 +70,39 @@ def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
     notice = calendly.verified(raw, header, svc.settings.calendly_keys)
     svc.watch.noticed(svc.now())
     booking = _booking_of(svc, notice)
+    kept = _kept(svc, notice, booking, header, raw)
+    svc.logs.add_notice(kept)
     if booking is None:
         log.info("calendar_notice_of_nobody", what=notice.what)
         svc.bell.ring_for_letters("watch_calendar")
+        svc.logs.finished(kept, "nobody's here: Calendly is looked at", svc.now())
         return None
     booking = svc.bookings.change(booking.id, lambda b: steps.to_follow(b, notice.id, svc.now()), known=booking)
+    svc.logs.finished(kept, "Calendly is asked what became of the event", svc.now())
     svc.bell.ring("refresh", booking.id)
     return booking
+
+
+def _kept(svc: Services, notice: calendly.Notified, booking: Booking | None, header: str, raw: bytes) -> Notice:
+    """For the evidence: sealed under the booking's key, since it names its customer."""
+    notice_id = f"{BIZ_TYPE}:{notice.id}"
+    if booking is not None and booking.sealed is not None:
+        owner, key = booking.id, booking.sealed.key
+    else:
+        owner, key = notice_id, svc.vault.new_key(notice_id)
+    return Notice(
+        id=notice_id,
+        at=svc.now(),
+        biz_type=BIZ_TYPE,
+        biz_status=notice.what,
+        trade_no="",
+        booking_id=booking.id if booking else "",
+        raw=svc.vault.seal(key, owner, "notice", raw.decode("utf-8", "replace")),
+        key=key,
+        key_owner=owner,
+        headers={"signature": header[:LONGEST_HEADER]},
+        work_at=None,
+    )
 
 
 def _booking_of(svc: Services, notice: calendly.Notified) -> Booking | None:

@@ -10,8 +10,8 @@ import structlog
 
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.mail import Mail
-from inspired.domain import effects, schedule, status, steps
-from inspired.domain.booking import Booking, CalendarKind, Flag, Sealed, State
+from inspired.domain import effects, mails, schedule, status, steps
+from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
@@ -43,7 +43,8 @@ ALERTS = {
     "the next step.",
     "alert:refund_slow": "A refund is not done a day after it was asked for.",
     "alert:cancelled": "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
-    "alert:cancelled_by_owner": "You cancelled a confirmed call. The customer is told; what goes back is on its way.",
+    "alert:cancelled_by_owner": "You cancelled a confirmed call. The customer is told; what goes back, if "
+    "anything, is on its way.",
     "alert:past_our_pages": "Somebody booked in Calendly itself, past this site. They got a mail with the way to pay; "
     "unpaid in time, the event is cancelled by itself.",
     "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
@@ -114,7 +115,7 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
         case "alert":
             _alert(svc, booking, name)
             return "owner told"
-        case "send" if _still_true(booking, what, svc.now()):
+        case "send" if still_true(booking, mails.split(what)[0], svc.now()):
             _send(svc, booking, what)
             return "sent"
         case "send":
@@ -157,10 +158,12 @@ def _follow(svc: Services, booking: Booking) -> str:
     return "cancelled there"
 
 
-def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
-    """The state is read again at sending: a mail that would lie is not sent."""
+def still_true(booking: Booking, mail: str, now: datetime) -> bool:
+    """The state is read again at sending: a mail that would lie is not sent, nor one whose address was erased."""
     kind, _, about = mail.partition(":")
     refund = booking.find_refund(about)
+    if booking.erased_at is not None and not kind.startswith("owner_"):
+        return False
     match kind:
         case "held" | "unpaid":
             in_time = booking.expires_at is not None and now < booking.expires_at
@@ -184,13 +187,17 @@ def _still_true(booking: Booking, mail: str, now: datetime) -> bool:
             return not is_told and refund is not None and not refund.is_gone
         case "refund_done":
             return refund is not None and refund.is_gone
+        case "letter":
+            return True
         case _:
             return Flag.NEEDS_OWNER in booking.flags
 
 
 def _send(svc: Services, booking: Booking, mail: str) -> None:
-    kind, _, about = mail.partition(":")
+    kind, _, about = mails.split(mail)[0].partition(":")
     context = {**letter_context(svc, booking), **_refund_context(booking, about)}
+    if kind == "letter":
+        context["words"] = words_of(svc, booking, "letter", int(about))
     subject, text, html = svc.letters.write(kind, context)
     to = svc.settings.owner_email if kind.startswith("owner_") else context["email"]
     svc.smtp.send(
@@ -215,6 +222,13 @@ def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str
     organizer = parseaddr(svc.settings.mail_from)[1]
     invitation = Invitation(method, organizer=organizer, attendee=to)
     return {"calendar": call_as_file(svc, booking, invitation), "method": str(method)}
+
+
+def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
+    """What was written: a "note" or a "letter", counted from 1. Raises CannotDecrypt."""
+    said = (booking.letters if field == "letter" else booking.notes)[number - 1]
+    key = booking.sealed.key if booking.sealed else b""
+    return svc.vault.open(key, booking.id, f"{field}:{number}", said.sealed)
 
 
 def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
@@ -252,6 +266,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,
         "received": received.shown if not received.is_nothing else "",
+        "paid": _paid(booking),
         "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
         "when": in_words(booking.slot.span, zone) if booking.slot else "",
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
@@ -273,6 +288,16 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "admin_url": f"{svc.settings.site_url}/admin/bookings/{booking.id}",
         "site_url": svc.settings.site_url,
     }
+
+
+def _paid(booking: Booking) -> str:
+    """What the confirmation says was paid; nothing for a gift."""
+    word, received = booking.by_hand, received_of(booking)
+    if word is not None and word.kind is HandKind.OUTSIDE:
+        return f"{word.amount.shown}, by another way than Binance Pay"
+    if word is not None and word.kind is HandKind.GIFT:
+        return received.shown if not received.is_nothing else ""
+    return received.shown if not received.is_nothing else booking.price.shown
 
 
 def _move_until(svc: Services, booking: Booking, zone: str) -> str:

@@ -54,7 +54,7 @@ def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
     """
     svc.pay.verify_notice(headers, raw, seconds=1.5)
     facts = read_notice(raw)
-    booking = _booking_of(svc, facts.trade_no)
+    booking = booking_of(svc, facts.trade_no)
     notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
     if booking is not None and booking.sealed is not None:
         owner, key = booking.id, booking.sealed.key
@@ -88,14 +88,14 @@ def work(svc: Services, notice_id: str) -> None:
     if notice.biz_type not in ("PAY", "PAY_REFUND"):
         return svc.logs.finished(notice, "ignored: not about an order", svc.now())
     facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
-    booking = _booking_of(svc, notice.trade_no)
+    booking = booking_of(svc, notice.trade_no)
     if booking is None:
         return _orphan(svc, notice, facts)
-    after = refreshing.update_and_ring(svc, booking.id, _payments(notice, facts), _refunds(svc, facts))
+    after = refreshing.update_and_ring(svc, booking.id, payments(notice, facts), _refunds(svc, facts))
     svc.logs.finished(notice, f"applied: {after.state}", svc.now())
 
 
-def _payments(notice: Notice, facts: Facts) -> list[Seen]:
+def payments(notice: Notice, facts: Facts) -> list[Seen]:
     if facts.biz_status != "PAY_SUCCESS":
         return []
     seen = Seen(
@@ -140,7 +140,7 @@ def read_notice(raw: bytes) -> Facts:
     )
 
 
-def _booking_of(svc: Services, trade_no: str) -> Booking | None:
+def booking_of(svc: Services, trade_no: str) -> Booking | None:
     try:
         booking = svc.bookings.get(booking_id_of(trade_no))
     except NotFound:

@@ -141,6 +141,12 @@ def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> Booking
     return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
 
 
+def ask_and_close(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """About every order that was ever sent, closing what could still be paid."""
+    sent = (_order_seen(svc, one, True, seconds) for one in booking.attempts if one.was_sent)
+    return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
+
+
 def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
     now = svc.now()
     closing = schedule.orders_to_close(booking, now)
@@ -217,7 +223,10 @@ def _slot_seen(svc: Services, after: Booking, seconds: float) -> _SlotAnswer:
 
 
 def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -> _SlotAnswer:
-    """Late money, and the event was cancelled when the time to pay was over: the same time, once more."""
+    """Late money, and the event was cancelled when the time to pay was over: the same time, once more. Without a name
+    and an address, which were erased, nothing can be booked."""
+    if booking.erased_at is not None:
+        return _SlotAnswer(SlotSeen.LOST)
     person = delivery.opened(svc, booking)
     try:
         found = svc.calendly.book(

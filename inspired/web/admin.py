@@ -16,7 +16,7 @@ from inspired.domain.status import iso
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, door
 from inspired.services import Services
-from inspired.web import guards, limits
+from inspired.web import guards, limits, story
 from inspired.web.api import spec
 from inspired.web.current import services
 from inspired.web.htmx import go
@@ -28,7 +28,6 @@ WINDOW = timedelta(days=92)
 log = structlog.get_logger()
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
-MOST_EVIDENCE = 300
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 api_bp = Blueprint("admin_api", __name__, url_prefix="/api/admin")
@@ -88,7 +87,7 @@ def logout() -> ResponseReturnValue:
 @bp.get("/")
 def bookings() -> str:
     svc = services()
-    found = _page(svc, _before(svc), PER_PAGE)
+    found = _page(svc, moment_before(svc), PER_PAGE)
     rows = [(booking, person_of(svc, booking)) for booking in found.bookings]
     waiting = len(svc.orphans.waiting()), len(svc.cases.waiting())
     return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), waiting=waiting)
@@ -101,16 +100,15 @@ def booking(booking_id: str) -> str:
 
 
 def booking_page(svc: Services, booking: Booking, message: str = "") -> str:
-    evidence = sorted(svc.logs.of_booking(booking.id, MOST_EVIDENCE), key=lambda one: one["at"])
     person = person_of(svc, booking)
     return render_template(
         "admin/booking.html",
         booking=booking,
         person=person,
         answers=answers_to(svc, booking),
-        evidence=evidence,
         message=message,
         now=svc.now(),
+        **story.of_page(svc, booking),
     )
 
 
@@ -128,7 +126,7 @@ def payments() -> Response:
     limit = request.args.get("limit", default=PER_PAGE, type=int)
     if not 1 <= limit <= MOST_PER_PAGE:
         raise Invalid("Ask for 1 to 200 at a time.", {"limit": "must be between 1 and 200"})
-    found = _page(svc, _before(svc), limit)
+    found = _page(svc, moment_before(svc), limit)
     body = {"payments": [_shape(one) for one in found.bookings], "nextBefore": iso(found.next_before)}
     response = make_response(jsonify(body))
     response.headers["Cache-Control"] = "no-store"
@@ -152,7 +150,7 @@ def _page(svc: Services, before: datetime, most: int) -> Page:
     return Page(found, older[0].created_at + timedelta(milliseconds=1) if older else None)
 
 
-def _before(svc: Services) -> datetime:
+def moment_before(svc: Services) -> datetime:
     asked = request.args.get("before", "")
     if not asked:
         return svc.now() + timedelta(seconds=1)

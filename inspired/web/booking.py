@@ -42,7 +42,7 @@ def start(type_id: str) -> ResponseReturnValue:
     if _in_frame():
         return render_template("booking/start_calendly.html", type=meeting_type, errors={})
     if wants_fragment():
-        return render_template("booking/_times.html", times=_times(meeting_type))
+        return render_template("booking/_times.html", times=times_of(meeting_type))
     return _booking_form(meeting_type, {"form_token": services().new_token()})
 
 
@@ -100,7 +100,7 @@ def _booking_form(
     meeting_type: MeetingType, values: dict[str, str], errors: dict[str, str] | None = None, message: str = ""
 ) -> str:
     template = "booking/_form.html" if wants_fragment() else "booking/start.html"
-    times = _times(meeting_type, from_form=values)
+    times = times_of(meeting_type, from_form=values)
     return render_template(
         template, type=meeting_type, times=times, values=values, errors=errors or {}, message=message
     )
@@ -124,7 +124,7 @@ class Times:
     is_paused: bool
 
 
-def _times(
+def times_of(
     meeting_type: MeetingType, *, url: str = "", mine: str = "", from_form: dict[str, str] | None = None
 ) -> Times:
     """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
@@ -376,7 +376,7 @@ def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
 
 def _time_form(booking: Booking, message: str = "") -> str:
     url = url_for("booking.choose_time", token=booking.token)
-    times = _times(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
+    times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
     if wants_fragment() and not message:
         return render_template("booking/_times.html", times=times)
     moving = moving_of(booking, services().now()) if booking.state is State.CONFIRMED else None

@@ -84,6 +84,7 @@ NOTIFIED_SENTENCE = "Binance tells us of a payment. We are checking it with Bina
 NOT_CHOSEN_SENTENCE = "The time to choose is over. Your money goes back to the Binance account that paid."
 
 FLAG_NAMES = {
+    Flag.BY_HAND: "confirmed by hand",
     Flag.OVERPAID: "paid too much",
     Flag.UNDERPAID: "paid too little",
     Flag.PAID_TWICE: "paid twice",
@@ -112,6 +113,13 @@ EVENT_SENTENCES = {
     "moved_in_calendar": "The customer moved the call in Calendly.",
     "cancelled_in_calendar": "The event was cancelled in Calendly.",
     "moved": "The customer moved the call to another time.",
+    "moved_by_owner": "You moved the call to another time.",
+    "owner_gave_up": "You cancelled it before it was paid.",
+    "called_off": "You cancelled the call, and no money goes back.",
+    "by_hand": "You confirmed it by hand.",
+    "returned_outside": "You sent money back by the way it came.",
+    "letter_written": "A letter to the customer was written.",
+    "erased": "The personal data was erased.",
     "expired": "Expired, the time is free again.",
     "cancelled": "Cancelled, the time is free again.",
     "refunded": "Refunded: everything has gone back.",

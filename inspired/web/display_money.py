@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from flask import Flask
 
@@ -29,6 +28,7 @@ ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by y
 ACCOUNTS = {
     ledger.BINANCE: "In the Binance account",
     ledger.SUSPENSE: "Received, neither earned nor returned",
+    ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",
     ledger.REFUNDS: "Returned of what was earned",
     ledger.FEES: "Kept by Binance as commission",
@@ -38,7 +38,6 @@ STEPS = {
     Step.POST: "It is posted again at the next run.",
     Step.OWNER: "Please look at it.",
 }
-EVIDENCE = {"WEBHOOK_RECEIVED": "Notice", "WEBHOOK_WORKED": "What followed", "CALL": "Call"}
 
 
 def init_app(app: Flask) -> None:
@@ -55,7 +54,6 @@ def init_app(app: Flask) -> None:
         account=lambda name: ACCOUNTS.get(name, name),
         asked_by=lambda by: ASKED_BY.get(by, by),
         cause=lambda cause: CAUSES[cause],
-        evidence_line=evidence_line,
         goes_back_lines=goes_back_lines,
         in_hours=in_hours,
         kept_of=lambda booking: kept_of(booking).shown,
@@ -113,6 +111,10 @@ class Consequence:
 
 def consequence(booking: Booking, now: datetime) -> Consequence:
     amount, kept, policy = steps.goes_back(booking, now), kept_of(booking), booking.meeting_type.policy
+    if kept.is_nothing and booking.by_hand is not None:
+        return Consequence(
+            amount, "Nothing goes back by itself.", "It was not paid by Binance Pay: the owner sees to it."
+        )
     if kept.is_nothing:
         return Consequence(amount, "Nothing more goes back.", "All of your money was returned already.")
     if amount.is_nothing:
@@ -205,14 +207,6 @@ def returned_lines(booking: Booking) -> list[str]:
 def sides(money: Money) -> tuple[str, str]:
     """Debit and credit of a ledger line: one of them is empty."""
     return ("", str(-money)) if money < nothing(money.currency) else (str(money), "")
-
-
-def evidence_line(entry: dict[str, Any]) -> str:
-    """ "Notice PAY PAY_SUCCESS: accepted", "Call v2/order/query: ok, 12 ms" """
-    kind = EVIDENCE.get(entry["event"], entry["event"])
-    if entry["event"] == "CALL":
-        return f"{kind} {entry['path'].lstrip('/')}: {entry['verdict']}, {entry['ms']} ms"
-    return f"{kind} {entry['biz_type']} {entry['biz_status']}: {entry['verdict']}"
 
 
 def balance_rows(balances: dict[tuple[str, str], Money]) -> Iterable[tuple[str, list[tuple[str, Money]]]]:

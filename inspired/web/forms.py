@@ -1,11 +1,13 @@
 """What the site's own forms may hold. The same types as the JSON API's; every wrong field gets a sentence."""
 
 from collections.abc import Mapping
+from datetime import date, time
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic import field_validator as checked
 
+from inspired.domain.by_owner import LONGEST_LETTER, LONGEST_NOTE
 from inspired.domain.errors import Invalid
 from inspired.domain.when import is_zone
 from inspired.web.schemas import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
@@ -31,6 +33,13 @@ SENTENCES = {
     **dict.fromkeys(NUMBERS, "Please give a whole number that makes sense here."),
     "seen": "Please reload the page and choose again.",
     "order": "There is no such order.",
+    "text": "Please write something, and not too much of it.",
+    "mail": "There is no such mail.",
+    "date": "Please give a day.",
+    "time": "Please give a time, such as 14:30.",
+    "money": "Please choose what becomes of the money.",
+    "kind": "Please choose what you vouch for.",
+    "evidence": "Please say what proves it, in one line of at most 200 letters.",
     "request": "Please reload the page and send the form again.",
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -101,6 +110,65 @@ class RefundConfirmedForm(RefundForm):
 class ByHandForm(_Form):
     amount: Amount
     note: Reason
+
+
+def _some_text(value: str) -> str:
+    if not value.strip() or any(ord(letter) < 32 and letter not in "\n\r\t" for letter in value):
+        raise ValueError("is no text")
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class NoteForm(_Form):
+    text: Annotated[str, StringConstraints(max_length=LONGEST_NOTE), AfterValidator(_some_text)]
+
+
+class LetterForm(_Form):
+    text: Annotated[str, StringConstraints(max_length=LONGEST_LETTER), AfterValidator(_some_text)]
+
+
+class AgainForm(_Form):
+    """`mail`: "confirmed", "moved:2", "refund_done:<refund>"."""
+
+    mail: Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9_:]+$")]
+
+
+class OwnersMoveForm(_Form):
+    """`seen`: how often the call had been moved when the page was made."""
+
+    start: Moment
+    seen: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class OwnTimeForm(_Form):
+    """By the owner's own clock."""
+
+    date: date
+    time: time
+    seen: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class CallOffForm(_Form):
+    money: Literal["all", "policy", "part", "none"]
+    amount: Amount | Literal[""] = ""
+    reason: Reason
+
+
+class CallOffConfirmedForm(_Form):
+    """`seen`: how many refunds the page knew of."""
+
+    reason: Reason
+    seen: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class VouchForm(_Form):
+    kind: Literal["outside", "gift", "time"]
+    amount: Amount | Literal[""] = ""
+    evidence: Reason
+    reason: Reason
+
+
+class AmountForm(_Form):
+    amount: Amount
 
 
 class OrphanForm(_Form):

@@ -50,11 +50,15 @@ def preview(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     try:
-        form = read(RefundForm, request.form)
-        amount = _amount(booking, form.amount)
-        seen = refunding.preview(svc, booking, amount, cancels=form.cancels == "yes", order=form.order)
+        return preview_page(svc, booking, read(RefundForm, request.form))
     except Refusal as refusal:
         return _refund_form(svc, booking, request.form.to_dict(), refusal), refusal.status
+
+
+def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
+    """What this refund would do, and the button for it. Raises Invalid, Conflict."""
+    amount, cancels = _amount(booking, form.amount), form.cancels == "yes"
+    seen = refunding.preview(svc, booking, amount, cancels=cancels, order=form.order)
     return render_template(
         "admin/refund_preview.html",
         booking=booking,

@@ -209,7 +209,7 @@ def test_what_is_less_than_nothing_is_agreed_to_by_nobody():
     gone = heard(called, found("75"))
 
     assert (str(kept_of(gone)), steps.may_agree(gone)) == ("-40", False)
-    off = steps._called_off(gone, LATER)
+    off = steps.called_off(gone, LATER)
     assert str(off.keeps) == "0"
 
 

@@ -264,3 +264,19 @@ def test_the_door_answers_calendly_and_strangers(client: FlaskClient, svc: Servi
     assert (good.status_code, bad.status_code) == (200, 401)
     assert any(one.name.startswith("follow_event") for one in svc.bookings.get(booking.id).effects)
     assert 429 in many
+
+
+def test_a_notice_is_kept_sealed_with_what_followed_from_it(svc: Services, sandbox: Servers, subscribed: Catcher):
+    booking = confirmed(svc, sandbox)
+    take_all(svc, subscribed, booking, 1)
+    take_all(svc, subscribed, booking, 1)
+
+    now = svc.now()
+    (row,) = svc.logs.inbound(before=later(svc, minutes=1).now(), after=later(svc, hours=-1).now(), most=10)
+    kept = svc.logs.get(row["_id"])
+    opened = svc.vault.open(kept.key, kept.key_owner, "notice", kept.raw)
+    assert row["at"] <= now
+    assert (row["booking_id"], row["biz_type"]) == (booking.id, "CALENDLY")
+    assert row["followed"] == "Calendly is asked what became of the event"
+    assert "ann@example.com" in opened
+    assert b"ann@example.com" not in kept.raw

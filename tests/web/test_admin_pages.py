@@ -149,9 +149,9 @@ def test_a_booking_tells_its_history_in_order(owner: FlaskClient, svc: Services,
     text = words(owner.get(f"/admin/bookings/{booking.id}").text)
 
     steps = ["Booking started.", "Time chosen and held.", "Binance Pay has the order", "Money seen: 75", "Confirmed."]
-    places = [text.index(step, text.index("History")) for step in steps]
+    places = [text.index(step, text.index("What happened")) for step in steps]
     assert places == sorted(places)
-    assert "Mail “confirmed”" in text
+    assert "The mail “Confirmed” goes out." in text
     assert booking.attempt is not None
     assert booking.attempt.trade_no in text
 

@@ -422,6 +422,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "minutes": 90,
         "price": "150 USDT",
         "received": "149 USDT",
+        "paid": "149 USDT",
         "transaction_id": "P_77",
         "when": "Tuesday 24 November 2026, 14:00 to 15:30 (Europe/Berlin, UTC+01:00)",
         "when_owner": "Tuesday 24 November 2026, 13:00 to 14:30 (Europe/London, UTC)",
@@ -443,6 +444,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "admin_url": "https://site.example/admin/bookings/ID",
         **changes,
     }
+    if kind == "letter":
+        context["words"] = "We meet in another room."
     if kind == "alert":
         context["what"] = "Something happened."
     if kind in ("refund_started", "refund_done"):
@@ -453,7 +456,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
 SAID = {
     "held": ["held, not confirmed, until you have paid", "10:15 (Europe/Berlin", "https://site.example/booking/TOKEN"],
     "moved": ["confirmed at its new time", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30", "https://meet.example"],
-    "owner_moved": ["has moved a confirmed call", "Ann, ann@example.com", "https://meet.example", "free for others"],
+    "owner_moved": ["confirmed call was moved", "Ann, ann@example.com", "https://meet.example", "free for others"],
+    "letter": ["We meet in another room.", "14:00 to 15:30 (Europe/Berlin", "abcd1234", "/booking/TOKEN"],
     "reminder": ["remind you", "14:00 to 15:30 (Europe/Berlin", "https://meet.example", "/booking/TOKEN", "abcd1234"],
     "confirmed": [
         "24 November 2026, 10:00 (Europe/Berlin", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London",
@@ -536,7 +540,7 @@ def test_hostile_values_are_escaped_in_html(kind: str):
 
 @pytest.mark.parametrize("kind", ABOUT_A_BOOKING)
 def test_a_mail_without_the_optional_values_has_no_holes(kind: str):
-    _, text, html = letter(kind, name="", received="", transaction_id="", place="", answers=[])
+    _, text, html = letter(kind, name="", received="", paid="", transaction_id="", place="", answers=[])
 
     assert "None" not in text + html
     assert "Hello ," not in text

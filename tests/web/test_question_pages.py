@@ -138,5 +138,5 @@ def test_nobody_can_have_missed_a_call_that_has_not_begun(client: FlaskClient, s
     answer = send(client, f"{room}/no-show", {"came": ""}, page=room)
 
     assert answer.status_code == 409
-    assert "did not come" not in words(client.get(room).text)
+    assert "The customer did not come" not in words(client.get(room).text)
     assert svc.bookings.get(booking.id).no_show_at is None

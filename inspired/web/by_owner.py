@@ -1,0 +1,282 @@
+"""What the owner does with one booking: each button has a page that says what follows, or says it beside the button."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain import by_owner, steps
+from inspired.domain.booking import Booking, HandKind, State
+from inspired.domain.errors import Conflict, Invalid, Refusal
+from inspired.domain.funds import kept_of, nothing
+from inspired.domain.money import Money
+from inspired.flows import booking as bookings
+from inspired.flows import by_owner as flow
+from inspired.services import Services
+from inspired.web import guards
+from inspired.web.admin import booking_page, person_of
+from inspired.web.booking import times_of
+from inspired.web.current import services
+from inspired.web.display_money import lefts
+from inspired.web.forms import (
+    AgainForm,
+    AmountForm,
+    CallOffConfirmedForm,
+    CallOffForm,
+    LetterForm,
+    NoteForm,
+    OwnersMoveForm,
+    OwnTimeForm,
+    RefundForm,
+    VouchForm,
+    read,
+)
+from inspired.web.htmx import go, wants_fragment
+from inspired.web.refunding import preview_page
+
+bp = Blueprint("by_owner", __name__, url_prefix="/admin/bookings/<booking_id>")
+bp.before_request(guards.admit)
+
+
+# --- notes, mails, letters ------------------------------------------------------------------------------------------
+
+
+@bp.post("/notes")
+def note(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(NoteForm, request.form)
+        flow.note(svc, booking_id, _who(svc), form.text)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    return _done(svc, booking_id, "note", part="notes")
+
+
+@bp.post("/mails")
+def send_again(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(AgainForm, request.form)
+        flow.send_again(svc, booking_id, form.mail)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    return _done(svc, booking_id, "mail_again", form.mail, part="mails")
+
+
+@bp.get("/letter")
+def letter(booking_id: str) -> str:
+    svc = services()
+    return _page("letter", svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/letter")
+def write(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(LetterForm, request.form)
+        flow.write(svc, booking_id, _who(svc), form.text)
+    except Refusal as refusal:
+        return _page("letter", svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "letter", part="mails")
+
+
+# --- another time ---------------------------------------------------------------------------------------------------
+
+
+@bp.get("/move")
+def move(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    return _move_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/move")
+def move_to(booking_id: str) -> ResponseReturnValue:
+    """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
+    svc = services()
+    try:
+        if "date" in request.form:
+            own = read(OwnTimeForm, request.form)
+            start, seen = _by_own_clock(svc, own), own.seen
+        else:
+            form = read(OwnersMoveForm, request.form)
+            start, seen = form.start, form.seen
+        bookings.move_by_owner(svc, booking_id, start, seen)
+    except Refusal as refusal:
+        return _move_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "moved", start.isoformat())
+
+
+def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
+    return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
+
+
+def _move_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    url = url_for("by_owner.move", booking_id=booking.id)
+    times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
+    if wants_fragment() and refusal is None:
+        return render_template("booking/_times.html", times=times)
+    return _page(
+        "move",
+        svc,
+        booking,
+        refusal,
+        times=times,
+        allowed=by_owner.may_move(booking, svc.now()),
+        uses_calendly=svc.settings.uses_calendly,
+    )
+
+
+# --- calling it off -------------------------------------------------------------------------------------------------
+
+
+@bp.get("/call-off")
+def call_off(booking_id: str) -> str:
+    svc = services()
+    return _call_off_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/call-off/preview")
+def look_at_call_off(booking_id: str) -> ResponseReturnValue:
+    """By POST, so that the reason stands in no address. With money that goes back it is a refund like any other."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(CallOffForm, request.form)
+        if not by_owner.may_call_off(booking):
+            raise Conflict("This booking can no longer be cancelled.")
+        if (amount := _to_return(svc, booking, form)) is not None:
+            asked = {"amount": amount, "reason": form.reason, "cancels": "yes", "request": svc.new_token()}
+            return preview_page(svc, booking, read(RefundForm, asked))
+    except Refusal as refusal:
+        return _call_off_page(svc, booking, refusal), refusal.status
+    return _page("call_off_preview", svc, booking, form=form, lefts=lefts(booking))
+
+
+def _to_return(svc: Services, booking: Booking, form: CallOffForm) -> str | None:
+    """As the refund's form has it: "" is all of it. None: nothing goes back."""
+    match form.money:
+        case "all":
+            return ""
+        case "policy":
+            amount = steps.goes_back(booking, svc.now())
+            return None if amount.is_nothing else str(amount)
+        case "part":
+            if not form.amount:
+                raise Invalid("Please say how much goes back.", {"amount": "Please say how much goes back."})
+            return form.amount
+    return None
+
+
+@bp.post("/call-off")
+def called_off(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(CallOffConfirmedForm, request.form)
+        flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
+    except Refusal as refusal:
+        return _call_off_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "called_off", "no money goes back")
+
+
+def _call_off_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    kept = kept_of(booking)
+    return _page(
+        "call_off",
+        svc,
+        booking,
+        refusal,
+        allowed=by_owner.may_call_off(booking),
+        has_money=booking.state is State.CONFIRMED and kept > nothing(kept.currency),
+        kept=kept,
+        by_policy=steps.goes_back(booking, svc.now()),
+    )
+
+
+# --- a word that confirms -------------------------------------------------------------------------------------------
+
+
+@bp.get("/by-hand")
+def by_hand(booking_id: str) -> str:
+    svc = services()
+    return _by_hand_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/by-hand")
+def vouch(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    currency = booking.price.currency
+    try:
+        form = read(VouchForm, request.form)
+        kind = HandKind(form.kind)
+        amount = Money.parse(form.amount or "0", currency) if kind is HandKind.OUTSIDE else nothing(currency)
+        flow.vouch(svc, booking_id, _who(svc), kind=kind, amount=amount, reason=form.reason, evidence=form.evidence)
+    except Refusal as refusal:
+        return _by_hand_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "by_hand", f"{kind}, {amount.shown}")
+
+
+def _by_hand_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    return _page("by_hand", svc, booking, refusal, kinds=[str(one) for one in by_owner.may_vouch(booking, svc.now())])
+
+
+@bp.post("/returned-outside")
+def returned_outside(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(AmountForm, request.form)
+        flow.returned_outside(svc, booking_id, Money.parse(form.amount, booking.price.currency))
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    return _done(svc, booking_id, "returned_outside", form.amount, part="money")
+
+
+# --- erasing --------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/erase")
+def erase(booking_id: str) -> str:
+    svc = services()
+    return _erase_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/erase")
+def erased(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        flow.erase(svc, booking_id)
+    except Refusal as refusal:
+        return _erase_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "erased")
+
+
+def _erase_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    return _page("erase", svc, booking, refusal, why_not=by_owner.why_not_erase(booking, svc.now()))
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _page(name: str, svc: Services, booking: Booking, refusal: Refusal | None = None, **more: object) -> str:
+    return render_template(
+        f"admin/{name}.html",
+        booking=booking,
+        person=person_of(svc, booking),
+        values=request.form.to_dict(),
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+        now=svc.now(),
+        **more,
+    )
+
+
+def _who(svc: Services) -> str:
+    return guards.session_of(svc).person_id
+
+
+def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, part: str = "") -> ResponseReturnValue:
+    """Written down, and back to the booking."""
+    svc.audit.add(svc.now(), _who(svc), what, booking_id, detail)
+    return go(url_for("admin.booking", booking_id=booking_id, _anchor=part or None))
