@@ -103,6 +103,12 @@ class ByHandForm(_Form):
     note: Reason
 
 
+class NamedForm(_Form):
+    """A name the owner gives to something of their own."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+
+
 class OrphanForm(_Form):
     orphan: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     note: Reason

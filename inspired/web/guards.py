@@ -8,14 +8,15 @@ from flask.typing import ResponseReturnValue
 
 from inspired.domain.errors import Forbidden
 from inspired.domain.people import Person, Session
-from inspired.flows import door
+from inspired.flows import api_keys, door
 from inspired.services import Services
 from inspired.web.current import services
 from inspired.web.errors import problem
 from inspired.web.htmx import go
-from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
+from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
 
 NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
+BEARER = "Bearer "
 log = structlog.get_logger()
 
 
@@ -33,10 +34,25 @@ def admit() -> ResponseReturnValue | None:
 
 
 def admit_api() -> Response | None:
+    """A session, or a key of a program's that has the scope for this very call."""
+    if request.headers.get("Authorization", "").startswith(BEARER):
+        return _admit_key(request.headers["Authorization"].removeprefix(BEARER).strip())
     person = who(services())
     if person is None:
         return problem(401, "Not logged in", "Log in at /admin/login first.")
     _refuse_beyond(person)
+    return None
+
+
+def _admit_key(secret: str) -> Response | None:
+    key = api_keys.found(services(), secret)
+    if key is None:
+        answer = problem(401, "Not logged in", "This key is not known, or was revoked.")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if SCOPES.get(request.endpoint or "") not in key.scopes:
+        log.warning("not_allowed", api_key=key.id, endpoint=request.endpoint)
+        raise Forbidden("This key may not do this.")
     return None
 
 
@@ -99,7 +115,7 @@ def _refuse_beyond(person: Person) -> None:
 
 def _page() -> str:
     """Where to come back to: the page itself, or the one its form stands on."""
-    return request.path if request.method == "GET" else urlsplit(request.referrer or "").path
+    return request.full_path.rstrip("?") if request.method == "GET" else urlsplit(request.referrer or "").path
 
 
 def _browser() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from inspired.domain.api_keys import Scope
 from inspired.domain.people import Role
 
 OPEN_TO_ALL = frozenset({"admin.login", "admin.enter"})
@@ -12,7 +13,20 @@ ALLOWED: Mapping[str, Role] = {
     "admin.logout": R,
     "admin.again": R,
     "admin.prove_again": R,
+    "today.today": R,
+    "today.search_form": R,
+    "today.search": R,
+    "today.seen_to": H,
     "admin.bookings": R,
+    "admin.export": O,
+    "admin.save_view": R,
+    "admin.remove_view": R,
+    "admin.chosen": H,
+    "admin.begin_chore": H,
+    "admin.chore": R,
+    "keys.keys": O,
+    "keys.make": O,
+    "keys.revoke": O,
     "admin.booking": R,
     "admin.no_show": H,
     "admin_api.payments": R,
@@ -39,4 +53,7 @@ ALLOWED: Mapping[str, Role] = {
 }
 
 # Money returned and data taken out: only for a while after a login.
-FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand"})
+FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand", "admin.export", "keys.make"})
+
+# What a program's key may call, with the scope it needs. Everything else is for people.
+SCOPES: Mapping[str, Scope] = {"admin_api.payments": Scope.READ_PAYMENTS}
