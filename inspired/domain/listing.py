@@ -62,11 +62,12 @@ def amounts_of(booking: Booking) -> list[str]:
 
 
 def moments(booking: Booking) -> dict[By, datetime]:
-    """By what it can be ordered; a moment that never was is left out."""
+    """By what it can be ordered; a moment that never was is left out. Money that came short is a payment too."""
+    came = (one.paid_at for one in booking.attempts if one.has_money and one.paid_at is not None)
     found = {
         By.MADE: booking.created_at,
         By.CALL: booking.slot.span.start if booking.slot else None,
-        By.PAID: booking.paid_at,
+        By.PAID: booking.paid_at or min(came, default=None),
     }
     return {by: moment for by, moment in found.items() if moment is not None}
 

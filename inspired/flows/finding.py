@@ -81,7 +81,7 @@ def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booki
     yield from (("a number of Binance Pay’s", one) for one in svc.lists.with_number(text, most))
     order = ORDER.fullmatch(text)
     asked = [
-        ("the address of the customer’s page", svc.bookings.by_token, text),
+        ("the customer’s page", svc.bookings.by_token, text),
         ("its number", svc.bookings.get, text),
     ]
     if order is not None:
