@@ -19,6 +19,7 @@ from inspired.domain.status import iso
 
 FIRST_WINDOW = timedelta(hours=1)
 GROWTH = 4
+SKEW = timedelta(hours=1)  # how far the clock of whoever wrote may be ahead of ours
 AHEAD = timedelta(days=366)  # calls are taken at most a year ahead
 WEEK = timedelta(days=7)  # of what lies ahead, where most of the time is empty, no more is read at once
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -128,7 +129,7 @@ def iso_of(moment: datetime | None) -> str:
 
 
 def _above(now: datetime) -> str:
-    return iso_of(now + timedelta(seconds=1))
+    return iso_of(now + SKEW)
 
 
 def _least(one: str, other: str) -> str:

@@ -46,7 +46,8 @@ def some_bookings(count: int, seed: int) -> list[Booking]:
         type_ = get_meeting_type(chance.choice(["portfolio-review", "mentoring"]))
         id_ = f"{chance.randrange(10**9):09d}{number:03d}"
         kind = replace(kind, id=id_, token=f"t{number}", created_at=at, slot=slot, paid_at=paid, meeting_type=type_)
-        made.append(kind)
+        attempts = tuple(replace(one, paid_at=one.paid_at and at + timedelta(minutes=2)) for one in kind.attempts)
+        made.append(replace(kind, attempts=attempts))
     return made
 
 
