@@ -12,6 +12,7 @@ from bench import (
     create,
     expire,
     frozen,
+    lists,
     memory,
     pages,
     poll,
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "frozen": frozen.measure,
     "expire": expire.measure,
     "sweep": sweep.measure,
+    "lists": lists.measure,
     "memory": memory.measure,
     "server": server.measure,
 }

@@ -68,7 +68,7 @@ def _sweep(bookings: mongo.Bookings, now: datetime) -> float:
 
 
 def _settled(now: datetime) -> Iterator[dict[str, Any]]:
-    confirmed, expired = (_ended(status, now) for status in (Remote.PAID, Remote.EXPIRED))
+    confirmed, expired = (ended(status, now) for status in (Remote.PAID, Remote.EXPIRED))
     first_tick = max(confirmed.slot.span.ticks()) + 1 if confirmed.slot else 0
     documents, ticks = [booking_out(one) for one in (confirmed, expired, expired)], len(confirmed.claims)
     for number_ in range(max(SETTLED)):
@@ -78,7 +78,7 @@ def _settled(now: datetime) -> Iterator[dict[str, Any]]:
         yield document | {"_id": services.new_id(), "token": services.new_token()}
 
 
-def _ended(status: Remote, now: datetime) -> Booking:
+def ended(status: Remote, now: datetime) -> Booking:
     """Long ago: nothing is owed and nothing will be asked any more."""
     at = now - timedelta(days=1)
     [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))

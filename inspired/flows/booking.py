@@ -318,7 +318,7 @@ def _held(
         expiry=expiry or svc.settings.payment_expiry,
         now=svc.now(),
     )
-    return replace(held, name_index=finding.name_index(svc, customer.name))
+    return replace(held, name_index=finding.name_index(svc.vault, customer.name))
 
 
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:

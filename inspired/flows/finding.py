@@ -12,7 +12,7 @@ import structlog
 
 from inspired.adapters.books import Orphan
 from inspired.adapters.lists import BEGINNING
-from inspired.adapters.vault import CannotDecrypt
+from inspired.adapters.vault import CannotDecrypt, Vault
 from inspired.domain.booking import Booking, State, booking_id_of
 from inspired.domain.errors import NotFound
 from inspired.domain.listing import By, Wanted
@@ -118,7 +118,7 @@ def _of_amount(svc: Services, amount: str, currency: str | None, most: int) -> I
 def _of_name(svc: Services, text: str, now: datetime, most: int) -> list[Booking]:
     """With several words, those that have all of them."""
     words = words_of(text)
-    wanted = name_index(svc, text)[len(words) :] if len(words) > 1 else name_index(svc, text)
+    wanted = name_index(svc.vault, text)[len(words) :] if len(words) > 1 else name_index(svc.vault, text)
     if not wanted:
         return []
     found = svc.lists.with_word(wanted[0], now, most * len(wanted))
@@ -142,11 +142,11 @@ def words_of(name: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"\w+", letters)))[:MOST_WORDS]
 
 
-def name_index(svc: Services, name: str) -> tuple[str, ...]:
+def name_index(vault: Vault, name: str) -> tuple[str, ...]:
     """Blind indexes of the words, then of every two of them: two words are one question, however common each is."""
     words = words_of(name)
     pairs = [f"{one} {other}" for one, other in combinations(sorted(words), 2)]
-    return tuple(svc.vault.blind_index("name", one) for one in (*words, *pairs))
+    return tuple(vault.blind_index("name", one) for one in (*words, *pairs))
 
 
 def file_all(svc: Services) -> int:
@@ -164,7 +164,7 @@ def file_all(svc: Services) -> int:
 
 def _with_name_index(svc: Services, booking: Booking) -> Booking:
     try:
-        return replace(booking, name_index=name_index(svc, delivery.opened(svc, booking)["name"]))
+        return replace(booking, name_index=name_index(svc.vault, delivery.opened(svc, booking)["name"]))
     except CannotDecrypt:
         log.warning("name_unreadable", booking=booking.id)
         return booking
