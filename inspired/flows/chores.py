@@ -9,6 +9,7 @@ from inspired.flows import refreshing
 from inspired.services import Services
 
 ASK = "ask"
+ASK_SECONDS = 3.0
 MOST = 100
 RING_AGAIN = timedelta(minutes=2)
 KEEP_RINGING = timedelta(hours=1)
@@ -38,12 +39,12 @@ def work(svc: Services, chore_id: str, booking_id: str) -> None:
     """Safe to repeat: what was done is not done again."""
     if booking_id in svc.chores.get(chore_id).done:
         return
-    begun, before = svc.now(), svc.bookings.get(booking_id)
-    after = refreshing.ask_about_all(svc, before, seconds=3.0)
+    before = svc.bookings.get(booking_id)
+    answers = [refreshing.queried(svc, one, ASK_SECONDS) for one in before.attempts if one.was_sent]
+    after = refreshing.ask(svc, before, [one for one in answers if one is not None], seconds=ASK_SECONDS)
     svc.bell.ring("refresh", booking_id)
-    answered = any(one.seen_at is not None and one.seen_at >= begun for one in after.attempts)
     told = f"{before.state} → {after.state}" if after.state is not before.state else ASKED
-    svc.chores.done(chore_id, booking_id, told if answered else UNANSWERED)
+    svc.chores.done(chore_id, booking_id, UNANSWERED if None in answers else told)
 
 
 def sweep(svc: Services) -> None:

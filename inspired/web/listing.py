@@ -29,7 +29,7 @@ from inspired.web.admin import person_of
 from inspired.web.api import spec
 from inspired.web.current import services
 from inspired.web.forms import NamedForm, read
-from inspired.web.htmx import go
+from inspired.web.htmx import go, wants_fragment
 from inspired.web.schemas import PaymentsAnswer, PaymentsQuery, Problem
 
 bp, api_bp = admin.bp, admin.api_bp
@@ -235,7 +235,8 @@ def begin_chore() -> ResponseReturnValue:
 
 @bp.get("/chores/<chore_id>")
 def chore(chore_id: str) -> str:
-    return render_template("admin/chore.html", chore=services().chores.get(chore_id))
+    page = "admin/_chore.html" if wants_fragment() else "admin/chore.html"
+    return render_template(page, chore=services().chores.get(chore_id))
 
 
 def _chosen(svc: Services, field: str) -> list[Booking]:
