@@ -12,6 +12,7 @@ from bench import (
     create,
     expire,
     frozen,
+    lists,
     memory,
     pages,
     poll,
@@ -39,6 +40,7 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "expire": expire.measure,
     "sweep": sweep.measure,
     "slots": slots.measure,
+    "lists": lists.measure,
     "memory": memory.measure,
     "server": server.measure,
 }

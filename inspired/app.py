@@ -22,19 +22,22 @@ from inspired.services import Services
 from inspired.settings import Settings
 from inspired.web import (
     account,
-    admin,
     api,
     booking,
     by_owner,
     current,
     display,
+    display_lists,
     errors,
     evidence,
+    keys,
     limits,
+    listing,
     newsletter,
     offering,
     refunding,
     site,
+    today,
     webhooks,
 )
 from inspired.web.pulse import Pulse
@@ -60,13 +63,14 @@ def create_app(services: Services, settings: Settings) -> Flask:
     limits.limiter.init_app(app)
     errors.init_app(app)
     display.init_app(app)
+    display_lists.init_app(app)
     for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (admin.bp, admin.api_bp, account.bp, refunding.bp, refunding.api_bp, offering.bp):
+    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (by_owner.bp, evidence.bp):
+    for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
+    for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
     api.spec.app = app
     app.add_url_rule("/healthz", "health", _health)

@@ -135,14 +135,19 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import books, mongo, people
+    from inspired.adapters import books, lists, mongo, people, room
+    from inspired.flows import finding
+    from inspired.services import build
 
     settings = _started()
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
     books.create_book_indexes(database)
     people.create_people_indexes(database)
-    print("Indexes are in place.")
+    lists.create_list_indexes(database)
+    room.create_room_indexes(database)
+    filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
+    print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from inspired.flows import (
     calendar_watch,
     checking,
+    chores,
     delivery,
     newsletter,
     notices,
@@ -32,6 +33,11 @@ def refresh_batch(*booking_ids: str) -> None:
 
 def deliver(booking_id: str) -> None:
     delivery.deliver(services(), services().bookings.get(booking_id))
+
+
+def chore(chore_id: str, booking_id: str) -> None:
+    """One booking of a piece of work on many."""
+    chores.work(services(), chore_id, booking_id)
 
 
 def work_notice(notice_id: str) -> None:

@@ -25,10 +25,12 @@ from inspired.adapters.feeds import Feed
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
+from inspired.adapters.lists import Lists
 from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
+from inspired.adapters.room import ApiKeys, Chores, Views
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
@@ -50,6 +52,7 @@ class Services:
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     bookings: mongo.Bookings
+    lists: Lists
     logs: mongo.PaymentLogs
     ledger: Ledger
     orphans: Orphans
@@ -61,6 +64,9 @@ class Services:
     audit: Audit
     people: People
     sessions: AdminSessions
+    api_keys: ApiKeys
+    views: Views
+    chores: Chores
     vault: Vault
     pay: BinancePay
     throttle: Throttle
@@ -107,6 +113,7 @@ def build(
         new_id=new_id,
         new_token=new_token,
         bookings=mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking))),
+        lists=Lists(database),
         logs=logs,
         ledger=Ledger(database),
         orphans=Orphans(database),
@@ -118,6 +125,9 @@ def build(
         audit=Audit(database),
         people=People(database),
         sessions=AdminSessions(database),
+        api_keys=ApiKeys(database),
+        views=Views(database),
+        chores=Chores(database),
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
         pay=BinancePay(
             http,

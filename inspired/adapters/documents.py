@@ -8,6 +8,7 @@ from typing import Any
 
 from bson import Binary, Decimal128
 
+from inspired.domain import listing
 from inspired.domain.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.booking import (
     MOST_REFUNDS,
@@ -38,6 +39,7 @@ from inspired.domain.policy import STANDARD, RefundPolicy
 from inspired.domain.slots import Span
 
 Document = dict[str, Any]
+FILING = 1  # grows when what a booking is filed under changes: `migrate` writes those anew that an older release wrote
 
 
 def money_out(money: Money | None) -> Document | None:
@@ -66,6 +68,7 @@ def booking_out(booking: Booking) -> Document:
         "sealed": _sealed_out(booking.sealed),
         "email_index": booking.email_index,
         "visitor_index": booking.visitor_index,
+        "name_index": list(booking.name_index),
         "seats": list(booking.seats),
         "network": booking.network,
         "terms_version": booking.terms_version,
@@ -99,7 +102,19 @@ def booking_out(booking: Booking) -> Document:
         document["check_at"] = booking.check_at
     if booking.claims:
         document["claims"] = list(booking.claims)
-    return document
+    return document | _filing(booking)
+
+
+def _filing(booking: Booking) -> Document:
+    """What lists and search find it by. It follows from the rest and is never read back; see adapters/lists."""
+    found: Document = {
+        "filed": list(listing.labels(booking)),
+        "words": list(booking.name_index),
+        "numbers": list(listing.numbers(booking)),
+        "alerted_at": listing.alerted_at(booking),
+        **{f"by_{by}": listing.mark(moment, booking.id) for by, moment in listing.moments(booking).items()},
+    }
+    return {"filing": FILING} | {name: value for name, value in found.items() if value}
 
 
 def booking_in(found: Document) -> Booking:
@@ -115,6 +130,7 @@ def booking_in(found: Document) -> Booking:
         sealed=_sealed_in(found["sealed"]),
         email_index=found["email_index"],
         visitor_index=found["visitor_index"],
+        name_index=tuple(found.get("name_index", ())),
         seats=tuple(found["seats"]),
         network=found["network"],
         terms_version=found["terms_version"],

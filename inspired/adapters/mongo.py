@@ -17,6 +17,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.documents import (
+    FILING,
     Document,
     booking_in,
     booking_out,
@@ -118,6 +119,7 @@ def create_indexes(database: Database[Document]) -> None:
 class Bookings:
     def __init__(self, database: Database[Document], on_change: Callable[[Booking], None]) -> None:
         self._collection: Collection[Document] = database["bookings"]
+        self._lists: Collection[Document] = database["lists"]
         self._on_change = on_change
 
     def add(self, booking: Booking) -> Booking:
@@ -232,17 +234,25 @@ class Bookings:
             query = {"created_at": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", 1).limit(most)]
 
+    def unfiled(self, after: datetime, before: datetime) -> list[Booking]:
+        """Those made in this time that an older release has written: no list finds them."""
+        query = {"created_at": {"$gte": after, "$lt": before}, "filing": {"$ne": FILING}}
+        with reaching():
+            return [booking_in(one) for one in self._collection.find(query)]
+
+    def file(self, booking: Booking) -> None:
+        """Written as it is, so that lists find it, unless somebody has changed it meanwhile, which does the same."""
+        self._replaced(booking, booking)
+
+    def keep_beginning(self, at: datetime) -> None:
+        """No booking was made before: where lists that begin with the oldest begin (see adapters/lists)."""
+        with reaching():
+            self._lists.update_one({"_id": "beginning"}, {"$min": {"at": at}}, upsert=True)
+
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():
             found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
         return {claim for document in found for claim in document["claims"] if claim in claims}
-
-    def newest(self, *, before: datetime, after: datetime, most: int) -> list[Booking]:
-        """For the owner's list: bookings made in this window, newest first, drafts left out."""
-        with reaching():
-            shown = [str(state) for state in State if state is not State.DRAFT]
-            query = {"created_at": {"$gte": after, "$lt": before}, "state": {"$in": shown}}
-            return [booking_in(one) for one in self._collection.find(query).sort("created_at", -1).limit(most)]
 
     def _one(self, query: Document) -> Booking:
         with reaching():

@@ -323,6 +323,7 @@ class Booking:
     sealed: Sealed | None = None
     email_index: str = ""  # blind index of the mail address
     visitor_index: str = ""  # blind index of the network address
+    name_index: tuple[str, ...] = ()  # blind indexes of the words of the name, and of every two of them
     seats: tuple[str, ...] = ()  # places among the unpaid bookings of one visitor
     network: str = ""  # stored as the plan asks; Binance Pay has no networks
     terms_version: str = ""

@@ -16,7 +16,7 @@ from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, SlotTak
 from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import TICK, Span, free
-from inspired.flows import delivery
+from inspired.flows import delivery, finding
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12"
@@ -332,7 +332,7 @@ def _held(
         name=svc.vault.seal(key, booking.id, "name", customer.name.strip()),
         answers=svc.vault.seal(key, booking.id, "answers", json.dumps(customer.answers)) if customer.answers else b"",
     )
-    return steps.held(
+    held = steps.held(
         booking,
         slot=slot,
         sealed=sealed,
@@ -342,6 +342,7 @@ def _held(
         expiry=expiry or svc.settings.payment_expiry,
         now=svc.now(),
     )
+    return replace(held, name_index=finding.name_index(svc.vault, customer.name))
 
 
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:

@@ -323,7 +323,7 @@ def accept(token: str) -> ResponseReturnValue:
         page = render_template("admin/welcome.html", person=door.invited(svc, token), errors=refusal.fields)
         return page, refusal.status
     svc.audit.add(svc.now(), person.id, "password set by invitation", person.id)
-    return redirect(guards.begin(svc, person, url_for("admin.bookings")), 303)
+    return redirect(guards.begin(svc, person, url_for("today.today")), 303)
 
 
 def _people_page(svc: Services, *, link: str = "", refusal: Refusal | None = None) -> str:

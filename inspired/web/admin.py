@@ -1,30 +1,20 @@
-"""The owner's pages, small for now: bookings and payments, and one booking with its whole history."""
+"""The door of the owner's pages, and one booking with its whole history. Lists: listing.py; what is new: today.py."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import structlog
-from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from spectree import Response as Documented
 
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.booking import Booking
-from inspired.domain.errors import Invalid
-from inspired.domain.status import iso
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, door
 from inspired.services import Services
 from inspired.web import guards, limits, story
-from inspired.web.api import spec
 from inspired.web.current import services
 from inspired.web.htmx import go
-from inspired.web.schemas import PaymentsAnswer, Problem
 
-PER_PAGE = 50
-MOST_PER_PAGE = 200
-WINDOW = timedelta(days=92)
 log = structlog.get_logger()
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
@@ -40,7 +30,7 @@ api_bp.before_request(guards.admit_api)
 @bp.get("/login")
 def login() -> ResponseReturnValue:
     if guards.who(services()) is not None:
-        return redirect(url_for("admin.bookings"), 303)
+        return redirect(url_for("today.today"), 303)
     return render_template("admin/login.html", goal=guards.own_page(request.args.get("next", "")))
 
 
@@ -84,15 +74,6 @@ def logout() -> ResponseReturnValue:
     return redirect(url_for("admin.login"), 303)
 
 
-@bp.get("/")
-def bookings() -> str:
-    svc = services()
-    found = _page(svc, moment_before(svc), PER_PAGE)
-    rows = [(booking, person_of(svc, booking)) for booking in found.bookings]
-    waiting = len(svc.orphans.waiting()), len(svc.cases.waiting())
-    return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), waiting=waiting)
-
-
 @bp.get("/bookings/<booking_id>")
 def booking(booking_id: str) -> str:
     svc = services()
@@ -118,50 +99,6 @@ def no_show(booking_id: str) -> ResponseReturnValue:
     return go(url_for("admin.booking", booking_id=booking_id))
 
 
-@api_bp.get("/payments")
-@spec.validate(resp=Documented(HTTP_200=PaymentsAnswer, HTTP_401=Problem), skip_validation=True, tags=["admin"])
-def payments() -> Response:
-    """?before=2026-11-23T14:02:00.000Z&limit=50, newest first."""
-    svc = services()
-    limit = request.args.get("limit", default=PER_PAGE, type=int)
-    if not 1 <= limit <= MOST_PER_PAGE:
-        raise Invalid("Ask for 1 to 200 at a time.", {"limit": "must be between 1 and 200"})
-    found = _page(svc, moment_before(svc), limit)
-    body = {"payments": [_shape(one) for one in found.bookings], "nextBefore": iso(found.next_before)}
-    response = make_response(jsonify(body))
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`next_before` is where the next, older page begins; None where nothing is older."""
-
-    bookings: list[Booking]
-    next_before: datetime | None
-
-
-def _page(svc: Services, before: datetime, most: int) -> Page:
-    after = before - WINDOW
-    found = svc.bookings.newest(before=before, after=after, most=most)
-    if len(found) == most:
-        return Page(found, found[-1].created_at)
-    older = svc.bookings.newest(before=after, after=BEGINNING, most=1)
-    return Page(found, older[0].created_at + timedelta(milliseconds=1) if older else None)
-
-
-def moment_before(svc: Services) -> datetime:
-    asked = request.args.get("before", "")
-    if not asked:
-        return svc.now() + timedelta(seconds=1)
-    try:
-        moment = datetime.fromisoformat(asked)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(moment, BEGINNING + WINDOW)
-    except ValueError:
-        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
-
-
 def person_of(svc: Services, booking: Booking) -> dict[str, str]:
     try:
         return delivery.opened(svc, booking)
@@ -174,22 +111,3 @@ def answers_to(svc: Services, booking: Booking) -> list[tuple[str, str]]:
         return delivery.answers_of(svc, booking)
     except CannotDecrypt:
         return []
-
-
-def _shape(booking: Booking) -> dict[str, Any]:
-    """Nothing personal: that is on the owner's pages only."""
-    paid = next((one for one in booking.attempts if one.has_money), None)
-    return {
-        "bookingId": booking.token,
-        "merchantTradeNo": booking.attempt.trade_no if booking.attempt else None,
-        "meetingTypeId": booking.meeting_type.id,
-        "status": str(booking.state),
-        "flags": sorted(booking.flags),
-        "amount": str(booking.price),
-        "currency": booking.price.currency,
-        "createdAt": iso(booking.created_at),
-        "paidAt": iso(booking.paid_at),
-        "confirmedAt": iso(booking.confirmed_at),
-        "expiresAt": iso(booking.expires_at),
-        "transactionId": (paid.transaction_id or None) if paid else None,
-    }

@@ -133,6 +133,7 @@ EVENT_SENTENCES = {
     "refund_done": "A refund has gone back.",
     "refund_rejected": "A refund was rejected.",
     "refund_found": "A refund was found that was not made here.",
+    "seen_to": "Seen to: the customer was told by another way.",
     "done": "Done:",
 }
 

@@ -1,7 +1,7 @@
 """The evidence: every notice that came in, what it held and what followed; and a replay that changes nothing."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -10,15 +10,16 @@ from flask.typing import ResponseReturnValue
 from inspired.adapters.binance import read_json
 from inspired.adapters.mongo import Notice
 from inspired.adapters.vault import CannotDecrypt
-from inspired.domain.errors import Conflict
+from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.status import iso
 from inspired.flows import replaying
 from inspired.services import Services
 from inspired.web import guards, story
-from inspired.web.admin import BEGINNING, WINDOW, moment_before
+from inspired.web.admin import BEGINNING
 from inspired.web.current import services
 
 PER_PAGE = 50
+WINDOW = timedelta(days=92)
 
 bp = Blueprint("evidence", __name__, url_prefix="/admin/evidence")
 bp.before_request(guards.admit)
@@ -28,10 +29,22 @@ bp.before_request(guards.admit)
 def notices() -> str:
     """?before=2026-11-23T14:02:00.000Z, newest first."""
     svc = services()
-    before = moment_before(svc)
+    before = _before(svc)
     found = svc.logs.inbound(before=before, after=before - WINDOW, most=PER_PAGE)
     rows = [(one, story.notice_words(one), story.verdict(one)) for one in found]
     return render_template("admin/evidence.html", rows=rows, older=iso(_older(svc, before, found)))
+
+
+def _before(svc: Services) -> datetime:
+    asked = request.args.get("before", "")
+    if not asked:
+        return svc.now() + timedelta(seconds=1)
+    try:
+        moment = datetime.fromisoformat(asked)
+    except ValueError:
+        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(moment, BEGINNING + WINDOW)
 
 
 def _older(svc: Services, before: datetime, found: list[dict[str, Any]]) -> datetime | None:

@@ -171,6 +171,12 @@ class AmountForm(_Form):
     amount: Amount
 
 
+class NamedForm(_Form):
+    """A name the owner gives to something of their own."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+
+
 class OrphanForm(_Form):
     orphan: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     note: Reason

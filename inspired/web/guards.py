@@ -12,17 +12,18 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from inspired.adapters.vault import normalised
 from inspired.domain.errors import Forbidden
 from inspired.domain.people import Person, Session
-from inspired.flows import door
+from inspired.flows import api_keys, door
 from inspired.services import Services
 from inspired.web.current import services
 from inspired.web.errors import problem
 from inspired.web.htmx import go
-from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
+from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
 
 OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9=&%:.+-]*)?")
 HALF_WAY = 300.0  # seconds for the second step of logging in
 KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has been in before, and for how long
 NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
+BEARER = "Bearer "
 log = structlog.get_logger()
 
 
@@ -40,10 +41,25 @@ def admit() -> ResponseReturnValue | None:
 
 
 def admit_api() -> Response | None:
+    """A session, or a key of a program's that has the scope for this very call."""
+    if request.headers.get("Authorization", "").startswith(BEARER):
+        return _admit_key(request.headers["Authorization"].removeprefix(BEARER).strip())
     person = who(services())
     if person is None:
         return problem(401, "Not logged in", "Log in at /admin/login first.")
     _refuse_beyond(person)
+    return None
+
+
+def _admit_key(secret: str) -> Response | None:
+    key = api_keys.found(services(), secret)
+    if key is None:
+        answer = problem(401, "Not logged in", "This key is not known, or was revoked.")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if SCOPES.get(request.endpoint or "") not in key.scopes:
+        log.warning("not_allowed", api_key=key.id, endpoint=request.endpoint)
+        raise Forbidden("This key may not do this.")
     return None
 
 
@@ -138,7 +154,7 @@ def _refuse_beyond(person: Person) -> None:
 
 def own_page(wanted: str) -> str:
     """Where to go after the login: one of our own pages, never another site's."""
-    return wanted if OWN_PAGE.fullmatch(wanted) else url_for("admin.bookings")
+    return wanted if OWN_PAGE.fullmatch(wanted) else url_for("today.today")
 
 
 def _known() -> str | None:
@@ -162,7 +178,7 @@ def _signer() -> URLSafeTimedSerializer:
 
 def _page() -> str:
     """Where to come back to: the page itself, or the one its form stands on."""
-    return request.path if request.method == "GET" else urlsplit(request.referrer or "").path
+    return request.full_path.rstrip("?") if request.method == "GET" else urlsplit(request.referrer or "").path
 
 
 def _browser() -> str:

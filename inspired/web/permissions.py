@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from inspired.domain.api_keys import Scope
 from inspired.domain.people import Role
 
 OPEN_TO_ALL = frozenset(
@@ -38,7 +39,20 @@ ALLOWED: Mapping[str, Role] = {
     "account.people": O,
     "account.invite": O,
     "account.change_person": O,
+    "today.today": R,
+    "today.search_form": R,
+    "today.search": R,
+    "today.seen_to": H,
     "admin.bookings": R,
+    "admin.export": O,
+    "admin.save_view": R,
+    "admin.remove_view": R,
+    "admin.chosen": H,
+    "admin.begin_chore": H,
+    "admin.chore": R,
+    "keys.keys": O,
+    "keys.make": O,
+    "keys.revoke": O,
     "admin.booking": R,
     "admin.no_show": H,
     "by_owner.note": H,
@@ -87,6 +101,8 @@ FRESH_LOGIN = frozenset(
         "money.refund",
         "money.refund_confirmed",
         "money.by_hand",
+        "admin.export",
+        "keys.make",
         "account.begin_app",
         "account.app",
         "account.new_codes",
@@ -99,3 +115,6 @@ FRESH_LOGIN = frozenset(
         *("by_owner.returned_outside", "by_owner.erase", "by_owner.erased"),
     }
 )
+
+# What a program's key may call, with the scope it needs. Everything else is for people.
+SCOPES: Mapping[str, Scope] = {"admin_api.payments": Scope.READ_PAYMENTS}

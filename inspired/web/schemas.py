@@ -210,6 +210,7 @@ class PaymentShape(BaseModel):
     flags: list[str]
     amount: str
     currency: str
+    callAt: datetime | None
     createdAt: datetime | None
     paidAt: datetime | None
     confirmedAt: datetime | None
@@ -262,10 +263,32 @@ class RefundAnswer(BaseModel):
     preview: RefundPreview | None = None
 
 
+class PaymentsQuery(BaseModel):
+    """Every filter goes with every other. `from` and `to` bound the moment that is sorted by: days of the owner's time
+    zone, the last one included, or moments of RFC 3339, of which the last is not. `flag` is one of a payment's `flags`,
+    or `attention`: needs a person. `amount`: the price, or what came. `cursor` is the `nextCursor` of the page before;
+    `before`, with which older programs ask, is a moment."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    state: Status | None = None
+    flag: str | None = None
+    type: str | None = None
+    amount: Amount | None = None
+    sort: Literal["made-newest", "made-oldest", "call-next", "call-last", "paid-newest", "paid-oldest"] = "made-newest"
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: str | None = None
+
+
 class PaymentsAnswer(BaseModel):
-    """Newest first; `nextBefore` is the `before` of the next page, null where nothing is older."""
+    """In the order asked for. `nextCursor` is the `cursor` of the next page, null on the last one; `nextBefore`, for
+    older programs, is a `before`."""
 
     payments: list[PaymentShape]
+    nextCursor: str | None
     nextBefore: datetime | None
 
 

@@ -496,17 +496,6 @@ def test_only_a_draft_that_nobody_touched_meanwhile_is_dropped(bookings):
         bookings.get(draft.id)
 
 
-def test_the_owners_list_is_newest_first_without_drafts(bookings):
-    for number in (1, 3, 2):
-        bookings.add(another(number, slot=later(number), created_at=NOW + number * MINUTE))
-    bookings.add(another(4, a_draft(), created_at=NOW + 4 * MINUTE))
-
-    listed = bookings.newest(before=NOW + timedelta(hours=1), after=NOW + 2 * MINUTE, most=10)
-
-    assert [one.id for one in listed] == [another(3).id, another(2).id]
-    assert bookings.newest(before=NOW + timedelta(hours=1), after=NOW, most=1) == listed[:1]
-
-
 # --- the log of payments --------------------------------------------------------------------------------------------
 
 

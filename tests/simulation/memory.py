@@ -203,10 +203,6 @@ class MemoryBookings:
         found = self._wire.call(DATABASE, lambda: [b for b in self.all.values() if after <= b.created_at < before])
         return sorted(found, key=lambda one: one.created_at)[:most]
 
-    def newest(self, *, before: datetime, after: datetime, most: int) -> list[Booking]:
-        shown = [one for one in self.made(after, before, len(self.all)) if one.state is not State.DRAFT]
-        return shown[::-1][:most]
-
     def owners_of(self, claims: list[str]) -> set[str]:
         return self._wire.call(DATABASE, lambda: {claim for claim in claims if claim in self._owners})
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.domain.booking import Sealed
+from inspired.domain.status import iso
 from inspired.flows import door, refreshing
 from inspired.services import Services
 from inspired.web.permissions import OPEN_TO_ALL
@@ -43,7 +45,7 @@ def test_every_page_of_the_owner_asks_who_is_there(app: Flask):
     rules = [one for one in app.url_map.iter_rules() if str(one).startswith(("/admin", "/api/admin"))]
 
     for rule in (one for one in rules if one.endpoint not in OPEN_TO_ALL):
-        address = str(rule).replace("<booking_id>", "x").replace("<refund_id>", "y")
+        address = re.sub("<[^>]+>", "x", str(rule))
         for method in (rule.methods or set()) & {"GET", "POST"}:
             # 400: a form's token is asked for even before who is there.
             codes = {401} if address.startswith("/api") else {303} if method == "GET" else {303, 400}
@@ -129,7 +131,7 @@ def test_the_list_shows_who_what_when_and_how_it_stands(owner: FlaskClient, svc:
     pay(sandbox, booking, amount="70")
     refreshing.ask(svc, booking)
 
-    page = owner.get("/admin/").text
+    page = owner.get("/admin/bookings").text
 
     for said in ("ann@example.com", "Portfolio review", "75 USDT", "received 70 USDT", "PENDING", "paid too little"):
         assert said in words(page)
@@ -138,7 +140,7 @@ def test_the_list_shows_who_what_when_and_how_it_stands(owner: FlaskClient, svc:
 
 
 def test_an_empty_list_says_so(owner: FlaskClient):
-    assert "No bookings here yet" in words(owner.get("/admin/").text)
+    assert "No bookings here yet" in words(owner.get("/admin/bookings").text)
 
 
 def test_a_booking_tells_its_history_in_order(owner: FlaskClient, svc: Services, sandbox: Servers):
@@ -160,7 +162,7 @@ def test_a_customer_who_cannot_be_decrypted_does_not_hide_the_booking(owner: Fla
     booking = hold(svc)
     svc.bookings.change(booking.id, lambda b: replace(b, sealed=Sealed(b"v9:gone", b"x", b"x")))
 
-    assert "cannot be read" in words(owner.get("/admin/").text)
+    assert "cannot be read" in words(owner.get("/admin/bookings").text)
     assert "cannot be read" in words(owner.get(f"/admin/bookings/{booking.id}").text)
 
 
@@ -180,6 +182,7 @@ def test_payments_as_json_newest_first_and_page_by_page(owner: FlaskClient, svc:
             break
 
     assert [one["bookingId"] for one in seen] == [one.token for one in reversed(made)]
+    assert made[2].slot is not None
     assert seen[0] | {"createdAt": "", "expiresAt": ""} == {
         "bookingId": made[2].token,
         "merchantTradeNo": f"{made[2].id}001",
@@ -188,6 +191,7 @@ def test_payments_as_json_newest_first_and_page_by_page(owner: FlaskClient, svc:
         "flags": [],
         "amount": "75",
         "currency": "USDT",
+        "callAt": iso(made[2].slot.span.start),
         "createdAt": "",
         "paidAt": None,
         "confirmedAt": None,

@@ -2,7 +2,6 @@
 
 import html
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import requests
 from flask.testing import FlaskClient
 
 from inspired.domain.booking import Booking, State
+from inspired.domain.listing import Wanted
 from inspired.flows import refreshing
 from inspired.services import Services
 from tests.flows.steps import book_past_us, free_calls, live, pay
@@ -43,8 +43,7 @@ def book(client: FlaskClient, **changes: str) -> str:
 
 
 def stored(svc: Services) -> list[Booking]:
-    soon = svc.now() + timedelta(seconds=5)
-    return svc.bookings.newest(before=soon, after=soon - timedelta(hours=1), most=50)
+    return svc.lists.page(Wanted(), svc.now(), most=50).bookings
 
 
 # --- choosing and holding a time ------------------------------------------------------------------------------------

@@ -1,0 +1,293 @@
+"""The owner's lists and search beside ever more bookings: the pages as a browser asks for them, one after the other.
+
+The bookings are two years of business: copies of a confirmed and an expired one that the domain's own steps have made,
+spread evenly, with customers, names, calls and states of their own. Clock and worker rest meanwhile.
+"""
+
+import http.client
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pymongo
+from pymongo import monitoring
+
+from bench.findings import Findings, percentile, table
+from bench.freezing import frozen
+from bench.goals import number
+from bench.product import ENVIRONMENT, Product, started
+from bench.run import Run
+from bench.stock import AT_ONCE, settled
+from inspired import services
+from inspired.adapters.documents import booking_out
+from inspired.adapters.lists import Lists
+from inspired.adapters.vault import Vault
+from inspired.domain.booking import Booking, CalendarKind, Flag, Remote, Sealed, Slot, State
+from inspired.domain.listing import By, Wanted
+from inspired.domain.meeting_types import MEETING_TYPES
+from inspired.domain.slots import Span
+from inspired.flows.finding import name_index
+from inspired.web.listing import PER_PAGE
+
+FEW, MANY = 10_000, 100_000
+QUICK_FEW, QUICK_MANY = 500, 2_000
+BUSINESS = timedelta(days=730)
+TIMES, QUICK_TIMES = 15, 3
+CALL_AHEAD = timedelta(days=30)
+STATES = [State.CONFIRMED] * 60 + [State.EXPIRED] * 34 + [State.CANCELLED] * 4 + [State.REFUNDED] * 2
+ODD = {Flag.PAID_LATE: 0.01, Flag.OVERPAID: 0.003, Flag.PAID_TWICE: 0.0005}
+SYLLABLES = ("an", "bo", "ca", "do", "el", "fa", "gi", "ho", "in", "ju", "ka", "lo", "mi", "no", "or", "pa", "ru", "si")
+
+
+def measure(run: Run) -> Findings:
+    found = Findings()
+    sizes = (QUICK_FEW, QUICK_MANY) if run.quick else (FEW, MANY)
+    took: dict[int, dict[str, list[float]]] = {}
+    database: dict[int, dict[str, tuple[float, float]]] = {}
+    with started() as product, frozen(product, "clock", "worker"):
+        made, stock = 0, _bookings(random.Random(1))
+        customers: list[dict[str, str]] = []
+        owner = Owner(product)
+        product.bookings.database["lists"].update_one({"_id": "beginning"}, {"$min": {"at": _began()}}, upsert=True)
+        for size in sizes:
+            while made < size:
+                some = [next(stock) for _ in range(min(AT_ONCE, size - made))]
+                product.bookings.insert_many([booking_out(one) for one, _ in some], ordered=False)
+                made += len(some)
+                customers += [said for one, said in some if one.state is State.CONFIRMED][:2]
+            times = QUICK_TIMES if run.quick else TIMES
+            took[size] = _asked(owner, customers, times)
+            database[size] = _in_database(product, times)
+    few, many = sizes
+    for goal, kind in (("lists-page", "list:"), ("lists-search", "search:"), ("lists-today", "today")):
+        slow = [ms for what, times_ in took[many].items() if what.startswith(kind) for ms in times_]
+        found.add(goal, [percentile(slow, 0.95)], f"{len(slow)} requests beside {many:,} bookings")
+    for goal, kind in (("lists-page-flat", "list:"), ("lists-search-flat", "search:")):
+        middle = [
+            sum(median(times_) for what, times_ in took[size].items() if what.startswith(kind)) for size in (many, few)
+        ]
+        found.add(goal, [middle[0] / middle[1]], f"sum of the medians, {many:,} against {few:,}")
+    found.details = [*_table(took, few, many), "", *_database_table(database, few, many)]
+    return found
+
+
+def _table(took: Mapping[int, Mapping[str, list[float]]], few: int, many: int) -> list[str]:
+    heads = ["asked", f"p50 ms, {few:,}", f"p95 ms, {few:,}", f"p50 ms, {many:,}", f"p95 ms, {many:,}"]
+    rows = [
+        [what, *(number(percentile(took[size][what], share)) for size in (few, many) for share in (0.5, 0.95))]
+        for what in took[many]
+    ]
+    return table(heads, rows)
+
+
+def _database_table(database: Mapping[int, Mapping[str, tuple[float, float]]], few: int, many: int) -> list[str]:
+    heads = ["50 bookings by themselves", f"all ms, {few:,}", f"the server ms, {few:,}"]
+    heads += [f"all ms, {many:,}", f"the server ms, {many:,}"]
+    rows = [[what, *(number(one) for size in (few, many) for one in database[size][what])] for what in database[many]]
+    return table(heads, rows)
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+class Owner:
+    """A browser that is logged in, and times what it asks for."""
+
+    def __init__(self, product: Product) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(product.dev.web).netloc, timeout=60)
+        self._cookie = ""
+        self._token = ""
+        form = {key: product.dev.ready["admin"][key] for key in ("email", "password")}
+        self.ask("/admin/login")
+        self.ask("/admin/login", form, expected=303)
+
+    def ask(self, path: str, form: Mapping[str, str] | None = None, *, expected: int = 200) -> tuple[float, str]:
+        """How many ms it took, and the page."""
+        headers = {"Cookie": self._cookie, "X-Forwarded-For": "10.0.0.1"}
+        body = None
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode({"csrf_token": self._token, **form})
+        begun = time.perf_counter()
+        self._connection.request("GET" if form is None else "POST", path, body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        took = 1000 * (time.perf_counter() - begun)
+        if answer.status != expected:
+            raise SystemExit(f"{path} answered {answer.status}: {text[:500]}")
+        if cookie := answer.getheader("Set-Cookie"):
+            self._cookie = cookie.partition(";")[0]
+        if token := re.search(r'name="csrf_token" value="([^"]+)"', text):
+            self._token = token[1]
+        return took, text
+
+
+def _asked(owner: Owner, customers: list[dict[str, str]], times: int) -> dict[str, list[float]]:
+    chance = random.Random(2)
+
+    def search(field: str) -> Callable[[], float]:
+        return lambda: owner.ask("/admin/search", {"text": chance.choice(customers)[field]})[0]
+
+    def listed(query: str) -> Callable[[], float]:
+        return lambda: owner.ask(f"/admin/bookings?{query}")[0]
+
+    month = (services.now() - timedelta(days=200)).date()
+    asked: dict[str, Callable[[], float]] = {
+        "today": lambda: owner.ask("/admin/")[0],
+        "list: all": listed(""),
+        "list: oldest first": listed("sort=made-oldest"),
+        "list: confirmed": listed("state=CONFIRMED"),
+        "list: refunded (2 %)": listed("state=REFUNDED"),
+        "list: paid twice (0.05 %)": listed("flag=paid_twice"),
+        "list: needs a person (none)": listed("flag=attention"),
+        "list: one call, confirmed, 150": listed("type=deep-dive&state=CONFIRMED&amount=150"),
+        "list: a rare combination (0.006 %)": listed("type=deep-dive&state=REFUNDED&flag=overpaid"),
+        "list: by call, next first": listed("sort=call-next&state=CONFIRMED"),
+        "list: by call, latest first": listed("sort=call-last"),
+        "list: paid within a month": listed(f"sort=paid-newest&from={month}&to={month + timedelta(days=30)}"),
+        "list: the API, 50 of them": lambda: owner.ask("/api/admin/payments?state=CONFIRMED")[0],
+        "search: mail address": search("email"),
+        "search: one word of the name": search("word"),
+        "search: two words of the name": search("name"),
+        "search: a transaction": search("transaction"),
+        "search: an order": search("order"),
+        "search: an amount": lambda: owner.ask("/admin/search", {"text": "150"})[0],
+        "search: a day": search("day"),
+        "search: nothing there": lambda: owner.ask("/admin/search", {"text": "nobody at all"})[0],
+    }
+    for ask in asked.values():
+        ask()  # each web worker has to load templates once
+        ask()
+    took: dict[str, list[float]] = {what: [ask() for _ in range(times)] for what, ask in asked.items()}
+    took["list: pages on and on"] = _pages(owner, 2 * times)
+    return took
+
+
+def _pages(owner: Owner, times: int) -> list[float]:
+    took, address = [], "/admin/bookings"
+    for _ in range(times):
+        ms, text = owner.ask(address)
+        took.append(ms)
+        following = re.search(r'rel="next" href="([^"]+)"', text)
+        if following is None or text.count('name="shown"') != PER_PAGE:
+            raise SystemExit("The list is not as long as it should be.")
+        address = following[1].replace("&amp;", "&")
+    return took
+
+
+class _Server(monitoring.CommandListener):
+    """How long the database took, as the driver sees it."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self.ms += event.duration_micros / 1000
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+
+def _in_database(product: Product, times: int) -> dict[str, tuple[float, float]]:
+    """Median of all of a list without its page, and of the server's part of that."""
+    server, ready = _Server(), product.dev.ready
+    with pymongo.MongoClient[dict[str, Any]](ready["mongodb_uri"], tz_aware=True, event_listeners=[server]) as client:
+        lists = Lists(client[ready["database"]])
+        questions = {
+            "all": Wanted(),
+            "confirmed": Wanted(state=State.CONFIRMED),
+            "refunded": Wanted(state=State.REFUNDED),
+            "paid twice": Wanted(flag=Flag.PAID_TWICE),
+            "by call, latest first": Wanted(by=By.CALL),
+        }
+        found = {}
+        for what, wanted in questions.items():
+            both = []
+            for _ in range(times):
+                server.ms, begun = 0.0, time.perf_counter()
+                lists.page(wanted, services.now(), most=50)
+                both.append((1000 * (time.perf_counter() - begun), server.ms))
+            found[what] = (median(one for one, _ in both), median(one for _, one in both))
+        return found
+
+
+# --- two years of business ------------------------------------------------------------------------------------------
+
+
+def _began() -> datetime:
+    return services.now() - BUSINESS
+
+
+def _bookings(chance: random.Random) -> Iterator[tuple[Booking, dict[str, str]]]:
+    """Each with what its customer would be looked for by."""
+    vault, now = Vault(ENVIRONMENT["ENCRYPTION_KEYS"], ENVIRONMENT["BLIND_INDEX_KEY"]), services.now()
+    paid, expired = settled(Remote.PAID, now), settled(Remote.EXPIRED, now)
+    firsts = [_word(chance, 2) for _ in range(200)]
+    lasts = [_word(chance, 4) for _ in range(5000)]
+    while True:
+        state = chance.choice(STATES)
+        like = expired if state in (State.EXPIRED, State.CANCELLED) else paid
+        word = chance.choice(lasts)
+        name = f"{chance.choice(firsts)} {word}"
+        at = now - BUSINESS * chance.random()
+        booking = _dressed(like, vault, chance, state, name, at)
+        day = booking.slot.span.start.date().isoformat() if booking.slot else ""
+        yield (
+            booking,
+            {
+                "email": f"{booking.id}@example.com",
+                "name": name,
+                "word": word,
+                "transaction": booking.attempts[0].transaction_id,
+                "order": booking.attempts[0].trade_no,
+                "day": day,
+            },
+        )
+
+
+def _dressed(like: Booking, vault: Vault, chance: random.Random, state: State, name: str, at: datetime) -> Booking:
+    id_ = services.new_id()
+    kind = replace(chance.choice(MEETING_TYPES), reminders=())
+    start = at + timedelta(hours=1) + CALL_AHEAD * chance.random()
+    key, email = vault.new_key(id_), f"{id_}@example.com"
+    has_money = like.paid_at is not None
+    attempt = replace(
+        like.attempts[0],
+        trade_no=f"{id_}001",
+        amount=kind.price,
+        received=kind.price if has_money else None,
+        transaction_id=f"P{id_.upper()}" if has_money else "",
+        prepay_id=f"{chance.randrange(10**17, 10**18)}",
+        paid_at=at + timedelta(minutes=3) if has_money else None,
+    )
+    return replace(
+        like,
+        id=id_,
+        token=services.new_token(),
+        meeting_type=kind,
+        created_at=at,
+        state=state,
+        flags=frozenset(flag for flag, share in ODD.items() if has_money and chance.random() < share),
+        slot=Slot(Span(start, start + timedelta(minutes=kind.minutes)), "Europe/Berlin", CalendarKind.CALENDLY),
+        sealed=Sealed(key, vault.seal(key, id_, "email", email), vault.seal(key, id_, "name", name)),
+        email_index=vault.blind_index("email", email),
+        name_index=name_index(vault, name),
+        attempts=(attempt,),
+        earned=kind.price if like.earned else None,
+        keeps=None,
+        paid_at=attempt.paid_at,
+        confirmed_at=attempt.paid_at,
+    )
+
+
+def _word(chance: random.Random, syllables: int) -> str:
+    return "".join(chance.choice(SYLLABLES) for _ in range(syllables))

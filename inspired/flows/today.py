@@ -1,0 +1,97 @@
+"""What the owner should know this morning: what needs a person, today's calls, money in, what was told lately."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from inspired.adapters.books import Case, Orphan
+from inspired.domain import attention, ledger
+from inspired.domain.attention import Matter
+from inspired.domain.booking import Booking, Entry, Event, State
+from inspired.domain.funds import nothing
+from inspired.domain.listing import ATTENTION, By, Wanted
+from inspired.domain.money import Money
+from inspired.flows.finding import day_of
+from inspired.services import Services
+
+MOST = 50
+MOST_CALLS = 100
+LATELY = timedelta(days=3)
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came and what went back, by currency, each as often as it happened."""
+
+    received: tuple[Money, ...]
+    payments: int
+    returned: tuple[Money, ...]
+    refunds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """`needs`: bookings, each with what only a person can settle, newest first; `more`: there are others. `alerts`:
+    what the owner was told about which booking."""
+
+    needs: list[tuple[Booking, tuple[Matter, ...]]]
+    more: bool
+    orphans: list[Orphan]
+    cases: list[Case]
+    calls: list[Booking]
+    today: Moved
+    week: Moved
+    alerts: list[tuple[Booking, Event]]
+
+
+def gather(svc: Services) -> Today:
+    now = svc.now()
+    begin, end = day_of(now.astimezone(ZoneInfo(svc.settings.owner_timezone)).date(), svc.settings.owner_timezone)
+    needing = svc.lists.page(Wanted(flag=ATTENTION), now, most=MOST)
+    calls = svc.lists.page(
+        Wanted(by=By.CALL, state=State.CONFIRMED, since=begin, until=end, oldest_first=True), now, most=MOST_CALLS
+    )
+    entries = [entry for _, entry in svc.ledger.all(now - WEEK, now + timedelta(seconds=1))]
+    alerted = svc.lists.alerted(now - LATELY, now + timedelta(seconds=1), MOST)
+    return Today(
+        needs=[(one, attention.matters(one)) for one in needing.bookings],
+        more=bool(needing.after),
+        orphans=svc.orphans.waiting(),
+        cases=svc.cases.waiting(),
+        calls=calls.bookings,
+        today=_moved(one for one in entries if one.at >= begin),
+        week=_moved(entries),
+        alerts=_alerts(alerted, now - LATELY),
+    )
+
+
+def _moved(entries: Iterable[Entry]) -> Moved:
+    """In and out of the account at the provider, as the books have it; commissions and corrections are no payments."""
+    received: dict[str, list[Money]] = defaultdict(list)
+    returned: dict[str, list[Money]] = defaultdict(list)
+    for entry in entries:
+        there = [line.money for line in entry.lines if line.account == ledger.BINANCE]
+        side = returned if entry.key.startswith("refund:") else received
+        if not entry.key.startswith("fee:"):
+            for money in there:
+                side[money.currency].append(-money if side is returned else money)
+    return Moved(*_summed(received), *_summed(returned))
+
+
+def _summed(found: dict[str, list[Money]]) -> tuple[tuple[Money, ...], int]:
+    sums = tuple(sum(amounts[1:], amounts[0]) for amounts in found.values())
+    times = sum(1 for amounts in found.values() for one in amounts if one > nothing(one.currency))
+    return tuple(one for one in sums if not one.is_nothing), times
+
+
+def _alerts(bookings: list[Booking], after: datetime) -> list[tuple[Booking, Event]]:
+    told = [
+        (booking, event)
+        for booking in bookings
+        for event in booking.history
+        if event.what == "done" and event.detail.startswith("alert:") and event.at >= after
+    ]
+    return sorted(told, key=lambda one: one[1].at, reverse=True)[:MOST]
