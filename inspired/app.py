@@ -22,11 +22,13 @@ from inspired.services import Services
 from inspired.settings import Settings
 from inspired.web import (
     admin,
+    alerts,
     api,
     booking,
     current,
     display,
     errors,
+    health,
     limits,
     newsletter,
     offering,
@@ -34,12 +36,13 @@ from inspired.web import (
     site,
     webhooks,
 )
+from inspired.web.board import Board
 from inspired.web.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
 REQUEST_SECONDS = 2.3  # with what is left for rendering on a busy machine, every answer is out within 3 s
-QUIET = {"api.status", "booking.payment", "static", "health"}
+QUIET = {"api.status", "booking.payment", "static", "health", "status.live", "status.ready", "status.as_json"}
 log = structlog.get_logger()
 
 
@@ -51,6 +54,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.extensions["inspired"] = services
+    app.extensions["inspired_board"] = Board(services)
     _configure(app, settings)
     Htmx(app)
     csrf = CSRFProtect(app)
@@ -60,6 +64,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
     for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     for blueprint in (admin.bp, admin.api_bp, refunding.bp, refunding.api_bp, offering.bp):
+        app.register_blueprint(blueprint)
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
@@ -101,7 +107,7 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
     host = urlsplit(settings.site_url).netloc
 
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/healthz":
+        if environ["PATH_INFO"] in health.PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
         with deadline.within(REQUEST_SECONDS):
             return inner(environ, start_response)  # type: ignore[no-any-return]

@@ -1,5 +1,5 @@
-"""What is wrong with the site as a whole? Looked for each minute by the clock, in a thread of its own: what is slow here
-holds up no payment. Several may look at once; each alert is told once all the same.
+"""What is wrong with the site as a whole? Looked for each minute by the clock, in a thread of its own: what is slow
+here holds up no payment. Several may look at once; each alert is told once all the same.
 
 What cannot be found out at a look (the database holds it and is away) leaves an alert as it stood.
 """
@@ -15,7 +15,7 @@ from threading import Event
 import structlog
 
 from inspired.adapters import heartbeats, outgoing
-from inspired.adapters.alerts import PAUSES, Delivery
+from inspired.adapters.alerts import Delivery
 from inspired.adapters.heartbeats import Beat
 from inspired.adapters.mongo import Outcome
 from inspired.domain import alerts, runbook
@@ -370,8 +370,3 @@ class Watcher:
             log.warning("owner_not_told", about="database", error=str(error))
             return False
         return True
-
-
-def longest_try() -> timedelta:
-    """How long a message is tried."""
-    return sum(PAUSES, timedelta())

@@ -31,6 +31,7 @@ SENTENCES = {
     **dict.fromkeys(NUMBERS, "Please give a whole number that makes sense here."),
     "seen": "Please reload the page and choose again.",
     "order": "There is no such order.",
+    "url": "Please give an address such as https://example.org/hook.",
     "request": "Please reload the page and send the form again.",
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -164,6 +165,10 @@ class CallForm(CalendarForm):
     reminders: Line = ""
     questions: Annotated[str, StringConstraints(max_length=2000)] = ""
     place: Annotated[str, StringConstraints(max_length=300)] = ""
+
+
+class WebhookForm(_Form):
+    url: Annotated[str, StringConstraints(min_length=8, max_length=500, pattern=r"^https?://[!-~]+$")]
 
 
 class ListForm(_Form):
