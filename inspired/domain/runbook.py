@@ -282,6 +282,7 @@ SITE: Mapping[str, Alert] = {
             "this page and the public status page say so: where the clock is dead, no mail comes.",
             todo=("Start “clock” again (exactly one of it).", "Look at its log for the reason it ended."),
             drill="Stop the clock.",
+            after=timedelta(minutes=1),  # where it has just been started it has not beaten yet
         ),
         Alert(
             id="database",

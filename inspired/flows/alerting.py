@@ -18,6 +18,7 @@ from inspired.adapters import heartbeats, outgoing
 from inspired.adapters.alerts import Delivery
 from inspired.adapters.heartbeats import Beat
 from inspired.adapters.mongo import Outcome
+from inspired.adapters.throttle import HeldBack
 from inspired.domain import alerts, runbook
 from inspired.domain.alerts import Alert, Channel, Kind, Message, Rate, Seen, Standing
 from inspired.domain.booking import Flag, Remote
@@ -214,6 +215,8 @@ def probe_binance(svc: Services) -> None:
         return
     try:
         found = svc.pay.certificates(seconds=3.0)
+    except HeldBack:
+        return  # never sent, so it says nothing
     except UpstreamError as error:
         log.warning("certificates_unread", error=str(error))
         svc.heartbeats.beat(heartbeats.BINANCE, now, is_well=False, detail=str(error))
