@@ -1,7 +1,7 @@
 """Alerts, their run-books, and where the owner is told of them."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Blueprint, render_template, request, url_for
@@ -22,6 +22,7 @@ from inspired.web.forms import WebhookForm, read
 from inspired.web.htmx import go
 
 SHOWN = 50
+A_TRY_TAKES = timedelta(seconds=30)
 MESSAGES_OF = timedelta(days=30)
 NO_WEBHOOK = "No webhook is set."
 
@@ -133,7 +134,7 @@ def _page(svc: Services, refusal: Refusal | None = None) -> str:
         firing=sorted(firing, key=lambda one: (SEVERITIES.index(one.alert.severity), one.standing.firing_since)),
         history=_history(standings, names),
         messages=[(one, _sentence_of(one)) for one in messages],
-        is_sending=any(one.due_at is not None and one.due_at <= now for one in messages),
+        is_sending=any(_is_under_way(one, now) for one in messages),
         rates=_rates(svc),
         webhook=svc.webhook.get(now),
         url=request.form.get("url", "") if refusal else "",
@@ -164,6 +165,14 @@ def _rates(svc: Services) -> list[tuple[str, rules.Rate, int, bool]]:
         (name, rate, int(limit * 100), rate.is_beyond(limit))
         for name, rate, limit in zip(names, (payments, notices), limits, strict=True)
     ]
+
+
+def _is_under_way(delivery: Delivery, now: datetime) -> bool:
+    """It is worth looking again in a moment."""
+    if delivery.due_at is None:
+        return False
+    is_tried = delivery.last_at is not None and not delivery.answer and now - delivery.last_at < A_TRY_TAKES
+    return delivery.due_at <= now or is_tried
 
 
 def _sentence_of(delivery: Delivery) -> str:
