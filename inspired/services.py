@@ -23,7 +23,7 @@ from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.feeds import Feed
-from inspired.adapters.heartbeats import Heartbeats
+from inspired.adapters.heartbeats import Heartbeats, Outcomes
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
@@ -160,7 +160,7 @@ def build(
             settings.smtp_username,
             settings.smtp_password.get_secret_value(),
             settings.mail_from,
-            lambda is_well, detail: _mail_outcome(beats, is_well, detail),
+            Outcomes(beats, heartbeats.MAIL, now),
         ),
         letters=Letters(),
         bell=queues.Doorbell(redis),
@@ -185,14 +185,6 @@ def _evidence(logs: mongo.PaymentLogs, call: CallMade) -> None:
         )
     except Busy:
         log.warning("call_unrecorded", path=call.path, reference=call.reference, outcome=call.outcome)
-
-
-def _mail_outcome(beats: Heartbeats, is_well: bool, detail: str) -> None:
-    """Best effort: a mail that went is not sent again because nobody could write that down."""
-    try:
-        beats.beat(heartbeats.MAIL, now(), is_well=is_well, detail=detail)
-    except Busy:
-        log.warning("mail_unrecorded", is_well=is_well)
 
 
 def hint_of(booking: Booking) -> Hint:

@@ -3,17 +3,23 @@
 Nothing depends on them but what people are told.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.documents import Document
 from inspired.adapters.mongo import reaching
+from inspired.domain.errors import Busy
 
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
+SAME_EVERY = 60.0  # seconds
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,29 @@ class Heartbeats:
     def all(self) -> dict[str, Beat]:
         with reaching():
             return {one["_id"]: _in(one) for one in self._collection.find({}).limit(100)}
+
+
+class Outcomes:
+    """Writes down how something went that is done all the time: what is new at once, else once a minute.
+
+    A process that has just begun counts as one that has just said that all is well.
+    """
+
+    def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime]) -> None:
+        self._beats, self._name, self._now = beats, name, now
+        self._was_well = True
+        self._written = time.monotonic()
+
+    def __call__(self, is_well: bool, detail: str) -> None:
+        """Best effort: what was done is not done again because nobody could write it down."""
+        if is_well is self._was_well and time.monotonic() - self._written < SAME_EVERY:
+            return
+        try:
+            self._beats.beat(self._name, self._now(), is_well=is_well, detail=detail)
+        except Busy:
+            log.warning("outcome_unrecorded", name=self._name, is_well=is_well)
+            return
+        self._was_well, self._written = is_well, time.monotonic()
 
 
 def _in(found: Document) -> Beat:

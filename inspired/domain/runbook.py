@@ -149,10 +149,10 @@ SITE: Mapping[str, Alert] = {
             "to zero.",
             means="It is a fault of the program or of somebody's hand in the database. No money moves because of it.",
             todo=(
-                "Give this to whoever looks after the site: `inspired check` has the details.",
+                "Give this to whoever looks after the site: “inspired check” has the details.",
                 "Until then do not refund the booking it names, or settle it by hand.",
             ),
-            drill="Alter a booking's ledger in a copy of the database and run `inspired check`.",
+            drill="Alter a booking's ledger in a copy of the database and run “inspired check”.",
         ),
         Alert(
             id="orphan",
@@ -230,7 +230,7 @@ SITE: Mapping[str, Alert] = {
             means="What happens in Calendly itself is followed late, and times may not be offered.",
             todo=(
                 "Is the token still valid? A new one goes into CALENDLY_TOKEN.",
-                "`inspired doctor` says which permission is missing.",
+                "“inspired doctor” says which permission is missing.",
             ),
             drill="Sandbox: let any call of Calendly fail.",
             channels=MAILED_ALREADY,
@@ -319,7 +319,7 @@ SITE: Mapping[str, Alert] = {
             todo=(
                 "Look whether the password of the mail account has changed (SMTP_PASSWORD).",
                 "Look whether the account has reached its limit for today.",
-                "`inspired doctor` says whether the server lets us in.",
+                "“inspired doctor” says whether the server lets us in.",
             ),
             drill="Set SMTP_PASSWORD to something wrong.",
             after=timedelta(minutes=10),
@@ -328,15 +328,15 @@ SITE: Mapping[str, Alert] = {
             id="backup_late",
             sentence="No backup was reported for more than a day.",
             severity=Severity.TODAY,
-            found="The last `inspired backup-done` is older than 26 hours. If it was never run, nobody can know.",
+            found="The last “inspired backup-done” is older than 26 hours. If it was never run, nobody can know.",
             happened="The backup did not run, or did not end with the command that reports it.",
             means="If the database were lost now, what happened since the last backup would have to be found again at "
             "Binance and in the calendar.",
             todo=(
                 "Look at whatever makes your backups: has it run?",
-                "End it with `inspired backup-done`, so that it is known here.",
+                "End it with “inspired backup-done”, so that it is known here.",
             ),
-            drill="Run `inspired backup-done` once and never again.",
+            drill="Run “inspired backup-done” once and never again.",
         ),
         Alert(
             id="webhook_undelivered",

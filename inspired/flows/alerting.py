@@ -71,6 +71,7 @@ def look(svc: Services) -> None:
 def find(svc: Services) -> Found:
     """What is wrong now, and what is not."""
     probe_binance(svc)
+    _probe_mail(svc)
     beats, found = svc.heartbeats.all(), Found()
     for look_at in (_of_bookings, _of_notices, _of_rates, _of_runs, _of_calendars, _of_queues, _of_channels):
         found |= dict(look_at(svc))
@@ -222,6 +223,18 @@ def probe_binance(svc: Services) -> None:
         svc.heartbeats.beat(heartbeats.BINANCE, now, is_well=False, detail=str(error))
     else:
         svc.heartbeats.beat(heartbeats.BINANCE, now, is_well=bool(found), detail=f"{len(found)} of them")
+
+
+def _probe_mail(svc: Services) -> None:
+    """Where the last mail could not be sent: whether the next one could. Nobody may have one to send for hours."""
+    beat = svc.heartbeats.all().get(heartbeats.MAIL)
+    if beat is None or beat.is_well:
+        return
+    try:
+        svc.smtp.greet()
+    except UpstreamError:
+        return
+    svc.heartbeats.beat(heartbeats.MAIL, svc.now(), detail="the server lets us in again")
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def _backup(beat: Beat | None, now: datetime) -> Part:
         detail = "nobody has told this site of one"
         return Part("backup_late", "Backups", Health.UNKNOWN, detail, None, "backup_late")
     is_late = now - beat.at > alerting.BACKUP_WITHIN
-    detail = beat.detail or "one was made"
+    detail = f"{'the last one is old' if is_late else 'made'}{', ' * bool(beat.detail)}{beat.detail}"
     return Part("backup_late", "Backups", Health.ILL if is_late else Health.WELL, detail, beat.at, "backup_late")
 
 

@@ -77,10 +77,10 @@ def test_a_dead_worker_is_seen_in_health_and_leads_to_what_to_do(owner: Page, de
     expect(owner.get_by_role("row", name=re.compile("^Workers"))).to_contain_text("working")
     expect(owner.get_by_role("row", name=re.compile("^Clock"))).to_contain_text("runs")
 
-    owner.get_by_role("link", name="What to do about Backups").click()
+    owner.get_by_role("link", name="Run-book of Backups").click()
 
     expect(owner.get_by_role("heading", name="No backup was reported for more than a day")).to_be_visible()
-    expect(owner.get_by_text("End it with `inspired backup-done`")).to_be_visible()
+    expect(owner.get_by_text("End it with “inspired backup-done”")).to_be_visible()
     owner.get_by_role("link", name="All alerts").click()
     owner.get_by_role("link", name="The clock does not run.").click()
     expect(owner.get_by_text("exactly one of it")).to_be_visible()
