@@ -151,6 +151,10 @@ def test_a_rate_is_beyond_its_limit_only_where_chance_cannot_explain_it(failed: 
     assert Rate(failed, of).is_beyond(Decimal("0.05")) is is_beyond
 
 
+def test_of_nothing_there_is_no_share():
+    assert Rate(0, 0).at_least == 0
+
+
 @given(st.integers(1, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
 def test_what_a_share_is_at_least_is_never_more_than_what_was_seen(case: tuple[int, int]):
     failed, of = case
