@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import qrcode
-from flask import Flask, request
+from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
@@ -174,7 +174,7 @@ def _of_this_site() -> dict[str, Any]:
 
 def _of_the_owner() -> dict[str, Any]:
     """What every page of the owner says of alerts, from memory: also when the clock, which looks for them, is dead."""
-    if not request.path.startswith("/admin") or guards.who(services()) is None:
+    if not guards.is_known():
         return {}
     facts = board.board().facts()
     silent = health.clock_is_silent(facts, services().now())

@@ -148,6 +148,17 @@ def test_nothing_personal_and_no_secret_is_public(client: FlaskClient, svc: Serv
         assert secret not in page + told
 
 
+def test_without_a_database_the_owners_pages_say_to_try_again(client: FlaskClient, away: Services, settings: Settings):
+    log_in(client)
+    without = create_app(away, settings).test_client()
+    with client.session_transaction() as known, without.session_transaction() as same:
+        same.update(known)
+
+    for page in ("/admin/health", "/admin/alerts", "/admin/"):
+        answer = without.get(page)
+        assert (answer.status_code, "Please try again" in answer.text) == (503, True), page
+
+
 # --- the owner's page -------------------------------------------------------------------------------------------------
 
 
