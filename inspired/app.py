@@ -22,6 +22,7 @@ from inspired.services import Services
 from inspired.settings import Settings
 from inspired.web import (
     account,
+    alerts,
     api,
     booking,
     by_owner,
@@ -30,6 +31,7 @@ from inspired.web import (
     display_lists,
     errors,
     evidence,
+    health,
     keys,
     limits,
     listing,
@@ -40,12 +42,13 @@ from inspired.web import (
     today,
     webhooks,
 )
+from inspired.web.board import Board
 from inspired.web.pulse import Pulse
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
 REQUEST_SECONDS = 2.3  # with what is left for rendering on a busy machine, every answer is out within 3 s
-QUIET = {"api.status", "booking.payment", "static", "health"}
+QUIET = {"api.status", "booking.payment", "static", "health", "status.live", "status.ready", "status.as_json"}
 log = structlog.get_logger()
 
 
@@ -57,6 +60,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.extensions["inspired"] = services
+    app.extensions["inspired_board"] = Board(services)
     _configure(app, settings)
     Htmx(app)
     csrf = CSRFProtect(app)
@@ -69,6 +73,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
     for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp):
         app.register_blueprint(blueprint)
     for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
+        app.register_blueprint(blueprint)
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
@@ -110,7 +116,7 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
     host = urlsplit(settings.site_url).netloc
 
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/healthz":
+        if environ["PATH_INFO"] in health.PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
         with deadline.within(REQUEST_SECONDS):
             return inner(environ, start_response)  # type: ignore[no-any-return]

@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     reset.set_defaults(run=_reset_account)
     audit = commands.add_parser("audit", help="verifies the log of changes; ends with 1 if it was tampered with")
     audit.set_defaults(run=_audit)
+    backup = commands.add_parser("backup-done", help="tells the site that a backup was made; run it after each")
+    backup.add_argument("--note", default="", help="which one, or how large, for the page Health")
+    backup.set_defaults(run=_backup_done)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
@@ -111,22 +114,28 @@ def _worker(arguments: argparse.Namespace) -> int:
 def _clock(arguments: argparse.Namespace) -> int:
     import structlog
 
+    from inspired.adapters import heartbeats
     from inspired.domain.errors import Busy
-    from inspired.flows import sweeping
+    from inspired.flows import alerting, sweeping
     from inspired.services import build
 
     log = structlog.get_logger()
     svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
     stop = threading.Event()
-    looked_at_runs = 0.0
+    looked_at_runs = beaten = 0.0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    watching = threading.Thread(target=alerting.Watcher(svc).run, args=(stop,), name="watcher", daemon=True)
+    watching.start()
     while not stop.is_set():
         try:
             found = sweeping.sweep(svc)
             if time.monotonic() - looked_at_runs >= RUNS_SECONDS:
                 sweeping.sweep_runs(svc)
                 looked_at_runs = time.monotonic()
+            if time.monotonic() - beaten >= alerting.BEAT_EVERY:
+                svc.heartbeats.beat(heartbeats.CLOCK, svc.now())
+                beaten = time.monotonic()
         except Busy:
             log.warning("sweep_failed")
             found = 0
@@ -135,7 +144,7 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import books, lists, mongo, people, room
+    from inspired.adapters import alerts, books, lists, mongo, people, room
     from inspired.flows import finding
     from inspired.services import build
 
@@ -146,6 +155,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     people.create_people_indexes(database)
     lists.create_list_indexes(database)
     room.create_room_indexes(database)
+    alerts.create_alert_indexes(database)
     filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0
@@ -249,6 +259,16 @@ def _audit(arguments: argparse.Namespace) -> int:
     if last is not None and not broken:
         print(f"{last.number} entries, each following from the one before. The last one's hash: {last.hash}")
     return 1 if broken else 0
+
+
+def _backup_done(arguments: argparse.Namespace) -> int:
+    from inspired.adapters import heartbeats
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    svc.heartbeats.beat(heartbeats.BACKUP, svc.now(), detail=arguments.note[:200])
+    print("The backup is written down.")
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

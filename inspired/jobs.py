@@ -3,6 +3,7 @@
 from functools import cache
 
 from inspired.flows import (
+    alerting,
     calendar_watch,
     checking,
     chores,
@@ -61,3 +62,7 @@ def read_own_calendar(feed_id: str) -> None:
 
 def newsletter_mail(subscriber_id: str) -> None:
     newsletter.send_opt_in(services(), subscriber_id)
+
+
+def send_alerts() -> None:
+    alerting.send_due(services())

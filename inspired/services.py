@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from inspired.adapters import mongo
+from inspired.adapters import heartbeats, mongo
 from inspired.adapters import queue as queues
+from inspired.adapters.alerts import Alerts, Deliveries, WebhookSetting
 from inspired.adapters.audit import Audit
 from inspired.adapters.binance import SERVICE as BINANCE
 from inspired.adapters.binance import BinancePay, CallMade
@@ -22,6 +23,7 @@ from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.feeds import Feed
+from inspired.adapters.heartbeats import Heartbeats, Outcomes
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
@@ -45,7 +47,10 @@ ID_LETTERS = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Handed to every flow. `ping` raises Busy where the database does not answer."""
+    """Handed to every flow. `ping` and `database_version` raise Busy where the database does not answer.
+
+    `outside` is the door to addresses that somebody typed in: outside development it leads to public ones only.
+    """
 
     settings: Settings
     now: Callable[[], datetime]
@@ -59,6 +64,10 @@ class Services:
     cases: Cases
     runs: Runs
     watch: CalendarWatch
+    alerts: Alerts
+    deliveries: Deliveries
+    webhook: WebhookSetting
+    heartbeats: Heartbeats
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
@@ -77,7 +86,9 @@ class Services:
     letters: Letters
     bell: queues.Doorbell
     hints: Hints
+    outside: Http
     ping: Callable[[], None]
+    database_version: Callable[[], str]
     close: Callable[[], None]
 
 
@@ -97,13 +108,16 @@ def build(
     hints = Hints(redis)
     logs = mongo.PaymentLogs(database)
     throttle = Throttle(redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance)
-    http = Http()
+    http, outside = Http(), Http(public_only=not settings.dev_mode)
+    vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
+    beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
     # Calendly looks into the owner's calendar by itself.
     feeds = () if settings.uses_calendly else settings.busy_feeds
 
     def close() -> None:
         http.close()
+        outside.close()
         redis.close()
         database.client.close()
 
@@ -120,6 +134,10 @@ def build(
         cases=Cases(database),
         runs=Runs(database),
         watch=CalendarWatch(database),
+        alerts=Alerts(database),
+        deliveries=Deliveries(database),
+        webhook=WebhookSetting(database, vault),
+        heartbeats=beats,
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),
@@ -128,7 +146,7 @@ def build(
         api_keys=ApiKeys(database),
         views=Views(database),
         chores=Chores(database),
-        vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),
+        vault=vault,
         pay=BinancePay(
             http,
             throttle=throttle,
@@ -152,11 +170,14 @@ def build(
             settings.smtp_username,
             settings.smtp_password.get_secret_value(),
             settings.mail_from,
+            Outcomes(beats, heartbeats.MAIL, now),
         ),
         letters=Letters(),
         bell=queues.Doorbell(redis),
         hints=hints,
+        outside=outside,
         ping=lambda: mongo.ping(database),
+        database_version=lambda: mongo.server_version(database),
         close=close,
     )
 

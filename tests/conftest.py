@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from inspired.adapters import books, lists, mongo, people, room
+from inspired.adapters import alerts, books, lists, mongo, people, room
 from inspired.flows import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
@@ -143,6 +143,7 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
         people.create_people_indexes(made)
         lists.create_list_indexes(made)
         room.create_room_indexes(made)
+        alerts.create_alert_indexes(made)
         yield made
         client.drop_database(made.name)
 

@@ -119,9 +119,10 @@ def test_only_what_carries_no_money_ever_expires_by_itself():
         if isinstance(node, ast.Call) and any(word.arg == "expireAfterSeconds" for word in node.keywords)
     ]
 
-    assert {name for name, _ in found} == {"adapters/mongo.py", "adapters/people.py"}
+    assert {name for name, _ in found} == {"adapters/alerts.py", "adapters/mongo.py", "adapters/people.py"}
     assert sorted(where for _, where in found) == [
         "database['idempotency_keys'].create_index",
+        "deliveries.create_index",
         "sessions.create_index",
     ]
 
@@ -130,7 +131,17 @@ def test_a_booking_is_altered_in_one_place_only():
     """`Bookings` is the only class that writes there, and `find_one_and_update` (slow, unversioned) is nowhere."""
     writes = ("update_one", "update_many", "replace_one", "delete_one", "delete_many", "insert_one", "bulk_write")
 
-    others = ("audit.py", "books.py", "offer.py", "own_calendar.py", "people.py", "room.py", "watch.py")
+    others = (
+        "alerts.py",
+        "audit.py",
+        "books.py",
+        "heartbeats.py",
+        "offer.py",
+        "own_calendar.py",
+        "people.py",
+        "room.py",
+        "watch.py",
+    )
     assert offenders(PRODUCT, *writes) <= {"adapters/mongo.py", *(f"adapters/{other}" for other in others)}
     for other in others:
         assert 'database["bookings"]' not in (PACKAGE / "adapters" / other).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 import requests
@@ -43,11 +44,13 @@ class TooLarge(requests.RequestException):
 class Http:
     """Kept-alive connections, no redirects, no retries of its own (callers know what may be repeated)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, public_only: bool = False) -> None:
+        """`public_only`: for addresses that somebody typed in. Nothing inside our own network is called then."""
         self._session = requests.Session()
         self._session.trust_env = False
+        adapter = _PublicAdapter if public_only else _Adapter
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=16, max_retries=0))
+            self._session.mount(scheme, adapter(pool_connections=4, pool_maxsize=16, max_retries=0))
 
     def close(self) -> None:
         self._session.close()
@@ -159,9 +162,70 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    pools: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _SecurePool}  # noqa: RUF012
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = self.pools
+
+
+# A name may lead to another address at each question, so looking it up beforehand proves nothing: what counts is who is
+# at the other end of the connection, looked at before a byte is sent.
+
+_GLOBAL = ip_network("2000::/3")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is somewhere out there, and not of this machine, its network or a way around to them."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped is not None:
+            return is_public(str(found.ipv4_mapped))
+        if found not in _GLOBAL or found.sixtofour is not None or found.teredo is not None:
+            return False
+    return found.is_global and not found.is_multicast
+
+
+def leads_outside(host: str, port: int) -> bool:
+    """Whether all addresses of this name are public, just now. False where it has none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(is_public(str(one[4][0])) for one in found)
+
+
+class _PublicConnection(_Connection):
+    def _new_conn(self) -> socket.socket:
+        if not leads_outside(self.host, self.port or self.default_port):
+            raise urllib3.exceptions.NewConnectionError(self, "not a public address")
+        return _checked(self, super()._new_conn())
+
+
+class _PublicSecureConnection(_SecureConnection):
+    def _new_conn(self) -> socket.socket:
+        if not leads_outside(self.host, self.port or self.default_port):
+            raise urllib3.exceptions.NewConnectionError(self, "not a public address")
+        return _checked(self, super()._new_conn())
+
+
+def _checked(connection: HTTPConnection, made: socket.socket) -> socket.socket:
+    if is_public(str(made.getpeername()[0])):
+        return made
+    made.close()
+    raise urllib3.exceptions.NewConnectionError(connection, "not a public address")
+
+
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicSecurePool(HTTPSConnectionPool):
+    ConnectionCls = _PublicSecureConnection
+
+
+class _PublicAdapter(_Adapter):
+    pools = {"http": _PublicPool, "https": _PublicSecurePool}  # noqa: RUF012
 
 
 def _read(response: requests.Response, end: float, largest: int) -> bytes:

@@ -3,6 +3,7 @@
 import re
 import smtplib
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -27,14 +28,21 @@ class Mail:
     method: str = ""
 
 
+def _nobody(is_well: bool, detail: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Smtp:
+    """`on_outcome` hears whether the server took a mail; that it refuses one address says nothing about the server."""
+
     host: str
     port: int
     tls: str
     username: str
     password: str
     sender: str
+    on_outcome: Callable[[bool, str], None] = _nobody
 
     def send(self, mail: Mail) -> None:
         """Raises UpstreamError; retryable unless the server refused for good (5xx) or nobody can be reached there."""
@@ -46,7 +54,9 @@ class Smtp:
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
             raise UpstreamError("mail", f"refused: {type(error).__name__}", retryable=_is_temporary(error)) from None
         except (smtplib.SMTPException, OSError) as error:
+            self.on_outcome(False, type(error).__name__)
             raise UpstreamError("mail", type(error).__name__) from None
+        self.on_outcome(True, "")
 
     def greet(self) -> None:
         """Whether it lets us in. Raises UpstreamError."""

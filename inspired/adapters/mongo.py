@@ -26,7 +26,7 @@ from inspired.adapters.documents import (
     subscriber_out,
 )
 from inspired.domain.availability import LONGEST_BUFFER
-from inspired.domain.booking import HELD, Booking, CalendarKind, Slot, State
+from inspired.domain.booking import HELD, Booking, CalendarKind, Flag, Slot, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
@@ -93,6 +93,11 @@ def ping(database: Database[Document]) -> None:
         database.command("ping")
 
 
+def server_version(database: Database[Document]) -> str:
+    with reaching():
+        return str(database.command("buildInfo")["version"])
+
+
 def create_indexes(database: Database[Document]) -> None:
     """Idempotent; run at every release. No TTL on anything that carries money."""
     with reaching():
@@ -114,6 +119,27 @@ def create_indexes(database: Database[Document]) -> None:
         newsletter.create_index("token", unique=True)
         newsletter.create_index("mail_due", sparse=True)
         database["idempotency_keys"].create_index("at", expireAfterSeconds=int(IDEMPOTENCY_LIFE.total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the payment of a booking went so far. `happened`: the words of its history."""
+
+    booking_id: str
+    paid_at: datetime | None
+    statuses: frozenset[str]
+    flags: frozenset[str]
+    happened: frozenset[str]
+
+
+def _outcome(found: Document) -> Outcome:
+    return Outcome(
+        found["_id"],
+        found.get("paid_at"),
+        frozenset(str(one["status"]) for one in found.get("attempts", ()) if one.get("status")),
+        frozenset(found["flags"]),
+        frozenset(one["what"] for one in found.get("history", ())),
+    )
 
 
 class Bookings:
@@ -189,6 +215,33 @@ class Bookings:
         with reaching():
             found = self._collection.find({"check_at": {"$lte": now}}, {"_id": 1}).sort("check_at", 1).limit(most)
             return [document["_id"] for document in found]
+
+    def left_lying(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
+        """Bookings that are looked at before `until` and owe something that was due before `since`."""
+        query = {"check_at": {"$gt": now - timedelta(days=365), "$lte": until}, "effects.due": {"$lte": since}}
+        return self._ids(query, most)
+
+    def unconfirmed(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
+        """Bookings that are looked at before `until`, were paid before `since`, and wait for nobody's word."""
+        query = {
+            "check_at": {"$gt": now - timedelta(days=365), "$lte": until},
+            "state": str(State.PAID),
+            "paid_at": {"$lte": since},
+            "flags": {"$ne": str(Flag.NEEDS_OWNER)},
+        }
+        return self._ids(query, most)
+
+    def _ids(self, query: Document, most: int) -> list[str]:
+        with reaching():
+            return [document["_id"] for document in self._collection.find(query, {"_id": 1}).limit(most)]
+
+    def outcomes(self, after: datetime, before: datetime, most: int) -> list[Outcome]:
+        """How the payments of bookings made in this time went, without anything else of them."""
+        query = {"created_at": {"$gte": after, "$lt": before}}
+        shown = {"flags": 1, "attempts.status": 1, "attempts.proven": 1, "history.what": 1, "paid_at": 1}
+        with reaching():
+            found = self._collection.find(query, shown).sort("created_at", -1).limit(most)
+            return [_outcome(document) for document in found]
 
     def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
         """Somebody was rung for these: they are due again at `until` if nobody has looked by then.
@@ -390,6 +443,22 @@ class PaymentLogs:
         with reaching():
             found = self._collection.find({"work_at": {"$lte": now}}, {"_id": 1}).sort("work_at", 1).limit(most)
             return [document["_id"] for document in found]
+
+    def unworked(self, now: datetime, since: datetime, most: int) -> list[str]:
+        """Notices that came before `since` and are still to be worked on, whoever was rung for them."""
+        query = {"work_at": {"$gt": now - timedelta(days=365)}, "at": {"$lte": since}}
+        with reaching():
+            return [document["_id"] for document in self._collection.find(query, {"_id": 1}).limit(most)]
+
+    def refused_since(self, after: datetime, most: int) -> int:
+        with reaching():
+            return len(list(self._collection.find({"refused_at": {"$gte": after}}, {"_id": 1}).limit(most)))
+
+    def told_of_payment(self, after: datetime, most: int) -> set[str]:
+        """The bookings that a signed notice of a payment was about."""
+        query = {"at": {"$gte": after}, "event": "WEBHOOK_RECEIVED", "biz_status": "PAY_SUCCESS"}
+        with reaching():
+            return {one["booking_id"] for one in self._collection.find(query, {"booking_id": 1}).limit(most)}
 
     def lease(self, notice_id: str, until: datetime) -> None:
         """Somebody was rung for it, or is at it: due again at `until`."""

@@ -5,13 +5,16 @@ serialised as JSON, so that whoever can write to Redis cannot run code here.
 """
 
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 
 from inspired.domain.errors import UpstreamError
@@ -34,6 +37,24 @@ def connect(url: str, *, seconds: float) -> redis.Redis:
 def queues_on(connection: redis.Redis) -> list[Queue]:
     """As a worker takes from them: a payment that was just made waits for nothing, a mail for everything."""
     return [Queue(name, connection=connection, serializer=JSONSerializer) for name in (NOTICES, BOOKINGS, LETTERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`since`: when the oldest job of this queue was rung for; None where none waits."""
+
+    queue: str
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A worker and its last sign of life."""
+
+    name: str
+    state: str
+    seen: datetime | None
 
 
 class Doorbell:
@@ -69,6 +90,21 @@ class Doorbell:
     def letters_waiting(self) -> int:
         return _waiting(self._letters)
 
+    def queues(self) -> list[Waiting]:
+        """Raises UpstreamError where Redis is away."""
+        try:
+            return [_oldest(queue) for queue in (self._notices, self._bookings, self._letters)]
+        except redis.RedisError as error:
+            raise UpstreamError("redis", type(error).__name__) from None
+
+    def workers(self) -> list[Hand]:
+        """Those that were alive within half a minute or so. Raises UpstreamError where Redis is away."""
+        try:
+            found = Worker.all(connection=self._connection, serializer=JSONSerializer)
+            return [Hand(str(one.name), str(one.get_state()), _utc(one.last_heartbeat)) for one in found]
+        except redis.RedisError as error:
+            raise UpstreamError("redis", type(error).__name__) from None
+
     def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
             return False
@@ -79,6 +115,22 @@ class Doorbell:
             log.warning("ring_lost", job=job, error=type(error).__name__)
             return False
         return True
+
+
+def _oldest(queue: Queue) -> Waiting:
+    first = queue.get_job_ids(length=1)
+    if not first:
+        return Waiting(queue.name, 0, None)
+    try:
+        job = queue.job_class.fetch(first[0], connection=queue.connection, serializer=JSONSerializer)
+        since = _utc(job.enqueued_at)
+    except NoSuchJobError:  # taken, or too old, between the two questions
+        since = None
+    return Waiting(queue.name, queue.count, since)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _waiting(queue: Queue) -> int:

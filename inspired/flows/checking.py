@@ -1,6 +1,6 @@
 """`inspired check`: every invariant over the whole database, each with how often it was looked at and what broke it.
 
-Run after every test, every hour in production (with a mail where anything is wrong), and by the owner.
+Run after every test, every hour in production (with an alert where anything is wrong), and by the owner.
 """
 
 from collections import defaultdict
@@ -11,11 +11,12 @@ from decimal import Decimal
 
 import structlog
 
+from inspired.adapters import heartbeats
 from inspired.adapters.books import Run
 from inspired.domain.booking import Booking, CalendarKind, Entry, State
 from inspired.domain.invariants import INVARIANTS, violations
 from inspired.domain.ledger import balances
-from inspired.flows import paging, telling
+from inspired.flows import paging
 from inspired.services import Services
 
 NAME = "check"
@@ -141,13 +142,10 @@ def _counted(svc: Services, booking: Booking) -> paging.Counts:
 
 
 def _finished(svc: Services, run: Run) -> None:
-    """The owner is told of anything that is broken, once a run."""
+    """What was found is written down, and is an alert as long as it is found."""
     report = Report()
     _whole(svc, report, BEGINNING, GRACE)
     counts = {**run.counts, **{name: report.count(name) for name in INVARIANTS if report.count(name)}}
-    broken = [(INVARIANTS[name], count) for name, count in counts.items() if name in INVARIANTS]
+    broken = [f"{INVARIANTS[name]} Broken: {count}." for name, count in counts.items() if name in INVARIANTS]
     log.info("checked", **counts)
-    if not broken:
-        return
-    admin_url = f"{svc.settings.site_url}/admin/money"
-    telling.owner(svc, "invariants", run.started_at.isoformat(), broken=broken, admin_url=admin_url)
+    svc.heartbeats.beat(heartbeats.CHECK, svc.now(), is_well=not broken, detail=" ".join(broken))

@@ -10,7 +10,7 @@ import structlog
 
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
 from inspired.adapters.mail import Mail
-from inspired.domain import effects, mails, schedule, status, steps
+from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
@@ -23,35 +23,6 @@ log = structlog.get_logger()
 INVITATIONS = {
     **dict.fromkeys(("confirmed", "owner_confirmed", "moved", "owner_moved"), Method.REQUEST),
     **dict.fromkeys(("cancelled", "alert:cancelled", "alert:cancelled_by_owner"), Method.CANCEL),
-}
-ALERTS = {
-    "alert:amount": "A payment does not match the price. What is too much, or all of a payment that is short, goes "
-    "back by itself.",
-    "alert:unclear": "A payment cannot be counted: it came in another currency, Binance does not tell its amount, or a "
-    "part of it went back and nobody knows how much. It is kept, and waits for you on the booking's page.",
-    "alert:late": "Money arrived after the time to pay was over, and the time is taken. The customer was asked to "
-    "choose another time or the money; without an answer it goes back by itself.",
-    "alert:paid_twice": "A booking was paid twice. The second payment goes back by itself.",
-    "alert:slot_lost": "A paid booking has lost its slot: the event is no longer active in the calendar. The customer "
-    "was asked to choose another time or the money; without an answer it goes back by itself.",
-    "alert:returned": "Money of a booking was returned by another way than this site. Look whether the call stands.",
-    "alert:console_refund": "A refund was found that was not made here: in Binance's console, it seems. It is in the "
-    "books now. Where Binance does not tell the amount, please enter it.",
-    "alert:refund_stuck": "A refund could not be sent. Its page says why, and has the button to try it again.",
-    "alert:refund_unsent": "A refund could not be sent for some time now. It is tried again by itself.",
-    "alert:refund_rejected": "Binance rejected a refund. The money is still in your account; the booking's page has "
-    "the next step.",
-    "alert:refund_slow": "A refund is not done a day after it was asked for.",
-    "alert:cancelled": "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
-    "alert:cancelled_by_owner": "You cancelled a confirmed call. The customer is told; what goes back, if "
-    "anything, is on its way.",
-    "alert:past_our_pages": "Somebody booked in Calendly itself, past this site. They got a mail with the way to pay; "
-    "unpaid in time, the event is cancelled by itself.",
-    "alert:unconfirmed": "A booking has been paid for ten minutes and could not be confirmed yet.",
-    "alert:undelivered": "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
-    "alert:unreachable": "Binance Pay could not be asked about an order for ten minutes after its time was over.",
-    "alert:create_failed": "An order could not be created at Binance Pay. The customer was offered to try again.",
-    "alert:unknown_status": "Binance Pay told a status this program does not know. The booking is being watched.",
 }
 
 
@@ -246,7 +217,9 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
 
 def _alert(svc: Services, booking: Booking, name: str) -> None:
     kind = ":".join(name.split(":")[:2])
-    context = {**letter_context(svc, booking), "what": ALERTS.get(kind, name)}
+    alert = runbook.OF_BOOKING[kind.partition(":")[2]]
+    runbook_url = f"{svc.settings.site_url}/admin/runbook/{alert.id}"
+    context = {**letter_context(svc, booking), "what": alert.sentence, "runbook_url": runbook_url}
     subject, text, html = svc.letters.write("alert", context)
     to = svc.settings.owner_email
     more = _invitation(svc, booking, kind, to)

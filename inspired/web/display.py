@@ -13,13 +13,13 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import ordering, schedule, status, steps
+from inspired.domain import health, ordering, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.people import Role
 from inspired.domain.slots import Span
-from inspired.domain.when import in_words, moment_in_words, offset, zone
-from inspired.web import display_money, guards
+from inspired.domain.when import ago, in_words, moment_in_words, offset, zone
+from inspired.web import board, display_money, guards
 from inspired.web.current import services
 
 QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
@@ -157,6 +157,7 @@ ZONES = """
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(stage_of=stage_of, badge=badge, may=guards.may)
     app.jinja_env.filters.update(
+        ago=ago,
         in_words=in_words,
         moment_in_words=moment_in_words,
         clock=clock,
@@ -177,6 +178,7 @@ def init_app(app: Flask) -> None:
     )
     display_money.init_app(app)
     app.context_processor(_of_this_site)
+    app.context_processor(_of_the_owner)
 
 
 def _of_this_site() -> dict[str, Any]:
@@ -186,6 +188,15 @@ def _of_this_site() -> dict[str, Any]:
         "owner_zone": settings.owner_timezone,
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
+
+
+def _of_the_owner() -> dict[str, Any]:
+    """What every page of the owner says of alerts, from memory: also when the clock, which looks for them, is dead."""
+    if not guards.is_known():
+        return {}
+    facts = board.board().facts()
+    silent = health.clock_is_silent(facts, services().now())
+    return {"firing_now": len(facts.firing) if facts else 0, "clock_is_silent": silent}
 
 
 # --- a booking's page -----------------------------------------------------------------------------------------------

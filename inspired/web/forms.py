@@ -40,6 +40,7 @@ SENTENCES = {
     "money": "Please choose what becomes of the money.",
     "kind": "Please choose what you vouch for.",
     "evidence": "Please say what proves it, in one line of at most 200 letters.",
+    "url": "Please give an address such as https://example.org/hook.",
     "request": "Please reload the page and send the form again.",
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -238,6 +239,10 @@ class CallForm(CalendarForm):
     reminders: Line = ""
     questions: Annotated[str, StringConstraints(max_length=2000)] = ""
     place: Annotated[str, StringConstraints(max_length=300)] = ""
+
+
+class WebhookForm(_Form):
+    url: Annotated[str, StringConstraints(min_length=8, max_length=500, pattern=r"^https?://[!-~]+$")]
 
 
 class ListForm(_Form):

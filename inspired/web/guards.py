@@ -81,6 +81,11 @@ def who(svc: Services) -> Person | None:
     return None if g.door is None else g.door[1]
 
 
+def is_known() -> bool:
+    """Somebody was found to be logged in during this request. Asks nobody, so that error pages may."""
+    return g.get("door") is not None
+
+
 def session_of(svc: Services) -> Session:
     if who(svc) is None:
         raise Forbidden("Please log in first.")

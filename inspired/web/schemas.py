@@ -292,6 +292,27 @@ class PaymentsAnswer(BaseModel):
     nextBefore: datetime | None
 
 
+class HealthPart(BaseModel):
+    """`at` is the moment this is about; `runbook` the page that says what to do."""
+
+    id: str
+    title: str
+    state: Literal["working", "slow", "not working", "not known"]
+    detail: str
+    at: datetime | None
+    ageSeconds: int | None
+    runbook: str | None
+
+
+class HealthAnswer(BaseModel):
+    """`ok` is false while a part is not working."""
+
+    ok: bool
+    at: datetime
+    parts: list[HealthPart]
+    versions: dict[str, str]
+
+
 class Problem(BaseModel):
     """RFC 9457, as application/problem+json. `errors` maps a field to its sentence."""
 

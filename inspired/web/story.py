@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from inspired.adapters.vault import CannotDecrypt
-from inspired.domain import by_owner, mails, why
+from inspired.domain import by_owner, mails, runbook, why
 from inspired.domain.booking import Attempt, Booking, Event
 from inspired.domain.errors import NotFound
 from inspired.domain.mails import MailState, Told
 from inspired.flows import by_owner as by_owner_flow
 from inspired.flows import delivery
-from inspired.flows.delivery import ALERTS
 from inspired.flows.replaying import Replay
 from inspired.services import Services
 from inspired.web import display
@@ -127,7 +126,8 @@ def _mailed(name: str, again: int, note: str) -> str:
 
 
 def _alerted(name: str) -> str:
-    return ALERTS.get(":".join(name.split(":")[:2]), "something about this booking.")
+    alert = runbook.OF_BOOKING.get(name.split(":")[1])
+    return alert.sentence if alert else "something about this booking."
 
 
 def _of_evidence(entry: dict[str, Any]) -> Line | None:

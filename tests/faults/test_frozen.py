@@ -131,3 +131,24 @@ def test_provider_and_redis_frozen_together(dev: Running):
 
     with frozen(dev, "sandbox", "redis"):
         assert create(dev, body).status_code == 202
+
+
+def test_everything_frozen_the_status_page_answers_at_once_and_says_so(dev: Running):
+    def state() -> tuple[float, str]:
+        answer = get(dev, "/status.json")
+        return answer.elapsed.total_seconds(), str(answer.json()["state"])
+
+    wait_until(lambda: state()[1] == "working", seconds=20, what="a site that is well")
+    took = []
+    with frozen(dev, "mongodb", "redis", "sandbox", "worker", "clock"):
+
+        def is_said() -> bool:
+            seconds, said = state()
+            took.append(seconds)
+            return said == "not working"
+
+        wait_until(is_said, seconds=30, what="the truth", pause=0.3)
+        took += [get(dev, path).elapsed.total_seconds() for path in ("/status", "/livez")]
+
+    assert max(took) < 0.3
+    wait_until(lambda: state()[1] == "working", seconds=30, what="a site that is well again")

@@ -1,0 +1,111 @@
+"""How each part of the site is, for the owner; and the three things customers care about, for everybody. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+SLOW_DATABASE = timedelta(milliseconds=500)
+SILENT_AFTER = timedelta(minutes=2)
+KNOWN_FOR = timedelta(minutes=1)  # facts older than that say nothing about now
+
+
+class Health(StrEnum):
+    WELL = "working"
+    SLOW = "slow"
+    ILL = "not working"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`at`: the moment this is about; `runbook`: the alert whose page says what to do, where it is not well."""
+
+    id: str
+    title: str
+    health: Health
+    detail: str
+    at: datetime | None = None
+    runbook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is remembered for pages that must not ask anybody. `firing`: alerts, each with since when.
+
+    `database_away_since` and `paused_since`: None while it answers, and while bookings are taken.
+    """
+
+    known_at: datetime
+    database_took: timedelta = timedelta()
+    database_away_since: datetime | None = None
+    clock_at: datetime | None = None
+    paused_since: datetime | None = None
+    is_backing_off: bool = False
+    firing: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`since`: not well since then, where that is known."""
+
+    name: str
+    health: Health
+    since: datetime | None = None
+
+
+NAMES = ("Booking", "Payments", "Confirmations")
+SLOW_BOOKING = ("calendly",)
+SLOW_PAYMENTS = ("payments_failing", "certificates")
+SLOW_CONFIRMATIONS = ("unconfirmed_now", "effect_overdue", "notice_waiting", "queue_stuck", "redis", "mail")
+
+
+def public_lines(facts: Facts | None, now: datetime) -> tuple[Line, ...]:
+    """Booking, payments, confirmations."""
+    if facts is None or now - facts.known_at > KNOWN_FOR:
+        return tuple(Line(name, Health.UNKNOWN) for name in NAMES)
+    if facts.database_away_since is not None:
+        return tuple(Line(name, Health.ILL, facts.database_away_since) for name in NAMES)
+    is_slow = facts.database_took > SLOW_DATABASE
+    return (
+        _line("Booking", facts, ill=_paused(facts), slow=SLOW_BOOKING, is_slow=is_slow),
+        _line("Payments", facts, ill=_paused(facts), slow=SLOW_PAYMENTS, is_slow=is_slow or facts.is_backing_off),
+        _line("Confirmations", facts, ill=_silent(facts, now), slow=SLOW_CONFIRMATIONS, is_slow=is_slow),
+    )
+
+
+def clock_is_silent(facts: Facts | None, now: datetime) -> bool:
+    """Nobody looks for alerts then. False while nothing is known."""
+    if facts is None or facts.database_away_since is not None:
+        return False
+    return facts.clock_at is None or now - facts.clock_at > SILENT_AFTER
+
+
+def overall(lines: Iterable[Line]) -> Health:
+    """The worst of them."""
+    found = {line.health for line in lines}
+    return next(one for one in (Health.ILL, Health.UNKNOWN, Health.SLOW, Health.WELL) if one in found)
+
+
+Ill = tuple[bool, datetime | None]
+
+
+def _line(name: str, facts: Facts, *, ill: Ill, slow: Iterable[str], is_slow: bool) -> Line:
+    is_ill, since = ill
+    if is_ill:
+        return Line(name, Health.ILL, since)
+    begun = [facts.firing[one] for one in slow if one in facts.firing]
+    return Line(name, Health.SLOW, min(begun, default=None)) if begun or is_slow else Line(name, Health.WELL)
+
+
+def _paused(facts: Facts) -> Ill:
+    skewed = facts.firing.get("clock_skew")
+    since = facts.paused_since or skewed
+    return since is not None, since
+
+
+def _silent(facts: Facts, now: datetime) -> Ill:
+    if clock_is_silent(facts, now):
+        return True, facts.clock_at
+    gone = facts.firing.get("workers_gone")
+    return gone is not None, gone
