@@ -31,6 +31,7 @@ from inspired.web import (
     limits,
     newsletter,
     offering,
+    owner_settings,
     refunding,
     site,
     webhooks,
@@ -61,6 +62,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
     for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     for blueprint in (admin.bp, admin.api_bp, account.bp, refunding.bp, refunding.api_bp, offering.bp):
+        app.register_blueprint(blueprint)
+    for blueprint in (owner_settings.bp,):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

@@ -3,6 +3,7 @@
 from functools import cache
 
 from inspired.flows import (
+    auditing,
     calendar_watch,
     checking,
     delivery,
@@ -11,6 +12,7 @@ from inspired.flows import (
     own_calendar,
     reconciling,
     refreshing,
+    telling,
 )
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -51,6 +53,14 @@ def watch_calendar() -> None:
 
 def read_own_calendar(feed_id: str) -> None:
     own_calendar.read(services(), feed_id)
+
+
+def check_audit() -> None:
+    auditing.check(services())
+
+
+def try_addresses() -> None:
+    telling.try_addresses(services())
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -62,6 +62,16 @@ ALLOWED: Mapping[str, Role] = {
     "offering.add_call": O,
     "offering.call": R,
     "offering.change_call": O,
+    "settings.settings": O,
+    "settings.section": O,
+    "settings.change_section": O,
+    "settings.addresses": O,
+    "settings.change_addresses": O,
+    "settings.try_addresses": O,
+    "settings.retention": O,
+    "settings.change_retention": O,
+    "settings.audit": O,
+    "settings.check_audit": O,
 }
 
 # Money returned and data taken out: only for a while after a login.
@@ -78,5 +88,9 @@ FRESH_LOGIN = frozenset(
         "account.remove_passkey",
         "account.invite",
         "account.change_person",
+        "settings.addresses",
+        "settings.change_addresses",
+        "settings.retention",
+        "settings.change_retention",
     }
 )

@@ -403,6 +403,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
         "admin_url": "https://site.example/admin/calendar",
     },
+    "try": {"kinds": ["what needs you"]},
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
@@ -437,6 +438,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "goes_back": "74.5 USDT",
         "kept": "74.5 USDT",
         "sentence": "The one sentence of the page.",
+        "also": "Please bring your numbers.\n\nhttps://site.example/prepare",
         "reference": "abcd1234",
         "booking_url": "https://site.example/booking/TOKEN",
         "book_again_url": "https://site.example/book/deep-dive",
