@@ -7,6 +7,7 @@ from inspired.flows import (
     calendar_watch,
     checking,
     delivery,
+    forgetting,
     newsletter,
     notices,
     own_calendar,
@@ -41,9 +42,9 @@ def work_notice(notice_id: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation or the check; it rings for the one after."""
-    turned = {reconciling.NAME: reconciling.turn_page, checking.NAME: checking.turn_page}[run]
-    if turned(services()):
+    """The next page of the reconciliation, the check or the forgetting; it rings for the one after."""
+    turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting)}
+    if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 
 

@@ -1,11 +1,13 @@
 """What is offered, in words: what the audit log says of a change to a meeting type or the calendar."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from inspired.domain.availability import Availability, Week, days_off_in_words, in_words, special_in_words
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.policy import in_hours
 
+MINUTE = timedelta(minutes=1)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -23,8 +25,8 @@ def type_in_words(one: MeetingType) -> dict[str, str]:
         "can be moved": f"until {in_hours(policy.move_until)} before",
         "time to choose": in_hours(policy.choice_time),
         "a short payment": "may be completed" if policy.top_up else "goes back",
-        "kept free": f"{rules.before.seconds // 60} minutes before, {rules.after.seconds // 60} after",
-        "one start to the next": f"{rules.step.seconds // 60} minutes",
+        "kept free": f"{rules.before // MINUTE} minutes before, {rules.after // MINUTE} after",
+        "one start to the next": f"{rules.step // MINUTE} minutes",
         "notice": in_hours(rules.notice),
         "days ahead": str(rules.horizon.days),
         "most on one day": str(rules.most_per_day or "no limit"),

@@ -125,6 +125,7 @@ EVENT_SENTENCES = {
     "refund_done": "A refund has gone back.",
     "refund_rejected": "A refund was rejected.",
     "refund_found": "A refund was found that was not made here.",
+    "erased": "Name, address and answers were erased.",
     "done": "Done:",
 }
 

@@ -32,7 +32,9 @@ def terms() -> str:
 
 @bp.get("/privacy")
 def privacy() -> str:
-    return render_template("site/privacy.html", uses_calendly=services().settings.uses_calendly)
+    svc = services()
+    months = svc.preferences.now().retention.months
+    return render_template("site/privacy.html", uses_calendly=svc.settings.uses_calendly, months=months)
 
 
 @bp.get("/legal-notice")

@@ -459,7 +459,7 @@ SAID = {
     "reminder": ["remind you", "14:00 to 15:30 (Europe/Berlin", "https://meet.example", "/booking/TOKEN", "abcd1234"],
     "confirmed": [
         "24 November 2026, 10:00 (Europe/Berlin", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London",
-        "https://meet.example", "P_77",
+        "https://meet.example", "P_77", "bring your numbers", "https://site.example/prepare",
     ],
     "owner_confirmed": [
         "Ann, ann@example.com", "https://meet.example/room", "https://site.example/admin/bookings/ID",
@@ -493,6 +493,7 @@ SAID = {
         "BUSY_FEED_URLS", "/admin/calendar",
     ],
     "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
+    "try": ["reach this address", "what needs you"],
 }  # fmt: skip
 KINDS = sorted(SAID)
 ABOUT_A_BOOKING = [kind for kind in KINDS if kind not in OWN_CONTEXT]
