@@ -14,7 +14,10 @@ live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
-all settings               settings.py
+what the owner chooses     web/owner_settings.py → flows/choosing.py → domain/preferences.py, adapters/preferences.py
+people are forgotten       flows/forgetting.py → domain/retention.py
+who changed what           adapters/audit.py, flows/auditing.py (is the chain whole?)
+settings of the process    settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)
 """

@@ -45,4 +45,10 @@ def _forgotten(svc: Services, booking: Booking, months: int) -> paging.Counts:
 def _finished(svc: Services, run: Run) -> None:
     log.info("forgotten", **run.counts)
     if erased := run.counts.get("erased", 0):
-        svc.audit.add(svc.now(), "system", "personal data erased", "", f"{erased} bookings, as the settings wish")
+        svc.audit.add(
+            svc.now(),
+            "system",
+            "personal data erased",
+            "",
+            f"of {erased} {'booking' if erased == 1 else 'bookings'}, as the settings wish",
+        )

@@ -216,7 +216,7 @@ def test_people_of_calls_long_over_are_forgotten_and_the_others_and_the_books_st
     assert erased.state is State.CONFIRMED
     assert svc.ledger.of(held) == posted
     assert kept.sealed is not None
-    assert written_down(svc)[-1] == ("personal data erased", "", "1 bookings, as the settings wish")
+    assert written_down(svc)[-1] == ("personal data erased", "", "of 1 booking, as the settings wish")
 
 
 def test_nothing_is_erased_until_the_owner_wishes_it_nor_after_it_is_taken_back(svc: Services, sandbox: Servers):
