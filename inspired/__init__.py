@@ -21,7 +21,10 @@ keys for programs          web/keys.py, web/guards.py → flows/api_keys.py → 
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
 one booking by hand        web/by_owner.py → flows/by_owner.py → domain/by_owner.py; told: web/story.py, domain/why.py
 the evidence               web/evidence.py → flows/replaying.py
-all settings               settings.py
+what the owner chooses     web/owner_settings.py → flows/choosing.py → domain/preferences.py, adapters/preferences.py
+people are forgotten       flows/forgetting.py → domain/retention.py
+who changed what           adapters/audit.py, flows/auditing.py (is the chain whole?)
+settings of the process    settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)
 """

@@ -37,6 +37,7 @@ from inspired.web import (
     listing,
     newsletter,
     offering,
+    owner_settings,
     refunding,
     site,
     today,
@@ -74,7 +75,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp):
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, owner_settings.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

@@ -4,15 +4,18 @@ from functools import cache
 
 from inspired.flows import (
     alerting,
+    auditing,
     calendar_watch,
     checking,
     chores,
     delivery,
+    forgetting,
     newsletter,
     notices,
     own_calendar,
     reconciling,
     refreshing,
+    telling,
 )
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -46,9 +49,9 @@ def work_notice(notice_id: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation or the check; it rings for the one after."""
-    turned = {reconciling.NAME: reconciling.turn_page, checking.NAME: checking.turn_page}[run]
-    if turned(services()):
+    """The next page of the reconciliation, the check or the forgetting; it rings for the one after."""
+    turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting)}
+    if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 
 
@@ -58,6 +61,14 @@ def watch_calendar() -> None:
 
 def read_own_calendar(feed_id: str) -> None:
     own_calendar.read(services(), feed_id)
+
+
+def check_audit() -> None:
+    auditing.check(services())
+
+
+def try_addresses() -> None:
+    telling.try_addresses(services())
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -32,6 +32,7 @@ from inspired.adapters.mail import Smtp
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
+from inspired.adapters.preferences import Preferences
 from inspired.adapters.room import ApiKeys, Chores, Views
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
@@ -81,6 +82,7 @@ class Services:
     throttle: Throttle
     calendly: Calendly
     offer: Offer
+    preferences: Preferences
     own_calendar: OwnCalendar
     smtp: Smtp
     letters: Letters
@@ -112,6 +114,7 @@ def build(
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
     beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
+    preferences = Preferences(database)
     # Calendly looks into the owner's calendar by itself.
     feeds = () if settings.uses_calendly else settings.busy_feeds
 
@@ -162,6 +165,7 @@ def build(
         throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         offer=Offer(database, zone),
+        preferences=preferences,
         own_calendar=OwnCalendar(database, [Feed(http, url, zone) for url in feeds]),
         smtp=Smtp(
             settings.smtp_host,
@@ -171,8 +175,9 @@ def build(
             settings.smtp_password.get_secret_value(),
             settings.mail_from,
             Outcomes(beats, heartbeats.MAIL, now),
+            lambda: _sender_name(preferences),
         ),
-        letters=Letters(),
+        letters=Letters(brand=lambda: preferences.now().brand),
         bell=queues.Doorbell(redis),
         hints=hints,
         outside=outside,
@@ -195,6 +200,12 @@ def _evidence(logs: mongo.PaymentLogs, call: CallMade) -> None:
         )
     except Busy:
         log.warning("call_unrecorded", path=call.path, reference=call.reference, outcome=call.outcome)
+
+
+def _sender_name(preferences: Preferences) -> str:
+    """As the owner named the site; until then MAIL_FROM has its own."""
+    chosen = preferences.now()
+    return chosen.brand.name if chosen.versions["brand"] else ""
 
 
 def hint_of(booking: Booking) -> Hint:

@@ -139,6 +139,7 @@ def test_a_booking_is_altered_in_one_place_only():
         "offer.py",
         "own_calendar.py",
         "people.py",
+        "preferences.py",
         "room.py",
         "watch.py",
     )

@@ -40,9 +40,20 @@ class Entry:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The last look at the whole chain: up to which entry, and in words what did not fit."""
+
+    at: datetime
+    entries: int
+    hash: str
+    broken: tuple[str, ...] = ()
+
+
 class Audit:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["audit"]
+        self._checks: Collection[Document] = database["audit_checks"]
 
     def add(self, at: datetime, who: str, what: str, about: str = "", detail: str = "") -> Entry:
         """Written when this returns. Whoever comes second with a number takes the next one."""
@@ -76,6 +87,34 @@ class Audit:
                 if _digest(entry) != entry.hash:
                     yield entry.number, "was altered"
                 expected, before = entry.number + 1, entry.hash
+
+    def checked(self) -> Checked | None:
+        with reaching():
+            found = self._checks.find_one({"_id": "last"})
+        if found is None or "at" not in found:
+            return None
+        return Checked(found["at"], found["entries"], found["hash"], tuple(found["broken"]))
+
+    def note_check(self, checked: Checked, next_at: datetime) -> None:
+        result = {
+            "at": checked.at,
+            "entries": checked.entries,
+            "hash": checked.hash,
+            "broken": list(checked.broken),
+            "due_at": next_at,
+        }
+        with reaching():
+            self._checks.replace_one({"_id": "last"}, result, upsert=True)
+
+    def take_check(self, now: datetime, until: datetime) -> bool:
+        """A look is due, and the caller's; where nothing comes of it, it is due again at `until`."""
+        with reaching():
+            try:
+                self._checks.insert_one({"_id": "last", "due_at": until})
+            except errors.DuplicateKeyError:
+                due = {"_id": "last", "due_at": {"$lte": now}}
+                return self._checks.update_one(due, {"$set": {"due_at": until}}).modified_count == 1
+        return True
 
     def _page(self, first: int) -> list[Entry]:
         with reaching():

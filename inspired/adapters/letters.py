@@ -1,15 +1,19 @@
 """The words of our mails: templates/email/<kind>_subject.txt, <kind>.txt and <kind>.html."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from inspired.domain.preferences import Brand
+
 FOLDER = Path(__file__).resolve().parents[2] / "templates" / "email"
 
 
 class Letters:
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = FOLDER, *, brand: Callable[[], Brand] = Brand) -> None:
+        """`brand` is asked for with each letter: templates call it, also those that only hold macros."""
         self._templates = Environment(
             loader=FileSystemLoader(folder),
             autoescape=select_autoescape(["html"]),
@@ -17,6 +21,7 @@ class Letters:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["brand"] = brand
 
     def write(self, kind: str, context: dict[str, Any]) -> tuple[str, str, str]:
         """Subject, text and HTML. Only the HTML is escaped; a subject is one line."""

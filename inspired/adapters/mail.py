@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate
+from email.utils import formatdate, parseaddr
 
 from inspired.domain.errors import UpstreamError
 
@@ -43,6 +43,7 @@ class Smtp:
     password: str
     sender: str
     on_outcome: Callable[[bool, str], None] = _nobody
+    named: Callable[[], str] = str  # who the sender is called; where that is empty, as `sender` says
 
     def send(self, mail: Mail) -> None:
         """Raises UpstreamError; retryable unless the server refused for good (5xx) or nobody can be reached there."""
@@ -83,9 +84,15 @@ class Smtp:
             raise
         return server
 
+    def _sender(self) -> str | Address:
+        if not (name := self.named()):
+            return self.sender
+        user, _, host = parseaddr(self.sender)[1].rpartition("@")
+        return Address(name, user, host)
+
     def _message(self, mail: Mail) -> EmailMessage:
         message = EmailMessage()
-        message["From"] = self.sender
+        message["From"] = self._sender()
         message["To"] = _address(mail.to)
         message["Subject"] = " ".join(mail.subject.split())
         message["Date"] = formatdate(usegmt=True)

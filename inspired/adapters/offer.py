@@ -19,6 +19,7 @@ from inspired.adapters.mongo import reaching
 from inspired.domain.availability import Availability, DaysOff, SpecialDay
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.meeting_types import MEETING_TYPES, MeetingType
+from inspired.domain.policy import RefundPolicy
 
 KEEP = 5.0  # seconds
 
@@ -33,12 +34,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Everything at one moment. A version of 0: never saved."""
+    """Everything at one moment. A version of 0: never saved. `terms_changes`: how often what the terms promise for the
+    calls that can be booked was changed."""
 
     types: tuple[Listed, ...]
     types_version: int
     calendar: Availability
     calendar_version: int
+    terms_changes: int = 0
 
 
 class Offer:
@@ -93,10 +96,19 @@ class Offer:
         self._known, self._known_until = offered, time.monotonic() + self._keep
         return offered
 
+    def terms_changes(self) -> int:
+        """0 where nothing was ever read and the database is away."""
+        try:
+            return self.now().terms_changes
+        except Busy:
+            return 0
+
     def save_types(self, types: tuple[Listed, ...], version: int) -> None:
         """Raises Conflict where `version` is not the one in the database."""
+        before = self.fresh()
+        count = before.terms_changes + (_promised(types) != _promised(before.types))
         listed = [{**type_out(one.type), "rules": rules_out(one.type.rules), "hidden": one.hidden} for one in types]
-        self._save({"_id": "types", "types": listed}, version)
+        self._save({"_id": "types", "types": listed, "terms_changes": count}, version)
 
     def save_calendar(self, calendar: Availability, version: int) -> None:
         """Raises Conflict where `version` is not the one in the database."""
@@ -135,7 +147,13 @@ class Offer:
             types_version=types["version"] if types else 0,
             calendar=_calendar_in(calendar, made_with.calendar.zone) if calendar else made_with.calendar,
             calendar_version=calendar["version"] if calendar else 0,
+            terms_changes=types.get("terms_changes", 0) if types else 0,
         )
+
+
+def _promised(types: tuple[Listed, ...]) -> dict[str, RefundPolicy]:
+    """What the page of the terms says of each call."""
+    return {one.type.title: one.type.policy for one in types if not one.hidden}
 
 
 def _or_busy(known: Offered | None) -> Offered:

@@ -201,6 +201,7 @@ def erased(booking: Booking, now: datetime) -> Booking:
         sealed=None,
         email_index="",
         visitor_index="",
+        name_index=(),
         seats=(),
         notes=(),
         letters=(),

@@ -19,7 +19,7 @@ from inspired.domain.slots import TICK, Span, free
 from inspired.flows import delivery, finding
 from inspired.services import Services
 
-TERMS_VERSION = "2026-12"
+TERMS_VERSION = "2026-12"  # of the terms the site was made with
 LONGEST_WINDOW = timedelta(days=31)
 MINUTE = timedelta(minutes=1)
 TICK_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -274,9 +274,15 @@ def give_up(svc: Services, token: str) -> Booking:
     return booking
 
 
+def terms_version(svc: Services) -> str:
+    """Of the terms as they stand now: whatever the owner changes of them, here or in a call's policy, counts."""
+    changes = svc.preferences.now().small_print.terms_changes + svc.offer.terms_changes()
+    return f"{TERMS_VERSION}.{changes}" if changes else TERMS_VERSION
+
+
 def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
     return steps.draft(
-        booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=TERMS_VERSION, now=svc.now()
+        booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=terms_version(svc), now=svc.now()
     )
 
 

@@ -16,6 +16,7 @@ from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
+from inspired.flows import telling
 from inspired.services import Services
 
 log = structlog.get_logger()
@@ -170,17 +171,15 @@ def _send(svc: Services, booking: Booking, mail: str) -> None:
     if kind == "letter":
         context["words"] = words_of(svc, booking, "letter", int(about))
     subject, text, html = svc.letters.write(kind, context)
-    to = svc.settings.owner_email if kind.startswith("owner_") else context["email"]
-    svc.smtp.send(
-        Mail(
-            id=_mail_id(booking.id, mail),
-            to=to,
-            subject=subject,
-            text=text,
-            html=html,
-            **_invitation(svc, booking, kind, to),
-        )
-    )
+
+    def addressed(to: str) -> Mail:
+        invitation = _invitation(svc, booking, kind, to)
+        return Mail(_mail_id(booking.id, mail), to, subject, text, html, **invitation)
+
+    if kind.startswith("owner_"):
+        telling.everybody(svc, "calls", addressed)
+    else:
+        svc.smtp.send(addressed(context["email"]))
 
 
 def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str, Any]:
@@ -221,9 +220,10 @@ def _alert(svc: Services, booking: Booking, name: str) -> None:
     runbook_url = f"{svc.settings.site_url}/admin/runbook/{alert.id}"
     context = {**letter_context(svc, booking), "what": alert.sentence, "runbook_url": runbook_url}
     subject, text, html = svc.letters.write("alert", context)
-    to = svc.settings.owner_email
-    more = _invitation(svc, booking, kind, to)
-    svc.smtp.send(Mail(_mail_id(booking.id, name), to, subject, text, html, **more))
+    mail_id = _mail_id(booking.id, name)
+    telling.everybody(
+        svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, kind, to))
+    )
 
 
 def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
@@ -255,6 +255,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "place": place_of(svc, booking),
         "answers": answers_of(svc, booking),
         "sentence": sentence(booking),
+        "also": svc.preferences.now().small_print.confirmation,
         "reference": booking.id[:8],
         "booking_url": f"{svc.settings.site_url}/booking/{booking.token}",
         "book_again_url": f"{svc.settings.site_url}/book/{booking.meeting_type.id}",
@@ -313,7 +314,7 @@ def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLI
         invitation,
         uid=f"{booking.id}@inspired-analyst",
         span=booking.slot.span,
-        title=f"{booking.meeting_type.title} – Inspired Analyst",
+        title=f"{booking.meeting_type.title} – {svc.preferences.now().brand.name}",
         place=place_of(svc, booking),
         description=f"{svc.settings.site_url}/booking/{booking.token}",
         sequence=booking.moves + (invitation.method is Method.CANCEL),

@@ -122,7 +122,7 @@ def new_app_secret(svc: Services, person_id: str) -> str:
 
 def app_address(svc: Services, person: Person, secret: str) -> str:
     """What the QR code holds: https://github.com/google/google-authenticator/wiki/Key-Uri-Format"""
-    return pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name="Inspired Analyst")
+    return pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=svc.preferences.now().brand.name)
 
 
 def pending_secret(svc: Services, person: Person) -> str:

@@ -21,7 +21,7 @@ from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import RefundSeen
-from inspired.flows import refreshing
+from inspired.flows import refreshing, telling
 from inspired.services import Services
 
 KEPT_OF_REFUSED = 4096  # bytes
@@ -169,7 +169,7 @@ def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
     subject, text, html = svc.letters.write("orphan", context)
     mail_id = hashlib.sha256(notice.id.encode()).hexdigest()[:32]
     try:
-        svc.smtp.send(Mail(mail_id, svc.settings.owner_email, subject, text, html))
+        telling.everybody(svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html))
     except UpstreamError as error:
         log.warning("orphan_unsent", notice=notice.id, error=str(error))
         if svc.now() - notice.at < TELL_FOR:

@@ -15,10 +15,12 @@ MILLISECOND = timedelta(milliseconds=1)
 Counts = dict[str, int]
 
 
-def start(svc: Services, name: str, *, after: datetime) -> bool:
-    """From `after` until now. False while the last one is still at work."""
+def start(svc: Services, name: str, *, after: datetime, until: datetime | None = None) -> bool:
+    """Bookings made from `after` until now, or `until`. False while the last one is still at work."""
     now = svc.now()
-    return svc.runs.start(Run(name, now, cursor=after, until=now, leased_until=now, finished_at=None, counts={}))
+    return svc.runs.start(
+        Run(name, now, cursor=after, until=until or now, leased_until=now, finished_at=None, counts={})
+    )
 
 
 def turn(svc: Services, name: str, work: Callable[[Booking], Counts], finish: Callable[[Run], None]) -> bool:

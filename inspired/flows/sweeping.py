@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import calendar_watch, checking, chores, own_calendar, reconciling
+from inspired.flows import auditing, calendar_watch, checking, chores, forgetting, own_calendar, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -44,9 +44,11 @@ def sweep_runs(svc: Services) -> None:
         svc.bell.ring_for_letters("watch_calendar")
     zone = ZoneInfo(svc.settings.owner_timezone)
     night = datetime.combine(now.astimezone(zone).date(), NIGHT, zone)
+    night = night if night <= now else night - timedelta(days=1)
     for name, start, due in (
-        (reconciling.NAME, reconciling.start, night if night <= now else night - timedelta(days=1)),
+        (reconciling.NAME, reconciling.start, night),
         (checking.NAME, checking.start, now - CHECK_EVERY),
+        (forgetting.NAME, forgetting.start, night),
     ):
         run = svc.runs.get(name)
         if run is None or (run.finished_at is not None and run.started_at < due):
@@ -55,3 +57,4 @@ def sweep_runs(svc: Services) -> None:
             svc.bell.ring_for_letters("turn_page", name)
     own_calendar.sweep(svc)
     chores.sweep(svc)
+    auditing.sweep(svc)

@@ -180,7 +180,7 @@ def new_passkey_challenge() -> Response:
     me = guards.here(services())
     options = generate_registration_options(
         rp_id=_host(),
-        rp_name="Inspired Analyst",
+        rp_name=services().preferences.now().brand.name,
         user_name=me.email,
         user_id=me.id.encode(),
         exclude_credentials=[PublicKeyCredentialDescriptor(id=one.id) for one in me.passkeys],

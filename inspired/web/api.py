@@ -55,7 +55,8 @@ spec = SpecTree(
 @bp.get("/openapi.json")
 def openapi() -> Response:
     """This API, described."""
-    return jsonify(spec.spec)
+    described = spec.spec
+    return jsonify({**described, "info": {**described["info"], "title": services().preferences.now().brand.name}})
 
 
 @bp.get("/meeting-types")

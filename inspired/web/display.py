@@ -182,8 +182,10 @@ def init_app(app: Flask) -> None:
 
 
 def _of_this_site() -> dict[str, Any]:
-    settings = services().settings
+    settings, chosen = services().settings, services().preferences.now()
     return {
+        "brand": chosen.brand,
+        "has_imprint": bool(chosen.small_print.imprint),
         "is_sandbox": settings.is_sandbox,
         "owner_zone": settings.owner_timezone,
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",

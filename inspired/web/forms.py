@@ -251,6 +251,13 @@ class ListForm(_Form):
     version: Version
 
 
+class ChoiceForm(_Form):
+    """A section of the owner's settings: what stands in it, the section reads itself."""
+
+    do: Literal["look", "save"]
+    version: Version
+
+
 class MailForm(_Form):
     email: Email
 

@@ -31,7 +31,7 @@ from inspired.domain.slots import Span
 from inspired.domain.status import iso
 from inspired.domain.when import ago, moment_in_words
 from inspired.flows import booking as bookings
-from inspired.flows import calendar_drift, own_calendar
+from inspired.flows import calendar_drift, choosing, own_calendar
 from inspired.services import Services
 from inspired.web import guards
 from inspired.web.current import services
@@ -67,7 +67,7 @@ def change_calendar() -> ResponseReturnValue:
         form = read(CalendarForm, request.form)
         wanted = _availability(form, offered.calendar.zone)
         if form.do == "save":
-            svc.offer.save_calendar(wanted, form.version)
+            choosing.save_calendar(svc, guards.session_of(svc).person_id, wanted, form.version)
             return go(url_for("offering.calendar", saved=""))
     except Refusal as refusal:
         return _calendar_page(offered, values, refusal=refusal), refusal.status
@@ -229,7 +229,8 @@ def change_list() -> ResponseReturnValue:
     offered = svc.offer.fresh()
     try:
         form = read(ListForm, request.form)
-        svc.offer.save_types(_rearranged(offered.types, form), form.version)
+        wanted = _rearranged(offered.types, form)
+        choosing.save_types(svc, guards.session_of(svc).person_id, wanted, form.version)
     except Refusal as refusal:
         return _calls_page(str(refusal)), refusal.status
     return go(url_for("offering.calls"))
@@ -305,7 +306,8 @@ def _save_call(before: MeetingType | None) -> ResponseReturnValue:
         wanted = _meeting_type(form, before)
         if form.do == "look":
             return _call_page(offered, before, request.form.to_dict(), wanted=wanted)
-        svc.offer.save_types(_with(offered.types, wanted, before), form.version)
+        types = _with(offered.types, wanted, before)
+        choosing.save_types(svc, guards.session_of(svc).person_id, types, form.version)
     except Refusal as refusal:
         return _call_page(offered, before, request.form.to_dict(), refusal=refusal), refusal.status
     return go(url_for("offering.calls", saved=wanted.id))

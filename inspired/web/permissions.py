@@ -104,6 +104,16 @@ ALLOWED: Mapping[str, Role] = {
     "offering.add_call": O,
     "offering.call": R,
     "offering.change_call": O,
+    "settings.settings": O,
+    "settings.section": O,
+    "settings.change_section": O,
+    "settings.addresses": O,
+    "settings.change_addresses": O,
+    "settings.try_addresses": O,
+    "settings.retention": O,
+    "settings.change_retention": O,
+    "settings.audit": O,
+    "settings.check_audit": O,
 }
 
 # Money returned and data taken out: only for a while after a login.
@@ -124,6 +134,10 @@ FRESH_LOGIN = frozenset(
         "account.change_person",
         *("by_owner.call_off", "by_owner.called_off", "by_owner.by_hand", "by_owner.vouch"),
         *("by_owner.returned_outside", "by_owner.erase", "by_owner.erased"),
+        "settings.addresses",
+        "settings.change_addresses",
+        "settings.retention",
+        "settings.change_retention",
     }
 )
 

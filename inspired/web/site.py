@@ -1,9 +1,10 @@
-"""The pages that say what this is: home, terms, privacy, how to pay."""
+"""The pages that say what this is: home, terms, privacy, how to pay, the legal notice."""
 
 from flask import Blueprint, render_template
 
+from inspired.domain.errors import NotFound
 from inspired.domain.policy import in_hours
-from inspired.flows.booking import TERMS_VERSION
+from inspired.flows.booking import terms_version
 from inspired.web.current import services
 
 bp = Blueprint("site", __name__)
@@ -11,19 +12,37 @@ bp = Blueprint("site", __name__)
 
 @bp.get("/")
 def home() -> str:
-    return render_template("site/home.html", meeting_types=services().offer.shown())
+    svc = services()
+    return render_template("site/home.html", meeting_types=svc.offer.shown(), home=svc.preferences.now().home)
 
 
 @bp.get("/terms")
 def terms() -> str:
-    types = services().offer.shown()
+    svc = services()
+    types = svc.offer.shown()
     choice_times = sorted({in_hours(one.policy.choice_time) for one in types})
-    return render_template("site/terms.html", version=TERMS_VERSION, meeting_types=types, choice_times=choice_times)
+    return render_template(
+        "site/terms.html",
+        version=terms_version(svc),
+        meeting_types=types,
+        choice_times=choice_times,
+        own_terms=svc.preferences.now().small_print.terms,
+    )
 
 
 @bp.get("/privacy")
 def privacy() -> str:
-    return render_template("site/privacy.html", uses_calendly=services().settings.uses_calendly)
+    svc = services()
+    months = svc.preferences.now().retention.months
+    return render_template("site/privacy.html", uses_calendly=svc.settings.uses_calendly, months=months)
+
+
+@bp.get("/legal-notice")
+def imprint() -> str:
+    text = services().preferences.now().small_print.imprint
+    if not text:
+        raise NotFound("There is no legal notice on this site.")
+    return render_template("site/imprint.html", text=text)
 
 
 @bp.get("/how-to-pay")

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from inspired.adapters.audit import BEGINNING, Audit
+from inspired.adapters.audit import BEGINNING, Audit, Checked
 from tests.factories import NOW, SECOND
 
 
@@ -82,3 +82,18 @@ def test_a_removed_entry_is_found(audit: Audit, database):
     database["audit"].delete_one({"_id": 2})
 
     assert (2, "missing up to 2") in list(audit.broken())
+
+
+def test_what_came_of_the_last_look_is_kept_and_a_look_is_taken_by_one(audit: Audit):
+    assert audit.checked() is None
+    assert audit.take_check(NOW, NOW + 10 * SECOND)
+    assert audit.checked() is None, "taken, and nothing came of it yet"
+    assert not audit.take_check(NOW + 9 * SECOND, NOW + 20 * SECOND)
+    assert audit.take_check(NOW + 10 * SECOND, NOW + 20 * SECOND), "whoever took it is gone"
+    for broken in (("Entry 3 was altered.",), ()):
+        checked = Checked(NOW, 5, "abc", broken)
+        audit.note_check(checked, NOW + 60 * SECOND)
+        assert audit.checked() == checked
+    assert not audit.take_check(NOW + 59 * SECOND, NOW + 90 * SECOND)
+    assert audit.take_check(NOW + 60 * SECOND, NOW + 90 * SECOND)
+    assert audit.checked() == checked

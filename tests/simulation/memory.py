@@ -19,6 +19,7 @@ from inspired.adapters.hints import Hint
 from inspired.adapters.mail import ONE_PERSON, Mail
 from inspired.adapters.mongo import MOST_TRIES, Claimed, KeyUse, Notice, Refusal, Taken
 from inspired.adapters.offer import Listed, Offered
+from inspired.adapters.preferences import Chosen
 from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES
 from inspired.adapters.throttle import HeldBack
 from inspired.domain.availability import Availability
@@ -805,6 +806,16 @@ class FixedOffer:
 
     def calendar(self) -> Availability:
         return self._offered.calendar
+
+    def terms_changes(self) -> int:
+        return self._offered.terms_changes
+
+
+class AsMade:
+    """What the owner has chosen: nothing yet."""
+
+    def now(self) -> Chosen:
+        return Chosen()
 
 
 class NoOwnCalendar:

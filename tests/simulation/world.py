@@ -35,6 +35,7 @@ from inspired.services import Services, hint_of
 from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
 from tests.simulation.memory import (
+    AsMade,
     Crash,
     FixedOffer,
     MemoryBell,
@@ -138,6 +139,7 @@ class World:
             "pay": self.pay,
             "offer": FixedOffer(TYPES, CALENDAR),
             "own_calendar": NoOwnCalendar(),
+            "preferences": AsMade(),
             "smtp": self.smtp,
             "letters": LETTERS,
             "bell": self.bell,

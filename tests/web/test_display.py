@@ -403,6 +403,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
         "admin_url": "https://site.example/admin/calendar",
     },
+    "try": {"kinds": ["what needs you"]},
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
 }
@@ -438,6 +439,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "goes_back": "74.5 USDT",
         "kept": "74.5 USDT",
         "sentence": "The one sentence of the page.",
+        "also": "Please bring your numbers.\n\nhttps://site.example/prepare",
         "reference": "abcd1234",
         "booking_url": "https://site.example/booking/TOKEN",
         "book_again_url": "https://site.example/book/deep-dive",
@@ -461,7 +463,7 @@ SAID = {
     "reminder": ["remind you", "14:00 to 15:30 (Europe/Berlin", "https://meet.example", "/booking/TOKEN", "abcd1234"],
     "confirmed": [
         "24 November 2026, 10:00 (Europe/Berlin", "14:00 to 15:30 (Europe/Berlin", "13:00 to 14:30 (Europe/London",
-        "https://meet.example", "P_77",
+        "https://meet.example", "P_77", "bring your numbers", "https://site.example/prepare",
     ],
     "owner_confirmed": [
         "Ann, ann@example.com", "https://meet.example/room", "https://site.example/admin/bookings/ID",
@@ -495,6 +497,7 @@ SAID = {
         "BUSY_FEED_URLS", "/admin/calendar",
     ],
     "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
+    "try": ["reach this address", "what needs you"],
 }  # fmt: skip
 KINDS = sorted(SAID)
 ABOUT_A_BOOKING = [kind for kind in KINDS if kind not in OWN_CONTEXT]
