@@ -27,12 +27,15 @@ from inspired.web import (
     booking,
     current,
     display,
+    display_tickets,
     errors,
+    helping,
     limits,
     newsletter,
     offering,
     refunding,
     site,
+    tickets,
     webhooks,
 )
 from inspired.web.pulse import Pulse
@@ -58,9 +61,10 @@ def create_app(services: Services, settings: Settings) -> Flask:
     limits.limiter.init_app(app)
     errors.init_app(app)
     display.init_app(app)
-    for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
+    display_tickets.init_app(app)
+    for blueprint in (site.bp, newsletter.bp, booking.bp, helping.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (admin.bp, admin.api_bp, account.bp, refunding.bp, refunding.api_bp, offering.bp):
+    for blueprint in (admin.bp, admin.api_bp, account.bp, refunding.bp, refunding.api_bp, offering.bp, tickets.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
@@ -161,7 +165,7 @@ def _harden(response: Response) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
     if current_app.config["HSTS"]:
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin"))
+    private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin", "/help"))
     headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
     if response.mimetype != "text/html":
         return

@@ -11,6 +11,7 @@ from inspired.flows import (
     own_calendar,
     reconciling,
     refreshing,
+    tickets,
 )
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -51,6 +52,10 @@ def watch_calendar() -> None:
 
 def read_own_calendar(feed_id: str) -> None:
     own_calendar.read(services(), feed_id)
+
+
+def ticket_mail(number: str) -> None:
+    tickets.send_mails(services(), number)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -30,6 +30,7 @@ from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.throttle import Throttle
+from inspired.adapters.tickets import Tickets
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
 from inspired.domain.booking import Booking, booking_id_of
@@ -59,6 +60,7 @@ class Services:
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
+    tickets: Tickets
     people: People
     sessions: AdminSessions
     vault: Vault
@@ -116,6 +118,7 @@ def build(
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),
+        tickets=Tickets(database),
         people=People(database),
         sessions=AdminSessions(database),
         vault=Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value()),

@@ -62,6 +62,12 @@ ALLOWED: Mapping[str, Role] = {
     "offering.add_call": O,
     "offering.call": R,
     "offering.change_call": O,
+    "tickets.list_": R,
+    "tickets.ticket": R,
+    "tickets.new": H,
+    "tickets.begin": H,
+    "tickets.answer": H,
+    "tickets.change": H,
 }
 
 # Money returned and data taken out: only for a while after a login.
