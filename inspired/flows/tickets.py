@@ -28,6 +28,8 @@ LOST = "cannot be read"
 
 def write(svc: Services, booking: Booking, topic: Topic, text: str, request: str) -> Ticket:
     """A question about a booking, from its own page. `request` is the very form: sent twice, it is one ticket."""
+    if booking.sealed is None:
+        raise Conflict("We have no mail address for this booking. Please use the contact form.")
     text = tickets.checked_text(text)
     token = svc.vault.fingerprint("ticket", f"{booking.id} {request}")
     ticket = _new(svc, topic, tickets.first_priority(topic, booking, svc.now()), token)

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 
 from flask import Flask
 
-from inspired.domain.booking import Event
+from inspired.domain.booking import Booking, Event
+from inspired.domain.promises import Kind, Promise
 from inspired.domain.tickets import REPLY_WITHIN, Author, Priority, Ticket, TicketState, Topic
-from inspired.flows import tickets
+from inspired.flows import promising, tickets
 from inspired.flows.tickets import Said
 from inspired.services import Services
+from inspired.web.current import services
 
 TOPICS = {
     Topic.PAYMENT_DELAYED: "I have paid, and the page does not say so",
@@ -59,6 +61,14 @@ MAILS = {
 }
 
 
+PROMISES = {
+    Kind.REFUND: "Money back within a day",
+    Kind.REPLY: "An answer",
+    Kind.WORD: "You write about a payment that cannot be counted",
+    Kind.PLACE: "You write where the call takes place",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A ticket, decrypted. `said` is empty where there is nothing for this reader."""
@@ -79,12 +89,23 @@ def init_app(app: Flask) -> None:
         ticket_event=ticket_event,
         within=within,
         until=until,
+        promise=PROMISES.__getitem__,
     )
+    app.jinja_env.globals.update(promised_to=promised_to, tickets_of=tickets_of)
 
 
 def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
     subject = tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
     return Shown(ticket, subject, tickets.conversation(svc, ticket, for_customer=for_customer))
+
+
+def promised_to(booking: Booking) -> list[Promise]:
+    return promising.of_booking(services(), booking)
+
+
+def tickets_of(booking: Booking) -> list[Shown]:
+    svc = services()
+    return [shown(svc, one, for_customer=False) for one in svc.tickets.of_booking(booking.id)]
 
 
 def ticket_event(event: Event) -> str:

@@ -69,13 +69,13 @@ def _page(svc: Services, booking: Booking, refusal: Refusal | None = None, numbe
         tickets=found,
         may_ask=not found or all(one.ticket.state is TicketState.DONE for one in found) or (refusal and not number),
         refused=number,
+        zone=booking.slot.zone if booking.slot else svc.settings.owner_timezone,
         **_refused(svc, refusal),
     )
 
 
 def _refused(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
     return {
-        "zone": svc.settings.owner_timezone,
         "topics": list(Topic),
         "request_token": svc.new_token(),
         "values": request.form.to_dict() if refusal else {},
@@ -128,4 +128,4 @@ def _contact_form(svc: Services, refusal: Refusal | None = None) -> str:
 
 
 def _own_page(svc: Services, one: Shown, refusal: Refusal | None = None) -> str:
-    return render_template("help/own.html", one=one, **_refused(svc, refusal))
+    return render_template("help/own.html", one=one, zone=svc.settings.owner_timezone, **_refused(svc, refusal))

@@ -64,6 +64,7 @@ ALLOWED: Mapping[str, Role] = {
     "offering.change_call": O,
     "tickets.list_": R,
     "tickets.ticket": R,
+    "tickets.promises": R,
     "tickets.new": H,
     "tickets.begin": H,
     "tickets.answer": H,

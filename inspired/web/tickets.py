@@ -14,7 +14,7 @@ from inspired.domain.people import Person
 from inspired.domain.ready_answers import Ready, ready_answers
 from inspired.domain.status import iso
 from inspired.domain.tickets import Priority, Ticket
-from inspired.flows import tickets
+from inspired.flows import promising, tickets
 from inspired.flows.tickets import Sent
 from inspired.services import Services
 from inspired.web import guards
@@ -34,14 +34,14 @@ LISTS = {
     "done": "Done",
 }
 
-bp = Blueprint("tickets", __name__, url_prefix="/admin/tickets")
+bp = Blueprint("tickets", __name__, url_prefix="/admin")
 bp.before_request(guards.admit)
 
 
 # --- the lists ------------------------------------------------------------------------------------------------------
 
 
-@bp.get("")
+@bp.get("/tickets")
 def list_() -> str:
     svc = services()
     chosen = request.args.get("show", "open")
@@ -102,13 +102,13 @@ def names_of(svc: Services) -> dict[str, str]:
 # --- one ticket -----------------------------------------------------------------------------------------------------
 
 
-@bp.get("/<number>")
+@bp.get("/tickets/<number>")
 def ticket(number: str) -> str:
     svc = services()
     return _page(svc, svc.tickets.get(number))
 
 
-@bp.post("/<number>/answer")
+@bp.post("/tickets/<number>/answer")
 def answer(number: str) -> ResponseReturnValue:
     def do(svc: Services, person: Person) -> None:
         form = read(OwnAnswerForm, request.form)
@@ -121,7 +121,7 @@ def answer(number: str) -> ResponseReturnValue:
     return _done(number, do)
 
 
-@bp.post("/<number>")
+@bp.post("/tickets/<number>")
 def change(number: str) -> ResponseReturnValue:
     def do(svc: Services, person: Person) -> None:
         form = read(TicketForm, request.form)
@@ -183,17 +183,34 @@ def _shown(svc: Services, ticket: Ticket) -> Shown:
     return shown(svc, ticket, for_customer=False)
 
 
+# --- what was promised ----------------------------------------------------------------------------------------------
+
+
+@bp.get("/promises")
+def promises() -> str:
+    """What was said to customers with a time, and is not done yet: the latest first."""
+    svc = services()
+    rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
+    return render_template("admin/promises.html", rows=rows, now=svc.now())
+
+
+def _who(svc: Services, owed: promising.Owed) -> str:
+    if owed.booking is not None:
+        return person_of(svc, owed.booking)["name"]
+    return _about(svc, owed.ticket) if owed.ticket else ""
+
+
 # --- the first word is ours -----------------------------------------------------------------------------------------
 
 
-@bp.get("/new")
+@bp.get("/tickets/new")
 def new() -> str:
     svc = services()
     booking_id = request.args.get("booking", "")
     return _new_page(svc, svc.bookings.get(booking_id) if booking_id else None)
 
 
-@bp.post("/new")
+@bp.post("/tickets/new")
 def begin() -> ResponseReturnValue:
     svc = services()
     booking_id = request.form.get("booking", "")
