@@ -12,6 +12,8 @@ told by the calendar       web/webhooks.py → flows/calendar_notices.py → dom
 be told in any case        cli.py clock → jobs.py → flows/refreshing.py
 live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
+write to us, be answered   web/helping.py, web/tickets.py → flows/tickets.py → domain/tickets.py
+what was promised          flows/promising.py → domain/promises.py (pure), found by `promised_by` of a booking
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
 all settings               settings.py
