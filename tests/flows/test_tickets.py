@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from inspired.domain.booking import Booking
+from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Busy, NotFound
 from inspired.domain.people import Person, Role
+from inspired.domain.promises import Kind
 from inspired.domain.tickets import Priority, Ticket, TicketState, Topic
-from inspired.flows import sweeping, tickets
+from inspired.flows import promising, refreshing, refunding, sweeping, tickets
 from inspired.flows.tickets import LOST, Sent
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import later, live
+from tests.flows.steps import confirmed, later, live
+from tests.harness import Servers, wait_until
 
 ANN, OWNER = "ann@example.com", "owner@example.com"
 WORDS = "My call, my money, my secret words"
@@ -233,3 +235,23 @@ def test_everybody_at_once_is_busy_in_the_end(svc: Services, booking: Booking):
 
     with pytest.raises(Busy):
         svc.tickets.change(ticket.id, decide)
+
+
+def test_a_refund_is_an_open_promise_until_it_is_done(svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+    assert promising.owed(svc) == []
+    sandbox.control("faults", {"binance": [{"call": "refund", "fault": "http_500", "times": 1}]})
+
+    refunding.refund(svc, booking.id, None, cancels=True, note="", request="r1", seen=0)
+    (owed,) = promising.owed(svc)
+    soon = later(svc, minutes=1)
+    booking = wait_until(lambda: _refunded(soon, booking), what="the refund")
+
+    assert (owed.promise.kind, owed.booking and owed.booking.id) == (Kind.REFUND, booking.id)
+    assert promising.owed(svc) == []
+    assert [one.is_late(svc.now()) for one in promising.of_booking(svc, booking)] == [False]
+
+
+def _refunded(svc: Services, booking: Booking) -> Booking | None:
+    booking = refreshing.refresh(svc, booking.id)
+    return booking if booking.state is State.REFUNDED else None

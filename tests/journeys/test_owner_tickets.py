@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
 from tests.journeys.running import Running, running
+from tests.journeys.test_accessibility import LOOKS, look_at
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -117,6 +118,41 @@ def test_a_customer_writes_the_owner_answers_and_both_go_on_until_it_is_done(
     assert errors == []
     customer.context.close()
     owner.context.close()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["wide and light", "narrow and dark"])
+def test_every_page_of_tickets_can_be_used_by_everybody(browser: Browser, dev: Running, look: dict[str, Any]):
+    booking = dev.create("deep-dive", customerEmail=f"axe{look['viewport']['width']}@tickets.example")
+    page = browser.new_context(bypass_csp=True, **look).new_page()
+    page.set_default_timeout(15_000)
+    problems: dict[str, list[str]] = {}
+
+    page.goto(f"{dev.web}/help")
+    problems["contact"] = look_at(page)
+    page.goto(f"{dev.web}/booking/{booking['bookingId']}/help")
+    problems["question"] = look_at(page)
+    page.get_by_label("I cannot pay").check()
+    page.get_by_label("What has happened?").fill("The app does not open.")
+    page.get_by_role("button", name="Send").click()
+    problems["conversation"] = look_at(page)
+    log_in(page, dev)
+    page.goto(f"{dev.web}/admin/promises")
+    problems["promises"] = look_at(page)
+    page.goto(f"{dev.web}/admin/tickets")
+    problems["tickets"] = look_at(page)
+    page.get_by_role("table").get_by_role("link").first.click()
+    problems["ticket"] = look_at(page)
+    page.get_by_label("Your words").fill("x" * 4000)
+    page.evaluate("document.getElementById('text').value += 'x'")
+    page.get_by_role("button", name="Send the answer").click()
+    problems["refused answer"] = look_at(page)
+    page.goto(f"{dev.web}/admin/bookings/{str(booking['merchantTradeNo'])[:24]}")
+    problems["booking"] = look_at(page)
+    page.get_by_role("link", name="Write to the customer…").click()
+    problems["first word"] = look_at(page)
+
+    assert {place: found for place, found in problems.items() if found} == {}
+    page.context.close()
 
 
 def test_the_owner_writes_first_and_keeps_something_in_mind(browser: Browser, dev: Running, errors: list[str]):
