@@ -14,6 +14,8 @@ live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 what is wrong              flows/alerting.py → domain/alerts.py, domain/runbook.py → adapters/alerts.py; web/alerts.py
 how the site is            web/health.py, web/board.py → flows/health.py → domain/health.py, adapters/heartbeats.py
+write to us, be answered   web/helping.py, web/tickets.py → flows/tickets.py → domain/tickets.py
+what was promised          flows/promising.py → domain/promises.py (pure), found by `promised_by` of a booking
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 what the owner looks for   web/today.py, web/listing.py → flows/today.py, flows/finding.py → adapters/lists.py
                            → domain/listing.py (labels), domain/attention.py; files: web/exports.py

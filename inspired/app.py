@@ -29,9 +29,11 @@ from inspired.web import (
     current,
     display,
     display_lists,
+    display_tickets,
     errors,
     evidence,
     health,
+    helping,
     keys,
     limits,
     listing,
@@ -40,6 +42,7 @@ from inspired.web import (
     owner_settings,
     refunding,
     site,
+    tickets,
     today,
     webhooks,
 )
@@ -69,9 +72,10 @@ def create_app(services: Services, settings: Settings) -> Flask:
     errors.init_app(app)
     display.init_app(app)
     display_lists.init_app(app)
-    for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
+    display_tickets.init_app(app)
+    for blueprint in (site.bp, newsletter.bp, booking.bp, helping.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp):
+    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp, tickets.bp):
         app.register_blueprint(blueprint)
     for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)
@@ -176,7 +180,7 @@ def _harden(response: Response) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
     if current_app.config["HSTS"]:
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin"))
+    private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin", "/help"))
     headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
     if response.mimetype != "text/html":
         return

@@ -144,7 +144,7 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import alerts, books, lists, mongo, people, room
+    from inspired.adapters import alerts, books, lists, mongo, people, room, tickets
     from inspired.flows import finding
     from inspired.services import build
 
@@ -156,6 +156,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     lists.create_list_indexes(database)
     room.create_room_indexes(database)
     alerts.create_alert_indexes(database)
+    tickets.create_ticket_indexes(database)
     filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0

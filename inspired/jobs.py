@@ -16,6 +16,7 @@ from inspired.flows import (
     reconciling,
     refreshing,
     telling,
+    tickets,
 )
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -69,6 +70,10 @@ def check_audit() -> None:
 
 def try_addresses() -> None:
     telling.try_addresses(services())
+
+
+def ticket_mail(number: str) -> None:
+    tickets.send_mails(services(), number)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -35,6 +35,7 @@ from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.preferences import Preferences
 from inspired.adapters.room import ApiKeys, Chores, Views
 from inspired.adapters.throttle import Throttle
+from inspired.adapters.tickets import Tickets
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
 from inspired.domain.booking import Booking, booking_id_of
@@ -72,6 +73,7 @@ class Services:
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
+    tickets: Tickets
     people: People
     sessions: AdminSessions
     api_keys: ApiKeys
@@ -144,6 +146,7 @@ def build(
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),
+        tickets=Tickets(database),
         people=People(database),
         sessions=AdminSessions(database),
         api_keys=ApiKeys(database),

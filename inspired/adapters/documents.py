@@ -36,6 +36,7 @@ from inspired.domain.meeting_types import MeetingType, Question
 from inspired.domain.money import Money
 from inspired.domain.newsletter import Subscriber, SubscriberState
 from inspired.domain.policy import STANDARD, RefundPolicy
+from inspired.domain.promises import promised_by
 from inspired.domain.slots import Span
 
 Document = dict[str, Any]
@@ -97,9 +98,11 @@ def booking_out(booking: Booking) -> Document:
         "confirmed_at": booking.confirmed_at,
         "ended_at": booking.ended_at,
     }
-    # Absent, not empty: both indexes are sparse, so that settled bookings cost nothing there.
+    # Absent, not empty: these indexes are sparse, so that settled bookings cost nothing there.
     if booking.check_at is not None:
         document["check_at"] = booking.check_at
+    if (due := promised_by(booking)) is not None:
+        document["promised_by"] = due
     if booking.claims:
         document["claims"] = list(booking.claims)
     return document | _filing(booking)

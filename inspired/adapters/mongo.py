@@ -105,6 +105,7 @@ def create_indexes(database: Database[Document]) -> None:
         bookings.create_index("token", unique=True)
         bookings.create_index("claims", unique=True, sparse=True)
         bookings.create_index("check_at", sparse=True)
+        bookings.create_index("promised_by", sparse=True)
         bookings.create_index([("state", 1), ("slot_start", 1)])
         bookings.create_index("created_at")
         bookings.create_index("email_index")
@@ -301,6 +302,18 @@ class Bookings:
         """No booking was made before: where lists that begin with the oldest begin (see adapters/lists)."""
         with reaching():
             self._lists.update_one({"_id": "beginning"}, {"$min": {"at": at}}, upsert=True)
+
+    def promised(self, after: datetime, most: int) -> list[Booking]:
+        """Bookings with a promise about their money that is still open, what is due first at the top."""
+        with reaching():
+            found = self._collection.find({"promised_by": {"$gt": after}}).sort("promised_by", 1).limit(most)
+            return [booking_in(one) for one in found]
+
+    def confirmed_calls(self, after: datetime, before: datetime, most: int) -> list[Booking]:
+        """Confirmed calls that begin in this time, the next one first."""
+        with reaching():
+            query = {"state": str(State.CONFIRMED), "slot_start": {"$gte": after, "$lt": before}}
+            return [booking_in(one) for one in self._collection.find(query).sort("slot_start", 1).limit(most)]
 
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():

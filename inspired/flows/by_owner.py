@@ -8,7 +8,7 @@ from inspired.domain import by_owner, mails
 from inspired.domain.booking import Booking, ByHand, CalendarKind, HandKind, Words
 from inspired.domain.errors import Conflict, SlotTaken, UpstreamError
 from inspired.domain.money import Money
-from inspired.flows import delivery, refreshing
+from inspired.flows import delivery, refreshing, tickets
 from inspired.services import Services
 
 ASK_SECONDS = 0.6  # each question of those that are asked while a page waits
@@ -140,14 +140,15 @@ def returned_outside(svc: Services, booking_id: str, amount: Money) -> Booking:
 
 
 def erase(svc: Services, booking_id: str) -> Booking:
-    """The booking first, since it may refuse; then what its notices held. Done again after a crash in between, it
-    finishes."""
+    """The booking first, since it may refuse; then what its notices held, and what was written about it. Done again
+    after a crash in between, it finishes."""
     booking = svc.bookings.get(booking_id)
     if svc.logs.awaits_work(booking_id):
         raise Conflict("A notice about it is still to be worked on. Please try again in a minute.")
     if booking.erased_at is None:
         booking = svc.bookings.change(booking_id, lambda b: by_owner.erased(b, svc.now()))
     svc.logs.forget(booking_id)
+    tickets.erase(svc, booking_id)
     return booking
 
 

@@ -33,6 +33,9 @@ def sweep(svc: Services) -> int:
     for subscriber_id in svc.subscribers.due(now, BATCH):
         if svc.bell.ring_for_letters("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + RING_AGAIN)
+    for number in svc.tickets.mail_due(now, BATCH):
+        if svc.bell.ring_for_letters("ticket_mail", number):
+            svc.tickets.lease(number, now + RING_AGAIN)
     return len(bookings) + len(notices)
 
 

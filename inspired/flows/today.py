@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.adapters.books import Case, Orphan
-from inspired.domain import attention, ledger
+from inspired.domain import attention, ledger, runbook
+from inspired.domain.alerts import Alert
 from inspired.domain.attention import Matter
 from inspired.domain.booking import Booking, Entry, Event, State
 from inspired.domain.funds import nothing
 from inspired.domain.listing import ATTENTION, By, Wanted
 from inspired.domain.money import Money
+from inspired.flows import promising
 from inspired.flows.finding import day_of
+from inspired.flows.promising import Owed
 from inspired.services import Services
 
 MOST = 50
@@ -41,6 +44,8 @@ class Today:
     more: bool
     orphans: list[Orphan]
     cases: list[Case]
+    firing: list[Alert]
+    late: list[Owed]
     calls: list[Booking]
     today: Moved
     week: Moved
@@ -61,6 +66,8 @@ def gather(svc: Services) -> Today:
         more=bool(needing.after),
         orphans=svc.orphans.waiting(),
         cases=svc.cases.waiting(),
+        firing=[runbook.SITE[one.id] for one in svc.alerts.all().values() if one.is_firing and one.id in runbook.SITE],
+        late=promising.late(svc),
         calls=calls.bookings,
         today=_moved(one for one in entries if one.at >= begin),
         week=_moved(entries),

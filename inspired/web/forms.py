@@ -9,6 +9,7 @@ from pydantic import field_validator as checked
 
 from inspired.domain.by_owner import LONGEST_LETTER, LONGEST_NOTE
 from inspired.domain.errors import Invalid
+from inspired.domain.tickets import Priority, Topic
 from inspired.domain.when import is_zone
 from inspired.web.schemas import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
@@ -41,6 +42,7 @@ SENTENCES = {
     "kind": "Please choose what you vouch for.",
     "evidence": "Please say what proves it, in one line of at most 200 letters.",
     "url": "Please give an address such as https://example.org/hook.",
+    "topic": "Please choose what it is about.",
     "request": "Please reload the page and send the form again.",
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -256,6 +258,47 @@ class ChoiceForm(_Form):
 
     do: Literal["look", "save"]
     version: Version
+
+
+Words = Annotated[str, StringConstraints(max_length=20_000)]  # how long it may be is told in a sentence of its own
+
+
+class AnswerForm(_Form):
+    """One more message in a conversation. `form_token` is this very form: sent twice, it is one message."""
+
+    text: Words = ""
+    form_token: Token
+
+
+class QuestionForm(AnswerForm):
+    topic: Topic
+
+
+class ContactForm(QuestionForm):
+    email: Email
+
+
+class OwnAnswerForm(AnswerForm):
+    """`seen`: how many messages the page showed."""
+
+    seen: Annotated[int, Field(ge=0, le=10_000)]
+    do: Literal["answer", "done", "note"]
+
+
+class BeginForm(AnswerForm):
+    """The owner writes first; without a booking, to themselves."""
+
+    subject: Annotated[str, StringConstraints(max_length=1000)] = ""
+    priority: Priority
+    booking: Line = ""
+
+
+class TicketForm(_Form):
+    """`seen`: how many messages the page showed."""
+
+    do: Literal["take", "back", "done", "open", "priority"]
+    priority: Priority = Priority.LOW
+    seen: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class MailForm(_Form):

@@ -36,6 +36,9 @@ limiter = Limiter(key_func=address_key, strategy="fixed-window", in_memory_fallb
 creating = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="create", methods=["POST"])
 choosing = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="choose", methods=["POST"])
 subscribing = limiter.shared_limit(lambda: services().settings.rate_limit_create, scope="subscribe", methods=["POST"])
+writing = limiter.shared_limit(
+    lambda: f"{services().settings.rate_limit_create};100/day", scope="write", methods=["POST"]
+)
 verifying = limiter.shared_limit(lambda: services().settings.rate_limit_verify, scope="verify", key_func=booking_key)
 logging_in = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="login", methods=["POST"])
 proving = limiter.shared_limit(lambda: services().settings.rate_limit_login, scope="prove", methods=["POST"])

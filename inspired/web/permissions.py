@@ -114,6 +114,13 @@ ALLOWED: Mapping[str, Role] = {
     "settings.change_retention": O,
     "settings.audit": O,
     "settings.check_audit": O,
+    "tickets.list_": R,
+    "tickets.ticket": R,
+    "tickets.promises": R,
+    "tickets.new": H,
+    "tickets.begin": H,
+    "tickets.answer": H,
+    "tickets.change": H,
 }
 
 # Money returned and data taken out: only for a while after a login.

@@ -416,6 +416,13 @@ class NoSubscribers:
         return []
 
 
+class NoTickets:
+    """Nor does anybody write to the owner."""
+
+    def mail_due(self, now: datetime, most: int) -> list[str]:
+        return []
+
+
 # --- the queue and the hints ----------------------------------------------------------------------------------------
 
 

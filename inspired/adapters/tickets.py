@@ -1,0 +1,182 @@
+"""Tickets. One is one document, altered by versioned writes; every list is bounded by an indexed date."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from bson.binary import Binary
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.documents import Document
+from inspired.adapters.mongo import MOST_TRIES, reaching
+from inspired.domain.booking import Effect, Event
+from inspired.domain.errors import Busy, NotFound
+from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
+
+MOST_OF_ONE = 50  # of one booking, or one stranger
+
+
+def create_ticket_indexes(database: Database[Document]) -> None:
+    with reaching():
+        tickets = database["tickets"]
+        tickets.create_index("token", unique=True)
+        tickets.create_index("booking_id")
+        tickets.create_index("email_index", sparse=True)
+        tickets.create_index("due", sparse=True)
+        tickets.create_index("waiting_since", sparse=True)
+        tickets.create_index("done_at", sparse=True)
+        tickets.create_index("mail_due", sparse=True)
+
+
+class Tickets:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["tickets"]
+
+    def add(self, ticket: Ticket) -> bool:
+        """False where its number, or its token, is another one's."""
+        with reaching():
+            try:
+                self._collection.insert_one(_out(ticket))
+            except errors.DuplicateKeyError:
+                return False
+        return True
+
+    def get(self, number: str) -> Ticket:
+        return self._one({"_id": number})
+
+    def by_token(self, token: str) -> Ticket:
+        return self._one({"token": token})
+
+    def of_booking(self, booking_id: str) -> list[Ticket]:
+        """Newest first."""
+        return self._newest({"booking_id": booking_id}, "created_at", MOST_OF_ONE)
+
+    def of_stranger(self, email_index: str) -> list[Ticket]:
+        """Newest first."""
+        return self._newest({"email_index": email_index}, "created_at", MOST_OF_ONE)
+
+    def owed(self, after: datetime, most: int) -> list[Ticket]:
+        """Those that wait for our word, the most urgent first: due after this."""
+        with reaching():
+            found = self._collection.find({"due": {"$gt": after}}).sort("due", 1).limit(most)
+            return [_in(one) for one in found]
+
+    def late(self, now: datetime, most: int) -> list[Ticket]:
+        """The latest first."""
+        with reaching():
+            found = self._collection.find({"due": {"$lte": now}}).sort("due", 1).limit(most)
+            return [_in(one) for one in found]
+
+    def waiting(self, before: datetime, most: int) -> list[Ticket]:
+        """Those that wait for the customer, the newest first."""
+        return self._newest({"waiting_since": {"$lt": before}}, "waiting_since", most)
+
+    def done(self, *, before: datetime, after: datetime, most: int) -> list[Ticket]:
+        """The newest first."""
+        return self._newest({"done_at": {"$lt": before, "$gte": after}}, "done_at", most)
+
+    def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
+        """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
+        for _ in range(MOST_TRIES):
+            before = self.get(number)
+            after = decide(before)
+            if after == before:
+                return before
+            after = replace(after, version=before.version + 1)
+            with reaching():
+                query = {"_id": before.id, "version": before.version}
+                if self._collection.replace_one(query, _out(after)).modified_count == 1:
+                    return after
+        raise Busy("This ticket is being changed by too many at once.")
+
+    def mail_due(self, now: datetime, most: int) -> list[str]:
+        with reaching():
+            found = self._collection.find({"mail_due": {"$lte": now}}, {"_id": 1}).limit(most)
+            return [document["_id"] for document in found]
+
+    def lease(self, number: str, until: datetime) -> None:
+        """Rung for: due again at `until` unless somebody has seen to it by then. No change of the ticket itself."""
+        with reaching():
+            self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
+
+    def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
+        with reaching():
+            return [_in(one) for one in self._collection.find(query).sort(by, -1).limit(most)]
+
+    def _one(self, query: Document) -> Ticket:
+        with reaching():
+            found = self._collection.find_one(query)
+        if found is None:
+            raise NotFound("There is no such ticket.")
+        return _in(found)
+
+
+def _out(ticket: Ticket) -> Document:
+    document: Document = {
+        "_id": ticket.id,
+        "token": ticket.token,
+        "version": ticket.version,
+        "key": Binary(ticket.key),
+        "created_at": ticket.created_at,
+        "topic": str(ticket.topic),
+        "priority": str(ticket.priority),
+        "booking_id": ticket.booking_id,
+        "email": Binary(ticket.email),
+        "subject": Binary(ticket.subject),
+        "state": str(ticket.state),
+        "messages": [
+            {
+                "id": one.id,
+                "at": one.at,
+                "author": str(one.author),
+                "text": Binary(one.text),
+                "person": one.person,
+                "promised": one.promised,
+            }
+            for one in ticket.messages
+        ],
+        "since": ticket.since,
+        "promised": ticket.promised,
+        "assigned": ticket.assigned,
+        "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in ticket.effects],
+        "history": [{"at": one.at, "what": one.what, "detail": one.detail} for one in ticket.history],
+    }
+    # Absent, not empty: these indexes are sparse, each with only the tickets its list is made of.
+    is_waiting = ticket.state is TicketState.WAITING and ticket.messages
+    listed = {
+        "email_index": ticket.email_index,
+        "due": ticket.due,
+        "waiting_since": ticket.messages[-1].at if is_waiting else None,
+        "done_at": ticket.done_at,
+        "mail_due": ticket.mail_due,
+    }
+    return document | {name: value for name, value in listed.items() if value}
+
+
+def _in(found: Document) -> Ticket:
+    return Ticket(
+        id=found["_id"],
+        token=found["token"],
+        version=found["version"],
+        key=bytes(found["key"]),
+        created_at=found["created_at"],
+        topic=Topic(found["topic"]),
+        priority=Priority(found["priority"]),
+        booking_id=found["booking_id"],
+        email=bytes(found["email"]),
+        email_index=found.get("email_index", ""),
+        subject=bytes(found["subject"]),
+        state=TicketState(found["state"]),
+        messages=tuple(
+            Message(one["id"], one["at"], Author(one["author"]), bytes(one["text"]), one["person"], one["promised"])
+            for one in found["messages"]
+        ),
+        since=found["since"],
+        promised=found["promised"],
+        done_at=found.get("done_at"),
+        assigned=found["assigned"],
+        effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
+        history=tuple(Event(one["at"], one["what"], one["detail"]) for one in found["history"]),
+    )

@@ -1,0 +1,236 @@
+"""Tickets in the admin area: what waits for an answer, one conversation beside its booking, what was promised."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.adapters.vault import CannotDecrypt
+from inspired.domain.booking import Booking
+from inspired.domain.errors import Invalid, Refusal
+from inspired.domain.people import Person
+from inspired.domain.ready_answers import Ready, ready_answers
+from inspired.domain.status import iso
+from inspired.domain.tickets import Priority, Ticket
+from inspired.flows import promising, tickets
+from inspired.flows.tickets import Sent
+from inspired.services import Services
+from inspired.web import guards
+from inspired.web.admin import BEGINNING, UNREADABLE, person_of
+from inspired.web.current import services
+from inspired.web.display_tickets import Shown, shown
+from inspired.web.forms import BeginForm, OwnAnswerForm, TicketForm, read
+from inspired.web.htmx import go
+
+MOST_SHOWN = 100
+WINDOW = timedelta(days=92)
+LISTS = {
+    "open": "Open",
+    "mine": "Mine",
+    "late": "Late",
+    "waiting": "Waiting for the customer",
+    "done": "Done",
+}
+
+bp = Blueprint("tickets", __name__, url_prefix="/admin")
+bp.before_request(guards.admit)
+
+
+# --- the lists ------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets")
+def list_() -> str:
+    svc = services()
+    chosen = request.args.get("show", "open")
+    chosen = chosen if chosen in LISTS else "open"
+    found, older = _listed(svc, chosen)
+    names = names_of(svc)
+    rows = [(_shown(svc, one), _about(svc, one), names.get(one.assigned, "")) for one in found]
+    return render_template(
+        "admin/tickets.html", rows=rows, lists=LISTS, chosen=chosen, older=older, now=svc.now(), most=MOST_SHOWN
+    )
+
+
+def _listed(svc: Services, chosen: str) -> tuple[list[Ticket], str | None]:
+    """The tickets of one list, and where the older ones begin."""
+    now, me = svc.now(), guards.session_of(svc).person_id
+    soon = now + timedelta(minutes=1)
+    match chosen:
+        case "late":
+            return svc.tickets.late(now, MOST_SHOWN), None
+        case "mine":
+            all_ = svc.tickets.owed(BEGINNING, MOST_SHOWN) + svc.tickets.waiting(soon, MOST_SHOWN)
+            return [one for one in all_ if one.assigned == me], None
+        case "waiting":
+            return svc.tickets.waiting(soon, MOST_SHOWN), None
+        case "done":
+            before = _before() or soon
+            found = svc.tickets.done(before=before, after=before - WINDOW, most=MOST_SHOWN)
+            full = len(found) == MOST_SHOWN
+            return found, iso(found[-1].done_at if full else max(before - WINDOW, BEGINNING)) if found else None
+    return svc.tickets.owed(BEGINNING, MOST_SHOWN), None
+
+
+def _before() -> datetime | None:
+    asked = request.args.get("before", "")
+    if not asked:
+        return None
+    try:
+        return max(datetime.fromisoformat(asked), BEGINNING + WINDOW)
+    except (ValueError, TypeError):
+        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.") from None
+
+
+def _about(svc: Services, ticket: Ticket) -> str:
+    """Who wrote."""
+    try:
+        if ticket.booking_id:
+            return person_of(svc, svc.bookings.get(ticket.booking_id))["name"]
+        return tickets.address_of(svc, ticket)
+    except CannotDecrypt:
+        return UNREADABLE["email"]
+
+
+def names_of(svc: Services) -> dict[str, str]:
+    """Accounts' addresses by their id."""
+    return {one.id: one.email for one in svc.people.all()}
+
+
+# --- one ticket -----------------------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets/<number>")
+def ticket(number: str) -> str:
+    svc = services()
+    return _page(svc, svc.tickets.get(number))
+
+
+@bp.post("/tickets/<number>/answer")
+def answer(number: str) -> ResponseReturnValue:
+    def do(svc: Services, person: Person) -> None:
+        form = read(OwnAnswerForm, request.form)
+        sent = Sent(form.text, form.form_token, form.seen)
+        if form.do == "note":
+            tickets.note(svc, person, number, sent)
+        else:
+            tickets.answer(svc, person, number, sent, done=form.do == "done")
+
+    return _done(number, do)
+
+
+@bp.post("/tickets/<number>")
+def change(number: str) -> ResponseReturnValue:
+    def do(svc: Services, person: Person) -> None:
+        form = read(TicketForm, request.form)
+        match form.do:
+            case "take" | "back":
+                tickets.take(svc, person, number, back=form.do == "back")
+            case "priority":
+                tickets.prioritise(svc, person, number, form.priority)
+            case "done":
+                tickets.close(svc, person, number, form.seen)
+            case "open":
+                tickets.reopen(svc, person, number)
+
+    return _done(number, do)
+
+
+def _done(number: str, do: Callable[[Services, Person], None]) -> ResponseReturnValue:
+    """Done, and to the page again; refused, the page with the sentence and what was typed."""
+    svc = services()
+    try:
+        do(svc, guards.here(svc))
+    except Refusal as refusal:
+        return _page(svc, svc.tickets.get(number), refusal), refusal.status
+    return go(url_for("tickets.ticket", number=number))
+
+
+def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
+    booking = svc.bookings.get(ticket.booking_id) if ticket.booking_id else None
+    person = person_of(svc, booking) if booking else {"name": "", "email": _about(svc, ticket)}
+    ready = ready_answers(booking, person["name"] if person is not UNREADABLE else "", svc.now())
+    return render_template(
+        "admin/ticket.html",
+        one=_shown(svc, ticket),
+        booking=booking,
+        person=person,
+        names=names_of(svc),
+        me=guards.session_of(svc).person_id,
+        priorities=list(Priority),
+        ready=ready,
+        text=request.form.get("text", "") if refusal else _ready_text(ready),
+        **_form(svc, refusal),
+    )
+
+
+def _ready_text(ready: list[Ready]) -> str:
+    return next((one.text for one in ready if one.id == request.args.get("ready", "")), "")
+
+
+def _form(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
+    return {
+        "now": svc.now(),
+        "request_token": svc.new_token(),
+        "errors": refusal.fields if isinstance(refusal, Invalid) else {},
+        "message": str(refusal) if refusal else "",
+    }
+
+
+def _shown(svc: Services, ticket: Ticket) -> Shown:
+    return shown(svc, ticket, for_customer=False)
+
+
+# --- what was promised ----------------------------------------------------------------------------------------------
+
+
+@bp.get("/promises")
+def promises() -> str:
+    """What was said to customers with a time, and is not done yet: the latest first."""
+    svc = services()
+    rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
+    return render_template("admin/promises.html", rows=rows, now=svc.now())
+
+
+def _who(svc: Services, owed: promising.Owed) -> str:
+    if owed.booking is not None:
+        return person_of(svc, owed.booking)["name"]
+    return _about(svc, owed.ticket) if owed.ticket else ""
+
+
+# --- the first word is ours -----------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets/new")
+def new() -> str:
+    svc = services()
+    booking_id = request.args.get("booking", "")
+    return _new_page(svc, svc.bookings.get(booking_id) if booking_id else None)
+
+
+@bp.post("/tickets/new")
+def begin() -> ResponseReturnValue:
+    svc = services()
+    booking_id = request.form.get("booking", "")
+    booking = svc.bookings.get(booking_id) if booking_id else None
+    try:
+        form = read(BeginForm, request.form)
+        sent = Sent(form.text, form.form_token)
+        begun = tickets.begin(svc, guards.here(svc), booking, form.subject, sent, form.priority)
+    except Refusal as refusal:
+        return _new_page(svc, booking, refusal), refusal.status
+    return go(url_for("tickets.ticket", number=begun.id))
+
+
+def _new_page(svc: Services, booking: Booking | None, refusal: Refusal | None = None) -> str:
+    person = person_of(svc, booking) if booking else None
+    return render_template(
+        "admin/ticket_new.html",
+        booking=booking,
+        person=person,
+        priorities=list(Priority),
+        values=request.form.to_dict() if refusal else {},
+        **_form(svc, refusal),
+    )
