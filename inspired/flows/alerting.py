@@ -326,7 +326,7 @@ def _by_mail(svc: Services, delivery: Delivery) -> str:
         svc,
         "site_alert",
         delivery.message_id,
-        kind=str(delivery.kind),
+        what=str(delivery.kind),
         alert=alert,
         detail=data["detail"],
         since=moment_in_words(since, zone),

@@ -39,11 +39,13 @@ def log_in(page: Page, dev: Running, email: str = "", password: str = "") -> Non
 
 
 def open_account(page: Page) -> None:
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Account", exact=True).click()
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
 
 
 def log_out(page: Page) -> None:
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Log out", exact=True).first.click()
     expect(page.get_by_role("heading", name="Owner’s login")).to_be_visible()
 

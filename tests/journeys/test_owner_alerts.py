@@ -73,6 +73,7 @@ def test_a_webhook_is_set_tested_given_a_new_secret_and_taken_away(owner: Page, 
 
 
 def test_a_dead_worker_is_seen_in_health_and_leads_to_what_to_do(owner: Page, dev: Running):
+    owner.get_by_text("More", exact=True).click()
     owner.get_by_role("link", name="Health").click()
     expect(owner.get_by_role("row", name=re.compile("^Workers"))).to_contain_text("working")
     expect(owner.get_by_role("row", name=re.compile("^Clock"))).to_contain_text("runs")

@@ -33,7 +33,7 @@ def page(browser: Browser, dev: Running) -> Iterator[Page]:
     one.get_by_label("E-mail").fill(dev.ready["admin"]["email"])
     one.get_by_label("Password").fill(dev.ready["admin"]["password"])
     one.get_by_role("button", name="Log in").click()
-    expect(one.get_by_role("link", name="Evidence")).to_be_visible()
+    expect(one.get_by_role("heading", name="Today", exact=True)).to_be_visible()
     yield one
     assert errors == []
     context.close()
@@ -167,6 +167,7 @@ def test_a_notice_is_looked_at_and_replayed_without_changing_anything(page: Page
     page.get_by_role("link", name="Replay it, changing nothing").click()
     expect(page.get_by_text("it is the same, to the last field")).to_be_visible()
     expect(page.get_by_text("Proven harmless")).to_be_visible()
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Evidence").click()
     expect(page.get_by_role("table")).to_contain_text("A notice of Binance said that it was paid.")
 

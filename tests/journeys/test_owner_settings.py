@@ -28,6 +28,7 @@ def errors() -> list[str]:
 
 
 def open_section(page: Page, what: str) -> None:
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name=f"Change {what}").click()
 

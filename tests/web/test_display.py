@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
-from inspired.domain import ledger, lifecycle, ordering, refunds, steps
+from inspired.domain import ledger, lifecycle, ordering, refunds, runbook, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
@@ -405,7 +405,14 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
     },
     "try": {"kinds": ["what needs you"]},
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
-    "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
+    "site_alert": {
+        "what": "began",
+        "alert": runbook.SITE["workers_gone"],
+        "detail": "none of 2",
+        "since": "26 November 2026, 09:00 (Europe/London, UTC)",
+        "told_at": "26 November 2026, 09:02 (Europe/London, UTC)",
+        "runbook_url": "https://site.example/admin/runbook/workers_gone",
+    },
 }
 PLACE_TOLD = ("confirmed", "owner_confirmed", "moved", "owner_moved", "reminder")
 HOSTILE = '<script>alert("x")</script>'
@@ -444,6 +451,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "booking_url": "https://site.example/booking/TOKEN",
         "book_again_url": "https://site.example/book/deep-dive",
         "admin_url": "https://site.example/admin/bookings/ID",
+        "runbook_url": "https://site.example/admin/runbook/late",
         **changes,
     }
     if kind == "letter":
@@ -496,8 +504,8 @@ SAID = {
         "since 24 November 2026, 10:00 (Europe/London", "it is not a calendar", "09:50", "still kept free",
         "BUSY_FEED_URLS", "/admin/calendar",
     ],
-    "invariants": ["No booking is confirmed twice. Broken 2 times", "/admin/money"],
     "try": ["reach this address", "what needs you"],
+    "site_alert": ["No worker runs.", "none of 2", "09:00", "Start “worker” again.", "/admin/runbook/workers_gone"],
 }  # fmt: skip
 KINDS = sorted(SAID)
 ABOUT_A_BOOKING = [kind for kind in KINDS if kind not in OWN_CONTEXT]
@@ -521,6 +529,16 @@ def test_a_cancelled_call_of_which_everything_goes_back_names_nothing_kept():
     _, text, html = letter("cancelled", kept="")
 
     assert "Kept" not in text + html
+
+
+def test_an_alert_that_is_over_says_from_when_until_when_and_nothing_to_do():
+    subject, text, _ = letter("site_alert", what="over")
+
+    assert subject == "Over: No worker runs."
+    assert "09:00" in text
+    assert "09:02" in text
+    assert "Start" not in text
+    assert letter("site_alert", what="still")[0] == "Still so: No worker runs."
 
 
 @pytest.mark.parametrize("kind", KINDS)
