@@ -31,6 +31,7 @@ from inspired.web import (
     newsletter,
     offering,
     refunding,
+    rehearsing,
     site,
     webhooks,
 )
@@ -59,7 +60,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     display.init_app(app)
     for blueprint in (site.bp, newsletter.bp, booking.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (admin.bp, admin.api_bp, refunding.bp, refunding.api_bp, offering.bp):
+    for blueprint in (admin.bp, admin.api_bp, refunding.bp, refunding.api_bp, offering.bp, rehearsing.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
     audit = commands.add_parser("audit", help="verifies the log of changes; ends with 1 if it was tampered with")
     audit.set_defaults(run=_audit)
+    rehearse = commands.add_parser("rehearse", help="plays every failure there is; ends with 1 if one went wrong")
+    rehearse.add_argument("drills", nargs="*", metavar="drill", help="only these")
+    rehearse.set_defaults(run=_rehearse)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
@@ -127,13 +130,14 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import books, mongo, people
+    from inspired.adapters import books, mongo, people, rehearsals
 
     settings = _started()
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
     books.create_book_indexes(database)
     people.create_people_indexes(database)
+    rehearsals.create_rehearsal_indexes(database)
     print("Indexes are in place.")
     return 0
 
@@ -214,6 +218,26 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(f"{'ok' if one.is_well else 'WRONG':>6}  {one.what} {one.told}.", flush=True)
         is_well = is_well and one.is_well
     return 0 if is_well else 1
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from inspired.domain.errors import NotFound
+    from inspired.rehearsal import running
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    try:
+        wanted = [running.drill_called(name) for name in arguments.drills] or running.DRILLS
+    except NotFound as error:
+        print(error, file=sys.stderr)
+        return 2
+    is_green = True
+    for drill, run in running.rehearse_now(svc, wanted):
+        print(f"{run.verdict:>6}  {drill.id:<28} {drill.title}. {run.why}".rstrip(), flush=True)
+        is_green = is_green and run.verdict == "green"
+    if svc.gate.is_needed:
+        print("Payments are open." if svc.gate.is_open() else "Payments stay closed until every drill is green.")
+    return 0 if is_green else 1
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from inspired.flows import (
     reconciling,
     refreshing,
 )
+from inspired.rehearsal import running
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -55,3 +56,8 @@ def read_own_calendar(feed_id: str) -> None:
 
 def newsletter_mail(subscriber_id: str) -> None:
     newsletter.send_opt_in(services(), subscriber_id)
+
+
+def rehearse(run_id: str) -> None:
+    """Some seconds of failures on a database of their own."""
+    running.rehearse(services(), run_id)

@@ -36,6 +36,10 @@ ALLOWED: Mapping[str, Role] = {
     "offering.add_call": O,
     "offering.call": R,
     "offering.change_call": O,
+    "rehearsal.drills": H,
+    "rehearsal.drill": H,
+    "rehearsal.run": O,
+    "rehearsal.run_all": O,
 }
 
 # Money returned and data taken out: only for a while after a login.

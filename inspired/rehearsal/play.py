@@ -1,0 +1,248 @@
+"""The words scripts of drills are written in. Each is what a customer, Binance, the clock or a worker does."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from inspired.domain.booking import Booking, State
+from inspired.domain.errors import UpstreamError
+from inspired.domain.ledger import BINANCE, balances
+from inspired.domain.money import Money
+from inspired.domain.rehearsals import Check, Letter, Record, Scene
+from inspired.domain.slots import Span
+from inspired.domain.status import sentence
+from inspired.flows import booking as bookings
+from inspired.flows import calendar_watch, checking, delivery, notices, payment, refreshing, sweeping
+from inspired.flows.booking import Customer
+from inspired.rehearsal.stage import Stage
+from inspired.services import Services
+
+ANN, BOB = "ann@customers.example", "bob@customers.example"
+CALL = "portfolio-review"
+MOST_ROUNDS = 30
+WAIT_SECONDS = 10.0
+JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
+    "refresh": refreshing.update_and_ring,
+    "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
+    "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
+    "work_notice": notices.work,
+    "watch_calendar": calendar_watch.look,
+}
+
+
+class Play:
+    """One drill being played. `svc` is the whole product; a script may go at any part of it."""
+
+    def __init__(self, stage: Stage, svc: Services) -> None:
+        self.stage = stage
+        self.svc = svc
+        self._began = svc.now()
+        self._scenes: list[Scene] = []
+        self._checks: list[Check] = []
+        self._told = 0  # letters that stand in a scene
+
+    # --- the customer -----------------------------------------------------------------------------------------------
+
+    def times(self) -> list[Span]:
+        now = self.svc.now()
+        window = Span(now, now + timedelta(days=14))
+        return bookings.free_times(self.svc, self.svc.offer.type(CALL), window)
+
+    def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 2.0) -> Booking:
+        """Picks a time (any, or this one) and sends the form, as the page does it."""
+        payment.refuse_while_paused(self.svc)
+        # Some days ahead, so that no policy's hours are over when time passes.
+        start = span.start if span else self.times()[-20].start
+        held = bookings.hold_time(
+            self.svc,
+            self.svc.offer.type(CALL),
+            start,
+            "Europe/Berlin",
+            Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
+            network="",
+            token=self.svc.new_token(),
+        )
+        held = payment.open_held_order(self.svc, held, seconds=seconds)
+        self.svc.bell.ring("refresh", held.id)
+        self.work()
+        return self.now_of(held)
+
+    def now_of(self, booking: Booking) -> Booking:
+        return self.svc.bookings.get(booking.id)
+
+    # --- Binance and Calendly ---------------------------------------------------------------------------------------
+
+    def control(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return self.stage.sandbox.control(path, body)
+
+    def pay(self, booking: Booking, *, number: int = 0, **how: Any) -> None:
+        """The newest order of the booking, or the one with this number. By default no webhook comes."""
+        booking = self.now_of(booking)
+        attempt = next(one for one in reversed(booking.attempts) if number in (0, one.number))
+        self.control(f"orders/{attempt.trade_no}/pay", {"notify": "lost", **how})
+
+    def break_calls(self, call: str, fault: str, times: int = 1, *, service: str = "binance") -> None:
+        self.control("faults", {service: [{"call": call, "fault": fault, "times": times, "delay_s": 0.1}]})
+
+    def mend_calls(self) -> None:
+        """Whatever was armed and is not used up works again."""
+        answer = self.stage.sandbox.http.call("stand-in", "DELETE", f"{self.stage.sandbox.url}/control/faults")
+        if answer.status != 200:
+            raise UpstreamError("stand-in", "faults stay")
+
+    def wait_for_webhooks(self, number: int) -> list[int]:
+        """Until so many have come to our door; what each was answered."""
+        self._wait(lambda: len(self.stage.door.answers) >= number)
+        return list(self.stage.door.answers)
+
+    def orders(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.control("orders")
+        return found
+
+    def refunds_there(self) -> list[tuple[str, str]]:
+        """Amount and outcome of each refund as Binance has it."""
+        return [(str(one["amount"]), str(one["status"])) for one in self.control("refunds")]
+
+    def _wait(self, is_there: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT_SECONDS
+        while not is_there() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    # --- our own worker and clock -----------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """The worker takes every ring there is, and those that come of it."""
+        for _ in range(MOST_ROUNDS):
+            taken = self.stage.rings.take()
+            if not taken:
+                return
+            for job, ids in taken:
+                JOBS[job](self.svc, *ids)
+
+    def pass_time(self, **span: float) -> None:
+        """So much later; clock and worker have done what was due meanwhile."""
+        self.skip_time(**span)
+        self.catch_up()
+
+    def skip_time(self, **span: float) -> None:
+        """So much later, and nobody was there to do anything."""
+        self.stage.ahead += timedelta(**span)
+        self.control("clock", {"advance_s": timedelta(**span).total_seconds()})
+
+    def catch_up(self) -> None:
+        """Clock and worker, until nothing is due."""
+        for _ in range(MOST_ROUNDS):
+            due = sweeping.sweep(self.svc)
+            self.work()
+            if not due:
+                return
+
+    # --- looking and checking ---------------------------------------------------------------------------------------
+
+    def scene(self, what: str) -> None:
+        """Keep how everything stands now, with the mails since the last scene."""
+        now = self.svc.now()
+        found = self.svc.bookings.made(self._began - timedelta(seconds=1), now + timedelta(seconds=1), 20)
+        shown = tuple(one for one in found if one.state is not State.DRAFT)
+        new = self.stage.outbox.sent[self._told :]
+        self._told += len(new)
+        real, drill = self.stage.site_url, self.svc.settings.site_url
+        letters = tuple(Letter(one.to, one.subject, one.text.replace(drill, real)) for one in new)
+        self._scenes.append(Scene(now, what, shown, letters))
+
+    def check(self, claim: str, holds: bool) -> None:
+        self._checks.append(Check(claim, bool(holds)))
+
+    def check_state(self, booking: Booking, state: State) -> None:
+        after = self.now_of(booking)
+        self.check(f"The booking is {state} ({after.state}).".replace(f" ({state})", ""), after.state is state)
+
+    def check_told(self, booking: Booking, words: str) -> None:
+        """The customer's page says so."""
+        self.check(f"The customer reads “{words}”", words in sentence(self.now_of(booking)))
+
+    def check_mails(self, to: str, words: str, number: int = 1) -> None:
+        """So many mails to this person have these words in their subject."""
+        found = sum(one.to == to and words in one.subject for one in self.stage.outbox.sent)
+        times = {0: "no mail", 1: "one mail"}.get(number, f"{number} mails")
+        who = "the owner" if to == self.svc.settings.owner_email else to.partition("@")[0].capitalize()
+        self.check(f"There is {times} “{words}” to {who}.", found == number)
+
+    def check_owner_told(self, words: str) -> None:
+        """An alert to the owner says so."""
+        to = self.svc.settings.owner_email
+        found = [one for one in self.stage.outbox.sent if one.to == to and words in f"{one.subject}\n{one.text}"]
+        self.check(f"The owner is told: “{words}”.", bool(found))
+
+    def check_kept(self, amount: str) -> None:
+        """What our books say lies at Binance."""
+        found = balances(entry for _, entry in self._entries()).get((BINANCE, "USDT"), Money.parse("0"))
+        self.check(f"The books hold {Money.parse(amount).shown}.", found == Money.parse(amount))
+
+    def is_free(self, span: Span) -> bool:
+        return span in self.times()
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def ended(self, broken_off: str = "") -> Record:
+        """The record of it, with what has to hold after every drill."""
+        self.scene("In the end.")
+        entries = tuple(entry for _, entry in self._entries())
+        if not broken_off:
+            report = checking.check(self.svc)
+            wrong = "; ".join(f"{name}: {what}" for name, _, what in report.found)
+            self.check(f"Every invariant holds{f' ({wrong})' if wrong else ''}.", report.is_clean)
+            self._check_against_binance()
+        return Record(tuple(self._scenes), tuple(self._checks), entries, broken_off)
+
+    def _entries(self) -> list[tuple[str, Any]]:
+        late = self.svc.now() + timedelta(seconds=1)
+        return sorted(self.svc.ledger.all(checking.BEGINNING, late), key=lambda one: (one[1].at, one[1].number))
+
+    def _check_against_binance(self) -> None:
+        """The stand-in keeps books of its own, and shares no code with ours."""
+        there: dict[str, Money] = {}
+
+        def moved(currency: str, amount: Money) -> None:
+            there[currency] = there.get(currency, Money.parse("0", currency)) + amount
+
+        paid = {one["merchantTradeNo"]: one for one in self.orders() if one["paidAmount"] is not None}
+        for one in paid.values():
+            moved(one["paidCurrency"], Money.parse(one["paidAmount"], one["paidCurrency"]))
+        for one in self.control("refunds"):
+            if one["status"] == "REFUND_SUCCESS":
+                currency = paid[one["merchantTradeNo"]]["paidCurrency"]
+                moved(currency, -Money.parse(one["refundedAmount"], currency))
+        ours = {currency: money for (account, currency), money in self._balances().items() if account == BINANCE}
+        theirs = {currency: money for currency, money in there.items() if not money.is_nothing}
+        self.check("The books agree with what lies at Binance, to the last digit.", ours == theirs)
+
+    def _balances(self) -> dict[tuple[str, str], Money]:
+        return balances(entry for _, entry in self._entries())
+
+
+def at_a_boundary(svc: Services, number: int) -> Services:
+    """The same services in a worker that is killed when it saves a booking for the n-th time: before the write."""
+    return replace(svc, bookings=_Killing(svc.bookings, number))  # type: ignore[arg-type]
+
+
+class Killed(BaseException):
+    """The worker is gone, between two of its lines."""
+
+
+class _Killing:
+    def __init__(self, inner: Any, number: int) -> None:
+        self._inner = inner
+        self._left = number
+
+    def change(self, *arguments: Any, **more: Any) -> Booking:
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+        changed: Booking = self._inner.change(*arguments, **more)
+        return changed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
