@@ -186,12 +186,12 @@ class _Quiet(WSGIRequestHandler):
 @dataclass
 class Door:
     """Takes webhooks as the site does, from the stand-in and from strangers. `answers`: the status of each, in order.
-    `opened_to`: whose; none before the curtain."""
+    `overheard`: address, body and headers of each message. `opened_to`: whose; none before the curtain."""
 
     url: str
     opened_to: Services | None = None
     answers: list[int] = field(default_factory=list)
-    last: tuple[str, bytes, dict[str, str]] | None = None
+    overheard: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
 
     def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -217,7 +217,7 @@ class Door:
     def _of_binance(self, svc: Services, environ: dict[str, Any], raw: bytes) -> int:
         names = ("CERTIFICATE-SN", "NONCE", "TIMESTAMP", "SIGNATURE")
         told = {f"BinancePay-{name}": environ.get(f"HTTP_BINANCEPAY_{name.replace('-', '_')}", "") for name in names}
-        self.last = (f"{self.url}{environ['PATH_INFO']}", raw, told)
+        self.overheard.append((f"{self.url}{environ['PATH_INFO']}", raw, told))
         headers = NoticeHeaders(*told.values())
         try:
             notices.receive(svc, headers, raw)
