@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from inspired.adapters.mail import Mail
 from inspired.domain.booking import Booking, Flag, State
 from inspired.domain.errors import UpstreamError
 from inspired.domain.ledger import BINANCE, balances
@@ -16,7 +17,7 @@ from inspired.domain.status import sentence
 from inspired.flows import booking as bookings
 from inspired.flows import calendar_watch, checking, delivery, notices, payment, refreshing, refunding, sweeping
 from inspired.flows.booking import Customer
-from inspired.rehearsal.stage import Stage
+from inspired.rehearsal.stage import Outbox, Stage
 from inspired.services import Services
 
 ANN, BOB = "ann@customers.example", "bob@customers.example"
@@ -54,7 +55,15 @@ class Play:
         return bookings.free_times(self.svc, self.svc.offer.type(CALL), window)
 
     def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 2.0) -> Booking:
-        """Picks a time (any, or this one) and sends the form, as the page does it."""
+        """Picks a time (any, or this one) and sends the form, as the page does it; then the worker has its turn."""
+        held = self.hold_only(email=email, span=span, seconds=seconds)
+        self.work()
+        return self.now_of(held)
+
+    def hold_only(
+        self, *, email: str = ANN, span: Span | None = None, seconds: float = 2.0, token: str = ""
+    ) -> Booking:
+        """Without the worker. Raises what the page would tell."""
         payment.refuse_while_paused(self.svc)
         # Some days ahead, so that no policy's hours are over when time passes.
         start = span.start if span else self.times()[-20].start
@@ -65,12 +74,14 @@ class Play:
             "Europe/Berlin",
             Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
             network="",
-            token=self.svc.new_token(),
+            token=token or self.svc.new_token(),
         )
         held = payment.open_held_order(self.svc, held, seconds=seconds)
         self.svc.bell.ring("refresh", held.id)
-        self.work()
-        return self.now_of(held)
+        return held
+
+    def newest(self) -> Booking:
+        return self._bookings()[-1]
 
     def now_of(self, booking: Booking) -> Booking:
         return self.svc.bookings.get(booking.id)
@@ -85,7 +96,11 @@ class Play:
         return self.now_of(booking)
 
     def refund(self, booking: Booking, amount: str = "", *, cancels: bool = False, request: str = "") -> None:
-        """The owner’s button."""
+        """The owner’s button; then the worker has its turn."""
+        self.ask_refund(booking, amount, cancels=cancels, request=request)
+        self.work()
+
+    def ask_refund(self, booking: Booking, amount: str = "", *, cancels: bool = False, request: str = "") -> None:
         refunding.refund(
             self.svc,
             booking.id,
@@ -95,7 +110,6 @@ class Play:
             request=request or self.svc.new_token(),
             seen=None,
         )
-        self.work()
 
     def give_up(self, booking: Booking) -> None:
         bookings.give_up(self.svc, booking.token)
@@ -166,12 +180,30 @@ class Play:
 
     def work(self) -> None:
         """The worker takes every ring there is, and those that come of it."""
+        self._work_as(self.svc)
+
+    def be_killed(self, *, at_save: int = 0, after_mail: str = "") -> None:
+        """A worker takes the rings and is gone: when it is about to save a booking for the n-th time, or as soon as
+        the mail with these words in its subject is out. The rings are used up."""
+        dying = replace(
+            self.svc,
+            bookings=_Dying(self.svc.bookings, at_save),  # type: ignore[arg-type]
+            smtp=_DyingPostman(self.stage.outbox, after_mail),  # type: ignore[arg-type]
+        )
+        try:
+            self._work_as(dying)
+        except Killed:
+            self.stage.rings.take()
+        else:
+            raise RuntimeError("the worker was not killed")
+
+    def _work_as(self, svc: Services) -> None:
         for _ in range(MOST_ROUNDS):
             taken = self.stage.rings.take()
             if not taken:
                 return
             for job, ids in taken:
-                JOBS[job](self.svc, *ids)
+                JOBS[job](svc, *ids)
 
     def pass_time(self, **span: float) -> None:
         """So much later; clock and worker have done what was due meanwhile."""
@@ -196,13 +228,17 @@ class Play:
     def scene(self, what: str) -> None:
         """Keep how everything stands now, with the mails since the last scene."""
         now = self.svc.now()
-        found = self.svc.bookings.made(self._began - timedelta(seconds=1), now + timedelta(seconds=1), 20)
-        shown = tuple(one for one in found if one.state is not State.DRAFT)
+        shown = tuple(one for one in self._bookings() if one.state is not State.DRAFT)
         new = self.stage.outbox.sent[self._told :]
         self._told += len(new)
         real, drill = self.stage.site_url, self.svc.settings.site_url
         letters = tuple(Letter(one.to, one.subject, one.text.replace(drill, real)) for one in new)
         self._scenes.append(Scene(now, what, shown, letters))
+
+    def _bookings(self) -> list[Booking]:
+        """Oldest first."""
+        second = timedelta(seconds=1)
+        return self.svc.bookings.made(self._began - second, self.svc.now() + second, 20)
 
     def check(self, claim: str, holds: bool) -> None:
         self._checks.append(Check(claim, bool(holds)))
@@ -299,16 +335,13 @@ class Play:
         return balances(entry for _, entry in self._entries())
 
 
-def at_a_boundary(svc: Services, number: int) -> Services:
-    """The same services in a worker that is killed when it saves a booking for the n-th time: before the write."""
-    return replace(svc, bookings=_Killing(svc.bookings, number))  # type: ignore[arg-type]
-
-
 class Killed(BaseException):
     """The worker is gone, between two of its lines."""
 
 
-class _Killing:
+class _Dying:
+    """Bookings as a worker sees them that will not live long: it dies instead of its n-th save."""
+
     def __init__(self, inner: Any, number: int) -> None:
         self._inner = inner
         self._left = number
@@ -322,3 +355,16 @@ class _Killing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+class _DyingPostman:
+    """Sends, and dies of it where the subject has these words."""
+
+    def __init__(self, outbox: Outbox, words: str) -> None:
+        self._outbox = outbox
+        self._words = words
+
+    def send(self, mail: Mail) -> None:
+        self._outbox.send(mail)
+        if self._words and self._words in mail.subject:
+            raise Killed
