@@ -24,7 +24,8 @@ from inspired.domain.rehearsals import Check, Letter, Opened, Record, Run, Scene
 
 KEEP = 5.0  # seconds
 SCRATCH = "-drill-"
-LONGEST_NAME = 38  # bytes of a database's name that are left beside the drill's mark and id: MongoDB allows 63
+MARK = 8  # letters of the run's id
+LONGEST_NAME = 38 - len(SCRATCH) - MARK  # bytes: MongoDB allows a database's name 63, the smallest of Atlas 38
 log = structlog.get_logger()
 
 
@@ -136,7 +137,7 @@ class Gate:
 @contextmanager
 def scratch(uri: str, beside: str, mark: str, *, seconds: float) -> Iterator[str]:
     """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy."""
-    name = f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark}"
+    name = f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark[:MARK]}"
     database: Database[Any] = mongo.connect(uri, name, seconds=seconds)
     try:
         mongo.create_indexes(database)

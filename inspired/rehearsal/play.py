@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from inspired.adapters.mail import Mail
 from inspired.domain.booking import Booking, Flag, State
 from inspired.domain.errors import UpstreamError
@@ -24,6 +26,7 @@ ANN, BOB = "ann@customers.example", "bob@customers.example"
 CALL = "portfolio-review"
 MOST_ROUNDS = 30
 WAIT_SECONDS = 10.0
+log = structlog.get_logger()
 JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh": refreshing.update_and_ring,
     "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
@@ -46,6 +49,7 @@ class Play:
         self._checks: list[Check] = []
         self._told = 0  # letters that stand in a scene
         self._left_out = ""
+        self._failed: list[str] = []
 
     # --- the customer -----------------------------------------------------------------------------------------------
 
@@ -203,7 +207,11 @@ class Play:
             if not taken:
                 return
             for job, ids in taken:
-                JOBS[job](svc, *ids)
+                try:
+                    JOBS[job](svc, *ids)
+                except Exception as error:
+                    log.exception("drill_job_failed", job=job)
+                    self._failed.append(f"{job}: {type(error).__name__}")
 
     def pass_time(self, **span: float) -> None:
         """So much later; clock and worker have done what was due meanwhile."""
@@ -302,6 +310,9 @@ class Play:
         self.scene("In the end.")
         entries = tuple(entry for _, entry in self._entries())
         if not broken_off:
+            self.check(
+                f"No job of the worker failed{f' ({self._failed[0]})' if self._failed else ''}.", not self._failed
+            )
             report = checking.check(self.svc)
             wrong = "; ".join(f"{name}: {what}" for name, _, what in report.found)
             self.check(f"Every invariant holds{f' ({wrong})' if wrong else ''}.", report.is_clean)

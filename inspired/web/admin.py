@@ -92,7 +92,13 @@ def bookings() -> str:
     found = _page(svc, _before(svc), PER_PAGE)
     rows = [(booking, person_of(svc, booking)) for booking in found.bookings]
     waiting = len(svc.orphans.waiting()), len(svc.cases.waiting())
-    return render_template("admin/bookings.html", rows=rows, older=iso(found.next_before), waiting=waiting)
+    return render_template(
+        "admin/bookings.html",
+        rows=rows,
+        older=iso(found.next_before),
+        waiting=waiting,
+        is_open=svc.gate.is_open(),
+    )
 
 
 @bp.get("/bookings/<booking_id>")
