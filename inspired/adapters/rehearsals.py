@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import pymongo
 import structlog
 from pymongo import errors
 from pymongo.collection import Collection
@@ -32,6 +31,7 @@ log = structlog.get_logger()
 def create_rehearsal_indexes(database: Database[Document]) -> None:
     with reaching():
         database["rehearsals"].create_index("waits_since", sparse=True)
+        database["rehearsals"].create_index("at_work_since", sparse=True)
         database["rehearsals"].create_index("drill")
 
 
@@ -53,8 +53,9 @@ class Rehearsals:
         change = {"verdict": str(Verdict.RUNNING), "version": version, "began_at": now}
         with reaching():
             query = {"_id": run_id, "verdict": str(Verdict.WAITING)}
-            begun = self._runs.update_one(query, {"$set": change, "$unset": {"waits_since": ""}}).modified_count == 1
-        if not begun:
+            update = {"$set": {**change, "at_work_since": now}, "$unset": {"waits_since": ""}}
+            is_ours = self._runs.update_one(query, update).modified_count == 1
+        if not is_ours:
             return None
         run = self.get(run_id)
         self._note(run)
@@ -84,6 +85,18 @@ class Rehearsals:
         with reaching():
             query = {"waits_since": {"$gte": after, "$lt": before}}
             return [one["_id"] for one in self._runs.find(query, {"_id": 1}).sort("waits_since", 1).limit(most)]
+
+    def abandoned(self, before: datetime, most: int) -> list[Run]:
+        """Begun before this moment, and never ended."""
+        with reaching():
+            found = self._runs.find({"at_work_since": {"$lt": before}}).sort("at_work_since", 1).limit(most)
+            return [_in(one) for one in found]
+
+    def give_up(self, run: Run) -> None:
+        """As it ended, though it has shown nothing: what the drill showed before stays its last word."""
+        with reaching():
+            self._runs.replace_one({"_id": run.id, "at_work_since": {"$exists": True}}, _out(run))
+        self._note(run)
 
     def _note(self, run: Run) -> None:
         """Unless another run of this drill was asked for since."""
@@ -137,19 +150,32 @@ class Gate:
 @contextmanager
 def scratch(uri: str, beside: str, mark: str, *, seconds: float) -> Iterator[str]:
     """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy."""
-    name = f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark[:MARK]}"
+    name = scratch_name(beside, mark)
     database: Database[Any] = mongo.connect(uri, name, seconds=seconds)
     try:
         mongo.create_indexes(database)
         books.create_book_indexes(database)
         yield name
     finally:
-        try:
-            with reaching(), pymongo.timeout(seconds):
-                database.client.drop_database(name)
-        except Busy:
-            log.warning("scratch_left", database=name)
-        database.client.close()
+        _drop(database)
+
+
+def drop_scratch(uri: str, beside: str, mark: str, *, seconds: float) -> None:
+    """What a worker left that was killed."""
+    _drop(mongo.connect(uri, scratch_name(beside, mark), seconds=seconds))
+
+
+def scratch_name(beside: str, mark: str) -> str:
+    return f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark[:MARK]}"
+
+
+def _drop(database: Database[Any]) -> None:
+    try:
+        with reaching():
+            database.client.drop_database(database.name)
+    except Busy:
+        log.warning("scratch_left", database=database.name)
+    database.client.close()
 
 
 # --- documents ------------------------------------------------------------------------------------------------------
@@ -199,6 +225,7 @@ def _record_out(record: Record) -> Document:
                 "at": scene.at,
                 "what": scene.what,
                 "bookings": [booking_out(one) for one in scene.bookings],
+                "customers": list(scene.customers),
                 "letters": [{"to": one.to, "subject": one.subject, "text": one.text} for one in scene.letters],
             }
             for scene in record.scenes
@@ -216,6 +243,7 @@ def _record_in(found: Document) -> Record:
                 at=one["at"],
                 what=one["what"],
                 bookings=tuple(booking_in(booking) for booking in one["bookings"]),
+                customers=tuple(one["customers"]),
                 letters=tuple(Letter(**letter) for letter in one["letters"]),
             )
             for one in found["scenes"]

@@ -29,12 +29,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One step: what happened, how its bookings stood after it, and the mails since the step before. `at` is the
-    drill's own clock, on which hours pass in a moment."""
+    """One step: what happened, how its bookings stood after it and whose they are, and the mails since the step before.
+    `at` is the drill's own clock, on which hours pass in a moment."""
 
     at: datetime
     what: str
     bookings: tuple[Booking, ...] = ()
+    customers: tuple[str, ...] = ()
     letters: tuple[Letter, ...] = ()
 
 

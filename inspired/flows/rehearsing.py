@@ -24,14 +24,14 @@ def ask(svc: Services, drills: Iterable[str], by: str) -> None:
     for drill in drills:
         run = Run(svc.new_id(), drill, by, svc.now())
         svc.rehearsals.ask(run)
-        svc.bell.ring_for_letters("rehearse", run.id)
+        svc.bell.ring_for_rehearsal("rehearse", run.id)
 
 
 def sweep(svc: Services) -> None:
     """Rings lost on the way are rung again, for a while."""
     now = svc.now()
     for run_id in svc.rehearsals.waiting(now - GIVEN_UP, now - RING_AGAIN, MOST_RINGS):
-        svc.bell.ring_for_letters("rehearse", run_id)
+        svc.bell.ring_for_rehearsal("rehearse", run_id)
 
 
 def ended(svc: Services, run: Run, record: Record, drills: Collection[str]) -> Run:

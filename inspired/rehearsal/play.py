@@ -235,13 +235,13 @@ class Play:
 
     def scene(self, what: str) -> None:
         """Keep how everything stands now, with the mails since the last scene."""
-        now = self.svc.now()
         shown = tuple(one for one in self._bookings() if one.state is not State.DRAFT)
         new = self.stage.outbox.sent[self._told :]
         self._told += len(new)
         real, drill = self.stage.site_url, self.svc.settings.site_url
         letters = tuple(Letter(one.to, one.subject, one.text.replace(drill, real)) for one in new)
-        self._scenes.append(Scene(now, what, shown, letters))
+        customers = tuple(self.who(one) for one in shown)
+        self._scenes.append(Scene(self.svc.now(), what, shown, customers, letters))
 
     def _bookings(self) -> list[Booking]:
         """Oldest first."""
@@ -308,6 +308,8 @@ class Play:
     def ended(self, broken_off: str = "") -> Record:
         """The record of it, with what has to hold after every drill."""
         self.scene("In the end.")
+        if len(self._scenes) > 1 and _shows_nothing_new(self._scenes[-2], self._scenes[-1]):
+            self._scenes.pop()
         entries = tuple(entry for _, entry in self._entries())
         if not broken_off:
             self.check(
@@ -344,6 +346,10 @@ class Play:
 
     def _balances(self) -> dict[tuple[str, str], Money]:
         return balances(entry for _, entry in self._entries())
+
+
+def _shows_nothing_new(before: Scene, after: Scene) -> bool:
+    return after.bookings == before.bookings and not after.letters
 
 
 class Killed(BaseException):

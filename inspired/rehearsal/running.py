@@ -1,11 +1,13 @@
 """One drill for the worker, or all of them for the command line."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
+from inspired.adapters.rehearsals import drop_scratch
 from inspired.domain.errors import Busy, NotFound, UpstreamError
-from inspired.domain.rehearsals import Record, Run
+from inspired.domain.rehearsals import Record, Run, Verdict
 from inspired.flows import rehearsing
 from inspired.rehearsal import amounts, calendar, notices, orders, ourselves, refunds
 from inspired.rehearsal.drill import Drill
@@ -17,6 +19,7 @@ GROUPS = (notices.GROUP, orders.GROUP, amounts.GROUP, refunds.GROUP, ourselves.G
 DRILLS = tuple(drill for group in GROUPS for drill in group.drills)
 IDS = tuple(drill.id for drill in DRILLS)
 BY_HAND = "command line"
+MOST_LEFT = 10
 log = structlog.get_logger()
 
 
@@ -33,6 +36,7 @@ def rehearse(svc: Services, run_id: str) -> Run | None:
     run = svc.rehearsals.begin(run_id, svc.gate.version, svc.now())
     if run is None:
         return None
+    _clear_away(svc)
     drill = drill_called(run.drill)
     try:
         with sandbox(svc.settings.owner_timezone) as stand_in:
@@ -40,6 +44,15 @@ def rehearse(svc: Services, run_id: str) -> Run | None:
     except UpstreamError as error:
         record = Record(broken_off=f"It could not begin: {error}.")
     return rehearsing.ended(svc, run, record, IDS)
+
+
+def _clear_away(svc: Services) -> None:
+    """What drills left behind whose worker was killed."""
+    now = svc.now()
+    for run in svc.rehearsals.abandoned(now - rehearsing.LONGEST, MOST_LEFT):
+        drop_scratch(svc.settings.mongodb_uri.get_secret_value(), svc.settings.mongodb_database, run.id, seconds=15.0)
+        why = "Its worker was stopped before the end."
+        svc.rehearsals.give_up(replace(run, verdict=Verdict.RED, ended_at=now, why=why))
 
 
 def rehearse_now(svc: Services, drills: Sequence[Drill]) -> Iterator[tuple[Drill, Run]]:

@@ -158,7 +158,7 @@ class Rings(Doorbell):
             self._kept.append((job, ids))
         return True
 
-    ring_for_notice = ring_for_letters = ring
+    ring_for_notice = ring_for_letters = ring_for_rehearsal = ring
 
     def waiting(self) -> int:
         return 0

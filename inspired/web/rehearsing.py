@@ -143,9 +143,9 @@ def name_of(svc: Services, person_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one customer's page showed at one step. `lines`: the page itself, without its buttons' doings."""
+    """What one customer's page showed at one step. `lines`: all that stood there."""
 
-    booking: Booking
+    who: str
     badge: str
     tone: str
     told: str
@@ -165,23 +165,28 @@ def _played(svc: Services, drill: Drill) -> dict[str, object]:
         "by": name_of(svc, whole.by) if whole else "",
         "version": svc.gate.version,
         "scenes": list(_scenes(whole.record)) if whole and whole.record else [],
-        "bookings": whole.record.scenes[-1].bookings if whole and whole.record and whole.record.scenes else (),
+        "bookings": list(_last(whole.record)) if whole and whole.record else [],
     }
 
 
 def _scenes(record: Record) -> Iterator[dict[str, object]]:
     for scene in record.scenes:
-        pages = [_seen(booking, scene.at) for booking in scene.bookings]
+        pages = [_seen(booking, who, scene.at) for booking, who in zip(scene.bookings, scene.customers, strict=True)]
         yield {"at": scene.at, "what": scene.what, "pages": pages, "letters": scene.letters}
 
 
-def _seen(booking: Booking, at: datetime) -> Seen:
+def _last(record: Record) -> Iterator[tuple[str, Booking]]:
+    for scene in record.scenes[-1:]:
+        yield from zip(scene.customers, scene.bookings, strict=True)
+
+
+def _seen(booking: Booking, who: str, at: datetime) -> Seen:
     stage = stage_of(booking, at)
     mark = badge(stage)
     page = render_template(
         "booking/_payment.html", booking=booking, now=at, note="", binance=None, place="https://meet.example/rehearsal"
     )
-    return Seen(booking, mark["text"], mark["tone"], told(booking, stage), _lines(page))
+    return Seen(who, mark["text"], mark["tone"], told(booking, stage), _lines(page))
 
 
 class _Text(HTMLParser):

@@ -135,7 +135,7 @@ def test_a_drill_that_breaks_off_is_red_and_keeps_what_was_seen(
 
     assert record.verdict is Verdict.RED
     assert record.why == "It broke off: LookupError: something is not there"
-    assert [one.what for one in record.scenes] == ["Ann holds a time.", "In the end."]
+    assert [one.what for one in record.scenes] == ["Ann holds a time."]
 
 
 def test_a_record_is_read_back_as_it_was_written(svc: Services, stand_in: Sandbox):
@@ -152,7 +152,7 @@ def test_a_record_is_read_back_as_it_was_written(svc: Services, stand_in: Sandbo
 def test_rings_that_got_lost_are_rung_again_for_a_while(svc: Services, monkeypatch: pytest.MonkeyPatch):
     rung: list[tuple[str, ...]] = []
     run = asked(svc)
-    monkeypatch.setattr(type(svc.bell), "ring_for_letters", lambda _, job, *ids: rung.append((job, *ids)))
+    monkeypatch.setattr(type(svc.bell), "ring_for_rehearsal", lambda _, job, *ids: rung.append((job, *ids)))
 
     for minutes in (0, 2, 30):
         rehearsing.sweep(later(svc, minutes=minutes))
@@ -170,6 +170,26 @@ def test_a_run_whose_worker_is_gone_is_no_longer_waited_for(svc: Services):
     assert rehearsing.is_at_work(svc, begun)
     assert not rehearsing.is_at_work(later(svc, minutes=3), begun)
     assert not rehearsing.is_at_work(later(svc, hours=1), run)
+
+
+def test_what_a_killed_worker_left_is_cleared_away_by_the_next_drill(
+    svc: Services, database: Database[Any], sandbox: Servers
+):
+    dead = asked(svc, "too-much")
+    svc.rehearsals.begin(dead.id, "v", svc.now() - rehearsing.LONGEST - rehearsing.LONGEST)
+    with pymongo.MongoClient[Any](sandbox.mongodb_uri) as client:
+        client[rehearsals.scratch_name(database.name, dead.id)]["bookings"].insert_one({"_id": "left"})
+        young = asked(svc, "too-little")
+        svc.rehearsals.begin(young.id, "v", svc.now())
+        client[rehearsals.scratch_name(database.name, young.id)]["bookings"].insert_one({"_id": "at work"})
+
+        running.rehearse(svc, asked(svc).id)
+
+        left = [name for name in client.list_database_names() if rehearsals.SCRATCH in name]
+        client.drop_database(rehearsals.scratch_name(database.name, young.id))
+    assert left == [rehearsals.scratch_name(database.name, young.id)]
+    after = svc.rehearsals.get(dead.id)
+    assert (after.verdict, after.why) == (Verdict.RED, "Its worker was stopped before the end.")
 
 
 def test_a_long_name_of_the_database_leaves_room_for_the_drills_own(servers: Servers):
