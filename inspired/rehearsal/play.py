@@ -58,14 +58,14 @@ class Play:
         window = Span(now, now + timedelta(days=14))
         return bookings.free_times(self.svc, self.svc.offer.type(CALL), window)
 
-    def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 2.0) -> Booking:
+    def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0) -> Booking:
         """Picks a time (any, or this one) and sends the form, as the page does it; then the worker has its turn."""
         held = self.hold_only(email=email, span=span, seconds=seconds)
         self.work()
         return self.now_of(held)
 
     def hold_only(
-        self, *, email: str = ANN, span: Span | None = None, seconds: float = 2.0, token: str = ""
+        self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0, token: str = ""
     ) -> Booking:
         """Without the worker. Raises what the page would tell."""
         payment.refuse_while_paused(self.svc)
