@@ -1,6 +1,6 @@
 """Inspired Analyst sells one-to-one calls for USDT by Binance Pay.
 
-The map, journey → files (rings from the outside in: cli, app, web | jobs, rehearsal, flows, services, adapters, domain):
+The map, journey → files (rings, the outermost first: cli, app, web | jobs, rehearsal, flows, services, adapters, domain):
 
 choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
 what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain/availability.py
@@ -14,7 +14,7 @@ live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
-failures, rehearsed        web/rehearsing.py, jobs.py → rehearsal/ (drills, their stage) → flows/rehearsing.py (the gate)
+failures, rehearsed        web/rehearsing.py, jobs.py → rehearsal/ (drills, stage) → flows/rehearsing.py (the gate)
 all settings               settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

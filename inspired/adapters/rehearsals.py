@@ -62,8 +62,11 @@ class Rehearsals:
         return run
 
     def end(self, run: Run) -> None:
+        """What it has shown takes the place of what this drill showed before; of every run the verdict is kept."""
+        older = {"drill": run.drill, "_id": {"$ne": run.id}, "record": {"$exists": True}}
         with reaching():
             self._runs.replace_one({"_id": run.id}, _out(run))
+            self._runs.update_many(older, {"$unset": {"record": ""}})
             self._drills.update_one({"_id": run.drill}, {"$set": {"last": _short(run)}}, upsert=True)
         self._note(run)
 
@@ -214,7 +217,7 @@ def _in(found: Document) -> Run:
         began_at=found["began_at"],
         ended_at=found["ended_at"],
         why=found["why"],
-        record=_record_in(found["record"]) if "record" in found else None,
+        record=_readable(found["record"]) if "record" in found else None,
     )
 
 
@@ -234,6 +237,15 @@ def _record_out(record: Record) -> Document:
         "ledger": [entry_out(one) for one in record.ledger],
         "broken_off": record.broken_off,
     }
+
+
+def _readable(found: Document) -> Record | None:
+    """None where another version has written it, in a shape that is not ours any more."""
+    try:
+        return _record_in(found)
+    except (LookupError, TypeError, ValueError) as error:
+        log.warning("record_unreadable", error=type(error).__name__)
+        return None
 
 
 def _record_in(found: Document) -> Record:

@@ -48,6 +48,36 @@ def test_a_person_rehearses_a_lost_webhook(browser: Browser, dev: Running):
     page.close()
 
 
+def test_without_scripts_the_page_looks_again_by_itself(browser: Browser, dev: Running):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, dev)
+    page.goto(f"{dev.web}/admin/rehearsal/too-much")
+
+    page.get_by_role("button", name="Run it").click()
+
+    expect(page.get_by_role("heading", name="Verdict")).to_contain_text("green", timeout=40_000)
+    context.close()
+
+
+def test_all_of_them_are_asked_for_with_one_button(browser: Browser):
+    """The first of them is waited for: the rest is a matter of time."""
+    with running(CALENDAR="builtin") as dev:
+        _run_all(browser, dev)
+
+
+def _run_all(browser: Browser, dev: Running) -> None:
+    page = browser.new_page()
+    log_in(page, dev)
+    page.goto(f"{dev.web}/admin/rehearsal/")
+
+    page.get_by_role("button", name="Run all").click()
+
+    expect(page.locator("#drills > [role=status]")).to_contain_text("still to come", timeout=10_000)
+    expect(page.locator("li", has_text="A good day").locator(".badge")).to_have_text("green", timeout=40_000)
+    page.close()
+
+
 @pytest.mark.parametrize("look", LOOKS, ids=["wide and light", "narrow and dark"])
 def test_the_room_can_be_used_by_everybody(browser: Browser, dev: Running, look):
     context = browser.new_context(bypass_csp=True, **look)

@@ -110,6 +110,17 @@ def test_a_run_is_played_once_however_often_it_is_rung_for(closed: Services):
     assert [one is not None for one in begun] == [True, False, False]
 
 
+def test_every_verdict_is_kept_and_of_each_drill_what_it_showed_last(closed: Services):
+    first, second = rehearsed(closed, "one", RED), rehearsed(closed, "one")
+    other = rehearsed(closed, "two")
+
+    kept = [closed.rehearsals.get(one.id) for one in (first, second, other)]
+
+    assert [one.verdict for one in kept] == [Verdict.RED, Verdict.GREEN, Verdict.GREEN]
+    assert [one.record for one in kept] == [None, GREEN, GREEN]
+    assert kept[0].why == "Not so: It is well."
+
+
 def test_a_record_with_nothing_checked_is_not_green():
     assert Record().verdict is Verdict.RED
     assert replace(GREEN, broken_off="It broke off.").verdict is Verdict.RED

@@ -128,6 +128,17 @@ def test_without_a_worker_the_page_says_so_and_has_its_button_again(
     assert "Run it" in page
 
 
+def test_what_another_version_has_written_is_no_broken_page(owner: FlaskClient, svc: Services, database: Database[Any]):
+    pretend(svc, "webhook-lost")
+    database["rehearsals"].update_one({}, {"$set": {"record.scenes": [{"what": "something"}]}})
+
+    page = owner.get(LOST)
+
+    assert page.status_code == 200
+    assert "cannot be read any more" in words(page.text)
+    assert "Verdict green" in words(page.text)
+
+
 def test_a_drill_nobody_knows_is_no_page(owner: FlaskClient):
     assert owner.get("/admin/rehearsal/nothing").status_code == 404
 
