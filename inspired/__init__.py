@@ -1,6 +1,6 @@
 """Inspired Analyst sells one-to-one calls for USDT by Binance Pay.
 
-The map, journey → files (rings from the outside in: cli, app, web | jobs, flows, services, adapters, domain):
+The map, journey → files (rings, outermost first: cli, app, web | jobs, rehearsal, flows, services, adapters, domain):
 
 choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
 what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain/availability.py
@@ -26,6 +26,7 @@ the evidence               web/evidence.py → flows/replaying.py
 what the owner chooses     web/owner_settings.py → flows/choosing.py → domain/preferences.py, adapters/preferences.py
 people are forgotten       flows/forgetting.py → domain/retention.py
 who changed what           adapters/audit.py, flows/auditing.py (is the chain whole?)
+failures, rehearsed        web/rehearsing.py, jobs.py → rehearsal/ (drills, stage) → flows/rehearsing.py (the gate)
 settings of the process    settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

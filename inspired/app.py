@@ -41,6 +41,7 @@ from inspired.web import (
     offering,
     owner_settings,
     refunding,
+    rehearsing,
     site,
     tickets,
     today,
@@ -75,7 +76,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     display_tickets.init_app(app)
     for blueprint in (site.bp, newsletter.bp, booking.bp, helping.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp, tickets.bp):
+    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp, tickets.bp, rehearsing.bp):
         app.register_blueprint(blueprint)
     for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)

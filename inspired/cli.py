@@ -63,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup-done", help="tells the site that a backup was made; run it after each")
     backup.add_argument("--note", default="", help="which one, or how large, for the page Health")
     backup.set_defaults(run=_backup_done)
+    rehearse = commands.add_parser("rehearse", help="plays every failure there is; ends with 1 if one went wrong")
+    rehearse.add_argument("drills", nargs="*", metavar="drill", help="only these")
+    rehearse.add_argument("--if-closed", action="store_true", help="only where no payment is taken without it")
+    rehearse.set_defaults(run=_rehearse)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
@@ -144,7 +148,7 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import alerts, books, lists, mongo, people, room, tickets
+    from inspired.adapters import alerts, books, lists, mongo, people, rehearsals, room, tickets
     from inspired.flows import finding
     from inspired.services import build
 
@@ -157,6 +161,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     room.create_room_indexes(database)
     alerts.create_alert_indexes(database)
     tickets.create_ticket_indexes(database)
+    rehearsals.create_rehearsal_indexes(database)
     filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0
@@ -281,6 +286,29 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(f"{'ok' if one.is_well else 'WRONG':>6}  {one.what} {one.told}.", flush=True)
         is_well = is_well and one.is_well
     return 0 if is_well else 1
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from inspired.domain.errors import NotFound
+    from inspired.rehearsal import running
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    if arguments.if_closed and svc.gate.is_open():
+        print("Payments are open for this version: nothing to rehearse.")
+        return 0
+    try:
+        wanted = [running.drill_called(name) for name in arguments.drills] or running.DRILLS
+    except NotFound as error:
+        print(error, file=sys.stderr)
+        return 2
+    is_green = True
+    for drill, run in running.rehearse_now(svc, wanted):
+        print(f"{run.verdict:>6}  {drill.id:<28} {drill.title}. {run.why}".rstrip(), flush=True)
+        is_green = is_green and run.verdict == "green"
+    if svc.gate.is_needed:
+        print("Payments are open." if svc.gate.is_open() else "Payments stay closed until every drill is green.")
+    return 0 if is_green else 1
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from inspired.flows import (
     telling,
     tickets,
 )
+from inspired.rehearsal import running
 from inspired.services import Services, build
 from inspired.settings import read_settings
 
@@ -82,3 +83,8 @@ def newsletter_mail(subscriber_id: str) -> None:
 
 def send_alerts() -> None:
     alerting.send_due(services())
+
+
+def rehearse(run_id: str) -> None:
+    """Some seconds of failures on a database of their own."""
+    running.rehearse(services(), run_id)

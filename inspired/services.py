@@ -6,6 +6,7 @@
 import json
 import secrets
 import string
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,10 +34,12 @@ from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.preferences import Preferences
+from inspired.adapters.rehearsals import Gate, Rehearsals
 from inspired.adapters.room import ApiKeys, Chores, Views
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.tickets import Tickets
 from inspired.adapters.vault import Vault
+from inspired.adapters.version import version
 from inspired.adapters.watch import CalendarWatch
 from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.errors import Busy
@@ -74,6 +77,8 @@ class Services:
     subscribers: mongo.Subscribers
     audit: Audit
     tickets: Tickets
+    rehearsals: Rehearsals
+    gate: Gate
     people: People
     sessions: AdminSessions
     api_keys: ApiKeys
@@ -101,17 +106,35 @@ def chance() -> float:
     return secrets.randbelow(1_000_000) / 1_000_000
 
 
+def now() -> datetime:
+    return to_the_millisecond(datetime.now(UTC))
+
+
 def build(
-    settings: Settings, *, database_seconds: float, redis_seconds: float, chance: Callable[[], float] = chance
+    settings: Settings,
+    *,
+    database_seconds: float,
+    redis_seconds: float,
+    chance: Callable[[], float] = chance,
+    now: Callable[[], datetime] = now,
+    elapsed: Callable[[], float] = time.monotonic,
 ) -> Services:
-    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path)."""
+    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path). A rehearsal has
+    clocks of its own: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
     database = mongo.connect(
         settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=database_seconds
     )
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
     logs = mongo.PaymentLogs(database)
-    throttle = Throttle(redis, service=BINANCE, per_second=settings.binance_calls_per_second, now=now, chance=chance)
+    throttle = Throttle(
+        redis,
+        service=BINANCE,
+        per_second=settings.binance_calls_per_second,
+        now=now,
+        chance=chance,
+        elapsed=elapsed,
+    )
     http, outside = Http(), Http(public_only=not settings.dev_mode)
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
     beats = Heartbeats(database)
@@ -147,6 +170,8 @@ def build(
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),
         tickets=Tickets(database),
+        rehearsals=Rehearsals(database),
+        gate=Gate(database, version(), is_needed=not settings.is_sandbox),
         people=People(database),
         sessions=AdminSessions(database),
         api_keys=ApiKeys(database),
@@ -164,6 +189,7 @@ def build(
             pinned_serial=settings.binance_pay_cert_id,
             now=now,
             on_call=lambda call: _evidence(logs, call),
+            elapsed=elapsed,
         ),
         throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
@@ -214,10 +240,6 @@ def _sender_name(preferences: Preferences) -> str:
 def hint_of(booking: Booking) -> Hint:
     body = json.dumps(public_status(booking), separators=(",", ":")).encode()
     return Hint(edition=booking.edition, is_open=booking.is_open, body=body)
-
-
-def now() -> datetime:
-    return to_the_millisecond(datetime.now(UTC))
 
 
 def new_id() -> str:

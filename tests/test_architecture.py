@@ -140,6 +140,7 @@ def test_a_booking_is_altered_in_one_place_only():
         "own_calendar.py",
         "people.py",
         "preferences.py",
+        "rehearsals.py",
         "room.py",
         "tickets.py",
         "watch.py",

@@ -19,7 +19,8 @@ from rq.serializers import JSONSerializer
 
 from inspired.domain.errors import UpstreamError
 
-NOTICES, BOOKINGS, LETTERS = "notices", "bookings", "letters"  # the most urgent first
+# The most urgent first.
+NOTICES, BOOKINGS, LETTERS, REHEARSALS = "notices", "bookings", "letters", "rehearsals"
 PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
 RedisAway = redis.RedisError
 log = structlog.get_logger()
@@ -35,8 +36,9 @@ def connect(url: str, *, seconds: float) -> redis.Redis:
 
 
 def queues_on(connection: redis.Redis) -> list[Queue]:
-    """As a worker takes from them: a payment that was just made waits for nothing, a mail for everything."""
-    return [Queue(name, connection=connection, serializer=JSONSerializer) for name in (NOTICES, BOOKINGS, LETTERS)]
+    """As a worker takes from them: a payment that was just made waits for nothing, a rehearsal for everything."""
+    names = (NOTICES, BOOKINGS, LETTERS, REHEARSALS)
+    return [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Hand:
 class Doorbell:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
-        self._notices, self._bookings, self._letters = queues_on(connection)
+        self._notices, self._bookings, self._letters, self._rehearsals = queues_on(connection)
         self._silent_until = 0.0
 
     def ping(self) -> None:
@@ -79,6 +81,9 @@ class Doorbell:
 
     def ring_for_letters(self, job: str, *ids: str) -> bool:
         return self._ring(self._letters, job, ids)
+
+    def ring_for_rehearsal(self, job: str, *ids: str) -> bool:
+        return self._ring(self._rehearsals, job, ids)
 
     def waiting(self) -> int:
         """Rings for bookings that no worker has come to yet. 0 where Redis is away."""

@@ -10,10 +10,13 @@ from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
+GATE_SECONDS = 300  # when to come again, while the site is not open yet
 
 
 def refuse_while_paused(svc: Services) -> None:
-    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer."""
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer, and where this version
+    was not rehearsed."""
+    refuse_unrehearsed(svc)
     breaker = svc.throttle.state()
     if breaker.open and breaker.until is not None:
         raise Paused(
@@ -21,6 +24,20 @@ def refuse_while_paused(svc: Services) -> None:
             "owed. Please try again in a minute.",
             retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
         )
+
+
+def refuse_unrehearsed(svc: Services) -> None:
+    """With real keys no payment is begun by a version whose drills were not all green. What was begun goes on."""
+    if not svc.gate.is_open():
+        raise Paused(
+            "This site takes no payments yet. Nothing was held and nothing is owed. Please come back later.",
+            retry_after=GATE_SECONDS,
+        )
+
+
+def is_paused(svc: Services) -> bool:
+    """For pages: nothing new is offered now."""
+    return not svc.gate.is_open() or svc.throttle.state().open
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:

@@ -3,7 +3,16 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import auditing, calendar_watch, checking, chores, forgetting, own_calendar, reconciling
+from inspired.flows import (
+    auditing,
+    calendar_watch,
+    checking,
+    chores,
+    forgetting,
+    own_calendar,
+    reconciling,
+    rehearsing,
+)
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -61,3 +70,4 @@ def sweep_runs(svc: Services) -> None:
     own_calendar.sweep(svc)
     chores.sweep(svc)
     auditing.sweep(svc)
+    rehearsing.sweep(svc)

@@ -210,6 +210,8 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     def make(token: str) -> tuple[int, Booking]:
         if not in_frame:  # there the time is picked already: refusing it now would leave an event behind
             payment.refuse_while_paused(svc)
+        elif wanted.bookingId is None:
+            payment.refuse_unrehearsed(svc)
         booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
         svc.bell.ring("refresh", booking.id)
         return (201 if booking.attempt and booking.attempt.checkout else 202), booking

@@ -37,7 +37,7 @@ bp = Blueprint("booking", __name__)
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
     meeting_type = services().offer.type(type_id)
-    if services().throttle.state().open and not wants_fragment():
+    if payment.is_paused(services()) and not wants_fragment():
         return _paused(meeting_type)
     if _in_frame():
         return render_template("booking/start_calendly.html", type=meeting_type, errors={})
@@ -110,7 +110,8 @@ def _booking_form(
 class Times:
     """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
 
-    While payments are paused there are none, and what was chosen is only kept.
+    While payments are paused there are none, and what was chosen is only kept. `is_open`: it is Binance that does not
+    answer, not this site that takes no payments yet.
     """
 
     url: str
@@ -122,6 +123,7 @@ class Times:
     earlier: date | None
     later: date | None
     is_paused: bool
+    is_open: bool
 
 
 def times_of(
@@ -132,7 +134,7 @@ def times_of(
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
-    is_paused = not url and svc.throttle.state().open
+    is_paused = not url and payment.is_paused(svc)
     free = [] if is_paused else bookings.all_free_times(svc, meeting_type, mine=mine)
     days = days_of(free, zone, owner_zone)
     first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
@@ -146,6 +148,7 @@ def times_of(
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
         is_paused=is_paused,
+        is_open=svc.gate.is_open(),
     )
 
 
@@ -167,7 +170,7 @@ def show(token: str) -> ResponseReturnValue:
     svc = services()
     booking = pulse.shown(svc, svc.bookings.by_token(token))
     if booking.state is State.DRAFT:
-        return _paused(booking.meeting_type) if svc.throttle.state().open else _with_frame(svc, booking)
+        return _paused(booking.meeting_type) if payment.is_paused(svc) else _with_frame(svc, booking)
     note = "We asked Binance just now." if "checked" in request.args else ""
     return render_template("booking/show.html", **_payment_context(svc, booking, note))
 
@@ -345,7 +348,8 @@ def call_file(token: str) -> Response:
 
 def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
     """In the place of times. It looks again by itself."""
-    page = render_template("booking/paused.html", type=meeting_type, seconds=LOOK_AGAIN_SECONDS)
+    is_open = services().gate.is_open()
+    page = render_template("booking/paused.html", type=meeting_type, seconds=LOOK_AGAIN_SECONDS, is_open=is_open)
     return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
 
 

@@ -121,6 +121,10 @@ ALLOWED: Mapping[str, Role] = {
     "tickets.begin": H,
     "tickets.answer": H,
     "tickets.change": H,
+    "rehearsal.drills": H,
+    "rehearsal.drill": H,
+    "rehearsal.run": O,
+    "rehearsal.run_all": O,
 }
 
 # Money returned and data taken out: only for a while after a login.

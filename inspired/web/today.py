@@ -25,6 +25,7 @@ def today() -> str:
         needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
         calls=[(one, person_of(svc, one), delivery.place_of(svc, one)) for one in found.calls],
         now=svc.now(),
+        is_open=svc.gate.is_open(),
     )
 
 

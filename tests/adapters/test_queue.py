@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from inspired import jobs
 from inspired.adapters import queue as queues
-from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES, Doorbell
+from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES, REHEARSALS, Doorbell
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.flows.booking import start_draft
 from tests.adapters.listeners import listening
@@ -46,7 +46,7 @@ def test_letters_wait_in_a_queue_of_their_own_behind_payments(connection):
 
     assert [job.args for job in waiting(connection, LETTERS)] == [["b1"]]
     assert [job.args for job in waiting(connection)] == [["b2"]]
-    assert [queue.name for queue in queues.queues_on(connection)] == [NOTICES, BOOKINGS, LETTERS]
+    assert [queue.name for queue in queues.queues_on(connection)] == [NOTICES, BOOKINGS, LETTERS, REHEARSALS]
 
 
 def test_the_same_ring_twice_is_two_harmless_jobs(connection):

@@ -1,0 +1,387 @@
+"""The words scripts of drills are written in. Each is what a customer, Binance, the clock or a worker does."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from inspired.adapters.mail import Mail
+from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.errors import UpstreamError
+from inspired.domain.ledger import BINANCE, balances
+from inspired.domain.money import Money
+from inspired.domain.rehearsals import Check, Letter, Record, Scene
+from inspired.domain.slots import Span
+from inspired.domain.status import sentence
+from inspired.flows import booking as bookings
+from inspired.flows import calendar_watch, checking, delivery, notices, payment, refreshing, refunding, sweeping
+from inspired.flows.booking import Customer
+from inspired.rehearsal.stage import Outbox, Stage
+from inspired.services import Services
+
+ANN, BOB = "ann@customers.example", "bob@customers.example"
+CALL = "portfolio-review"
+MOST_ROUNDS = 30
+WAIT_SECONDS = 10.0
+log = structlog.get_logger()
+JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
+    "refresh": refreshing.update_and_ring,
+    "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
+    "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
+    "work_notice": notices.work,
+    "watch_calendar": calendar_watch.look,
+}
+
+
+class Play:
+    """One drill being played. `svc` is the whole product; a script may go at any part of it."""
+
+    HOUR = timedelta(hours=1)
+
+    def __init__(self, stage: Stage, svc: Services) -> None:
+        self.stage = stage
+        self.svc = svc
+        self._began = svc.now()
+        self._scenes: list[Scene] = []
+        self._checks: list[Check] = []
+        self._told = 0  # letters that stand in a scene
+        self._left_out = ""
+        self._failed: list[str] = []
+
+    # --- the customer -----------------------------------------------------------------------------------------------
+
+    def times(self) -> list[Span]:
+        now = self.svc.now()
+        window = Span(now, now + timedelta(days=14))
+        return bookings.free_times(self.svc, self.svc.offer.type(CALL), window)
+
+    def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0) -> Booking:
+        """Picks a time (any, or this one) and sends the form, as the page does it; then the worker has its turn."""
+        held = self.hold_only(email=email, span=span, seconds=seconds)
+        self.work()
+        return self.now_of(held)
+
+    def hold_only(
+        self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0, token: str = ""
+    ) -> Booking:
+        """Without the worker. Raises what the page would tell."""
+        payment.refuse_while_paused(self.svc)
+        # Some days ahead, so that no policy's hours are over when time passes.
+        start = span.start if span else self.times()[-20].start
+        held = bookings.hold_time(
+            self.svc,
+            self.svc.offer.type(CALL),
+            start,
+            "Europe/Berlin",
+            Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
+            network="",
+            token=token or self.svc.new_token(),
+        )
+        held = payment.open_held_order(self.svc, held, seconds=seconds)
+        self.svc.bell.ring("refresh", held.id)
+        return held
+
+    def newest(self) -> Booking:
+        return self._bookings()[-1]
+
+    def now_of(self, booking: Booking) -> Booking:
+        return self.svc.bookings.get(booking.id)
+
+    def confirmed(self, *, email: str = ANN) -> Booking:
+        """Held, paid, told by a webhook and confirmed, as on a good day."""
+        booking = self.hold(email=email)
+        self.pay(booking, notify="now")
+        self.wait_for_webhooks(len(self.stage.door.answers) + 1)
+        self.work()
+        self.scene("Ann’s call is paid and confirmed.")
+        return self.now_of(booking)
+
+    def refund(self, booking: Booking, amount: str = "", *, cancels: bool = False, request: str = "") -> None:
+        """The owner’s button; then the worker has its turn."""
+        self.ask_refund(booking, amount, cancels=cancels, request=request)
+        self.work()
+
+    def ask_refund(self, booking: Booking, amount: str = "", *, cancels: bool = False, request: str = "") -> None:
+        refunding.refund(
+            self.svc,
+            booking.id,
+            Money.parse(amount) if amount else None,
+            cancels=cancels,
+            note="rehearsed",
+            request=request or self.svc.new_token(),
+            seen=None,
+        )
+
+    def give_up(self, booking: Booking) -> None:
+        bookings.give_up(self.svc, booking.token)
+        self.work()
+
+    # --- Binance and Calendly ---------------------------------------------------------------------------------------
+
+    def control(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return self.stage.sandbox.control(path, body)
+
+    def pay(self, booking: Booking, *, number: int = 0, **how: Any) -> None:
+        """The newest order of the booking, or the one with this number. By default no webhook comes."""
+        booking = self.now_of(booking)
+        attempt = next(one for one in reversed(booking.attempts) if number in (0, one.number))
+        self.control(f"orders/{attempt.trade_no}/pay", {"notify": "lost", **how})
+
+    def break_calls(self, call: str, fault: str, times: int = 1, *, service: str = "binance") -> None:
+        self.control("faults", {service: [{"call": call, "fault": fault, "times": times, "delay_s": 0.1}]})
+
+    def mend_calls(self) -> None:
+        """Whatever was armed and is not used up works again."""
+        answer = self.stage.sandbox.http.call("stand-in", "DELETE", f"{self.stage.sandbox.url}/control/faults")
+        if answer.status != 200:
+            raise UpstreamError("stand-in", "faults stay")
+
+    def wait_for_webhooks(self, number: int) -> list[int]:
+        """Until so many have come to our door; what each was answered."""
+        self._wait(lambda: len(self.stage.door.answers) >= number)
+        return list(self.stage.door.answers)
+
+    def orders(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.control("orders")
+        return found
+
+    def order(self, booking: Booking, number: int = 0) -> str:
+        """The status Binance has of the newest order, or of the one with this number."""
+        attempts = self.now_of(booking).attempts
+        trade_no = next(one.trade_no for one in reversed(attempts) if number in (0, one.number))
+        return next(str(one["status"]) for one in self.orders() if one["merchantTradeNo"] == trade_no)
+
+    def announce(self, booking: Booking, biz_status: str) -> None:
+        """A genuinely signed message about the booking’s newest order, whatever is true of it."""
+        attempt = self.now_of(booking).attempts[-1]
+        data = {
+            "merchantTradeNo": attempt.trade_no,
+            "totalFee": str(attempt.amount),
+            "currency": attempt.amount.currency,
+            "transactionId": "M_R_282737362839373",
+        }
+        biz_id = attempt.prepay_id or (attempt.checkout.prepay_id if attempt.checkout else "")
+        body = {"biz_status": biz_status, "biz_id": biz_id, "data": data, "order": attempt.trade_no}
+        self.control("notices", body)
+
+    def statuses(self) -> list[str]:
+        """Of every order at Binance, oldest first."""
+        return [str(one["status"]) for one in self.orders()]
+
+    def refunds_there(self) -> list[tuple[str, str]]:
+        """Amount and outcome of each refund as Binance has it."""
+        return [(str(one["amount"]), str(one["status"])) for one in self.control("refunds")]
+
+    def _wait(self, is_there: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT_SECONDS
+        while not is_there() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    # --- our own worker and clock -----------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """The worker takes every ring there is, and those that come of it."""
+        self._work_as(self.svc)
+
+    def be_killed(self, *, at_save: int = 0, after_mail: str = "") -> None:
+        """A worker takes the rings and is gone: when it is about to save a booking for the n-th time, or as soon as
+        the mail with these words in its subject is out. The rings are used up."""
+        dying = replace(
+            self.svc,
+            bookings=_Dying(self.svc.bookings, at_save),  # type: ignore[arg-type]
+            smtp=_DyingPostman(self.stage.outbox, after_mail),  # type: ignore[arg-type]
+        )
+        try:
+            self._work_as(dying)
+        except Killed:
+            self.stage.rings.take()
+        else:
+            raise RuntimeError("the worker was not killed")
+
+    def _work_as(self, svc: Services) -> None:
+        for _ in range(MOST_ROUNDS):
+            taken = self.stage.rings.take()
+            if not taken:
+                return
+            for job, ids in taken:
+                try:
+                    JOBS[job](svc, *ids)
+                except Exception as error:
+                    log.exception("drill_job_failed", job=job)
+                    self._failed.append(f"{job}: {type(error).__name__}")
+
+    def pass_time(self, **span: float) -> None:
+        """So much later; clock and worker have done what was due meanwhile."""
+        self.skip_time(**span)
+        self.catch_up()
+
+    def skip_time(self, **span: float) -> None:
+        """So much later, and nobody was there to do anything."""
+        self.stage.ahead += timedelta(**span)
+        self.control("clock", {"advance_s": timedelta(**span).total_seconds()})
+
+    def catch_up(self) -> None:
+        """Clock and worker, until nothing is due."""
+        for _ in range(MOST_ROUNDS):
+            due = sweeping.sweep(self.svc)
+            self.work()
+            if not due:
+                return
+
+    # --- looking and checking ---------------------------------------------------------------------------------------
+
+    def scene(self, what: str) -> None:
+        """Keep how everything stands now, with the mails since the last scene."""
+        shown = tuple(one for one in self._bookings() if one.state is not State.DRAFT)
+        new = self.stage.outbox.sent[self._told :]
+        self._told += len(new)
+        real, drill = self.stage.site_url, self.svc.settings.site_url
+        letters = tuple(Letter(one.to, one.subject, one.text.replace(drill, real)) for one in new)
+        customers = tuple(self.who(one) for one in shown)
+        self._scenes.append(Scene(self.svc.now(), what, shown, customers, letters))
+
+    def _bookings(self) -> list[Booking]:
+        """Oldest first."""
+        second = timedelta(seconds=1)
+        return self.svc.bookings.made(self._began - second, self.svc.now() + second, 20)
+
+    def check(self, claim: str, holds: bool) -> None:
+        self._checks.append(Check(claim, bool(holds)))
+
+    def check_state(self, booking: Booking, state: State, *flags: Flag) -> None:
+        """The booking is there, and exactly this is odd about it."""
+        after = self.now_of(booking)
+        odd = f", marked {' and '.join(sorted(flags))}" if flags else ""
+        self.check(
+            f"{self.who(booking)}’s booking is {state}{odd}.", after.state is state and after.flags == set(flags)
+        )
+
+    def who(self, booking: Booking) -> str:
+        return delivery.opened(self.svc, self.now_of(booking))["name"]
+
+    def check_told(self, booking: Booking, words: str) -> None:
+        """The customer's page says so."""
+        self.check(f"{self.who(booking)} reads “{words}”", words in sentence(self.now_of(booking)))
+
+    def check_mails(self, to: str, words: str, number: int = 1) -> None:
+        """So many mails to this customer have these words in their subject."""
+        found = sum(one.to == to and words in one.subject for one in self.stage.outbox.sent)
+        times = {0: "no mail", 1: "one mail"}.get(number, f"{number} mails")
+        self.check(f"There is {times} “{words}” to {to.partition('@')[0].capitalize()}.", found == number)
+
+    def check_owner_told(self, words: str, number: int = 1) -> None:
+        """So many mails to the owner say so, in subject or text."""
+        to = self.svc.settings.owner_email
+        found = sum(one.to == to and words in f"{one.subject}\n{one.text}" for one in self.stage.outbox.sent)
+        times = {0: "not told", 1: "told once"}.get(number, f"told {number} times")
+        self.check(f"The owner is {times}: “{words}”.", found == number)
+
+    def check_kept(self, amount: str) -> None:
+        """What our books say lies at Binance."""
+        found = self._balances().get((BINANCE, "USDT"), Money.parse("0"))
+        self.check(f"The books hold {Money.parse(amount).shown}.", found == Money.parse(amount))
+
+    def booked(self, account: str) -> str:
+        """What the books hold on it, in USDT."""
+        return str(self._balances().get((account, "USDT"), Money.parse("0")))
+
+    def leave_out_binance(self, why: str) -> None:
+        """The stand-in's own books are not held against ours in the end."""
+        self._left_out = why
+
+    def check_refunds(self, *wanted: tuple[str, str]) -> None:
+        """What Binance has of refunds, in any order."""
+        told = ", ".join(f"{amount} USDT {outcome}" for amount, outcome in wanted) or "no refund"
+        self.check(f"Binance has {told}.", sorted(self.refunds_there()) == sorted(wanted))
+
+    def check_free(self, booking: Booking, *, is_free: bool) -> None:
+        """Whether the booking's time is offered to others."""
+        slot = self.now_of(booking).slot
+        claim = "The time is free for others." if is_free else "The time is not offered to anybody else."
+        self.check(claim, slot is not None and (slot.span in self.times()) is is_free)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def ended(self, broken_off: str = "") -> Record:
+        """The record of it, with what has to hold after every drill."""
+        self.scene("In the end.")
+        if len(self._scenes) > 1 and _shows_nothing_new(self._scenes[-2], self._scenes[-1]):
+            self._scenes.pop()
+        entries = tuple(entry for _, entry in self._entries())
+        if not broken_off:
+            self.check(
+                f"No job of the worker failed{f' ({self._failed[0]})' if self._failed else ''}.", not self._failed
+            )
+            report = checking.check(self.svc)
+            wrong = "; ".join(f"{name}: {what}" for name, _, what in report.found)
+            self.check(f"Every invariant holds{f' ({wrong})' if wrong else ''}.", report.is_clean)
+            if not self._left_out:
+                self._check_against_binance()
+        return Record(tuple(self._scenes), tuple(self._checks), entries, broken_off)
+
+    def _entries(self) -> list[tuple[str, Any]]:
+        late = self.svc.now() + timedelta(seconds=1)
+        return sorted(self.svc.ledger.all(checking.BEGINNING, late), key=lambda one: (one[1].at, one[1].number))
+
+    def _check_against_binance(self) -> None:
+        """The stand-in keeps books of its own, and shares no code with ours."""
+        there: dict[str, Money] = {}
+
+        def moved(currency: str, amount: Money) -> None:
+            there[currency] = there.get(currency, Money.parse("0", currency)) + amount
+
+        paid = {one["merchantTradeNo"]: one for one in self.orders() if one["paidAmount"] is not None}
+        for one in paid.values():
+            moved(one["paidCurrency"], Money.parse(one["paidAmount"], one["paidCurrency"]))
+        for one in self.control("refunds"):
+            if one["status"] == "REFUND_SUCCESS":
+                currency = paid[one["merchantTradeNo"]]["paidCurrency"]
+                moved(currency, -Money.parse(one["refundedAmount"], currency))
+        ours = {currency: money for (account, currency), money in self._balances().items() if account == BINANCE}
+        theirs = {currency: money for currency, money in there.items() if not money.is_nothing}
+        self.check("The books agree with what lies at Binance, to the last digit.", ours == theirs)
+
+    def _balances(self) -> dict[tuple[str, str], Money]:
+        return balances(entry for _, entry in self._entries())
+
+
+def _shows_nothing_new(before: Scene, after: Scene) -> bool:
+    return after.bookings == before.bookings and not after.letters
+
+
+class Killed(BaseException):
+    """The worker is gone, between two of its lines."""
+
+
+class _Dying:
+    """Bookings as a worker sees them that will not live long: it dies instead of its n-th save."""
+
+    def __init__(self, inner: Any, number: int) -> None:
+        self._inner = inner
+        self._left = number
+
+    def change(self, *arguments: Any, **more: Any) -> Booking:
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+        changed: Booking = self._inner.change(*arguments, **more)
+        return changed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _DyingPostman:
+    """Sends, and dies of it where the subject has these words."""
+
+    def __init__(self, outbox: Outbox, words: str) -> None:
+        self._outbox = outbox
+        self._words = words
+
+    def send(self, mail: Mail) -> None:
+        self._outbox.send(mail)
+        if self._words and self._words in mail.subject:
+            raise Killed

@@ -1,0 +1,74 @@
+"""A drill is worth something only where it turns red: bugs are planted, each seen by the drill that is for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inspired.adapters.binance import BinancePay
+from inspired.adapters.mongo import PaymentLogs
+from inspired.domain import booking
+from inspired.domain.rehearsals import Verdict
+from inspired.flows import notices, refreshing
+from inspired.rehearsal import running
+from inspired.rehearsal.stage import Sandbox
+from inspired.services import Services
+
+Planting = Callable[[pytest.MonkeyPatch], None]
+
+
+def signatures_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(BinancePay, "verify_notice", lambda *_, **__: None)
+
+
+def notices_are_believed(patch: pytest.MonkeyPatch) -> None:
+    """As if a notice were our own query's answer, and the query not asked."""
+    told = notices._payments
+    patch.setattr(notices, "_payments", lambda *some: [replace(one, by_query=True) for one in told(*some)])
+
+
+def refunds_get_a_new_number_each_time(patch: pytest.MonkeyPatch) -> None:
+    refund, count = BinancePay.refund, [0]
+
+    def renumbered(self: BinancePay, *, refund_request_id: str, **more: Any) -> Any:
+        count[0] += 1
+        return refund(self, refund_request_id=f"{refund_request_id}x{count[0]}", **more)
+
+    patch.setattr(BinancePay, "refund", renumbered)
+
+
+def nothing_is_claimed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(booking.Booking, "claims", property(lambda _: ()))
+
+
+def bookings_are_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(refreshing, "orders_seen", lambda *_: [])
+
+
+def notices_are_acknowledged_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PaymentLogs, "add_notice", lambda *_: True)
+
+
+PLANTED: list[tuple[Planting, str]] = [
+    (signatures_are_not_checked, "webhook-forged"),
+    (signatures_are_not_checked, "webhook-altered"),
+    (notices_are_believed, "webhook-contradicted"),
+    (refunds_get_a_new_number_each_time, "refund-answer-lost"),
+    (nothing_is_claimed, "two-want-one-time"),
+    (bookings_are_not_looked_at_again, "webhook-lost"),
+    (notices_are_acknowledged_before_they_are_written, "paid"),
+]
+
+
+@pytest.mark.parametrize(("plant", "drill"), PLANTED, ids=lambda one: getattr(one, "__name__", one))
+def test_the_drill_for_it_turns_red(
+    svc: Services, stand_in: Sandbox, monkeypatch: pytest.MonkeyPatch, plant: Planting, drill: str
+):
+    plant(monkeypatch)
+
+    record = running.played(svc, stand_in, running.drill_called(drill), svc.new_id())
+
+    assert record.verdict is Verdict.RED
+    assert record.why
+    assert not record.broken_off, "it is a check that fails, not the drill"
