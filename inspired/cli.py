@@ -127,13 +127,14 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import books, mongo, people
+    from inspired.adapters import books, mongo, numbers, people
 
     settings = _started()
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
     books.create_book_indexes(database)
     people.create_people_indexes(database)
+    numbers.create_numbers_indexes(database)
     print("Indexes are in place.")
     return 0
 

@@ -5,6 +5,7 @@ from functools import cache
 from inspired.flows import (
     calendar_watch,
     checking,
+    counting,
     delivery,
     newsletter,
     notices,
@@ -39,8 +40,12 @@ def work_notice(notice_id: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation or the check; it rings for the one after."""
-    turned = {reconciling.NAME: reconciling.turn_page, checking.NAME: checking.turn_page}[run]
+    """The next page of the reconciliation, the check or the numbers; it rings for the one after."""
+    turned = {
+        reconciling.NAME: reconciling.turn_page,
+        checking.NAME: checking.turn_page,
+        counting.NAME: counting.turn_page,
+    }[run]
     if turned(services()):
         services().bell.ring_for_letters("turn_page", run)
 

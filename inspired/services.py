@@ -26,6 +26,7 @@ from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.mail import Smtp
+from inspired.adapters.numbers import Numbers, Visits
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
@@ -56,6 +57,8 @@ class Services:
     cases: Cases
     runs: Runs
     watch: CalendarWatch
+    numbers: Numbers
+    visits: Visits
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
@@ -113,6 +116,8 @@ def build(
         cases=Cases(database),
         runs=Runs(database),
         watch=CalendarWatch(database),
+        numbers=Numbers(database),
+        visits=Visits(database, redis),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),

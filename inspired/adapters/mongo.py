@@ -20,12 +20,13 @@ from inspired.adapters.documents import (
     Document,
     booking_in,
     booking_out,
+    entry_in,
     slot_in,
     subscriber_in,
     subscriber_out,
 )
 from inspired.domain.availability import LONGEST_BUFFER
-from inspired.domain.booking import Booking, Slot, State
+from inspired.domain.booking import Booking, Entry, Slot, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
@@ -33,6 +34,7 @@ from inspired.domain.status import numbered
 
 MOST_TRIES = 50
 LEASED_AT_ONCE = 25
+READ_AT_ONCE = 100
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
@@ -226,6 +228,19 @@ class Bookings:
             query = {"created_at": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", 1).limit(most)]
 
+    def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
+        """Those of these that there are, in no order that matters."""
+        for start in range(0, len(booking_ids), READ_AT_ONCE):
+            with reaching():
+                found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
+            yield from map(booking_in, found)
+
+    def books_of(self, email_index: str) -> list[tuple[Entry, ...]]:
+        """The entries of each booking that was ever made under this mail address."""
+        with reaching():
+            found = list(self._collection.find({"email_index": email_index}, {"ledger": 1}))
+        return [tuple(entry_in(entry) for entry in one.get("ledger", ())) for one in found]
+
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():
             found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
@@ -405,6 +420,17 @@ class PaymentLogs:
         with reaching():
             shown = {"raw": 0, "key": 0, "headers": 0}
             return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
+
+    def has_told_of(self, booking_id: str) -> bool:
+        """Whether any notice of a payment has come for it."""
+        query = {"booking_id": booking_id, "biz_status": "PAY_SUCCESS", "event": "WEBHOOK_RECEIVED"}
+        with reaching():
+            return self._collection.find_one(query, {"_id": 1}) is not None
+
+    def between(self, after: datetime, before: datetime) -> Iterator[Document]:
+        """Every entry of this time, without what it held, in no order that matters."""
+        with reaching():
+            yield from self._collection.find({"at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0})
 
     def since(self, after: datetime, most: int) -> list[Document]:
         """The newest entries, without what they held."""

@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import calendar_watch, checking, own_calendar, reconciling
+from inspired.flows import calendar_watch, checking, counting, own_calendar, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -37,7 +37,7 @@ def sweep(svc: Services) -> int:
 
 
 def sweep_runs(svc: Services) -> None:
-    """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost. And the
+    """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was lost. And the
     look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
     now = svc.now()
     if svc.settings.uses_calendly and svc.watch.take(now, now + calendar_watch.EVERY):
@@ -47,6 +47,7 @@ def sweep_runs(svc: Services) -> None:
     for name, start, due in (
         (reconciling.NAME, reconciling.start, night if night <= now else night - timedelta(days=1)),
         (checking.NAME, checking.start, now - CHECK_EVERY),
+        (counting.NAME, counting.start, now - counting.EVERY),
     ):
         run = svc.runs.get(name)
         if run is None or (run.finished_at is not None and run.started_at < due):
@@ -54,3 +55,4 @@ def sweep_runs(svc: Services) -> None:
         elif run.finished_at is None and run.leased_until <= now:
             svc.bell.ring_for_letters("turn_page", name)
     own_calendar.sweep(svc)
+    svc.visits.carry_over()
