@@ -65,28 +65,32 @@ class Visits:
 
     def count(self, day: date, type_id: str) -> None:
         """Best effort, and never twice slow: a page does not wait for a Redis that is away."""
+        self._count(f"{day}/{type_id}", 1)
+
+    def _count(self, field: str, count: int) -> None:
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._redis.hincrby(COUNTED, f"{day}/{type_id}", 1)
+            self._redis.hincrby(COUNTED, field, count)
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE
             log.warning("visit_uncounted", error=type(error).__name__)
 
     def carry_over(self) -> None:
         """From Redis to the database. A crash in between loses half a minute of them, and nothing else."""
-        for field, count in self._taken().items():
-            day, _, type_id = field.partition("/")
-            try:
+        left = self._taken()
+        try:
+            for field, count in list(left.items()):
+                day, _, type_id = field.partition("/")
+                at = {"at": _at(date.fromisoformat(day))}
                 with reaching():
-                    self._collection.update_one(
-                        {"_id": day},
-                        {"$set": {"at": _at(date.fromisoformat(day))}, "$inc": {f"types.{type_id}": count}},
-                        upsert=True,
-                    )
-            except Busy:
-                self._redis.hincrby(COUNTED, field, count)
-                raise
+                    change = {"$set": at, "$inc": {f"types.{type_id}": count}}
+                    self._collection.update_one({"_id": day}, change, upsert=True)
+                del left[field]
+        except Busy:
+            for field, count in left.items():
+                self._count(field, count)
+            raise
 
     def of(self, day: date) -> dict[str, int]:
         with reaching():

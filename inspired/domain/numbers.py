@@ -292,7 +292,7 @@ def largest(days: Iterable[Day]) -> list[Rolling]:
 def two_digits(number: int) -> int:
     """Rounded so that two digits count: 87 stays, 1,234 becomes 1,200. Off by at most 5 %, and few values are left."""
     step = 10 ** max(len(str(number)) - 2, 0)
-    return (number + step // 2) // step * step
+    return int((number + step // 2) // step * step)
 
 
 def percentile(tally: Tally, percent: int) -> int | None:
@@ -318,8 +318,8 @@ class Forecast:
 def forecast(weeks: Sequence[Money], sales: int) -> Forecast | None:
     """From what whole weeks brought, newest last. None below LEAST_WEEKS weeks or LEAST_SALES sales in them.
 
-    The middle goes on with the average week. The interval is the prediction interval by Student for such a sum of weeks,
-    as if they were independent and alike: it knows no season and no trend, and money does not fall below nothing.
+    The middle goes on with the average week. The interval is Student's, for a sum of so many weeks that are independent
+    and alike: it knows no season and no trend, and revenue does not fall below nothing.
     """
     looked_at = weeks[-MOST_WEEKS:]
     count = len(looked_at)

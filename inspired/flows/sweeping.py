@@ -37,8 +37,8 @@ def sweep(svc: Services) -> int:
 
 
 def sweep_runs(svc: Services) -> None:
-    """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was lost. And the
-    look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
+    """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was
+    lost. And the look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
     now = svc.now()
     if svc.settings.uses_calendly and svc.watch.take(now, now + calendar_watch.EVERY):
         svc.bell.ring_for_letters("watch_calendar")

@@ -36,6 +36,8 @@ ALLOWED: Mapping[str, Role] = {
     "offering.add_call": O,
     "offering.call": R,
     "offering.change_call": O,
+    "numbers.show": R,
+    "numbers.count_again": H,
 }
 
 # Money returned and data taken out: only for a while after a login.
