@@ -32,6 +32,7 @@ from inspired.web import (
     numbers,
     offering,
     refunding,
+    reports,
     site,
     webhooks,
 )
@@ -62,7 +63,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (admin.bp, admin.api_bp, refunding.bp, refunding.api_bp, offering.bp):
         app.register_blueprint(blueprint)
-    app.register_blueprint(numbers.bp)
+    for blueprint in (numbers.bp, reports.bp):
+        app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, admin.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
     api.spec.app = app

@@ -12,6 +12,7 @@ from inspired.flows import (
     own_calendar,
     reconciling,
     refreshing,
+    reporting,
 )
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -56,6 +57,10 @@ def watch_calendar() -> None:
 
 def read_own_calendar(feed_id: str) -> None:
     own_calendar.read(services(), feed_id)
+
+
+def send_report(kind: str) -> None:
+    reporting.send(services(), kind)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -30,6 +30,7 @@ from inspired.adapters.numbers import Numbers, Visits
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
+from inspired.adapters.report_plans import ReportPlans
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.vault import Vault
 from inspired.adapters.watch import CalendarWatch
@@ -59,6 +60,7 @@ class Services:
     watch: CalendarWatch
     numbers: Numbers
     visits: Visits
+    report_plans: ReportPlans
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
@@ -118,6 +120,7 @@ def build(
         watch=CalendarWatch(database),
         numbers=Numbers(database),
         visits=Visits(database, redis),
+        report_plans=ReportPlans(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),

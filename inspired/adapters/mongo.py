@@ -235,6 +235,12 @@ class Bookings:
                 found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
             yield from map(booking_in, found)
 
+    def one_of(self, email_index: str) -> Booking | None:
+        """Any booking that was made under this mail address."""
+        with reaching():
+            found = self._collection.find_one({"email_index": email_index})
+        return booking_in(found) if found else None
+
     def books_of(self, email_index: str) -> list[tuple[Entry, ...]]:
         """The entries of each booking that was ever made under this mail address."""
         with reaching():

@@ -33,8 +33,11 @@ def start(svc: Services) -> bool:
     today = periods.day_of(now, zone)
     if run is None:
         return start_from(svc, first_day(svc))
-    is_first_today = periods.day_of(run.started_at, zone) < today
-    return start_from(svc, today - (NIGHTLY_DAYS if is_first_today else RECENT_DAYS - 1) * periods.DAY)
+    last = periods.day_of(run.started_at, zone)
+    if last == today:
+        return start_from(svc, today - (RECENT_DAYS - 1) * periods.DAY)
+    # After a standstill of weeks, what was left out meanwhile too.
+    return start_from(svc, min(today - NIGHTLY_DAYS * periods.DAY, last - RECENT_DAYS * periods.DAY))
 
 
 def start_from(svc: Services, day: date) -> bool:

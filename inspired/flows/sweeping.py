@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import calendar_watch, checking, counting, own_calendar, reconciling
+from inspired.flows import calendar_watch, checking, counting, own_calendar, reconciling, reporting
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -55,4 +55,5 @@ def sweep_runs(svc: Services) -> None:
         elif run.finished_at is None and run.leased_until <= now:
             svc.bell.ring_for_letters("turn_page", name)
     own_calendar.sweep(svc)
+    reporting.sweep(svc)
     svc.visits.carry_over()

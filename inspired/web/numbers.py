@@ -233,17 +233,13 @@ def _conversion(now: Figures, before: Figures) -> list[Figure]:
 
 def _speed(now: Figures, before: Figures) -> list[Figure]:
     def times(name: str, of: str, unit: str, meaning: str) -> list[Figure]:
+        def line(percent: int, word: str, rest: str) -> Figure:
+            one, other = (_time(percentile(getattr(each, of), percent), unit) for each in (now, before))
+            return Figure(f"{name}, {word}", one, other, "", f"{meaning} {rest}")
+
         return [
-            Figure(
-                f"{name}, {word}",
-                *(_time(percentile(getattr(one, of), percent), unit) for one in (now, before)),
-                "",
-                f"{meaning} {rest}",
-            )
-            for percent, word, rest in (
-                (50, "median", "Half took no longer."),
-                (90, "nine of ten", "Nine of ten took no longer."),
-            )
+            line(50, "median", "Half took no longer."),
+            line(90, "nine of ten", "Nine of ten took no longer."),
         ]
 
     found, was = (_shares(one.found) for one in (now, before))

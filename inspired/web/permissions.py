@@ -38,7 +38,11 @@ ALLOWED: Mapping[str, Role] = {
     "offering.change_call": O,
     "numbers.show": R,
     "numbers.count_again": H,
+    "reports.overview": R,
+    "reports.show": R,
+    "reports.export": O,
+    "reports.plan": O,
 }
 
 # Money returned and data taken out: only for a while after a login.
-FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand"})
+FRESH_LOGIN = frozenset({"money.refund", "money.refund_confirmed", "money.by_hand", "reports.export"})

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
-from inspired.domain import ledger, lifecycle, ordering, refunds, steps
+from inspired.domain import ledger, lifecycle, ordering, refunds, reports, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
@@ -358,7 +358,7 @@ def test_every_state_of_a_refund_has_words_for_the_owner(status: RefundStatus):
 
     assert told
     assert display_money.refund_state(replace(booking.refunds[0], status=status, amount=None))
-    assert set(display_money.CAUSES) == set(Cause)
+    assert set(reports.CAUSES) == set(Cause)
     assert set(display_money.STEPS) == set(Step)
     assert set(display_money.ACCOUNTS) == set(ledger.ACCOUNTS)
 
