@@ -32,7 +32,7 @@ def start(svc: Services) -> bool:
     now, zone, run = svc.now(), svc.settings.owner_timezone, svc.runs.get(NAME)
     today = periods.day_of(now, zone)
     if run is None:
-        return start_from(svc, first_day(svc))
+        return start_from(svc, periods.FIRST)
     last = periods.day_of(run.started_at, zone)
     if last == today:
         return start_from(svc, today - (RECENT_DAYS - 1) * periods.DAY)
@@ -41,7 +41,11 @@ def start(svc: Services) -> bool:
 
 
 def start_from(svc: Services, day: date) -> bool:
-    started = paging.start(svc, NAME, after=periods.midnight(day, svc.settings.owner_timezone))
+    """Never from before the first booking: days without a business would be days without revenue."""
+    oldest = svc.bookings.made(BEGINNING, svc.now() + paging.MILLISECOND, 1)
+    first = periods.day_of(oldest[0].created_at if oldest else svc.now(), svc.settings.owner_timezone)
+    after = periods.midnight(max(day, first), svc.settings.owner_timezone)
+    started = paging.start(svc, NAME, after=after)
     svc.bell.ring_for_letters("turn_page", NAME)
     return started
 
@@ -49,12 +53,6 @@ def start_from(svc: Services, day: date) -> bool:
 def visited(svc: Services, type_id: str) -> None:
     """Somebody opened the page of this call."""
     svc.visits.count(periods.day_of(svc.now(), svc.settings.owner_timezone), type_id)
-
-
-def first_day(svc: Services) -> date:
-    """Of the oldest booking; today where there is none."""
-    oldest = svc.bookings.made(BEGINNING, svc.now() + paging.MILLISECOND, 1)
-    return periods.day_of(oldest[0].created_at if oldest else svc.now(), svc.settings.owner_timezone)
 
 
 def turn_page(svc: Services) -> bool:

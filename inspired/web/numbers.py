@@ -76,7 +76,7 @@ def show() -> ResponseReturnValue:
 def count_again() -> ResponseReturnValue:
     """All days, from the first booking on."""
     svc = services()
-    counting.start_from(svc, counting.first_day(svc))
+    counting.start_from(svc, periods.FIRST)
     return go(url_for("numbers.show"))
 
 

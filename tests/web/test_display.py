@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +19,8 @@ from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, Refund
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.numbers import Day, Figures
+from inspired.domain.periods import parsed
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.reconciliation import Step
 from inspired.domain.slots import Span
@@ -387,6 +390,20 @@ def test_the_slot_is_told_in_both_zones(app: Flask):
 
 SITE = {"site_url": "https://site.example"}
 # Kinds about no one booking, and what they are told.
+A_REPORT = reports.tax(
+    [
+        Day(
+            date(2026, 11, 24),
+            Figures(
+                accounts={
+                    (ledger.SALES, "USDT"): Decimal(-75),
+                    (ledger.FEES, "USDT"): Decimal("0.75"),
+                }
+            ),
+        )
+    ],
+    parsed("2026-11"),
+)
 OWN_CONTEXT: dict[str, dict[str, Any]] = {
     "opt_in": {"link": "https://site.example/newsletter/TOKEN"},
     "orphan": {"biz_status": "PAY_SUCCESS", "trade_no": "N1", "amount": "75 USDT", "at": "today"},
@@ -402,6 +419,13 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "since": "24 November 2026, 10:00 (Europe/London, UTC)",
         "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
         "admin_url": "https://site.example/admin/calendar",
+    },
+    "report": {
+        "report": A_REPORT,
+        "rows": A_REPORT.rows,
+        "more": 3,
+        "days": "2026-11-01 to 2026-11-30",
+        "admin_url": "https://site.example/admin/reports/tax?period=2026-11",
     },
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "invariants": {"broken": [("No booking is confirmed twice.", 2)], "admin_url": "https://site.example/admin/money"},
@@ -479,6 +503,10 @@ SAID = {
     "alert": ["Something happened.", "https://site.example/admin/bookings/ID"],
     "orphan": ["PAY_SUCCESS", "N1", "75 USDT", "today", "https://site.example/admin/money"],
     "opt_in": ["https://site.example/newsletter/TOKEN", "say yes"],
+    "report": [
+        "Tax summary in USD", "2026-11-01 to 2026-11-30", "2026-11-24", "74.25", "And 3 more", "period=2026-11",
+        "no tax return",
+    ],
     "reconciled": ["A refund stands elsewhere.", "done here, failed there", "And 2 more", "/admin/money"],
     "reconnected": ["subscribed again", "https://site.example/api/calendly/webhook", "every ten minutes"],
     "drift": ["45 minutes here, 50 at Calendly", "https://site.example/admin/calls"],

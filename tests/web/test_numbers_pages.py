@@ -2,11 +2,11 @@
 
 from flask.testing import FlaskClient
 
-from inspired.flows import counting, refreshing
+from inspired.flows import counting
 from inspired.services import Services
 from tests.flows.steps import confirmed, live
 from tests.harness import Servers
-from tests.web.pages import send, words
+from tests.web.pages import words
 from tests.web.test_admin_pages import log_in
 
 
