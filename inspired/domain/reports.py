@@ -240,10 +240,10 @@ class Plan:
         return period_of(self.length, self.first)
 
 
-def is_counted(days: Sequence[Day], period: Period, end: datetime) -> bool:
-    """Every day of the period was counted after all of it was over."""
+def is_counted(days: Sequence[Day], period: Period, end: datetime, opened: date) -> bool:
+    """Every day of the period since the business opened was counted after all of it was over."""
     done = {one.date for one in days if one.counted_at is not None and one.counted_at >= end}
-    return done >= set(period.dates())
+    return done >= {day for day in period.dates() if day >= opened}
 
 
 def agrees(figures: Figures, entries: Iterable[Entry]) -> bool:

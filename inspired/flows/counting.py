@@ -41,13 +41,19 @@ def start(svc: Services) -> bool:
 
 
 def start_from(svc: Services, day: date) -> bool:
-    """Never from before the first booking: days without a business would be days without revenue."""
-    oldest = svc.bookings.made(BEGINNING, svc.now() + paging.MILLISECOND, 1)
-    first = periods.day_of(oldest[0].created_at if oldest else svc.now(), svc.settings.owner_timezone)
-    after = periods.midnight(max(day, first), svc.settings.owner_timezone)
+    """Never from before there was anything: days without a business would be days without revenue."""
+    after = periods.midnight(max(day, opened(svc)), svc.settings.owner_timezone)
     started = paging.start(svc, NAME, after=after)
     svc.bell.ring_for_letters("turn_page", NAME)
     return started
+
+
+def opened(svc: Services) -> date:
+    """The day of the first booking, or of money that had come before; today where there is nothing yet."""
+    oldest = svc.bookings.made(BEGINNING, svc.now() + paging.MILLISECOND, 1)
+    first = oldest[0].created_at if oldest else svc.now()
+    first = min((entry.at for _, entry in svc.ledger.all(BEGINNING, first)), default=first)
+    return periods.day_of(first, svc.settings.owner_timezone)
 
 
 def visited(svc: Services, type_id: str) -> None:

@@ -116,7 +116,8 @@ def _is_ready(svc: Services, one: Plan) -> bool:
     span = one.period.span(svc.settings.owner_timezone)
     days = svc.numbers.between(one.period.first, one.period.last, "accounts")
     in_the_books = (entry for _, entry in svc.ledger.all(span.start, span.end))
-    if reports.is_counted(days, one.period, span.end) and reports.agrees(numbers.together(days), in_the_books):
+    opened = counting.opened(svc)
+    if reports.is_counted(days, one.period, span.end, opened) and reports.agrees(numbers.together(days), in_the_books):
         return True
     log.warning("report_counted_again", kind=str(one.kind), period=one.period.name)
     counting.start_from(svc, one.period.first)

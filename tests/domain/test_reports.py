@@ -162,10 +162,17 @@ def test_a_period_is_counted_once_every_day_was_looked_at_after_its_end():
     end = week.span(ZONE).end
     days = [Day(day, counted_at=end) for day in week.dates()]
 
-    assert reports.is_counted(days, week, end)
-    assert not reports.is_counted(days[1:], week, end)
-    assert not reports.is_counted([*days[1:], replace(days[0], counted_at=end - timedelta(milliseconds=1))], week, end)
-    assert not reports.is_counted([*days[1:], replace(days[0], counted_at=None)], week, end)
+    early = replace(days[0], counted_at=end - timedelta(milliseconds=1))
+    never = replace(days[0], counted_at=None)
+
+    def is_counted(*found: Day, opened: date = week.first) -> bool:
+        return reports.is_counted(found, week, end, opened)
+
+    assert is_counted(*days)
+    assert not is_counted(*days[1:])
+    assert not is_counted(early, *days[1:])
+    assert not is_counted(never, *days[1:])
+    assert is_counted(*days[1:], opened=week.first + timedelta(days=1)), "there was nothing to count before"
 
 
 def test_a_plan_names_the_period_that_comes_next():
