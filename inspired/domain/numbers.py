@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import reduce
-from operator import add
 from typing import Any
 
 from inspired.domain import ledger
@@ -80,7 +78,7 @@ class Figures:
     accounts: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)  # as ledger.balances: account, currency
 
     def __add__(self, other: "Figures") -> "Figures":
-        return Figures(**{one.name: _added(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)})
+        return summed([self, other])
 
     def reached(self, step: Step) -> int:
         return sum(count for (_, reached), count in self.steps.items() if reached is step)
@@ -136,7 +134,13 @@ class Day:
 
 
 def together(days: Iterable[Day]) -> Figures:
-    return reduce(add, (one.figures for one in days), Figures())
+    return summed([one.figures for one in days])
+
+
+def summed(parts: Sequence[Figures]) -> Figures:
+    names = (one.name for one in fields(Figures) if one.name != "sales")
+    sums = {name: _added(getattr(one, name) for one in parts) for name in names}
+    return Figures(**sums, sales=sum(one.sales for one in parts))
 
 
 # --- what a day's events add up to ----------------------------------------------------------------------------------
@@ -341,8 +345,9 @@ def _earns(entry: Entry) -> bool:
     return any(line.account == ledger.SALES and line.money.amount < 0 for line in entry.lines)
 
 
-def _added(one: Any, other: Any) -> Any:
-    if not isinstance(one, Mapping):
-        return one + other
-    sums = {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
+def _added(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    sums: dict[Any, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            sums[key] = sums.get(key, 0) + value
     return {key: value for key, value in sums.items() if value}

@@ -79,6 +79,7 @@ def turn_page(svc: Services) -> bool:
 
 def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *, is_over: bool) -> Run:
     if is_over:
+        svc.numbers.save_all_time(numbers.together(svc.numbers.between(periods.FIRST, periods.LAST, "figures")))
         log.info("counted", **counts)
     finished = svc.now() if is_over else None
     return replace(run, cursor=cursor, counts=counts, finished_at=finished, leased_until=svc.now())

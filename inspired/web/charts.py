@@ -24,11 +24,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A word in the chart, and where."""
+    """A word in the chart, and where; `anchor`: which end of it is there, as SVG says it."""
 
     x: int
     y: int
     text: str
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Chart:
 def columns(
     chart_id: str, title: str, told: str, values: Sequence[tuple[str, Decimal]], before: Sequence[Decimal]
 ) -> Chart:
-    """One column for each value, in the order of time; `before` as a line over them."""
+    """One column for each of the values (there is at least one), in the order of time; `before` as a line over them."""
     top = nice(max((*(value for _, value in values), *before, Decimal(1))))
-    wide = (WIDTH - LEFT) / Decimal(max(len(values), 1))
+    wide = Decimal(WIDTH - LEFT) / len(values)
 
     def x(place: int) -> int:
         return LEFT + int(place * wide)
@@ -63,9 +64,9 @@ def columns(
     ]
     middle = x(0) + int(wide / 3)
     line = " ".join(f"{middle + int(place * wide)},{y(value)}" for place, value in enumerate(before[: len(values)]))
-    sides = [Mark(LEFT - 6, y(share * top / 2) + 4, f"{(share * top / 2).normalize():f}") for share in range(3)]
-    ends = sorted({0, len(values) // 2, len(values) - 1}) if values else []
-    below = [Mark(min(x(place), WIDTH - 44), BOTTOM + 20, values[place][0]) for place in ends]
+    sides = [Mark(LEFT - 6, y(part) + 4, f"{part.normalize():f}", "end") for part in (top * 0, top / 2, top)]
+    below = [Mark(x(place), BOTTOM + 20, values[place][0], "start") for place in sorted({0, len(values) // 2})]
+    below += [Mark(WIDTH, BOTTOM + 20, values[-1][0], "end")] if len(values) > 2 else []
     return Chart(chart_id, title, told, HEIGHT, tuple(bars), (*sides, *below), line if any(before) else "")
 
 

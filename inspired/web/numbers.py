@@ -9,7 +9,6 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.adapters.numbers import FIGURES
 from inspired.domain import ledger, numbers, periods
 from inspired.domain.errors import Invalid
 from inspired.domain.money import Money
@@ -102,12 +101,12 @@ def _last(svc: Services, days: int) -> Period:
 
 def _page(svc: Services, period: Period, message: str) -> str:
     today = periods.day_of(svc.now(), svc.settings.owner_timezone)
-    found = svc.numbers.between(period.before.first, period.last, *FIGURES)
+    found = svc.numbers.between(period.before.first, period.last, "figures")
     days, days_before = (
         [one for one in found if part.first <= one.date <= part.last] for part in (period, period.before)
     )
     now, before = numbers.together(days), numbers.together(days_before)
-    all_time = numbers.together(svc.numbers.between(periods.FIRST, today, "accounts", "customers"))
+    all_time = svc.numbers.all_time()
     currencies = sorted({*now.currencies, *before.currencies}) or [numbers.USDT]
     funnel = _funnel(now, before)
     return render_template(

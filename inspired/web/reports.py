@@ -18,6 +18,7 @@ from inspired.web.htmx import go
 from inspired.web.sheets import csv_of
 
 RHYTHMS = {"never": None, "week": Length.WEEK, "month": Length.MONTH}
+MOST_ON_A_PAGE = 500  # rows; the file has all
 ON_A_PAGE = tuple(kind for kind in Kind if kind is not Kind.ENTRIES)
 
 bp = Blueprint("reports", __name__, url_prefix="/admin/reports")
@@ -53,6 +54,7 @@ def show(kind: str) -> str:
         names=_names(svc, report) if guards.may("reports.export") else {},
         choices=_choices(_today(svc)),
         run=run,
+        most=MOST_ON_A_PAGE,
         as_it_is_now=wanted is Kind.RECONCILIATION,
         entries=wanted is Kind.TAX,
     )

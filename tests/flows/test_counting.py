@@ -20,8 +20,7 @@ from tests.flows.steps import confirmed, later, live, pay
 from tests.flows.test_sweeping import waiting
 from tests.harness import Servers
 
-ALL = ("visits", "failures", "found", "to_pay", "notices", "calls", "outcomes", "customers", "steps", "sales",
-       "accounts", "returned", "large")  # fmt: skip
+ALL = ("figures", "returned", "large")
 
 
 def counted(svc: Services) -> None:

@@ -51,7 +51,7 @@ def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked
     wait_until(is_counted, seconds=30, what="the numbers", pause=0.5)
     page.get_by_role("link", name="Last 7 days").click()
     expect(page.locator("main")).to_contain_text("beside the 7 days before")
-    page.get_by_label("From").fill("2026-01-01")
+    page.get_by_label("From", exact=True).fill("2026-01-01")
     page.get_by_label("To", exact=True).fill("2025-01-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("alert").first).to_contain_text("must not be after")
