@@ -14,6 +14,7 @@ live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
+numbers, reports           web/numbers.py, web/reports.py → flows/counting.py, flows/reporting.py → domain/numbers.py
 all settings               settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

@@ -35,6 +35,7 @@ from inspired.domain.status import numbered
 MOST_TRIES = 50
 LEASED_AT_ONCE = 25
 READ_AT_ONCE = 100
+FEW_WEEKS = timedelta(weeks=4)
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
@@ -227,6 +228,19 @@ class Bookings:
         with reaching():
             query = {"created_at": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", 1).limit(most)]
+
+    def first_made(self, after: datetime, before: datetime) -> datetime | None:
+        """When the oldest booking of this time was made. Looked for some weeks at a time: to sort all of them for one
+        would take the embedded server the longer, the more there are."""
+        while after < before:
+            until = min(after + FEW_WEEKS, before)
+            with reaching():
+                found = self._collection.find({"created_at": {"$gte": after, "$lt": until}}, {"created_at": 1})
+                first: datetime | None = min((one["created_at"] for one in found), default=None)
+            if first is not None:
+                return first
+            after = until
+        return None
 
     def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
         """Those of these that there are, in no order that matters."""

@@ -50,8 +50,8 @@ def start_from(svc: Services, day: date) -> bool:
 
 def opened(svc: Services) -> date:
     """The day of the first booking, or of money that had come before; today where there is nothing yet."""
-    oldest = svc.bookings.made(BEGINNING, svc.now() + paging.MILLISECOND, 1)
-    first = oldest[0].created_at if oldest else svc.now()
+    now = svc.now()
+    first = svc.bookings.first_made(BEGINNING, now + paging.MILLISECOND) or now
     first = min((entry.at for _, entry in svc.ledger.all(BEGINNING, first)), default=first)
     return periods.day_of(first, svc.settings.owner_timezone)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from inspired.domain import numbers, steps
@@ -16,6 +17,7 @@ from inspired.domain.periods import day_of
 from tests.factories import MINUTE, NOW, a_live_booking, a_returned, seen, settled
 
 ZONE = "Europe/Berlin"
+THOROUGH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 AMOUNTS = st.decimals(Decimal("0.00000001"), 300, places=8)
 
 

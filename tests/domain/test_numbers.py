@@ -17,7 +17,7 @@ from inspired.domain.money import Money
 from inspired.domain.numbers import Day, Failure, Figures, Found, Step, percentile, together, two_digits
 from inspired.domain.periods import day_of
 from inspired.domain.slots import Span
-from tests.domain.figuring import ZONE, businesses, days_of, entries_of
+from tests.domain.figuring import THOROUGH, ZONE, businesses, days_of, entries_of
 from tests.factories import (
     MINUTE,
     NOW,
@@ -38,6 +38,7 @@ TALLIES = st.dictionaries(st.integers(0, 10**6), st.integers(1, 50))
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
+@THOROUGH
 @given(businesses())
 def test_the_days_together_hold_what_the_ledger_holds_to_the_last_digit(found: list[Booking]):
     figures = together(days_of(found))
@@ -50,6 +51,7 @@ def test_the_days_together_hold_what_the_ledger_holds_to_the_last_digit(found: l
     )
 
 
+@THOROUGH
 @given(businesses())
 def test_each_refund_that_has_gone_is_told_once_and_together_they_are_what_left(found: list[Booking]):
     told = [one for day in days_of(found) for one in day.returned]
@@ -69,6 +71,7 @@ def test_each_refund_that_has_gone_is_told_once_and_together_they_are_what_left(
     assert all(one.cause is not None and one.by for one in told)
 
 
+@THOROUGH
 @given(businesses(), st.integers(1, 400))
 def test_no_window_of_days_holds_more_of_a_customer_than_is_told(found: list[Booking], days: int):
     """The slow way: every window there is."""

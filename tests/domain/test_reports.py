@@ -14,7 +14,7 @@ from inspired.domain.numbers import Day, Figures, Returned, Rolling
 from inspired.domain.periods import Length, Period, between, parsed
 from inspired.domain.reconciliation import Difference, Kind
 from inspired.domain.reports import Plan
-from tests.domain.figuring import ZONE, businesses, days_of, entries_of
+from tests.domain.figuring import THOROUGH, ZONE, businesses, days_of, entries_of
 from tests.factories import NOW
 
 USDT = Money.parse
@@ -29,6 +29,7 @@ def column(report: reports.Report, name: str, *, totals: bool = False) -> Decima
 # --- equal to the ledger --------------------------------------------------------------------------------------------
 
 
+@THOROUGH
 @given(businesses())
 def test_the_tax_summary_is_the_ledgers_income_and_cost(found: list[Booking]):
     held = {name: money.amount for (name, _), money in balances(one for _, one in entries_of(found)).items()}
@@ -45,6 +46,7 @@ def test_the_tax_summary_is_the_ledgers_income_and_cost(found: list[Booking]):
     assert column(report, "Net") == held.get(BINANCE, Decimal()) + held.get(SUSPENSE, Decimal())
 
 
+@THOROUGH
 @given(businesses())
 def test_the_refunds_are_what_has_left_the_account(found: list[Booking]):
     everything = [one for _, one in entries_of(found)]
@@ -57,6 +59,7 @@ def test_the_refunds_are_what_has_left_the_account(found: list[Booking]):
     assert {row.booking_id for row in report.rows} <= {one.id for one in found}
 
 
+@THOROUGH
 @given(businesses())
 def test_every_entry_is_in_the_file_and_its_lines_are_nothing_together(found: list[Booking]):
     report = reports.entries(entries_of(found), YEARS, ZONE)
@@ -66,6 +69,7 @@ def test_every_entry_is_in_the_file_and_its_lines_are_nothing_together(found: li
     assert [row.cells[0] for row in report.rows] == sorted(row.cells[0] for row in report.rows)
 
 
+@THOROUGH
 @given(businesses())
 def test_what_was_counted_is_held_against_the_ledger(found: list[Booking]):
     figures, entries = numbers.together(days_of(found)), [one for _, one in entries_of(found)]
