@@ -27,6 +27,7 @@ what the owner chooses     web/owner_settings.py → flows/choosing.py → domai
 people are forgotten       flows/forgetting.py → domain/retention.py
 who changed what           adapters/audit.py, flows/auditing.py (is the chain whole?)
 failures, rehearsed        web/rehearsing.py, jobs.py → rehearsal/ (drills, stage) → flows/rehearsing.py (the gate)
+numbers, reports           web/numbers.py, web/reports.py → flows/counting.py, flows/reporting.py → domain/numbers.py
 settings of the process    settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

@@ -38,10 +38,12 @@ from inspired.web import (
     limits,
     listing,
     newsletter,
+    numbers,
     offering,
     owner_settings,
     refunding,
     rehearsing,
+    reports,
     site,
     tickets,
     today,
@@ -80,7 +82,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, owner_settings.bp):
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, owner_settings.bp, numbers.bp, reports.bp):
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)

@@ -148,7 +148,7 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import alerts, books, lists, mongo, people, rehearsals, room, tickets
+    from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
     from inspired.flows import finding
     from inspired.services import build
 
@@ -162,6 +162,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     alerts.create_alert_indexes(database)
     tickets.create_ticket_indexes(database)
     rehearsals.create_rehearsal_indexes(database)
+    numbers.create_numbers_indexes(database)
     filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0

@@ -8,6 +8,7 @@ from inspired.flows import (
     calendar_watch,
     checking,
     chores,
+    counting,
     delivery,
     forgetting,
     newsletter,
@@ -15,6 +16,7 @@ from inspired.flows import (
     own_calendar,
     reconciling,
     refreshing,
+    reporting,
     telling,
     tickets,
 )
@@ -51,8 +53,8 @@ def work_notice(notice_id: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation, the check or the forgetting; it rings for the one after."""
-    turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting)}
+    """The next page of the reconciliation, the check, the forgetting or the numbers; it rings for the one after."""
+    turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting, counting)}
     if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 
@@ -75,6 +77,10 @@ def try_addresses() -> None:
 
 def ticket_mail(number: str) -> None:
     tickets.send_mails(services(), number)
+
+
+def send_report(kind: str) -> None:
+    reporting.send(services(), kind)
 
 
 def newsletter_mail(subscriber_id: str) -> None:

@@ -30,11 +30,13 @@ from inspired.adapters.http import Http
 from inspired.adapters.letters import Letters
 from inspired.adapters.lists import Lists
 from inspired.adapters.mail import Smtp
+from inspired.adapters.numbers import Numbers, Visits
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
 from inspired.adapters.people import AdminSessions, People
 from inspired.adapters.preferences import Preferences
 from inspired.adapters.rehearsals import Gate, Rehearsals
+from inspired.adapters.report_plans import ReportPlans
 from inspired.adapters.room import ApiKeys, Chores, Views
 from inspired.adapters.throttle import Throttle
 from inspired.adapters.tickets import Tickets
@@ -73,6 +75,9 @@ class Services:
     deliveries: Deliveries
     webhook: WebhookSetting
     heartbeats: Heartbeats
+    numbers: Numbers
+    visits: Visits
+    report_plans: ReportPlans
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
@@ -166,6 +171,9 @@ def build(
         deliveries=Deliveries(database),
         webhook=WebhookSetting(database, vault),
         heartbeats=beats,
+        numbers=Numbers(database),
+        visits=Visits(database, redis),
+        report_plans=ReportPlans(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from inspired.adapters import alerts, books, lists, mongo, people, rehearsals, room, tickets
+from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
 from inspired.flows import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
@@ -146,6 +146,7 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
         alerts.create_alert_indexes(made)
         tickets.create_ticket_indexes(made)
         rehearsals.create_rehearsal_indexes(made)
+        numbers.create_numbers_indexes(made)
         yield made
         client.drop_database(made.name)
 

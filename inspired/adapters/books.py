@@ -52,10 +52,10 @@ class Ledger:
             found = list(self._collection.find({"owner": owner}))
         return tuple(sorted((entry_in(one) for one in found), key=lambda entry: entry.number))
 
-    def all(self, after: datetime, before: datetime) -> Iterator[tuple[str, Entry]]:
-        """Every entry of this time with its owner, in no order that matters."""
+    def all(self, after: datetime, before: datetime, *, most: int = 0) -> Iterator[tuple[str, Entry]]:
+        """Every entry of this time with its owner, in no order that matters; or only so many of them."""
         with reaching():
-            for found in self._collection.find({"at": {"$gte": after, "$lt": before}}):
+            for found in self._collection.find({"at": {"$gte": after, "$lt": before}}).limit(most):
                 yield found["owner"], entry_in(found)
 
 

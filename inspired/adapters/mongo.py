@@ -21,12 +21,13 @@ from inspired.adapters.documents import (
     Document,
     booking_in,
     booking_out,
+    entry_in,
     slot_in,
     subscriber_in,
     subscriber_out,
 )
 from inspired.domain.availability import LONGEST_BUFFER
-from inspired.domain.booking import HELD, Booking, CalendarKind, Flag, Slot, State
+from inspired.domain.booking import HELD, Booking, CalendarKind, Entry, Flag, Slot, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
@@ -35,6 +36,8 @@ from inspired.domain.status import numbered
 MOST_TRIES = 50
 LEASED_AT_ONCE = 25
 TAKEN_AT_ONCE = 1000  # a month in one answer: by itself the driver takes 101, and asks again for the rest
+READ_AT_ONCE = 100
+FEW_WEEKS = timedelta(weeks=4)
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
@@ -315,6 +318,38 @@ class Bookings:
             query = {"state": str(State.CONFIRMED), "slot_start": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("slot_start", 1).limit(most)]
 
+    def first_made(self, after: datetime, before: datetime) -> datetime | None:
+        """When the oldest booking of this time was made. Looked for some weeks at a time: to sort all of them for one
+        would take the embedded server the longer, the more there are."""
+        while after < before:
+            until = min(after + FEW_WEEKS, before)
+            with reaching():
+                found = self._collection.find({"created_at": {"$gte": after, "$lt": until}}, {"created_at": 1})
+                first: datetime | None = min((one["created_at"] for one in found), default=None)
+            if first is not None:
+                return first
+            after = until
+        return None
+
+    def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
+        """Those of these that there are, in no order that matters."""
+        for start in range(0, len(booking_ids), READ_AT_ONCE):
+            with reaching():
+                found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
+            yield from map(booking_in, found)
+
+    def one_of(self, email_index: str) -> Booking | None:
+        """Any booking that was made under this mail address."""
+        with reaching():
+            found = self._collection.find_one({"email_index": email_index})
+        return booking_in(found) if found else None
+
+    def books_of(self, email_index: str) -> list[tuple[Entry, ...]]:
+        """The entries of each booking that was ever made under this mail address."""
+        with reaching():
+            found = list(self._collection.find({"email_index": email_index}, {"ledger": 1}))
+        return [tuple(entry_in(entry) for entry in one.get("ledger", ())) for one in found]
+
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():
             found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
@@ -536,6 +571,17 @@ class PaymentLogs:
         with reaching():
             query = {"booking_id": booking_id, "event": "WEBHOOK_RECEIVED"}
             self._collection.update_many(query, {"$set": {"raw": b"", "key": b""}})
+
+    def has_told_of(self, booking_id: str) -> bool:
+        """Whether any notice of a payment has come for it."""
+        query = {"booking_id": booking_id, "biz_status": "PAY_SUCCESS", "event": "WEBHOOK_RECEIVED"}
+        with reaching():
+            return self._collection.find_one(query, {"_id": 1}) is not None
+
+    def between(self, after: datetime, before: datetime) -> Iterator[Document]:
+        """Every entry of this time, without what it held, in no order that matters."""
+        with reaching():
+            yield from self._collection.find({"at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0})
 
     def since(self, after: datetime, most: int) -> list[Document]:
         """The newest entries, without what they held."""

@@ -28,6 +28,7 @@ from inspired.domain.refunds import RefundSeen
 from inspired.domain.schedule import ALERT_AFTER, may_still_pay, passed, scheduled
 
 TIDY_AFTER = ALERT_AFTER / 2
+BY_QUERY = "by our query"  # so the history says who told of money first
 REMINDER = "send:reminder:"  # and the hours before the call, and how often it had been moved
 
 
@@ -453,9 +454,9 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
         booking = refunds.console_refunds(booking, changed, seen.asked_at)
     if attempt.has_money:
         return booking
-    source = "our query" if seen.by_query else "a signed notice"
+    source = BY_QUERY if seen.by_query else "by a signed notice"
     amount = seen.money.shown if seen.money else "an unreadable amount"
-    return booking.noted(seen.asked_at, "money", f"{amount}, by {source}, order {attempt.number}")
+    return booking.noted(seen.asked_at, "money", f"{amount}, {source}, order {attempt.number}")
 
 
 def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:

@@ -8,10 +8,12 @@ from inspired.flows import (
     calendar_watch,
     checking,
     chores,
+    counting,
     forgetting,
     own_calendar,
     reconciling,
     rehearsing,
+    reporting,
 )
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
@@ -49,8 +51,8 @@ def sweep(svc: Services) -> int:
 
 
 def sweep_runs(svc: Services) -> None:
-    """The nightly reconciliation and the hourly check: started when due, and rung on where a page was lost. And the
-    look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
+    """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was
+    lost. And the look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
     now = svc.now()
     if svc.settings.uses_calendly and svc.watch.take(now, now + calendar_watch.EVERY):
         svc.bell.ring_for_letters("watch_calendar")
@@ -61,6 +63,7 @@ def sweep_runs(svc: Services) -> None:
         (reconciling.NAME, reconciling.start, night),
         (checking.NAME, checking.start, now - CHECK_EVERY),
         (forgetting.NAME, forgetting.start, night),
+        (counting.NAME, counting.start, now - counting.EVERY),
     ):
         run = svc.runs.get(name)
         if run is None or (run.finished_at is not None and run.started_at < due):
@@ -71,3 +74,5 @@ def sweep_runs(svc: Services) -> None:
     chores.sweep(svc)
     auditing.sweep(svc)
     rehearsing.sweep(svc)
+    reporting.sweep(svc)
+    svc.visits.carry_over()

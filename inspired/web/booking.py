@@ -15,7 +15,7 @@ from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
-from inspired.flows import delivery, idempotency, payment, refreshing, refunding
+from inspired.flows import counting, delivery, idempotency, payment, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from inspired.web import limits, pulse
@@ -37,6 +37,8 @@ bp = Blueprint("booking", __name__)
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
     meeting_type = services().offer.type(type_id)
+    if request.method == "GET" and not wants_fragment():
+        counting.visited(services(), meeting_type.id)
     if payment.is_paused(services()) and not wants_fragment():
         return _paused(meeting_type)
     if _in_frame():

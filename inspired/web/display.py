@@ -13,7 +13,7 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import health, ordering, schedule, status, steps
+from inspired.domain import health, ordering, reports, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.people import Role
@@ -419,7 +419,7 @@ def event_line(event: Event) -> str:
         return f"{owed_line(name)}{': ' + note if note else ''}."
     if event.what == "refund_requested":
         amount, _, cause = event.detail.partition(", ")
-        return f"{amount} to go back: {display_money.CAUSES[Cause(cause)]}."
+        return f"{amount} to go back: {reports.CAUSES[Cause(cause)]}."
     return f"{sentence.rstrip('.')}: {event.detail}." if event.detail else sentence
 
 

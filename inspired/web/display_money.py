@@ -7,24 +7,14 @@ from datetime import datetime
 from flask import Flask
 
 from inspired.domain import ledger, refunds, status, steps
-from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, State
+from inspired.domain.booking import Booking, Refund, RefundStatus, State
 from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
+from inspired.domain.reports import ASKED_BY, CAUSES
 from inspired.web.current import services
 
-CAUSES = {
-    Cause.SURPLUS: "more than the price arrived",
-    Cause.SECOND: "paid twice",
-    Cause.SHORT: "less than the price arrived",
-    Cause.NO_TIME: "no other time was chosen",
-    Cause.MONEY_BACK: "the customer chose the money",
-    Cause.CANCELLED: "the customer cancelled the call",
-    Cause.OWNER: "refunded by you",
-    Cause.CONSOLE: "found, not made here",
-}
-ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by you"}
 ACCOUNTS = {
     ledger.BINANCE: "In the Binance account",
     ledger.SUSPENSE: "Received, neither earned nor returned",

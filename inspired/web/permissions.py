@@ -125,6 +125,12 @@ ALLOWED: Mapping[str, Role] = {
     "rehearsal.drill": H,
     "rehearsal.run": O,
     "rehearsal.run_all": O,
+    "numbers.show": R,
+    "numbers.count_again": H,
+    "reports.overview": R,
+    "reports.show": R,
+    "reports.export": O,
+    "reports.plan": O,
 }
 
 # Money returned and data taken out: only for a while after a login.
@@ -135,6 +141,7 @@ FRESH_LOGIN = frozenset(
         "money.by_hand",
         "admin.export",
         "keys.make",
+        "reports.export",
         "account.begin_app",
         "account.app",
         "account.new_codes",

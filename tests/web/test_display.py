@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -13,11 +14,13 @@ from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
-from inspired.domain import ledger, lifecycle, ordering, refunds, runbook, steps
+from inspired.domain import ledger, lifecycle, ordering, refunds, reports, runbook, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.numbers import Day, Figures
+from inspired.domain.periods import parsed
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.reconciliation import Step
 from inspired.domain.slots import Span
@@ -358,7 +361,7 @@ def test_every_state_of_a_refund_has_words_for_the_owner(status: RefundStatus):
 
     assert told
     assert display_money.refund_state(replace(booking.refunds[0], status=status, amount=None))
-    assert set(display_money.CAUSES) == set(Cause)
+    assert set(reports.CAUSES) == set(Cause)
     assert set(display_money.STEPS) == set(Step)
     assert set(display_money.ACCOUNTS) == set(ledger.ACCOUNTS)
 
@@ -387,6 +390,20 @@ def test_the_slot_is_told_in_both_zones(app: Flask):
 
 SITE = {"site_url": "https://site.example"}
 # Kinds about no one booking, and what they are told.
+A_REPORT = reports.tax(
+    [
+        Day(
+            date(2026, 11, 24),
+            Figures(
+                accounts={
+                    (ledger.SALES, "USDT"): Decimal(-75),
+                    (ledger.FEES, "USDT"): Decimal("0.75"),
+                }
+            ),
+        )
+    ],
+    parsed("2026-11"),
+)
 OWN_CONTEXT: dict[str, dict[str, Any]] = {
     "opt_in": {"link": "https://site.example/newsletter/TOKEN"},
     "orphan": {"biz_status": "PAY_SUCCESS", "trade_no": "N1", "amount": "75 USDT", "at": "today"},
@@ -404,6 +421,13 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "admin_url": "https://site.example/admin/calendar",
     },
     "try": {"kinds": ["what needs you"]},
+    "report": {
+        "report": A_REPORT,
+        "rows": A_REPORT.rows,
+        "more": 3,
+        "days": "2026-11-01 to 2026-11-30",
+        "admin_url": "https://site.example/admin/reports/tax?period=2026-11",
+    },
     "reconnected": {"url": "https://site.example/api/calendly/webhook"},
     "site_alert": {
         "what": "began",
@@ -493,6 +517,10 @@ SAID = {
     "alert": ["Something happened.", "https://site.example/admin/bookings/ID"],
     "orphan": ["PAY_SUCCESS", "N1", "75 USDT", "today", "https://site.example/admin/money"],
     "opt_in": ["https://site.example/newsletter/TOKEN", "say yes"],
+    "report": [
+        "Tax summary in USD", "2026-11-01 to 2026-11-30", "2026-11-24", "74.25", "And 3 more", "period=2026-11",
+        "no tax return",
+    ],
     "reconciled": ["A refund stands elsewhere.", "done here, failed there", "And 2 more", "/admin/money"],
     "reconnected": ["subscribed again", "https://site.example/api/calendly/webhook", "every ten minutes"],
     "drift": ["45 minutes here, 50 at Calendly", "https://site.example/admin/calls"],
