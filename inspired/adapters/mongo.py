@@ -244,6 +244,12 @@ class Bookings:
             query = {"state": str(State.CONFIRMED), "slot_start": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("slot_start", 1).limit(most)]
 
+    def some(self, booking_ids: Iterable[str]) -> dict[str, Booking]:
+        """Those of these that are there, by their id."""
+        with reaching():
+            found = self._collection.find({"_id": {"$in": sorted(set(booking_ids))}})
+            return {one["_id"]: booking_in(one) for one in found}
+
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():
             found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))

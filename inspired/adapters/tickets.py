@@ -57,21 +57,16 @@ class Tickets:
         """Newest first."""
         return self._newest({"email_index": email_index}, "created_at", MOST_OF_ONE)
 
-    def owed(self, after: datetime, most: int) -> list[Ticket]:
-        """Those that wait for our word, the most urgent first: due after this."""
+    def owed(self, after: datetime, most: int, *, before: datetime | None = None, assigned: str = "") -> list[Ticket]:
+        """Those that wait for our word, the most urgent first: due after the one moment, and up to the other."""
+        query: Document = {"due": {"$gt": after, **({"$lte": before} if before else {})}}
         with reaching():
-            found = self._collection.find({"due": {"$gt": after}}).sort("due", 1).limit(most)
+            found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
             return [_in(one) for one in found]
 
-    def late(self, now: datetime, most: int) -> list[Ticket]:
-        """The latest first."""
-        with reaching():
-            found = self._collection.find({"due": {"$lte": now}}).sort("due", 1).limit(most)
-            return [_in(one) for one in found]
-
-    def waiting(self, before: datetime, most: int) -> list[Ticket]:
+    def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Those that wait for the customer, the newest first."""
-        return self._newest({"waiting_since": {"$lt": before}}, "waiting_since", most)
+        return self._newest({"waiting_since": {"$lt": before}} | _of(assigned), "waiting_since", most)
 
     def done(self, *, before: datetime, after: datetime, most: int) -> list[Ticket]:
         """The newest first."""
@@ -111,6 +106,10 @@ class Tickets:
         if found is None:
             raise NotFound("There is no such ticket.")
         return _in(found)
+
+
+def _of(assigned: str) -> Document:
+    return {"assigned": assigned} if assigned else {}
 
 
 def _out(ticket: Ticket) -> Document:
