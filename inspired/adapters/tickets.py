@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bson.binary import Binary
 from pymongo import errors
@@ -16,6 +16,7 @@ from inspired.domain.errors import Busy, NotFound
 from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # of one booking, or one stranger
+TIMES = tuple(timedelta(days=days) for days in (1, 7, 60, 400, 36_500))
 
 
 def create_ticket_indexes(database: Database[Document]) -> None:
@@ -66,11 +67,11 @@ class Tickets:
 
     def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Those that wait for the customer, the newest first."""
-        return self._newest({"waiting_since": {"$lt": before}} | _of(assigned), "waiting_since", most)
+        return self._newest_by("waiting_since", before, most, _of(assigned))
 
-    def done(self, *, before: datetime, after: datetime, most: int) -> list[Ticket]:
+    def done(self, before: datetime, most: int) -> list[Ticket]:
         """The newest first."""
-        return self._newest({"done_at": {"$lt": before, "$gte": after}}, "done_at", most)
+        return self._newest_by("done_at", before, most, {})
 
     def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
         """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
@@ -95,6 +96,15 @@ class Tickets:
         """Rung for: due again at `until` unless somebody has seen to it by then. No change of the ticket itself."""
         with reaching():
             self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
+
+    def _newest_by(self, moment: str, before: datetime, most: int, also: Document) -> list[Ticket]:
+        """Looked for in ever longer times: the embedded server reads all of a time to sort it."""
+        found: list[Ticket] = []
+        for time in TIMES:
+            found = self._newest({moment: {"$lt": before, "$gte": before - time}} | also, moment, most)
+            if len(found) == most:
+                break
+        return found
 
     def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
         with reaching():

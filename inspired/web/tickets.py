@@ -25,7 +25,6 @@ from inspired.web.forms import BeginForm, OwnAnswerForm, TicketForm, read
 from inspired.web.htmx import go
 
 PER_PAGE = 50
-WINDOW = timedelta(days=92)
 LISTS = {
     "open": "Open",
     "mine": "Mine",
@@ -63,7 +62,8 @@ def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[T
             found = svc.tickets.waiting(before, PER_PAGE)
             return found, found[-1].messages[-1].at if len(found) == PER_PAGE else None
         case "done":
-            return _done_page(svc, before)
+            found = svc.tickets.done(before, PER_PAGE)
+            return found, found[-1].done_at if len(found) == PER_PAGE else None
         case "mine":
             found = svc.tickets.owed(after, PER_PAGE, assigned=me)
             if beyond is None:
@@ -76,21 +76,13 @@ def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[T
     return found, owed[-1] if len(owed) == PER_PAGE else None
 
 
-def _done_page(svc: Services, before: datetime) -> tuple[list[Ticket], datetime | None]:
-    after = before - WINDOW
-    found = svc.tickets.done(before=before, after=after, most=PER_PAGE)
-    if len(found) == PER_PAGE:
-        return found, found[-1].done_at
-    return found, after if svc.tickets.done(before=after, after=BEGINNING, most=1) else None
-
-
 def _beyond() -> datetime | None:
     asked = request.args.get("beyond", "")
     if not asked:
         return None
     try:
         moment = datetime.fromisoformat(asked)
-        return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), BEGINNING + WINDOW)
+        return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), BEGINNING)
     except ValueError:
         raise Invalid("“beyond” is a moment such as 2026-11-23T14:02:00Z.") from None
 

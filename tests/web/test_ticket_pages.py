@@ -254,17 +254,7 @@ def test_tickets_done_long_ago_are_still_found(owner: FlaskClient, client: Flask
     long_ago = svc.now() - timedelta(days=300)
     svc.tickets.change(ticket.id, lambda t: replace(t, state=TicketState.DONE, done_at=long_ago))
 
-    assert ticket.id not in owner.get("/admin/tickets?show=done").text
-    more = re.search(r'href="([^"]*beyond[^"]*)"', owner.get("/admin/tickets?show=done").text)
-    assert more
-    page = owner.get(html.unescape(more[1])).text
-    for _ in range(3):
-        if f"/admin/tickets/{ticket.id}" in page:
-            break
-        again = re.search(r'href="([^"]*beyond[^"]*)"', page)
-        assert again
-        page = owner.get(html.unescape(again[1])).text
-    assert f"/admin/tickets/{ticket.id}" in page
+    assert f"/admin/tickets/{ticket.id}" in owner.get("/admin/tickets?show=done").text
 
 
 def test_priority_and_everything_by_hand_is_written_down(client: FlaskClient, owner: FlaskClient, svc: Services):
