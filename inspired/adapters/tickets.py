@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bson.binary import Binary
 from pymongo import errors
@@ -16,6 +16,7 @@ from inspired.domain.errors import Busy, NotFound
 from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # of one booking, or one stranger
+TIMES = tuple(timedelta(days=days) for days in (1, 7, 60, 400, 36_500))
 
 
 def create_ticket_indexes(database: Database[Document]) -> None:
@@ -57,25 +58,20 @@ class Tickets:
         """Newest first."""
         return self._newest({"email_index": email_index}, "created_at", MOST_OF_ONE)
 
-    def owed(self, after: datetime, most: int) -> list[Ticket]:
-        """Those that wait for our word, the most urgent first: due after this."""
+    def owed(self, after: datetime, most: int, *, before: datetime | None = None, assigned: str = "") -> list[Ticket]:
+        """Those that wait for our word, the most urgent first: due after the one moment, and up to the other."""
+        query: Document = {"due": {"$gt": after, **({"$lte": before} if before else {})}}
         with reaching():
-            found = self._collection.find({"due": {"$gt": after}}).sort("due", 1).limit(most)
+            found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
             return [_in(one) for one in found]
 
-    def late(self, now: datetime, most: int) -> list[Ticket]:
-        """The latest first."""
-        with reaching():
-            found = self._collection.find({"due": {"$lte": now}}).sort("due", 1).limit(most)
-            return [_in(one) for one in found]
-
-    def waiting(self, before: datetime, most: int) -> list[Ticket]:
+    def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Those that wait for the customer, the newest first."""
-        return self._newest({"waiting_since": {"$lt": before}}, "waiting_since", most)
+        return self._newest_by("waiting_since", before, most, _of(assigned))
 
-    def done(self, *, before: datetime, after: datetime, most: int) -> list[Ticket]:
+    def done(self, before: datetime, most: int) -> list[Ticket]:
         """The newest first."""
-        return self._newest({"done_at": {"$lt": before, "$gte": after}}, "done_at", most)
+        return self._newest_by("done_at", before, most, {})
 
     def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
         """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
@@ -101,6 +97,15 @@ class Tickets:
         with reaching():
             self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
 
+    def _newest_by(self, moment: str, before: datetime, most: int, also: Document) -> list[Ticket]:
+        """Looked for in ever longer times: the embedded server reads all of a time to sort it."""
+        found: list[Ticket] = []
+        for time in TIMES:
+            found = self._newest({moment: {"$lt": before, "$gte": before - time}} | also, moment, most)
+            if len(found) == most:
+                break
+        return found
+
     def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
         with reaching():
             return [_in(one) for one in self._collection.find(query).sort(by, -1).limit(most)]
@@ -111,6 +116,10 @@ class Tickets:
         if found is None:
             raise NotFound("There is no such ticket.")
         return _in(found)
+
+
+def _of(assigned: str) -> Document:
+    return {"assigned": assigned} if assigned else {}
 
 
 def _out(ticket: Ticket) -> Document:

@@ -183,7 +183,8 @@ def customer_wrote(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     ticket = _with(ticket, replace(message, promised=promised))
     ticket = replace(ticket, state=TicketState.OPEN, since=since, promised=promised, done_at=None)
     ticket = _watched(ticket.noted(now, "customer_wrote"))
-    return ticket.owing(now, f"tell_owner:{message.id}")
+    is_told = any(one.name.startswith("tell_owner:") for one in ticket.effects)  # that mail tells of this one too
+    return ticket if is_told else ticket.owing(now, f"tell_owner:{message.id}")
 
 
 def answered(ticket: Ticket, message: Message, seen: int, now: datetime, *, done: bool) -> Ticket:

@@ -9,7 +9,7 @@ from inspired.domain.tickets import Ticket
 from inspired.flows.checking import BEGINNING
 from inspired.services import Services
 
-MOST = 200
+MOST = 100  # of each kind
 CALLS_AHEAD = timedelta(hours=24)
 
 
@@ -30,10 +30,10 @@ def of_booking(svc: Services, booking: Booking) -> list[Promise]:
 def owed(svc: Services) -> list[Owed]:
     """Each list is found by an index and bounded; no booking is looked at that has promised nothing."""
     now = svc.now()
+    tickets = svc.tickets.owed(BEGINNING, MOST)
+    asked_about = {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in tickets} - {""}))}
     found = [
-        Owed(promise, svc.bookings.get(ticket.booking_id) if ticket.booking_id else None, ticket)
-        for ticket in svc.tickets.owed(BEGINNING, MOST)
-        for promise in replies(ticket)
+        Owed(promise, asked_about.get(ticket.booking_id), ticket) for ticket in tickets for promise in replies(ticket)
     ]
     bookings = svc.bookings.promised(BEGINNING, MOST)
     if not svc.settings.meeting_place:

@@ -180,7 +180,16 @@ def reopen(svc: Services, person: Person, number: str) -> Ticket:
 
 def erase(svc: Services, booking_id: str) -> int:
     """What was said about this booking cannot be read any more; how many tickets that were. For its erasure."""
-    found = [one for one in svc.tickets.of_booking(booking_id) if not one.is_forgotten]
+    return _erased(svc, svc.tickets.of_booking(booking_id))
+
+
+def erase_stranger(svc: Services, email: str) -> int:
+    """The same for what somebody without a booking wrote."""
+    return _erased(svc, svc.tickets.of_stranger(svc.vault.blind_index("ticket", email)))
+
+
+def _erased(svc: Services, tickets_: list[Ticket]) -> int:
+    found = [one for one in tickets_ if not one.is_forgotten]
     for ticket in found:
         svc.tickets.change(ticket.id, lambda t: tickets.forgotten(t, svc.now()))
     return len(found)
@@ -312,8 +321,13 @@ def _sent(svc: Services, ticket: Ticket, name: str) -> str:
     to = address_of(svc, ticket)
     if not to:
         return "dropped, there is no address"
-    text = next((said for one, said in _texts(svc, ticket) if one.id == about), "")
-    context = {"number": ticket.id, "text": text, "url": page_of(svc, ticket), "site_url": svc.settings.site_url}
+    context = {
+        "number": ticket.id,
+        "text": next((said for one, said in _texts(svc, ticket) if one.id == about), ""),
+        "is_answer": any(one.author is Author.CUSTOMER for one in ticket.messages),
+        "url": page_of(svc, ticket),
+        "site_url": svc.settings.site_url,
+    }
     subject, plain, html = svc.letters.write(f"ticket_{kind}", context)
     mail_id = hashlib.sha256(f"{ticket.id}/{name}".encode()).hexdigest()[:32]
     svc.smtp.send(Mail(mail_id, to, subject, plain, html))

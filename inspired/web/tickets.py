@@ -1,7 +1,7 @@
 """Tickets in the admin area: what waits for an answer, one conversation beside its booking, what was promised."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -24,8 +24,7 @@ from inspired.web.display_tickets import Shown, shown
 from inspired.web.forms import BeginForm, OwnAnswerForm, TicketForm, read
 from inspired.web.htmx import go
 
-MOST_SHOWN = 100
-WINDOW = timedelta(days=92)
+PER_PAGE = 50
 LISTS = {
     "open": "Open",
     "mine": "Mine",
@@ -46,49 +45,56 @@ def list_() -> str:
     svc = services()
     chosen = request.args.get("show", "open")
     chosen = chosen if chosen in LISTS else "open"
-    found, older = _listed(svc, chosen)
-    names = names_of(svc)
-    rows = [(_shown(svc, one), _about(svc, one), names.get(one.assigned, "")) for one in found]
-    return render_template(
-        "admin/tickets.html", rows=rows, lists=LISTS, chosen=chosen, older=older, now=svc.now(), most=MOST_SHOWN
+    found, more = _listed(svc, chosen, _beyond())
+    names, bookings = (
+        names_of(svc),
+        {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in found} - {""}))},
     )
+    rows = [
+        (_shown(svc, one), _about(svc, one, bookings.get(one.booking_id)), names.get(one.assigned)) for one in found
+    ]
+    return render_template("admin/tickets.html", rows=rows, lists=LISTS, chosen=chosen, more=iso(more), now=svc.now())
 
 
-def _listed(svc: Services, chosen: str) -> tuple[list[Ticket], str | None]:
-    """The tickets of one list, and where the older ones begin."""
+def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[Ticket], datetime | None]:
+    """A page of one list, and where the next begins: after a due time, or before the moment of the last word."""
     now, me = svc.now(), guards.session_of(svc).person_id
-    soon = now + timedelta(minutes=1)
+    after, before = beyond or BEGINNING, beyond or now + timedelta(minutes=1)
     match chosen:
-        case "late":
-            return svc.tickets.late(now, MOST_SHOWN), None
-        case "mine":
-            all_ = svc.tickets.owed(BEGINNING, MOST_SHOWN) + svc.tickets.waiting(soon, MOST_SHOWN)
-            return [one for one in all_ if one.assigned == me], None
         case "waiting":
-            return svc.tickets.waiting(soon, MOST_SHOWN), None
+            found = svc.tickets.waiting(before, PER_PAGE)
+            return found, found[-1].messages[-1].at if len(found) == PER_PAGE else None
         case "done":
-            before = _before() or soon
-            found = svc.tickets.done(before=before, after=before - WINDOW, most=MOST_SHOWN)
-            full = len(found) == MOST_SHOWN
-            return found, iso(found[-1].done_at if full else max(before - WINDOW, BEGINNING)) if found else None
-    return svc.tickets.owed(BEGINNING, MOST_SHOWN), None
+            found = svc.tickets.done(before, PER_PAGE)
+            return found, found[-1].done_at if len(found) == PER_PAGE else None
+        case "mine":
+            found = svc.tickets.owed(after, PER_PAGE, assigned=me)
+            if beyond is None:
+                found += svc.tickets.waiting(before, PER_PAGE, assigned=me)
+        case "late":
+            found = svc.tickets.owed(after, PER_PAGE, before=now)
+        case _:
+            found = svc.tickets.owed(after, PER_PAGE)
+    owed = [one.due for one in found if one.due]
+    return found, owed[-1] if len(owed) == PER_PAGE else None
 
 
-def _before() -> datetime | None:
-    asked = request.args.get("before", "")
+def _beyond() -> datetime | None:
+    asked = request.args.get("beyond", "")
     if not asked:
         return None
     try:
-        return max(datetime.fromisoformat(asked), BEGINNING + WINDOW)
-    except (ValueError, TypeError):
-        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.") from None
+        moment = datetime.fromisoformat(asked)
+        return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), BEGINNING)
+    except ValueError:
+        raise Invalid("“beyond” is a moment such as 2026-11-23T14:02:00Z.") from None
 
 
-def _about(svc: Services, ticket: Ticket) -> str:
+def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:
     """Who wrote."""
+    if booking is not None:
+        return person_of(svc, booking)["name"]
     try:
-        if ticket.booking_id:
-            return person_of(svc, svc.bookings.get(ticket.booking_id))["name"]
         return tickets.address_of(svc, ticket)
     except CannotDecrypt:
         return UNREADABLE["email"]
@@ -150,7 +156,7 @@ def _done(number: str, do: Callable[[Services, Person], None]) -> ResponseReturn
 
 def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
     booking = svc.bookings.get(ticket.booking_id) if ticket.booking_id else None
-    person = person_of(svc, booking) if booking else {"name": "", "email": _about(svc, ticket)}
+    person = person_of(svc, booking) if booking else {"name": "", "email": _about(svc, ticket, None)}
     ready = ready_answers(booking, person["name"] if person is not UNREADABLE else "", svc.now())
     return render_template(
         "admin/ticket.html",
@@ -197,7 +203,7 @@ def promises() -> str:
 def _who(svc: Services, owed: promising.Owed) -> str:
     if owed.booking is not None:
         return person_of(svc, owed.booking)["name"]
-    return _about(svc, owed.ticket) if owed.ticket else ""
+    return _about(svc, owed.ticket, None) if owed.ticket else ""
 
 
 # --- the first word is ours -----------------------------------------------------------------------------------------

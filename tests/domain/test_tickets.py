@@ -77,6 +77,7 @@ def test_who_writes_again_while_waiting_waits_no_longer_for_it():
 
     assert again.due == asked().due
     assert again.messages[1].promised == again.messages[0].promised
+    assert len([name for name in owed(again) if name.startswith("tell_owner")]) == 1
 
 
 def test_an_answer_goes_out_by_mail_and_then_it_is_the_customers_turn():

@@ -179,6 +179,9 @@ def test_erasing_takes_the_key_and_the_words_of_every_ticket_of_a_booking(
         assert (document["key"], document["subject"], document["email"]) == (b"", b"", b"")
         assert {one["text"] for one in document["messages"]} == {b""}
     assert svc.tickets.get(his.id).key
+    stranger = tickets.write_as_stranger(svc, "eve@example.com", Topic.OTHER, WORDS, "r9")
+    assert tickets.erase_stranger(svc, "Eve@example.com") == 1
+    assert not svc.tickets.get(stranger.id).email
     assert svc.tickets.get(mine.id).state is svc.tickets.get(twice.id).state is TicketState.DONE
 
 

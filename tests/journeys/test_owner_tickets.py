@@ -166,7 +166,7 @@ def test_the_owner_writes_first_and_keeps_something_in_mind(browser: Browser, de
     page.get_by_label("Priority").select_option("LOW")
     page.get_by_role("button", name="Send it").click()
     expect(page.get_by_role("main")).to_contain_text("waits for the customer")
-    page.goto(link_in(mail_to(dev, "bob@tickets.example", "Our answer")))
+    page.goto(link_in(mail_to(dev, "bob@tickets.example", "A message for you")))
     expect(page.locator(".talk")).to_contain_text("What is it about?")
 
     page.goto(f"{dev.web}/admin/tickets")

@@ -1,5 +1,7 @@
 """Tickets from the customer's page to the owner's answer and back, by plain forms."""
 
+import html
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ from inspired.domain.people import Role
 from inspired.domain.tickets import Priority, Ticket, TicketState
 from inspired.flows import booking as booking_flow
 from inspired.flows import promising, refunding, tickets
+from inspired.flows.tickets import Sent
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, later, live, starting_in
@@ -216,8 +219,42 @@ def test_the_owners_lists(client: FlaskClient, owner: FlaskClient, svc: Services
     svc.tickets.change(first.id, lambda t: replace(t, since=svc.now() - timedelta(days=9), promised=None))
     assert listed("late") == {first.id}
     assert "late" in words(owner.get("/admin/tickets?show=late").text)
-    assert owner.get("/admin/tickets?show=done&before=yesterday").status_code == 422
-    assert owner.get("/admin/tickets?show=done&before=2026-01-01T00:00:00Z").status_code == 200
+    assert owner.get("/admin/tickets?show=done&beyond=yesterday").status_code == 422
+    assert owner.get("/admin/tickets?show=done&beyond=2026-01-01T00:00:00Z").status_code == 200
+
+
+@pytest.mark.parametrize("show", ["open", "mine", "waiting", "done"])
+def test_a_long_list_has_pages(owner: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch, show: str):
+    monkeypatch.setattr("inspired.web.tickets.PER_PAGE", 2)
+    me = svc.people.by_email("owner@example.com")
+    assert me is not None
+    booking = live(svc)
+    for number in range(5):
+        begun = tickets.begin(svc, me, booking, "S", Sent("Words", str(number)), Priority.LOW)
+        if show != "waiting":
+            tickets.reopen(svc, me, begun.id)
+        if show == "done":
+            tickets.close(svc, me, begun.id, 1)
+
+    seen, page = [], f"/admin/tickets?show={show}"
+    while page:
+        text = owner.get(page).text
+        seen += re.findall(r'href="/admin/tickets/(\d{6})"', text)
+        more = re.search(r'href="([^"]*beyond[^"]*)"', text)
+        page = html.unescape(more[1]) if more else ""
+
+    assert len(seen) == 5
+    assert set(seen) == {one.id for one in svc.tickets.of_booking(booking.id)}
+
+
+def test_tickets_done_long_ago_are_still_found(owner: FlaskClient, client: FlaskClient, svc: Services):
+    booking = live(svc)
+    ask(client, booking.token)
+    ticket = only(svc, booking.id)
+    long_ago = svc.now() - timedelta(days=300)
+    svc.tickets.change(ticket.id, lambda t: replace(t, state=TicketState.DONE, done_at=long_ago))
+
+    assert f"/admin/tickets/{ticket.id}" in owner.get("/admin/tickets?show=done").text
 
 
 def test_priority_and_everything_by_hand_is_written_down(client: FlaskClient, owner: FlaskClient, svc: Services):
@@ -283,7 +320,7 @@ def test_the_owner_writes_first(owner: FlaskClient, client: FlaskClient, svc: Se
     assert sent.status_code == 303
     ticket = only(svc, booking.id)
     tickets.send_mails(svc, ticket.id)
-    assert "May we move it?" in text_of(mailbox, "Our answer")
+    assert "May we move it?" in text_of(mailbox, "A message for you")
     assert "Your call" in words(client.get(f"/booking/{booking.token}/help").text)
     assert f"/admin/tickets/{ticket.id}" in owner.get(f"/admin/bookings/{booking.id}").text
 
