@@ -1,6 +1,6 @@
 """Inspired Analyst sells one-to-one calls for USDT by Binance Pay.
 
-The map, journey → files (rings, the outermost first: cli, app, web | jobs, rehearsal, flows, services, adapters, domain):
+The map, journey → files (rings, outermost first: cli, app, web | jobs, rehearsal, flows, services, adapters, domain):
 
 choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
 what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain/availability.py
