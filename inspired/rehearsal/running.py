@@ -73,7 +73,7 @@ def played(svc: Services, stand_in: Sandbox, drill: Drill, mark: str) -> Record:
             with staged(svc, stand_in, mark, drill.settings) as (stage, player):
                 return _on(Play(stage, player), drill)
         except (Busy, UpstreamError) as error:
-            return Record(broken_off=f"It could not be staged: {error}.")
+            return Record(broken_off=f"It could not be staged: {str(error).rstrip('.')}.")
 
 
 def _on(play: Play, drill: Drill) -> Record:

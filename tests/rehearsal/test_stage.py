@@ -14,6 +14,7 @@ from pymongo.database import Database
 from inspired.adapters import rehearsals
 from inspired.adapters.http import Http
 from inspired.adapters.version import content_hash, version
+from inspired.domain.errors import Busy
 from inspired.domain.rehearsals import Run, Verdict
 from inspired.flows import rehearsing, sweeping
 from inspired.rehearsal import running, stage
@@ -110,6 +111,26 @@ def test_nothing_of_the_site_is_touched(
     assert written == {"rehearsals", "drills"}
     with pymongo.MongoClient[Any](sandbox.mongodb_uri) as client:
         assert [name for name in client.list_database_names() if rehearsals.SCRATCH in name] == []
+
+
+def test_all_of_them_share_one_stand_in(svc: Services):
+    played = list(running.rehearse_now(svc, running.DRILLS[:2]))
+
+    assert [(drill.id, run.verdict, run.by) for drill, run in played] == [
+        (drill.id, Verdict.GREEN, running.BY_HAND) for drill in running.DRILLS[:2]
+    ]
+    assert [svc.rehearsals.newest()[drill.id][1].id for drill, _ in played] == [run.id for _, run in played]  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_staged_is_red_and_says_so(svc: Services, stand_in: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: Any, **__: Any) -> Any:
+        raise Busy("The database does not answer.")
+
+    monkeypatch.setattr(stage, "scratch", refused)
+
+    record = running.played(svc, stand_in, running.DRILLS[0], svc.new_id())
+
+    assert (record.verdict, record.why) == (Verdict.RED, "It could not be staged: The database does not answer.")
 
 
 def test_what_does_not_start_is_red_and_says_so(svc: Services, monkeypatch: pytest.MonkeyPatch):
