@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inspired.flows import auditing, calendar_watch, checking, forgetting, own_calendar, reconciling
+from inspired.flows import auditing, calendar_watch, checking, choosing, forgetting, own_calendar, reconciling
 from inspired.flows.refreshing import RING_AGAIN
 from inspired.services import Services
 
@@ -56,4 +56,5 @@ def sweep_runs(svc: Services) -> None:
         elif run.finished_at is None and run.leased_until <= now:
             svc.bell.ring_for_letters("turn_page", name)
     own_calendar.sweep(svc)
+    choosing.log_owed(svc)
     auditing.sweep(svc)
