@@ -210,7 +210,8 @@ class Calendly:
         return f"{self.page_url(slug, token, **filled_in)}&{urlencode(embedded)}"
 
     def page_url(self, slug: str, token: str, **filled_in: str) -> str:
-        """The scheduling page for one booking, in the site's colours. `filled_in`: name and email, where known."""
+        """The scheduling page for one booking, in the site's colours. `filled_in`: name and email, where known, or
+        another of the colours."""
         known = {name: value for name, value in filled_in.items() if value}
         asked = {**COLOURS, "utm_source": SOURCE, "utm_content": token, **known}
         return f"{self.event_type(slug).scheduling_url}?{urlencode(asked)}"

@@ -6,6 +6,7 @@ are offered, on workdays.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from pymongo.database import Database
 
 from inspired.adapters.documents import Document, day_in, day_out, rules_out, type_in, type_out, week_in, week_out
 from inspired.adapters.mongo import reaching
+from inspired.adapters.unlogged import Note, Unlogged, notes_out
 from inspired.domain.availability import Availability, DaysOff, SpecialDay
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.meeting_types import MEETING_TYPES, MeetingType
@@ -47,6 +49,7 @@ class Offered:
 class Offer:
     def __init__(self, database: Database[Document], zone: ZoneInfo, *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["offer"]
+        self.unlogged = Unlogged(self._collection)
         self._keep = keep
         self._made_with = Offered(tuple(Listed(one) for one in MEETING_TYPES), 0, Availability(zone), 0)
         self._known: Offered | None = None
@@ -103,15 +106,15 @@ class Offer:
         except Busy:
             return 0
 
-    def save_types(self, types: tuple[Listed, ...], version: int) -> None:
-        """Raises Conflict where `version` is not the one in the database."""
+    def save_types(self, types: tuple[Listed, ...], version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
         before = self.fresh()
         count = before.terms_changes + (_promised(types) != _promised(before.types))
         listed = [{**type_out(one.type), "rules": rules_out(one.type.rules), "hidden": one.hidden} for one in types]
-        self._save({"_id": "types", "types": listed, "terms_changes": count}, version)
+        self._save({"_id": "types", "types": listed, "terms_changes": count}, version, notes)
 
-    def save_calendar(self, calendar: Availability, version: int) -> None:
-        """Raises Conflict where `version` is not the one in the database."""
+    def save_calendar(self, calendar: Availability, version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
         self._save(
             {
                 "_id": "calendar",
@@ -122,10 +125,11 @@ class Offer:
                 ],
             },
             version,
+            notes,
         )
 
-    def _save(self, document: Document, version: int) -> None:
-        document = {**document, "version": version + 1}
+    def _save(self, document: Document, version: int, notes: Iterable[Note]) -> None:
+        document = {**document, "version": version + 1, "unlogged": notes_out(notes)}
         with reaching():
             try:
                 if version == 0:

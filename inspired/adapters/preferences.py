@@ -5,7 +5,7 @@ is away, what was known last is shown, and where nothing was ever read, what the
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -16,6 +16,7 @@ from pymongo.database import Database
 
 from inspired.adapters.documents import Document
 from inspired.adapters.mongo import reaching
+from inspired.adapters.unlogged import Note, Unlogged, notes_out
 from inspired.domain.errors import Busy, Conflict
 from inspired.domain.preferences import NAMES, SECTIONS, Addresses, Brand, Home, Retention, Section, SmallPrint
 
@@ -48,6 +49,7 @@ class Tried:
 class Preferences:
     def __init__(self, database: Database[Document], *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["preferences"]
+        self.unlogged = Unlogged(self._collection)
         self._keep = keep
         self._known = Chosen()
         self._read_again = 0.0
@@ -73,10 +75,10 @@ class Preferences:
         self._read_again = time.monotonic() + self._keep
         return self._known
 
-    def save(self, section: Section, version: int) -> None:
-        """Raises Conflict where `version` is not the one in the database."""
+    def save(self, section: Section, version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
         name = NAMES[type(section)]
-        document = {"_id": name, "values": section.values, "version": version + 1}
+        document = {"_id": name, "values": section.values, "version": version + 1, "unlogged": notes_out(notes)}
         with reaching():
             try:
                 if version == 0:

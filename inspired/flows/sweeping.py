@@ -7,6 +7,7 @@ from inspired.flows import (
     auditing,
     calendar_watch,
     checking,
+    choosing,
     chores,
     counting,
     forgetting,
@@ -72,6 +73,7 @@ def sweep_runs(svc: Services) -> None:
             svc.bell.ring_for_letters("turn_page", name)
     own_calendar.sweep(svc)
     chores.sweep(svc)
+    choosing.log_owed(svc)
     auditing.sweep(svc)
     rehearsing.sweep(svc)
     reporting.sweep(svc)

@@ -9,6 +9,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.adapters.vault import normalised
 from inspired.domain.errors import Forbidden, Invalid, Refusal
 from inspired.domain.people import Passkey, Person, Role
 from inspired.flows import door
@@ -19,6 +20,13 @@ from inspired.web.display import qr_svg
 from inspired.web.htmx import go
 
 MOST_NAME = 40
+# What the audit log says; everything else is another role.
+CHANGES = {
+    "off": "switched off",
+    "on": "switched on",
+    "link": "a new link to choose the password",
+    "no-second-step": "second step switched off",
+}
 bp = Blueprint("account", __name__, url_prefix="/admin")
 bp.before_request(guards.admit)
 log = structlog.get_logger()
@@ -276,7 +284,8 @@ def invite() -> ResponseReturnValue:
         link = door.invite(svc, address, role)
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
-    svc.audit.add(svc.now(), me.id, "account made", detail=str(role))
+    made = svc.people.by_email(normalised(address))
+    svc.audit.add(svc.now(), me.id, "account made", made.id if made else "", f"role: {role}")
     return _people_page(svc, link=link)
 
 
@@ -286,10 +295,12 @@ def change_person(person_id: str) -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     wanted = request.form.get("do", "")
     try:
+        before = svc.people.get(person_id)
         link = _changed(svc, person_id, wanted)
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
-    svc.audit.add(svc.now(), me.id, "account changed", person_id, wanted)
+    told = CHANGES.get(wanted, f"role: from “{before.role}” to “{wanted}”")
+    svc.audit.add(svc.now(), me.id, "account changed", person_id, told)
     return _people_page(svc, link=link) if link else go(url_for("account.people", done=wanted))
 
 

@@ -392,10 +392,11 @@ def _time_form(booking: Booking, message: str = "") -> str:
 def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseReturnValue:
     """Calendly's page for this booking in a frame, and by a plain link. Whoever chooses again need not type again."""
     host = urlsplit(svc.settings.site_url).netloc
-    person = delivery.opened(svc, booking)
+    accent = svc.preferences.now().brand.colour.lstrip("#")
+    asked = {**delivery.opened(svc, booking), "primary_color": accent}
     try:
-        page_url = svc.calendly.page_url(booking.meeting_type.id, booking.token, **person)
-        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host, **person)
+        page_url = svc.calendly.page_url(booking.meeting_type.id, booking.token, **asked)
+        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host, **asked)
     except UpstreamError:
         return render_template("booking/away.html", booking=booking), 503
     page = render_template(

@@ -146,3 +146,10 @@ def test_the_words_of_the_log_name_old_and_new_and_nobodys_address():
 def test_mails_are_signed_by_the_analyst_where_there_is_a_name():
     assert Brand().signature == "Inspired Analyst"
     assert replace(Brand(), analyst="Ada", name="Calls").signature == "Ada, Calls"
+
+
+@pytest.mark.parametrize("kind", list(NAMES))
+def test_every_field_of_a_form_has_its_words(kind: type[Section]):
+    made = kind()
+
+    assert len(made.words) == len([name for name in made.values if name != "terms_changes"])

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.adapters.offer import Listed
+from inspired.adapters.unlogged import Note
 from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, Invalid, UpstreamError
 from inspired.domain.preferences import Accent, Addresses, Brand, Home, Retention, SmallPrint
@@ -65,6 +66,48 @@ def test_changes_of_calls_and_calendar_are_written_down(svc: Services):
     assert told.endswith("to “Quick question (hidden), Portfolio review, Deep dive, Mentoring, Second opinion”")
     assert log[-1] == ("calendar changed", "", "Friday: from “09:00-17:00” to “no calls”")
     assert len([one for one in log if one[0] == "calendar changed"]) == 5
+
+
+def test_whoever_is_killed_before_the_log_is_written_leaves_no_change_without_its_entries(
+    svc: Services, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    calendar = replace(svc.offer.fresh().calendar, week=((),) * 7)
+    with monkeypatch.context() as patched:
+        patched.setattr(choosing, "_log", killed)
+        for save in (
+            lambda: choosing.save(svc, "p1", replace(Brand(), analyst="Ada"), 0),
+            lambda: choosing.save_calendar(svc, "p1", calendar, 0),
+            lambda: choosing.save_types(svc, "p1", svc.offer.fresh().types[1:], 0),
+        ):
+            with pytest.raises(SystemExit):
+                save()
+
+    choosing.log_owed(svc)
+    at_once = written_down(svc)
+    sweeping.sweep_runs(later(svc, minutes=1.1))
+    log = written_down(svc)
+    choosing.log_owed(later(svc, minutes=3))
+
+    assert at_once == [], "whoever saved it may still be at it"
+    assert ("setting changed", "brand", "analyst: from nothing to “Ada”") in log
+    assert {what for what, _, _ in log} == {"setting changed", "calendar changed", "list of calls changed"}
+    assert written_down(svc) == log, "each once"
+
+
+def test_the_next_save_logs_what_the_one_before_still_owed(svc: Services):
+    note = Note(svc.now() - timedelta(minutes=2), "p1", "setting changed", "brand", "analyst: from nothing to “Ada”")
+    svc.preferences.save(replace(Brand(), analyst="Ada"), 0, [note])
+
+    choosing.save(svc, "p2", replace(Brand(), analyst="Bob"), 1)
+
+    assert [(one.who, one.detail) for one in reversed(svc.audit.newest(9))] == [
+        ("p1", "analyst: from nothing to “Ada”"),
+        ("p2", "analyst: from “Ada” to “Bob”"),
+    ]
+    assert svc.preferences.unlogged.owing(["brand"]) == []
 
 
 # --- the version of the terms ---------------------------------------------------------------------------------------

@@ -258,7 +258,9 @@ def test_the_owner_makes_an_account_whose_link_works_once(app: Flask, client: Fl
     assert helper.get("/admin/people").status_code == 403
     assert app.test_client().get(address).status_code == 404
     assert log_in(app.test_client(), email="helper@example.com", password=PASSWORD).status_code == 303
-    assert [one.what for one in svc.audit.newest(2)] == ["password set by invitation", "account made"]
+    set_by, made = svc.audit.newest(2)
+    assert (set_by.what, made.what, made.detail) == ("password set by invitation", "account made", "role: helper")
+    assert set_by.about == made.about
 
 
 @pytest.mark.parametrize("form", [{"email": "nobody", "role": "helper"}, {"email": "a@example.com", "role": "king"}])
@@ -294,7 +296,16 @@ def test_two_accounts_of_one_address_cannot_be(svc: Services):
         door.invite(svc, "ONE@example.com ", Role.OWNER)
 
 
-@pytest.mark.parametrize("wanted", ["off", "on", "reader", "link", "no-second-step"])
+CHANGES = {
+    "off": "switched off",
+    "on": "switched on",
+    "reader": "role: from “helper” to “reader”",
+    "link": "a new link to choose the password",
+    "no-second-step": "second step switched off",
+}
+
+
+@pytest.mark.parametrize("wanted", CHANGES)
 def test_the_owner_changes_an_account(app: Flask, client: FlaskClient, svc: Services, wanted: str):
     log_in(client)
     person = a_person(svc, Role.HELPER)
@@ -309,7 +320,7 @@ def test_the_owner_changes_an_account(app: Flask, client: FlaskClient, svc: Serv
     assert after.role is (Role.READER if wanted == "reader" else Role.HELPER)
     assert ("/admin/welcome/" in answer.text) is (wanted == "link")
     assert before.get("/admin/").status_code == (303 if wanted in ("off", "on") else 200)
-    assert svc.audit.newest(1)[0].detail == wanted
+    assert (svc.audit.newest(1)[0].about, svc.audit.newest(1)[0].detail) == (person.id, CHANGES[wanted])
 
 
 def test_somebody_is_always_the_owner(client: FlaskClient, svc: Services):

@@ -133,6 +133,15 @@ def test_the_settings_tell_what_holds_now(owner: FlaskClient):
     assert "Saved." in after
 
 
+@pytest.mark.parametrize("env_changes", [{"CALENDAR": "calendly"}])
+def test_calendlys_frame_has_the_owners_colour(owner: FlaskClient, client: FlaskClient):
+    save(owner, "brand", accent="rust")
+
+    sent = send(client, "/book/deep-dive", {"terms": "yes"}, follow_redirects=True)
+
+    assert "primary_color=8a3410" in sent.text
+
+
 # --- looking first --------------------------------------------------------------------------------------------------
 
 LOOKS = {
