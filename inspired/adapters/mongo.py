@@ -39,6 +39,7 @@ TAKEN_AT_ONCE = 1000  # a month in one answer: by itself the driver takes 101, a
 READ_AT_ONCE = 100
 FEW_WEEKS = timedelta(weeks=4)
 LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
+INBOUND_SPANS = (timedelta(hours=6), timedelta(days=2), timedelta(days=14))
 IDEMPOTENCY_LIFE = timedelta(days=30)
 log = structlog.get_logger()
 
@@ -546,12 +547,21 @@ class PaymentLogs:
         """Notices that came in, refused ones too, newest first; each with what followed from it ("" where that is still
         to come, or nothing did), and without what it held."""
         with reaching():
-            query = {"notice_at": {"$gte": after, "$lt": before}}
-            hidden = {"raw": 0, "key": 0, "headers": 0}
-            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
+            found = self._inbound(before, after, most)
             names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
             worked = {one["_id"]: one["verdict"] for one in self._collection.find(names, {"verdict": 1})}
         return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
+
+    def _inbound(self, before: datetime, after: datetime, most: int) -> list[Document]:
+        """Looked for in ever longer spans: the embedded server sorts all of a span, however few are asked for."""
+        hidden = {"raw": 0, "key": 0, "headers": 0}
+        for span in (*INBOUND_SPANS, before - after):
+            since = max(after, before - span)
+            query = {"notice_at": {"$gte": since, "$lt": before}}
+            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
+            if len(found) == most or since == after:
+                break
+        return found
 
     def kept(self, notice_id: str) -> Document:
         """One notice with all that is kept of it, refused or not. Raises NotFound."""
