@@ -290,7 +290,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
-    from inspired.domain.errors import NotFound
+    from inspired.domain.errors import NotFound, UpstreamError
     from inspired.rehearsal import running
     from inspired.services import build
 
@@ -304,9 +304,13 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     is_green = True
-    for drill, run in running.rehearse_now(svc, wanted):
-        print(f"{run.verdict:>6}  {drill.id:<28} {drill.title}. {run.why}".rstrip(), flush=True)
-        is_green = is_green and run.verdict == "green"
+    try:
+        for drill, run in running.rehearse_now(svc, wanted):
+            print(f"{run.verdict:>6}  {drill.id:<28} {drill.title}. {run.why}".rstrip(), flush=True)
+            is_green = is_green and run.verdict == "green"
+    except UpstreamError as error:
+        print(f"Nothing can be rehearsed here: {error}.", file=sys.stderr)
+        return 1
     if svc.gate.is_needed:
         print("Payments are open." if svc.gate.is_open() else "Payments stay closed until every drill is green.")
     return 0 if is_green else 1

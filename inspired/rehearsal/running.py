@@ -79,7 +79,7 @@ def played(svc: Services, stand_in: Sandbox, drill: Drill, mark: str) -> Record:
 def _on(play: Play, drill: Drill) -> Record:
     try:
         drill.script(play)
+        return play.ended()
     except Exception as error:
         log.exception("drill_broke_off", drill=drill.id)
         return play.ended(f"It broke off: {type(error).__name__}: {str(error)[:200]}")
-    return play.ended()

@@ -27,7 +27,7 @@ VERDICTS = {
     Verdict.RED: ("red", "bad"),
 }
 NEVER, STALE = ("never played", "quiet"), ("green for another version", "quiet")
-NOT_BEGUN = ("no worker came", "bad")
+NOT_BEGUN, STOPPED = ("no worker came", "bad"), ("its worker was stopped", "bad")
 
 bp = Blueprint("rehearsal", __name__, url_prefix="/admin/rehearsal")
 bp.before_request(guards.admit)
@@ -108,7 +108,7 @@ def _standing(svc: Services, asked: Run | None, last: Run | None) -> tuple[str, 
     if asked is not None and rehearsing.is_at_work(svc, asked):
         return VERDICTS[asked.verdict]
     if asked is not None and not asked.verdict.is_final:
-        return NOT_BEGUN
+        return STOPPED if asked.began_at else NOT_BEGUN
     if last is None:
         return NEVER
     return STALE if last.verdict is Verdict.GREEN and last.version != svc.gate.version else VERDICTS[last.verdict]

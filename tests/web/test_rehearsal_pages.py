@@ -128,6 +128,15 @@ def test_without_a_worker_the_page_says_so_and_has_its_button_again(
     assert "Run it" in page
 
 
+def test_a_worker_that_was_stopped_is_told_as_that(owner: FlaskClient, svc: Services, app: Flask):
+    run(owner)
+    asked, _ = svc.rehearsals.newest()["webhook-lost"]
+    svc.rehearsals.begin(asked.id, svc.gate.version, svc.now())
+    app.extensions["inspired"] = later(svc, minutes=5)
+
+    assert "The webhook never comes its worker was stopped" in words(owner.get(ROOM).text)
+
+
 def test_what_another_version_has_written_is_no_broken_page(owner: FlaskClient, svc: Services, database: Database[Any]):
     pretend(svc, "webhook-lost")
     database["rehearsals"].update_one({}, {"$set": {"record.scenes": [{"what": "something"}]}})
