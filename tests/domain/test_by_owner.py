@@ -14,6 +14,7 @@ from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.schedule import scheduled
 from inspired.domain.slots import Span
+from inspired.domain.status import sentence
 from tests.factories import (
     CALL,
     EVENT,
@@ -172,6 +173,13 @@ def test_money_that_came_by_another_way_confirms_and_stands_in_an_account_of_its
     assert {"send:confirmed", "send:owner_confirmed"} <= owed(after)
     assert in_the_books(after) == {OUTSIDE: "75", SALES: "-75"}
     assert list(violations(after, LATER)) == []
+
+
+def test_its_customer_is_not_told_of_a_payment():
+    gift = by_owner.confirmed_by_hand(closed(), word(HandKind.GIFT), LATER)
+
+    assert sentence(gift) == "Confirmed by the owner."
+    assert sentence(a_confirmed_booking()) == "Paid and confirmed."
 
 
 def test_a_gift_confirms_and_is_nothing_in_the_books():

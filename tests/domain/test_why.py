@@ -189,7 +189,7 @@ def test_what_is_held_says_when_it_is_asked_about_and_when_it_ends():
     assert "Binance Pay is asked for the order again." in texts(a_booking())
     assert not [text for text in texts(steps.give_up(a_live_booking(), NOW)) if "The time to pay" in text]
     assert "The time to pay is over." not in texts(a_live_booking(), LATE)
-    assert not [text for text in texts(not_created()) if text.startswith("Binance")]
+    assert not [text for text in texts(a_booking(attempts=())) if text.startswith("Binance")]
 
 
 def test_a_confirmed_call_says_what_its_customer_can_still_do():
