@@ -1,10 +1,11 @@
-"""The owner's lists and search beside ever more bookings: the pages as a browser asks for them, one after the other.
+"""The owner's lists and search beside ever more bookings: whole pages, one after the other, the site in this process.
 
 The bookings are two years of business: copies of a confirmed and an expired one that the domain's own steps have made,
-spread evenly, with customers, names, calls and states of their own. Clock and worker rest meanwhile.
+spread evenly, with customers, names, calls and states of their own.
 """
 
-import http.client
+import contextlib
+import os
 import random
 import re
 import time
@@ -13,27 +14,32 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import pymongo
+from flask import Flask
 from pymongo import monitoring
+from pymongo.collection import Collection
 
 from bench.findings import Findings, percentile, table
-from bench.freezing import frozen
 from bench.goals import number
-from bench.product import ENVIRONMENT, Product, started
+from bench.product import ENVIRONMENT
 from bench.run import Run
 from bench.stock import AT_ONCE, settled
 from inspired import services
+from inspired.adapters import books, lists, mongo, people, room
 from inspired.adapters.documents import booking_out
-from inspired.adapters.lists import Lists
 from inspired.adapters.vault import Vault
+from inspired.app import create_app
 from inspired.domain.booking import Booking, CalendarKind, Flag, Remote, Sealed, Slot, State
 from inspired.domain.listing import By, Wanted
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.slots import Span
 from inspired.flows.finding import name_index
+from inspired.services import Services
+from inspired.settings import Settings, read_settings
 from inspired.web.listing import PER_PAGE
+from tests import harness
+from tests.harness import ADMIN_PASSWORD
 
 FEW, MANY = 10_000, 100_000
 QUICK_FEW, QUICK_MANY = 500, 2_000
@@ -50,20 +56,20 @@ def measure(run: Run) -> Findings:
     sizes = (QUICK_FEW, QUICK_MANY) if run.quick else (FEW, MANY)
     took: dict[int, dict[str, list[float]]] = {}
     database: dict[int, dict[str, tuple[float, float]]] = {}
-    with started() as product, frozen(product, "clock", "worker"):
+    with _product() as (app, svc, collection):
         made, stock = 0, _bookings(random.Random(1))
         customers: list[dict[str, str]] = []
-        owner = Owner(product)
-        product.bookings.database["lists"].update_one({"_id": "beginning"}, {"$min": {"at": _began()}}, upsert=True)
+        owner = Owner(app)
+        svc.bookings.keep_beginning(svc.now() - BUSINESS)
         for size in sizes:
             while made < size:
                 some = [next(stock) for _ in range(min(AT_ONCE, size - made))]
-                product.bookings.insert_many([booking_out(one) for one, _ in some], ordered=False)
+                collection.insert_many([booking_out(one) for one, _ in some], ordered=False)
                 made += len(some)
                 customers += [said for one, said in some if one.state is State.CONFIRMED][:2]
             times = QUICK_TIMES if run.quick else TIMES
             took[size] = _asked(owner, customers, times)
-            database[size] = _in_database(product, times)
+            database[size] = _in_database(svc.settings, times)
     few, many = sizes
     for goal, kind in (("lists-page", "list:"), ("lists-search", "search:"), ("lists-today", "today")):
         slow = [ms for what, times_ in took[many].items() if what.startswith(kind) for ms in times_]
@@ -97,35 +103,49 @@ def _database_table(database: Mapping[int, Mapping[str, tuple[float, float]]], f
 
 
 class Owner:
-    """A browser that is logged in, and times what it asks for."""
+    """Somebody who is logged in, and times what they ask for."""
 
-    def __init__(self, product: Product) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(product.dev.web).netloc, timeout=60)
-        self._cookie = ""
+    def __init__(self, app: Flask) -> None:
+        self._client = app.test_client()
         self._token = ""
-        form = {key: product.dev.ready["admin"][key] for key in ("email", "password")}
         self.ask("/admin/login")
-        self.ask("/admin/login", form, expected=303)
+        self.ask("/admin/login", {"email": "owner@example.com", "password": ADMIN_PASSWORD}, expected=303)
 
     def ask(self, path: str, form: Mapping[str, str] | None = None, *, expected: int = 200) -> tuple[float, str]:
         """How many ms it took, and the page."""
-        headers = {"Cookie": self._cookie, "X-Forwarded-For": "10.0.0.1"}
-        body = None
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            body = urlencode({"csrf_token": self._token, **form})
         begun = time.perf_counter()
-        self._connection.request("GET" if form is None else "POST", path, body, headers)
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
+        if form is None:
+            answer = self._client.get(path)
+        else:
+            answer = self._client.post(path, data={"csrf_token": self._token, **form})
+        text = answer.get_data(as_text=True)
         took = 1000 * (time.perf_counter() - begun)
-        if answer.status != expected:
-            raise SystemExit(f"{path} answered {answer.status}: {text[:500]}")
-        if cookie := answer.getheader("Set-Cookie"):
-            self._cookie = cookie.partition(";")[0]
+        if answer.status_code != expected:
+            raise SystemExit(f"{path} answered {answer.status_code}: {text[:500]}")
         if token := re.search(r'name="csrf_token" value="([^"]+)"', text):
             self._token = token[1]
         return took, text
+
+
+@contextlib.contextmanager
+def _product() -> Iterator[tuple[Flask, Services, Collection[dict[str, Any]]]]:
+    """The site in this process, on a database and a Redis of its own."""
+    with harness.mongodb() as uri, harness.redis_server() as redis_url, contextlib.ExitStack() as stack:
+        keys = {name: ENVIRONMENT[name] for name in ("ENCRYPTION_KEYS", "BLIND_INDEX_KEY")}
+        env = harness.Servers(uri, redis_url, "http://127.0.0.1:9").settings_env(MONGODB_DATABASE="bench", **keys)
+        before = dict(os.environ)
+        os.environ.update(env)
+        stack.callback(lambda: (os.environ.clear(), os.environ.update(before)))
+        settings = read_settings()
+        svc = services.build(settings, database_seconds=60, redis_seconds=1)
+        stack.callback(svc.close)
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(uri, tz_aware=True)
+        stack.callback(client.close)
+        for create in (mongo.create_indexes, books.create_book_indexes, people.create_people_indexes):
+            create(client["bench"])
+        lists.create_list_indexes(client["bench"])
+        room.create_room_indexes(client["bench"])
+        yield create_app(svc, settings), svc, client["bench"]["bookings"]
 
 
 def _asked(owner: Owner, customers: list[dict[str, str]], times: int) -> dict[str, list[float]]:
@@ -197,11 +217,11 @@ class _Server(monitoring.CommandListener):
         pass
 
 
-def _in_database(product: Product, times: int) -> dict[str, tuple[float, float]]:
+def _in_database(settings: Settings, times: int) -> dict[str, tuple[float, float]]:
     """Median of all of a list without its page, and of the server's part of that."""
-    server, ready = _Server(), product.dev.ready
-    with pymongo.MongoClient[dict[str, Any]](ready["mongodb_uri"], tz_aware=True, event_listeners=[server]) as client:
-        lists = Lists(client[ready["database"]])
+    server, uri = _Server(), settings.mongodb_uri.get_secret_value()
+    with pymongo.MongoClient[dict[str, Any]](uri, tz_aware=True, event_listeners=[server]) as client:
+        found_in = lists.Lists(client[settings.mongodb_database])
         questions = {
             "all": Wanted(),
             "confirmed": Wanted(state=State.CONFIRMED),
@@ -214,17 +234,13 @@ def _in_database(product: Product, times: int) -> dict[str, tuple[float, float]]
             both = []
             for _ in range(times):
                 server.ms, begun = 0.0, time.perf_counter()
-                lists.page(wanted, services.now(), most=50)
+                found_in.page(wanted, services.now(), most=50)
                 both.append((1000 * (time.perf_counter() - begun), server.ms))
             found[what] = (median(one for one, _ in both), median(one for _, one in both))
         return found
 
 
 # --- two years of business ------------------------------------------------------------------------------------------
-
-
-def _began() -> datetime:
-    return services.now() - BUSINESS
 
 
 def _bookings(chance: random.Random) -> Iterator[tuple[Booking, dict[str, str]]]:

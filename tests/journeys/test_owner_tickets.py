@@ -148,7 +148,7 @@ def test_every_page_of_tickets_can_be_used_by_everybody(browser: Browser, dev: R
     problems["refused answer"] = look_at(page)
     page.goto(f"{dev.web}/admin/bookings/{str(booking['merchantTradeNo'])[:24]}")
     problems["booking"] = look_at(page)
-    page.get_by_role("link", name="Write to the customer…").click()
+    page.get_by_role("link", name="Begin a conversation…").click()
     problems["first word"] = look_at(page)
 
     assert {place: found for place, found in problems.items() if found} == {}
@@ -160,7 +160,7 @@ def test_the_owner_writes_first_and_keeps_something_in_mind(browser: Browser, de
     page = a_page(browser, errors, **PHONE)
     log_in(page, dev)
     page.goto(f"{dev.web}/admin/bookings/{str(booking['merchantTradeNo'])[:24]}")
-    page.get_by_role("link", name="Write to the customer…").click()
+    page.get_by_role("link", name="Begin a conversation…").click()
     page.get_by_label("Subject").fill("Your question")
     page.get_by_label("Your words").fill("What is it about?")
     page.get_by_label("Priority").select_option("LOW")
