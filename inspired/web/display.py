@@ -13,7 +13,7 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import health, ordering, reports, schedule, status, steps
+from inspired.domain import health, ordering, reports, runbook, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.people import Role
@@ -416,6 +416,8 @@ def event_line(event: Event) -> str:
     sentence = EVENT_SENTENCES.get(event.what, event.what)
     if event.what == "done":
         name, _, note = event.detail.partition(" ")
+        if (alert := runbook.OF_BOOKING.get(name.removeprefix("alert:").partition(":")[0])) and note == "owner told":
+            return alert.sentence
         return f"{owed_line(name)}{': ' + note if note else ''}."
     if event.what == "refund_requested":
         amount, _, cause = event.detail.partition(", ")
