@@ -12,7 +12,7 @@ from inspired.adapters.preferences import Tried
 from inspired.domain.errors import UpstreamError
 from inspired.services import Services
 
-REPORTS = ("reconciled",)  # letters that report; all others about no booking ask for something
+REPORTS = ("reconciled", "report")  # letters that report; all others about no booking ask for something
 KINDS = {"calls": "calls that are confirmed or moved", "alerts": "what needs you", "reports": "reports"}
 log = structlog.get_logger()
 

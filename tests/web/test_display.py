@@ -420,6 +420,15 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
         "admin_url": "https://site.example/admin/calendar",
     },
+    **{
+        kind: {"number": "123456", "priority": "HIGH", "url": "https://site.example/help/TOKEN", **more}
+        for kind, more in {
+            "ticket_new": {},
+            "ticket_late": {},
+            "ticket_closed": {},
+            "ticket_answer": {"is_answer": True, "text": "Your money is on its way."},
+        }.items()
+    },
     "try": {"kinds": ["what needs you"]},
     "report": {
         "report": A_REPORT,
@@ -532,6 +541,10 @@ SAID = {
         "since 24 November 2026, 10:00 (Europe/London", "it is not a calendar", "09:50", "still kept free",
         "BUSY_FEED_URLS", "/admin/calendar",
     ],
+    "ticket_new": ["A customer wrote", "stands only in the admin area", "/help/TOKEN"],
+    "ticket_late": ["123456", "high", "/help/TOKEN"],
+    "ticket_closed": ["take what you wrote for settled", "123456", "/help/TOKEN"],
+    "ticket_answer": ["Your money is on its way.", "a mail to us does not reach it", "123456", "/help/TOKEN"],
     "try": ["reach this address", "what needs you"],
     "site_alert": ["No worker runs.", "none of 2", "09:00", "Start “worker” again.", "/admin/runbook/workers_gone"],
 }  # fmt: skip
