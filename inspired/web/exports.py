@@ -8,7 +8,6 @@ libraries for it hold a whole file before its first byte can be sent.
 import csv
 import io
 import json
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from xml.sax.saxutils import escape
@@ -17,6 +16,7 @@ from inspired.domain.booking import Booking
 from inspired.domain.funds import kept_of, received_of
 from inspired.domain.refunds import returned_in_all
 from inspired.domain.status import iso
+from inspired.web.sheets import plain
 
 Row = Mapping[str, str]
 AMOUNTS = ("price", "received", "returned", "kept")
@@ -25,7 +25,6 @@ COLUMNS = (
     *("currency", "paid", "confirmed", "order", "transaction"),
 )
 EXACT_DIGITS = 15  # a spreadsheet's number has no more
-FORMULA = "=+-@\t\r\n"
 
 
 def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
@@ -54,12 +53,6 @@ def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
     return {name: found[name] or "" for name in COLUMNS}
 
 
-def harmless(text: str) -> str:
-    """With an apostrophe before what a spreadsheet could take for a formula, full-width signs included."""
-    first = unicodedata.normalize("NFKC", text.lstrip(" "))[:1]
-    return f"'{text}" if first and first in FORMULA else text
-
-
 def as_csv(rows: Iterable[Row]) -> Iterator[bytes]:
     """RFC 4180, in UTF-8 with a mark, by which Excel knows it."""
     yield b"\xef\xbb\xbf"
@@ -67,7 +60,7 @@ def as_csv(rows: Iterable[Row]) -> Iterator[bytes]:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([harmless(row[name]) for name in COLUMNS])
+        writer.writerow([plain(row[name]) for name in COLUMNS])
         yield _taken(text)
     yield _taken(text)
 

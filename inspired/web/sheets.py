@@ -3,10 +3,11 @@
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
-STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = "=+-@\t\r\n"  # https://owasp.org/www-community/attacks/CSV_Injection
 MARK = "\ufeff"  # without it Excel takes UTF-8 for something else
 
 
@@ -19,6 +20,7 @@ def csv_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def plain(cell: str) -> str:
-    if cell.startswith(STARTS_A_FORMULA) and not NUMBER.fullmatch(cell):
-        return "'" + cell
-    return cell
+    """With an apostrophe before what a spreadsheet could take for a formula, full-width signs included; a number is
+    none."""
+    first = unicodedata.normalize("NFKC", cell.lstrip(" "))[:1]
+    return f"'{cell}" if first and first in FORMULA and not NUMBER.fullmatch(cell) else cell
