@@ -19,7 +19,7 @@ from inspired.web.errors import problem
 from inspired.web.htmx import go
 from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
 
-OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9=&%:.+-]*)?")
+OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9_=&%:.+-]*)?")
 HALF_WAY = 300.0  # seconds for the second step of logging in
 KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has been in before, and for how long
 NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
