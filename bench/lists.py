@@ -5,6 +5,7 @@ spread evenly, with customers, names, calls and states of their own.
 """
 
 import contextlib
+import logging
 import os
 import random
 import re
@@ -16,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import pymongo
+import structlog
 from flask import Flask
 from pymongo import monitoring
 from pymongo.collection import Collection
@@ -137,6 +139,8 @@ def _product() -> Iterator[tuple[Flask, Services, Collection[dict[str, Any]]]]:
         os.environ.update(env)
         stack.callback(lambda: (os.environ.clear(), os.environ.update(before)))
         settings = read_settings()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+        stack.callback(structlog.reset_defaults)
         svc = services.build(settings, database_seconds=60, redis_seconds=1)
         stack.callback(svc.close)
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(uri, tz_aware=True)
