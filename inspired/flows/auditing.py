@@ -21,9 +21,7 @@ def check(svc: Services) -> Checked:
     checked = Checked(now, last.number if last else 0, last.hash if last else BEGINNING, broken)
     svc.audit.note_check(checked, _next_night(svc, now))
     if broken:
-        found = [("Every entry of the audit log follows from the one before it.", len(broken))]
-        admin_url = f"{svc.settings.site_url}/admin/audit"
-        telling.owner(svc, "invariants", f"audit {now.isoformat()}", broken=found, admin_url=admin_url)
+        telling.owner(svc, "audit", now.isoformat(), broken=broken, admin_url=f"{svc.settings.site_url}/admin/audit")
     return checked
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from inspired.domain.invariants import INVARIANTS
 from inspired.flows import checking, refreshing, refunding
 from inspired.services import Services
 from tests.flows.steps import confirmed, later, live
@@ -56,5 +57,5 @@ def test_in_production_what_is_broken_is_written_down_for_the_alert(svc: Service
 
     beat = svc.heartbeats.all()["check"]
     assert not beat.is_well
-    assert "Nothing is confirmed without money for its price, proven by our own query. Broken: 1." in beat.detail
+    assert f"{INVARIANTS['confirmed_paid']} Broken: 1." in beat.detail
     assert svc.runs.get(checking.NAME).counts["confirmed_paid"] == 1

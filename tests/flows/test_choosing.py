@@ -7,6 +7,7 @@ import pytest
 
 from inspired.adapters.offer import Listed
 from inspired.adapters.unlogged import Note
+from inspired.domain import schedule
 from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, Invalid, UpstreamError
 from inspired.domain.preferences import Accent, Addresses, Brand, Home, Retention, SmallPrint
@@ -241,7 +242,7 @@ def forget(svc: Services) -> dict[str, int]:
 def over(svc: Services, sandbox: Servers, **more: str) -> str:
     """A call that was held, with nothing owed any more."""
     booking = confirmed(svc, sandbox, **more)
-    return svc.bookings.change(booking.id, lambda b: replace(b, effects=())).id
+    return svc.bookings.change(booking.id, lambda b: schedule.scheduled(replace(b, effects=()), svc.now())).id
 
 
 def test_people_of_calls_long_over_are_forgotten_and_the_others_and_the_books_stay(svc: Services, sandbox: Servers):
@@ -289,7 +290,7 @@ def test_the_chain_is_looked_at_and_the_owner_told_where_it_broke(svc: Services,
     assert (whole.entries, whole.broken, whole.hash) == (2, (), svc.audit.newest(1)[0].hash)
     assert broken.broken == ("Entry 1 was altered.",)
     assert svc.audit.checked() == broken
-    assert mailbox.subjects_to("owner@example.com") == ["Please look: something in the database is not as it must be"]
+    assert mailbox.subjects_to("owner@example.com") == ["Please look: the audit log is not whole"]
     assert "/admin/audit" in mailbox.messages[0].get_body(["plain"]).get_content()
 
 

@@ -86,6 +86,10 @@ def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Runn
     page.get_by_role("button").last.click()
     expect(page).to_have_url(re.compile("/admin/$"))
     problems["admin"] = look_at(page)
+    page.get_by_text("More", exact=True).click()
+    problems["the menu"] = look_at(page)
+    page.goto(f"{dev.web}/admin/bookings")
+    problems["bookings"] = look_at(page)
     page.locator("tr", has_text=f"axe{look['viewport']['width']}@").locator("a").first.click()
     problems["one booking"] = look_at(page)
     page.get_by_role("link", name="Refund…").click()
@@ -110,7 +114,7 @@ def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Runn
     page.get_by_role("button", name="Look at the times first").click()
     expect(page.get_by_role("heading", name="Free times, if you save this")).to_be_visible()
     problems["calendar"] = look_at(page)
-    for path in ("calls", "calls/deep-dive", "calls/new"):
+    for path in ("calls", "calls/deep-dive", "calls/new", "account", "account/app", "people", "keys", "promises"):
         page.goto(f"{dev.web}/admin/{path}")
         problems[path] = look_at(page)
 

@@ -24,8 +24,8 @@ def signatures_are_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 def notices_are_believed(patch: pytest.MonkeyPatch) -> None:
     """As if a notice were our own query's answer, and the query not asked."""
-    told = notices._payments
-    patch.setattr(notices, "_payments", lambda *some: [replace(one, by_query=True) for one in told(*some)])
+    told = notices.payments
+    patch.setattr(notices, "payments", lambda *some: [replace(one, by_query=True) for one in told(*some)])
 
 
 def refunds_get_a_new_number_each_time(patch: pytest.MonkeyPatch) -> None:

@@ -429,6 +429,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
             "ticket_answer": {"is_answer": True, "text": "Your money is on its way."},
         }.items()
     },
+    "audit": {"broken": ("Entry 3 was altered.",), "admin_url": "https://site.example/admin/audit"},
     "try": {"kinds": ["what needs you"]},
     "report": {
         "report": A_REPORT,
@@ -545,6 +546,7 @@ SAID = {
     "ticket_late": ["123456", "high", "/help/TOKEN"],
     "ticket_closed": ["take what you wrote for settled", "123456", "/help/TOKEN"],
     "ticket_answer": ["Your money is on its way.", "a mail to us does not reach it", "123456", "/help/TOKEN"],
+    "audit": ["Entry 3 was altered.", "who can reach your database", "/admin/audit"],
     "try": ["reach this address", "what needs you"],
     "site_alert": ["No worker runs.", "none of 2", "09:00", "Start “worker” again.", "/admin/runbook/workers_gone"],
 }  # fmt: skip

@@ -378,6 +378,7 @@ def test_buttons_are_there_only_where_they_are_allowed_now(owner: FlaskClient, s
     def buttons(page: str) -> set[str]:
         return set(re.findall(r">([^<>]+…)</a>", page))
 
-    assert buttons(unpaid) == {"Write to the customer…", "Confirm by hand…", "Cancel…"}
-    assert buttons(paid) == {"Write to the customer…", "Move the call…", "Refund…", "Cancel…"}
+    writing = {"Write to the customer…", "Begin a conversation…"}
+    assert buttons(unpaid) == {*writing, "Confirm by hand…", "Cancel…"}
+    assert buttons(paid) == {*writing, "Move the call…", "Refund…", "Cancel…"}
     assert "Cancel…" not in buttons(owner.get(room(gone)).text)

@@ -313,12 +313,12 @@ def test_the_evidence_is_told_in_the_order_of_time(owner: FlaskClient, svc: Serv
 def test_the_list_shows_what_went_back(owner: FlaskClient, svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
     confirm(owner, booking, asked(owner, booking, amount="10").text)
-    waiting = words(owner.get("/admin/").text)
+    waiting = words(owner.get("/admin/bookings").text)
 
     refreshing.refresh(svc, booking.id)
 
     assert "10 USDT not returned yet" in waiting
-    assert "returned 10 USDT" in words(owner.get("/admin/").text)
+    assert "returned 10 USDT" in words(owner.get("/admin/bookings").text)
 
 
 # --- all of the money -----------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_a_payment_nobody_knows_is_listed_until_it_was_settled_with_a_word(owner
     settled = send(owner, "/admin/money/orphans", {"orphan": found.id, "note": "sent back"}, page="/admin/money")
 
     assert ("50 USDT" in listed, "P_9" in listed) == (True, True)
-    assert "1 payment nobody here knows" in hinted
+    assert "A payment nobody here knows of 50 USDT" in hinted
     assert (wordless.status_code, settled.status_code) == (422, 303)
     assert svc.orphans.waiting() == []
     assert "Payments nobody here knows None." in words(owner.get("/admin/money").text)
@@ -371,7 +371,7 @@ def test_what_does_not_agree_is_told_with_its_step_and_its_booking(owner: FlaskC
     assert "Our books have a refund that Binance does not know. Please look at it." in words(page)
     assert "nothing &lt;there&gt;" in page
     assert f'href="{room(booking)}"' in page
-    assert "1 open case" in words(owner.get("/admin/").text)
+    assert "Our books have a refund that Binance does not know." in words(owner.get("/admin/").text)
 
 
 def test_a_reconciliation_is_begun_once_and_told_when_it_is_done(owner: FlaskClient, svc: Services, sandbox: Servers):
