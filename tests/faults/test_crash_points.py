@@ -28,14 +28,14 @@ from tests.web.catcher import Catcher, catching
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 FLOWS = [
-    (crash_flows.CREATE_AND_LEAVE, 12),
-    (crash_flows.CREATE_AND_PAY, 12),
-    (crash_flows.WEBHOOK, 50),
-    (crash_flows.EXPIRY, 22),
+    (crash_flows.CREATE_AND_LEAVE, 13),
+    (crash_flows.CREATE_AND_PAY, 13),
+    (crash_flows.WEBHOOK, 51),
+    (crash_flows.EXPIRY, 23),
     (crash_flows.GIVE_UP, 19),
-    (crash_flows.REFUND, 58),
-    (crash_flows.LATE_MONEY, 32),
-    (crash_flows.RECONCILIATION, 69),
+    (crash_flows.REFUND, 59),
+    (crash_flows.LATE_MONEY, 33),
+    (crash_flows.RECONCILIATION, 70),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run
 # covers both. `make soak` does all the same both, in EVERY_SIDE.

@@ -40,7 +40,8 @@ def opened(browser: Browser, dev: Running, **look: Any) -> Page:
 
 def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked_for(browser: Browser, dev: Running):
     page = opened(browser, dev)
-    page.get_by_role("link", name="Numbers").click()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Numbers", exact=True).click()
 
     page.get_by_role("button", name="Count all days again").click()
 
@@ -62,7 +63,8 @@ def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked
 
 def test_a_report_is_taken_out_as_a_file_and_ordered_by_mail(browser: Browser, dev: Running, tmp_path: Path):
     page = opened(browser, dev)
-    page.get_by_role("link", name="Reports").click()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Reports", exact=True).click()
     page.get_by_role("link", name="Tax summary in USD, this year").click()
 
     for button, holds in (("As a file (CSV)", "Gross"), ("Every entry of the ledger (CSV)", "suspense")):

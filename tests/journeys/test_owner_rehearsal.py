@@ -32,7 +32,8 @@ def test_a_person_rehearses_a_lost_webhook(browser: Browser, dev: Running):
     log_in(page, dev)
     began = time.monotonic()
 
-    page.get_by_role("link", name="Rehearsal").click()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Rehearsal", exact=True).click()
     page.get_by_role("button", name="Run “The webhook never comes”").click()
 
     expect(page.get_by_role("heading", name="Verdict")).to_contain_text("green", timeout=40_000)
