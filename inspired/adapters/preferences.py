@@ -6,6 +6,7 @@ is away, what was known last is shown, and where nothing was ever read, what the
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -14,6 +15,7 @@ from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from inspired.adapters import deadline
 from inspired.adapters.documents import Document
 from inspired.adapters.mongo import reaching
 from inspired.adapters.unlogged import Note, Unlogged, notes_out
@@ -21,6 +23,7 @@ from inspired.domain.errors import Busy, Conflict
 from inspired.domain.preferences import NAMES, SECTIONS, Addresses, Brand, Home, Retention, Section, SmallPrint
 
 KEEP = 5.0  # seconds
+PATIENCE = 0.1  # seconds a page waits for news of what it knows already
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Preferences:
         self.unlogged = Unlogged(self._collection)
         self._keep = keep
         self._known = Chosen()
+        self._is_known = False
         self._read_again = 0.0
 
     def now(self) -> Chosen:
@@ -60,7 +64,8 @@ class Preferences:
         if clock >= self._read_again:
             self._read_again = clock + self._keep  # one reads; whoever comes meanwhile has what was known
             try:
-                return self.fresh()
+                with deadline.within(PATIENCE) if self._is_known else nullcontext():
+                    return self.fresh()
             except Busy:
                 self._read_again = clock + self._keep
         return self._known
@@ -71,7 +76,7 @@ class Preferences:
             found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(SECTIONS)}})}
         read: dict[str, Any] = {name: SECTIONS[name](one["values"]) for name, one in found.items()}
         versions = {name: found[name]["version"] if name in found else 0 for name in SECTIONS}
-        self._known = Chosen(**read, versions=versions)
+        self._known, self._is_known = Chosen(**read, versions=versions), True
         self._read_again = time.monotonic() + self._keep
         return self._known
 
@@ -89,7 +94,7 @@ class Preferences:
                     saved = found.matched_count == 1
             except errors.DuplicateKeyError:
                 saved = False
-        self._read_again = 0.0
+        self._read_again, self._is_known = 0.0, False  # what one saved oneself is waited for
         if not saved:
             raise Conflict("Somebody changed this meanwhile. Please look again.")
 

@@ -42,7 +42,8 @@ def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
 
 
 def try_addresses(svc: Services) -> None:
-    """A mail to everybody who is told of anything, and a note of how that went."""
+    """A mail to everybody who is told of anything, as saved a moment ago, and a note of how that went. Raises Busy."""
+    svc.preferences.fresh()
     to = tuple(dict.fromkeys(one for kind in KINDS for one in addresses(svc, kind)))
     now = svc.now()
     refused = 0

@@ -17,7 +17,7 @@ from inspired.domain.health import Facts
 from inspired.services import Services
 
 FRESH = 10.0  # seconds
-PATIENCE = 0.15  # seconds a view waits for news
+PATIENCE = 0.1  # seconds a view waits for news
 log = structlog.get_logger()
 
 
@@ -28,6 +28,7 @@ class Board:
         self._facts: Facts | None = None
         self._known_until = 0.0
         self._reading: threading.Thread | None = None
+        self._patient_until = 0.0
 
     def facts(self) -> Facts | None:
         """As of some seconds ago; None where nothing is known yet. Never raises, never waits for long."""
@@ -36,8 +37,9 @@ class Board:
                 if self._reading is None or not self._reading.is_alive():
                     self._reading = threading.Thread(target=self._renew, name="board", daemon=True)
                     self._reading.start()
-                reading = self._reading
-            reading.join(PATIENCE)
+                    self._patient_until = time.monotonic() + PATIENCE
+                reading, left = self._reading, self._patient_until - time.monotonic()
+            reading.join(max(0.0, left))  # all who wait for the same news wait as long as the first of them
         return self._facts
 
     def _renew(self) -> None:

@@ -27,23 +27,30 @@ def dev() -> Iterator[Running]:
         yield one
 
 
-@pytest.fixture(params=LOOKS, ids=["wide and light", "narrow and dark"])
-def page(request: pytest.FixtureRequest, browser: Browser, dev: Running) -> Iterator[Page]:
-    look: dict[str, Any] = request.param
-    context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, **look)
-    opened = context.new_page()
-    opened.set_default_timeout(15_000)
-    log_in(opened, dev)
-    yield opened
-    context.close()
-
-
-def log_in(page: Page, dev: Running) -> None:
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, dev: Running) -> Any:
+    """Of one log-in: an account takes only so many in a quarter of an hour."""
+    context = browser.new_context()
+    page = context.new_page()
     page.goto(f"{dev.web}/admin/login")
     page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
     page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
     page.get_by_role("button").last.click()
     expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
+@pytest.fixture(params=LOOKS, ids=["wide and light", "narrow and dark"])
+def page(request: pytest.FixtureRequest, browser: Browser, dev: Running, cookies: Any) -> Iterator[Page]:
+    look: dict[str, Any] = request.param
+    context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, storage_state=cookies, **look)
+    opened = context.new_page()
+    opened.set_default_timeout(15_000)
+    opened.goto(f"{dev.web}/admin/")
+    yield opened
+    context.close()
 
 
 def rows(page: Page) -> int:
@@ -121,10 +128,9 @@ def test_binance_is_asked_about_many_and_the_page_follows_by_itself(page: Page, 
     assert not any(problems.values()), problems
 
 
-def test_the_work_goes_on_without_javascript_too(browser: Browser, dev: Running):
-    context = browser.new_context(java_script_enabled=False)
+def test_the_work_goes_on_without_javascript_too(browser: Browser, dev: Running, cookies: Any):
+    context = browser.new_context(java_script_enabled=False, storage_state=cookies)
     page = context.new_page()
-    log_in(page, dev)
     page.goto(f"{dev.web}/admin/bookings")
     page.get_by_role("button", name="… about all on this page").click()
     page.get_by_role("button", name="Ask about 5 bookings").click()
