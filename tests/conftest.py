@@ -39,28 +39,40 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharing nothing that is dear to start
-# These start the whole product and wait for it most of the time: one process of three has them all, one after the
-# other, and leaves the processors to the two others.
-WAITING = ("journeys/*", "dev/test_dev_command.py", "bench/test_bench.py")
-WAITING += tuple(f"faults/test_{one}.py" for one in ("chaos", "healing", "kills", "frozen"))
+# These start the whole product and wait for it most of the time: two processes of three have them all, one after the
+# other, and leave the processors to the third.
+LANES = {
+    "waiting for the owner": ("journeys/test_owner_*.py", "journeys/test_lists.py", "journeys/test_accessibility.py"),
+    "waiting": (
+        "journeys/*",
+        "dev/test_dev_command.py",
+        "bench/test_bench.py",
+        *(f"faults/test_{one}.py" for one in ("chaos", "healing", "kills", "frozen")),
+    ),
+}
 FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py")
+
+
+def lane_of(item: pytest.Item) -> str | None:
+    return next((lane for lane, files in LANES.items() if any(item.path.match(f"tests/{one}") for one in files)), None)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of a file share what it has started, so they stay together. Said this early, since what spreads them reads
+    it once all are collected."""
+    by_itself = item.path.name in EACH_BY_ITSELF
+    item.add_marker(pytest.mark.xdist_group(lane_of(item) or (item.nodeid if by_itself else str(item.path))))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file share what it has started, so they stay together; the long ones are spread, and begin first."""
-
-    def waits(item: pytest.Item) -> bool:
-        return any(item.path.match(f"tests/{one}") for one in WAITING)
+    """The long ones begin first."""
 
     def place(item: pytest.Item) -> int:
-        if waits(item):
-            return -1
+        if (lane := lane_of(item)) is not None:
+            return list(LANES).index(lane) - len(LANES)
         return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
 
-    for item in items:
-        group = item.nodeid if item.path.name in EACH_BY_ITSELF else str(item.path)
-        item.add_marker(pytest.mark.xdist_group("waiting" if waits(item) else group))
     items.sort(key=place)
 
 
