@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -53,25 +54,32 @@ LANES = {
 FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py")
 
 
-def lane_of(item: pytest.Item) -> str | None:
-    return next((lane for lane, files in LANES.items() if any(item.path.match(f"tests/{one}") for one in files)), None)
+def lane_of(path: Path) -> str | None:
+    return next((lane for lane, files in LANES.items() if any(path.match(f"tests/{one}") for one in files)), None)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of a file share what it has started, so they stay together. Said this early, since what spreads them reads
-    it once all are collected."""
-    by_itself = item.path.name in EACH_BY_ITSELF
-    item.add_marker(pytest.mark.xdist_group(lane_of(item) or (item.nodeid if by_itself else str(item.path))))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file share what it has started, so they stay together. (pytest-xdist 3.8 groups by a suffix of the
+    test's id, which pytest 9.2 does not let it write: its own groups keep nothing together.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = Path(nodeid.split("::", 1)[0])
+            return lane_of(path) or (nodeid if path.name in EACH_BY_ITSELF else str(path))
+
+    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones begin first."""
+    """The long ones begin first; what shares a running product is in the order in which it is written."""
 
-    def place(item: pytest.Item) -> int:
-        if (lane := lane_of(item)) is not None:
-            return list(LANES).index(lane) - len(LANES)
-        return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST)
+    def place(item: pytest.Item) -> tuple[int, str, int]:
+        if (lane := lane_of(item.path)) is not None:
+            return list(LANES).index(lane) - len(LANES), str(item.path), item.location[1] or 0
+        return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST), "", 0
 
     items.sort(key=place)
 
