@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pymongo
 import structlog
@@ -658,6 +658,30 @@ class IdempotencyKeys:
             self._collection.delete_one({"_id": key, "status": 0})
 
 
+Kept = TypeVar("Kept", bound=Any)  # a frozen dataclass with `id` and `version`
+
+
+def versioned(
+    collection: Collection[Document],
+    load: Callable[[], Kept],
+    decide: Callable[[Kept], Kept],
+    out: Callable[[Kept], Document],
+    noun: str,
+) -> Kept:
+    """Load, decide, save if nobody else saved meanwhile; what `load` and `decide` raise passes through. Raises Busy."""
+    for _ in range(MOST_TRIES):
+        before = load()
+        after = decide(before)
+        if after == before:
+            return before
+        after = replace(after, version=before.version + 1)
+        with reaching():
+            query = {"_id": before.id, "version": before.version}
+            if collection.replace_one(query, out(after)).modified_count == 1:
+                return after
+    raise Busy(f"This {noun} is being changed by too many at once.")
+
+
 class Subscribers:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["newsletter"]
@@ -681,19 +705,13 @@ class Subscribers:
         return self._one({"_id": subscriber_id})
 
     def change(self, subscriber_id: str, decide: Callable[[Subscriber], Subscriber]) -> Subscriber:
-        for _ in range(MOST_TRIES):
-            before = self.get(subscriber_id)
-            if before is None:
+        def known() -> Subscriber:
+            found = self.get(subscriber_id)
+            if found is None:
                 raise NotFound("There is no such subscription.")
-            after = decide(before)
-            if after == before:
-                return before
-            after = replace(after, version=before.version + 1)
-            with reaching():
-                query = {"_id": before.id, "version": before.version}
-                if self._collection.replace_one(query, subscriber_out(after)).modified_count == 1:
-                    return after
-        raise Busy("This subscription is being changed by too many at once.")
+            return found
+
+        return versioned(self._collection, known, decide, subscriber_out, "subscription")
 
     def due(self, now: datetime, most: int) -> list[str]:
         with reaching():

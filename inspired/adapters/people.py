@@ -1,7 +1,6 @@
 """Accounts of the admin area and their sessions. Here and not in the cookie, so that logging out ends it everywhere."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from pymongo import errors
@@ -9,8 +8,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.documents import Document
-from inspired.adapters.mongo import MOST_TRIES, reaching
-from inspired.domain.errors import Busy, Conflict, NotFound
+from inspired.adapters.mongo import reaching, versioned
+from inspired.domain.errors import Conflict, NotFound
 from inspired.domain.people import LONGEST_SESSION, Passkey, Person, Role, Session
 
 
@@ -53,17 +52,7 @@ class People:
 
     def change(self, person_id: str, decide: Callable[[Person], Person]) -> Person:
         """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
-        for _ in range(MOST_TRIES):
-            before = self.get(person_id)
-            after = decide(before)
-            if after == before:
-                return before
-            after = replace(after, version=before.version + 1)
-            with reaching():
-                query = {"_id": before.id, "version": before.version}
-                if self._collection.replace_one(query, _person_out(after)).modified_count == 1:
-                    return after
-        raise Busy("This account is being changed by too many at once.")
+        return versioned(self._collection, lambda: self.get(person_id), decide, _person_out, "account")
 
     def _one(self, query: Document) -> Person | None:
         with reaching():

@@ -1,7 +1,6 @@
 """Tickets. One is one document, altered by versioned writes; every list is bounded by an indexed date."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bson.binary import Binary
@@ -10,9 +9,9 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.documents import Document
-from inspired.adapters.mongo import MOST_TRIES, reaching
+from inspired.adapters.mongo import reaching, versioned
 from inspired.domain.booking import Effect, Event
-from inspired.domain.errors import Busy, NotFound
+from inspired.domain.errors import NotFound
 from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # of one booking, or one stranger
@@ -75,17 +74,7 @@ class Tickets:
 
     def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
         """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
-        for _ in range(MOST_TRIES):
-            before = self.get(number)
-            after = decide(before)
-            if after == before:
-                return before
-            after = replace(after, version=before.version + 1)
-            with reaching():
-                query = {"_id": before.id, "version": before.version}
-                if self._collection.replace_one(query, _out(after)).modified_count == 1:
-                    return after
-        raise Busy("This ticket is being changed by too many at once.")
+        return versioned(self._collection, lambda: self.get(number), decide, _out, "ticket")
 
     def mail_due(self, now: datetime, most: int) -> list[str]:
         with reaching():
