@@ -33,6 +33,7 @@ class Sandbox:
         self.orders = OrderBook(self.store, self.dispatcher)
         self.calendar = Calendar(config, self.store, self.dispatcher)
         self.calls = _no_calls()
+        self.calendly_minute = calendly.Minute()
 
     @property
     def settings(self) -> Settings:
@@ -57,6 +58,7 @@ class Sandbox:
         self.change_settings(Settings())
         self.store.reset(everything)
         self.dispatcher.forget()
+        self.calendly_minute.forget()
         self.calls = _no_calls()
 
     def _tick(self) -> None:
@@ -72,7 +74,7 @@ def create_app(sandbox: Sandbox) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(binance.build(sandbox.config, sandbox.store, sandbox.keys, sandbox.orders))
-    app.register_blueprint(calendly.build(sandbox.config, sandbox.store, sandbox.calendar))
+    app.register_blueprint(calendly.build(sandbox.config, sandbox.store, sandbox.calendar, sandbox.calendly_minute))
     app.register_blueprint(control.build(sandbox))
     app.register_blueprint(bulk.build(sandbox))
     app.register_blueprint(pages.build(sandbox))

@@ -81,9 +81,28 @@ def not_found() -> ApiError:
     return ApiError(404, "Resource Not Found", "The server could not find the requested resource.")
 
 
-def build(config: Config, store: Store, calendar: Calendar) -> Blueprint:
+class Minute:
+    """How often the API was called in this minute of the clock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        self._minute, self._calls = 0, 0
+
+    def count(self) -> int:
+        """One more."""
+        with self._lock:
+            minute = int(time.time() // 60)
+            self._calls = self._calls + 1 if minute == self._minute else 1
+            self._minute = minute
+            return self._calls
+
+
+def build(config: Config, store: Store, calendar: Calendar, minute: Minute) -> Blueprint:
     bp = Blueprint("calendly", __name__, url_prefix="/calendly")
-    api = Api(config, store, calendar)
+    api = Api(config, store, calendar, minute)
     for verb, rule, view in (
         ("GET", "/users/<uuid>", api.user),
         ("GET", "/event_types", api.event_types),
@@ -120,10 +139,8 @@ def _with_asked_in_body() -> None:
 
 
 class Api:
-    def __init__(self, config: Config, store: Store, calendar: Calendar) -> None:
-        self._config, self._store, self._calendar = config, store, calendar
-        self._lock = threading.Lock()
-        self._minute, self._calls = 0, 0
+    def __init__(self, config: Config, store: Store, calendar: Calendar, minute: Minute) -> None:
+        self._config, self._store, self._calendar, self._minute = config, store, calendar, minute
 
     # --- who, and how often ---
 
@@ -131,14 +148,9 @@ class Api:
         if request.headers.get("Authorization", "") != f"Bearer {self._config.calendly_token}":
             raise ApiError(401, "Unauthenticated", "The access token is invalid")
         self._check_scope()
-        with self._lock:
-            minute = int(time.time() // 60)
-            self._calls = self._calls + 1 if minute == self._minute else 1
-            self._minute = minute
-            strict = self._calendar.settings.enforce_rate_limit
-            g.calendly_left = max(LIMIT - self._calls, 0 if strict else 1)
-            too_many = self._calls > LIMIT
-        if too_many and strict:
+        calls, strict = self._minute.count(), self._calendar.settings.enforce_rate_limit
+        g.calendly_left = max(LIMIT - calls, 0 if strict else 1)
+        if calls > LIMIT and strict:
             raise ApiError(429, "Too Many Requests", "Rate limit exceeded.")
 
     def _check_scope(self) -> None:

@@ -107,7 +107,7 @@ def test_money_that_is_not_confirmed_for_five_minutes(svc: Services, sandbox: Se
     notices.receive(svc, *caught(catcher))
     assert not seen(svc, "unconfirmed_now")
     sandbox.control("faults", {"binance": [{"call": "query", "fault": "http_500", "times": 3}]})
-    refreshing.update(svc, booking.id, notices._payments(svc.logs.get(svc.logs.due(svc.now(), 1)[0]), _facts(svc)))
+    refreshing.update(svc, booking.id, notices.payments(svc.logs.get(svc.logs.due(svc.now(), 1)[0]), _facts(svc)))
     assert svc.bookings.get(booking.id).state is State.PAID
     assert not seen(later(svc, minutes=4), "unconfirmed_now")
 

@@ -54,6 +54,14 @@ def test_every_answer_tells_the_rate_limit(world: World) -> None:
     assert 0 <= int(headers["X-RateLimit-Reset"]) <= 60
 
 
+def test_a_reset_gives_the_minutes_calls_back(world: World) -> None:
+    for _ in range(3):
+        world.calendly("GET", "users/me")
+    world.control("reset")
+
+    assert world.calendly("GET", "users/me").headers["X-RateLimit-Remaining"] == "499"
+
+
 def test_uris_begin_with_the_base_and_stay_the_same(world: World) -> None:
     kind = world.event_type("deep-dive")
     world.control("reset")
