@@ -10,7 +10,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,9 @@ import pymongo
 import redis
 from pymongo.collection import Collection
 
+from inspired.adapters.documents import booking_in, booking_out
+from inspired.domain.booking import Booking
+from inspired.domain.slots import Span
 from tests.journeys.running import Running, running
 
 SERVER = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "64"}
@@ -102,34 +105,27 @@ class Product:
         """Move the calls that are there to a later time, in the database, as a month of slots holds only some 300."""
         self._moves += 1
         start = datetime.now(UTC) + BEYOND
-        for booking in self.bookings.find({"slot_start": {"$lt": start}}):
-            self._move(booking, BEYOND * self._moves)
+        for found in self.bookings.find({"slot.start": {"$lt": start}}):
+            self._move(found, BEYOND * self._moves)
         now = datetime.now(UTC)
         asked = {"from": now.isoformat(), "to": (now + timedelta(days=30)).isoformat()}
         url = f"{self.dev.web}/api/meeting-types/quick-question/slots"
         self._free = [one["start"] for one in self.dev.http.get(url, params=asked, timeout=10).json()["slots"]]
 
-    def _move(self, booking: dict[str, Any], by: timedelta) -> None:
+    def _move(self, found: dict[str, Any], by: timedelta) -> None:
         """By version, like every other write; whoever is at work on it meanwhile reads it again."""
-        ticks = int(by / timedelta(minutes=5))
-        slot = booking["slot"]
-        moved = {
-            "version": booking["version"] + 1,
-            "slot": {**slot, "start": slot["start"] + by, "end": slot["end"] + by},
-            "slot_start": booking["slot_start"] + by,
-        }
-        if "claims" in booking:
-            moved["claims"] = [_moved_claim(claim, ticks) for claim in booking["claims"]]
-        same = {"_id": booking["_id"], "version": booking["version"]}
-        if not self.bookings.update_one(same, {"$set": moved}).modified_count:
-            again = self.bookings.find_one({"_id": booking["_id"]})
+        same = {"_id": found["_id"], "version": found["version"]}
+        if not self.bookings.replace_one(same, booking_out(_later(booking_in(found), by))).modified_count:
+            again = self.bookings.find_one({"_id": found["_id"]})
             if again:
                 self._move(again, by)
 
 
-def _moved_claim(claim: str, ticks: int) -> str:
-    kind, _, rest = claim.partition(":")
-    return f"tick:{int(rest) + ticks}" if kind == "tick" else claim
+def _later(booking: Booking, by: timedelta) -> Booking:
+    if booking.slot is None:
+        raise ValueError("a booking without a time is not found by it")
+    span = Span(booking.slot.span.start + by, booking.slot.span.end + by)
+    return replace(booking, version=booking.version + 1, slot=replace(booking.slot, span=span))
 
 
 @contextlib.contextmanager

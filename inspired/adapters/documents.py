@@ -23,6 +23,7 @@ from inspired.domain.booking import (
     Event,
     Flag,
     HandKind,
+    Hold,
     Line,
     Refund,
     RefundStatus,
@@ -40,7 +41,7 @@ from inspired.domain.promises import promised_by
 from inspired.domain.slots import Span
 
 Document = dict[str, Any]
-FILING = 1  # grows when what a booking is filed under changes: `migrate` writes those anew that an older release wrote
+FILING = 2  # grows when what a booking is filed under changes: `migrate` writes those anew that an older release wrote
 
 
 def money_out(money: Money | None) -> Document | None:
@@ -65,7 +66,6 @@ def booking_out(booking: Booking) -> Document:
         "flags": sorted(booking.flags),
         "meeting_type": type_out(booking.meeting_type),
         "slot": _slot_out(booking.slot),
-        "slot_start": booking.slot.span.start if booking.slot else None,
         "sealed": _sealed_out(booking.sealed),
         "email_index": booking.email_index,
         "visitor_index": booking.visitor_index,
@@ -105,6 +105,8 @@ def booking_out(booking: Booking) -> Document:
         document["promised_by"] = due
     if booking.claims:
         document["claims"] = list(booking.claims)
+    if (hold := booking.hold) is not None:
+        document["hold"] = hold_out(hold)
     return document | _filing(booking)
 
 
@@ -316,6 +318,24 @@ def _slot_out(slot: Slot | None) -> Document | None:
         "after": _seconds(slot.after),
         "day_place": slot.day_place,
     }
+
+
+def hold_out(hold: Hold) -> str:
+    """It follows from the rest, for whoever asks what is taken. One text: documents are decoded whole by the embedded
+    server, and a month of times is read for each list of free ones. It begins with the call's start, so that a time is
+    a range of its index."""
+    times = (hold.span.start, hold.span.end, hold.around.start, hold.around.end)
+    return "|".join((*map(hold_at, times), str(hold.calendar), hold.type_id, hold.day_place, hold.event_uri))
+
+
+def hold_at(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def hold_in(booking_id: str, found: str) -> Hold:
+    *times, calendar, type_id, day_place, event_uri = found.split("|", 7)
+    start, end, begins, ends = map(datetime.fromisoformat, times)
+    return Hold(booking_id, type_id, CalendarKind(calendar), Span(start, end), Span(begins, ends), day_place, event_uri)
 
 
 def slot_in(found: Document | None) -> Slot | None:

@@ -22,12 +22,13 @@ from inspired.adapters.documents import (
     booking_in,
     booking_out,
     entry_in,
-    slot_in,
+    hold_at,
+    hold_in,
     subscriber_in,
     subscriber_out,
 )
 from inspired.domain.availability import LONGEST_BUFFER
-from inspired.domain.booking import HELD, Booking, CalendarKind, Entry, Flag, Slot, State
+from inspired.domain.booking import Booking, CalendarKind, Entry, Flag, Hold, State
 from inspired.domain.errors import Busy, Conflict, NotFound
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
@@ -54,18 +55,19 @@ class Claimed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Slots of the built-in calendar that are held or kept, each with its meeting type's id and its booking's."""
+    """What is held or kept of the built-in calendar."""
 
-    slots: list[tuple[Slot, str, str]]
+    holds: list[Hold]
 
     @property
     def spans(self) -> list[Span]:
         """The calls with what is kept free around them."""
-        return [slot.around for slot, _, _ in self.slots]
+        return [one.around for one in self.holds]
 
     @classmethod
-    def of(cls, held: Iterable[tuple[Slot, str, str]], window: Span) -> "Taken":
-        return cls([one for one in held if one[0].around.overlaps(window)])
+    def of(cls, holds: Iterable[Hold], window: Span) -> "Taken":
+        builtin = (one for one in holds if one.calendar is CalendarKind.BUILTIN)
+        return cls([one for one in builtin if one.around.overlaps(window)])
 
 
 def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
@@ -110,7 +112,7 @@ def create_indexes(database: Database[Document]) -> None:
         bookings.create_index("claims", unique=True, sparse=True)
         bookings.create_index("check_at", sparse=True)
         bookings.create_index("promised_by", sparse=True)
-        bookings.create_index([("state", 1), ("slot_start", 1)])
+        bookings.create_index("hold", sparse=True)
         bookings.create_index("created_at")
         bookings.create_index("email_index")
         logs = database["payment_logs"]
@@ -262,29 +264,17 @@ class Bookings:
 
     def taken(self, window: Span) -> Taken:
         """What is held or kept of the built-in calendar and reaches into this window."""
-        starts = {"$gte": window.start - LONGEST_CALL - LONGEST_BUFFER, "$lt": window.end + LONGEST_BUFFER}
-        slots = [
-            (slot, one["meeting_type"]["id"], one["_id"])
-            for one in self._held(starts, {"slot": 1, "meeting_type.id": 1})
-            if (slot := slot_in(one["slot"])) is not None and slot.calendar is CalendarKind.BUILTIN
-        ]
-        return Taken.of(slots, window)
+        begin, end = window.start - LONGEST_CALL - LONGEST_BUFFER, window.end + LONGEST_BUFFER
+        return Taken.of(self._holds({"$gte": hold_at(begin), "$lt": hold_at(end)}), window)
 
     def events_after(self, now: datetime) -> dict[str, str]:
         """The events at Calendly of bookings that hold their time, for calls after now; each with its booking's id."""
-        found = [(one["slot"]["event_uri"], one["_id"]) for one in self._held({"$gt": now}, {"slot.event_uri": 1})]
-        return {uri: booking_id for uri, booking_id in found if uri}
+        return {one.event_uri: one.booking_id for one in self._holds({"$gt": hold_at(now)}) if one.event_uri}
 
-    def _held(self, starts: Document, shown: Document) -> Iterable[Document]:
-        """Bookings that hold a time which starts so."""
-        held: dict[str, Document] = {}
+    def _holds(self, starts: Document) -> list[Hold]:
         with reaching():
-            # One state after the other: the embedded server uses the index for one, not for a list. In the order in
-            # which a booking goes through them, so that none is missed on its way.
-            for state in HELD:
-                query = {"state": str(state), "slot_start": starts}
-                held |= {one["_id"]: one for one in self._collection.find(query, shown, batch_size=TAKEN_AT_ONCE)}
-        return held.values()
+            found = self._collection.find({"hold": starts}, {"hold": 1}, batch_size=TAKEN_AT_ONCE)
+            return [hold_in(one["_id"], one["hold"]) for one in found]
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""
@@ -316,8 +306,8 @@ class Bookings:
     def confirmed_calls(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Confirmed calls that begin in this time, the next one first."""
         with reaching():
-            query = {"state": str(State.CONFIRMED), "slot_start": {"$gte": after, "$lt": before}}
-            return [booking_in(one) for one in self._collection.find(query).sort("slot_start", 1).limit(most)]
+            query = {"hold": {"$gte": hold_at(after), "$lt": hold_at(before)}, "state": str(State.CONFIRMED)}
+            return [booking_in(one) for one in self._collection.find(query).sort("hold", 1).limit(most)]
 
     def first_made(self, after: datetime, before: datetime) -> datetime | None:
         """When the oldest booking of this time was made. Looked for some weeks at a time: to sort all of them for one

@@ -26,7 +26,7 @@ class State(StrEnum):
     REFUNDED = "REFUNDED"  # money had come, and all of it went back
 
 
-HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is; in the order in which a booking goes through them
+HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is, in these
 
 
 class Flag(StrEnum):
@@ -115,6 +115,19 @@ class Slot:
     def around(self) -> Span:
         """The call with what is kept free around it."""
         return Span(self.span.start - self.before, self.span.end + self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The time a booking holds or keeps, and little else of it. `around`: with what is kept free around the call."""
+
+    booking_id: str
+    type_id: str
+    calendar: CalendarKind
+    span: Span
+    around: Span
+    day_place: str
+    event_uri: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,12 +399,20 @@ class Booking:
         return self.has_owed(release_of(event_uri))
 
     @property
+    def hold(self) -> Hold | None:
+        slot = self.slot
+        if slot is None or self.state not in HELD:
+            return None
+        kind = self.meeting_type.id
+        return Hold(self.id, kind, slot.calendar, slot.span, slot.around, slot.day_place, slot.event_uri)
+
+    @property
     def claims(self) -> tuple[str, ...]:
         """What only one booking may own; the database refuses a second owner (unique index)."""
         claims: list[str] = []
-        if self.slot is not None and self.slot.calendar is CalendarKind.BUILTIN and self.state in HELD:
-            claims += [f"tick:{tick}" for tick in self.slot.around.ticks()]
-            claims += [self.slot.day_place] if self.slot.day_place else []
+        if (hold := self.hold) is not None and hold.calendar is CalendarKind.BUILTIN:
+            claims += [f"tick:{tick}" for tick in hold.around.ticks()]
+            claims += [hold.day_place] if hold.day_place else []
         if self.slot is not None and self.slot.invitee_uri:
             claims.append(f"invitee:{self.slot.invitee_uri}")
         if self.state is State.PENDING and not any(one.has_money for one in self.attempts):

@@ -58,7 +58,7 @@ def free_times(
     left = free(offered, [*taken.spans, *svc.own_calendar.busy(all_of_it)], rules.before, rules.after)
     if not rules.most_per_day:
         return left
-    others = [slot.span for slot, type_id, owner in taken.slots if type_id == meeting_type.id and owner != mine]
+    others = [one.span for one in taken.holds if one.type_id == meeting_type.id and one.booking_id != mine]
     days = Counter(_day_row(svc, meeting_type, call) for call in others)
     return [call for call in left if days[_day_row(svc, meeting_type, call)] < rules.most_per_day]
 
@@ -393,8 +393,8 @@ def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str
     # From before there was a limit.
     unplaced = sum(
         _day_row(svc, meeting_type, other.span) == row
-        for other, type_id, owner in svc.bookings.taken(around).slots
-        if type_id == meeting_type.id and owner != mine and not other.day_place
+        for other in svc.bookings.taken(around).holds
+        if other.type_id == meeting_type.id and other.booking_id != mine and not other.day_place
     )
     return [_Row(row, most - unplaced, full)]
 

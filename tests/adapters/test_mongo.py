@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inspired.adapters import mongo
 from inspired.adapters.deadline import within
-from inspired.adapters.documents import booking_in, booking_out, money_in, money_out, subscriber_in
+from inspired.adapters.documents import booking_in, booking_out, hold_in, money_in, money_out, subscriber_in
 from inspired.adapters.mongo import (
     Bookings,
     Claimed,
@@ -414,20 +414,19 @@ def test_taken_is_what_claims_its_time(bookings, state):
     assert bookings.taken(CALL).spans == ([CALL] if booking.claims else [])
 
 
-def test_who_moves_on_while_it_is_asked_for_is_taken_once(bookings, database, monkeypatch):
-    another_process = Bookings(database, lambda booking: None)
-    held, then = bookings.add(a_booking(state=State.PENDING)), iter((State.PAID, State.CONFIRMED))
-    find = bookings._collection.find
+@pytest.mark.parametrize("calendar", CalendarKind)
+def test_a_hold_is_read_as_it_was_made(calendar):
+    slot = a_booking(calendar=calendar).slot
+    day_place = "day:2026-11-25:mentoring:1" if calendar is CalendarKind.BUILTIN else ""
+    booking = a_booking(slot=replace(slot, before=10 * MINUTE, after=15 * MINUTE, day_place=day_place))
 
-    def found_and_moved_on(*asked, **how):
-        found = list(find(*asked, **how))
-        another_process.change(held.id, lambda one: replace(one, state=next(then, one.state)))
-        return found
+    assert hold_in(booking.id, booking_out(booking)["hold"]) == booking.hold
+    assert booking.hold.around == Span(CALL.start - 10 * MINUTE, CALL.end + 15 * MINUTE)
 
-    monkeypatch.setattr(bookings._collection, "find", found_and_moved_on)
 
-    assert [owner for _, _, owner in bookings.taken(CALL).slots] == [held.id]
-    assert another_process.get(held.id).state is State.CONFIRMED
+def test_what_holds_no_time_leaves_nothing_in_the_index_of_holds():
+    assert "hold" not in booking_out(an_expired_booking())
+    assert "hold" not in booking_out(a_draft())
 
 
 # --- what is due ----------------------------------------------------------------------------------------------------

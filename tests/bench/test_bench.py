@@ -1,12 +1,15 @@
 """The parts of the measurements that compute and write. What they measure is not judged here."""
 
+from datetime import timedelta
+
 import pytest
 
 from bench import load, report
 from bench.__main__ import ONLY_BY_NAME, PARTS
 from bench.findings import Findings, goal_table, percentile, table
 from bench.goals import GOALS, Goal, number
-from bench.product import _moved_claim
+from bench.product import _later
+from tests.factories import a_booking
 
 
 def test_every_goal_has_a_part_and_every_part_a_goal():
@@ -108,4 +111,10 @@ def test_our_own_load_takes_no_refusal_for_an_answer():
 
 
 def test_a_call_that_is_moved_takes_its_ticks_along():
-    assert [_moved_claim(claim, 12) for claim in ("tick:100", "seat:mail:abc:1")] == ["tick:112", "seat:mail:abc:1"]
+    booking = a_booking()
+
+    moved = _later(booking, timedelta(hours=1))
+
+    assert moved.slot.span.start - booking.slot.span.start == timedelta(hours=1)
+    assert not {one for one in moved.claims if one.startswith("tick:")} & set(booking.claims)
+    assert moved.version == booking.version + 1

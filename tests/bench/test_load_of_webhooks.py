@@ -86,7 +86,7 @@ def test_a_month_in_bulk_is_held_without_overlaps_and_listed_without_what_is_tak
     assert {one["state"] for one in held} == {"CONFIRMED"}
     assert {one["state"] for one in ran_out} == {"EXPIRED"}
     assert set(claims.values()) == {1}
-    assert [one["slot_start"] for one in held] == [one["slot_start"] for one in ran_out]
+    assert [one["slot"]["start"] for one in held] == [one["slot"]["start"] for one in ran_out]
     assert any(claim.startswith("day:") for claim in claims)
     assert not any("check_at" in one for one in documents)
 
@@ -97,7 +97,7 @@ def test_what_is_over_in_bulk_is_half_kept_and_claims_no_time_twice():
 
     assert Counter(one["state"] for one in documents) == {"EXPIRED": 30, "CONFIRMED": 30}
     assert set(claims.values()) == {1}
-    assert max(one["slot_start"] for one in documents) < NOW + timedelta(days=1)
+    assert max(one["slot"]["start"] for one in documents) < NOW + timedelta(days=1)
 
 
 def test_a_notice_is_looked_for_in_the_log_by_what_it_says():

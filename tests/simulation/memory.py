@@ -195,8 +195,7 @@ class MemoryBookings:
 
     def taken(self, window: Span) -> Taken:
         def find() -> Taken:
-            held = (one for one in self.all.values() if one.slot and _holds_ticks(one))
-            return Taken.of(((one.slot, one.meeting_type.id, one.id) for one in held), window)
+            return Taken.of((hold for one in self.all.values() if (hold := one.hold) is not None), window)
 
         return self._wire.call(DATABASE, find)
 
@@ -238,10 +237,6 @@ class MemoryBookings:
         if booking is None:
             raise NotFound("There is no such booking.")
         return booking
-
-
-def _holds_ticks(booking: Booking) -> bool:
-    return any(claim.startswith("tick:") for claim in booking.claims)
 
 
 class MemoryLogs:
