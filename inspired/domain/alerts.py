@@ -44,7 +44,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One thing that can be wrong. `found`: how it is seen; `happened`, `means`, `todo`: its run-book; `drill`: how to
-    see it on purpose. `after`: how long it must last before anybody is told, where the sight itself has no age.
+    see it on purpose; `drills`: those of the rehearsal that play what it tells of. `after`: how long it must last
+    before anybody is told, where the sight itself has no age.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Alert:
     means: str
     todo: tuple[str, ...]
     drill: str
+    drills: tuple[str, ...] = ()
     after: timedelta = timedelta()
     channels: tuple[Channel, ...] = (Channel.MAIL, Channel.WEBHOOK)
 

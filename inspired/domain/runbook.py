@@ -31,6 +31,7 @@ SITE: Mapping[str, Alert] = {
                 "If it lasts longer than half an hour, write to the customer that the payment has arrived.",
             ),
             drill="Sandbox: let calls of “query order” fail, pay an order, and wait five minutes.",
+            drills=("binance-down-while-paying",),
         ),
         Alert(
             id="effect_overdue",
@@ -48,6 +49,7 @@ SITE: Mapping[str, Alert] = {
                 ASK_ENGINEER,
             ),
             drill="Stop the worker, pay an order in the sandbox, and wait two minutes.",
+            drills=("worker-gone",),
         ),
         Alert(
             id="notice_waiting",
@@ -63,6 +65,7 @@ SITE: Mapping[str, Alert] = {
                 ASK_ENGINEER,
             ),
             drill="Sandbox: let calls of “query order” fail and pay an order with its notice.",
+            drills=("worker-gone",),
         ),
         Alert(
             id="payments_failing",
@@ -80,6 +83,7 @@ SITE: Mapping[str, Alert] = {
                 "Amounts that do not match: has the price list changed, or the currency in the merchant account?",
             ),
             drill="Sandbox: let calls of “create order” fail and book fifty times (the bulk page does it).",
+            drills=("create-gives-up", "create-refused"),
         ),
         Alert(
             id="notices_failing",
@@ -96,6 +100,7 @@ SITE: Mapping[str, Alert] = {
                 "Look at the evidence for refused notices: a wrong certificate, or somebody's attempts?",
             ),
             drill="Sandbox: pay with the notice “lost”.",
+            drills=("webhook-lost",),
         ),
         Alert(
             id="notices_refused",
@@ -112,6 +117,7 @@ SITE: Mapping[str, Alert] = {
                 "Otherwise it is somebody's attempt. It has no effect; the addresses are limited by themselves.",
             ),
             drill="Sandbox: pay with the notice “forged”, twenty times.",
+            drills=("webhook-forged", "webhook-altered"),
         ),
         Alert(
             id="reconciliation_missed",
@@ -127,6 +133,7 @@ SITE: Mapping[str, Alert] = {
                 ASK_ENGINEER,
             ),
             drill="Stop the clock for longer than a day.",
+            drills=("standstill",),
             after=timedelta(minutes=15),
         ),
         Alert(
@@ -138,6 +145,7 @@ SITE: Mapping[str, Alert] = {
             means="Something could be broken and nobody would be told.",
             todo=("Look under Health whether the clock and a worker run.", ASK_ENGINEER),
             drill="Stop the worker for three hours.",
+            drills=("standstill",),
             after=timedelta(minutes=15),
         ),
         Alert(
@@ -153,6 +161,7 @@ SITE: Mapping[str, Alert] = {
                 "Until then do not refund the booking it names, or settle it by hand.",
             ),
             drill="Alter a booking's ledger in a copy of the database and run “inspired check”.",
+            drills=("books-altered",),
         ),
         Alert(
             id="orphan",
@@ -167,6 +176,7 @@ SITE: Mapping[str, Alert] = {
                 "Then press “It is settled” under Money and write down how.",
             ),
             drill="Sandbox: send a signed notice about an order number of your own.",
+            drills=("webhook-unknown-order",),
             channels=MAILED_ALREADY,
         ),
         Alert(
@@ -178,6 +188,7 @@ SITE: Mapping[str, Alert] = {
             means="Until it is looked at nobody knows which of them is right.",
             todo=("Open Money: each case says what differs and what the next step is.",),
             drill="Sandbox: refund an order by hand in “Binance's console”, then reconcile.",
+            drills=("refund-in-console",),
             channels=MAILED_ALREADY,
         ),
         Alert(
@@ -196,6 +207,7 @@ SITE: Mapping[str, Alert] = {
                 ASK_ENGINEER,
             ),
             drill="Sandbox: let calls of “certificates” fail for ten minutes.",
+            drills=("certificates-away",),
             after=timedelta(minutes=10),
         ),
         Alert(
@@ -207,6 +219,7 @@ SITE: Mapping[str, Alert] = {
             means="Binance Pay refuses calls that are more than about a second off: no orders, no refunds.",
             todo=("Restart the site, which on most platforms sets the clock.", ASK_ENGINEER),
             drill="Sandbox: advance its clock by a minute.",
+            drills=("clock-off",),
             after=timedelta(minutes=3),
         ),
         Alert(
@@ -219,6 +232,7 @@ SITE: Mapping[str, Alert] = {
             "about again by themselves.",
             todo=("Look at Binance's own status page.", "It ends by itself with the first answer."),
             drill="Sandbox: let any call of Binance fail.",
+            drills=("payments-paused",),
             after=timedelta(minutes=5),
         ),
         Alert(
@@ -233,6 +247,7 @@ SITE: Mapping[str, Alert] = {
                 "“inspired doctor” says which permission is missing.",
             ),
             drill="Sandbox: let any call of Calendly fail.",
+            drills=("calendly-down",),
             channels=MAILED_ALREADY,
         ),
         Alert(
@@ -244,6 +259,7 @@ SITE: Mapping[str, Alert] = {
             means="What was known of it is still kept free; what is new in it is not.",
             todo=("Look whether your calendar has a new secret address, and put it into BUSY_FEED_URLS.",),
             drill="Set BUSY_FEED_URLS to an address that is not there.",
+            drills=("own-calendar-away",),
             channels=MAILED_ALREADY,
         ),
         Alert(
@@ -256,6 +272,7 @@ SITE: Mapping[str, Alert] = {
             "freed. All of it is made up for when a worker runs again.",
             todo=("Start “worker” again.", "Look at its log for the reason it ended.", ASK_ENGINEER),
             drill="Stop the worker.",
+            drills=("worker-gone",),
             after=timedelta(minutes=2),
         ),
         Alert(
@@ -271,6 +288,7 @@ SITE: Mapping[str, Alert] = {
                 ASK_ENGINEER,
             ),
             drill="Stop the worker and book some calls.",
+            drills=("worker-gone",),
         ),
         Alert(
             id="clock",
@@ -282,6 +300,7 @@ SITE: Mapping[str, Alert] = {
             "this page and the public status page say so: where the clock is dead, no mail comes.",
             todo=("Start “clock” again (exactly one of it).", "Look at its log for the reason it ended."),
             drill="Stop the clock.",
+            drills=("standstill",),
             after=timedelta(minutes=1),  # where it has just been started it has not beaten yet
         ),
         Alert(
@@ -294,6 +313,7 @@ SITE: Mapping[str, Alert] = {
             "again; nothing is lost.",
             todo=("Look at the database's own status page or console.", ASK_ENGINEER),
             drill="Stop the database for three minutes.",
+            drills=("database-away",),
             channels=(Channel.MAIL,),
         ),
         Alert(
@@ -306,6 +326,7 @@ SITE: Mapping[str, Alert] = {
             "the database.",
             todo=("Look at Redis's own status page or console.", ASK_ENGINEER),
             drill="Stop Redis for three minutes.",
+            drills=("redis-away",),
             after=timedelta(minutes=2),
         ),
         Alert(
@@ -322,6 +343,7 @@ SITE: Mapping[str, Alert] = {
                 "“inspired doctor” says whether the server lets us in.",
             ),
             drill="Set SMTP_PASSWORD to something wrong.",
+            drills=("mail-down",),
             after=timedelta(minutes=10),
         ),
         Alert(
@@ -337,6 +359,7 @@ SITE: Mapping[str, Alert] = {
                 "End it with “inspired backup-done”, so that it is known here.",
             ),
             drill="Run “inspired backup-done” once and never again.",
+            drills=("backup-late",),
         ),
         Alert(
             id="webhook_undelivered",
@@ -350,6 +373,7 @@ SITE: Mapping[str, Alert] = {
                 "Mend the receiver, press “Send a test”, then “Send again” on what it missed.",
             ),
             drill="Set the webhook to an address that answers 500, and send a test.",
+            drills=("your-webhook-away",),
             channels=(Channel.MAIL,),
         ),
     )
@@ -359,11 +383,18 @@ NOTHING = ("Nothing: it goes on by itself.",)
 
 
 def _of_booking(
-    alert_id: str, sentence: str, happened: str, todo: tuple[str, ...], drill: str, severity: Severity = Severity.TODAY
+    alert_id: str,
+    sentence: str,
+    happened: str,
+    todo: tuple[str, ...],
+    drill: str,
+    severity: Severity = Severity.TODAY,
+    drills: tuple[str, ...] = (),
 ) -> Alert:
     found = "The booking itself finds it when it is looked at, and owes the mail."
     means = "The rest of the site is not touched by it. The booking's page says what has become of its money."
-    return Alert(alert_id, sentence, severity, found, happened, means, todo, drill, channels=(Channel.MAIL,))
+    channels = (Channel.MAIL,)
+    return Alert(alert_id, sentence, severity, found, happened, means, todo, drill, drills, channels=channels)
 
 
 OF_BOOKING: Mapping[str, Alert] = {
@@ -377,6 +408,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             NOTHING,
             "Sandbox: pay an order with another amount.",
             Severity.KNOW,
+            drills=("too-little", "too-much"),
         ),
         _of_booking(
             "unclear",
@@ -388,6 +420,7 @@ OF_BOOKING: Mapping[str, Alert] = {
                 "Refund it on the booking's page, or enter the amount that is asked for there.",
             ),
             "Sandbox: pay an order in another currency.",
+            drills=("other-currency",),
         ),
         _of_booking(
             "late",
@@ -396,6 +429,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "The customer paid after the end, and somebody else has the time by then.",
             ("Nothing: without an answer it goes back by itself after two days.",),
             "Sandbox: let an order expire, book its time again, and pay it with “force”.",
+            drills=("late-and-taken-chooses-time", "late-and-taken-wants-money", "late-and-taken-says-nothing"),
         ),
         _of_booking(
             "paid_twice",
@@ -404,6 +438,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             NOTHING,
             "Sandbox: close an order, try again, pay both with “force”.",
             Severity.KNOW,
+            drills=("paid-twice",),
         ),
         _of_booking(
             "slot_lost",
@@ -412,6 +447,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "The event was cancelled in Calendly while it was being paid.",
             ("Nothing: without an answer it goes back by itself after two days.",),
             "Sandbox: cancel the event in Calendly, then pay.",
+            drills=("calendly-slot-lost",),
         ),
         _of_booking(
             "returned",
@@ -419,6 +455,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Somebody refunded it in Binance's console.",
             ("Open the booking: if the call stands all the same, press “The call stands with” what is left.",),
             "Sandbox: refund a confirmed order by hand.",
+            drills=("refund-in-console",),
         ),
         _of_booking(
             "console_refund",
@@ -427,6 +464,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Somebody refunded in Binance's console.",
             ("Open the booking and enter the amount where it is asked for.",),
             "Sandbox: refund an order by hand.",
+            drills=("refund-meets-console",),
         ),
         _of_booking(
             "refund_stuck",
@@ -438,6 +476,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ),
             "Sandbox: let refunds be refused.",
             Severity.NOW,
+            drills=("refund-low-balance",),
         ),
         _of_booking(
             "refund_unsent",
@@ -445,6 +484,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Binance Pay does not answer the question for it.",
             ("Look under Health at Binance Pay. Nothing else: it goes on by itself.",),
             "Sandbox: let calls of “refund” fail.",
+            drills=("refund-answer-lost",),
         ),
         _of_booking(
             "refund_rejected",
@@ -453,6 +493,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ("Press “Try again”, or “I settled it by hand”, on the booking's page.",),
             "Sandbox: make refunds pending, then reject one.",
             Severity.NOW,
+            drills=("refund-rejected",),
         ),
         _of_booking(
             "refund_slow",
@@ -461,6 +502,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ("Ask Binance's merchant support about the refund's number.", "Write to the customer that it is coming."),
             "Sandbox: make refunds pending and wait a day.",
             Severity.NOW,
+            drills=("refund-takes-long",),
         ),
         _of_booking(
             "cancelled",
@@ -469,6 +511,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             NOTHING,
             "Cancel a confirmed call on its own page.",
             Severity.KNOW,
+            drills=("cancelled-by-policy",),
         ),
         _of_booking(
             "cancelled_by_owner",
@@ -477,6 +520,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             NOTHING,
             "Cancel a call in the admin area.",
             Severity.KNOW,
+            drills=("refund-all",),
         ),
         _of_booking(
             "past_our_pages",
@@ -489,6 +533,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ),
             "Sandbox: book on Calendly's own page.",
             Severity.KNOW,
+            drills=("calendly-past-us-paid", "calendly-past-us-unpaid"),
         ),
         _of_booking(
             "unconfirmed",
@@ -497,6 +542,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ("Open the booking and press “Ask Binance again”.", "Look under Health whether everything is well."),
             "Sandbox: let calls of “query order” fail, and pay.",
             Severity.NOW,
+            drills=("binance-down-while-paying", "webhook-contradicted"),
         ),
         _of_booking(
             "undelivered",
@@ -507,6 +553,7 @@ OF_BOOKING: Mapping[str, Alert] = {
                 "If the address is wrong, reach the customer another way.",
             ),
             "Book with an address your mail server refuses.",
+            drills=("mail-refused",),
         ),
         _of_booking(
             "unreachable",
@@ -514,6 +561,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "An order's fate is unknown, and its time stays held.",
             ("Look at Binance's own status page.", "It goes on by itself with the first answer."),
             "Sandbox: let calls of “query order” fail until an order's time is over.",
+            drills=("binance-down-at-the-deadline",),
         ),
         _of_booking(
             "create_failed",
@@ -521,6 +569,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Binance Pay refused it or did not answer, three times.",
             ("Nothing, unless it repeats: then look under Health at Binance Pay, and at your keys.",),
             "Sandbox: let calls of “create order” fail.",
+            drills=("create-gives-up",),
         ),
         _of_booking(
             "unknown_status",
@@ -533,3 +582,8 @@ OF_BOOKING: Mapping[str, Alert] = {
 }
 
 ALL: Mapping[str, Alert] = {**SITE, **OF_BOOKING}
+
+
+def told_of(drill_id: str) -> list[Alert]:
+    """What would be told if it were no drill."""
+    return [one for one in ALL.values() if drill_id in one.drills]

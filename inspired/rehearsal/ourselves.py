@@ -26,7 +26,10 @@ def mail_down(play: Play) -> None:
     booking = play.hold()
     play.pay(booking)
     play.pass_time(seconds=31)
-    play.scene("Ann has paid. No mail gets out.")
+    play.watch(minutes=12)
+    play.scene("Ann has paid. No mail gets out, so not even the one that says so: the page “Alerts” does.")
+    standing = play.svc.alerts.all().get("mail")
+    play.check("The alert “Mails cannot be sent” has begun.", standing is not None and standing.is_firing)
     play.check_state(booking, State.CONFIRMED)
     play.check_told(booking, "Paid and confirmed.")
     play.check("No mail was sent.", not play.stage.outbox.sent)
@@ -44,8 +47,8 @@ def mail_down(play: Play) -> None:
 @GROUP.drill(
     "redis-away",
     "The queue is away",
-    happens="Redis is gone: Binance’s message is taken, but no worker can be rung for. Two minutes later it is back.",
-    should="The message is kept all the same; when the queue is back, clock and worker do what is due.",
+    happens="Redis is gone: Binance’s message is taken, but no worker can be rung for. Five minutes later it is back.",
+    should="The message is kept, and the owner is told; when the queue is back, clock and worker do what is due.",
 )
 def redis_away(play: Play) -> None:
     booking = play.hold()
@@ -53,8 +56,10 @@ def redis_away(play: Play) -> None:
     play.pay(booking, notify="now")
     play.check("Binance’s message is accepted.", play.wait_for_webhooks(1) == [200])
     play.pass_time(minutes=2)
+    play.watch(minutes=3)
     play.scene("Ann has paid. Every ring is lost.")
     play.check_state(booking, State.PENDING)
+    play.check_owner_told("Redis does not answer")
     play.stage.rings.lost = False
     play.pass_time(seconds=16)
     play.scene("Redis is back.")
@@ -184,10 +189,12 @@ def standstill(play: Play) -> None:
     "clock-off",
     "This machine’s clock is wrong",
     happens="Our clock is ten minutes behind, so Binance refuses every call. Then it is put right.",
-    should="Nothing is held against the customer: the time stays held, and the order follows when the clock is right.",
+    should="The owner is told. The customer’s time stays held, and the order follows when the clock is right.",
 )
 def clock_off(play: Play) -> None:
     play.stage.skew = timedelta(minutes=-10)
+    play.watch(minutes=5)
+    play.check_owner_told("This server's clock differs from Binance's")
     booking = play.hold()
     play.scene("Ann holds a time. Binance refuses our calls.")
     play.check_state(booking, State.PENDING)

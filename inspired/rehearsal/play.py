@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from inspired.adapters import heartbeats
+from inspired.adapters.books import Run
 from inspired.adapters.mail import Mail
 from inspired.domain.booking import Booking, Flag, State
 from inspired.domain.errors import UpstreamError
@@ -16,8 +18,19 @@ from inspired.domain.money import Money
 from inspired.domain.rehearsals import Check, Letter, Record, Scene
 from inspired.domain.slots import Span
 from inspired.domain.status import sentence
+from inspired.flows import (
+    alerting,
+    calendar_watch,
+    checking,
+    delivery,
+    notices,
+    payment,
+    reconciling,
+    refreshing,
+    refunding,
+    sweeping,
+)
 from inspired.flows import booking as bookings
-from inspired.flows import calendar_watch, checking, delivery, notices, payment, refreshing, refunding, sweeping
 from inspired.flows.booking import Customer
 from inspired.rehearsal.stage import Outbox, Stage
 from inspired.services import Services
@@ -33,6 +46,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
     "work_notice": notices.work,
     "watch_calendar": calendar_watch.look,
+    "turn_page": lambda svc, _: checking.turn_page(svc),
 }
 
 
@@ -202,6 +216,8 @@ class Play:
             raise RuntimeError("the worker was not killed")
 
     def _work_as(self, svc: Services) -> None:
+        if self.stage.rings.unheard:
+            return
         for _ in range(MOST_ROUNDS):
             taken = self.stage.rings.take()
             if not taken:
@@ -230,6 +246,29 @@ class Play:
             self.work()
             if not due:
                 return
+
+    def watch(self, minutes: int) -> None:
+        """So many minutes later; clock and worker have done what was due, and each minute the clock has looked whether
+        the owner is to be told of something."""
+        self._begin_to_watch()
+        for _ in range(minutes):
+            self.skip_time(minutes=1)
+            self.catch_up()
+            self.svc.heartbeats.beat(heartbeats.CLOCK, self.svc.now())
+            alerting.look(self.svc)
+            alerting.send_due(self.svc)
+
+    def _begin_to_watch(self) -> None:
+        """What the clock does by the hour and by night was done: on this stage there is no night."""
+        now = self.svc.now()
+        for name in (checking.NAME, reconciling.NAME):
+            self.svc.runs.start(Run(name, now, now, now, now, now, {}))
+
+    def check_all(self) -> None:
+        """The check of the hour."""
+        checking.start(self.svc)
+        while checking.turn_page(self.svc):
+            pass
 
     # --- looking and checking ---------------------------------------------------------------------------------------
 

@@ -9,13 +9,13 @@ from inspired.adapters.rehearsals import drop_scratch
 from inspired.domain.errors import Busy, NotFound, UpstreamError
 from inspired.domain.rehearsals import Record, Run, Verdict
 from inspired.flows import rehearsing
-from inspired.rehearsal import amounts, calendar, notices, orders, ourselves, refunds
+from inspired.rehearsal import alerts, amounts, calendar, notices, orders, ourselves, refunds
 from inspired.rehearsal.drill import Drill
 from inspired.rehearsal.play import Play
 from inspired.rehearsal.stage import Sandbox, sandbox, staged
 from inspired.services import Services
 
-GROUPS = (notices.GROUP, orders.GROUP, amounts.GROUP, refunds.GROUP, ourselves.GROUP, calendar.GROUP)
+GROUPS = (notices.GROUP, orders.GROUP, amounts.GROUP, refunds.GROUP, ourselves.GROUP, alerts.GROUP, calendar.GROUP)
 DRILLS = tuple(drill for group in GROUPS for drill in group.drills)
 IDS = tuple(drill.id for drill in DRILLS)
 BY_HAND = "command line"

@@ -24,11 +24,13 @@ import structlog
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from inspired.adapters import heartbeats
 from inspired.adapters.binance import NoticeHeaders
+from inspired.adapters.heartbeats import Outcomes
 from inspired.adapters.http import Http
 from inspired.adapters.mail import Mail, Smtp
 from inspired.adapters.process import ROOT
-from inspired.adapters.queue import Doorbell, connect
+from inspired.adapters.queue import Doorbell, Hand, Waiting, connect
 from inspired.adapters.rehearsals import scratch
 from inspired.domain.errors import BadSignature, Busy, UpstreamError
 from inspired.flows import calendar_notices, notices
@@ -37,6 +39,7 @@ from inspired.settings import Settings
 
 HOST = "127.0.0.1"
 START_SECONDS = 20.0
+ALERTS = "/alerts"
 NOWHERE = "redis://127.0.0.1:1/0"  # nothing listens there: a drill never meets the site's queue, hints or counts
 # What a Python needs to start; the rest of the environment holds secrets, and is not for the stand-in.
 PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG", "TMPDIR")
@@ -131,25 +134,39 @@ def _wait_for(found: Sandbox, child: "subprocess.Popen[bytes]") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outbox(Smtp):
-    """Mails are kept instead of sent. `down`: the server does not answer."""
+    """Mails are kept instead of sent. `down`: the server does not answer. `refused`: there is nobody of that name."""
 
     sent: list[Mail] = field(default_factory=list)
     down: threading.Event = field(default_factory=threading.Event)
+    refused: set[str] = field(default_factory=set)
 
     def send(self, mail: Mail) -> None:
+        if mail.to in self.refused:
+            raise UpstreamError("mail", "refused: 550", retryable=False)
+        try:
+            self.greet()
+        except UpstreamError:
+            self.on_outcome(False, "ConnectionRefusedError")
+            raise
+        self.on_outcome(True, "")
+        self.sent.append(mail)
+
+    def greet(self) -> None:
         if self.down.is_set():
             raise UpstreamError("mail", "ConnectionRefusedError")
-        self.sent.append(mail)
 
 
 class Rings(Doorbell):
-    """Rings are kept until the drill's worker takes them. `lost`: Redis is away, and they are gone."""
+    """Rings are kept until the drill's worker takes them. `lost`: Redis is away, and they are gone. `unheard`: there is
+    no worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(connect(NOWHERE, seconds=0.1))
+        self._now = now
         self._kept: list[tuple[str, tuple[str, ...]]] = []
         self._lock = threading.Lock()
         self.lost = False
+        self.unheard = False
 
     def ring(self, job: str, *ids: str) -> bool:
         if self.lost:
@@ -164,6 +181,18 @@ class Rings(Doorbell):
         return 0
 
     notices_waiting = letters_waiting = waiting
+
+    def queues(self) -> list[Waiting]:
+        self._reach()
+        return []
+
+    def workers(self) -> list[Hand]:
+        self._reach()
+        return [] if self.unheard else [Hand("rehearsal", "idle", self._now())]
+
+    def _reach(self) -> None:
+        if self.lost:
+            raise UpstreamError("redis", "ConnectionError")
 
     def take(self) -> list[tuple[str, tuple[str, ...]]]:
         with self._lock:
@@ -186,17 +215,26 @@ class _Quiet(WSGIRequestHandler):
 @dataclass
 class Door:
     """Takes webhooks as the site does, from the stand-in and from strangers. `answers`: the status of each, in order.
-    `overheard`: address, body and headers of each message. `opened_to`: whose; none before the curtain."""
+    `overheard`: address, body and headers of each message. `opened_to`: whose; none before the curtain.
+
+    Beside it is the owner's own webhook for alerts. `told`: the number of each message, and what it was answered.
+    `is_deaf`: it takes none."""
 
     url: str
     opened_to: Services | None = None
     answers: list[int] = field(default_factory=list)
     overheard: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    told: list[tuple[str, int]] = field(default_factory=list)
+    is_deaf: bool = False
 
     def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        status = self._received(environ, raw)
-        self.answers.append(status)
+        if environ["PATH_INFO"] == ALERTS:
+            status = 500 if self.is_deaf else 200
+            self.told.append((environ.get("HTTP_WEBHOOK_ID", ""), status))
+        else:
+            status = self._received(environ, raw)
+            self.answers.append(status)
         start(f"{status} .", [("Content-Type", "application/json")])
         return [b'{"returnCode":"SUCCESS","returnMessage":null}' if status == 200 else b'{"returnCode":"FAIL"}']
 
@@ -275,9 +313,9 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
     stand_in.control("reset", {"everything": True})
     uri = svc.settings.mongodb_uri.get_secret_value()
     with _door() as door, scratch(uri, svc.settings.mongodb_database, mark, seconds=15.0) as database:
-        stage = Stage(
-            stand_in, door, Outbox("", 0, "none", "", "", ""), Rings(), svc.settings.site_url, real_now=svc.now
-        )
+        rings = Rings(lambda: stage.now())
+        outbox = Outbox("", 0, "none", "", "", "", lambda is_well, why: outcomes(is_well, why))
+        stage = Stage(stand_in, door, outbox, rings, svc.settings.site_url, real_now=svc.now)
         settings = stage_settings(svc, stand_in, door.url, database, changes)
         built = build(
             settings,
@@ -287,6 +325,7 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
             now=stage.machine_now,
             elapsed=stage.elapsed,
         )
+        outcomes = Outcomes(built.heartbeats, heartbeats.MAIL, stage.now)
         player = replace(built, now=stage.now, smtp=stage.outbox, bell=stage.rings)
         door.opened_to = player
         try:

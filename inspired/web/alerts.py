@@ -15,6 +15,7 @@ from inspired.domain import runbook
 from inspired.domain.alerts import Alert, Episode, Standing
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.flows import alerting
+from inspired.rehearsal.running import drill_called
 from inspired.services import Services
 from inspired.web import guards
 from inspired.web.current import services
@@ -110,7 +111,8 @@ def runbooks() -> str:
 @bp.get("/runbook/<alert_id>")
 def one_runbook(alert_id: str) -> str:
     svc, alert = services(), _alert(alert_id)
-    return render_template("admin/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id))
+    played = [drill_called(one) for one in alert.drills]
+    return render_template("admin/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id), played=played)
 
 
 @dataclass(frozen=True, slots=True)

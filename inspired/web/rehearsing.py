@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.domain import runbook
 from inspired.domain.booking import Booking
 from inspired.domain.errors import NotFound
 from inspired.domain.rehearsals import Opened, Record, Run, Verdict
@@ -164,6 +165,7 @@ def _played(svc: Services, drill: Drill) -> dict[str, object]:
         "run": whole,
         "by": name_of(svc, whole.by) if whole else "",
         "version": svc.gate.version,
+        "alerts": runbook.told_of(drill.id),
         "scenes": list(_scenes(whole.record)) if whole and whole.record else [],
         "bookings": list(_last(whole.record)) if whole and whole.record else [],
     }

@@ -112,6 +112,14 @@ def test_every_alert_has_its_page_and_the_list_leads_to_all(owner: FlaskClient):
     assert owner.get("/admin/runbook/nothing").status_code == 404
 
 
+def test_a_run_book_leads_to_the_drills_that_show_it_and_they_lead_back(owner: FlaskClient):
+    for alert in runbook.ALL.values():
+        page = owner.get(f"/admin/runbook/{alert.id}").text
+        for drill in alert.drills:
+            assert f'href="/admin/rehearsal/{drill}"' in page
+            assert f'href="/admin/runbook/{alert.id}"' in owner.get(f"/admin/rehearsal/{drill}").text
+
+
 def test_a_run_book_says_whether_it_is_so_now(owner: FlaskClient, svc: Services, late_backup: None):
     assert "It is so now, since" in words(owner.get("/admin/runbook/backup_late").text)
 
