@@ -22,6 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import pymongo
+import redis
 from pymongo import monitoring
 
 from bench.findings import Findings, percentile, table
@@ -32,6 +33,7 @@ from bench.stock import batches, settled
 from inspired import services
 from inspired.adapters import mongo, offer
 from inspired.adapters.documents import booking_out
+from inspired.adapters.hints import REVISION
 from inspired.domain.availability import Availability, Hours, Rules
 from inspired.domain.booking import Booking, CalendarKind, Remote, Slot
 from inspired.domain.meeting_types import MeetingType, get_meeting_type
@@ -85,7 +87,9 @@ class Inside:
 
 
 def measure(run: Run) -> Findings:
-    found, took, there = Findings(), dict[int, list[list[float]]](), 0
+    found, there = Findings(), 0
+    took: dict[int, list[list[float]]] = {}
+    changing: dict[int, list[list[float]]] = {}
     month = _month(services.now(), run.some(HELD))
     ahead = _documents_of(month)
     over = _documents_over(month.window.start - 3 * DAY, (QUICK if run.quick else BOOKINGS) - len(ahead))
@@ -97,22 +101,28 @@ def measure(run: Run) -> Findings:
             for some in batches(documents):
                 product.bookings.insert_many(some, ordered=False)
             there += len(documents)
+            changing[there] = _asked(product, then, run, after_changes=True)
             took[there] = _asked(product, then, run)
         inside = _inside(product, month, run.some(INSIDE))
     _, base, most = took
     found.add("slots", [percentile(one, 0.95) for one in took[most]], f"{len(month.held)} calls in these days")
-    middle = {count: median(one for some in rounds for one in some) for count, rounds in took.items()}
+    found.add("slots-changing", [median(one) for one in changing[most]])
+    middle = {count: median(one for some in rounds for one in some) for count, rounds in changing.items()}
     found.add("slots-flat", [middle[most] / middle[base]], f"{most:,} bookings against {base:,}")
-    found.details = _details(month, took, inside)
+    found.details = _details(month, took, changing, inside)
     return found
 
 
-def _details(month: Month, took: dict[int, list[list[float]]], inside: list[Inside]) -> list[str]:
+def _details(
+    month: Month, took: dict[int, list[list[float]]], changing: dict[int, list[list[float]]], inside: list[Inside]
+) -> list[str]:
     rows = []
-    for count, rounds in took.items():
-        everything = [one for some in rounds for one in some]
-        shown = (number(percentile(everything, share)) for share in (0.5, 0.95, 0.99))
-        rows.append([f"{count:,}", f"{3 if count == FEW else len(month.held):,}", str(len(everything)), *shown])
+    for what, rounds_of in (("", took), (", each after a change", changing)):
+        for count, rounds in rounds_of.items():
+            everything = [one for some in rounds for one in some]
+            shown = (number(percentile(everything, share)) for share in (0.5, 0.95, 0.99))
+            calls = 3 if count == FEW else len(month.held)
+            rows.append([f"{count:,}{what}", f"{calls:,}", str(len(everything)), *shown])
     parts = {
         "the database and its driver": [one.database for one in inside],
         "reading what they answer": [one.taken - one.database for one in inside],
@@ -121,7 +131,8 @@ def _details(month: Month, took: dict[int, list[list[float]]], inside: list[Insi
     return [
         *table(["bookings", "calls in these days", "lists", "p50 ms", "p95 ms", "p99 ms"], rows),
         "",
-        f"Made in this process beside {max(took):,} bookings, without HTTP and JSON (median of {len(inside)} lists):",
+        f"Made in this process beside {max(took):,} bookings, without HTTP and JSON, each as after a change (median of "
+        f"{len(inside)} lists):",
         "",
         *table(["part of a list", "ms"], [[what, number(median(times))] for what, times in parts.items()]),
     ]
@@ -130,14 +141,20 @@ def _details(month: Month, took: dict[int, list[list[float]]], inside: list[Insi
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
-def _asked(product: Product, month: Month, run: Run) -> list[list[float]]:
-    """How long each answer took in each round, in ms: one after the other on one connection."""
+def _asked(product: Product, month: Month, run: Run, *, after_changes: bool = False) -> list[list[float]]:
+    """How long each answer took in each round, in ms: one after the other on one connection. `after_changes`: before
+    each of them the word goes round that a booking has changed, so that what is taken has to be read again."""
     expected = {kind.id: [one.start.isoformat() for one in month.free(kind)] for kind in TYPES}
-    with contextlib.closing(http.client.HTTPConnection(urlsplit(product.dev.web).netloc, timeout=10)) as connection:
+    with (
+        contextlib.closing(http.client.HTTPConnection(urlsplit(product.dev.web).netloc, timeout=10)) as connection,
+        redis.Redis.from_url(product.dev.ready["redis_url"]) as words,
+    ):
 
         def some(count: int) -> list[float]:
             took = []
             for place in range(count):
+                if after_changes:
+                    words.incr(REVISION)
                 kind = TYPES[place % len(TYPES)]
                 starts, ms = _list(connection, kind, month.window)
                 if starts != expected[kind.id]:
@@ -172,7 +189,7 @@ def _inside(product: Product, month: Month, count: int) -> list[Inside]:
     )
     bookings = _Watched(client[ready["database"]], lambda booking: None)
     svc = services.build(settings, database_seconds=5.0, redis_seconds=1.0)
-    watched = replace(svc, bookings=bookings)
+    watched = replace(svc, known_holds=bookings)  # as after a change
     made = []
     for place in range(WARM_UP + count):
         kind = TYPES[place % len(TYPES)]

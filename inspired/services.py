@@ -27,6 +27,7 @@ from inspired.adapters.feeds import Feed
 from inspired.adapters.heartbeats import Heartbeats, Outcomes
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
+from inspired.adapters.known_holds import KnownHolds
 from inspired.adapters.letters import Letters
 from inspired.adapters.lists import Lists
 from inspired.adapters.mail import Smtp
@@ -64,6 +65,7 @@ class Services:
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     bookings: mongo.Bookings
+    known_holds: KnownHolds
     lists: Lists
     logs: mongo.PaymentLogs
     ledger: Ledger
@@ -131,6 +133,7 @@ def build(
     )
     redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
     hints = Hints(redis)
+    bookings = mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking), is_news=True))
     logs = mongo.PaymentLogs(database)
     throttle = Throttle(
         redis,
@@ -159,7 +162,8 @@ def build(
         now=now,
         new_id=new_id,
         new_token=new_token,
-        bookings=mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking))),
+        bookings=bookings,
+        known_holds=KnownHolds(bookings, hints, elapsed),
         lists=Lists(database),
         logs=logs,
         ledger=Ledger(database),

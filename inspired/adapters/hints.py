@@ -14,6 +14,7 @@ import structlog
 HINT_LIFE_MS = 5_000
 NUDGE_EVERY_MS = 4_000  # how often a poll looks whether the order should be asked about
 PAUSE = 1.0
+REVISION = "bookings:revision"
 log = structlog.get_logger()
 
 # KEYS: count, hint, nudge. ARGV: window in ms, nudge interval in ms.
@@ -27,8 +28,9 @@ if hint and string.sub(hint, 1, 1) == 'o' then nudge = redis.call('SET', KEYS[3]
 return {count, left, hint, nudge and 1 or 0}
 """
 
-# KEYS: hint. ARGV: edition, value, life. Never replaces a newer edition by an older one.
+# KEYS: hint, revision. ARGV: edition, value, life, news. Never replaces a newer edition by an older one.
 _PUBLISH = """
+if ARGV[4] == '1' then redis.call('INCR', KEYS[2]) end
 local old = redis.call('GET', KEYS[1])
 if old then
   local edition = tonumber(string.match(old, '^.(%d+)|'))
@@ -79,13 +81,25 @@ class Hints:
             return None
         return Pulse(int(count), int(left) / 1000, _parsed(hint), bool(nudge))
 
-    def publish(self, token: str, hint: Hint) -> None:
-        """Best effort: what is lost here is read from Mongo a few seconds later."""
+    def revision(self) -> int | None:
+        """Another number with each change of any booking. None where Redis does not answer."""
+        if time.monotonic() < self._silent_until:
+            return None
+        try:
+            found = self._redis.get(REVISION)
+        except redis.RedisError as error:
+            self._away(error)
+            return None
+        return int(found) if isinstance(found, bytes) else 0
+
+    def publish(self, token: str, hint: Hint, *, is_news: bool = False) -> None:
+        """Best effort: what is lost here is read from Mongo a few seconds later. `is_news`: the booking was changed."""
         if time.monotonic() < self._silent_until:
             return
         value = f"{'o' if hint.is_open else 'f'}{hint.edition}|".encode() + hint.body
         try:
-            self._publish(keys=[f"hint:{_name(token)}"], args=[hint.edition, value, HINT_LIFE_MS])
+            keys = [f"hint:{_name(token)}", REVISION]
+            self._publish(keys=keys, args=[hint.edition, value, HINT_LIFE_MS, int(is_news)])
         except redis.RedisError as error:
             self._away(error)
 

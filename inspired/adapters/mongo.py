@@ -195,7 +195,7 @@ class Bookings:
             after = replace(numbered(before, after), version=before.version + 1)
             if self._replaced(before, after):
                 _log_change("changed", after)
-                if after.edition != before.edition or not after.is_open:
+                if after.edition != before.edition or after.hold != before.hold or not after.is_open:
                     self._on_change(after)
                 return after
         raise Busy("This booking is being changed by too many at once.")

@@ -54,7 +54,7 @@ def free_times(
     if not offered:
         return []
     all_of_it = Span(rules.around(offered[0]).start, rules.around(offered[-1]).end)
-    taken = svc.bookings.taken(all_of_it)
+    taken = svc.known_holds.taken(all_of_it)
     left = free(offered, [*taken.spans, *svc.own_calendar.busy(all_of_it)], rules.before, rules.after)
     if not rules.most_per_day:
         return left

@@ -131,6 +131,7 @@ class World:
             "new_id": lambda: f"b{self._count():023d}",
             "new_token": lambda: f"t{self._count():027d}",
             "bookings": self.bookings,
+            "known_holds": self.bookings,
             "logs": self.logs,
             "ledger": self.ledger,
             "orphans": self.orphans,

@@ -1,0 +1,57 @@
+"""What is taken, as lists of free times show it: read once, and kept until a booking changes.
+
+It decides nothing: who takes a time that is taken is refused by the database (unique index of claims). Redis tells that
+something has changed; where such a word gets lost, what is kept is at most some seconds old.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from inspired.adapters.hints import Hints
+from inspired.adapters.mongo import Bookings, Taken
+from inspired.domain.slots import Span
+
+KEEP = 5.0  # seconds
+MOST = 16  # spans of time that are kept
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    revision: int
+    read_at: float
+    taken: Taken
+
+
+class KnownHolds:
+    def __init__(self, bookings: Bookings, hints: Hints, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._bookings, self._hints, self._elapsed = bookings, hints, elapsed
+        self._known: dict[Span, _Known] = {}
+        self._lock = threading.Lock()
+
+    def taken(self, window: Span) -> Taken:
+        """Of whole days around the window, so that lists of different types share what was read. Raises Busy."""
+        # Asked before the database: a change after it makes this answer an old one, never the other way round.
+        revision = self._hints.revision()
+        if revision is None:
+            return self._bookings.taken(window)
+        days, now = _whole_days(window), self._elapsed()
+        known = self._known.get(days)
+        if known is None or known.revision != revision or now - known.read_at >= KEEP:
+            known = _Known(revision, now, self._bookings.taken(days))
+            with self._lock:
+                if len(self._known) >= MOST:
+                    self._known.clear()
+                self._known[days] = known
+        return Taken.of(known.taken.holds, window)
+
+
+def _whole_days(window: Span) -> Span:
+    return Span(_midnight(window.start), _midnight(window.end) + DAY)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,137 @@
+"""What lists of free times know of what is taken: read once, never older than a change that was told, or seconds."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from inspired.adapters import queue as queues
+from inspired.adapters.hints import Hint, Hints
+from inspired.adapters.known_holds import KEEP, KnownHolds
+from inspired.adapters.mongo import Bookings, create_indexes
+from inspired.domain.booking import State
+from inspired.domain.slots import Span
+from inspired.services import hint_of
+from tests.factories import CALL, SECOND, a_booking
+from tests.harness import free_port
+
+HOUR = timedelta(hours=1)
+MONTH = Span(CALL.start - timedelta(days=15), CALL.end + timedelta(days=15))
+
+
+class Counted(Bookings):
+    asked = 0
+
+    def taken(self, window):
+        self.asked += 1
+        return super().taken(window)
+
+
+class Clock:
+    at = 100.0
+
+    def __call__(self):
+        return self.at
+
+
+@pytest.fixture
+def connection(servers):
+    made = queues.connect(servers.redis_url, seconds=2.0)
+    made.flushdb()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hints(connection):
+    return Hints(connection)
+
+
+@pytest.fixture
+def bookings(database, hints):
+    create_indexes(database)
+    return Counted(database, lambda one: hints.publish(one.token, hint_of(one), is_news=True))
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def known(bookings, hints, clock):
+    return KnownHolds(bookings, hints, clock)
+
+
+def test_what_nobody_has_changed_is_read_once_for_all_lists_of_these_days(known, bookings):
+    bookings.add(a_booking())
+
+    found = [known.taken(window).spans for window in (MONTH, Span(MONTH.start + SECOND, MONTH.end), MONTH)]
+
+    assert found == [[CALL]] * 3
+    assert bookings.asked == 1
+
+
+def test_only_what_reaches_into_the_window_is_taken_though_whole_days_are_read(known, bookings):
+    bookings.add(a_booking())
+
+    assert known.taken(Span(CALL.start - HOUR, CALL.start)).spans == []
+    assert known.taken(Span(CALL.end - SECOND, CALL.end + HOUR)).spans == [CALL]
+
+
+def test_every_way_to_take_or_give_back_a_time_is_seen_at_once_by_every_process(known, bookings, hints):
+    other = KnownHolds(bookings, hints)
+    later = Span(CALL.start + timedelta(days=1), CALL.end + timedelta(days=1))
+
+    def seen():
+        spans = known.taken(MONTH).spans
+        assert other.taken(MONTH).spans == spans
+        return spans
+
+    assert seen() == []
+    booking = bookings.add(a_booking())
+    assert seen() == [CALL]
+    bookings.change(booking.id, lambda one: replace(one, slot=replace(one.slot, span=later)))
+    assert seen() == [later]
+    bookings.change(booking.id, lambda one: replace(one, state=State.EXPIRED))
+    assert seen() == []
+
+
+def test_a_change_whose_word_got_lost_is_seen_after_some_seconds(known, database, clock):
+    silent = Bookings(database, lambda _: None)
+    assert known.taken(MONTH).spans == []
+
+    silent.add(a_booking())
+    clock.at += KEEP - 0.1
+    before = known.taken(MONTH).spans
+    clock.at += 0.2
+
+    assert (before, known.taken(MONTH).spans) == ([], [CALL])
+
+
+def test_without_redis_the_database_is_asked_each_time(bookings):
+    away = queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.2)
+    known = KnownHolds(bookings, Hints(away))
+
+    assert known.taken(MONTH).spans == []
+    bookings.add(a_booking())
+    assert known.taken(MONTH).spans == [CALL]
+    assert known.taken(MONTH).spans == [CALL]
+    assert bookings.asked == 3
+
+
+def test_a_poll_that_tells_what_it_has_read_is_no_news(hints):
+    before = hints.revision()
+
+    hints.publish("token", Hint(1, True, b"{}"))
+    assert hints.revision() == before
+    hints.publish("token", Hint(1, True, b"{}"), is_news=True)
+    assert hints.revision() != before
+
+
+def test_no_more_than_some_spans_are_kept(known):
+    for day in range(40):
+        begin = MONTH.start + timedelta(days=day)
+        known.taken(Span(begin, begin + HOUR))
+
+    assert len(known._known) <= 16
