@@ -95,7 +95,9 @@ def booking_page(svc: Services, booking: Booking, message: str = "") -> str:
 
 @bp.post("/bookings/<booking_id>/no-show")
 def no_show(booking_id: str) -> ResponseReturnValue:
-    booking_flow.no_show(services(), booking_id, came=request.form.get("came") == "yes")
+    svc, came = services(), request.form.get("came") == "yes"
+    booking_flow.no_show(svc, booking_id, came=came)
+    guards.note(svc, "came" if came else "no_show", booking_id)
     return go(url_for("admin.booking", booking_id=booking_id))
 
 

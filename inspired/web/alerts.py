@@ -59,7 +59,7 @@ def set_webhook() -> ResponseReturnValue:
     except Refusal as refusal:
         return _page(svc, refusal=refusal), refusal.status
     secret = outgoing.new_secret()
-    _note(svc, "webhook set", host)
+    guards.note(svc, "webhook set", host)
     svc.webhook.set(url, host, secret, svc.now())
     return render_template("admin/webhook_secret.html", secret=secret, host=host, old_until=None)
 
@@ -71,7 +71,7 @@ def rotate() -> ResponseReturnValue:
     before, secret, now = svc.webhook.get(svc.now()), outgoing.new_secret(), svc.now()
     if before is None:
         raise Conflict(NO_WEBHOOK)
-    _note(svc, "webhook secret changed", before.host)
+    guards.note(svc, "webhook secret changed", before.host)
     svc.webhook.rotated(before, secret, now)
     until = now + OLD_SECRET_LASTS
     return render_template("admin/webhook_secret.html", secret=secret, host=before.host, old_until=until)
@@ -81,7 +81,7 @@ def rotate() -> ResponseReturnValue:
 def remove_webhook() -> ResponseReturnValue:
     svc = services()
     if (before := svc.webhook.get(svc.now())) is not None:
-        _note(svc, "webhook removed", before.host)
+        guards.note(svc, "webhook removed", before.host)
         svc.webhook.remove()
     return go(url_for("alerts.alerts", said="removed"))
 
@@ -98,7 +98,7 @@ def test_webhook() -> ResponseReturnValue:
 @bp.post("/alerts/messages/<delivery_id>/again")
 def send_again(delivery_id: str) -> ResponseReturnValue:
     svc = services()
-    _note(svc, "alert sent again", svc.deliveries.get(delivery_id).message_id)
+    guards.note(svc, "alert sent again", svc.deliveries.get(delivery_id).message_id)
     alerting.send_again(svc, delivery_id)
     return go(url_for("alerts.alerts", said="sent", _anchor="messages"))
 
@@ -205,8 +205,3 @@ def _host(svc: Services, url: str) -> str:
         sentence = "This address is not there, or leads into a private network."
         raise Invalid(sentence, {"url": sentence})
     return host
-
-
-def _note(svc: Services, what: str, about: str) -> None:
-    person = guards.who(svc)
-    svc.audit.add(svc.now(), person.id if person else "", what, about)

@@ -278,5 +278,5 @@ def _who(svc: Services) -> str:
 
 def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, part: str = "") -> ResponseReturnValue:
     """Written down, and back to the booking."""
-    svc.audit.add(svc.now(), _who(svc), what, booking_id, detail)
+    guards.note(svc, what, booking_id, detail)
     return go(url_for("admin.booking", booking_id=booking_id, _anchor=part or None))

@@ -137,6 +137,33 @@ EVENT_SENTENCES = {
     "done": "Done:",
 }
 
+# What was done by hand, in the audit log; whatever is missing here says itself what it is.
+ACTS = {
+    "note": "note written",
+    "letter": "letter to the customer",
+    "mail_again": "mail sent again",
+    "moved": "call moved",
+    "called_off": "call cancelled",
+    "by_hand": "marked by hand",
+    "returned_outside": "money sent back another way, entered",
+    "erased": "personal data erased",
+    "seen_to": "customer told another way",
+    "no_show": "customer did not come",
+    "came": "customer came after all",
+    "refunded": "refund",
+    "refund_again": "refund tried again",
+    "refund_by_hand": "refund settled by hand",
+    "part_agreed": "agreed that the call stands",
+    "orphan_settled": "payment of nobody's settled",
+    "reconciled": "reconciliation begun",
+    "exported": "list exported",
+    "report_exported": "report exported",
+    "report_planned": "report by mail changed",
+    "made_key": "API key made",
+    "revoked_key": "API key taken back",
+    "asked_binance_about_many": "Binance asked about many",
+}
+
 # One for each rule of clock changes people live under; the visitor's own zone is always added to the list.
 ZONES = """
     Pacific/Auckland Pacific/Honolulu America/Anchorage America/Los_Angeles America/Vancouver America/Phoenix
@@ -157,6 +184,7 @@ ZONES = """
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(stage_of=stage_of, badge=badge, may=guards.may)
     app.jinja_env.filters.update(
+        act=lambda what: ACTS.get(what, what),
         ago=ago,
         in_words=in_words,
         moment_in_words=moment_in_words,

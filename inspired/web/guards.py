@@ -93,6 +93,11 @@ def session_of(svc: Services) -> Session:
     return found
 
 
+def note(svc: Services, what: str, about: str, detail: str = "") -> None:
+    """What somebody who is logged in has done, into the audit log."""
+    svc.audit.add(svc.now(), session_of(svc).person_id, what, about, detail)
+
+
 def here(svc: Services) -> Person:
     """Whoever is logged in, as they are now."""
     return svc.people.get(session_of(svc).person_id)

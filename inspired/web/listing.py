@@ -198,7 +198,7 @@ def export() -> ResponseReturnValue:
     asked, kind = question(svc, request.args), request.args.get("kind", "")
     if kind not in exports.KINDS:
         raise Invalid("There is no such kind of file.", {"kind": f"must be one of {', '.join(exports.KINDS)}"})
-    svc.audit.add(svc.now(), guards.session_of(svc).person_id, "exported", f"bookings.{kind}", asked.query)
+    guards.note(svc, "exported", f"bookings.{kind}", asked.query)
     mimetype, written = exports.KINDS[kind]
     name = f"bookings-{svc.now().date().isoformat()}.{kind}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}

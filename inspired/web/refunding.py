@@ -77,6 +77,7 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
     booking = svc.bookings.get(booking_id)
     try:
         form = read(RefundConfirmedForm, request.form)
+        is_new = not refunding.of_request(svc, booking, form.request)
         refunding.refund(
             svc,
             booking_id,
@@ -87,10 +88,17 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
             seen=form.seen,
             order=form.order,
         )
+        if is_new:
+            _note_refund(svc, booking_id, form.amount, cancels=form.cancels == "yes")
     except Refusal as refusal:
         fresh = {**request.form.to_dict(), "request": svc.new_token()}
         return _refund_form(svc, svc.bookings.get(booking_id), fresh, refusal), refusal.status
     return go(_money_of(booking_id))
+
+
+def _note_refund(svc: Services, booking_id: str, amount: str, *, cancels: bool) -> None:
+    how = f"{amount or 'all of it'}{', the call is cancelled' if cancels else ''}"
+    guards.note(svc, "refunded", booking_id, how)
 
 
 def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
@@ -120,7 +128,9 @@ def _amount(booking: Booking, text: str | None) -> Money | None:
 
 @bp.post("/bookings/<booking_id>/refunds/<refund_id>/again")
 def try_again(booking_id: str, refund_id: str) -> ResponseReturnValue:
-    refunding.try_again(services(), booking_id, refund_id)
+    svc = services()
+    refunding.try_again(svc, booking_id, refund_id)
+    guards.note(svc, "refund_again", booking_id)
     return go(_money_of(booking_id))
 
 
@@ -132,6 +142,7 @@ def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
         form = read(ByHandForm, request.form)
         amount = Money.parse(form.amount, _currency(booking, refund_id))
         refunding.settled_by_hand(svc, booking_id, refund_id, amount, form.note)
+        guards.note(svc, "refund_by_hand", booking_id, amount.shown)
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
     return go(_money_of(booking_id))
@@ -147,7 +158,9 @@ def _currency(booking: Booking, refund_id: str) -> str:
 
 @bp.post("/bookings/<booking_id>/agree")
 def agree(booking_id: str) -> ResponseReturnValue:
-    refunding.agree(services(), booking_id)
+    svc = services()
+    refunding.agree(svc, booking_id)
+    guards.note(svc, "part_agreed", booking_id)
     return go(_money_of(booking_id))
 
 
@@ -183,12 +196,16 @@ def settle_orphan() -> ResponseReturnValue:
     except Invalid as refusal:
         return _money_page(svc, str(refusal)), refusal.status
     notices.settle_orphan(svc, form.orphan, form.note)
+    guards.note(svc, "orphan_settled", form.orphan)
     return go(url_for("money.money"))
 
 
 @bp.post("/money/reconcile")
 def reconcile() -> ResponseReturnValue:
-    started = reconciling.start(services())
+    svc = services()
+    started = reconciling.start(svc)
+    if started:
+        guards.note(svc, "reconciled", "")
     return go(url_for("money.money", reconcile="started" if started else "at-work"))
 
 
@@ -248,6 +265,8 @@ def refund_payment(booking_id: str) -> Response:
             seen=None,
             order=order,
         )
+        if seen is not None:
+            _note_refund(svc, booking.id, wanted.amount or "", cancels=seen.cancels)
     response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
     response.headers["Cache-Control"] = "no-store"
     return response

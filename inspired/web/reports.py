@@ -65,8 +65,7 @@ def export(kind: str) -> Response:
     """The same as a file, without names. Written down in the log of changes."""
     svc, wanted = services(), _kind(kind)
     report = reporting.make(svc, wanted, _period(svc, request.form.get("period", "")))
-    person = guards.who(svc)
-    svc.audit.add(svc.now(), person.id if person else "", "report_exported", str(wanted), report.period.name)
+    guards.note(svc, "report_exported", str(wanted), report.period.name)
     response = make_response(csv_of(report.columns, [row.cells for row in (*report.rows, *report.totals)]))
     response.mimetype = "text/csv"
     name = f"{wanted}-{report.period.name.replace(' ', '-')}.csv"
@@ -81,13 +80,12 @@ def plan() -> ResponseReturnValue:
     if not set(wanted.values()) <= set(RHYTHMS):
         message = "Please choose never, every week or every month."
         return _overview(svc, message), Invalid.status
-    before, person = svc.report_plans.all(), guards.who(svc)
+    before = svc.report_plans.all()
     for kind, rhythm in wanted.items():
         was = before[kind].length if kind in before else None
         if was is not RHYTHMS[rhythm]:
             reporting.plan(svc, kind, RHYTHMS[rhythm])
-            detail = f"{was or 'never'} → {rhythm}"
-            svc.audit.add(svc.now(), person.id if person else "", "report_planned", str(kind), detail)
+            guards.note(svc, "report_planned", str(kind), f"{was or 'never'} → {rhythm}")
     return go(url_for("reports.overview", saved="yes"))
 
 

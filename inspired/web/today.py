@@ -48,5 +48,5 @@ def seen_to(booking_id: str) -> ResponseReturnValue:
     """What could not be delivered was told to the customer by another way."""
     svc = services()
     svc.bookings.change(booking_id, lambda one: attention.seen_to(one, svc.now()))
-    svc.audit.add(svc.now(), guards.session_of(svc).person_id, "seen_to", booking_id)
+    guards.note(svc, "seen_to", booking_id)
     return go(url_for("today.today"))

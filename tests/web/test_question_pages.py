@@ -128,6 +128,7 @@ def test_the_owner_writes_down_who_did_not_come_and_takes_it_back(client: FlaskC
     assert "The customer came after all" in told
     assert (after.no_show_at, after.state, after.refunds) == (None, State.CONFIRMED, ())
     assert [event.what for event in after.history[-2:]] == ["no_show", "came_after_all"]
+    assert [(one.what, one.about) for one in svc.audit.newest(2)] == [("came", booking.id), ("no_show", booking.id)]
 
 
 def test_nobody_can_have_missed_a_call_that_has_not_begun(client: FlaskClient, svc: Services, sandbox: Servers):

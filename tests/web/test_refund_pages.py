@@ -43,6 +43,13 @@ def confirm(owner: FlaskClient, booking: Booking, preview: str, **changes: str) 
     return owner.post(f"{room(booking)}/refund", data={**{one: hidden(preview, one) for one in names}, **changes})
 
 
+def audited(svc: Services) -> list[tuple[str, str, str]]:
+    """Newest first, all by the one who is logged in."""
+    entries, person = svc.audit.newest(10), svc.people.by_email("owner@example.com")
+    assert {one.who for one in entries} <= {person.id if person else ""}
+    return [(one.what, one.about, one.detail) for one in entries]
+
+
 # --- a refund by the page -------------------------------------------------------------------------------------------
 
 
@@ -64,6 +71,7 @@ def test_a_refund_of_all_is_looked_at_first_and_cancels_the_call(owner: FlaskCli
     assert untouched.version == booking.version
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{room(booking)}#money")
     assert refunds_there(sandbox) == [("75", "REFUND_SUCCESS")]
+    assert audited(svc) == [("refunded", booking.id, "all of it, the call is cancelled")]
     after = words(owner.get(room(booking)).text)
     for said in ("REFUNDED", "gone back, says Binance Pay", "Your words: as agreed on the phone", "refunded by you"):
         assert said in after
@@ -109,6 +117,7 @@ def test_the_owner_agrees_that_a_call_stands_though_a_part_of_its_money_was_retu
     assert "You agreed that the call stands" in words(owner.get(room(booking)).text)
     assert "The call stands with" not in words(owner.get(room(booking)).text)
     assert send(owner, f"{room(booking)}/agree", {}, page=room(booking)).status_code == 409
+    assert audited(svc) == [("part_agreed", booking.id, "")]
 
 
 def test_money_in_another_currency_beside_a_call_goes_back_by_itself(
@@ -155,6 +164,7 @@ def test_the_same_page_sent_twice_is_one_refund(owner: FlaskClient, svc: Service
 
     assert answers == [303, 303]
     assert len(svc.bookings.get(booking.id).refunds) == 1
+    assert audited(svc) == [("refunded", booking.id, "10")]
 
 
 def test_a_page_older_than_the_last_refund_does_nothing_and_says_so(
@@ -258,6 +268,7 @@ def test_a_rejected_refund_says_so_and_is_tried_again(owner: FlaskClient, svc: S
     assert [one.status for one in after.refunds] == [RefundStatus.REJECTED, RefundStatus.DONE]
     assert again not in owner.get(room(booking)).text
     assert send(owner, again, {}, page=room(booking)).status_code == 409
+    assert audited(svc)[:-1] == [("refund_again", booking.id, "")]
 
 
 def test_a_stuck_refund_settled_by_hand_is_in_the_books(owner: FlaskClient, svc: Services, sandbox: Servers):
@@ -274,6 +285,7 @@ def test_a_stuck_refund_settled_by_hand_is_in_the_books(owner: FlaskClient, svc:
     assert (after.refunds[0].status, after.refunds[0].note) == (RefundStatus.EXTERNAL, "sent by hand")
     assert ledger.balances(after.ledger)["binance", "USDT"] == Money.parse("65")
     assert "gone by another way" in words(owner.get(room(booking)).text)
+    assert audited(svc)[:-1] == [("refund_by_hand", booking.id, "10 USDT")]
 
 
 def test_binance_is_asked_again_at_the_owners_word(owner: FlaskClient, svc: Services, sandbox: Servers):
@@ -356,6 +368,8 @@ def test_a_payment_nobody_knows_is_listed_until_it_was_settled_with_a_word(owner
     assert (wordless.status_code, settled.status_code) == (422, 303)
     assert svc.orphans.waiting() == []
     assert "Payments nobody here knows None." in words(owner.get("/admin/money").text)
+    assert audited(svc) == [("orphan_settled", found.id, "")]
+    assert "payment of nobody's settled" in words(owner.get("/admin/audit").text)
     assert send(
         owner, "/admin/money/orphans", {"orphan": "else", "note": "x"}, page="/admin/money"
     ).status_code == 404  # fmt: skip
@@ -383,6 +397,7 @@ def test_a_reconciliation_is_begun_once_and_told_when_it_is_done(owner: FlaskCli
     while reconciling.turn_page(svc):
         pass
 
+    assert audited(svc) == [("reconciled", "", "")]
     assert "It has not run yet." in before
     assert "The reconciliation has begun." in begun
     assert "is at work already" in words(owner.get(second.headers["Location"]).text)
