@@ -239,17 +239,21 @@ def set_password(svc: Services, person_id: str, password: str) -> Person:
 
 def change_person(svc: Services, person_id: str, decide: Callable[[Person], Person]) -> Person:
     """Raises Conflict where no owner would be left."""
+    only = Conflict("Somebody has to be the owner: this is the only one.")
+    before = svc.people.get(person_id)
     others = [one for one in svc.people.all() if one.id != person_id]
-    if not any(one.role is Role.OWNER and not one.disabled for one in others):
+    if not any(map(_is_owner, others)) and not _is_owner(decide(before)):
+        raise only
+    after = svc.people.change(person_id, decide)
+    if not any(map(_is_owner, svc.people.all())):
+        # Two took each other's role at the same moment: whoever finds nobody left takes it back.
+        svc.people.change(person_id, lambda one: replace(one, role=before.role, disabled=before.disabled))
+        raise only
+    return after
 
-        def keeps_an_owner(person: Person) -> Person:
-            after = decide(person)
-            if after.disabled or after.role is not Role.OWNER:
-                raise Conflict("Somebody has to be the owner: this is the only one.")
-            return after
 
-        return svc.people.change(person_id, keeps_an_owner)
-    return svc.people.change(person_id, decide)
+def _is_owner(person: Person) -> bool:
+    return person.role is Role.OWNER and not person.disabled
 
 
 def _welcome(svc: Services, token: str) -> str:

@@ -1,6 +1,7 @@
 """The door of the admin area: second step, recovery codes, sessions, accounts."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyotp
@@ -332,6 +333,30 @@ def test_somebody_is_always_the_owner(client: FlaskClient, svc: Services):
     answer = send(client, f"/admin/people/{me.id}", {"do": "off"}, page="/admin/people")
 
     assert (answer.status_code, owner(svc).role, owner(svc).disabled) == (409, Role.OWNER, False)
+
+
+def test_two_owners_who_take_each_others_role_at_the_same_moment_do_not_both_succeed(
+    client: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch
+):
+    log_in(client)
+    me = owner(svc)
+    door.invite(svc, "two@example.com", Role.OWNER)
+    other = svc.people.by_email("two@example.com")
+    assert other is not None
+    looked, seen = svc.people.all, []
+
+    def all_and_then_the_other_acts() -> list[Person]:
+        found = looked()
+        if not seen:
+            seen.append(True)
+            svc.people.change(me.id, lambda one: replace(one, role=Role.READER))
+        return found
+
+    monkeypatch.setattr(svc.people, "all", all_and_then_the_other_acts)
+    with pytest.raises(Conflict):
+        door.change_person(svc, other.id, lambda one: replace(one, role=Role.READER))
+
+    assert [svc.people.get(one.id).role for one in (me, other)] == [Role.READER, Role.OWNER]
 
 
 def _fields(person: Person) -> dict[str, object]:
