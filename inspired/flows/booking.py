@@ -210,12 +210,12 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
 
     It takes no place among the visitor's unpaid ones: what is refused here would block the calendar for nobody.
     """
-    draft = replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
-    until_call = max(found.span.start - svc.now(), svc.settings.payment_expiry)
+    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
+    until_call = max(found.span.start - now, svc.settings.payment_expiry)
     expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
-    held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry)
+    held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry, now=now)
     try:
-        return svc.bookings.add(steps.past_our_pages(held, svc.now()))
+        return svc.bookings.add(steps.past_our_pages(held, now))
     except Claimed:
         return None
 
@@ -329,6 +329,7 @@ def _held(
     network: str,
     *,
     expiry: timedelta | None = None,
+    now: datetime | None = None,
 ) -> Booking:
     known = _with_customer(svc, booking, customer)
     key = svc.vault.new_key(booking.id)
@@ -346,7 +347,7 @@ def _held(
         visitor_index=known.visitor_index,
         network=network,
         expiry=expiry or svc.settings.payment_expiry,
-        now=svc.now(),
+        now=now or svc.now(),
     )
     return replace(held, name_index=finding.name_index(svc.vault, customer.name))
 

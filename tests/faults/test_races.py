@@ -20,7 +20,7 @@ from tests.flows.steps import free_calls, pay
 from tests.harness import Servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(7200)]
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "50"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
 THREADS = 20
 
 

@@ -83,8 +83,8 @@ BUGS = (
         name="buffers are not held by the database",
         rule="5",
         file=BOOKING,
-        old='claims += [f"tick:{tick}" for tick in self.slot.around.ticks()]',
-        new='claims += [f"tick:{tick}" for tick in self.slot.span.ticks()]',
+        old='claims += [f"tick:{tick}" for tick in hold.around.ticks()]',
+        new='claims += [f"tick:{tick}" for tick in hold.span.ticks()]',
         test="tests/domain/test_availability.py::test_a_booking_claims_what_is_kept_free_around_its_call_too",
     ),
     # --- 2: a webhook is durable before it is acknowledged
@@ -341,8 +341,8 @@ BUGS = (
         name="a paid booking gives its slot back",
         rule="one writer wins",
         file="inspired/domain/booking.py",
-        old="self.slot.calendar is CalendarKind.BUILTIN and self.state in HELD:",
-        new="self.slot.calendar is CalendarKind.BUILTIN and self.state is State.PENDING:",
+        old="hold.calendar is CalendarKind.BUILTIN:",
+        new="hold.calendar is CalendarKind.BUILTIN and self.state is State.PENDING:",
         test=OF_RULES + "test_a_confirmed_call_keeps_its_slot_against_everybody",
     ),
     Bug(

@@ -1,6 +1,6 @@
 """The whole product in one process, with everything that can go wrong: payments, crashes, lost answers, lies, clocks.
 
-500 runs of 60 steps. `SIMULATION_EXAMPLES`, `SIMULATION_STEPS` and `SIMULATION_SEED` in the environment choose other
+250 runs of 60 steps. `SIMULATION_EXAMPLES`, `SIMULATION_STEPS` and `SIMULATION_SEED` in the environment choose other
 ones; what fails is shown as the shortest list of steps that still fails, and with its seed.
 """
 
@@ -26,7 +26,7 @@ from tests.simulation import invariants
 from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
 from tests.simulation.world import OTHERS, STARTS, World
 
-EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "250"))
 STEPS = int(os.environ.get("SIMULATION_STEPS", "60"))
 CALLS = (1, 2, 3, 4, 5, 6, 8, 11)
 TROUBLES = [

@@ -24,7 +24,7 @@ PAGES = {
     "addresses": "addresses",
     "retention": "retention",
 }
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) {{ 7*7 }} {% raw %}'
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) {{ 191*7 }} {% raw %}'
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_what_the_owner_writes_is_text_wherever_it_is_shown(owner: FlaskClient, 
         assert "<script>alert" not in page, where
         assert "<img src=x" not in page, where
         assert 'href="javascript' not in page.lower(), where
-        assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|\b49\b", page), where
+        assert "1337" not in page, where
         assert "&lt;script&gt;alert(1)" in page or where == "/privacy", where
 
 
