@@ -65,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     backup.set_defaults(run=_backup_done)
     rehearse = commands.add_parser("rehearse", help="plays every failure there is; ends with 1 if one went wrong")
     rehearse.add_argument("drills", nargs="*", metavar="drill", help="only these")
-    rehearse.add_argument("--if-closed", action="store_true", help="only where no payment is taken without it")
+    rehearse.add_argument(
+        "--if-closed",
+        action="store_true",
+        help="only where no payment is taken without it, and only what is not green yet",
+    )
     rehearse.set_defaults(run=_rehearse)
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
@@ -291,6 +295,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     from inspired.domain.errors import NotFound, UpstreamError
+    from inspired.flows import rehearsing
     from inspired.rehearsal import running
     from inspired.services import build
 
@@ -299,10 +304,14 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         print("Payments are open for this version: nothing to rehearse.")
         return 0
     try:
-        wanted = [running.drill_called(name) for name in arguments.drills] or running.DRILLS
+        wanted = [running.drill_called(name) for name in arguments.drills] or list(running.DRILLS)
     except NotFound as error:
         print(error, file=sys.stderr)
         return 2
+    if arguments.if_closed:
+        missing = set(rehearsing.missing(svc, running.IDS))
+        # All of them where none is missing: the last one's worker was gone before it could open the gate.
+        wanted = [drill for drill in wanted if drill.id in missing] or wanted
     is_green = True
     try:
         for drill, run in running.rehearse_now(svc, wanted):
