@@ -134,7 +134,8 @@ def running(command: list[str], env: dict[str, str] | None = None) -> Iterator[s
 
 
 @contextlib.contextmanager
-def mongodb() -> Iterator[str]:
+def mongodb(*, cache: str = "1G") -> Iterator[str]:
+    """`cache`: what does not fit into it brings the embedded server to a standstill (100,000 bookings at once do)."""
     if given := os.environ.get("MONGODB_URI"):
         yield given
         return
@@ -144,7 +145,7 @@ def mongodb() -> Iterator[str]:
         config = Path(folder) / "secantusd.toml"
         config.touch()
         command = [str(Path(sys.executable).parent / "secantusd-py"), "--config", str(config), "--port", str(port)]
-        with running([*command, "--host", "127.0.0.1", "--storage-path", f"{folder}/data"]):
+        with running([*command, "--host", "127.0.0.1", "--storage-path", f"{folder}/data", "--cache-size", cache]):
             wait_until(lambda: listening(port), what="MongoDB")
             yield (
                 f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true&retryWrites=false"
