@@ -43,10 +43,12 @@ EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py")  # long, and sharin
 # These start the whole product and wait for it most of the time: two processes of three have them all, one after the
 # other, and leave the processors to the third.
 LANES = {
-    "waiting for the owner": ("journeys/test_owner_*.py", "journeys/test_lists.py", "journeys/test_accessibility.py"),
+    "waiting for the owner": (
+        *(f"journeys/test_{one}.py" for one in ("owner_*", "lists", "accessibility", "door")),
+        "dev/test_dev_command.py",
+    ),
     "waiting": (
         "journeys/*",
-        "dev/test_dev_command.py",
         "bench/test_bench.py",
         *(f"faults/test_{one}.py" for one in ("chaos", "healing", "kills", "frozen")),
     ),
