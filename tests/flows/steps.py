@@ -21,8 +21,9 @@ from tests.harness import Servers, wait_until
 
 
 def free_calls(svc: Services, type_id: str = "portfolio-review") -> list[Span]:
-    now = svc.now()
-    return booking_flow.free_times(svc, get_meeting_type(type_id), Span(now, now + timedelta(days=14)))
+    """So far ahead that a call may still be moved, whatever time of day it is now."""
+    begin = svc.now() + timedelta(hours=5)
+    return booking_flow.free_times(svc, get_meeting_type(type_id), Span(begin, begin + timedelta(days=14)))
 
 
 def hold(
