@@ -125,7 +125,8 @@ def test_a_call_of_ours_in_the_owners_calendar_does_not_block_its_own_move(
     svc: Services, sandbox: Servers, theirs: Calendar
 ):
     starts = [one.start for one in free_calls(svc)]
-    booking = confirmed(svc, sandbox, call=next(at for at, one in enumerate(starts) if at > 20 and one + HOUR in starts))
+    call = next(at for at, one in enumerate(starts) if at > 20 and one + HOUR in starts)
+    booking = confirmed(svc, sandbox, call=call)
     span = booking.slot.span
     theirs.text = feed(
         entry(
