@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import redis
 
 from inspired.adapters import queue as queues
@@ -12,19 +11,6 @@ from tests.adapters.listeners import listening
 from tests.harness import free_port, wait_until
 
 TOKEN = "a public token"
-
-
-@pytest.fixture
-def connection(servers):
-    made = queues.connect(servers.redis_url, seconds=2.0)
-    made.flushdb()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def hints(connection):
-    return Hints(connection)
 
 
 def test_a_booking_nobody_told_about_is_counted_and_read_elsewhere(hints):

@@ -35,19 +35,6 @@ class Clock:
 
 
 @pytest.fixture
-def connection(servers):
-    made = queues.connect(servers.redis_url, seconds=2.0)
-    made.flushdb()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def hints(connection):
-    return Hints(connection)
-
-
-@pytest.fixture
 def bookings(database, hints):
     create_indexes(database)
     return Counted(database, lambda one: hints.publish(one.token, hint_of(one), is_news=True))

@@ -19,14 +19,6 @@ from tests.adapters.listeners import listening
 from tests.harness import free_port, wait_until
 
 
-@pytest.fixture
-def connection(servers):
-    made = queues.connect(servers.redis_url, seconds=2.0)
-    made.flushdb()
-    yield made
-    made.close()
-
-
 def waiting(connection, name=BOOKINGS):
     return Queue(name, connection=connection, serializer=JSONSerializer).jobs
 

@@ -42,14 +42,6 @@ class Chance:
 
 
 @pytest.fixture
-def connection(servers):
-    made = queues.connect(servers.redis_url, seconds=2.0)
-    made.flushdb()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def clock():
     return Clock()
 

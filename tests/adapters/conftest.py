@@ -1,0 +1,20 @@
+"""What tests of adapters share."""
+
+import pytest
+
+from inspired.adapters import queue as queues
+from inspired.adapters.hints import Hints
+
+
+@pytest.fixture
+def connection(servers):
+    """To Redis, with nothing in it."""
+    made = queues.connect(servers.redis_url, seconds=2.0)
+    made.flushdb()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hints(connection):
+    return Hints(connection)
