@@ -132,7 +132,7 @@ def change_password() -> ResponseReturnValue:
         me = door.set_password(svc, me.id, wanted)
     except Invalid as refusal:
         return _account_page(svc, refusal=refusal), refusal.status
-    svc.audit.add(svc.now(), me.id, "password changed", me.id)
+    guards.note(svc, "password changed", me.id)
     svc.sessions.end_all(me.id)
     guards.let_in(svc, me)
     return go(url_for("account.account", done="password"))
@@ -160,7 +160,7 @@ def confirm_app() -> ResponseReturnValue:
         codes = door.confirm_app(svc, me.id, request.form.get("code", "")[:64])
     except Invalid as refusal:
         return _app_page(svc, me, str(refusal)), refusal.status
-    svc.audit.add(svc.now(), me.id, "authenticator app set up", me.id)
+    guards.note(svc, "authenticator app set up", me.id)
     return render_template("admin/codes.html", codes=codes)
 
 
@@ -168,7 +168,7 @@ def confirm_app() -> ResponseReturnValue:
 def new_codes() -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     codes = door.new_recovery_codes(svc, me.id)
-    svc.audit.add(svc.now(), me.id, "recovery codes made anew", me.id)
+    guards.note(svc, "recovery codes made anew", me.id)
     return render_template("admin/codes.html", codes=codes)
 
 
@@ -176,7 +176,7 @@ def new_codes() -> ResponseReturnValue:
 def drop_second_step() -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     door.without_second_step(svc, me.id)
-    svc.audit.add(svc.now(), me.id, "second step switched off", me.id)
+    guards.note(svc, "second step switched off", me.id)
     return go(url_for("account.account", done="second-step"))
 
 
@@ -218,7 +218,7 @@ def add_passkey() -> ResponseReturnValue:
         raise Forbidden("This passkey was not accepted.") from None
     passkey = Passkey(made.credential_id, made.credential_public_key, made.sign_count, name, svc.now())
     codes = door.add_passkey(svc, me.id, passkey)
-    svc.audit.add(svc.now(), me.id, "passkey added", me.id)
+    guards.note(svc, "passkey added", me.id)
     return jsonify(codes=codes, goal=url_for("account.account", done="passkey"))
 
 
@@ -226,7 +226,7 @@ def add_passkey() -> ResponseReturnValue:
 def remove_passkey(passkey: str) -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     door.remove_passkey(svc, me.id, passkey)
-    svc.audit.add(svc.now(), me.id, "passkey removed", me.id)
+    guards.note(svc, "passkey removed", me.id)
     return go(url_for("account.account", done="passkey-gone"))
 
 
@@ -242,7 +242,7 @@ def end_session(session_id: str) -> ResponseReturnValue:
 def end_all_sessions() -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     svc.sessions.end_all(me.id)
-    svc.audit.add(svc.now(), me.id, "logged out everywhere", me.id)
+    guards.note(svc, "logged out everywhere", me.id)
     guards.log_out(svc)
     return go(url_for("admin.login"))
 
@@ -277,7 +277,7 @@ def people() -> str:
 
 @bp.post("/people")
 def invite() -> ResponseReturnValue:
-    svc, me = services(), guards.here(services())
+    svc = services()
     try:
         role = _role(request.form.get("role", ""))
         address = _address(request.form.get("email", ""))
@@ -285,14 +285,14 @@ def invite() -> ResponseReturnValue:
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
     made = svc.people.by_email(normalised(address))
-    svc.audit.add(svc.now(), me.id, "account made", made.id if made else "", f"role: {role}")
+    guards.note(svc, "account made", made.id if made else "", f"role: {role}")
     return _people_page(svc, link=link)
 
 
 @bp.post("/people/<person_id>")
 def change_person(person_id: str) -> ResponseReturnValue:
     """Another role, switched off or on, a new link, or without its second step."""
-    svc, me = services(), guards.here(services())
+    svc = services()
     wanted = request.form.get("do", "")
     try:
         before = svc.people.get(person_id)
@@ -300,7 +300,7 @@ def change_person(person_id: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
     told = CHANGES.get(wanted, f"role: from “{before.role}” to “{wanted}”")
-    svc.audit.add(svc.now(), me.id, "account changed", person_id, told)
+    guards.note(svc, "account changed", person_id, told)
     return _people_page(svc, link=link) if link else go(url_for("account.people", done=wanted))
 
 

@@ -39,12 +39,12 @@ def alerts() -> str:
 @bp.post("/alerts/<alert_id>/acknowledge")
 def acknowledge(alert_id: str) -> ResponseReturnValue:
     """Somebody has it in hand."""
-    svc, alert, person = services(), _alert(alert_id), guards.who(services())
-    by = person.id if person else ""
+    svc, alert = services(), _alert(alert_id)
+    by = guards.session_of(svc).person_id
     before = svc.alerts.all().get(alert.id)
     if before is None or not before.is_firing:
         raise Conflict("This is over already.")
-    svc.audit.add(svc.now(), by, "alert acknowledged", alert.id)
+    guards.note(svc, "alert acknowledged", alert.id)
     svc.alerts.change(alert.id, lambda one: rules.acknowledged(one, by, svc.now()))
     return go(url_for("alerts.alerts", said="acknowledged"))
 
