@@ -7,14 +7,13 @@ A reply that gets lost on its way to a process that lives on is another matter, 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import State
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults import crash_flows
@@ -122,15 +121,10 @@ def test_a_flow_that_acknowledges_too_early_is_found_out(killing: Killing):
     assert after == []
 
 
-def without_reminders(booking: Booking) -> Booking:
-    """At rest once nothing is owed any more."""
-    return replace(booking, meeting_type=replace(booking.meeting_type, reminders=()))
-
-
 def test_whatever_has_not_come_to_its_end_is_told(world: World):
     world.clean()
-    booking, other = live(world.svc), live(world.svc, call=1, email="bob@example.com")
-    booking = world.svc.bookings.change(booking.id, without_reminders)
+    booking = live(world.svc, reminders=())
+    other = live(world.svc, call=1, email="bob@example.com")
     assert other.attempt is not None
     pay(world.servers, booking)
     world.database["bookings"].delete_one({"_id": other.id})

@@ -29,10 +29,11 @@ def free_calls(svc: Services, type_id: str = "portfolio-review") -> list[Span]:
 def hold(
     svc: Services, *, call: int = 0, type_id: str = "portfolio-review", email: str = "ann@example.com", **more: Any
 ) -> Booking:
-    span = free_calls(svc, type_id)[call]
+    """`reminders`: hours before the call, in place of the meeting type's own."""
+    span, meeting_type = free_calls(svc, type_id)[call], get_meeting_type(type_id)
     return booking_flow.hold_time(
         svc,
-        get_meeting_type(type_id),
+        replace(meeting_type, reminders=more.pop("reminders", meeting_type.reminders)),
         span.start,
         more.pop("zone", "Europe/Berlin"),
         Customer(email, more.pop("name", "Ann Example"), more.pop("address", "203.0.113.7")),

@@ -63,7 +63,7 @@ def text_of(mailbox: Mailbox, subject: str) -> str:
 def test_a_customer_writes_is_answered_by_mail_and_answers_again(
     client: FlaskClient, owner: FlaskClient, svc: Services, sandbox: Servers, mailbox: Mailbox
 ):
-    booking = confirmed(svc, sandbox)
+    booking = starting_in(svc, confirmed(svc, sandbox), hours=10)
     assert f"/booking/{booking.token}/help" in client.get(f"/booking/{booking.token}").text
 
     assert ask(client, booking.token, "Where <is> my call?").status_code == 303
