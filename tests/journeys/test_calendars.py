@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.harness import wait_until
 from tests.journeys.running import Running, running
-from tests.journeys.test_browser import DESKTOP, PHONE, a_page, hold_a_time, order_on
+from tests.journeys.test_browser import DESKTOP, PHONE, a_page, choose_a_day, hold_a_time, order_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 PAYMENT = "#payment"
@@ -35,12 +35,9 @@ def errors() -> list[str]:
     return []
 
 
-def pick(frame: FrameLocator | Page, email: str, *, day: int = -1, time: int = 0) -> None:
+def pick(frame: FrameLocator | Page, email: str, *, time: int = 0) -> None:
     """Like a customer on Calendly's page, in a frame or not."""
-    expect(frame.locator("table.month")).to_be_visible()
-    if not frame.locator("a.day").count():
-        frame.get_by_label("Next month").click()
-    frame.locator("a.day").nth(day).click()
+    choose_a_day(frame)
     frame.locator("input[name=start_time]").nth(time).check()
     frame.get_by_label("Name").fill("Ann Example")
     frame.get_by_label("Email").fill(email)
@@ -110,10 +107,7 @@ def test_in_the_frame_another_time_is_chosen_before_paying(browser: Browser, cal
 
     page.get_by_role("link", name="Change the time").click()
     frame = page.frame_locator("iframe.calendly")
-    expect(frame.locator("table.month")).to_be_visible()
-    if not frame.locator("a.day").count():
-        frame.get_by_label("Next month").click()
-    frame.locator("a.day").last.click()
+    choose_a_day(frame)
     frame.locator("input[name=start_time]").nth(6).check()
     expect(frame.get_by_label("Email")).to_have_value("changer@example.com")
     frame.get_by_role("button", name="Schedule Event").click()
@@ -135,7 +129,7 @@ def test_a_paid_call_moved_in_calendlys_own_mail_is_followed_on_our_page(
     browser: Browser, calendly: Running, errors: list[str]
 ):
     page = a_page(browser, errors, **PHONE)
-    pick(open_frame(page, calendly), "mover@example.com", day=-2)
+    pick(open_frame(page, calendly), "mover@example.com")
     expect(page.locator(PAYMENT)).to_contain_text("75 USDT")
     pay(page, calendly)
     before = your_time(page)
