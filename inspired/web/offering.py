@@ -40,6 +40,7 @@ from inspired.web.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
 from inspired.web.htmx import go
 
 LOOK_AHEAD = timedelta(days=14)
+UNSURE = "times of a zone nobody knows are kept free by your own clock, all others are not. Please look at them there."
 READING = timedelta(minutes=1)  # how long the page waits for what was asked for
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
@@ -137,7 +138,10 @@ def _told(svc: Services, name: str, known: Known) -> str:
         return f"{name} could not be read since {since}: {known.why}. Meanwhile {kept}."
     if not read:
         return f"{name} was not read yet."
-    unread = f" Not understood, and so not kept free: {known.unread} of its entries." if known.unread else ""
+    entries = "entry has" if known.unread == 1 else "entries have"
+    unread = (
+        f" {known.unread} {entries} a time or a zone that cannot be read for sure: {UNSURE}" if known.unread else ""
+    )
     return f"{name}: {times} known, {read}.{unread}"
 
 
