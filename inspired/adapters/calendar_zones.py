@@ -1,5 +1,5 @@
 """Zones as calendar files name them: by IANA's names, by Windows' own, by the words Windows shows for those, by
-offsets, by what a file itself says a name means (VTIMEZONE, RFC 5545 3.6.5). And the rules that zones and entries repeat by."""
+offsets, by what a file itself says a name means (VTIMEZONE, RFC 5545 3.6.5). And the rules by which both repeat."""
 
 import re
 from bisect import bisect_right

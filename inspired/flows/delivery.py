@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
+from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.mail import Mail
 from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
@@ -198,9 +198,8 @@ def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str
         return {}
     if booking.slot.calendar is CalendarKind.CALENDLY:
         return {}
-    organizer = parseaddr(svc.settings.mail_from)[1]
-    invitation = Invitation(method, organizer=organizer, attendee=to)
-    return {"calendar": call_as_file(svc, booking, invitation), "method": str(method)}
+    invited = invitation_for(method, organizer=parseaddr(svc.settings.mail_from)[1], to=to)
+    return {"calendar": call_as_file(svc, booking, invited), "method": str(invited.method)}
 
 
 def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:

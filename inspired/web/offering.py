@@ -121,7 +121,7 @@ def _own_calendar(svc: Services, asked: str) -> dict[str, object]:
         "own_calendars": [
             (
                 _told(svc, f"Your own calendar{f' ({number})' if len(feeds) > 1 else ''}", known),
-                bool(known.failing_since),
+                bool(known.failing_since or known.emptied_at),
             )
             for number, known in enumerate(feeds, 1)
         ],
@@ -138,6 +138,9 @@ def _told(svc: Services, name: str, known: Known) -> str:
         return f"{name} could not be read since {since}: {known.why}. Meanwhile {kept}."
     if not read:
         return f"{name} was not read yet."
+    if known.emptied_at is not None:
+        until = moment_in_words(known.emptied_at + own_calendar.EMPTY_FOR, svc.settings.owner_timezone)
+        return f"{name} has become empty, {read}. What it had is still kept free until {until}: {times}."
     entries = "entry has" if known.unread == 1 else "entries have"
     unread = (
         f" {known.unread} {entries} a time or a zone that cannot be read for sure: {UNSURE}" if known.unread else ""
