@@ -5,6 +5,7 @@ The map, journey → files (rings, outermost first: cli, app, web | jobs, rehear
 choose a call and a time   web/booking.py, web/api.py → flows/booking.py → domain/slots.py, adapters/calendly.py
 what is offered, and when  adapters/offer.py → domain/meeting_types.py, domain/availability.py
 the owner's own calendar   flows/own_calendar.py → adapters/feeds.py → adapters/unfolding.py (a process of its own)
+                           → adapters/calendar_zones.py
 pay                        flows/payment.py → adapters/binance.py → domain/lifecycle.py (the crux: `settle`)
 not too many calls         adapters/throttle.py (budget, back-off, breaker; `state` is what pages ask)
 be told at once            web/webhooks.py → flows/notices.py → flows/refreshing.py

@@ -1,6 +1,9 @@
 """Every background job. They take ids, find the rest, let failures fail, and may run twice, at once, or never."""
 
+import threading
 from functools import cache
+
+import structlog
 
 from inspired.flows import (
     alerting,
@@ -23,6 +26,8 @@ from inspired.flows import (
 from inspired.rehearsal import running
 from inspired.services import Services, build
 from inspired.settings import read_settings
+
+log = structlog.get_logger()
 
 
 @cache
@@ -64,7 +69,16 @@ def watch_calendar() -> None:
 
 
 def read_own_calendar(feed_id: str) -> None:
-    own_calendar.read(services(), feed_id)
+    """Beside the jobs: a calendar may take its server ten seconds, and payments wait for nobody's. What is not read is
+    read after the next ring."""
+    threading.Thread(target=_read_own_calendar, args=(feed_id,), name="own calendar", daemon=True).start()
+
+
+def _read_own_calendar(feed_id: str) -> None:
+    try:
+        own_calendar.read(services(), feed_id)
+    except Exception:
+        log.exception("own_calendar_broken", feed=feed_id)
 
 
 def check_audit() -> None:

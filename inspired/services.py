@@ -207,7 +207,10 @@ def build(
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         offer=Offer(database, zone),
         preferences=preferences,
-        own_calendar=OwnCalendar(database, [Feed(http, url, zone) for url in feeds]),
+        own_calendar=OwnCalendar(
+            database,
+            [Feed(http, url, zone, outside=outside, addresses=settings.invited_as) for url in feeds],
+        ),
         smtp=Smtp(
             settings.smtp_host,
             settings.smtp_port,

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     calendly_signing_keys: SecretStr = SecretStr("")  # of its webhooks, separated by commas; two while one is replaced
     calendly_orphan_hours: int = Field(default=12, ge=0, le=72, description="to pay for what was booked past our pages")
     busy_feed_urls: SecretStr = SecretStr("")  # of the owner's own calendar as ICS, separated by commas
+    busy_feed_addresses: str = Field(default="", description="mail addresses you are invited under, by commas")
     owner_timezone: str = "Europe/London"
     meeting_place: str = Field(default="", description="where the call happens; told only in the confirmation")
 
@@ -174,6 +175,13 @@ class Settings(BaseSettings):
                 raise ValueError("must be addresses such as https://example.org/calendar.ics, separated by commas")
         return value
 
+    @field_validator("busy_feed_addresses")
+    @classmethod
+    def _are_mail_addresses(cls, value: str) -> str:
+        if not all("@" in one.strip().strip("@") and " " not in one.strip() for one in value.split(",") if one.strip()):
+            raise ValueError("must be mail addresses, separated by commas")
+        return value
+
     @field_validator("smtp_host")
     @classmethod
     def _is_given(cls, value: str) -> str:
@@ -232,6 +240,11 @@ class Settings(BaseSettings):
     def busy_feeds(self) -> tuple[str, ...]:
         """Addresses to read; webcal:// is how calendars write https://."""
         return tuple(re.sub("^webcal:", "https:", url) for url in _listed(self.busy_feed_urls))
+
+    @property
+    def invited_as(self) -> tuple[str, ...]:
+        """Whose "no" to an invitation keeps its time free for calls."""
+        return tuple(one.strip() for one in (self.owner_email, *self.busy_feed_addresses.split(",")) if one.strip())
 
     @property
     def uses_calendly(self) -> bool:

@@ -286,6 +286,16 @@ def test_a_secret_address_never_goes_over_the_net_unencrypted(read, problems):
     assert "example.org/a" not in f"{read(BUSY_FEED_URLS='https://example.org/a')!r}"
 
 
+def test_the_owner_is_invited_as_owner_email_and_as_whom_they_name(read, problems):
+    assert read(OWNER_EMAIL="owner@example.com").invited_as == ("owner@example.com",)
+    named = read(OWNER_EMAIL="owner@example.com", BUSY_FEED_ADDRESSES=" me@example.org ,, me@example.net")
+    assert named.invited_as == ("owner@example.com", "me@example.org", "me@example.net")
+    for wrong in ("me", "me@", "@example.org", "me@example.org me@example.net"):
+        assert problems(BUSY_FEED_ADDRESSES=wrong) == [
+            "BUSY_FEED_ADDRESSES: must be mail addresses, separated by commas"
+        ]
+
+
 # --- numbers, words and keys ----------------------------------------------------------------------------------------
 
 

@@ -49,7 +49,8 @@ COLOURS = {"background_color": "ffffff", "text_color": "17221e", "primary_color"
 @dataclass(frozen=True, slots=True)
 class EventType:
     """`says`: its name, description and questions, where a price could be told; `asks`: the questions that have to be
-    answered; `places`: where its calls can take place, as Calendly names and tells them."""
+    answered; `places`: where its calls can take place, as Calendly names and tells them. `options`: the lengths in
+    minutes an invitee may choose from; none where there is only `minutes`."""
 
     uri: str
     slug: str
@@ -60,6 +61,11 @@ class EventType:
     says: str = ""
     asks: tuple[str, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
+    options: tuple[int, ...] = ()
+
+    def lengths(self, *, in_frame: bool) -> tuple[int, ...]:
+        """How long an event can be, in minutes: in the frame its length is chosen, by the API it is the type's own."""
+        return (in_frame and self.options) or (self.minutes,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,6 +569,7 @@ def _event_type(item: dict[str, Any]) -> EventType:
         says=" ".join(str(text) for text in (item.get("name"), item.get("description_plain"), *names) if text),
         asks=tuple(str(one["name"]) for one in questions if one.get("required")),
         places=tuple((str(one["kind"]), str(one.get("location") or "")) for one in item.get("locations") or ()),
+        options=tuple(int(one) for one in item.get("duration_options") or ()),
     )
 
 

@@ -22,6 +22,7 @@ from inspired.adapters.deadline import left
 from inspired.domain.errors import UpstreamError
 
 LARGEST_ANSWER = 1024 * 1024
+USER_AGENT = "inspired-analyst"  # some servers refuse what calls itself by the name of a library
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings hold whole addresses, and those may be secret
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Http:
         """`public_only`: for addresses that somebody typed in. Nothing inside our own network is called then."""
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers["User-Agent"] = USER_AGENT
         adapter = _PublicAdapter if public_only else _Adapter
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter(pool_connections=4, pool_maxsize=16, max_retries=0))

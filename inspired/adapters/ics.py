@@ -23,7 +23,8 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`organizer` and `attendee` are mail addresses; nobody is invited by a file that is only published."""
+    """`organizer` and `attendee` are mail addresses; nobody is invited by a file that is only published. Whoever
+    organizes needs no invitation, and calendars drop one to oneself: for them it is published too."""
 
     method: Method
     organizer: str = ""
@@ -31,6 +32,12 @@ class Invitation:
 
 
 PUBLISHED = Invitation(Method.PUBLISH)
+
+
+def invitation_for(method: Method, *, organizer: str, to: str) -> Invitation:
+    if organizer.casefold() != to.casefold():
+        return Invitation(method, organizer, to)
+    return Invitation(Method.PUBLISH if method is Method.REQUEST else method, organizer)
 
 
 def calendar_file(
@@ -55,8 +62,9 @@ def calendar_file(
     event.add("description", description)
     if place:
         event.add("location", place)
-    if invitation.attendee:
+    if invitation.organizer:
         event.add("organizer", vCalAddress(f"mailto:{invitation.organizer}"))
+    if invitation.attendee:
         event.add("attendee", vCalAddress(f"mailto:{invitation.attendee}"), parameters={"PARTSTAT": "ACCEPTED"})
     if invitation.method is not Method.CANCEL:
         event.add_component(_alarm(title))

@@ -101,8 +101,11 @@ class Smtp:
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
         if mail.calendar:
-            # Calendars look for the method here (RFC 6047), before they open the file.
+            # Calendars look for the method here (RFC 6047), before they open the file. What is one of the ways to read
+            # the mail is a meeting to Outlook and others; what is attached, a file to whoever knows no meetings.
             params = {"method": mail.method, "charset": "utf-8"}
+            if mail.method:
+                message.add_alternative(mail.calendar, maintype="text", subtype="calendar", params=params)
             message.add_attachment(
                 mail.calendar, maintype="text", subtype="calendar", filename="call.ics", params=params
             )

@@ -22,7 +22,8 @@ KEEP = 15.0  # seconds
 @dataclass(frozen=True, slots=True)
 class Known:
     """One feed. `busy` and `unread` (entries whose time nobody could tell) are as of `read_at`. `failing_since`: it
-    could not be read since then, and `why`; `is_told`: the owner was told of that."""
+    could not be read since then, and `why`; `is_told`: the owner was told of that. `emptied_at`: it was full before and
+    has had nothing since then, `busy` is what it had; `emptied_told`: the owner was told of that."""
 
     busy: tuple[Span, ...] = ()
     unread: int = 0
@@ -32,6 +33,8 @@ class Known:
     why: str = ""
     is_told: bool = False
     due_at: datetime | None = None
+    emptied_at: datetime | None = None
+    emptied_told: bool = False
 
 
 class OwnCalendar:
@@ -85,6 +88,8 @@ def _known_out(known: Known) -> Document:
         "why": known.why,
         "is_told": known.is_told,
         "due_at": known.due_at,
+        "emptied_at": known.emptied_at,
+        "emptied_told": known.emptied_told,
     }
 
 

@@ -13,7 +13,7 @@ from inspired.domain.funds import Payment, kept_of, nothing, payment_of
 from inspired.domain.lifecycle import SlotSeen, confirmed, decided, moved, no_money_can_arrive, reminded
 from inspired.domain.money import Money
 from inspired.domain.schedule import ENDED, passed, scheduled
-from inspired.domain.steps import another_time, called_off, may_choose, refuse_given_back
+from inspired.domain.steps import another_time, called_off, may_choose, refuse_unfit
 
 LONGEST_NOTE = 1000  # letters
 MOST_NOTES = 200
@@ -72,7 +72,7 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
         raise Conflict("This call was moved meanwhile. Please look at its time again.")
     if booking.state is not State.CONFIRMED:
         return another_time(booking, slot, now)
-    refuse_given_back(booking, slot)
+    refuse_unfit(booking, slot)
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, no_show_at=None)
     if old is not None and old.event_uri and old.event_uri != slot.event_uri:

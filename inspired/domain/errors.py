@@ -39,6 +39,12 @@ class SlotTaken(Conflict):
     title = "This time is taken"
 
 
+class OtherLength(Conflict):
+    """What was picked in Calendly is longer or shorter than the call that is sold."""
+
+    title = "This is another length"
+
+
 class TooMany(Refusal):
     """`retry_after` is in seconds."""
 

@@ -536,6 +536,18 @@ OF_BOOKING: Mapping[str, Alert] = {
             drills=("calendly-past-us-paid", "calendly-past-us-unpaid"),
         ),
         _of_booking(
+            "other_length",
+            "A customer moved a paid call in Calendly to a time of another length. It takes place then, and no longer "
+            "than was paid for.",
+            "The event type in Calendly lets customers choose among lengths.",
+            (
+                "Agree with the customer how long it takes; what stands in Calendly is the other length.",
+                "Offer one length for each event type in Calendly, so that it does not happen again.",
+            ),
+            "Sandbox: set duration_options, and move a paid call to a longer time.",
+            drills=("calendly-other-length",),
+        ),
+        _of_booking(
             "unconfirmed",
             "A booking has been paid for ten minutes and could not be confirmed yet.",
             "Our own question to Binance Pay or the calendar has no answer yet.",

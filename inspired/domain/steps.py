@@ -16,12 +16,13 @@ from inspired.domain.booking import (
     release_of,
     trade_number,
 )
-from inspired.domain.errors import Conflict
+from inspired.domain.errors import Conflict, OtherLength
 from inspired.domain.funds import Payment, due, kept_of, nothing, payment_of, unclear
 from inspired.domain.lifecycle import REMINDER, SlotSeen, decided, left_pending, moved, released, reminded
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.schedule import passed, scheduled
+from inspired.domain.slots import Span
 
 
 def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_version: str, now: datetime) -> Booking:
@@ -44,6 +45,7 @@ def held(
     now: datetime,
 ) -> Booking:
     """The draft with its slot: PENDING, with a first order that may be created at once, and the mail that says so."""
+    refuse_other_length(booking, slot)
     expires_at = now + expiry
     booking = replace(
         booking,
@@ -81,7 +83,7 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """Another slot for the same unpaid booking. Price, order and deadline stay."""
     if booking.state is not State.PENDING or booking.leaving or passed(booking.expires_at, now):
         raise Conflict("The time can be changed only while the booking waits for its payment.")
-    refuse_given_back(booking, slot)
+    refuse_unfit(booking, slot)
     before = booking
     booking = replace(booking, slot=slot).noted(now, "time_changed")
     if before.slot and before.slot.event_uri and before.slot.event_uri != slot.event_uri:
@@ -89,9 +91,43 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     return scheduled(booking, now)
 
 
+def refuse_unfit(booking: Booking, slot: Slot) -> None:
+    """Whatever is picked later stands for the same price, so the same rules hold for it."""
+    refuse_given_back(booking, slot)
+    refuse_other_length(booking, slot)
+
+
 def refuse_given_back(booking: Booking, slot: Slot) -> None:
     if slot.event_uri and booking.gave_back(slot.event_uri):
         raise Conflict("That time was given back already. Please choose another one.")
+
+
+def is_as_sold(booking: Booking, slot: Slot) -> bool:
+    """As long as the call that is paid for. At Calendly whoever books may choose among lengths; here each has its
+    price, so another length has none."""
+    length = timedelta(minutes=booking.meeting_type.minutes)
+    return not slot.event_uri or slot.span.end - slot.span.start == length
+
+
+def refuse_other_length(booking: Booking, slot: Slot) -> None:
+    if not is_as_sold(booking, slot):
+        raise OtherLength(
+            f"This call takes {booking.meeting_type.minutes} minutes, and {_length(slot)} were chosen in Calendly. "
+            "That time is given back. Please choose one again, with the right length."
+        )
+
+
+def _length(slot: Slot) -> str:
+    return f"{(slot.span.end - slot.span.start) // timedelta(minutes=1)} minutes"
+
+
+def event_refused(booking: Booking, slot: Slot, now: datetime) -> Booking:
+    """What was picked cannot be this booking's slot: its event is owed its cancelling, and the history says why."""
+    if booking.gave_back(slot.event_uri) or (booking.slot is not None and booking.slot.event_uri == slot.event_uri):
+        return booking
+    if not is_as_sold(booking, slot):
+        booking = booking.noted(now, "other_length", _length(slot))
+    return event_unwanted(booking, slot.event_uri, now)
 
 
 def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
@@ -114,7 +150,7 @@ def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """The slot whoever paid too late, or lost theirs, has chosen instead. It costs nothing again."""
     if not may_choose(booking, now):
         raise Conflict("There is no time to be chosen for this booking any more.")
-    refuse_given_back(booking, slot)
+    refuse_unfit(booking, slot)
     old, flags = booking.slot, booking.flags - {Flag.SLOT_LOST}
     booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, leaving=False)
     booking = booking.noted(now, "time_changed")
@@ -221,7 +257,7 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
         raise Conflict("This call was moved meanwhile. Please look at its time again.")
     if not may_move(booking, now):
         raise Conflict("This call can no longer be moved here.")
-    refuse_given_back(booking, slot)
+    refuse_unfit(booking, slot)
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
     if old is not None and old.event_uri and old.event_uri != slot.event_uri:
@@ -242,18 +278,44 @@ def moved_in_calendar(
 ) -> Booking:
     """The event was moved in the calendar itself, which has told both. It costs nothing again; moved late by the
     customer, it brings no lost right back. `asked`: the slot whose event was asked about. Where the booking is over,
-    the new event is nobody's, and is owed its cancelling."""
+    the new event is nobody's, and is owed its cancelling.
+
+    Another length is refused while nothing was paid: the price is that of the call as it was. What is paid keeps its
+    call, at the new time and no longer than was paid for, and the owner is told."""
+    is_as_paid, length = is_as_sold(booking, slot), _length(slot)
+    if not is_as_paid and booking.state is State.PENDING and payment_of(booking) is Payment.NONE:
+        return _moved_to_other_length(booking, asked, slot, now)
+    slot = _cut_to_paid(booking, slot)
     if booking.slot != asked or (slot.invitee_uri, slot.span) == (asked.invitee_uri, asked.span):
         return booking
     if booking.state is State.CONFIRMED:
         most_back = booking.most_back if by_owner else most_back_after_move(booking, moved_at)
         booking = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back)
+        booking = booking if is_as_paid else _length_told(booking, length, now)
         return scheduled(reminded(booking.noted(now, "moved_in_calendar"), now), now)
     if booking.state in (State.PENDING, State.PAID):
         # It was taken for lost, perhaps, when only the old event was known.
         booking = replace(booking, slot=slot, choose_by=None, flags=booking.flags - {Flag.SLOT_LOST})
+        booking = booking if is_as_paid else _length_told(booking, length, now)
         return decided(booking.noted(now, "moved_in_calendar"), SlotSeen.UNKNOWN, now)
     return event_unwanted(booking, slot.event_uri, now)
+
+
+def _moved_to_other_length(booking: Booking, asked: Slot, slot: Slot, now: datetime) -> Booking:
+    """The event it had is gone by the customer's own hand, and the new one has no price here: as if given up."""
+    if booking.slot != asked:
+        return booking
+    booking = event_refused(booking, slot, now)
+    return booking if booking.leaving else replace(booking, leaving=True, check_at=now)
+
+
+def _cut_to_paid(booking: Booking, slot: Slot) -> Slot:
+    end = min(slot.span.end, slot.span.start + timedelta(minutes=booking.meeting_type.minutes))
+    return replace(slot, span=Span(slot.span.start, end)) if slot.event_uri else slot
+
+
+def _length_told(booking: Booking, length: str, now: datetime) -> Booking:
+    return booking.noted(now, "other_length", length).owing(now, "alert:other_length")
 
 
 def cancelled_in_calendar(

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +23,7 @@ from inspired.services import Services
 TERMS_VERSION = "2026-12"  # of the terms the site was made with
 LONGEST_WINDOW = timedelta(days=31)
 MINUTE = timedelta(minutes=1)
+NOT_SOLD_NOW = "This call cannot be booked just now: its length is being changed. Please come back a little later."
 TICK_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,6 +50,8 @@ def free_times(
         raise Invalid("Ask for a span of at most 31 days.", {"to": "must be at most 31 days after from"})
     if svc.settings.uses_calendly and instead is None:
         start = max(window.start, svc.now() + timedelta(minutes=1))
+        if not _is_sold_at_calendly(svc, meeting_type):
+            return []
         return svc.calendly.free(meeting_type.id, Span(start, window.end)) if start < window.end else []
     rules = meeting_type.rules if instead else rules_today(svc, meeting_type)
     offered = list((instead or svc.offer.calendar()).calls(meeting_type.minutes, rules, window, svc.now()))
@@ -77,7 +81,11 @@ def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") 
 
 
 def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
-    """Before the Calendly frame is shown: the frame carries the draft's token, and nothing personal."""
+    """Before the Calendly frame is shown: the frame carries the draft's token, and nothing personal. Raises Conflict
+    where no time that is picked there could be taken up."""
+    with suppress(UpstreamError):  # the frame's own page says that Calendly does not answer
+        if not _is_sold_at_calendly(svc, meeting_type):
+            raise Conflict(NOT_SOLD_NOW)
     return svc.bookings.add(_draft(svc, meeting_type, svc.new_token()))
 
 
@@ -125,8 +133,18 @@ def _held_at_calendly(
     if known is None:
         draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
-    ready = ordering.creating(_held(svc, draft, slot, customer, network), svc.now())
-    return _or_freed(svc, draft, slot, lambda: _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot)))
+
+    def save() -> Booking:
+        ready = ordering.creating(_held(svc, draft, slot, customer, network), svc.now())
+        return _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot))
+
+    return _or_freed(svc, draft, slot, save)
+
+
+def _is_sold_at_calendly(svc: Services, meeting_type: MeetingType) -> bool:
+    """Whether an event there can be as long as the call that is sold here."""
+    there = svc.calendly.event_type(meeting_type.id)
+    return meeting_type.minutes in there.lengths(in_frame=svc.settings.in_frame)
 
 
 def _known_draft(svc: Services, token: str) -> Booking | None:
@@ -141,6 +159,8 @@ def _drafted(svc: Services, placed: Booking, slot: Slot) -> Booking:
 
 
 def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: str, customer: Customer) -> Slot:
+    if not _is_sold_at_calendly(svc, booking.meeting_type):
+        raise Conflict(NOT_SOLD_NOW)
     found = svc.calendly.book(
         slug=booking.meeting_type.id,
         start=start,
@@ -158,7 +178,7 @@ def _or_freed(svc: Services, booking: Booking, slot: Slot, save: Callable[[], Bo
     try:
         return save()
     except Refusal:
-        svc.bookings.change(booking.id, lambda b: steps.event_unwanted(b, slot.event_uri, svc.now()))
+        svc.bookings.change(booking.id, lambda b: steps.event_refused(b, slot, svc.now()))
         svc.bell.ring("refresh", booking.id)
         raise
 
@@ -355,7 +375,7 @@ def _held(
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
-        steps.refuse_given_back(current, slot)
+        steps.refuse_unfit(current, slot)
         owed = [effect.name for effect in current.effects]
         return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
             ready.created_at, *owed

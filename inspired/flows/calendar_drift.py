@@ -21,16 +21,24 @@ def drift(svc: Services) -> list[str]:
     return [
         told
         for one in svc.offer.types()
-        for told in (*_told(one, there.get(one.id)), *_told_to_customers(svc, one, there.get(one.id)))
+        for told in (*_told(svc, one, there.get(one.id)), *_told_to_customers(svc, one, there.get(one.id)))
     ]
 
 
-def _told(ours: MeetingType, theirs: EventType | None) -> Iterator[str]:
+def _told(svc: Services, ours: MeetingType, theirs: EventType | None) -> Iterator[str]:
     if theirs is None:
         yield f"{ours.title}: Calendly has no active event type with the link “{ours.id}”, so nobody can book it."
         return
-    if theirs.minutes != ours.minutes:
-        yield f"{ours.title}: {ours.minutes} minutes here, {theirs.minutes} at Calendly."
+    lengths = theirs.lengths(in_frame=svc.settings.in_frame)
+    others = [str(one) for one in theirs.options if one != ours.minutes]
+    if ours.minutes not in lengths:
+        there = " or ".join(map(str, lengths))
+        yield f"{ours.title}: {ours.minutes} minutes here, {there} at Calendly. Until they agree, nobody can book it."
+    elif others:
+        yield (
+            f"{ours.title}: at Calendly customers can choose {' or '.join(others)} minutes too, which have no price "
+            f"here: such a time is refused. Offer {ours.minutes} minutes alone there, and another type for the others."
+        )
     if theirs.is_paid:
         yield f"{ours.title}: Calendly collects money for it too, so customers would pay twice. Turn that off there."
     if not theirs.is_for_one:

@@ -109,6 +109,12 @@ def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: 
     # Before this version was rehearsed nobody is asked to pay: the event waits for a later look.
     if not svc.settings.calendly_orphan_hours or not svc.gate.is_open():
         return
+    if seen.span.end - seen.span.start != timedelta(minutes=meeting_type.minutes):
+        # Whoever books there may choose among lengths; the price is that of one. The event itself says what is to be
+        # done, so that a look that fails half-way is made up for by the next one.
+        svc.calendly.cancel(seen.event_uri, _not_sold(svc, meeting_type))
+        log.info("orphan_refused", event_type=meeting_type.id)
+        return
     booking = bookings.take_in(svc, meeting_type, seen)
     if booking is None:
         return
@@ -117,6 +123,14 @@ def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: 
     if last is None or last < event.made_at:
         svc.watch.found_by_looking()
     svc.bell.ring("refresh", booking.id)
+
+
+def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
+    """Calendly mails it to whoever is invited."""
+    return (
+        f"{meeting_type.title} takes {meeting_type.minutes} minutes, and another length cannot be booked. "
+        f"Please choose a time of {meeting_type.minutes} minutes, best here: {svc.settings.site_url}"
+    )
 
 
 def _followed(svc: Services, booking: Booking) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
+from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.mail import Mail
 from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
@@ -73,7 +73,7 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
         case "release_event" if booking.holds(what):
             return "dropped, it is this booking's own slot"
         case "release_event":
-            svc.calendly.cancel(what, "Not paid, so this time is free for others again.")
+            svc.calendly.cancel(what, _why_freed(booking))
             return "cancelled in the calendar"
         case "tidy_events":
             return _tidy(svc, booking)
@@ -95,12 +95,21 @@ def _do(svc: Services, booking: Booking, name: str) -> str:
     raise UpstreamError("delivery", f"nobody knows how to do {kind}", retryable=False)
 
 
+def _why_freed(booking: Booking) -> str:
+    """Calendly mails it to whoever is invited."""
+    if booking.is_open and any(event.what == "other_length" for event in booking.history):
+        return f"This call takes {booking.meeting_type.minutes} minutes: a time of another length cannot be booked."
+    if booking.state is State.EXPIRED:
+        return "Not paid, so this time is free for others again."
+    return "This is not the time of your booking, so it is free for others again."
+
+
 def _tidy(svc: Services, booking: Booking) -> str:
     """Cancel events that carry this booking's token and never became its slot: picked in a second tab, or too late."""
     found = svc.calendly.find(booking.token, booking.created_at)
     strays = [event_uri for event_uri, _ in found if not booking.holds(event_uri)]
     for event_uri in strays:
-        svc.calendly.cancel(event_uri, "Not paid, so this time is free for others again.")
+        svc.calendly.cancel(event_uri, _why_freed(booking))
     return f"{len(strays)} cancelled"
 
 
@@ -121,7 +130,7 @@ def _follow(svc: Services, booking: Booking) -> str:
             lambda b: steps.moved_in_calendar(b, slot, there, by_owner=by_owner, moved_at=at, now=now),
             known=booking,
         )
-        return "moved" if after.slot == there != slot else "as it was"
+        return "moved" if after.holds(there.event_uri) and after.slot != slot else "as it was"
     svc.bookings.change(
         booking.id,
         lambda b: steps.cancelled_in_calendar(b, slot, by_owner=found.by_host, cancelled_at=at, now=now),
@@ -189,9 +198,8 @@ def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str
         return {}
     if booking.slot.calendar is CalendarKind.CALENDLY:
         return {}
-    organizer = parseaddr(svc.settings.mail_from)[1]
-    invitation = Invitation(method, organizer=organizer, attendee=to)
-    return {"calendar": call_as_file(svc, booking, invitation), "method": str(method)}
+    invited = invitation_for(method, organizer=parseaddr(svc.settings.mail_from)[1], to=to)
+    return {"calendar": call_as_file(svc, booking, invited), "method": str(invited.method)}
 
 
 def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:

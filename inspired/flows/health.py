@@ -103,7 +103,8 @@ def _remembered(svc: Services) -> Iterator[Part]:
     for known in svc.own_calendar.known().values() if svc.own_calendar.feeds else ():
         health = Health.ILL if known.failing_since else Health.WELL if known.read_at else Health.UNKNOWN
         at = known.failing_since or known.read_at
-        yield Part("own_calendar", "Your own calendar", health, known.why or "read", at, "own_calendar")
+        unsure = f"read, {known.unread} of its entries not for sure" if known.unread else "read"
+        yield Part("own_calendar", "Your own calendar", health, known.why or unsure, at, "own_calendar")
     yield from _webhook(svc)
 
 

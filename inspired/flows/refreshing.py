@@ -241,6 +241,9 @@ def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -
         )
     except SlotTaken:
         return _SlotAnswer(SlotSeen.LOST)
+    if not steps.is_as_sold(booking, found.slot):
+        svc.calendly.cancel(found.event_uri, "This time is not as long as the call that was paid for.", seconds=seconds)
+        return _SlotAnswer(SlotSeen.LOST)
     instead = replace(slot, span=found.span, event_uri=found.event_uri, invitee_uri=found.invitee_uri)
     return _SlotAnswer(SlotSeen.SECURED, instead)
 

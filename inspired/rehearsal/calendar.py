@@ -1,5 +1,6 @@
 """Drills: what happens in Calendly, told by a webhook or by nobody."""
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from inspired.domain.booking import Booking, Flag, State
@@ -70,6 +71,29 @@ def moved_unheard(play: Play) -> None:
     play.check("No message came.", not play.stage.door.answers)
     play.check_state(booking, State.CONFIRMED)
     play.check("It stands at another time.", play.now_of(booking).slot != booking.slot)
+    play.check_kept("75")
+
+
+@GROUP.drill(
+    "calendly-other-length",
+    "A customer makes a paid call longer in Calendly",
+    happens="The event type in Calendly offers 90 minutes too, and the customer moves a paid call of 45 to that.",
+    should="The call is at the new time, as long as was paid for; the owner is told.",
+    settings=BY_API,
+)
+def other_length(play: Play) -> None:
+    booking = _confirmed(play)
+    play.control("settings", {"duration_options": "90"})
+    play.control(f"events/{_event(play, booking)}/reschedule", {"duration": 90})
+    calendar_watch.look(play.svc)
+    _followed(play)
+    play.scene("Ann has moved her call to a time of 90 minutes.")
+    play.check_state(booking, State.CONFIRMED)
+    moved, before = play.now_of(booking).slot, booking.slot
+    play.check("It stands at another time.", moved is not None and before is not None and moved != before)
+    length = moved.span.end - moved.span.start if moved else None
+    play.check("It takes 45 minutes, as was paid for.", length == timedelta(minutes=45))
+    play.check_owner_told("a time of another length")
     play.check_kept("75")
 
 

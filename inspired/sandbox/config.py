@@ -64,6 +64,8 @@ class Settings:
     """How long a timeout fault hangs before the connection is dropped."""
     copy_tracking_on_reschedule: bool = False
     """Calendly: whether the new invitee carries the old one's tracking (not documented, so not relied on)."""
+    duration_options: str = ""
+    """Calendly: further lengths, in minutes with spaces between, that an invitee may choose for every event type."""
     enforce_rate_limit: bool = False
     """Calendly: refuse above 500 calls a minute."""
     calendly_scopes: str = ""
@@ -81,6 +83,8 @@ class Settings:
             current[name] = _checked(name, value, _KINDS[name])
         if current["refund_outcome"] not in ("success", "pending", "fail"):
             raise ValueError("refund_outcome must be success, pending or fail")
+        if not all(one.isdecimal() and 1 <= int(one) <= 720 for one in str(current["duration_options"]).split()):
+            raise ValueError("duration_options must be minutes from 1 to 720, such as 30 60")
         if not _is_share(str(current["commission"])):
             raise ValueError("commission must be a share from 0 to 1, such as 0.01")
         return Settings(**current)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ Calendly
 
     GET  events, events/<id>
     POST events/<id>/cancel             {reason, canceler_type}
-    POST events/<id>/reschedule         {start_time}
+    POST events/<id>/reschedule         {start_time, duration}
 
 Both
 
@@ -273,12 +273,16 @@ class Control:
         return self._shown_event(event)
 
     def reschedule_event(self, uuid: str) -> ResponseReturnValue:
-        """To `start_time`, or to the next free time. Answers with the new event."""
-        event, wish = self._event(uuid), _body("start_time").get("start_time")
+        """To `start_time`, or to the next free time; `duration` in minutes, or as long as it was. Answers with the new
+        event."""
+        event, body = self._event(uuid), _body("start_time", "duration")
+        wish, minutes = body.get("start_time"), body.get("duration")
         start = schedule.moment_from(wish)
         if wish is not None and start is None:
             raise Wrong(400, "start_time must be a time with an offset, such as 2030-01-07T09:00:00Z.")
-        return self._shown_event(self._sandbox.calendar.reschedule(event, start))
+        if minutes is not None and (not isinstance(minutes, int) or isinstance(minutes, bool) or minutes < 1):
+            raise Wrong(400, "duration must be a number of minutes.")
+        return self._shown_event(self._sandbox.calendar.reschedule(event, start, minutes))
 
     def _event(self, uuid: str) -> Event:
         event = self._sandbox.store.events.get(uuid)

@@ -217,7 +217,8 @@ class Scheduling:
         if problem or start is None:
             return self._refused(kind, moment, problem or "Please choose a time.", 422)
         try:
-            event = self._calendar.schedule(kind, start, _invitation(self._calendar.zone.key))
+            minutes = request.values.get("duration", type=int)
+            event = self._calendar.schedule(kind, start, _invitation(self._calendar.zone.key), minutes)
         except NotPossible as no:
             return self._refused(kind, moment, str(no), 409)
         event_uri, invitee_uri = self._calendar.event_uri(event), self._calendar.invitee_uri(event)
@@ -260,7 +261,8 @@ class Scheduling:
         kept = {name: value for name, value in request.args.items() if name not in ("month", "date")}
         return render_template(
             "schedule.html", kind=kind, month=self._month(kind, zone), zone=zone.key, kept=kept, problem=problem,
-            values=request.values, chosen=schedule.moment_from(request.values.get("start_time", moment)),
+            lengths=self._calendar.lengths(kind), values=request.values,
+            chosen=schedule.moment_from(request.values.get("start_time", moment)),
             asked_zone=bool(request.args.get("timezone")), first_look=_is_first_look(), **_frame(),
         ), status  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Any
@@ -111,8 +111,13 @@ class Calendar:
 
     # --- times ---
 
-    def free(self, kind: EventType, start: float, end: float) -> list[float]:
-        """Every free start of this type in [start, end)."""
+    def lengths(self, kind: EventType) -> list[int]:
+        """The minutes an invitee chooses from, ascending; the type's own is one of them."""
+        return sorted({kind.minutes, *map(int, self.settings.duration_options.split())})
+
+    def free(self, kind: EventType, start: float, end: float, minutes: int | None = None) -> list[float]:
+        """Every free start of this type in [start, end), for a call of its own length or of so many minutes."""
+        kind = replace(kind, minutes=minutes or kind.minutes)
         now = self._store.now()
         first, last = max(start, now + NOTICE.total_seconds()), min(end, now + HORIZON.total_seconds())
         with self._store.lock:
@@ -142,21 +147,23 @@ class Calendar:
 
     # --- what happens to events ---
 
-    def schedule(self, kind: EventType, start: float, invitation: Invitation) -> Event:
-        """A new event, if the time is free."""
+    def schedule(self, kind: EventType, start: float, invitation: Invitation, minutes: int | None = None) -> Event:
+        """A new event, if the time is free; of the type's own length or of one of its others."""
         with self._store.lock:
-            event = self._new_event(kind, start, invitation)
+            event = self._new_event(kind, start, invitation, minutes or kind.minutes)
             self._store.put("events", event.uuid, event)
             self._tell("invitee.created", event)
             return event
 
-    def _new_event(self, kind: EventType, start: float, invitation: Invitation) -> Event:
-        if start not in self.free(kind, start, start + 1):
+    def _new_event(self, kind: EventType, start: float, invitation: Invitation, minutes: int) -> Event:
+        if minutes not in self.lengths(kind):
+            raise NotPossible("This length is not available.")
+        if start not in self.free(kind, start, start + 1, minutes):
             raise NotPossible("This time is no longer available.")
         now = self._store.now()
         return Event(
             uuid=self._store.uuid(), invitee_uuid=self._store.uuid(), slug=kind.slug, start=start,
-            end=start + kind.minutes * 60, name=invitation.name, email=invitation.email,
+            end=start + minutes * 60, name=invitation.name, email=invitation.email,
             timezone=invitation.timezone, created=now, updated=now, tracking=dict(invitation.tracking),
             answers=list(invitation.answers), guests=list(invitation.guests), scheduling_method=invitation.method,
         )  # fmt: skip
@@ -180,15 +187,18 @@ class Calendar:
         self._tell("invitee.canceled", event)
         return event.cancellation
 
-    def reschedule(self, event: Event, start: float | None) -> Event:
-        """A new event and invitee; the old one cancelled and linked to it. Two webhooks."""
+    def reschedule(self, event: Event, start: float | None, minutes: int | None = None) -> Event:
+        """A new event and invitee; the old one cancelled and linked to it. Two webhooks. As long as it was, or as long
+        as is chosen now."""
         with self._store.lock:
             if event.status != "active":
                 raise NotPossible("Event is already canceled")
             kind = BY_SLUG[event.slug]
             event.status = "moving"  # its own time is free for the new one
             try:
-                fresh = self._new_event(kind, self._target(kind, event, start), self._same_invitee(event))
+                minutes = minutes or round((event.end - event.start) / 60)
+                begin = self._target(kind, event, start, minutes)
+                fresh = self._new_event(kind, begin, self._same_invitee(event), minutes)
             finally:
                 event.status = "active"
             fresh.old_event, event.new_event, event.rescheduled = event.uuid, fresh.uuid, True
@@ -197,10 +207,10 @@ class Calendar:
             self._tell("invitee.created", fresh)
             return fresh
 
-    def _target(self, kind: EventType, event: Event, start: float | None) -> float:
+    def _target(self, kind: EventType, event: Event, start: float | None, minutes: int) -> float:
         if start is not None:
             return start
-        later = self.free(kind, event.end, event.end + HORIZON.total_seconds())
+        later = self.free(kind, event.end, event.end + HORIZON.total_seconds(), minutes)
         if not later:
             raise NotPossible("There is no later time.")
         return later[0]
@@ -242,9 +252,11 @@ class Calendar:
         }  # fmt: skip
 
     def event_type(self, kind: EventType) -> dict[str, Any]:
+        lengths = self.lengths(kind)
         return {
             "uri": self.type_uri(kind), "name": kind.name, "active": True, "slug": kind.slug,
-            "scheduling_url": self.page(kind), "duration": kind.minutes, "duration_options": None, "kind": "solo",
+            "scheduling_url": self.page(kind), "duration": kind.minutes,
+            "duration_options": lengths if len(lengths) > 1 else None, "kind": "solo",
             "pooling_type": None, "type": "StandardEventType", "color": "#0069ff", "description_plain": None,
             "description_html": None, "internal_note": None,
             "profile": {"type": "User", "name": USER_NAME, "owner": self.user_uri()}, "secret": False,

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from inspired.domain import steps
 from inspired.domain.booking import Booking, State
-from inspired.domain.errors import Conflict, Invalid, NotFound, Paused, Refusal, TooMany, UpstreamError
+from inspired.domain.errors import Conflict, Invalid, NotFound, OtherLength, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
@@ -186,6 +186,8 @@ def scheduled(token: str) -> ResponseReturnValue:
         booking = bookings.take_scheduled(
             svc, token, form.event_uri, form.invitee_uri, customer=None, address=address, network=""
         )
+    except OtherLength as refusal:
+        return _with_frame(svc, svc.bookings.by_token(token), str(refusal))
     except UpstreamError:
         return render_template("booking/unread.html", form=form), 503
     booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
@@ -204,6 +206,8 @@ def picked(token: str) -> ResponseReturnValue:
         return go(_page_of(booking))
     try:
         after = refreshing.pick_up(svc, booking)
+    except OtherLength as refusal:
+        return _with_frame(svc, booking, str(refusal))
     except UpstreamError:
         return render_template("booking/away.html", booking=booking), 503
     if after is None:

@@ -110,6 +110,7 @@ EVENT_SENTENCES = {
     "no_show": "The customer did not come.",
     "came_after_all": "The customer came after all.",
     "found_in_calendar": "It was booked in Calendly itself, past this site.",
+    "other_length": "Another length was chosen in Calendly than is sold here.",
     "moved_in_calendar": "The customer moved the call in Calendly.",
     "cancelled_in_calendar": "The event was cancelled in Calendly.",
     "moved": "The customer moved the call to another time.",

@@ -40,6 +40,7 @@ from inspired.web.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
 from inspired.web.htmx import go
 
 LOOK_AHEAD = timedelta(days=14)
+UNSURE = "times of a zone nobody knows are kept free by your own clock, all others are not. Please look at them there."
 READING = timedelta(minutes=1)  # how long the page waits for what was asked for
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def _own_calendar(svc: Services, asked: str) -> dict[str, object]:
         "own_calendars": [
             (
                 _told(svc, f"Your own calendar{f' ({number})' if len(feeds) > 1 else ''}", known),
-                bool(known.failing_since),
+                bool(known.failing_since or known.emptied_at),
             )
             for number, known in enumerate(feeds, 1)
         ],
@@ -137,7 +138,13 @@ def _told(svc: Services, name: str, known: Known) -> str:
         return f"{name} could not be read since {since}: {known.why}. Meanwhile {kept}."
     if not read:
         return f"{name} was not read yet."
-    unread = f" Not understood, and so not kept free: {known.unread} of its entries." if known.unread else ""
+    if known.emptied_at is not None:
+        until = moment_in_words(known.emptied_at + own_calendar.EMPTY_FOR, svc.settings.owner_timezone)
+        return f"{name} has become empty, {read}. What it had is still kept free until {until}: {times}."
+    entries = "entry has" if known.unread == 1 else "entries have"
+    unread = (
+        f" {known.unread} {entries} a time or a zone that cannot be read for sure: {UNSURE}" if known.unread else ""
+    )
     return f"{name}: {times} known, {read}.{unread}"
 
 

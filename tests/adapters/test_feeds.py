@@ -3,6 +3,7 @@
 import io
 import logging
 import time
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from inspired.adapters import feeds
 from inspired.adapters.feeds import Feed
 from inspired.adapters.http import Http
+from inspired.domain.errors import UpstreamError
 from tests.adapters.listeners import Behaviour, answering, failure_of, listening
 from tests.adapters.test_unfolding import MOST_TIMES, WINDOW, entry, feed
 from tests.harness import free_port
@@ -22,7 +24,7 @@ ONE = feed(entry("DTSTART:20270302T100000Z", "DTEND:20270302T110000Z"), entry("D
 def why(behave: Behaviour) -> str:
     """The reason that reading this failed with."""
     with listening(behave) as server:
-        error = failure_of(lambda: Feed(Http(), server.address + SECRET, LONDON).read(WINDOW))
+        error = failure_of(lambda: Feed(Http(), server.address + SECRET, LONDON, outside=Http()).read(WINDOW))
     assert error is not None
     return str(error).removeprefix("own calendar: ")
 
@@ -36,6 +38,71 @@ def test_a_feed_is_read_by_a_process_of_its_own_and_only_its_times_come_back():
     assert found.unread == 1
     [request] = server.requests
     assert request.startswith(f"GET {SECRET} HTTP/1.1\r\n".encode())
+
+
+def test_a_feed_is_asked_for_by_a_name_of_our_own():
+    with listening(answering(ONE)) as server:
+        Feed(Http(), server.address + SECRET, LONDON).read(WINDOW)
+
+    assert b"\r\nUser-Agent: inspired-analyst\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Moved", "308 Moved"])
+def test_an_address_that_leads_on_is_followed_and_nothing_secret_goes_along(status: str):
+    with listening(answering(ONE)) as there:
+        on = answering(b"", status=status, headers=f"Location: {there.address}/there.ics\r\n")
+        with listening(on) as here:
+            address = here.address.replace("http://", "http://owner:secret@")
+            found = Feed(Http(), f"{address}/feed?key=1", LONDON, outside=Http()).read(WINDOW)
+
+    assert len(found.busy) == 1
+    [request] = there.requests
+    assert request.startswith(b"GET /there.ics HTTP/1.1\r\n")
+    assert b"Authorization" not in request
+    assert b"key=1" not in request
+
+
+def test_an_address_may_lead_on_three_times_and_not_four():
+    def leading(left: list[int], connection, request):
+        left[0] -= 1
+        if left[0] < 0:
+            answering(ONE)(connection, request)
+        else:
+            answering(b"", status="302 Found", headers="Location: /on\r\n")(connection, request)
+
+    with listening(partial(leading, [3])) as server:
+        assert len(Feed(Http(), server.address, LONDON, outside=Http()).read(WINDOW).busy) == 1
+    assert why(partial(leading, [4])).startswith("the address leads on more than 3 times")
+
+
+def test_an_address_that_leads_into_our_own_network_is_not_followed():
+    with listening(answering(ONE)) as inside:
+        on = answering(b"", status="302 Found", headers=f"Location: {inside.address}/\r\n")
+        with listening(on) as server:
+            error = failure_of(lambda: Feed(Http(), server.address, LONDON).read(WINDOW))
+
+    assert (str(error), inside.requests) == ("own calendar: no whole answer came from there", [])
+
+
+def test_an_https_address_leads_on_to_none_without():
+    feed = Feed(Http(), "https://example.org/a.ics", LONDON)
+
+    assert feed._led_on("https://example.org/a.ics", "webcal://example.net/b.ics") == "https://example.net/b.ics"
+    with pytest.raises(UpstreamError, match="not an https address"):
+        feed._led_on("https://example.org/a.ics", "http://example.org/b.ics")
+
+
+def test_what_the_owner_has_declined_is_free():
+    declined = entry(
+        "DTSTART:20270302T100000Z", "DURATION:PT1H", "ATTENDEE;PARTSTAT=DECLINED:mailto:me@example.com", uid="no"
+    )
+    with listening(answering(feed(declined))) as server:
+        busy = [
+            len(Feed(Http(), server.address, LONDON, addresses=addresses).read(WINDOW).busy)
+            for addresses in ((), ("me@example.com",))
+        ]
+
+    assert busy == [1, 0]
 
 
 def test_a_long_calendar_is_read_whole():
@@ -55,7 +122,14 @@ def test_a_long_calendar_is_read_whole():
         (answering(ONE, status="206 Partial Content"), "the answer was an error, 206"),
         (
             answering(b"", status="302 Found", headers="Location: /elsewhere\r\n"),
-            "the address leads on to another one: that one has to be in the setting",
+            "the address leads on more than 3 times: please put the last of them into the setting",
+        ),
+        *(
+            (
+                answering(b"", status="302 Found", headers=location),
+                "the address leads on to one that is not an https address: please put the right one into the setting",
+            )
+            for location in ("", "Location: ftp://example.org/a.ics\r\n", "Location: https://a:b@example.org/\r\n")
         ),
         (answering(b"<html>Please log in</html>"), "it is not a calendar"),
         (answering(b"x" * (feeds.LARGEST_FEED + 1)), "it is larger than 10 megabytes"),
@@ -73,7 +147,20 @@ def test_a_long_calendar_is_read_whole():
             "it holds more than 10,000 busy times in a year",
         ),
     ],
-    ids=["500", "404", "a part", "leads on", "a page", "huge", "closed", "frozen", "too many"],
+    ids=[
+        "500",
+        "404",
+        "a part",
+        "leads on",
+        "nowhere",
+        "by ftp",
+        "as somebody",
+        "a page",
+        "huge",
+        "closed",
+        "frozen",
+        "too many",
+    ],
 )
 def test_what_cannot_be_read_is_told_with_its_reason(behave: Behaviour, told: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feeds, "FETCH_SECONDS", 2.0)

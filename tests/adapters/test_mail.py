@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file
+from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.mail import Mail, Smtp
 from inspired.domain.errors import UpstreamError
@@ -158,6 +158,32 @@ def test_a_calendar_sees_in_the_mail_itself_what_the_file_asks_for(server):
     (attachment,) = server.messages[0].iter_attachments()
     assert (attachment.get_content_type(), attachment.get_param("method")) == ("text/calendar", "REQUEST")
     assert attachment.get_filename() == "call.ics"
+
+
+@pytest.mark.parametrize("method", ["REQUEST", "CANCEL", "PUBLISH"])
+def test_a_mail_with_a_call_is_a_meeting_to_whoever_reads_meetings_and_has_a_file_for_the_others(server, method):
+    smtp(server.port).send(a_mail(calendar=ICS, method=method))
+
+    [message] = server.messages
+    ways, file = message.iter_parts()
+    assert (message.get_content_type(), ways.get_content_type()) == ("multipart/mixed", "multipart/alternative")
+    assert [part.get_content_type() for part in ways.iter_parts()] == ["text/plain", "text/html", "text/calendar"]
+    meeting = list(ways.iter_parts())[-1]
+    assert (meeting.get_param("method"), meeting.get_content_charset()) == (method, "utf-8")
+    assert (meeting.get_content_disposition(), file.get_content_disposition()) == (None, "attachment")
+    assert meeting.get_payload(decode=True) == file.get_payload(decode=True) == ICS
+
+
+def test_who_organizes_is_not_invited_by_themselves_and_gets_the_entry_all_the_same():
+    def lines(method: Method, to: str) -> set[str]:
+        return set(a_file(invitation_for(method, organizer="Calls@example.com", to=to)).decode().split("\r\n"))
+
+    own, taken_back = (lines(method, "calls@example.com") for method in (Method.REQUEST, Method.CANCEL))
+
+    assert {"METHOD:PUBLISH", "STATUS:CONFIRMED", "ORGANIZER:mailto:Calls@example.com", "UID:u"} <= own
+    assert {"METHOD:CANCEL", "STATUS:CANCELLED", "ORGANIZER:mailto:Calls@example.com", "UID:u"} <= taken_back
+    assert not [line for line in own | taken_back if line.startswith("ATTENDEE")]
+    assert "ATTENDEE;PARTSTAT=ACCEPTED:mailto:ann@example.com" in lines(Method.REQUEST, "ann@example.com")
 
 
 def test_a_repetition_is_known_by_its_message_id(server):

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain import lifecycle, steps
+from inspired.domain import by_owner, lifecycle, steps
 from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Remote, Slot, State
+from inspired.domain.errors import OtherLength
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
@@ -205,3 +206,53 @@ def test_whether_the_customer_came_is_told_to_the_calendar_each_time_it_changes(
 
     assert [effect.name.partition(":")[0] for effect in back.effects] == ["tell_no_show"] * 2
     assert len({effect.name for effect in back.effects}) == 2
+
+
+# --- another length -------------------------------------------------------------------------------------------------
+
+LONGER = replace(THERE, span=Span(THERE.span.start, THERE.span.end + timedelta(minutes=15)))
+SHORTER = replace(THERE, span=Span(THERE.span.start, THERE.span.end - timedelta(minutes=15)))
+
+
+def test_paid_it_is_never_longer_than_was_paid_for_and_the_owner_is_told_once():
+    once = followed(a_call(), to=LONGER)
+    again = steps.moved_in_calendar(once, once.slot, LONGER, by_owner=True, moved_at=IN_TIME, now=IN_TIME)
+
+    assert (once.state, once.slot, once.moves) == (State.CONFIRMED, THERE, 1)
+    assert "alert:other_length" in owed(once)
+    assert again == once
+
+
+def test_a_shorter_one_is_as_short_as_it_is_and_the_owner_is_told():
+    after = followed(a_call(), to=SHORTER)
+
+    assert (after.state, after.slot) == (State.CONFIRMED, SHORTER)
+    assert "alert:other_length" in owed(after)
+
+
+@pytest.mark.parametrize("there", [LONGER, SHORTER])
+def test_unpaid_another_length_is_refused_and_the_booking_ends(there):
+    after = followed(LIVE, to=there)
+
+    assert (after.slot, after.leaving) == (SLOT, True)
+    assert owed(after) == {f"release_event:{ELSEWHERE}"}
+    assert followed(after, to=there) == after
+
+
+@pytest.mark.parametrize("there", [LONGER, SHORTER])
+def test_no_other_length_is_taken_for_the_same_price(there):
+    sold = "This call takes 45 minutes"
+    with pytest.raises(OtherLength, match=sold):
+        steps.change_time(LIVE, there, LIVE.created_at)
+    with pytest.raises(OtherLength, match=sold):
+        steps.move(a_call(), there, 0, IN_TIME)
+    with pytest.raises(OtherLength, match=sold):
+        by_owner.move(a_call(), there, 0, IN_TIME)
+
+
+def test_what_was_refused_for_its_length_is_owed_back_once_and_the_history_says_why():
+    once = steps.event_refused(a_draft(), LONGER, NOW)
+
+    assert owed(once) == {f"release_event:{ELSEWHERE}"}
+    assert (once.history[-1].what, once.history[-1].detail) == ("other_length", "60 minutes")
+    assert steps.event_refused(once, LONGER, NOW) == once

@@ -52,11 +52,14 @@ def pay(sandbox: Servers, booking: Booking, **how: Any) -> Any:
     return sandbox.control(f"orders/{booking.attempt.trade_no}/pay", {"notify": "lost", **how})
 
 
-def book_past_us(svc: Services, *, call: int = 40, token: str = "", email: str = "eve@example.com") -> str:
+def book_past_us(
+    svc: Services, *, call: int = 40, token: str = "", email: str = "eve@example.com", minutes: int | None = None
+) -> str:
     """As somebody who has the address of Calendly's own page. Answers the event's address."""
     page = svc.calendly.page_url("portfolio-review", token)
     start = free_calls(svc)[call].start.isoformat()
     form = {"start_time": start, "name": "Eve", "email": email, **({"utm_content": token} if token else {})}
+    form |= {"duration": str(minutes)} if minutes else {}
     answer = requests.post(page.partition("?")[0], data=form, headers={"Accept": "application/json"}, timeout=5)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["event"]["uri"])

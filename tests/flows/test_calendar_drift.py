@@ -39,6 +39,8 @@ def test_the_stand_in_agrees_with_what_the_site_was_made_with(svc: Services):
     ("changes", "told"),
     [
         ({"minutes": 50}, "Portfolio review: 45 minutes here, 50 at Calendly."),
+        ({"options": (30, 60)}, "Portfolio review: 45 minutes here, 30 or 60 at Calendly. Until they agree,"),
+        ({"options": (30, 45, 60)}, "Portfolio review: at Calendly customers can choose 30 or 60 minutes too, which"),
         ({"is_paid": True}, "Portfolio review: Calendly collects money for it too, so customers would pay twice."),
         ({"is_for_one": False}, "Portfolio review: at Calendly it is for groups;"),
         ({"says": "Portfolio review for $50"}, "Portfolio review: 75 USDT here, while Calendly’s page speaks of 50."),
@@ -68,6 +70,7 @@ def test_each_difference_is_told(svc: Services, changes, told):
         {"says": "Portfolio review, 75 USDT (75 $)"},
         {"says": "45 minutes, 2 parts, since 2019"},
         {"places": (("custom", "https://meet.example/room"),)},
+        {"options": (45,)},
         {"asks": ("What do you hold?",)},  # asked in the frame itself
     ],
 )
@@ -86,6 +89,16 @@ def test_on_our_own_pages_a_question_of_calendlys_is_one_that_nobody_asks(svc: S
     (sentence,) = drift(replace(svc, settings=own, calendly=Types(changed)))
 
     assert "“What do you hold?”, which this site does not ask" in sentence
+
+
+def test_on_our_own_pages_a_calls_length_is_the_types_own(svc: Services):
+    there = svc.calendly.event_types().values()
+    changed = [replace(one, minutes=30, options=(30, 45)) if one.slug == REVIEW.id else one for one in there]
+    own = svc.settings.model_copy(update={"calendar": "calendly_api"})
+
+    (sentence,) = drift(replace(svc, settings=own, calendly=Types(changed)))
+
+    assert sentence == "Portfolio review: 45 minutes here, 30 at Calendly. Until they agree, nobody can book it."
 
 
 def test_the_owner_reads_it_on_the_page_of_the_calls(client: FlaskClient, svc: Services, sandbox: Servers):

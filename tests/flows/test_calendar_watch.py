@@ -10,14 +10,17 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
+from inspired.domain import steps
 from inspired.domain.booking import Booking, State
+from inspired.domain.errors import Conflict
+from inspired.domain.slots import Span
 from inspired.flows import booking as booking_flow
 from inspired.flows import calendar_watch, delivery, payment, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.steps import book_past_us, hold, later, pay
+from tests.flows.steps import book_past_us, hold, later, pay, remote_status
 from tests.harness import Servers
-from tests.web.pages import words
+from tests.web.pages import send, words
 from tests.web.test_admin_pages import log_in
 
 OWNER = "owner@example.com"
@@ -131,6 +134,33 @@ def test_another_kind_of_call_of_the_owners_is_none_of_our_business(svc: Service
     assert all_bookings(svc) == []
 
 
+def test_another_length_booked_past_us_is_refused_there_and_nobody_is_asked_to_pay(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    sandbox.control("settings", {"duration_options": "30 90"})
+    for call, minutes in ((40, 90), (50, 30)):
+        book_past_us(svc, call=call, minutes=minutes)
+
+    calendar_watch.look(svc)
+
+    assert (all_bookings(svc), active(sandbox)) == ([], [False, False])
+    assert mailbox.subjects_to("eve@example.com") == []
+    reasons = {one["cancellation"]["reason"] for one in sandbox.control("events")}
+    assert reasons == {
+        "Portfolio review takes 45 minutes, and another length cannot be booked. "
+        f"Please choose a time of 45 minutes, best here: {svc.settings.site_url}"
+    }
+
+
+def test_a_length_that_is_sold_is_taken_in_beside_others(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    sandbox.control("settings", {"duration_options": "90"})
+    book_past_us(svc, minutes=45)
+
+    calendar_watch.look(svc)
+
+    assert (the_booking(svc).state, active(sandbox)) == (State.PENDING, [True])
+
+
 class TestSwitchedOff:
     @pytest.fixture
     def env_changes(self) -> dict[str, str]:
@@ -184,6 +214,86 @@ def test_an_old_address_used_again_is_a_booking_of_its_own(svc: Services, sandbo
     (again,) = (one for one in all_bookings(svc) if one.id != first.id)
     assert (again.state, again.slot.event_uri) == (State.PENDING, second)
     assert svc.bookings.get(first.id).slot == first.slot
+
+
+def test_a_longer_time_picked_in_the_frame_is_refused_and_given_back(svc: Services, sandbox: Servers, mailbox: Mailbox):
+    sandbox.control("settings", {"duration_options": "90"})
+    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    book_past_us(svc, token=draft.token, minutes=90)
+
+    after = refreshing.refresh(later(svc, minutes=2), draft.id)
+    after = refreshing.refresh(later(svc, minutes=3), after.id)
+
+    assert (after.state, after.slot, after.attempts, active(sandbox)) == (State.DRAFT, None, (), [False])
+    assert sandbox.control("events")[0]["cancellation"]["reason"].startswith("This call takes 45 minutes")
+    assert [one.detail for one in after.history if one.what == "other_length"] == ["90 minutes"]
+    assert mailbox.messages == []
+
+
+def test_the_page_says_what_was_wrong_and_takes_the_right_length_then(
+    svc: Services, sandbox: Servers, client: FlaskClient
+):
+    sandbox.control("settings", {"duration_options": "90"})
+    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    book_past_us(svc, token=draft.token, minutes=90)
+    address = f"/booking/{draft.token}"
+    refused = send(client, f"{address}/picked", {}, page=address)
+    refreshing.refresh(svc, draft.id)
+    book_past_us(svc, token=draft.token, minutes=45, call=60)
+    taken = send(client, f"{address}/picked", {}, page=address)
+
+    assert refused.status_code == 409
+    assert "This call takes 45 minutes, and 90 minutes were chosen in Calendly." in words(refused.text)
+    assert (taken.status_code, svc.bookings.get(draft.id).state) == (303, State.PENDING)
+
+
+def test_a_call_whose_length_calendly_does_not_offer_begins_no_booking(svc: Services, client: FlaskClient):
+    listed = svc.offer.fresh()
+    review = listed.types[1]
+    longer = replace(review, type=replace(review.type, minutes=60))
+    svc.offer.save_types((listed.types[0], longer, *listed.types[2:]), listed.types_version)
+    offered = svc.offer.fresh().types[1].type
+
+    with pytest.raises(Conflict, match="its length is being changed"):
+        booking_flow.start_draft(svc, offered)
+
+    begin = svc.now() + timedelta(hours=5)
+    assert booking_flow.free_times(svc, offered, Span(begin, begin + timedelta(days=14))) == []
+    assert all_bookings(svc) == []
+
+
+@pytest.mark.parametrize("minutes", [30, 90])
+def test_an_unpaid_call_moved_there_to_another_length_is_given_up_and_paid_for_by_nobody(
+    svc: Services, sandbox: Servers, mailbox: Mailbox, minutes: int
+):
+    booking = payment.open_order(svc, held_in_frame(svc), seconds=2.0)
+    sandbox.control("settings", {"duration_options": "30 90"})
+    moved_there(sandbox, svc, booking, duration=minutes)
+
+    calendar_watch.look(svc)
+    for at in (0, 1, 2):
+        after = refreshing.refresh(later(svc, minutes=at), booking.id)
+
+    assert (after.state, active(sandbox)) == (State.CANCELLED, [False, False])
+    assert remote_status(sandbox, booking.attempt.trade_no) == "CANCELED"
+
+
+def test_a_paid_call_made_longer_there_is_followed_as_long_as_was_paid_for_and_told_once(
+    svc: Services, sandbox: Servers, mailbox: Mailbox
+):
+    booking = confirmed_in_frame(svc, sandbox)
+    sandbox.control("settings", {"duration_options": "90"})
+    moved_there(sandbox, svc, booking, duration=90)
+
+    for at in (0, 10, 20):
+        calendar_watch.look(later(svc, minutes=at))
+        svc.bookings.change(booking.id, lambda b, n=at: steps.to_follow(b, f"again{n}", svc.now()))
+        after = refreshing.refresh(later(svc, minutes=at), booking.id)
+
+    assert (after.state, after.moves, active(sandbox)) == (State.CONFIRMED, 1, [False, True])
+    assert after.slot.span.end - after.slot.span.start == timedelta(minutes=45)
+    told = [one for one in mailbox.messages if one["To"] == OWNER and "another length" in str(one.get_body(("plain",)))]
+    assert len(told) == 1
 
 
 # --- what no webhook told of ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from icalendar import Calendar
 
 from inspired.adapters.letters import FOLDER, Letters
@@ -53,6 +54,25 @@ def test_the_confirmed_mail_carries_place_reference_and_calendar_file(
     assert event["dtstart"].dt == booking.slot.span.start
     assert event["location"] == "https://meet.example/room"
     assert len(mailbox.subjects_to("owner@example.com")) == 1
+
+
+class TestOneAddress:
+    """The site sends its mails from the address of the owner's own."""
+
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"MAIL_FROM": "Inspired Analyst <Owner@example.com>", "OWNER_EMAIL": "owner@example.com"}
+
+    def test_the_owner_gets_an_entry_and_the_customer_an_invitation(
+        self, svc: Services, sandbox: Servers, mailbox: Mailbox
+    ):
+        booking = live(svc)
+        pay(sandbox, booking)
+
+        refreshing.refresh(svc, booking.id)
+
+        methods = {one["to"]: part.get_param("method") for one in mailbox.messages for part in one.iter_attachments()}
+        assert methods == {"ann@example.com": "REQUEST", "owner@example.com": "PUBLISH"}
 
 
 def test_each_mail_is_sent_once_however_many_deliver(svc: Services, sandbox: Servers, mailbox: Mailbox):

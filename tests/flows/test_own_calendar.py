@@ -1,8 +1,9 @@
 """The owner's own calendar: while they are busy there nobody is offered a call, also while it cannot be read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from inspired import jobs
 from inspired.adapters.offer import Listed
 from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import Rules
@@ -26,7 +28,7 @@ from tests.adapters.test_unfolding import entry, feed
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, free_calls, hold, later, live
 from tests.flows.test_sweeping import waiting
-from tests.harness import Servers
+from tests.harness import Servers, wait_until
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 REVIEW = get_meeting_type("portfolio-review")
@@ -39,6 +41,11 @@ class Calendar:
     url: str = ""
     text: bytes = feed()
     status: str = "200 OK"
+    gate: Event = field(default_factory=Event)
+
+    def answers(self, connection: Any, request: bytes) -> None:
+        self.gate.wait(30)
+        connection.sendall(answer(self.text, status=self.status))
 
     def has(self, *spans: Span) -> None:
         self.text = feed(
@@ -52,7 +59,8 @@ class Calendar:
 @pytest.fixture
 def theirs() -> Iterator[Calendar]:
     calendar = Calendar()
-    with listening(lambda c, _: c.sendall(answer(calendar.text, status=calendar.status))) as server:
+    calendar.gate.set()
+    with listening(calendar.answers) as server:
         calendar.url = f"{server.address}/private-0123456789/basic.ics"
         yield calendar
 
@@ -303,6 +311,56 @@ def test_a_ring_for_an_address_that_is_not_in_the_setting_any_more_does_nothing(
     own_calendar.read(svc, "0" * 16)
 
     assert database["own_calendar"].count_documents({}) == 0
+
+
+def many(svc: Services) -> list[Span]:
+    """More than anybody's calendar loses at once by chance: an hour on each of two weeks' days."""
+    return [Span(svc.now() + day * DAY, svc.now() + day * DAY + HOUR) for day in range(1, 15)]
+
+
+def test_a_full_calendar_that_becomes_empty_is_told_at_once_and_stays_in_force_for_a_day(
+    svc: Services, theirs: Calendar, mailbox: Mailbox
+):
+    theirs.has(*many(svc))
+    known = read(svc)
+    assert len(known.busy) >= own_calendar.MANY
+    theirs.has()
+
+    for minutes in (0, 10, 20, 1439):
+        after = read(later(svc, minutes=minutes))
+
+    assert (after.busy, after.emptied_at is not None) == (known.busy, True)
+    assert mailbox.subjects_to("owner@example.com") == ["Your own calendar has become empty"]
+    text = mailbox.messages[0].get_body(("plain",)).get_content()
+    assert f"had {len(known.busy)} busy times" in text
+    assert read(later(svc, minutes=1441)).busy == ()
+    assert len(mailbox.messages) == 1
+
+
+def test_a_calendar_that_is_full_again_is_believed_at_once_and_its_next_emptiness_told_anew(
+    svc: Services, theirs: Calendar, mailbox: Mailbox
+):
+    full = many(svc)
+    for minutes, spans in enumerate((full, [], full[:1], full, [])):
+        theirs.has(*spans)
+        known = read(later(svc, minutes=minutes))
+
+    assert len(known.busy) >= own_calendar.MANY
+    assert len(mailbox.messages) == 2
+
+
+def test_a_job_that_reads_it_keeps_no_worker_waiting(svc: Services, theirs: Calendar, monkeypatch: pytest.MonkeyPatch):
+    theirs.has(free_calls(svc)[5])
+    theirs.gate.clear()
+    monkeypatch.setattr(jobs, "services", lambda: svc)
+    [feed_id] = svc.own_calendar.feeds
+
+    jobs.read_own_calendar(feed_id)  # comes back while the calendar does not answer
+    unread = svc.own_calendar.known()[feed_id].read_at
+    theirs.gate.set()
+
+    assert unread is None
+    wait_until(lambda: svc.own_calendar.known()[feed_id].read_at, what="the calendar to be read")
 
 
 # --- with more than one, and with none ------------------------------------------------------------------------------

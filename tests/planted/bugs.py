@@ -55,6 +55,23 @@ BUGS = (
         test="tests/adapters/test_calendly_signing.py::test_what_is_not_signed_like_this_is_refused",
     ),
     Bug(
+        name="a longer call is sold for the price of a short one",
+        rule="3",
+        file="inspired/domain/steps.py",
+        old="return not slot.event_uri or slot.span.end - slot.span.start == length",
+        new="return not slot.event_uri or slot.span.end - slot.span.start >= length",
+        test="tests/domain/test_following.py::test_no_other_length_is_taken_for_the_same_price",
+    ),
+    Bug(
+        name="a paid call is made longer in the calendar for nothing",
+        rule="3",
+        file="inspired/domain/steps.py",
+        old="    slot = _cut_to_paid(booking, slot)",
+        new="    slot = slot if is_as_paid else replace(slot)",
+        test="tests/domain/test_following.py::"
+        "test_paid_it_is_never_longer_than_was_paid_for_and_the_owner_is_told_once",
+    ),
+    Bug(
         name="an order lives as long as what was booked past the site may wait",
         rule="4",
         file="inspired/domain/ordering.py",

@@ -420,6 +420,11 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
         "read_at": "24 November 2026, 09:50 (Europe/London, UTC)",
         "admin_url": "https://site.example/admin/calendar",
     },
+    "own_calendar_empty": {
+        "times": 42,
+        "until": "25 November 2026, 10:00 (Europe/London, UTC)",
+        "admin_url": "https://site.example/admin/calendar",
+    },
     **{
         kind: {"number": "123456", "priority": "HIGH", "url": "https://site.example/help/TOKEN", **more}
         for kind, more in {
@@ -541,6 +546,10 @@ SAID = {
     "own_calendar": [
         "since 24 November 2026, 10:00 (Europe/London", "it is not a calendar", "09:50", "still kept free",
         "BUSY_FEED_URLS", "/admin/calendar",
+    ],
+    "own_calendar_empty": [
+        "had 42 busy times, and now it has none", "until 25 November 2026, 10:00 (Europe/London", "BUSY_FEED_URLS",
+        "/admin/calendar",
     ],
     "ticket_new": ["A customer wrote", "stands only in the admin area", "/help/TOKEN"],
     "ticket_late": ["123456", "high", "/help/TOKEN"],

@@ -74,7 +74,7 @@ def test_entries_that_nobody_understands_are_told(owner: FlaskClient, svc: Servi
     theirs.text = theirs.text.replace(b"END:VCALENDAR", b"BEGIN:VEVENT\r\nDTSTART:never\r\nEND:VEVENT\r\nEND:VCALENDAR")
     read(svc)
 
-    assert "0 busy times known, read just now. Not understood, and so not kept free: 1 of its entries." in said(owner)
+    assert "0 busy times known, read just now. 1 entry has a time or a zone that cannot be read for sure" in said(owner)
 
 
 def test_the_times_on_the_page_leave_out_what_is_busy(owner: FlaskClient, svc: Services, theirs: Calendar):
