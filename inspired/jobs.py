@@ -31,6 +31,12 @@ def services() -> Services:
     return build(read_settings(), database_seconds=5.0, redis_seconds=1.0)
 
 
+def worker_turned(name: str) -> None:
+    """No job: the worker's loop has come round, and has asked Redis for work."""
+    svc = services()
+    svc.workers.turned(name, svc.now())
+
+
 def refresh(booking_id: str) -> None:
     refreshing.update_and_ring(services(), booking_id)
 

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     mongodb_uri: SecretStr
     mongodb_database: str = "inspired-analyst"
     redis_url: SecretStr
+    redis_tls: Literal["verify-full", "require"] = "verify-full"  # require: encrypted, whoever it is
 
     # Personal data
     encryption_keys: SecretStr = Field(description="v2:BASE64,v1:BASE64 – 32 bytes each, the first one encrypts")
@@ -240,6 +241,11 @@ class Settings(BaseSettings):
     @property
     def in_frame(self) -> bool:
         return self.calendar_kind == "calendly"
+
+    @property
+    def verifies_redis(self) -> bool:
+        """Whether the certificate of a rediss:// address has to be one that is known, and for its name."""
+        return self.redis_tls == "verify-full"
 
     @property
     def payment_expiry(self) -> timedelta:

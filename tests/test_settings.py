@@ -421,3 +421,9 @@ def test_a_rule_about_what_is_missing_or_wrong_itself_is_not_told_as_well(proble
 )
 def test_whatever_stands_in_a_setting_is_read_or_listed_and_never_a_crash(read, name, value):
     assert problems_of(lambda: read(**{**SANDBOX, name: value})) is not None
+
+
+def test_whose_certificate_redis_may_have_is_one_of_two_words(read, problems):
+    assert read().verifies_redis
+    assert not read(REDIS_TLS="require").verifies_redis
+    assert any("REDIS_TLS" in one for one in problems(REDIS_TLS="none"))

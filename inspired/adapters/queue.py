@@ -7,32 +7,20 @@ serialised as JSON, so that whoever can write to Redis cannot run code here.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 
+from inspired.adapters.redis_server import why
 from inspired.domain.errors import UpstreamError
 
 # The most urgent first.
 NOTICES, BOOKINGS, LETTERS, REHEARSALS = "notices", "bookings", "letters", "rehearsals"
 PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
-RedisAway = redis.RedisError
 log = structlog.get_logger()
-
-
-def connection_options(*, seconds: float) -> dict[str, Any]:
-    """Without redis-py's own retries: one command with a lost answer must not be applied twice."""
-    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
-
-
-def connect(url: str, *, seconds: float) -> redis.Redis:
-    return redis.Redis.from_url(url, **connection_options(seconds=seconds))
 
 
 def queues_on(connection: redis.Redis) -> list[Queue]:
@@ -50,15 +38,6 @@ class Waiting:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """A worker and its last sign of life."""
-
-    name: str
-    state: str
-    seen: datetime | None
-
-
 class Doorbell:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
@@ -70,7 +49,7 @@ class Doorbell:
         try:
             self._connection.ping()
         except redis.RedisError as error:
-            raise UpstreamError("redis", type(error).__name__) from None
+            raise UpstreamError("redis", why(error)) from None
 
     def ring(self, job: str, *ids: str) -> bool:
         """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
@@ -100,15 +79,7 @@ class Doorbell:
         try:
             return [_oldest(queue) for queue in (self._notices, self._bookings, self._letters)]
         except redis.RedisError as error:
-            raise UpstreamError("redis", type(error).__name__) from None
-
-    def workers(self) -> list[Hand]:
-        """Those that were alive within half a minute or so. Raises UpstreamError where Redis is away."""
-        try:
-            found = Worker.all(connection=self._connection, serializer=JSONSerializer)
-            return [Hand(str(one.name), str(one.get_state()), _utc(one.last_heartbeat)) for one in found]
-        except redis.RedisError as error:
-            raise UpstreamError("redis", type(error).__name__) from None
+            raise UpstreamError("redis", why(error)) from None
 
     def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
@@ -117,7 +88,7 @@ class Doorbell:
             queue.enqueue_call(f"inspired.jobs.{job}", args=ids, timeout=60, result_ttl=0, failure_ttl=86_400, ttl=600)
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE
-            log.warning("ring_lost", job=job, error=type(error).__name__)
+            log.warning("ring_lost", job=job, why=why(error))
             return False
         return True
 

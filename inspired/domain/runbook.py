@@ -268,9 +268,15 @@ SITE: Mapping[str, Alert] = {
             severity=Severity.NOW,
             found="No worker has given a sign of life for two minutes.",
             happened="The process that does what is due has ended, or cannot reach Redis.",
-            means="Payments are noticed only where a customer has the page open; mails are not sent; times are not "
-            "freed. All of it is made up for when a worker runs again.",
-            todo=("Start “worker” again.", "Look at its log for the reason it ended.", ASK_ENGINEER),
+            means="No bookings are taken meanwhile, since nobody would confirm them. Payments are noticed only where "
+            "a customer has the page open; mails are not sent; times are not freed. All of it is made up for when a "
+            "worker runs again.",
+            todo=(
+                "Start “worker” again.",
+                "Look at its log for the reason it ended, or why it waits for Redis.",
+                "Look under Health how Redis is. Is it its certificate, REDIS_TLS may be what it needs.",
+                ASK_ENGINEER,
+            ),
             drill="Stop the worker.",
             drills=("worker-gone",),
             after=timedelta(minutes=2),
@@ -322,9 +328,13 @@ SITE: Mapping[str, Alert] = {
             severity=Severity.NOW,
             found="The clock could not reach it for 2 minutes.",
             happened="Redis is away or too slow.",
-            means="Workers get nothing to do: confirmations and mails wait. Nothing is lost, since what is due is in "
-            "the database.",
-            todo=("Look at Redis's own status page or console.", ASK_ENGINEER),
+            means="Workers get nothing to do: confirmations and mails wait, and after two minutes no bookings are "
+            "taken. Nothing is lost, since what is due is in the database.",
+            todo=(
+                "The mail and the page Health say why: a certificate, a password, too many connections, or no answer.",
+                "Look at Redis's own status page or console.",
+                ASK_ENGINEER,
+            ),
             drill="Stop Redis for three minutes.",
             drills=("redis-away",),
             after=timedelta(minutes=2),

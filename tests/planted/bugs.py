@@ -428,6 +428,22 @@ BUGS = (
         test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
     ),
     Bug(
+        name="a call is sold that nobody would confirm",
+        rule="1",
+        file="inspired/flows/payment.py",
+        old="    refuse_unworked(svc)\n",
+        new="",
+        test=OF_PAUSED + "test_nothing_is_sold_that_nobody_would_confirm",
+    ),
+    Bug(
+        name="a worker that cannot reach Redis counts as one",
+        rule="1",
+        file="inspired/adapters/worker.py",
+        old="        super().heartbeat(timeout, pipeline)\n",
+        new="        self.on_turn(self.name)\n        super().heartbeat(timeout, pipeline)\n",
+        test="tests/adapters/test_worker.py::test_a_worker_that_cannot_ask_has_no_turn",
+    ),
+    Bug(
         name="alone a process forgets what it may spend",
         rule="providers' limits",
         file=THROTTLE,

@@ -1,0 +1,87 @@
+"""The connection to Redis: encrypted as hosting services hand it out, never too many, and in words why not."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from inspired.adapters import redis_server
+from inspired.adapters.queue import Doorbell
+from inspired.domain.errors import UpstreamError
+from tests.adapters.listeners import listening
+from tests.adapters.tls import self_signed_chain, tls_in_front_of
+from tests.harness import free_port
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    return self_signed_chain(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def encrypted(servers, chain):
+    """The address of the tests' Redis by TLS."""
+    with tls_in_front_of(urlsplit(servers.redis_url).port, chain) as port:
+        yield f"rediss://127.0.0.1:{port}/0"
+
+
+def failure(url, **more):
+    client = redis_server.connect(url, seconds=1.0, **more)
+    try:
+        Doorbell(client).ping()
+    except UpstreamError as error:
+        return str(error)
+    finally:
+        client.close()
+    return ""
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_that_nobody_knows_is_refused_by_itself_and_the_cause_names_the_setting(encrypted):
+    told = failure(encrypted)
+
+    assert "its certificate is not accepted (self-signed certificate in certificate chain)" in told
+    assert "see REDIS_TLS" in told
+
+
+def test_it_is_taken_where_the_setting_says_so(encrypted):
+    assert failure(encrypted, verify_certificate=False) == ""
+
+
+def test_an_authority_of_ones_own_is_enough_to_go_on_verifying(encrypted, chain, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain.with_name("authority.pem")))
+
+    assert failure(encrypted) == ""
+
+
+def test_without_tls_the_setting_changes_nothing(servers):
+    assert failure(servers.redis_url, verify_certificate=False) == ""
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def test_why_redis_cannot_be_reached_is_told_in_words_without_the_address(servers, encrypted):
+    port = urlsplit(servers.redis_url).port
+
+    assert failure(f"redis://:secret@127.0.0.1:{free_port()}/0") == "redis: nobody listens at its address"
+    assert failure(f"redis://nobody:secret@127.0.0.1:{port}/0").startswith("redis: it refuses our name or password")
+    assert "does it speak TLS" in failure(f"rediss://127.0.0.1:{port}/0")
+    assert "begins with rediss://" in failure(encrypted.replace("rediss:", "redis:"))
+
+
+def test_a_frozen_redis_is_told_to_be_slow():
+    with listening(lambda connection, request: None, read=lambda line: line.recv(65536)) as frozen:
+        assert failure(frozen.address.replace("http", "redis")) == "redis: it does not answer in time"
+
+
+def test_a_plan_whose_connections_are_all_taken_is_named(connection):
+    before = connection.config_get("maxclients")["maxclients"]
+    connection.config_set("maxclients", len(connection.client_list()))
+    try:
+        told = failure(f"redis://127.0.0.1:{connection.get_connection_kwargs()['port']}/0")
+    finally:
+        connection.config_set("maxclients", before)
+
+    assert told == "redis: it takes no more connections; see REDIS_CONNECTIONS"
