@@ -103,7 +103,7 @@ def _worker(arguments: argparse.Namespace) -> int:
     connection = redis_server.connect(
         settings.redis_url.get_secret_value(), seconds=30.0, verify_certificate=settings.verifies_redis
     )
-    worker.run(connection, jobs.worker_turned)
+    worker.run(connection, jobs.JOBS, on_turn=jobs.worker_turned, on_refused=jobs.job_refused)
     return 0
 
 

@@ -24,7 +24,7 @@ from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.feeds import Feed
-from inspired.adapters.heartbeats import Heartbeats, Outcomes, Workers
+from inspired.adapters.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.known_holds import KnownHolds
@@ -79,6 +79,7 @@ class Services:
     webhook: WebhookSetting
     heartbeats: Heartbeats
     workers: Workers
+    refused_jobs: RefusedJobs
     numbers: Numbers
     visits: Visits
     report_plans: ReportPlans
@@ -181,6 +182,7 @@ def build(
         webhook=WebhookSetting(database, vault),
         heartbeats=beats,
         workers=Workers(database),
+        refused_jobs=RefusedJobs(database),
         numbers=Numbers(database),
         visits=Visits(database, redis),
         report_plans=ReportPlans(database),

@@ -20,7 +20,7 @@ from inspired.domain.errors import Busy
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
 SAME_EVERY = 60.0  # seconds
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker writes a turn down, how long a reader keeps it
-WORKER_FORGOTTEN = timedelta(days=1)
+WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)
 log = structlog.get_logger()
 
 
@@ -129,6 +129,40 @@ class Workers:
             self._last = next((one.at for one in self.all()), None)
             self._known_until = self._elapsed() + TURN_KNOWN
         return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Jobs in the queue that were not ours, since a day went by without one. `what` and `at`: the last one."""
+
+    count: int
+    at: datetime
+    what: str
+
+
+class RefusedJobs:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["refused_jobs"]
+
+    def add(self, what: str, now: datetime) -> None:
+        """Best effort: the log has it too."""
+        last = {"_id": "last", "at": {"$gte": now - REFUSED_TOLD}}
+        try:
+            with reaching():
+                if not self._collection.update_one(
+                    last, {"$inc": {"count": 1}, "$set": {"at": now, "what": what}}
+                ).matched_count:
+                    self._collection.replace_one({"_id": "last"}, {"count": 1, "at": now, "what": what}, upsert=True)
+        except Busy:
+            log.warning("refused_job_unrecorded")
+
+    def recent(self, now: datetime) -> Refused | None:
+        """Within a day. Raises Busy."""
+        with reaching():
+            found = self._collection.find_one({"_id": "last"})
+        if found is None or now - found["at"] > REFUSED_TOLD:
+            return None
+        return Refused(found["count"], found["at"], found["what"])
 
 
 def _in(found: Document) -> Beat:

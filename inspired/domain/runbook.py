@@ -282,6 +282,26 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=2),
         ),
         Alert(
+            id="strange_job",
+            sentence="The queue held a job that is not this site's. It was not run.",
+            severity=Severity.NOW,
+            found="A worker has refused a job within the last 24 hours. The name of the last one is told with it.",
+            happened="Somebody or something else writes to this site's Redis. Workers run the jobs of this site and no "
+            "others, so nothing came of it.",
+            means="Whoever writes there could delete or repeat what waits in the queue, lift limits, and show a "
+            "payment page a wrong status for some seconds. Money, bookings and personal data are not there, and what "
+            "is due is found in the database in any case.",
+            todo=(
+                "Does another program use the same Redis? Give each its own.",
+                "Change the password of Redis (at Heroku: “heroku redis:credentials --reset”) and put the new address "
+                "into REDIS_URL.",
+                "Look for “job_refused” in the worker's log: when it began, and what was wanted.",
+                ASK_ENGINEER,
+            ),
+            drill="Put a job of another name into the queue “bookings”.",
+            drills=("strange-job",),
+        ),
+        Alert(
             id="queue_stuck",
             sentence="Work waits in the queue for more than two minutes.",
             severity=Severity.NOW,

@@ -178,6 +178,8 @@ def _of_queues(svc: Services) -> Looked:
     yield "workers_gone", Seen() if is_silent(svc.workers.last_turn(), now) else None
     late = [one for one in queues if one.since is not None and now - one.since > OVERDUE_AFTER]
     yield "queue_stuck", Seen(", ".join(f"{one.queue}: {one.count}" for one in late)) if late else None
+    strange = svc.refused_jobs.recent(now)
+    yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
     breaker = svc.throttle.state()
     yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
 

@@ -76,6 +76,10 @@ def _binance(svc: Services) -> Part:
 def _remembered(svc: Services) -> Iterator[Part]:
     now, beats = svc.now(), svc.heartbeats.all()
     yield _workers(svc, now)
+    strange = svc.refused_jobs.recent(now)
+    if strange is not None:
+        told = f"{strange.count} not of this site, the last one {strange.what}; none was run"
+        yield Part("strange_job", "Jobs in the queue", Health.ILL, told, strange.at, "strange_job")
     yield _sign_of_life(beats.get(heartbeats.CLOCK), "Clock", now)
     yield _sign_of_life(beats.get(heartbeats.WATCHER), "Look for alerts", now)
     yield _outcome(beats.get(heartbeats.BINANCE), "certificates", "Certificates of Binance Pay", "not asked for yet")

@@ -52,6 +52,25 @@ def _refused(play: Play, email: str) -> bool:
 
 
 @GROUP.drill(
+    "strange-job",
+    "Somebody else writes to the queue",
+    happens="A job that is not this site’s lies in the queue, between two that are.",
+    should="It is not run, and the owner is told. The others are done.",
+)
+def strange_job(play: Play) -> None:
+    play.stage.rings.ring("not_a_job_of_this_site", "anything")
+    booking = play.hold()
+    play.pay(booking)
+    play.pass_time(seconds=31)
+    play.watch(minutes=2)
+    play.scene("Somebody has put a job of their own into the queue.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_owner_told("The queue held a job that is not this site's")
+    play.check_kept("75")
+
+
+@GROUP.drill(
     "certificates-away",
     "Binance’s certificates cannot be had",
     happens="Binance signs with a new key, and does not give out the certificate for it for a quarter of an hour.",

@@ -231,6 +231,9 @@ class Play:
             if not taken:
                 return
             for job, ids in taken:
+                if job not in JOBS:
+                    svc.refused_jobs.add(job, svc.now())
+                    continue
                 try:
                     JOBS[job](svc, *ids)
                 except Exception as error:

@@ -428,6 +428,22 @@ BUGS = (
         test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
     ),
     Bug(
+        name="a job with somebody's callback is taken for ours",
+        rule="1",
+        file="inspired/adapters/queue.py",
+        old=" if odd else self._not_ours()\n",
+        new=" if not found else self._not_ours()\n",
+        test="tests/adapters/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
+    ),
+    Bug(
+        name="a job of another name is taken for ours",
+        rule="1",
+        file="inspired/adapters/queue.py",
+        old="        if self.func_name not in self.functions:\n            return _tame(str(self.func_name))\n",
+        new="",
+        test="tests/adapters/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
+    ),
+    Bug(
         name="a call is sold that nobody would confirm",
         rule="1",
         file="inspired/flows/payment.py",
