@@ -101,7 +101,10 @@ def _worker(arguments: argparse.Namespace) -> int:
     # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
     # orphan behind, and what it was at is due again in Mongo within seconds.
     connection = redis_server.connect(
-        settings.redis_url.get_secret_value(), seconds=30.0, verify_certificate=settings.verifies_redis
+        settings.redis_url.get_secret_value(),
+        seconds=30.0,
+        most=worker.QUEUE_CONNECTIONS,
+        verify_certificate=settings.verifies_redis,
     )
     worker.run(connection, jobs.JOBS, on_turn=jobs.worker_turned, on_refused=jobs.job_refused)
     return 0

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
+from inspired.adapters import worker
 from inspired.flows import (
     alerting,
     auditing,
@@ -29,7 +30,9 @@ from inspired.settings import read_settings
 @cache
 def services() -> Services:
     """One per worker process, made when the first job needs it."""
-    return build(read_settings(), database_seconds=5.0, redis_seconds=1.0)
+    settings = read_settings()
+    left = settings.redis_connections - worker.QUEUE_CONNECTIONS
+    return build(settings, database_seconds=5.0, redis_seconds=1.0, redis_connections=left)
 
 
 def worker_turned(name: str) -> None:

@@ -126,17 +126,25 @@ def build(
     *,
     database_seconds: float,
     redis_seconds: float,
+    redis_connections: int | None = None,
     chance: Callable[[], float] = chance,
     now: Callable[[], datetime] = now,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> Services:
-    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path). A rehearsal has
+    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path), and waiting for
+    one of the process's connections, as many as the settings say or `redis_connections`. A rehearsal has
     clocks of its own: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
     database = mongo.connect(
-        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=database_seconds
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        seconds=database_seconds,
+        most=settings.mongodb_connections,
     )
     redis = redis_server.connect(
-        settings.redis_url.get_secret_value(), seconds=redis_seconds, verify_certificate=settings.verifies_redis
+        settings.redis_url.get_secret_value(),
+        seconds=redis_seconds,
+        most=redis_connections or settings.redis_connections,
+        verify_certificate=settings.verifies_redis,
     )
     hints = Hints(redis)
     bookings = mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking), is_news=True))

@@ -20,6 +20,7 @@ from inspired.adapters.queue import Ring
 from inspired.adapters.redis_server import why
 
 WORKER_TTL, LONGEST_WAIT = 30, 2.0  # seconds; an idle loop comes round after half of it
+QUEUE_CONNECTIONS = 2  # RQ waits on one, and watches with another while it changes what jobs depend on
 log = structlog.get_logger()
 
 

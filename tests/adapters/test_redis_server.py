@@ -1,8 +1,11 @@
 """The connection to Redis: encrypted as hosting services hand it out, never too many, and in words why not."""
 
+import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from inspired.adapters import redis_server
 from inspired.adapters.queue import Doorbell
@@ -85,3 +88,53 @@ def test_a_plan_whose_connections_are_all_taken_is_named(connection):
         connection.config_set("maxclients", before)
 
     assert told == "redis: it takes no more connections; see REDIS_CONNECTIONS"
+
+
+# --- as many as allowed -----------------------------------------------------------------------------------------------
+
+
+def test_who_finds_all_connections_in_use_waits_for_one_instead_of_failing(servers, connection):
+    """Eight at once, over one connection."""
+    client = redis_server.connect(servers.redis_url, seconds=5.0, most=1)
+    client.ping()
+    before = connection.info("stats")["total_connections_received"]
+    done = []
+
+    def count():
+        done.append(client.incr("counted"))
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert sorted(done) == list(range(1, 9))
+    assert connection.info("stats")["total_connections_received"] == before
+    client.close()
+
+
+def test_nobody_waits_longer_for_a_connection_than_for_an_answer(servers):
+    client = redis_server.connect(servers.redis_url, seconds=0.3, most=1)
+    taken = client.connection_pool.get_connection()
+    begun = time.monotonic()
+
+    with pytest.raises(redis.RedisError) as caught:
+        client.ping()
+
+    assert client.connection_pool.timeout == 0.3
+    assert time.monotonic() - begun >= 0.3
+    assert redis_server.why(caught.value) == "all of our connections to it are in use; see REDIS_CONNECTIONS"
+    client.connection_pool.release(taken)
+    assert client.ping()
+    client.close()
+
+
+def test_what_else_counts_in_redis_shares_the_same_connections(svc, settings):
+    from inspired.app import create_app
+    from inspired.web import limits
+
+    create_app(svc, settings)
+
+    assert limits.limiter.storage.storage.connection_pool is svc.redis_pool
+    assert svc.redis_pool.max_connections == settings.redis_connections
