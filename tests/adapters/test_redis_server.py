@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 from inspired.adapters import redis_server
 from inspired.adapters.queue import Doorbell
 from inspired.domain.errors import UpstreamError
+from inspired.flows import alerting, doctor, health
 from tests.adapters.listeners import listening
 from tests.adapters.tls import self_signed_chain, tls_in_front_of
 from tests.harness import free_port
@@ -60,6 +62,20 @@ def test_an_authority_of_ones_own_is_enough_to_go_on_verifying(encrypted, chain,
 
 def test_without_tls_the_setting_changes_nothing(servers):
     assert failure(servers.redis_url, verify_certificate=False) == ""
+
+
+def test_doctor_health_and_alert_name_the_cause(svc, encrypted):
+    client = redis_server.connect(encrypted, seconds=1.0)
+    away = replace(svc, bell=Doorbell(client))
+
+    told = {
+        "doctor": next(one.told for one in doctor.examine(away) if one.what == "Redis"),
+        "health": next(one.detail for one in health.examine(away) if one.id == "redis"),
+        "alert": alerting.find(away)["redis"].detail,
+    }
+
+    client.close()
+    assert {who for who, what in told.items() if "self-signed certificate" in what and "REDIS_TLS" in what} == set(told)
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
