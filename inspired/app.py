@@ -16,8 +16,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from inspired.adapters import deadline
-from inspired.adapters.queue import connection_options
 from inspired.domain.errors import Busy
+from inspired.flows import payment
 from inspired.services import Services
 from inspired.settings import Settings
 from inspired.web import (
@@ -68,7 +68,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     )
     app.extensions["inspired"] = services
     app.extensions["inspired_board"] = Board(services)
-    _configure(app, settings)
+    _configure(app, services, settings)
     Htmx(app)
     csrf = CSRFProtect(app)
     limits.limiter.init_app(app)
@@ -95,7 +95,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     return app
 
 
-def _configure(app: Flask, settings: Settings) -> None:
+def _configure(app: Flask, services: Services, settings: Settings) -> None:
     host = urlsplit(settings.site_url).hostname or "localhost"
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
@@ -111,7 +111,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # bound to the session instead: a payment page may stay open for an hour
         RATELIMIT_STORAGE_URI=settings.redis_url.get_secret_value(),
-        RATELIMIT_STORAGE_OPTIONS=connection_options(seconds=0.3),
+        RATELIMIT_STORAGE_OPTIONS={"connection_pool": services.redis_pool},
         FRAME_ORIGIN=settings.calendly_frame_origin if settings.in_frame else "",
         HSTS=settings.site_url.startswith("https://"),
     )
@@ -141,10 +141,15 @@ def _health() -> tuple[Response, int]:
     services = current.services()
     try:
         services.ping()
+        worker = "ok" if payment.is_worked(services) else "silent"
     except Busy:
         return jsonify(ok=False, database=False), 503
     return jsonify(
-        ok=True, database=True, binance=services.throttle.state().word, clockSkewSeconds=services.pay.clock_skew
+        ok=True,
+        database=True,
+        binance=services.throttle.state().word,
+        worker=worker,
+        clockSkewSeconds=services.pay.clock_skew,
     ), 200
 
 

@@ -94,28 +94,19 @@ def _web(arguments: argparse.Namespace) -> int:
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    from rq import SimpleWorker
-
-    from inspired.adapters import queue as queues
+    from inspired import jobs
+    from inspired.adapters import redis_server, worker
 
     settings = _started()
     # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
     # orphan behind, and what it was at is due again in Mongo within seconds.
-    connection = queues.connect(settings.redis_url.get_secret_value(), seconds=30.0)
-
-    class Worker(SimpleWorker):
-        max_connection_wait_time = 2.0  # RQ's own waits up to a minute after Redis is back
-
-    worker = Worker(
-        queues.queues_on(connection),
-        connection=connection,
-        serializer="json",
-        worker_ttl=30,
-        maintenance_interval=10,
-        job_monitoring_interval=5,
-        log_job_description=False,
+    connection = redis_server.connect(
+        settings.redis_url.get_secret_value(),
+        seconds=30.0,
+        most=worker.QUEUE_CONNECTIONS,
+        verify_certificate=settings.verifies_redis,
     )
-    worker.work(logging_level="WARNING")
+    worker.run(connection, jobs.JOBS, on_turn=jobs.worker_turned, on_refused=jobs.job_refused)
     return 0
 
 

@@ -1,10 +1,12 @@
 """Every background job. They take ids, find the rest, let failures fail, and may run twice, at once, or never."""
 
 import threading
+from collections.abc import Callable
 from functools import cache
 
 import structlog
 
+from inspired.adapters import worker
 from inspired.flows import (
     alerting,
     auditing,
@@ -33,7 +35,21 @@ log = structlog.get_logger()
 @cache
 def services() -> Services:
     """One per worker process, made when the first job needs it."""
-    return build(read_settings(), database_seconds=5.0, redis_seconds=1.0)
+    settings = read_settings()
+    left = settings.redis_connections - worker.QUEUE_CONNECTIONS
+    return build(settings, database_seconds=5.0, redis_seconds=1.0, redis_connections=left)
+
+
+def worker_turned(name: str) -> None:
+    """No job: the worker's loop has come round, and has asked Redis for work."""
+    svc = services()
+    svc.workers.turned(name, svc.now())
+
+
+def job_refused(what: str) -> None:
+    """No job: something else was in the queue, and was not run. Best effort, since the log has it too."""
+    svc = services()
+    svc.refused_jobs.add(what, svc.now())
 
 
 def refresh(booking_id: str) -> None:
@@ -108,3 +124,26 @@ def send_alerts() -> None:
 def rehearse(run_id: str) -> None:
     """Some seconds of failures on a database of their own."""
     running.rehearse(services(), run_id)
+
+
+# What a worker may run, by the name it has in the queue. Nothing else is, whoever has written there.
+JOBS: dict[str, Callable[..., None]] = {
+    f"{__name__}.{job.__name__}": job
+    for job in (
+        refresh,
+        refresh_batch,
+        deliver,
+        chore,
+        work_notice,
+        turn_page,
+        watch_calendar,
+        read_own_calendar,
+        check_audit,
+        try_addresses,
+        ticket_mail,
+        send_report,
+        newsletter_mail,
+        send_alerts,
+        rehearse,
+    )
+}

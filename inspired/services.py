@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from inspired.adapters import heartbeats, mongo
+from inspired.adapters import heartbeats, mongo, redis_server
 from inspired.adapters import queue as queues
 from inspired.adapters.alerts import Alerts, Deliveries, WebhookSetting
 from inspired.adapters.audit import Audit
@@ -24,7 +24,7 @@ from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.feeds import Feed
-from inspired.adapters.heartbeats import Heartbeats, Outcomes
+from inspired.adapters.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.http import Http
 from inspired.adapters.known_holds import KnownHolds
@@ -57,6 +57,7 @@ ID_LETTERS = string.ascii_lowercase + string.digits
 class Services:
     """Handed to every flow. `ping` and `database_version` raise Busy where the database does not answer.
 
+    `redis_pool`: what else counts in Redis shares its connections with us.
     `outside` is the door to addresses that somebody typed in: outside development it leads to public ones only.
     """
 
@@ -77,6 +78,8 @@ class Services:
     deliveries: Deliveries
     webhook: WebhookSetting
     heartbeats: Heartbeats
+    workers: Workers
+    refused_jobs: RefusedJobs
     numbers: Numbers
     visits: Visits
     report_plans: ReportPlans
@@ -101,6 +104,7 @@ class Services:
     smtp: Smtp
     letters: Letters
     bell: queues.Doorbell
+    redis_pool: redis_server.Pool
     hints: Hints
     outside: Http
     ping: Callable[[], None]
@@ -122,16 +126,26 @@ def build(
     *,
     database_seconds: float,
     redis_seconds: float,
+    redis_connections: int | None = None,
     chance: Callable[[], float] = chance,
     now: Callable[[], datetime] = now,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> Services:
-    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path). A rehearsal has
+    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path), and waiting for
+    one of the process's connections, as many as the settings say or `redis_connections`. A rehearsal has
     clocks of its own: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
     database = mongo.connect(
-        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=database_seconds
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        seconds=database_seconds,
+        most=settings.mongodb_connections,
     )
-    redis = queues.connect(settings.redis_url.get_secret_value(), seconds=redis_seconds)
+    redis = redis_server.connect(
+        settings.redis_url.get_secret_value(),
+        seconds=redis_seconds,
+        most=redis_connections or settings.redis_connections,
+        verify_certificate=settings.verifies_redis,
+    )
     hints = Hints(redis)
     bookings = mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking), is_news=True))
     logs = mongo.PaymentLogs(database)
@@ -175,6 +189,8 @@ def build(
         deliveries=Deliveries(database),
         webhook=WebhookSetting(database, vault),
         heartbeats=beats,
+        workers=Workers(database),
+        refused_jobs=RefusedJobs(database),
         numbers=Numbers(database),
         visits=Visits(database, redis),
         report_plans=ReportPlans(database),
@@ -223,6 +239,7 @@ def build(
         ),
         letters=Letters(brand=lambda: preferences.now().brand),
         bell=queues.Doorbell(redis),
+        redis_pool=redis.connection_pool,
         hints=hints,
         outside=outside,
         ping=lambda: mongo.ping(database),

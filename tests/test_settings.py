@@ -431,3 +431,16 @@ def test_a_rule_about_what_is_missing_or_wrong_itself_is_not_told_as_well(proble
 )
 def test_whatever_stands_in_a_setting_is_read_or_listed_and_never_a_crash(read, name, value):
     assert problems_of(lambda: read(**{**SANDBOX, name: value})) is not None
+
+
+def test_whose_certificate_redis_may_have_is_one_of_two_words(read, problems):
+    assert read().verifies_redis
+    assert not read(REDIS_TLS="require").verifies_redis
+    assert any("REDIS_TLS" in one for one in problems(REDIS_TLS="none"))
+
+
+def test_how_many_connections_a_process_may_have_is_a_number_it_can_work_with(read, problems):
+    assert (read().redis_connections, read().mongodb_connections) == (4, 20)
+    assert read(REDIS_CONNECTIONS="30", MONGODB_CONNECTIONS="100").redis_connections == 30
+    for name, value in (("REDIS_CONNECTIONS", "2"), ("MONGODB_CONNECTIONS", "1"), ("REDIS_CONNECTIONS", "many")):
+        assert any(name in one for one in problems(**{name: value}))

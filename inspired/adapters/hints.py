@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import redis
 import structlog
 
+from inspired.adapters.redis_server import why
+
 HINT_LIFE_MS = 5_000
 NUDGE_EVERY_MS = 4_000  # how often a poll looks whether the order should be asked about
 PAUSE = 1.0
@@ -105,7 +107,7 @@ class Hints:
 
     def _away(self, error: redis.RedisError) -> None:
         self._silent_until = time.monotonic() + PAUSE
-        log.warning("hints_away", error=type(error).__name__)
+        log.warning("hints_away", why=why(error))
 
 
 def _name(token: str) -> str:

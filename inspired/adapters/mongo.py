@@ -35,6 +35,7 @@ from inspired.domain.slots import Span
 from inspired.domain.status import numbered
 
 MOST_TRIES = 50
+MOST_CONNECTIONS = 20  # to each server of the set; two more watch it
 LEASED_AT_ONCE = 25
 TAKEN_AT_ONCE = 1000  # a month in one answer: by itself the driver takes 101, and asks again for the rest
 READ_AT_ONCE = 100
@@ -70,10 +71,13 @@ class Taken:
         return cls([one for one in builtin if one.around.overlaps(window)])
 
 
-def connect(uri: str, database: str, *, seconds: float) -> Database[Document]:
-    """`seconds` is what one operation may take; a deadline around a request can only shorten it."""
+def connect(uri: str, database: str, *, seconds: float, most: int = MOST_CONNECTIONS) -> Database[Document]:
+    """`seconds` is what one operation may take, waiting for one of `most` connections included; a deadline around a
+    request can only shorten it. An address that says maxPoolSize itself is believed."""
+    pool: dict[str, Any] = {} if "maxpoolsize=" in uri.lower() else {"maxPoolSize": most}
     client: pymongo.MongoClient[Document] = pymongo.MongoClient(
         uri,
+        **pool,
         tz_aware=True,
         timeoutMS=int(seconds * 1000),
         serverSelectionTimeoutMS=int(seconds * 1000),

@@ -20,6 +20,7 @@ from pymongo.database import Database
 
 from inspired.adapters.documents import Document, money_in, money_out
 from inspired.adapters.mongo import reaching
+from inspired.adapters.redis_server import why
 from inspired.domain.booking import Cause
 from inspired.domain.errors import Busy
 from inspired.domain.money import Money
@@ -85,7 +86,7 @@ class Visits:
             self._redis.hincrby(COUNTED, field, count)
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE
-            log.warning("visit_uncounted", error=type(error).__name__)
+            log.warning("visit_uncounted", why=why(error))
 
     def carry_over(self) -> None:
         """From Redis to the database. A crash in between loses half a minute of them, and nothing else."""
@@ -115,7 +116,7 @@ class Visits:
                 together.delete(COUNTED)
                 found = together.execute()[0]
         except redis.RedisError as error:
-            log.warning("visits_not_carried_over", error=type(error).__name__)
+            log.warning("visits_not_carried_over", why=why(error))
             return {}
         return {field.decode(): int(count) for field, count in found.items()}
 

@@ -29,6 +29,7 @@ from typing import TypeVar
 import redis
 import structlog
 
+from inspired.adapters.redis_server import why
 from inspired.domain.errors import UpstreamError
 
 # All times below are whole microseconds: exact in Python, in Lua and in Redis.
@@ -219,7 +220,7 @@ class Throttle:
             return ask()
         except redis.RedisError as error:
             self._silent_until = self._elapsed() + SILENT_SECONDS
-            log.warning("throttle_away", error=type(error).__name__)
+            log.warning("throttle_away", why=why(error))
             return None
 
     def _clock(self) -> int:

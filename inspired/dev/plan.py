@@ -106,7 +106,7 @@ def make_plan(data: Path, port: int | None) -> Iterator[Plan]:
             migration=Part("migrate", _inspired("migrate"), environment),
             product=[
                 Part("web", _inspired("web", "--host", HOST, "--port", str(web_port)), environment, _web_health(urls)),
-                Part("worker", _inspired("worker"), environment),
+                Part("worker", _inspired("worker"), environment, lambda: _is_worked(urls)),
                 Part("clock", _inspired("clock"), environment),
             ],
             urls=urls,
@@ -185,6 +185,13 @@ def _web_health(urls: Mapping[str, str]) -> Callable[[], bool]:
     return lambda: _says(f"{urls['web']}/healthz") == 200
 
 
+def _is_worked(urls: Mapping[str, str]) -> bool:
+    """The worker has no port of its own: the site knows it by its turns, and takes no bookings before the first."""
+    with contextlib.suppress(OSError, ValueError), _opener().open(f"{urls['web']}/healthz", timeout=0.5) as answer:
+        return bool(json.load(answer).get("worker") == "ok")
+    return False
+
+
 def _inspired(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "inspired.cli", *arguments]
 
@@ -196,12 +203,15 @@ def _answers(port: int, say: bytes = b"", expect: bytes = b"") -> bool:
     return False
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    """Without the environment's proxies: this is our own machine."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _says(url: str) -> int:
     """The status of a GET, 0 without an answer."""
     try:
-        # Without the environment's proxies: this is our own machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=0.5) as answer:
+        with _opener().open(url, timeout=0.5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

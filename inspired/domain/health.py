@@ -33,13 +33,15 @@ class Part:
 class Facts:
     """What is remembered for pages that must not ask anybody. `firing`: alerts, each with since when.
 
-    `database_away_since` and `paused_since`: None while it answers, and while bookings are taken.
+    `database_away_since` and `paused_since`: None while it answers, and while Binance Pay does. `clock_at` and
+    `worker_at`: the last sign of life; None where there never was one.
     """
 
     known_at: datetime
     database_took: timedelta = timedelta()
     database_away_since: datetime | None = None
     clock_at: datetime | None = None
+    worker_at: datetime | None = None
     paused_since: datetime | None = None
     is_backing_off: bool = False
     firing: Mapping[str, datetime] = field(default_factory=dict)
@@ -68,17 +70,22 @@ def public_lines(facts: Facts | None, now: datetime) -> tuple[Line, ...]:
         return tuple(Line(name, Health.ILL, facts.database_away_since) for name in NAMES)
     is_slow = facts.database_took > SLOW_DATABASE
     return (
-        _line("Booking", facts, ill=_paused(facts), slow=SLOW_BOOKING, is_slow=is_slow),
-        _line("Payments", facts, ill=_paused(facts), slow=SLOW_PAYMENTS, is_slow=is_slow or facts.is_backing_off),
+        _line("Booking", facts, ill=_paused(facts, now), slow=SLOW_BOOKING, is_slow=is_slow),
+        _line("Payments", facts, ill=_paused(facts, now), slow=SLOW_PAYMENTS, is_slow=is_slow or facts.is_backing_off),
         _line("Confirmations", facts, ill=_silent(facts, now), slow=SLOW_CONFIRMATIONS, is_slow=is_slow),
     )
+
+
+def is_silent(at: datetime | None, now: datetime) -> bool:
+    """Whether the last sign of life is too old, or never came."""
+    return at is None or now - at > SILENT_AFTER
 
 
 def clock_is_silent(facts: Facts | None, now: datetime) -> bool:
     """Nobody looks for alerts then. False while nothing is known."""
     if facts is None or facts.database_away_since is not None:
         return False
-    return facts.clock_at is None or now - facts.clock_at > SILENT_AFTER
+    return is_silent(facts.clock_at, now)
 
 
 def overall(lines: Iterable[Line]) -> Health:
@@ -98,14 +105,15 @@ def _line(name: str, facts: Facts, *, ill: Ill, slow: Iterable[str], is_slow: bo
     return Line(name, Health.SLOW, min(begun, default=None)) if begun or is_slow else Line(name, Health.WELL)
 
 
-def _paused(facts: Facts) -> Ill:
+def _paused(facts: Facts, now: datetime) -> Ill:
     skewed = facts.firing.get("clock_skew")
     since = facts.paused_since or skewed
+    if since is None and is_silent(facts.worker_at, now):
+        return True, facts.worker_at  # nothing is sold that nobody would confirm
     return since is not None, since
 
 
 def _silent(facts: Facts, now: datetime) -> Ill:
     if clock_is_silent(facts, now):
         return True, facts.clock_at
-    gone = facts.firing.get("workers_gone")
-    return gone is not None, gone
+    return is_silent(facts.worker_at, now), facts.worker_at

@@ -268,12 +268,40 @@ SITE: Mapping[str, Alert] = {
             severity=Severity.NOW,
             found="No worker has given a sign of life for two minutes.",
             happened="The process that does what is due has ended, or cannot reach Redis.",
-            means="Payments are noticed only where a customer has the page open; mails are not sent; times are not "
-            "freed. All of it is made up for when a worker runs again.",
-            todo=("Start “worker” again.", "Look at its log for the reason it ended.", ASK_ENGINEER),
+            means="No bookings are taken meanwhile, since nobody would confirm them. Payments are noticed only where "
+            "a customer has the page open; mails are not sent; times are not freed. All of it is made up for when a "
+            "worker runs again.",
+            todo=(
+                "Start “worker” again.",
+                "Look at its log for the reason it ended, or why it waits for Redis.",
+                "Look under Health how Redis is. Is it its certificate, REDIS_TLS may be what it needs.",
+                ASK_ENGINEER,
+            ),
             drill="Stop the worker.",
             drills=("worker-gone",),
             after=timedelta(minutes=2),
+        ),
+        Alert(
+            id="strange_job",
+            sentence="The queue held a job that is not this site's. It was not run.",
+            severity=Severity.NOW,
+            found="A worker has refused a job within the last 24 hours. The name of the last one is told with it.",
+            happened="Somebody or something else writes to this site's Redis. Workers run the jobs of this site and no "
+            "others, so nothing came of it.",
+            means="Whoever writes there could delete or repeat what waits in the queue, lift limits, and show a "
+            "payment page a wrong status for some seconds. Money, bookings and personal data are not there, and what "
+            "is due is found in the database in any case.",
+            todo=(
+                "Does its name begin with “inspired.jobs.”, just after a release? Then the version before has rung for "
+                "it, and nothing is wrong.",
+                "Does another program use the same Redis? Give each its own.",
+                "Change the password of Redis (at Heroku: “heroku redis:credentials --reset”) and put the new address "
+                "into REDIS_URL.",
+                "Look for “job_refused” in the worker's log: when it began, and what was wanted.",
+                ASK_ENGINEER,
+            ),
+            drill="Put a job of another name into the queue “bookings”.",
+            drills=("strange-job",),
         ),
         Alert(
             id="queue_stuck",
@@ -322,9 +350,13 @@ SITE: Mapping[str, Alert] = {
             severity=Severity.NOW,
             found="The clock could not reach it for 2 minutes.",
             happened="Redis is away or too slow.",
-            means="Workers get nothing to do: confirmations and mails wait. Nothing is lost, since what is due is in "
-            "the database.",
-            todo=("Look at Redis's own status page or console.", ASK_ENGINEER),
+            means="Workers get nothing to do: confirmations and mails wait, and after two minutes no bookings are "
+            "taken. Nothing is lost, since what is due is in the database.",
+            todo=(
+                "The mail and the page Health say why: a certificate, a password, too many connections, or no answer.",
+                "Look at Redis's own status page or console.",
+                ASK_ENGINEER,
+            ),
             drill="Stop Redis for three minutes.",
             drills=("redis-away",),
             after=timedelta(minutes=2),

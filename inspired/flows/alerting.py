@@ -23,6 +23,7 @@ from inspired.domain import alerts, runbook
 from inspired.domain.alerts import Alert, Channel, Kind, Message, Rate, Seen, Standing
 from inspired.domain.booking import Flag, Remote
 from inspired.domain.errors import Busy, UpstreamError
+from inspired.domain.health import is_silent
 from inspired.domain.status import iso
 from inspired.domain.when import moment_in_words
 from inspired.flows import checking, own_calendar, reconciling, telling
@@ -168,16 +169,17 @@ def _of_calendars(svc: Services) -> Looked:
 
 def _of_queues(svc: Services) -> Looked:
     try:
-        queues, workers = svc.bell.queues(), svc.bell.workers()
+        queues = svc.bell.queues()
     except UpstreamError as error:
         yield "redis", Seen(str(error))
         return
     yield "redis", None
     now = svc.now()
-    alive = [one for one in workers if one.seen is not None and now - one.seen < SILENT_AFTER]
-    yield "workers_gone", None if alive else Seen()
+    yield "workers_gone", Seen() if is_silent(svc.workers.last_turn(), now) else None
     late = [one for one in queues if one.since is not None and now - one.since > OVERDUE_AFTER]
     yield "queue_stuck", Seen(", ".join(f"{one.queue}: {one.count}" for one in late)) if late else None
+    strange = svc.refused_jobs.recent(now)
+    yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
     breaker = svc.throttle.state()
     yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
 

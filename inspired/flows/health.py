@@ -12,11 +12,12 @@ from inspired.adapters.heartbeats import Beat
 from inspired.domain import runbook
 from inspired.domain.alerts import Channel
 from inspired.domain.errors import Busy, UpstreamError
-from inspired.domain.health import SILENT_AFTER, SLOW_DATABASE, Health, Part
+from inspired.domain.health import SILENT_AFTER, SLOW_DATABASE, Health, Part, is_silent
 from inspired.flows import alerting, checking, reconciling
 from inspired.services import Services
 
 LONG_QUEUE = 500
+NO_WORKER = "none runs, or none reaches Redis; no bookings are taken"
 
 
 def versions(svc: Services) -> dict[str, str]:
@@ -53,16 +54,12 @@ def _database(svc: Services) -> Part:
 
 def _queues(svc: Services) -> Iterator[Part]:
     try:
-        queues, workers = svc.bell.queues(), svc.bell.workers()
+        queues = svc.bell.queues()
     except UpstreamError as error:
         yield _ill("redis", "Redis", str(error))
         return
     now = svc.now()
     yield Part("redis", "Redis", Health.WELL, "answers", now)
-    alive = [one for one in workers if one.seen is not None and now - one.seen < SILENT_AFTER]
-    seen = max((one.seen for one in workers if one.seen is not None), default=None)
-    said = ", ".join(f"{one.name[:8]} {one.state}" for one in alive) or "none runs"
-    yield Part("workers_gone", "Workers", Health.WELL if alive else Health.ILL, said, seen, "workers_gone")
     for one in queues:
         is_late = one.since is not None and now - one.since > alerting.OVERDUE_AFTER
         health = Health.ILL if is_late else Health.SLOW if one.count > LONG_QUEUE else Health.WELL
@@ -78,6 +75,11 @@ def _binance(svc: Services) -> Part:
 
 def _remembered(svc: Services) -> Iterator[Part]:
     now, beats = svc.now(), svc.heartbeats.all()
+    yield _workers(svc, now)
+    strange = svc.refused_jobs.recent(now)
+    if strange is not None:
+        told = f"{strange.count} not of this site, the last one {strange.what}; none was run"
+        yield Part("strange_job", "Jobs in the queue", Health.ILL, told, strange.at, "strange_job")
     yield _sign_of_life(beats.get(heartbeats.CLOCK), "Clock", now)
     yield _sign_of_life(beats.get(heartbeats.WATCHER), "Look for alerts", now)
     yield _outcome(beats.get(heartbeats.BINANCE), "certificates", "Certificates of Binance Pay", "not asked for yet")
@@ -106,6 +108,14 @@ def _remembered(svc: Services) -> Iterator[Part]:
         unsure = f"read, {known.unread} of its entries not for sure" if known.unread else "read"
         yield Part("own_calendar", "Your own calendar", health, known.why or unsure, at, "own_calendar")
     yield from _webhook(svc)
+
+
+def _workers(svc: Services, now: datetime) -> Part:
+    known = svc.workers.all()
+    alive = [one for one in known if not is_silent(one.at, now)]
+    said = f"{len(alive)} at work: {', '.join(one.name[:8] for one in alive)}" if alive else NO_WORKER
+    at = known[0].at if known else None
+    return Part("workers_gone", "Workers", Health.WELL if alive else Health.ILL, said, at, "workers_gone")
 
 
 def _sign_of_life(beat: Beat | None, title: str, now: datetime) -> Part:

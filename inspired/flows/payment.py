@@ -6,17 +6,20 @@ from inspired.adapters.throttle import HeldBack
 from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import Paused, UpstreamError
+from inspired.domain.health import is_silent
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
 GATE_SECONDS = 300  # when to come again, while the site is not open yet
+WORKER_SECONDS = 30  # and while no worker runs
 
 
 def refuse_while_paused(svc: Services) -> None:
-    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer, and where this version
-    was not rehearsed."""
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer, while no worker runs,
+    and where this version was not rehearsed."""
     refuse_unrehearsed(svc)
+    refuse_unworked(svc)
     breaker = svc.throttle.state()
     if breaker.open and breaker.until is not None:
         raise Paused(
@@ -35,9 +38,24 @@ def refuse_unrehearsed(svc: Services) -> None:
         )
 
 
+def refuse_unworked(svc: Services) -> None:
+    """What is sold must be confirmed: where no worker's loop has come round for two minutes, nothing would be. A
+    release and the longest job take less."""
+    if not is_worked(svc):
+        raise Paused(
+            "Payments are paused, because this site could not confirm one at the moment. Nothing was held and nothing "
+            "is owed. Please try again in a few minutes.",
+            retry_after=WORKER_SECONDS,
+        )
+
+
+def is_worked(svc: Services) -> bool:
+    return not is_silent(svc.workers.last_turn(), svc.now())
+
+
 def is_paused(svc: Services) -> bool:
     """For pages: nothing new is offered now."""
-    return not svc.gate.is_open() or svc.throttle.state().open
+    return not svc.gate.is_open() or not is_worked(svc) or svc.throttle.state().open
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:

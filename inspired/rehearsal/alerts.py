@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from inspired.adapters import heartbeats, outgoing
 from inspired.domain.booking import State
+from inspired.domain.errors import Paused
 from inspired.flows import checking, own_calendar
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
@@ -17,7 +18,7 @@ GROUP = Group("What you are told of")
     "worker-gone",
     "No worker runs",
     happens="The process that does what is due has ended. Somebody pays meanwhile; six minutes later it runs again.",
-    should="The owner is told after two minutes. Nothing is lost: the call is confirmed once, when the worker is back.",
+    should="Nothing new is sold, and the owner is told. The call is confirmed once, when the worker is back.",
 )
 def worker_gone(play: Play) -> None:
     booking = play.hold()
@@ -28,6 +29,7 @@ def worker_gone(play: Play) -> None:
     play.check_owner_told("No worker runs", 0)
     play.watch(minutes=5)
     play.scene("Nobody has done anything for six minutes.")
+    play.check("Bob is told that payments are paused, and nothing was held.", _refused(play, BOB))
     play.check_owner_told("No worker runs")
     play.check_owner_told("A notice of Binance Pay has not been worked on")
     play.stage.rings.unheard = False
@@ -36,6 +38,35 @@ def worker_gone(play: Play) -> None:
     play.check_state(booking, State.CONFIRMED)
     play.check_mails(ANN, "Confirmed")
     play.check_owner_told("This is over: No worker runs")
+    play.check("Bob can book again.", not _refused(play, BOB))
+    play.check_kept("75")
+
+
+def _refused(play: Play, email: str) -> bool:
+    play.skip_time(seconds=2)  # what pages know of it may be a second old
+    try:
+        play.hold(email=email)
+    except Paused:
+        return True
+    return False
+
+
+@GROUP.drill(
+    "strange-job",
+    "Somebody else writes to the queue",
+    happens="A job that is not this site’s lies in the queue, between two that are.",
+    should="It is not run, and the owner is told. The others are done.",
+)
+def strange_job(play: Play) -> None:
+    play.stage.rings.ring("not_a_job_of_this_site", "anything")
+    booking = play.hold()
+    play.pay(booking)
+    play.pass_time(seconds=31)
+    play.watch(minutes=2)
+    play.scene("Somebody has put a job of their own into the queue.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_owner_told("The queue held a job that is not this site's")
     play.check_kept("75")
 
 

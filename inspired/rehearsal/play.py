@@ -64,6 +64,7 @@ class Play:
         self._told = 0  # letters that stand in a scene
         self._left_out = ""
         self._failed: list[str] = []
+        self.worker_turns()
 
     # --- the customer -----------------------------------------------------------------------------------------------
 
@@ -82,6 +83,7 @@ class Play:
         self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0, token: str = ""
     ) -> Booking:
         """Without the worker. Raises what the page would tell."""
+        self.worker_turns()
         payment.refuse_while_paused(self.svc)
         # Some days ahead, so that no policy's hours are over when time passes.
         start = span.start if span else self.times()[-20].start
@@ -200,6 +202,11 @@ class Play:
         """The worker takes every ring there is, and those that come of it."""
         self._work_as(self.svc)
 
+    def worker_turns(self) -> None:
+        """A worker looks for work even when there is none. It cannot while the queue is away."""
+        if not self.stage.rings.unheard and not self.stage.rings.lost:
+            self.svc.workers.write_turn("rehearsal", self.svc.now())
+
     def be_killed(self, *, at_save: int = 0, after_mail: str = "") -> None:
         """A worker takes the rings and is gone: when it is about to save a booking for the n-th time, or as soon as
         the mail with these words in its subject is out. The rings are used up."""
@@ -218,11 +225,15 @@ class Play:
     def _work_as(self, svc: Services) -> None:
         if self.stage.rings.unheard:
             return
+        self.worker_turns()
         for _ in range(MOST_ROUNDS):
             taken = self.stage.rings.take()
             if not taken:
                 return
             for job, ids in taken:
+                if job not in JOBS:
+                    svc.refused_jobs.add(job, svc.now())
+                    continue
                 try:
                     JOBS[job](svc, *ids)
                 except Exception as error:

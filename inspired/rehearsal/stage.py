@@ -30,7 +30,8 @@ from inspired.adapters.heartbeats import Outcomes
 from inspired.adapters.http import Http
 from inspired.adapters.mail import Mail, Smtp
 from inspired.adapters.process import ROOT
-from inspired.adapters.queue import Doorbell, Hand, Waiting, connect
+from inspired.adapters.queue import Doorbell, Waiting
+from inspired.adapters.redis_server import connect
 from inspired.adapters.rehearsals import scratch
 from inspired.domain.errors import BadSignature, Busy, UpstreamError
 from inspired.flows import calendar_notices, notices
@@ -160,9 +161,8 @@ class Rings(Doorbell):
     """Rings are kept until the drill's worker takes them. `lost`: Redis is away, and they are gone. `unheard`: there is
     no worker."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self) -> None:
         super().__init__(connect(NOWHERE, seconds=0.1))
-        self._now = now
         self._kept: list[tuple[str, tuple[str, ...]]] = []
         self._lock = threading.Lock()
         self.lost = False
@@ -185,10 +185,6 @@ class Rings(Doorbell):
     def queues(self) -> list[Waiting]:
         self._reach()
         return []
-
-    def workers(self) -> list[Hand]:
-        self._reach()
-        return [] if self.unheard else [Hand("rehearsal", "idle", self._now())]
 
     def _reach(self) -> None:
         if self.lost:
@@ -313,7 +309,7 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
     stand_in.control("reset", {"everything": True})
     uri = svc.settings.mongodb_uri.get_secret_value()
     with _door() as door, scratch(uri, svc.settings.mongodb_database, mark, seconds=15.0) as database:
-        rings = Rings(lambda: stage.now())
+        rings = Rings()
         outbox = Outbox("", 0, "none", "", "", "", lambda is_well, why: outcomes(is_well, why))
         stage = Stage(stand_in, door, outbox, rings, svc.settings.site_url, real_now=svc.now)
         settings = stage_settings(svc, stand_in, door.url, database, changes)

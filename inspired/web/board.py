@@ -70,6 +70,7 @@ def _read(svc: Services, before: Facts | None) -> Facts:
         known_at=svc.now(),
         database_took=took,
         clock_at=clock.at if clock else None,
+        worker_at=svc.workers.last_turn(),
         paused_since=paused_since,
         is_backing_off=breaker.failures > 0,
         firing=firing,

@@ -112,8 +112,8 @@ def _booking_form(
 class Times:
     """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
 
-    While payments are paused there are none, and what was chosen is only kept. `is_open`: it is Binance that does not
-    answer, not this site that takes no payments yet.
+    While payments are paused there are none, and what was chosen is only kept. `is_open` is false where this site takes
+    no payments yet, `is_worked` where no worker runs; else it is Binance that does not answer.
     """
 
     url: str
@@ -126,6 +126,7 @@ class Times:
     later: date | None
     is_paused: bool
     is_open: bool
+    is_worked: bool
 
 
 def times_of(
@@ -151,6 +152,7 @@ def times_of(
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
         is_paused=is_paused,
         is_open=svc.gate.is_open(),
+        is_worked=payment.is_worked(svc),
     )
 
 
@@ -354,8 +356,14 @@ def call_file(token: str) -> Response:
 
 def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
     """In the place of times. It looks again by itself."""
-    is_open = services().gate.is_open()
-    page = render_template("booking/paused.html", type=meeting_type, seconds=LOOK_AGAIN_SECONDS, is_open=is_open)
+    svc = services()
+    page = render_template(
+        "booking/paused.html",
+        type=meeting_type,
+        seconds=LOOK_AGAIN_SECONDS,
+        is_open=svc.gate.is_open(),
+        is_worked=payment.is_worked(svc),
+    )
     return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
 
 

@@ -12,7 +12,7 @@ from flask_limiter import Limiter
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
-from inspired.adapters.queue import RedisAway
+from inspired.adapters.redis_server import RedisAway
 from inspired.domain.errors import TooMany
 from inspired.services import Services
 from inspired.web.current import services, visitor_address

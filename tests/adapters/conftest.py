@@ -2,14 +2,14 @@
 
 import pytest
 
-from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.hints import Hints
 
 
 @pytest.fixture
 def connection(servers):
     """To Redis, with nothing in it."""
-    made = queues.connect(servers.redis_url, seconds=2.0)
+    made = redis_server.connect(servers.redis_url, seconds=2.0)
     made.flushdb()
     yield made
     made.close()

@@ -9,7 +9,7 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.binance import Refused
 from inspired.adapters.throttle import HeldBack, Throttle
 from inspired.domain.booking import Checkout, Remote
@@ -303,7 +303,7 @@ def test_where_nobody_listens_nothing_was_applied():
 @pytest.fixture
 def throttle(servers):
     """As in production, but that chance never makes anybody wait."""
-    connection = queues.connect(servers.redis_url, seconds=2.0)
+    connection = redis_server.connect(servers.redis_url, seconds=2.0)
     connection.flushdb()
     yield Throttle(connection, service="binance", per_second=20, now=lambda: datetime.now(UTC), chance=lambda: 0)
     connection.close()

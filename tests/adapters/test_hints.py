@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
-from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.hints import HINT_LIFE_MS, NUDGE_EVERY_MS, Hint, Hints, Pulse
 from tests.adapters.listeners import listening
 from tests.harness import free_port, wait_until
@@ -83,14 +83,14 @@ def test_everything_in_redis_is_short_lived_and_names_nobody(hints, connection):
 
 
 def test_without_redis_there_is_no_pulse_and_telling_is_no_failure():
-    hints = Hints(queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3))
+    hints = Hints(redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3))
 
     assert hints.pulse(TOKEN, 60) is None
     assert hints.publish(TOKEN, Hint(1, True, b"")) is None
 
 
 def test_a_redis_that_can_be_told_nothing_is_not_asked_either():
-    hints = Hints(queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3))
+    hints = Hints(redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3))
 
     hints.publish(TOKEN, Hint(1, True, b""))
 
@@ -99,7 +99,7 @@ def test_a_redis_that_can_be_told_nothing_is_not_asked_either():
 
 def test_a_frozen_redis_holds_up_one_poll_and_the_next_ones_not():
     with listening(lambda connection, request: None) as frozen:
-        client = queues.connect(frozen.address.replace("http", "redis"), seconds=0.3)
+        client = redis_server.connect(frozen.address.replace("http", "redis"), seconds=0.3)
         hints = Hints(client)
         started = time.monotonic()
         assert hints.pulse(TOKEN, 60) is None
@@ -116,7 +116,7 @@ def test_a_frozen_redis_holds_up_one_poll_and_the_next_ones_not():
 
 def test_when_redis_is_back_it_is_used_again(hints, connection, servers):
     port = free_port()
-    client = redis.Redis(port=port, **queues.connection_options(seconds=0.3))
+    client = redis.Redis(port=port, **redis_server.connection_options(seconds=0.3))
     away = Hints(client)
     assert away.pulse(TOKEN, 60) is None
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.known_holds import KEEP, KnownHolds
 from inspired.adapters.mongo import Bookings, create_indexes
@@ -97,7 +97,7 @@ def test_a_change_whose_word_got_lost_is_seen_after_some_seconds(known, database
 
 
 def test_without_redis_the_database_is_asked_each_time(bookings):
-    away = queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.2)
+    away = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.2)
     known = KnownHolds(bookings, Hints(away))
 
     assert known.taken(MONTH).spans == []

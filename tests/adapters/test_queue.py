@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 
 from inspired import jobs
 from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES, REHEARSALS, Doorbell
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.flows.booking import start_draft
@@ -72,14 +73,14 @@ def test_an_unheard_ring_does_not_stay_for_ever(connection):
 
 
 def test_without_redis_a_ring_is_lost_and_says_so():
-    client = queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
+    client = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
 
     assert Doorbell(client).ring("refresh", "b1") is False
 
 
 def test_a_frozen_redis_holds_up_one_ring_and_the_next_ones_not():
     with listening(lambda connection, request: None) as frozen:
-        client = queues.connect(frozen.address.replace("http", "redis"), seconds=0.3)
+        client = redis_server.connect(frozen.address.replace("http", "redis"), seconds=0.3)
         bell = Doorbell(client)
         started = time.monotonic()
         assert bell.ring("refresh", "b1") is False
@@ -94,7 +95,7 @@ def test_a_frozen_redis_holds_up_one_ring_and_the_next_ones_not():
 
 
 def test_when_redis_is_back_the_bell_rings_again(connection):
-    client = queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
+    client = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
     bell = Doorbell(client)
     assert not bell.ring("refresh", "b1")
 
@@ -120,7 +121,7 @@ def test_a_command_with_a_lost_answer_is_not_sent_twice(connection, servers):
         socket.create_connection(address) as upstream,
         listening(cut_after_the_count, read=lambda line: line.recv(65536)) as between,
     ):
-        client = queues.connect(between.address.replace("http", "redis"), seconds=2.0)
+        client = redis_server.connect(between.address.replace("http", "redis"), seconds=2.0)
         with pytest.raises(redis.RedisError):
             client.incr("rung")
         client.close()

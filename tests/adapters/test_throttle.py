@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspired.adapters import queue as queues
+from inspired.adapters import redis_server
 from inspired.adapters.throttle import HeldBack, Throttle
 from tests.adapters.listeners import listening
 from tests.harness import free_port, wait_until
@@ -63,7 +63,7 @@ def a_throttle(connection, clock, chance=None, per_second=20):
 
 
 def without_redis():
-    return queues.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
+    return redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
 
 
 @pytest.fixture(params=["shared", "alone"])
@@ -136,7 +136,7 @@ def steps_of_a_budget():
 @settings(max_examples=40, deadline=None)
 @given(steps=steps_of_a_budget(), per_second=st.sampled_from([1, 3, 20]), is_shared=st.booleans())
 def test_in_no_window_more_calls_go_through_than_the_burst_and_the_rate_allow(servers, steps, per_second, is_shared):
-    clock, client = Clock(), queues.connect(servers.redis_url, seconds=2.0) if is_shared else without_redis()
+    clock, client = Clock(), redis_server.connect(servers.redis_url, seconds=2.0) if is_shared else without_redis()
     if is_shared:
         client.flushdb()
     throttle = a_throttle(client, clock, per_second=per_second)
@@ -308,7 +308,7 @@ def test_a_probe_that_was_lost_is_followed_by_another_when_its_time_is_over(thro
 
 
 def test_two_processes_spend_one_budget(connection, servers, clock):
-    other = queues.connect(servers.redis_url, seconds=2.0)
+    other = redis_server.connect(servers.redis_url, seconds=2.0)
     one, two = a_throttle(connection, clock), a_throttle(other, clock)
 
     let_through = [passes(one) for _ in range(25)] + [passes(two) for _ in range(25)]
@@ -318,7 +318,7 @@ def test_two_processes_spend_one_budget(connection, servers, clock):
 
 
 def test_two_processes_have_one_breaker_and_what_one_learns_the_other_knows(connection, servers, clock):
-    other = queues.connect(servers.redis_url, seconds=2.0)
+    other = redis_server.connect(servers.redis_url, seconds=2.0)
     one, two = a_throttle(connection, clock), a_throttle(other, clock)
     fail(one, 3, clock=clock)
     clock.forward(2)
@@ -391,7 +391,7 @@ def walked(throttle, clock, steps):
 @settings(max_examples=60, deadline=None)
 @given(steps=st.lists(STEP, max_size=60), luck=st.sampled_from([0, 0.25, 0.999]))
 def test_alone_it_is_as_with_redis(servers, steps, luck):
-    connection, together, alone = queues.connect(servers.redis_url, seconds=2.0), Clock(), Clock()
+    connection, together, alone = redis_server.connect(servers.redis_url, seconds=2.0), Clock(), Clock()
     connection.flushdb()
 
     with_redis = walked(a_throttle(connection, together, Chance(luck), per_second=1), together, steps)
@@ -403,7 +403,7 @@ def test_alone_it_is_as_with_redis(servers, steps, luck):
 
 def test_a_frozen_redis_holds_up_one_call_a_second(clock):
     with listening(lambda connection, request: None, read=lambda connection: connection.recv(65536)) as frozen:
-        client = queues.connect(frozen.address.replace("http", "redis"), seconds=0.3)
+        client = redis_server.connect(frozen.address.replace("http", "redis"), seconds=0.3)
         throttle = a_throttle(client, clock)
         let_through = [passes(throttle) for _ in range(30)]
         state = throttle.state()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from inspired.domain.health import Facts, Health, Line, clock_is_silent, overall, public_lines
+from inspired.domain.health import SILENT_AFTER, Facts, Health, Line, clock_is_silent, overall, public_lines
 
 AT = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 BEFORE = AT - timedelta(minutes=7)
@@ -12,7 +12,7 @@ WELL, SLOW, ILL, UNKNOWN = Health.WELL, Health.SLOW, Health.ILL, Health.UNKNOWN
 
 
 def facts(**more: object) -> Facts:
-    return Facts(**{"known_at": AT, "clock_at": AT, **more})  # type: ignore[arg-type]
+    return Facts(**{"known_at": AT, "clock_at": AT, "worker_at": AT, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,10 @@ def facts(**more: object) -> Facts:
         ({"firing": {"payments_failing": BEFORE}}, (WELL, SLOW, WELL), (None, BEFORE, None)),
         ({"clock_at": BEFORE}, (WELL, WELL, ILL), (None, None, BEFORE)),
         ({"clock_at": None}, (WELL, WELL, ILL), (None, None, None)),
-        ({"firing": {"workers_gone": BEFORE, "mail": AT}}, (WELL, WELL, ILL), (None, None, BEFORE)),
+        ({"worker_at": BEFORE, "firing": {"mail": AT}}, (ILL, ILL, ILL), (BEFORE, BEFORE, BEFORE)),
+        ({"worker_at": AT - SILENT_AFTER}, (WELL, WELL, WELL), (None, None, None)),
+        ({"worker_at": None}, (ILL, ILL, ILL), (None, None, None)),
+        ({"worker_at": None, "paused_since": BEFORE}, (ILL, ILL, ILL), (BEFORE, BEFORE, None)),
         ({"firing": {"mail": AT, "queue_stuck": BEFORE}}, (WELL, WELL, SLOW), (None, None, BEFORE)),
         ({"known_at": BEFORE}, (UNKNOWN, UNKNOWN, UNKNOWN), (None, None, None)),
     ],

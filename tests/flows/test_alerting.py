@@ -13,11 +13,9 @@ import redis
 import requests
 import time_machine
 from pymongo.database import Database
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
 from standardwebhooks import Webhook as Verifier
 
-from inspired.adapters import heartbeats, outgoing
+from inspired.adapters import heartbeats, outgoing, redis_server
 from inspired.adapters import queue as queues
 from inspired.adapters.alerts import PAUSES
 from inspired.adapters.binance import NoticeHeaders
@@ -352,15 +350,16 @@ def test_an_own_calendar_that_cannot_be_read_for_an_hour(svc: Services, theirs: 
 
 
 def test_workers_that_are_gone(svc: Services, sandbox: Servers):
-    assert seen(svc, "workers_gone")
-    with redis.Redis.from_url(sandbox.redis_url) as connection:
-        worker = SimpleWorker(queues.queues_on(connection), connection=connection, serializer=JSONSerializer)
-        worker.register_birth()
-        assert not seen(svc, "workers_gone")
-        assert seen(later(svc, minutes=3), "workers_gone"), "one that hangs gives no sign of life"
+    svc.workers.write_turn("w1", svc.now())
+    assert not seen(svc, "workers_gone")
+    assert not seen(later(svc, seconds=115), "workers_gone")
+    assert seen(later(svc, minutes=3), "workers_gone"), "one that hangs gives no sign of life"
 
-        worker.register_death()
-        assert seen(svc, "workers_gone")
+    svc.workers.write_turn("w2", later(svc, minutes=3).now())
+    assert not seen(later(svc, minutes=3), "workers_gone")
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        connection.flushall()
+    assert not seen(later(svc, minutes=3), "workers_gone"), "an empty Redis says nothing of workers"
 
 
 def test_work_that_waits(svc: Services, sandbox: Servers):
@@ -384,7 +383,7 @@ def test_a_clock_that_gives_no_sign_of_life(svc: Services):
 
 
 def test_redis_that_is_away(svc: Services, sandbox: Servers):
-    away = replace(svc, bell=Doorbell(queues.connect("redis://127.0.0.1:9/0", seconds=0.2)))
+    away = replace(svc, bell=Doorbell(redis_server.connect("redis://127.0.0.1:9/0", seconds=0.2)))
     assert seen(away, "redis")
     assert "workers_gone" not in alerting.find(away), "nobody can tell"
     assert not seen(svc, "redis")

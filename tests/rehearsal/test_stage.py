@@ -108,7 +108,8 @@ def test_nothing_of_the_site_is_touched(
     assert not any(own_key in headers.values() for _, headers in called)
     assert mailbox.messages == []
     written = {name for name in database.list_collection_names() if database[name].find_one()}
-    assert written == {"rehearsals", "drills"}
+    assert written == {"rehearsals", "drills", "workers"}
+    assert [one.name for one in svc.workers.all()] == ["test"], "the drill's worker has its turns elsewhere"
     with pymongo.MongoClient[Any](sandbox.mongodb_uri) as client:
         assert [name for name in client.list_database_names() if rehearsals.SCRATCH in name] == []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inspired.adapters import mongo
+from inspired.adapters import mongo, redis_server
 from inspired.adapters import queue as queues
 from inspired.adapters.binance import LOW_BALANCE, Refused
 from inspired.adapters.books import Ledger, Orphan, Orphans, create_book_indexes
@@ -393,7 +393,7 @@ def bell(request):
 
         yield memory, lying
         return
-    connection = queues.connect(request.getfixturevalue("servers").redis_url, seconds=2.0)
+    connection = redis_server.connect(request.getfixturevalue("servers").redis_url, seconds=2.0)
     connection.flushdb()
 
     def waiting() -> list[tuple[str, list[str]]]:

@@ -4,16 +4,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
+from pymongo.database import Database
 
 from inspired.adapters import heartbeats
-from inspired.adapters import queue as queues
 from inspired.app import create_app
 from inspired.domain.errors import Busy
 from inspired.flows import alerting, health
@@ -103,26 +102,11 @@ def test_alerts_that_are_firing_make_it_slow(svc: Services, settings: Settings):
     svc.heartbeats.beat(heartbeats.MAIL, svc.now(), is_well=False, detail="TimeoutError")
     for minute in (0, 11):
         svc.heartbeats.beat(heartbeats.CLOCK, later(svc, minutes=minute).now())
-        site = replace(later(svc, minutes=minute), smtp=replace(svc.smtp, port=9), bell=_Quiet(svc.bell))  # type: ignore[arg-type]
-        alerting.look(site)
+        svc.workers.write_turn("w1", later(svc, minutes=minute).now())
+        alerting.look(replace(later(svc, minutes=minute), smtp=replace(svc.smtp, port=9)))
     client = create_app(svc, settings).test_client()
 
     assert lines(client) == {"Booking": "working", "Payments": "working", "Confirmations": "slow"}
-
-
-class _Quiet:
-    """The bell of a site whose workers are well."""
-
-    def __init__(self, real: object) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._real, name)
-
-    def workers(self) -> list[queues.Hand]:
-        from inspired.services import now
-
-        return [queues.Hand("w", "idle", now() + timedelta(minutes=11))]
 
 
 def test_without_a_database_the_public_page_answers_at_once_and_says_so(away: Services, settings: Settings):
@@ -162,14 +146,15 @@ def test_without_a_database_the_owners_pages_say_to_try_again(client: FlaskClien
 # --- the owner's page -------------------------------------------------------------------------------------------------
 
 
-def test_a_new_site_says_honestly_what_nobody_knows(client: FlaskClient, svc: Services):
+def test_a_new_site_says_honestly_what_nobody_knows(client: FlaskClient, svc: Services, database: Database[Any]):
+    database["workers"].delete_many({})
     log_in(client)
 
     page = words(client.get("/admin/health").text)
 
     assert states(svc)["Backups"] == "not known"
     assert "nobody has told this site of one" in page
-    assert "Workers not working none runs" in page
+    assert "Workers not working none runs, or none reaches Redis; no bookings are taken" in page
     assert "Clock not working gives no sign of life" in page
     assert 'href="/admin/runbook/clock"' in client.get("/admin/health").text
     assert "This product 0.1.0" in page
@@ -179,13 +164,35 @@ def test_a_part_that_is_well_needs_nothing_to_do(svc: Services, sandbox: Servers
     for name in (heartbeats.CLOCK, heartbeats.WATCHER, heartbeats.MAIL, heartbeats.BACKUP, heartbeats.CHECK):
         svc.heartbeats.beat(name, svc.now())
     alerting.probe_binance(svc)
-    with redis.Redis.from_url(sandbox.redis_url) as connection:
-        worker = SimpleWorker(queues.queues_on(connection), connection=connection, serializer=JSONSerializer)
-        worker.register_birth()
-        found = states(svc)
-        worker.register_death()
+    found = states(svc)
 
     assert {title for title, state in found.items() if state != "working"} == {"Reconciliation", "Hourly check"}
+
+
+def test_workers_are_known_by_their_turns_whatever_became_of_redis(
+    client: FlaskClient, svc: Services, sandbox: Servers, settings: Settings
+):
+    svc.heartbeats.beat(heartbeats.CLOCK, svc.now())
+    svc.workers.write_turn("0123456789abcdef", svc.now())
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        connection.flushall()
+    log_in(client)
+
+    assert "Workers working 2 at work: 01234567" in words(client.get("/admin/health").text)
+    assert set(lines(create_app(svc, settings).test_client()).values()) == {"working"}
+
+
+def test_where_no_worker_turns_nothing_works_in_public_and_the_machine_says_so(svc: Services, settings: Settings):
+    svc.heartbeats.beat(heartbeats.CLOCK, later(svc, minutes=3).now())
+    client = create_app(later(svc, minutes=3), settings).test_client()
+
+    found = client.get("/status.json")
+
+    assert found.status_code == 503
+    assert {one["state"] for one in found.json["parts"]} == {"not working"}
+    assert all(one["since"] for one in found.json["parts"])
+    assert client.get("/healthz").json["worker"] == "silent"
+    assert create_app(svc, settings).test_client().get("/healthz").json["worker"] == "ok"
 
 
 def test_every_page_of_the_owner_says_that_the_clock_is_dead(client: FlaskClient, svc: Services):

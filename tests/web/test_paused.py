@@ -1,14 +1,18 @@
-"""While Binance Pay does not answer: nothing new is offered or held, nothing is lost, and every page says so."""
+"""While Binance Pay does not answer, or no worker runs: nothing new is held, nothing is lost, every page says so."""
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
+from inspired.app import create_app
 from inspired.domain.booking import State
 from inspired.services import Services
-from tests.flows.steps import live, pause_is_over, pause_payments
+from inspired.settings import Settings
+from tests.flows.steps import later, live, pause_is_over, pause_payments
 from tests.flows.test_booking import TestCalendly as Steps
 from tests.harness import Servers
 from tests.web.pages import HTMX, hidden, send, words
@@ -272,3 +276,69 @@ def test_a_time_that_was_picked_already_is_held_since_the_event_is_there(
     assert (answer.status_code, booking.state) == (303, State.PENDING)
     assert booking.attempt.checkout is None
     assert "Binance Pay does not answer us at the moment" in words(client.get(address).text)
+
+
+# --- while no worker runs -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unworked(client: FlaskClient, svc: Services, settings: Settings) -> FlaskClient:
+    """The same site three minutes later, in which no worker has had a turn."""
+    return create_app(later(svc, minutes=3), settings).test_client()
+
+
+def test_nothing_is_sold_that_nobody_would_confirm(unworked: FlaskClient, client: FlaskClient, svc: Services):
+    fields, body = typed(client.get(START).text), wanted(client)
+
+    page, form = unworked.get(START), unworked.post(START, data=typed_again(fields, unworked))
+    answers = [unworked.get(SLOTS), unworked.post("/api/payments/create", json=body)]
+
+    assert (page.status_code, form.status_code) == (503, 503)
+    assert "could not confirm a payment just now" in words(page.text)
+    assert "Binance Pay does not answer" not in words(page.text)
+    assert choices(page.text) == []
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+        assert json.loads(answer.text)["title"] == "Payments are paused"
+    assert stored(svc) == []
+
+
+def typed_again(fields: dict[str, str], client: FlaskClient) -> dict[str, str]:
+    """The same form with the secret of this client's session (any page with a form has it)."""
+    return {**fields, "csrf_token": hidden(client.get("/").text, "csrf_token")}
+
+
+def test_a_page_that_is_open_already_says_that_payments_could_not_be_confirmed(unworked: FlaskClient):
+    part = unworked.get(START, query_string={"tz": "Asia/Tokyo"}, headers=HTMX)
+
+    assert part.status_code == 200
+    assert "could not confirm a payment at the moment, so no times are offered" in words(part.text)
+
+
+def test_a_release_and_a_long_job_pause_nothing(svc: Services, settings: Settings):
+    almost = create_app(later(svc, seconds=110), settings).test_client()
+
+    assert almost.get(START).status_code == 200
+
+
+def test_the_first_turn_of_a_worker_ends_it(unworked: FlaskClient, svc: Services):
+    assert unworked.get(START).status_code == 503
+
+    svc.workers.write_turn("back", later(svc, minutes=3).now())
+
+    assert unworked.get(START).status_code == 200
+
+
+def test_a_site_whose_worker_was_never_started_sells_nothing(
+    svc: Services, settings: Settings, database: Database[Any]
+):
+    database["workers"].delete_many({})
+
+    assert create_app(svc, settings).test_client().get(START).status_code == 503
+
+
+def test_what_is_held_already_goes_on_without_a_worker(unworked: FlaskClient, svc: Services):
+    booking = live(svc)
+
+    assert unworked.get(f"/booking/{booking.token}").status_code == 200
+    assert unworked.get(f"/booking/{booking.token}/time").status_code == 200

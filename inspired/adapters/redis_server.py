@@ -1,0 +1,66 @@
+"""The connection to Redis: its time-outs, its certificate, and in words why it cannot be reached."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+RedisAway = redis.RedisError
+Pool = redis.ConnectionPool
+MOST_CONNECTIONS = 4
+LONGEST_ANSWER = 120
+
+
+def connection_options(*, seconds: float) -> dict[str, Any]:
+    """Without redis-py's own retries: one command with a lost answer must not be applied twice."""
+    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+
+
+def connect(url: str, *, seconds: float, most: int = MOST_CONNECTIONS, verify_certificate: bool = True) -> redis.Redis:
+    """`seconds`: what connecting, one command, and waiting for one of the `most` connections may take each. The
+    certificate is looked at where the address begins with rediss://."""
+    options = connection_options(seconds=seconds)
+    if url.startswith("rediss:") and not verify_certificate:
+        options["ssl_cert_reqs"] = "none"
+    pool = redis.BlockingConnectionPool.from_url(url, max_connections=most, timeout=seconds, **options)
+    return redis.Redis.from_pool(pool)
+
+
+def why(error: BaseException) -> str:
+    """What went wrong, for logs and for the owner. Without the address, which may hold a password."""
+    causes = list(_causes(error))
+    words = " ".join(str(one) for one in causes)
+    for one in causes:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted ({one.verify_message}); see REDIS_TLS"
+        if isinstance(one, redis.AuthenticationError):
+            return "it refuses our name or password; see REDIS_URL"
+        if isinstance(one, ConnectionRefusedError):
+            return "nobody listens at its address"
+        if isinstance(one, socket.gaierror):
+            return "the name of its server is not known"
+    if "max number of clients" in words:
+        return "it takes no more connections; see REDIS_CONNECTIONS"
+    if "No connection available" in words:
+        return "all of our connections to it are in use; see REDIS_CONNECTIONS"
+    if "handshake" in words or any(isinstance(one, ssl.SSLError) for one in causes):
+        return "TLS cannot be agreed on; does it speak TLS, as rediss:// says?"
+    if isinstance(error, redis.TimeoutError):
+        return "it does not answer in time"
+    if isinstance(error, redis.ResponseError):
+        return f"it refuses: {str(error)[:LONGEST_ANSWER]}"
+    if any(isinstance(one, ConnectionError) for one in causes) or "closed by server" in words:
+        return "it broke off the connection; where it wants TLS, the address begins with rediss://"
+    return type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came of."""
+    seen = 0
+    while error is not None and seen < 10:
+        yield error
+        error, seen = error.__cause__ or error.__context__, seen + 1
