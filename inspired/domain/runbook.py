@@ -236,6 +236,27 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=5),
         ),
         Alert(
+            id="binance_refuses",
+            sentence="Binance Pay refuses every call, and no bookings are taken.",
+            severity=Severity.NOW,
+            found="Three calls in a row, or three orders in a row, were refused for what this site is and not for what "
+            "was asked: its key, its signature, its address, its region or its merchant account.",
+            happened="Binance Pay answers, and takes no call of ours. The detail has its own words and what they mean.",
+            means="No times are offered, since nobody could pay. Bookings that stand keep their time. Payments already "
+            "made are found, and refunds sent, as soon as calls are taken again.",
+            todo=(
+                "Open the Binance merchant portal: is the key still there, may it take payments and refund, and is "
+                "this server’s address on its list?",
+                "A new key goes into BINANCE_PAY_API_KEY, its secret into BINANCE_PAY_SECRET_KEY; then restart.",
+                "A restricted location or account: ask Binance’s merchant support. A site in such a region has to "
+                "move to another.",
+                "“inspired doctor” says whether calls are taken. This ends by itself within two minutes of the first "
+                "answer; where only orders were refused, the next order is tried ten minutes after the last.",
+            ),
+            drill="Sandbox: let any call of Binance end with “key_refused”.",
+            drills=("binance-refuses",),
+        ),
+        Alert(
             id="calendly",
             sentence="Calendly cannot be asked.",
             severity=Severity.TODAY,

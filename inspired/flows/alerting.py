@@ -180,6 +180,7 @@ def _of_queues(svc: Services) -> Looked:
     yield "queue_stuck", Seen(", ".join(f"{one.queue}: {one.count}" for one in late)) if late else None
     breaker = svc.throttle.state()
     yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
+    yield "binance_refuses", Seen(breaker.refusal.told) if breaker.refusal is not None else None
 
 
 def _of_channels(svc: Services) -> Looked:
@@ -208,11 +209,12 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
 
 
 def probe_binance(svc: Services) -> None:
-    """Whether the certificates can be had: a question every ten minutes, more often while it fails; none while calls
-    are paused."""
-    now, before = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE)
-    pause = PROBE_WELL if before is None or before.is_well else PROBE_ILL
-    if (before is not None and now - before.at < pause) or svc.throttle.state().open:
+    """Whether the certificates can be had: a question every ten minutes, more often while it fails or every call is
+    refused, which ends with its answer; none while calls are paused."""
+    now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.throttle.state()
+    is_well = (before is None or before.is_well) and breaker.refusal is None
+    pause = PROBE_WELL if is_well else PROBE_ILL
+    if (before is not None and now - before.at < pause) or breaker.open:
         return
     try:
         found = svc.pay.certificates(seconds=3.0)

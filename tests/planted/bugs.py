@@ -428,6 +428,31 @@ BUGS = (
         test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
     ),
     Bug(
+        name="times are offered though every call is refused",
+        rule="providers' limits",
+        file="inspired/flows/payment.py",
+        old="    return not svc.gate.is_open() or breaker.open or breaker.refusal is not None\n",
+        new="    return not svc.gate.is_open() or breaker.open\n",
+        test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
+    ),
+    Bug(
+        name="a form is taken though every call is refused",
+        rule="providers' limits",
+        file="inspired/flows/payment.py",
+        old="    refuse_while_refused(svc)\n",
+        new="",
+        test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
+    ),
+    Bug(
+        name="a refund is given up because the key was revoked",
+        rule="6",
+        file="inspired/flows/refunding.py",
+        old=" and not concerns_every_call(error.code)",
+        new="",
+        test="tests/flows/test_refunding.py::"
+        "test_a_refund_waits_while_every_call_is_refused_and_goes_out_once_by_itself_afterwards",
+    ),
+    Bug(
         name="alone a process forgets what it may spend",
         rule="providers' limits",
         file=THROTTLE,
