@@ -329,10 +329,15 @@ SITE: Mapping[str, Alert] = {
             sentence="The database does not answer.",
             severity=Severity.NOW,
             found="The clock could not reach it for 2 minutes. Told by mail alone, since where webhooks go is in it.",
-            happened="MongoDB is away or too slow.",
+            happened="MongoDB is away or too slow, or it refuses us: a password or a role that was changed, another "
+            "replica set. Where it has said so, the detail has its code and name.",
             means="The site cannot take bookings. Notices of Binance are refused with 503, so that they are sent "
             "again; nothing is lost.",
-            todo=("Look at the database's own status page or console.", ASK_ENGINEER),
+            todo=(
+                "Look at the database's own status page or console.",
+                "“inspired doctor” says what it answers: compare user, password and replicaSet in MONGODB_URI.",
+                ASK_ENGINEER,
+            ),
             drill="Stop the database for three minutes.",
             drills=("database-away",),
             channels=(Channel.MAIL,),

@@ -364,24 +364,26 @@ class Watcher:
                 look(self._svc)
             send_due(self._svc)
             self._reached()
-        except Busy:
-            self._away()
+        except Busy as error:
+            self._away(str(error))
         except Exception:
             log.exception("watcher_failed")
 
-    def _away(self) -> None:
+    def _away(self, why: str) -> None:
         now = self._svc.now()
         self._away_since = self._away_since or now
         if not self._told_away and now - self._away_since >= SILENT_AFTER:
-            self._told_away = self._tell(Kind.BEGAN, self._away_since)
+            # What MongoDB itself has said of it, where it has said anything.
+            detail = why if why != DATABASE.sentence else ""
+            self._told_away = self._tell(Kind.BEGAN, self._away_since, detail)
 
     def _reached(self) -> None:
         if self._told_away and self._away_since is not None and not self._tell(Kind.OVER, self._away_since):
             return
         self._away_since, self._told_away = None, False
 
-    def _tell(self, kind: Kind, since: datetime) -> bool:
-        message = Message(kind, f"database:{iso(since)}:{kind}", self._svc.now(), since, "")
+    def _tell(self, kind: Kind, since: datetime, detail: str = "") -> bool:
+        message = Message(kind, f"database:{iso(since)}:{kind}", self._svc.now(), since, detail)
         try:
             _by_mail(self._svc, _delivery(self._svc, DATABASE, message, Channel.MAIL))
         except UpstreamError as error:

@@ -147,4 +147,4 @@ def _webhook(svc: Services) -> Iterator[Part]:
 
 
 def _ill(alert_id: str, title: str, detail: str) -> Part:
-    return Part(alert_id, title, Health.ILL, detail.partition(": ")[2] or detail, None, runbook.SITE[alert_id].id)
+    return Part(alert_id, title, Health.ILL, detail.removeprefix(f"{alert_id}: "), None, runbook.SITE[alert_id].id)

@@ -453,6 +453,22 @@ BUGS = (
         "test_a_refund_waits_while_every_call_is_refused_and_goes_out_once_by_itself_afterwards",
     ),
     Bug(
+        name="a write counts as soon as one server has it, where the address says so",
+        rule="the database",
+        file=MONGO,
+        old='write_concern=WriteConcern(w="majority", j=True)',
+        new="write_concern=None",
+        test=OF_MONGO + "test_money_is_written_to_the_majority_and_read_from_the_primary_whatever_the_address_says",
+    ),
+    Bug(
+        name="another site's drill is dropped",
+        rule="the database",
+        file="inspired/adapters/rehearsals.py",
+        old='{"_id": MARKER, "beside": beside, "at": {"$lt": before}}',
+        new='{"_id": MARKER, "at": {"$lt": before}}',
+        test="tests/rehearsal/test_stage.py::test_what_does_not_say_that_it_is_this_sites_own_is_left_alone",
+    ),
+    Bug(
         name="alone a process forgets what it may spend",
         rule="providers' limits",
         file=THROTTLE,
