@@ -571,6 +571,20 @@ OF_BOOKING: Mapping[str, Alert] = {
             drills=("binance-down-while-paying", "webhook-contradicted"),
         ),
         _of_booking(
+            "denied",
+            "Binance Pay told of a payment and, asked, says that its order was closed without one.",
+            "A signed notice said that it is paid, and the answer to our own question says otherwise. The customer's "
+            "page says so. One of the two is wrong at Binance.",
+            (
+                "Look the order up in the Binance merchant portal: is the money there?",
+                "If it is, give Binance's support the order's number; the booking is confirmed by itself once the "
+                "answer agrees. If it is not, write to the customer.",
+            ),
+            "Sandbox: send a signed notice of a payment for an order, and let the order expire.",
+            Severity.NOW,
+            drills=("webhook-contradicted",),
+        ),
+        _of_booking(
             "undelivered",
             "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
             "The mail server refuses this address, or Calendly does not answer.",

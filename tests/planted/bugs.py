@@ -469,6 +469,15 @@ BUGS = (
         test="tests/rehearsal/test_stage.py::test_what_does_not_say_that_it_is_this_sites_own_is_left_alone",
     ),
     Bug(
+        name="a payment that is denied is said to have arrived",
+        rule="3",
+        file="inspired/domain/status.py",
+        old="    if (how := denied(booking)) is not None:\n",
+        new="    if (how := None) is not None:\n",
+        test="tests/domain/test_status.py::"
+        "test_a_payment_that_binance_denies_when_asked_is_told_in_words_and_to_the_owner",
+    ),
+    Bug(
         name="alone a process forgets what it may spend",
         rule="providers' limits",
         file=THROTTLE,
