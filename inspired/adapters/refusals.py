@@ -21,18 +21,26 @@ PAUSE_AFTER = 3
 HOLD = 600 * SECOND
 MEMORY_MS = 3_600_000
 LONGEST_WORDS = 200
+LONGEST_CALL = 60 * SECOND  # a refusal further ahead than that was written down by a clock that was wrong
 ANY, SELLING = "any", "selling"  # what is counted
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """As it stands in the books; `times` in a row."""
+    """As it stands in the books; `times` in a row, the last of them `at`."""
 
     code: str
     words: str
     times: int
     since: int
-    until: int
+    at: int
+
+    @property
+    def until(self) -> int:
+        return self.at + HOLD
+
+    def holds(self, now: int) -> bool:
+        return self.at - LONGEST_CALL <= now < self.until
 
 
 class BooksOfAll:
@@ -58,8 +66,8 @@ class BooksOfAll:
     def accepted(self, sent_at: int, call: str) -> bool:
         """Whether the pause ended with this answer."""
         before, fields = self.read(), self._fields()
-        if not fields or sent_at < int(fields.get("at", 0)):
-            return False  # the refusal is the newer news
+        if not fields or _is_older(sent_at, fields):
+            return False
         if _of(call) in fields:
             self._redis.delete(self.key)
         else:
@@ -99,7 +107,7 @@ class Books:
     def accepted(self, sent_at: int, call: str) -> bool:
         with self._lock:
             before = _read(self._fields)
-            if sent_at < self._fields.get("at", 0):
+            if _is_older(sent_at, self._fields):
                 return False
             if _of(call) in self._fields:
                 self._fields = {}
@@ -110,6 +118,12 @@ class Books:
     def read(self) -> Refused | None:
         with self._lock:
             return _read(self._fields)
+
+
+def _is_older(sent_at: int, fields: dict[str, Any]) -> bool:
+    """Whether the refusal is the newer news than the answer to a call that was sent then."""
+    at = int(fields.get("at", 0))
+    return sent_at < at <= sent_at + LONGEST_CALL
 
 
 def _of(call: str) -> str:
@@ -126,5 +140,5 @@ def _read(fields: dict[str, Any]) -> Refused | None:
         str(fields.get("words", "")),
         times,
         int(fields.get("since", fields["at"])),
-        int(fields["at"]) + HOLD,
+        int(fields["at"]),
     )

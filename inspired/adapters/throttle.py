@@ -255,7 +255,7 @@ class Throttle:
             open=is_held and opens > 0,
             until=self._moment(held_until, at) if is_held else None,
             failures=failures,
-            refusal=None if refused is None or at >= refused.until else self._refusal(refused, at),
+            refusal=self._refusal(refused, at) if refused is not None and refused.holds(at) else None,
         )
         self._known = (self._elapsed(), breaker)
         return breaker

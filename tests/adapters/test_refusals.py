@@ -118,6 +118,18 @@ def test_an_answer_to_a_call_sent_before_the_last_refusal_ends_nothing(calls, th
     assert calls.refusal() is not None
 
 
+def test_what_a_clock_that_was_wrong_has_written_down_holds_nobody_up(connection, clock):
+    ahead = Clock()
+    ahead.forward(11 * 60)
+    Calls(a_throttle(connection, ahead), ahead).refused("query", 3, code="400003")
+    connection.delete("throttle:binance")  # its budget is another matter
+    calls = Calls(a_throttle(connection, clock), clock)
+
+    assert calls.refusal() is None
+    calls.answered("query")
+    assert connection.keys("refusals*") == []
+
+
 def test_calls_go_on_since_the_next_may_be_taken(calls):
     calls.refused("query", 10)
 
