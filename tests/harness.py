@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import requests
 from argon2 import PasswordHasher
 
@@ -151,6 +152,24 @@ def mongodb(*, cache: str = "1G") -> Iterator[str]:
                 f"mongodb://127.0.0.1:{port}/?directConnection=true&journal=true&retryWrites=false"
                 "&heartbeatFrequencyMS=500&maxPoolSize=20"
             )
+
+
+@contextlib.contextmanager
+def mongodb_with_role(role: str) -> Iterator[str]:
+    """One that asks for a password, and the address with that of a user who has this role and no other."""
+    port, command = free_port(), str(Path(sys.executable).parent / "secantusd-py")
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        config = Path(folder) / "secantusd.toml"
+        config.touch()
+        begin = [command, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+        begin += ["--storage-path", f"{folder}/data", "--cache-size", "256M"]
+        with running(begin):
+            wait_until(lambda: listening(port), what="MongoDB")
+            with pymongo.MongoClient[Any]("127.0.0.1", port, directConnection=True, timeoutMS=10_000) as client:
+                client["admin"].command("createUser", "site", pwd="secret", roles=[role])
+        with running([*begin, "--auth"]):
+            wait_until(lambda: listening(port), what="MongoDB")
+            yield f"mongodb://site:secret@127.0.0.1:{port}/?directConnection=true&retryWrites=false"
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from inspired.domain.errors import BadSignature, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
+from inspired.domain.refusals import concerns_every_call
 
 SERVICE = "binance"
 PREFIX = "/binancepay/openapi"
@@ -326,22 +327,27 @@ class BinancePay:
             "BinancePay-Signature": sign(self._secret, timestamp, nonce, raw),
         }
         begun, outcome, asked, is_usable = self._elapsed(), "ok", 0, False
+        refusal: tuple[str, str] | None = None
         try:
             answer = self._http.call(
                 SERVICE, "POST", self._base + PREFIX + path, body=raw, headers=headers, seconds=seconds, what=path
             )
             self._watch_clock(answer)
             asked = _asked_wait(answer)
+            refusal = _refusal_of_every_call(answer)
             envelope = _envelope(answer)
             # A refusal in the service's own words is an answer too: the connection works.
             is_usable = answer.status < 500 and answer.status != 429
             return _judged(answer.status, envelope)
         except UpstreamError as error:
-            outcome = error.code or str(error)
+            outcome = refusal[0] if refusal else error.code or str(error)
             raise
         finally:
-            if is_usable:
-                self._throttle.answered(permit)
+            if refusal is not None:
+                code, words = refusal
+                self._throttle.refused(permit, path, code=code, words=words, sells=path == CREATE)
+            elif is_usable:
+                self._throttle.answered(permit, path)
             else:
                 self._throttle.failed(permit, asked=asked)
             reference = str(body.get("merchantTradeNo") or body.get("refundRequestId") or "")
@@ -416,14 +422,41 @@ def _envelope(answer: Answer) -> dict[str, Any]:
     return envelope
 
 
+def _refusal_of_every_call(answer: Answer) -> tuple[str, str] | None:
+    """Code and words of a refusal that is not about this call but about us; None where the answer is none.
+
+    Where a region is not served, or an address is turned away, the answer comes from a gateway: it has no code of
+    Binance Pay's, and may be a web page. Then the HTTP status stands in its place.
+    """
+    if answer.status >= 500 or answer.status == 429:
+        return None
+    try:
+        envelope = _envelope(answer)
+    except UpstreamError:
+        envelope = {}
+    if envelope.get("status") == "SUCCESS":
+        return None
+    said = read_text(envelope.get("errorMessage") or envelope.get("msg"), 200)
+    code, words = str(envelope.get("code", "")), " ".join(said.split())
+    if concerns_every_call(code):
+        return code, words
+    if answer.status == 451 or (code == "0" and "restricted location" in words.lower()):
+        return "HTTP 451", words
+    status = f"HTTP {answer.status}"
+    return (status, words) if concerns_every_call(status) and not _is_definite(code) else None
+
+
+def _is_definite(code: str) -> bool:
+    return code.isdigit() and len(code) == 6 and code.startswith("4") and code != UNKNOWN_ERROR
+
+
 def _judged(http: int, envelope: dict[str, Any]) -> Any:
     """`data` of a success. Success only if status is SUCCESS and code is 000000, whatever the HTTP status says."""
     code = str(envelope.get("code", ""))
     if envelope.get("status") == "SUCCESS" and code == SUCCESS:
         return envelope.get("data")
     message = str(envelope.get("errorMessage") or envelope.get("msg") or "")[:200]
-    definite = code.isdigit() and len(code) == 6 and code.startswith("4") and code != UNKNOWN_ERROR
-    if not definite or envelope.get("status") == "ERROR" or http == 429:
+    if not _is_definite(code) or envelope.get("status") == "ERROR" or http == 429:
         raise UpstreamError(SERVICE, f"HTTP {http}, {code} {message}", code=code)
     if code == BAD_TIMESTAMP:
         raise UpstreamError(SERVICE, "our clock is off", maybe_applied=False, code=code)

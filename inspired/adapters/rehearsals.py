@@ -24,6 +24,7 @@ from inspired.domain.rehearsals import Check, Letter, Opened, Record, Run, Scene
 KEEP = 5.0  # seconds
 SCRATCH = "-drill-"
 MARK = 8  # letters of the run's id
+MARKER = "drill_of"  # the collection, and the document in it, that says whose a scratch database is
 LONGEST_NAME = 38 - len(SCRATCH) - MARK  # bytes: MongoDB allows a database's name 63, the smallest of Atlas 38
 log = structlog.get_logger()
 
@@ -151,34 +152,66 @@ class Gate:
 
 
 @contextmanager
-def scratch(uri: str, beside: str, mark: str, *, seconds: float) -> Iterator[str]:
-    """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy."""
+def scratch(uri: str, beside: str, mark: str, *, now: datetime, seconds: float) -> Iterator[str]:
+    """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy.
+
+    `beside`: the site's own database. `now`: when it is made; it says in a document of its own whose it is.
+    """
     name = scratch_name(beside, mark)
     database: Database[Any] = mongo.connect(uri, name, seconds=seconds)
     try:
+        with reaching():
+            database[MARKER].replace_one({"_id": MARKER}, {"_id": MARKER, "beside": beside, "at": now}, upsert=True)
         mongo.create_indexes(database)
         books.create_book_indexes(database)
         yield name
     finally:
         _drop(database)
+        database.client.close()
 
 
-def drop_scratch(uri: str, beside: str, mark: str, *, seconds: float) -> None:
-    """What a worker left that was killed."""
-    _drop(mongo.connect(uri, scratch_name(beside, mark), seconds=seconds))
+def sweep_scratch(uri: str, beside: str, *, before: datetime, seconds: float) -> list[str]:
+    """Drops what was left by workers that were killed, and answers the names. Only what says itself that it is this
+    site's and was made before this moment: other sites may share the server, with names that begin alike."""
+    mine: Database[Any] = mongo.connect(uri, beside, seconds=seconds)
+    try:
+        with reaching():
+            names = mine.client.list_database_names()
+        alike = (name for name in names if name.startswith(scratch_name(beside, "")))
+        return [name for name in alike if _swept(uri, name, beside, before, seconds)]
+    except Busy as error:
+        log.warning("scratch_not_swept", error=str(error))
+        return []
+    finally:
+        mine.client.close()
+
+
+def _swept(uri: str, name: str, beside: str, before: datetime, seconds: float) -> bool:
+    database: Database[Any] = mongo.connect(uri, name, seconds=seconds)
+    try:
+        with reaching():
+            found = database[MARKER].find_one({"_id": MARKER, "beside": beside, "at": {"$lt": before}})
+        return found is not None and _drop(database)
+    finally:
+        database.client.close()
 
 
 def scratch_name(beside: str, mark: str) -> str:
     return f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark[:MARK]}"
 
 
-def _drop(database: Database[Any]) -> None:
+def _drop(database: Database[Any]) -> bool:
+    """Collection by collection, which `readWrite` may; with the last of them the database is gone, and with it the
+    word whose it was. The right to drop a database at once is in another role. Whether nothing is left."""
     try:
         with reaching():
-            database.client.drop_database(database.name)
-    except Busy:
-        log.warning("scratch_left", database=database.name)
-    database.client.close()
+            names = database.list_collection_names()
+            for name in sorted(names, key=lambda one: one == MARKER):
+                database.drop_collection(name)
+    except Busy as error:
+        log.warning("scratch_left", database=database.name, error=str(error))
+        return False
+    return True
 
 
 # --- documents ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ over one call is let through and all others wait for it: answered, the breaker c
 probes on purpose. As long as bookings are alive the worker's questions about them are the probes; without any, the site
 offers times again once the time is over, and the next booking's own order is the probe.
 
+*Refusals.* A service that refuses every call (the key was revoked, this region is not served) does answer, so none of
+the above holds calls back: see `refusals`, whose books are kept here.
+
 A call that is held back was never sent, and HeldBack says so. While Redis is away each process keeps books of its own
 by the same rules. The clocks of the processes need not agree better than Binance itself wants them to, which refuses
 whoever is more than about a second off.
@@ -30,7 +33,9 @@ import redis
 import structlog
 
 from inspired.adapters.redis_server import why
+from inspired.adapters.refusals import Books, BooksOfAll, Refused
 from inspired.domain.errors import UpstreamError
+from inspired.domain.refusals import Refusal
 
 # All times below are whole microseconds: exact in Python, in Lua and in Redis.
 SECOND = 1_000_000
@@ -50,19 +55,20 @@ REASONS = {SPENT: "too many calls at once", BACKING_OFF: "backing off", PAUSED: 
 log = structlog.get_logger()
 Found = TypeVar("Found")
 
-# KEYS: state. ARGV: now, time per call, how much time may be spent ahead, how long a probe is waited for, memory in ms.
+# KEYS: state, refusals. ARGV: now, time per call, how much time may be spent ahead, how long a probe is waited for,
+# memory in ms. Answers the verdict, the failures, and whether there are refusals to forget.
 _TAKE = """
 local state = redis.call('HMGET', KEYS[1], 'full_at', 'held_until', 'opens', 'failures')
 local full_at, held_until = tonumber(state[1] or 0), tonumber(state[2] or 0)
 local opens, failures = tonumber(state[3] or 0), tonumber(state[4] or 0)
 local now = tonumber(ARGV[1])
-if now < held_until then return {opens > 0 and 3 or 2, failures} end
+if now < held_until then return {opens > 0 and 3 or 2, failures, 0} end
 full_at = math.max(full_at, now) + tonumber(ARGV[2])
-if full_at - now > tonumber(ARGV[3]) then return {1, failures} end
+if full_at - now > tonumber(ARGV[3]) then return {1, failures, 0} end
 redis.call('HSET', KEYS[1], 'full_at', string.format('%.0f', full_at))
 if opens > 0 then redis.call('HSET', KEYS[1], 'held_until', string.format('%.0f', now + tonumber(ARGV[4]))) end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return {0, failures}
+return {0, failures, redis.call('EXISTS', KEYS[2])}
 """
 
 # KEYS: state, times of the last failures. ARGV: now, when it was sent, wait asked for, chance in millionths, memory in
@@ -113,26 +119,36 @@ class HeldBack(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`open`: new payments are paused. `until`: nothing is called before then. `failures`: how many in a row."""
+    """`open`: new payments are paused. `until`: nothing is called before then. `failures`: how many in a row.
+
+    `refusal`: every call is refused, so that new payments are paused while calls go on. None otherwise.
+    """
 
     open: bool
     until: datetime | None
     failures: int
+    refusal: Refusal | None = None
 
     @property
     def word(self) -> str:
         if self.open:
             return "paused"
+        if self.refusal is not None:
+            return "refused"
         return "backing off" if self.failures else "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One call that was let through. `failures` before it, in the books it `is_shared` or not shared by."""
+    """One call that was let through. `failures` before it, in the books it `is_shared` or not shared by.
+
+    `after_refusals`: there were refusals before it.
+    """
 
     sent_at: int
     failures: int
     is_shared: bool
+    after_refusals: bool = False
 
 
 class Throttle:
@@ -154,8 +170,10 @@ class Throttle:
         self._now = now
         self._chance = chance
         self._elapsed = elapsed
-        self._all = _OfAll(connection, service, per_call)
+        self._refusals_of_all = BooksOfAll(connection, service)
+        self._all = _OfAll(connection, service, per_call, self._refusals_of_all.key)
         self._here = _OfThisProcess(per_call)
+        self._refusals_here = Books()
         self._silent_until = elapsed()
         self._known: tuple[float, Breaker] | None = None
 
@@ -168,14 +186,41 @@ class Throttle:
         is_shared = found is not None
         if found is None:
             sent_at = self._own_clock()
-            found = self._here.take(sent_at, most, patience)
-        verdict, failures = found
+            found = (*self._here.take(sent_at, most, patience), bool(self._refusals_here))
+        verdict, failures, refusals = found
         if verdict != GO:
             raise HeldBack(self._service, REASONS[verdict])
-        return Permit(sent_at, failures, is_shared)
+        return Permit(sent_at, failures, is_shared, bool(refusals))
 
-    def answered(self, permit: Permit) -> None:
+    def answered(self, permit: Permit, call: str) -> None:
         """A usable answer came. Costs nothing where there was nothing to forget: failures since then know better."""
+        if permit.after_refusals:
+            self._accepted(permit, call)
+        self._answered(permit)
+
+    def refused(self, permit: Permit, call: str, *, code: str, words: str, sells: bool) -> None:
+        """An answer came, and it says that no call of ours is taken. `sells`: nothing can be sold without this call."""
+        self._answered(permit)
+        if permit.is_shared:
+            begun = self._from_all(
+                lambda: self._refusals_of_all.refused(self._clock(), call, code=code, words=words, sells=sells)
+            )
+        else:
+            begun = self._refusals_here.refused(self._own_clock(), call, code=code, words=words, sells=sells)
+        self._known = None
+        if begun:
+            log.warning("calls_refused", service=self._service, code=code, words=words)
+
+    def _accepted(self, permit: Permit, call: str) -> None:
+        if permit.is_shared:
+            ended = self._from_all(lambda: self._refusals_of_all.accepted(permit.sent_at, call))
+        else:
+            ended = self._refusals_here.accepted(permit.sent_at, call)
+        self._known = None
+        if ended:
+            log.info("calls_accepted_again", service=self._service)
+
+    def _answered(self, permit: Permit) -> None:
         if not permit.failures:
             return
         if permit.is_shared:
@@ -198,19 +243,31 @@ class Throttle:
             log.warning("calls_paused", service=self._service, seconds=paused // SECOND)
 
     def state(self) -> Breaker:
-        """For pages: up to a second old, at most one read of Redis. A probe on its way counts as open."""
+        """For pages: up to a second old, at most two reads of Redis. A probe on its way counts as open."""
         known = self._known
         if known is not None and self._elapsed() - known[0] < STATE_SECONDS:
             return known[1]
-        at, found = self._clock(), self._from_all(self._all.read)
+        at, found = self._clock(), self._from_all(lambda: (self._all.read(), self._refusals_of_all.read()))
         if found is None:
-            at, found = self._own_clock(), self._here.read()
-        held_until, opens, failures = found
+            at, found = self._own_clock(), (self._here.read(), self._refusals_here.read())
+        (held_until, opens, failures), refused = found
         is_held = at < held_until
-        until = self._now() + timedelta(microseconds=held_until - at) if is_held else None
-        breaker = Breaker(open=is_held and opens > 0, until=until, failures=failures)
+        breaker = Breaker(
+            open=is_held and opens > 0,
+            until=self._moment(held_until, at) if is_held else None,
+            failures=failures,
+            refusal=self._refusal(refused, at) if refused is not None and refused.holds(at) else None,
+        )
         self._known = (self._elapsed(), breaker)
         return breaker
+
+    def _refusal(self, refused: Refused, at: int) -> Refusal:
+        since, until = self._moment(refused.since, at), self._moment(refused.until, at)
+        return Refusal(refused.code, refused.words, refused.times, since, until)
+
+    def _moment(self, then: int, at: int) -> datetime:
+        """`then` by our clock; `at` is now, by the clock that `then` is of."""
+        return self._now() + timedelta(microseconds=then - at)
 
     def _from_all(self, ask: Callable[[], Found]) -> Found | None:
         """None where Redis does not answer: a frozen one delays one call, not all."""
@@ -233,17 +290,19 @@ class Throttle:
 class _OfAll:
     """The books of all processes. Raises redis.RedisError."""
 
-    def __init__(self, connection: redis.Redis, service: str, per_call: int) -> None:
+    def __init__(self, connection: redis.Redis, service: str, per_call: int, refusals: str) -> None:
         self._redis = connection
+        self._refusals = refusals
         self._state, self._times = f"throttle:{service}", f"failures:{service}"
         self._per_call = per_call
         self._take = connection.register_script(_TAKE)
         self._failed = connection.register_script(_FAILED)
         self._answered = connection.register_script(_ANSWERED)
 
-    def take(self, now: int, most: int, patience: int) -> tuple[int, int]:
-        verdict, failures = self._take(keys=[self._state], args=[now, self._per_call, most, patience, MEMORY_MS])
-        return int(verdict), int(failures)
+    def take(self, now: int, most: int, patience: int) -> tuple[int, int, bool]:
+        keys, args = [self._state, self._refusals], [now, self._per_call, most, patience, MEMORY_MS]
+        verdict, failures, has_refusals = self._take(keys=keys, args=args)
+        return int(verdict), int(failures), bool(has_refusals)
 
     def failed(self, now: int, sent_at: int, asked: int, chance: int) -> int:
         constants = [OPEN_AFTER, WINDOW, FIRST_OPEN, LONGEST_OPEN, FIRST_PAUSE, LONGEST_PAUSE]

@@ -202,6 +202,7 @@ class Attempt:
     received: Money | None = None
     commission: Money | None = None  # what the provider kept of it, where it told
     proven: bool = False  # our own signed query agreed that the money is there (a notice alone is not enough)
+    denied: Remote | None = None  # what our query said instead, once the order was closed there without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
     refunds_left: int = MOST_REFUNDS  # how many more the provider allows for this order (remainingAttempts)

@@ -41,6 +41,13 @@ def payment_of(booking: Booking) -> Payment:
     return Payment.SHORT if kept > nothing(kept.currency) else Payment.RETURNED
 
 
+def denied(booking: Booking) -> Remote | None:
+    """A notice told of the payment, and the provider, asked, says that the order ended without one. None otherwise."""
+    if payment_of(booking) is not Payment.NOTIFIED:
+        return None
+    return next((one.denied for one in booking.attempts if one.has_money and not one.proven and one.denied), None)
+
+
 def due(booking: Booking) -> Money:
     """What the booking may keep: its price, unless something else was agreed since."""
     return booking.price if booking.keeps is None else booking.keeps

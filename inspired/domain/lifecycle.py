@@ -21,7 +21,7 @@ from inspired.domain.booking import (
     release_of,
     trade_number,
 )
-from inspired.domain.funds import Payment, came_unclear, due, kept_of, missing, nothing, payment_of, unclear
+from inspired.domain.funds import Payment, came_unclear, denied, due, kept_of, missing, nothing, payment_of, unclear
 from inspired.domain.ledger import booked
 from inspired.domain.money import Money
 from inspired.domain.refunds import RefundSeen
@@ -142,6 +142,9 @@ TABLE = (
     Row("paid for long and not confirmed: the owner is told", 3,
         (PAID,), (EXACT, NOTIFIED), when=lambda m: _unconfirmed_for_long(m),
         then=lambda m: m.booking.owing(m.now, "alert:unconfirmed")),
+    Row("told of by a notice, and denied when asked: the owner is told", 3,
+        (PENDING, PAID, *HAS_ENDED), (NOTIFIED,), when=lambda m: denied(m.booking) is not None,
+        then=lambda m: m.booking.owing(m.now, "alert:denied")),
     # Rule 6: money that does not match confirms nothing and is never dropped.
     Row("too much, or twice: the surplus goes back", 6,
         ALIVE, (OVER,), then=lambda m: _surplus_back(m)),
@@ -422,7 +425,7 @@ def _recorded(booking: Booking, seen: Seen) -> Booking:
     if attempt.seen_at is not None and seen.asked_at < attempt.seen_at:
         return booking
     if attempt.has_money:
-        return booking.with_attempt(replace(attempt, seen_at=seen.asked_at))
+        return _denied(booking, attempt, seen)
     if seen.status is None:
         return booking.with_attempt(_unknown_there(booking, attempt, seen.asked_at))
     return _with_status(booking, attempt, seen)
@@ -445,6 +448,7 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
         received=attempt.received if attempt.proven or (attempt.has_money and not seen.by_query) else seen.money,
         commission=attempt.commission or seen.commission,
         proven=attempt.proven or seen.by_query,
+        denied=None if seen.by_query else attempt.denied,
         prepay_id=attempt.prepay_id or seen.prepay_id,
         transaction_id=seen.transaction_id or attempt.transaction_id,
         paid_at=seen.paid_at or attempt.paid_at or seen.asked_at,
@@ -457,6 +461,18 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
     source = BY_QUERY if seen.by_query else "by a signed notice"
     amount = seen.money.shown if seen.money else "an unreadable amount"
     return booking.noted(seen.asked_at, "money", f"{amount}, {source}, order {attempt.number}")
+
+
+def _denied(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    """Money that was seen stays seen. Of money that only a notice has told of it is kept where our own question finds
+    the order closed without any: it confirms nothing, and both customer and owner are told."""
+    after = replace(attempt, seen_at=seen.asked_at)
+    if attempt.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
+        return booking.with_attempt(after)
+    booking = booking.with_attempt(replace(after, denied=seen.status))
+    if attempt.denied is seen.status:
+        return booking
+    return booking.noted(seen.asked_at, "denied", f"order {attempt.number} is {seen.status}")
 
 
 def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:

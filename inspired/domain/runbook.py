@@ -236,6 +236,27 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=5),
         ),
         Alert(
+            id="binance_refuses",
+            sentence="Binance Pay refuses every call, and no bookings are taken.",
+            severity=Severity.NOW,
+            found="Three calls in a row, or three orders in a row, were refused for what this site is and not for what "
+            "was asked: its key, its signature, its address, its region or its merchant account.",
+            happened="Binance Pay answers, and takes no call of ours. The detail has its own words and what they mean.",
+            means="No times are offered, since nobody could pay. Bookings that stand keep their time. Payments already "
+            "made are found, and refunds sent, as soon as calls are taken again.",
+            todo=(
+                "Open the Binance merchant portal: is the key still there, may it take payments and refund, and is "
+                "this server’s address on its list?",
+                "A new key goes into BINANCE_PAY_API_KEY, its secret into BINANCE_PAY_SECRET_KEY; then restart.",
+                "A restricted location or account: ask Binance’s merchant support. A site in such a region has to "
+                "move to another.",
+                "“inspired doctor” says whether calls are taken. This ends by itself within two minutes of the first "
+                "answer; where only orders were refused, the next order is tried ten minutes after the last.",
+            ),
+            drill="Sandbox: let any call of Binance end with “key_refused”.",
+            drills=("binance-refuses",),
+        ),
+        Alert(
             id="calendly",
             sentence="Calendly cannot be asked.",
             severity=Severity.TODAY,
@@ -336,10 +357,15 @@ SITE: Mapping[str, Alert] = {
             sentence="The database does not answer.",
             severity=Severity.NOW,
             found="The clock could not reach it for 2 minutes. Told by mail alone, since where webhooks go is in it.",
-            happened="MongoDB is away or too slow.",
+            happened="MongoDB is away or too slow, or it refuses us: a password or a role that was changed, another "
+            "replica set. Where it has said so, the detail has its code and name.",
             means="The site cannot take bookings. Notices of Binance are refused with 503, so that they are sent "
             "again; nothing is lost.",
-            todo=("Look at the database's own status page or console.", ASK_ENGINEER),
+            todo=(
+                "Look at the database's own status page or console.",
+                "“inspired doctor” says what it answers: compare user, password and replicaSet in MONGODB_URI.",
+                ASK_ENGINEER,
+            ),
             drill="Stop the database for three minutes.",
             drills=("database-away",),
             channels=(Channel.MAIL,),
@@ -587,6 +613,20 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Sandbox: let calls of “query order” fail, and pay.",
             Severity.NOW,
             drills=("binance-down-while-paying", "webhook-contradicted"),
+        ),
+        _of_booking(
+            "denied",
+            "Binance Pay told of a payment and, asked, says that its order was closed without one.",
+            "A signed notice said that it is paid, and the answer to our own question says otherwise. The customer's "
+            "page says so. One of the two is wrong at Binance.",
+            (
+                "Look the order up in the Binance merchant portal: is the money there?",
+                "If it is, give Binance's support the order's number; the booking is confirmed by itself once the "
+                "answer agrees. If it is not, write to the customer.",
+            ),
+            "Sandbox: send a signed notice of a payment for an order, and let the order expire.",
+            Severity.NOW,
+            drills=("webhook-contradicted",),
         ),
         _of_booking(
             "undelivered",

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, State
-from inspired.domain.funds import Payment, came_unclear, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, Remote, State
+from inspired.domain.funds import Payment, came_unclear, denied, kept_of, missing, payment_of, received_of, unclear
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -47,6 +47,18 @@ WHY_BACK = {
 }
 
 
+DENIED = (
+    "Binance Pay told us of your payment and says now, when we ask, that {how}. Nothing is confirmed by it. If the "
+    "money has left your account it is not lost: keep the receipt in your Binance app, and do not pay again. We keep "
+    "asking, and the owner has been told."
+)
+HOW_DENIED = {
+    Remote.EXPIRED: "the order has expired without one",
+    Remote.CANCELED: "the order was closed without one",
+    Remote.ERROR: "the payment failed",
+}
+
+
 def sentence(booking: Booking) -> str:
     """The one thing to tell: what is open, else where it stands, and what of the money is going or has gone back."""
     parts = (_open_matter(booking) or _standing(booking), _beside(booking), _money_back(booking))
@@ -61,6 +73,8 @@ def _open_matter(booking: Booking) -> str:
         return f"{_standing(booking)} {told}" if booking.state is State.CONFIRMED else told
     if payment is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
         return UNCLEAR
+    if (how := denied(booking)) is not None:
+        return DENIED.format(how=HOW_DENIED[how])
     if booking.choose_by is not None and payment is Payment.EXACT:
         return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
     ended = booking.state in (State.EXPIRED, State.CANCELLED)

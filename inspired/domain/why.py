@@ -9,13 +9,17 @@ from datetime import datetime
 
 from inspired.domain import mails
 from inspired.domain.booking import Booking, Cause, Effect, HandKind, Refund, RefundStatus, State
-from inspired.domain.funds import Payment, came_unclear, due, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.funds import Payment, came_unclear, denied, due, kept_of, missing, payment_of, received_of, unclear
 from inspired.domain.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.schedule import ENDED, may_still_pay, passed
 from inspired.domain.slots import Span
 from inspired.domain.steps import may_choose
 from inspired.domain.when import moment_in_words
 
+DENIED = (
+    "A signed notice told of the payment, and Binance, asked, says that the order was closed without one: look it up "
+    "in the merchant portal."
+)
 BACK = {
     Cause.SURPLUS: "more had arrived than the price",
     Cause.SECOND: "it had been paid twice",
@@ -59,6 +63,8 @@ def _stuck(refund: Refund) -> str:
 def _pending(booking: Booking, now: datetime, zone: str) -> str:
     payment, until = payment_of(booking), _told(booking.expires_at, zone)
     if payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
+        if denied(booking) is not None:
+            return DENIED
         return "A notice tells of a payment, and Binance’s own answer to our question is still to come."
     if booking.leaving:
         return f"{_who_gave_up(booking)}, and it ends as soon as Binance says that its order is closed."
@@ -77,6 +83,8 @@ def _pending(booking: Booking, now: datetime, zone: str) -> str:
 
 def _paid(booking: Booking, now: datetime, zone: str) -> str:
     match payment_of(booking):
+        case Payment.NOTIFIED if denied(booking) is not None:
+            return DENIED
         case Payment.NOTIFIED:
             return "A signed notice says that it is paid; Binance’s answer to our own question is still to come."
         case Payment.EXACT if may_choose(booking, now):
@@ -106,6 +114,8 @@ def _ended(booking: Booking, now: datetime, zone: str) -> str:
         return f"Money came when it was over and the time was taken: the customer chooses until {until}."
     payment = payment_of(booking)
     if booking.keeps is None and payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
+        if denied(booking) is not None:
+            return DENIED
         return "Money came when it was over, and it is being looked whether the time is still free."
     if booking.confirmed_at is not None:
         return f"{_who_cancelled(booking)}{_given_back(booking)}"

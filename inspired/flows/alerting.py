@@ -182,6 +182,7 @@ def _of_queues(svc: Services) -> Looked:
     yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
     breaker = svc.throttle.state()
     yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
+    yield "binance_refuses", Seen(breaker.refusal.told) if breaker.refusal is not None else None
 
 
 def _of_channels(svc: Services) -> Looked:
@@ -210,11 +211,12 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
 
 
 def probe_binance(svc: Services) -> None:
-    """Whether the certificates can be had: a question every ten minutes, more often while it fails; none while calls
-    are paused."""
-    now, before = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE)
-    pause = PROBE_WELL if before is None or before.is_well else PROBE_ILL
-    if (before is not None and now - before.at < pause) or svc.throttle.state().open:
+    """Whether the certificates can be had: a question every ten minutes, more often while it fails or every call is
+    refused, which ends with its answer; none while calls are paused."""
+    now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.throttle.state()
+    is_well = (before is None or before.is_well) and breaker.refusal is None
+    pause = PROBE_WELL if is_well else PROBE_ILL
+    if (before is not None and now - before.at < pause) or breaker.open:
         return
     try:
         found = svc.pay.certificates(seconds=3.0)
@@ -364,24 +366,26 @@ class Watcher:
                 look(self._svc)
             send_due(self._svc)
             self._reached()
-        except Busy:
-            self._away()
+        except Busy as error:
+            self._away(str(error))
         except Exception:
             log.exception("watcher_failed")
 
-    def _away(self) -> None:
+    def _away(self, why: str) -> None:
         now = self._svc.now()
         self._away_since = self._away_since or now
         if not self._told_away and now - self._away_since >= SILENT_AFTER:
-            self._told_away = self._tell(Kind.BEGAN, self._away_since)
+            # What MongoDB itself has said of it, where it has said anything.
+            detail = why if why != DATABASE.sentence else ""
+            self._told_away = self._tell(Kind.BEGAN, self._away_since, detail)
 
     def _reached(self) -> None:
         if self._told_away and self._away_since is not None and not self._tell(Kind.OVER, self._away_since):
             return
         self._away_since, self._told_away = None, False
 
-    def _tell(self, kind: Kind, since: datetime) -> bool:
-        message = Message(kind, f"database:{iso(since)}:{kind}", self._svc.now(), since, "")
+    def _tell(self, kind: Kind, since: datetime, detail: str = "") -> bool:
+        message = Message(kind, f"database:{iso(since)}:{kind}", self._svc.now(), since, detail)
         try:
             _by_mail(self._svc, _delivery(self._svc, DATABASE, message, Channel.MAIL))
         except UpstreamError as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from inspired.adapters.calendly import SCOPES
 from inspired.domain.errors import Busy, UpstreamError
+from inspired.domain.refusals import CAUSES
 from inspired.flows import calendar_drift, calendar_notices
 from inspired.services import Services
 
@@ -32,8 +33,10 @@ def examine(svc: Services) -> Iterator[Finding]:
 def _asked(what: str, ask: Callable[[], object], well: str) -> Finding:
     try:
         ask()
-    except (UpstreamError, Busy) as error:
+    except Busy as error:
         return Finding(what, False, str(error))
+    except UpstreamError as error:
+        return Finding(what, False, f"{error} {CAUSES.get(error.code, '')}".strip())
     return Finding(what, True, well)
 
 

@@ -68,6 +68,9 @@ def _queues(svc: Services) -> Iterator[Part]:
 
 def _binance(svc: Services) -> Part:
     breaker = svc.throttle.state()
+    if breaker.refusal is not None:
+        told = f"refuses every call: {breaker.refusal.told}"
+        return Part("binance_paused", "Binance Pay", Health.ILL, told, breaker.refusal.since, "binance_refuses")
     detail = {"ok": "answers", "backing off": "the last call failed"}.get(breaker.word, "paused, it does not answer")
     health = Health.ILL if breaker.open else Health.SLOW if breaker.failures else Health.WELL
     return Part("binance_paused", "Binance Pay", health, detail, breaker.until, "binance_paused")
@@ -155,4 +158,4 @@ def _webhook(svc: Services) -> Iterator[Part]:
 
 
 def _ill(alert_id: str, title: str, detail: str) -> Part:
-    return Part(alert_id, title, Health.ILL, detail.partition(": ")[2] or detail, None, runbook.SITE[alert_id].id)
+    return Part(alert_id, title, Health.ILL, detail.removeprefix(f"{alert_id}: "), None, runbook.SITE[alert_id].id)

@@ -7,25 +7,38 @@ from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import Paused, UpstreamError
 from inspired.domain.health import is_silent
+from inspired.domain.refusals import concerns_every_call
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
 GATE_SECONDS = 300  # when to come again, while the site is not open yet
 WORKER_SECONDS = 30  # and while no worker runs
+REFUSED_SECONDS = 120  # and while every call is refused: somebody has to mend that
 
 
 def refuse_while_paused(svc: Services) -> None:
-    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer, while no worker runs,
-    and where this version was not rehearsed."""
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every call,
+    while no worker runs, and where this version was not rehearsed."""
     refuse_unrehearsed(svc)
     refuse_unworked(svc)
+    refuse_while_refused(svc)
     breaker = svc.throttle.state()
     if breaker.open and breaker.until is not None:
         raise Paused(
             "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
             "owed. Please try again in a minute.",
             retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
+        )
+
+
+def refuse_while_refused(svc: Services) -> None:
+    """Binance Pay answers, but takes no call of ours: a key that was revoked, a region that is not served."""
+    if svc.throttle.state().refusal is not None:
+        raise Paused(
+            "Payments are paused, because Binance Pay does not take this site’s calls at the moment. Nothing was held "
+            "and nothing is owed. The owner has been told. Please try again later.",
+            retry_after=REFUSED_SECONDS,
         )
 
 
@@ -55,7 +68,8 @@ def is_worked(svc: Services) -> bool:
 
 def is_paused(svc: Services) -> bool:
     """For pages: nothing new is offered now."""
-    return not svc.gate.is_open() or not is_worked(svc) or svc.throttle.state().open
+    breaker = svc.throttle.state()
+    return not svc.gate.is_open() or not is_worked(svc) or breaker.open or breaker.refusal is not None
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
@@ -123,7 +137,8 @@ def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamEr
             b,
             attempt.trade_no,
             uncertain=error.maybe_applied or duplicate,
-            retryable=error.retryable or duplicate,
+            # Refused for what we are and not for what was asked: it may be taken in a moment.
+            retryable=error.retryable or duplicate or concerns_every_call(error.code),
             most_tries=most_tries,
             now=svc.now(),
             why=str(error),

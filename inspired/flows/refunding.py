@@ -11,6 +11,7 @@ from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Preview, RefundSeen
+from inspired.domain.refusals import concerns_every_call
 from inspired.services import Services
 
 SECONDS = 5.0
@@ -187,7 +188,8 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamError) -> Booking:
     log.warning("refund_unsent", booking=booking.id, refund=refund.id, error=str(error))
-    refused = not error.retryable and not error.maybe_applied
+    # A refusal of every call says nothing about this refund: it is called for again until calls are taken.
+    refused = not error.retryable and not error.maybe_applied and not concerns_every_call(error.code)
     booking = _saved(
         svc,
         booking,

@@ -174,7 +174,8 @@ def out_of_order(play: Play) -> None:
     "webhook-contradicted",
     "A webhook says paid, Binance’s own answer says not",
     happens="A genuinely signed message tells of a payment, but asked, Binance knows of none.",
-    should="The call is not confirmed on the message alone, and after ten minutes the owner is told.",
+    should="The call is not confirmed on the message alone, and after ten minutes the owner is told. "
+    "When Binance says that the order has expired, the customer reads that too.",
 )
 def contradicted(play: Play) -> None:
     booking = play.hold()
@@ -188,6 +189,11 @@ def contradicted(play: Play) -> None:
     play.check("The call is not confirmed.", play.now_of(booking).confirmed_at is None)
     play.check_mails(ANN, "Confirmed", 0)
     play.check_owner_told("has been paid for ten minutes and could not be confirmed yet")
+    play.pass_time(minutes=10)
+    play.scene("The order has expired at Binance.")
+    play.check_told(booking, "says now, when we ask, that the order has expired without one")
+    play.check_owner_told("says that its order was closed without one")
+    play.check_mails(ANN, "Confirmed", 0)
     play.check_kept("0")
 
 

@@ -7,7 +7,7 @@ from inspired.domain.errors import Paused, UpstreamError
 from inspired.domain.ordering import may_try_again
 from inspired.flows import payment
 from inspired.rehearsal.drill import Group
-from inspired.rehearsal.play import ANN, Play
+from inspired.rehearsal.play import ANN, BOB, Play
 
 GROUP = Group("Orders, and Binance out of reach")
 
@@ -244,6 +244,34 @@ def payments_paused(play: Play) -> None:
     play.scene("Half a minute later.")
     play.check_state(booking, State.PENDING)
     play.check("Calls go through again.", play.svc.throttle.state().word == "ok")
+
+
+@GROUP.drill(
+    "binance-refuses",
+    "Binance refuses every call",
+    happens="Bob has a call. Then our key is revoked: Binance answers, and takes no call of ours. Ann wants to book.",
+    should="Nothing is held that nobody could pay for. The owner is told with Binance’s own words, and it ends by "
+    "itself. Bob’s refund, asked for meanwhile, goes out then.",
+)
+def binance_refuses(play: Play) -> None:
+    bob = play.confirmed(email=BOB)
+    play.break_calls("any", "key_refused", 1000)
+    play.refund(bob, cancels=True)
+    play.watch(minutes=3)
+    told = _refusal(play)
+    play.scene("The key is revoked. Bob is to get his money back; Ann wants to book.")
+    play.check("Ann is told that payments are paused, and nothing was held.", told.startswith("Payments are paused"))
+    play.check("There is Bob’s booking alone.", len(play.orders()) == 1)
+    play.check_owner_told("Binance Pay refuses every call")
+    play.check_owner_told("400004 “Invalid API-key, IP, or permissions for action.”: The key was revoked")
+    play.check_refunds()
+    play.mend_calls()
+    play.watch(minutes=15)
+    play.scene("There is a new key.")
+    play.check_owner_told("This is over: Binance Pay refuses every call")
+    play.check_refunds(("75", "REFUND_SUCCESS"))
+    play.check_state(bob, State.REFUNDED)
+    play.check_state(play.hold(), State.PENDING)
 
 
 def _refusal(play: Play) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from inspired.adapters.mongo import Notice
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Busy, Conflict, SlotTaken
-from inspired.flows import idempotency
+from inspired.flows import idempotency, payment
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 
@@ -188,13 +188,12 @@ def standstill(play: Play) -> None:
 @GROUP.drill(
     "clock-off",
     "This machine’s clock is wrong",
-    happens="Our clock is ten minutes behind, so Binance refuses every call. Then it is put right.",
-    should="The owner is told. The customer’s time stays held, and the order follows when the clock is right.",
+    happens="Our clock is ten minutes behind, so Binance refuses every call. Then it is put right; and once more.",
+    should="The customer’s time stays held, and the order follows when the clock is right. While it lasts, nothing new "
+    "is offered and the owner is told.",
 )
 def clock_off(play: Play) -> None:
     play.stage.skew = timedelta(minutes=-10)
-    play.watch(minutes=5)
-    play.check_owner_told("This server's clock differs from Binance's")
     booking = play.hold()
     play.scene("Ann holds a time. Binance refuses our calls.")
     play.check_state(booking, State.PENDING)
@@ -208,6 +207,16 @@ def clock_off(play: Play) -> None:
     play.pay(booking)
     play.pass_time(seconds=31)
     play.check_state(booking, State.CONFIRMED)
+    play.stage.skew = timedelta(minutes=-10)
+    play.watch(minutes=7)
+    play.scene("It is wrong once more, for seven minutes.")
+    play.check_owner_told("This server's clock differs from Binance's")
+    play.check("Nothing new is offered.", payment.is_paused(play.svc))
+    play.stage.skew = timedelta()
+    play.watch(minutes=15)
+    play.scene("It is right.")
+    play.check_owner_told("This is over: This server's clock differs from Binance's")
+    play.check("Times are offered again.", not payment.is_paused(play.svc))
     play.check_kept("75")
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
-from inspired.adapters.rehearsals import drop_scratch
+from inspired.adapters.rehearsals import sweep_scratch
 from inspired.domain.errors import Busy, NotFound, UpstreamError
 from inspired.domain.rehearsals import Record, Run, Verdict
 from inspired.flows import rehearsing
@@ -20,6 +21,7 @@ DRILLS = tuple(drill for group in GROUPS for drill in group.drills)
 IDS = tuple(drill.id for drill in DRILLS)
 BY_HAND = "command line"
 MOST_LEFT = 10
+LEFT_FOR = timedelta(hours=1)  # a drill takes seconds, and its database goes with it
 log = structlog.get_logger()
 
 
@@ -49,14 +51,22 @@ def rehearse(svc: Services, run_id: str) -> Run | None:
 def _clear_away(svc: Services) -> None:
     """What drills left behind whose worker was killed."""
     now = svc.now()
+    _sweep(svc)
     for run in svc.rehearsals.abandoned(now - rehearsing.LONGEST, MOST_LEFT):
-        drop_scratch(svc.settings.mongodb_uri.get_secret_value(), svc.settings.mongodb_database, run.id, seconds=15.0)
         why = "Its worker was stopped before the end."
         svc.rehearsals.give_up(replace(run, verdict=Verdict.RED, ended_at=now, why=why))
 
 
+def _sweep(svc: Services) -> None:
+    uri, before = svc.settings.mongodb_uri.get_secret_value(), svc.now() - LEFT_FOR
+    swept = sweep_scratch(uri, svc.settings.mongodb_database, before=before, seconds=15.0)
+    if swept:
+        log.info("scratch_swept", databases=swept)
+
+
 def rehearse_now(svc: Services, drills: Sequence[Drill]) -> Iterator[tuple[Drill, Run]]:
     """One after the other, here, with one stand-in for all. Raises UpstreamError where that does not start."""
+    _sweep(svc)
     with sandbox(svc.settings.owner_timezone) as stand_in:
         for drill in drills:
             asked = Run(svc.new_id(), drill.id, BY_HAND, svc.now())

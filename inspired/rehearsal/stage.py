@@ -308,7 +308,7 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
     """The stage, and the services that play on it. Raises Busy, UpstreamError."""
     stand_in.control("reset", {"everything": True})
     uri = svc.settings.mongodb_uri.get_secret_value()
-    with _door() as door, scratch(uri, svc.settings.mongodb_database, mark, seconds=15.0) as database:
+    with _door() as door, scratch(uri, svc.settings.mongodb_database, mark, now=svc.now(), seconds=15.0) as database:
         rings = Rings()
         outbox = Outbox("", 0, "none", "", "", "", lambda is_well, why: outcomes(is_well, why))
         stage = Stage(stand_in, door, outbox, rings, svc.settings.site_url, real_now=svc.now)

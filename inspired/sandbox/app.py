@@ -134,6 +134,10 @@ def _before(sandbox: Sandbox, fault: Fault) -> Response | None:
             return Response(_HTML, 200, mimetype="text/html")
         case "slow":
             sandbox.faults.wait(faults.slow_s(fault))
+        case kind if kind in faults.REFUSALS:
+            status, body = faults.REFUSALS[kind]
+            g.outcome = str(body["code"])
+            return binance.as_json(body, 200 if sandbox.settings.always_200 else status)
     return None
 
 

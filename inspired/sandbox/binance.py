@@ -76,9 +76,9 @@ class Merchant:
             return Response(_NOT_FOUND, 403, mimetype="text/html")
         raw = request.get_data()
         if request.method != "POST":
-            return _json(SYSTEM_ERROR, 405)
+            return as_json(SYSTEM_ERROR, 405)
         if not request.content_type or (not raw and path != "certificates"):
-            return _json(SYSTEM_ERROR, 400)
+            return as_json(SYSTEM_ERROR, 400)
         try:
             self._check_transport(raw)
             return self._success(action(_json_object(raw, lenient=path == "certificates")))
@@ -91,12 +91,12 @@ class Merchant:
         """No `errorMessage` on success, as captured; close, as documented, has it as null."""
         g.outcome = "000000"
         answer: dict[str, object] = {"status": "SUCCESS", "code": "000000", "data": data}
-        return _json(answer | {"errorMessage": None} if data is True else answer, 200)
+        return as_json(answer | {"errorMessage": None} if data is True else answer, 200)
 
     def _failure(self, no: Denied) -> Response:
         g.outcome = no.code
         status = 200 if self._orders.settings.always_200 else STATUS_OF.get(no.code, 400)
-        return _json({"status": "FAIL", "code": no.code, "errorMessage": no.message}, status)
+        return as_json({"status": "FAIL", "code": no.code, "errorMessage": no.message}, status)
 
     def _check_transport(self, raw: bytes) -> None:
         header = request.headers.get
@@ -356,7 +356,7 @@ def _amount(body: dict[str, Any], name: str) -> Decimal:
     return amount
 
 
-def _json(body: object, status: int) -> Response:
+def as_json(body: object, status: int) -> Response:
     return Response(wire.dumps(body), status, mimetype="application/json")
 
 

@@ -69,7 +69,7 @@ class Buttons:
             orders = list(reversed(sandbox.store.orders.values()))[:200]
             events = list(reversed(sandbox.store.events.values()))[:200]
         return render_template(
-            "index.html", orders=orders, events=events, armed=sandbox.faults.armed(), kinds=faults.FAULTS,
+            "index.html", orders=orders, events=events, armed=sandbox.faults.armed(), kinds=faults.KINDS["binance"],
             calls_of=faults.CALLS, types=EVENT_TYPES, calendar=sandbox.calendar, problem=problem,
             now=sandbox.store.now(), offset=sandbox.store.offset, keys=sandbox.keys.listed(),
             deliveries=list(sandbox.dispatcher.deliveries)[-20:][::-1], calls=list(sandbox.calls)[-20:][::-1],

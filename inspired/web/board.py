@@ -64,7 +64,9 @@ def _read(svc: Services, before: Facts | None) -> Facts:
     firing = {one.id: one.firing_since for one in standings.values() if one.firing_since is not None}
     paused = standings.get("binance_paused")
     paused_since: datetime | None = None
-    if breaker.open:
+    if breaker.refusal is not None:
+        paused_since = breaker.refusal.since
+    elif breaker.open:
         paused_since = (paused and paused.seen_since) or (before and before.paused_since) or svc.now()
     return Facts(
         known_at=svc.now(),

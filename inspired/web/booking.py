@@ -28,6 +28,7 @@ from inspired.web.htmx import go, wants_fragment
 DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 30
+ASKED = {"yes": "We asked Binance just now.", "no": "Binance Pay did not answer just now."}
 bp = Blueprint("booking", __name__)
 
 
@@ -113,7 +114,8 @@ class Times:
     """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
 
     While payments are paused there are none, and what was chosen is only kept. `is_open` is false where this site takes
-    no payments yet, `is_worked` where no worker runs; else it is Binance that does not answer.
+    no payments yet, `is_worked` where no worker runs; `is_refused`: Binance answers, and takes no call of ours; else it
+    is Binance that does not answer.
     """
 
     url: str
@@ -127,6 +129,7 @@ class Times:
     is_paused: bool
     is_open: bool
     is_worked: bool
+    is_refused: bool
 
 
 def times_of(
@@ -153,6 +156,7 @@ def times_of(
         is_paused=is_paused,
         is_open=svc.gate.is_open(),
         is_worked=payment.is_worked(svc),
+        is_refused=svc.throttle.state().refusal is not None,
     )
 
 
@@ -175,8 +179,7 @@ def show(token: str) -> ResponseReturnValue:
     booking = pulse.shown(svc, svc.bookings.by_token(token))
     if booking.state is State.DRAFT:
         return _paused(booking.meeting_type) if payment.is_paused(svc) else _with_frame(svc, booking)
-    note = "We asked Binance just now." if "checked" in request.args else ""
-    return render_template("booking/show.html", **_payment_context(svc, booking, note))
+    return render_template("booking/show.html", **_payment_context(svc, booking, request.args.get("asked", "")))
 
 
 @bp.post("/booking/<token>/scheduled")
@@ -242,11 +245,13 @@ def retry(token: str) -> ResponseReturnValue:
 def check(token: str) -> ResponseReturnValue:
     """“I have paid”: ask now what else would be asked within seconds."""
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking, begun = svc.bookings.by_token(token), svc.now()
     if booking.is_open and booking.state is not State.DRAFT:
         booking = pulse.shown(svc, refreshing.ask(svc, booking, seconds=CHECK_SECONDS))
         svc.bell.ring("refresh", booking.id)
-    return _answer(booking, "We asked Binance just now.")
+    attempt = booking.attempt
+    is_silent = attempt is not None and attempt.is_payable and (attempt.seen_at is None or attempt.seen_at < begun)
+    return _answer(booking, "no" if is_silent else "yes")
 
 
 @bp.get("/booking/<token>/time")
@@ -363,6 +368,7 @@ def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
         seconds=LOOK_AGAIN_SECONDS,
         is_open=svc.gate.is_open(),
         is_worked=payment.is_worked(svc),
+        is_refused=svc.throttle.state().refusal is not None,
     )
     return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
 
@@ -422,18 +428,20 @@ def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseR
     return page, 409 if message else 200
 
 
-def _answer(booking: Booking, note: str = "") -> ResponseReturnValue:
+def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:
     """After a button on the payment page: the fragment, or the page again."""
     if not wants_fragment():
-        return go(url_for("booking.show", token=booking.token, checked="" if note else None))
-    return render_template("booking/_payment.html", **_payment_context(services(), booking, note))
+        return go(url_for("booking.show", token=booking.token, asked=asked or None))
+    return render_template("booking/_payment.html", **_payment_context(services(), booking, asked))
 
 
-def _payment_context(svc: Services, booking: Booking, note: str = "") -> dict[str, object]:
+def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
+    """`asked`: whether Binance has answered just now ("yes", "no"); nothing where nobody pressed the button for it."""
     return {
         "booking": booking,
         "now": svc.now(),
-        "note": note,
+        "note": ASKED.get(asked, ""),
+        "is_answered": asked == "yes",
         "binance": svc.throttle.state(),
         "place": delivery.place_of(svc, booking),
     }

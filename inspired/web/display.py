@@ -15,7 +15,7 @@ from qrcode.constants import ERROR_CORRECT_M
 
 from inspired.domain import health, ordering, reports, runbook, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
-from inspired.domain.funds import Payment, payment_of
+from inspired.domain.funds import Payment, denied, payment_of
 from inspired.domain.people import Role
 from inspired.domain.slots import Span
 from inspired.domain.when import ago, in_words, moment_in_words, offset, zone
@@ -103,6 +103,7 @@ EVENT_SENTENCES = {
     "create_failed": "The order could not be created.",
     "new_order": "A new order takes the place of the old one.",
     "order_closed": "Binance Pay says the order is closed.",
+    "denied": "Binance Pay, asked, says that the order is closed without the payment it had told of.",
     "money": "Money seen.",
     "paid": "Paid.",
     "confirmed": "Confirmed.",
@@ -243,7 +244,7 @@ def stage_of(booking: Booking, now: datetime) -> Stage:
 
 
 def _pending_stage(booking: Booking, now: datetime) -> Stage:
-    if payment_of(booking) is Payment.UNCLEAR:
+    if payment_of(booking) is Payment.UNCLEAR or denied(booking) is not None:
         return Stage.UNCLEAR
     if booking.leaving:
         return Stage.LEAVING
@@ -262,6 +263,8 @@ def _money_stage(booking: Booking, now: datetime) -> Stage | None:
         return Stage.CHOOSE
     if booking.choose_by is not None:
         return Stage.RETURNING
+    if denied(booking) is not None:
+        return Stage.UNCLEAR
     if booking.state is State.PAID and is_good:
         return Stage.PAID
     if any(one.is_stuck and one.amount for one in booking.refunds):

@@ -3,6 +3,9 @@
 No cell is ever taken for a formula (https://owasp.org/www-community/attacks/CSV_Injection): in CSV an apostrophe stands
 before what could be one, in XLSX every text is a cell of the type text. The XLSX is the smallest workbook of ECMA-376;
 libraries for it hold a whole file before its first byte can be sent.
+
+A list that breaks off half-way never looks whole. The server ends its answer as if all had been said, so the file says
+it: CSV by its last line, XLSX by that and the name of its sheet; JSON is none any more, so that no program takes it.
 """
 
 import csv
@@ -12,7 +15,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from xml.sax.saxutils import escape
 
+import structlog
+
 from inspired.domain.booking import Booking
+from inspired.domain.errors import Busy
 from inspired.domain.funds import kept_of, received_of
 from inspired.domain.refunds import returned_in_all
 from inspired.domain.status import iso
@@ -25,6 +31,26 @@ COLUMNS = (
     *("currency", "paid", "confirmed", "order", "transaction"),
 )
 EXACT_DIGITS = 15  # a spreadsheet's number has no more
+BROKEN_OFF = "NOT COMPLETE: the list broke off here, and more bookings may belong to it. Please export it again."
+log = structlog.get_logger()
+
+
+class Whole:
+    """Rows until they end. `is_whole`, afterwards: they did, and did not break off."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = rows
+        self.is_whole = False
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            yield from self._rows
+        except Busy as error:
+            log.warning("export_broke_off", error=str(error))
+        except Exception:
+            log.exception("export_broke_off")
+        else:
+            self.is_whole = True
 
 
 def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
@@ -59,31 +85,38 @@ def as_csv(rows: Iterable[Row]) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for row in rows:
+    whole = Whole(rows)
+    for row in whole:
         writer.writerow([plain(row[name]) for name in COLUMNS])
         yield _taken(text)
+    if not whole.is_whole:
+        writer.writerow([BROKEN_OFF, *[""] * (len(COLUMNS) - 1)])
     yield _taken(text)
 
 
 def as_json(rows: Iterable[Row]) -> Iterator[bytes]:
     yield b'{"bookings": ['
-    for number, row in enumerate(rows):
+    whole = Whole(rows)
+    for number, row in enumerate(whole):
         yield (",\n" if number else "\n").encode() + json.dumps(row, ensure_ascii=False).encode()
-    yield b"\n]}\n"
+    yield b"\n]}\n" if whole.is_whole else f"\n{BROKEN_OFF}\n".encode()
 
 
 def as_xlsx(rows: Iterable[Row]) -> Iterator[bytes]:
-    pipe = _Pipe()
+    pipe, whole = _Pipe(), Whole(rows)
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as book:
         for name, text in PARTS.items():
             book.writestr(name, text)
         with book.open("xl/worksheets/sheet1.xml", "w") as sheet:
             sheet.write(f'{HEAD}<worksheet xmlns="{MAIN}"><sheetData>'.encode())
             sheet.write(_xml_row([_text(name) for name in COLUMNS]))
-            for row in rows:
+            for row in whole:
                 sheet.write(_xml_row([_cell(name, row[name]) for name in COLUMNS]))
                 yield pipe.taken()
+            if not whole.is_whole:
+                sheet.write(_xml_row([_text(BROKEN_OFF)]))
             sheet.write(b"</sheetData></worksheet>")
+        book.writestr("xl/workbook.xml", WORKBOOK.format(sheet="Bookings" if whole.is_whole else "NOT COMPLETE"))
     yield pipe.taken()
 
 
@@ -105,11 +138,14 @@ PARTS = {
     f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_CONTENT}.worksheet+xml"/></Types>',
     "_rels/.rels": f'{HEAD}<Relationships xmlns="{_RELATED}">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    "xl/workbook.xml": f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{_OFFICE}">'
-    '<sheets><sheet name="Bookings" sheetId="1" r:id="rId1"/></sheets></workbook>',
     "xl/_rels/workbook.xml.rels": f'{HEAD}<Relationships xmlns="{_RELATED}">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
 }
+# Written last: by then it is known how the sheet has ended.
+WORKBOOK = (
+    f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{_OFFICE}">'
+    '<sheets><sheet name="{sheet}" sheetId="1" r:id="rId1"/></sheets></workbook>'
+)
 
 
 def _cell(name: str, value: str) -> str:

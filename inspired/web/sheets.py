@@ -5,9 +5,11 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 FORMULA = "=+-@\t\r\n"  # https://owasp.org/www-community/attacks/CSV_Injection
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs by their category, and nothing to be seen
 MARK = "\ufeff"  # without it Excel takes UTF-8 for something else
 
 
@@ -20,7 +22,16 @@ def csv_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def plain(cell: str) -> str:
-    """With an apostrophe before what a spreadsheet could take for a formula, full-width signs included; a number is
-    none."""
-    first = unicodedata.normalize("NFKC", cell.lstrip(" "))[:1]
-    return f"'{cell}" if first and first in FORMULA and not NUMBER.fullmatch(cell) else cell
+    """With an apostrophe before what a spreadsheet could take for a formula, full-width signs included, and whatever
+    cannot be seen before it left out of account; a number is none."""
+    if NUMBER.fullmatch(cell):
+        return cell
+    unseen = "".join(takewhile(_is_unseen, cell))
+    first = unicodedata.normalize("NFKC", cell[len(unseen) :])[:1]
+    is_risky = any(letter in FORMULA for letter in (*unseen, first) if letter)
+    return f"'{cell}" if is_risky else cell
+
+
+def _is_unseen(letter: str) -> bool:
+    """Blanks, controls, marks that change what they follow, and letters without a shape (zero width, fillers)."""
+    return unicodedata.category(letter)[0] in "CZM" or letter in FILLERS

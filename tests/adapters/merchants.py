@@ -24,7 +24,10 @@ class Unlimited:
     def take(self, *, urgent: bool, seconds: float) -> Permit:
         return Permit(sent_at=0, failures=0, is_shared=False)
 
-    def answered(self, permit: Permit) -> None:
+    def answered(self, permit: Permit, call: str) -> None:
+        pass
+
+    def refused(self, permit: Permit, call: str, *, code: str, words: str, sells: bool) -> None:
         pass
 
     def failed(self, permit: Permit, *, asked: float = 0) -> None:

@@ -344,6 +344,49 @@ def test_an_answer_in_the_services_own_words_is_none(throttle, status, body, fai
     assert throttle.state().failures == failures
 
 
+REFUSALS_OF_EVERY_CALL = {
+    "the key": (401, {"status": "FAIL", "code": "400004", "errorMessage": "Invalid key"}, "400004 “Invalid key”"),
+    "the key, with 200": (200, {"status": "FAIL", "code": "400004", "errorMessage": "No"}, "400004 “No”"),
+    "as the FAQ prints it": (406, {"code": "400002", "msg": "Signature for"}, "400002 “Signature for”"),
+    "our clock": (406, {"status": "FAIL", "code": "400003", "errorMessage": None}, "400003"),
+    "the account": (403, {"status": "FAIL", "code": "400606"}, "400606"),
+    "the region": (451, {"code": 0, "msg": "a restricted location"}, "HTTP 451 “a restricted location”"),
+    "the region, with 200": (200, {"code": 0, "msg": "a restricted location"}, "HTTP 451 “a restricted location”"),
+    "a web page of the network": (403, "<html>Request blocked.</html>", "HTTP 403"),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "told"), REFUSALS_OF_EVERY_CALL.values(), ids=REFUSALS_OF_EVERY_CALL)
+def test_whoever_is_refused_whatever_he_asks_for_is_paused_and_told_in_binances_words(throttle, status, body, told):
+    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    with listening(answering(raw, status=f"{status} .")) as provider:
+        ask(a_merchant(provider.address, throttle=throttle), 3)
+
+    state = throttle.state()
+    assert state.refusal is not None
+    assert state.refusal.told.startswith(f"{told}: ")
+    assert "does not know" not in state.refusal.told
+    assert (state.word, state.failures, state.open) == ("refused", 0, False)
+
+
+def test_a_success_is_no_refusal_whatever_the_http_status(throttle):
+    with listening(answering(ok(True).encode(), status="403 .")) as provider:
+        for _ in range(5):
+            a_merchant(provider.address, throttle=throttle).close(TRADE_NO)
+
+    assert throttle.state().word == "ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "400201"), (400, "400202"), (400, "400103"), (403, "400301"), (400, "400100")]
+)
+def test_a_refusal_of_what_was_asked_is_none_of_who_asks(throttle, status, code):
+    with listening(answering(json.dumps({"status": "FAIL", "code": code}).encode(), status=f"{status} .")) as provider:
+        ask(a_merchant(provider.address, throttle=throttle), 5)
+
+    assert throttle.state().word == "ok"
+
+
 @pytest.mark.parametrize(("asked", "least", "most"), [("20", 15, 20), ("soon", 0, 0), ("99999999", 0, 0)])
 def test_a_429_says_how_long_to_stay_away(throttle, asked, least, most):
     many = answering(b"Too many", status="429 Too Many Requests", headers=f"Retry-After: {asked}\r\n")

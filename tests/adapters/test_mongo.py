@@ -10,6 +10,8 @@ import pytest
 from bson import Decimal128
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymongo import errors
+from pymongo.read_preferences import ReadPreference
 
 from inspired.adapters import mongo
 from inspired.adapters.deadline import within
@@ -43,7 +45,7 @@ from tests.factories import (
     seen,
     settled,
 )
-from tests.harness import free_port
+from tests.harness import free_port, mongodb_with_role
 
 
 @pytest.fixture
@@ -813,3 +815,101 @@ def test_a_deadline_around_it_shortens_the_wait():
 
     assert time.monotonic() - started < 0.2 + 1
     made.client.close()
+
+
+# --- a database that refuses us -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strict():
+    with mongodb_with_role("read") as address:
+        yield address
+
+
+def told_by(uri, do, *, seconds=2.0):
+    """What the trouble is in words."""
+    database = mongo.connect(uri, "x", seconds=seconds)
+    try:
+        with pytest.raises(Busy) as caught:
+            do(database)
+    finally:
+        database.client.close()
+    return str(caught.value)
+
+
+def test_a_wrong_password_and_a_role_that_is_too_small_are_told_with_code_and_name(strict):
+    wrong = told_by(strict.replace("secret", "another"), mongo.ping)
+    no_user = told_by(strict.replace("site:secret@", ""), lambda database: mongo.create_indexes(database))
+    small = told_by(strict, mongo.create_indexes)
+
+    assert wrong.startswith("The database refuses us, AuthenticationFailed (18). It does not let us in")
+    assert no_user.startswith("The database refuses us, Unauthorized (13).")
+    assert small == (
+        "The database refuses us, Unauthorized (13). "
+        "The user in MONGODB_URI may not do this: its role has to be readWriteAnyDatabase."
+    )
+
+
+@pytest.mark.parametrize("how", ["", "&directConnection=true"], ids=["by the set", "directly"])
+def test_another_replica_set_than_the_address_names_is_told(servers, how):
+    place = servers.mongodb_uri.partition("?")[0]
+
+    told = told_by(f"{place}?replicaSet=another{how}", mongo.ping, seconds=1.0)
+
+    assert told == "The database belongs to another replica set than MONGODB_URI names (replicaSet)."
+
+
+@pytest.mark.parametrize(
+    ("index", "told"),
+    [
+        ({"keys": "token", "name": "token_1", "sparse": True}, "IndexKeySpecsConflict (86)"),
+        ({"keys": "token", "name": "another", "unique": True}, "IndexOptionsConflict (85)"),
+    ],
+)
+def test_an_index_that_is_there_in_another_way_is_told_and_which_it_is(servers, index, told):
+    database = mongo.connect(servers.mongodb_uri, f"adapters-{time.monotonic_ns()}", seconds=5.0)
+    database["bookings"].create_index(**index)
+    try:
+        with pytest.raises(Busy) as caught:
+            mongo.create_indexes(database)
+    finally:
+        database.client.drop_database(database.name)
+        database.client.close()
+
+    assert str(caught.value).startswith(f"The database refuses us, {told}. An index differs")
+    assert index["name"] in str(caught.value)
+
+
+def test_what_is_not_there_does_not_answer():
+    assert told_by(f"mongodb://127.0.0.1:{free_port()}/", mongo.ping, seconds=0.3) == "The database does not answer."
+
+
+def test_what_passes_by_itself_is_no_refusal_and_no_word_of_the_command_is_told():
+    stepping_down = mongo.trouble_of(errors.OperationFailure("x", 189, {"codeName": "PrimarySteppedDown"}))
+    refused = mongo.trouble_of(
+        errors.OperationFailure("ann@example.com", 13, {"errmsg": "{ insert: ann@example.com }"})
+    )
+    odd = mongo.trouble_of(errors.OperationFailure("ann@example.com", 4711, {"codeName": "Odd"}))
+
+    assert (stepping_down.told, stepping_down.code) == ("The database does not answer.", 189)
+    assert "ann" not in refused.told + odd.told
+    assert odd.told == "The database does not do what it is asked, Odd (4711)."
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["w=1&readPreference=secondaryPreferred", "w=0&journal=false", "readPreference=secondary&maxStalenessSeconds=120"],
+)
+def test_money_is_written_to_the_majority_and_read_from_the_primary_whatever_the_address_says(servers, options):
+    uri = servers.mongodb_uri.replace("journal=true&", "") + f"&{options}"
+    database = mongo.connect(uri, f"adapters-{time.monotonic_ns()}", seconds=5.0)
+    bookings = database["bookings"]
+    try:
+        bookings.insert_one({"_id": "one"})
+        assert bookings.find_one({"_id": "one"}) is not None
+    finally:
+        database.client.drop_database(database.name)
+        database.client.close()
+
+    assert bookings.write_concern.document == {"w": "majority", "j": True}
+    assert bookings.read_preference == ReadPreference.PRIMARY

@@ -201,7 +201,7 @@ def test_an_answer_ends_the_waiting_and_the_count(throttle, clock):
     fail(throttle, 3, clock=clock)
     clock.forward(2)
 
-    throttle.answered(throttle.take(urgent=True, seconds=2.0))
+    throttle.answered(throttle.take(urgent=True, seconds=2.0), "query")
     fail(throttle)
 
     assert throttle.state().failures == 1
@@ -216,7 +216,7 @@ def test_an_answer_to_a_call_sent_before_the_failure_ends_nothing(throttle, cloc
     clock.forward(1)
     fail(throttle)
 
-    throttle.answered(early)
+    throttle.answered(early, "query")
 
     assert throttle.state().failures == 2
     assert not passes(throttle)
@@ -274,7 +274,7 @@ def test_an_answered_probe_closes_it(throttle, clock):
     opened(throttle, clock)
     clock.forward(15)
 
-    throttle.answered(throttle.take(urgent=False, seconds=2.0))
+    throttle.answered(throttle.take(urgent=False, seconds=2.0), "query")
 
     assert (throttle.state().open, throttle.state().failures, throttle.state().word) == (False, 0, "ok")
     assert [passes(throttle) for _ in range(5)] == [True] * 5
@@ -326,7 +326,7 @@ def test_two_processes_have_one_breaker_and_what_one_learns_the_other_knows(conn
 
     both_open = (one.state().open, two.state().open, passes(one))
     clock.forward(15)
-    two.answered(two.take(urgent=True, seconds=2.0))
+    two.answered(two.take(urgent=True, seconds=2.0), "query")
     clock.forward(1)
     both_closed = (one.state().open, two.state().open, passes(one))
     other.close()
@@ -381,7 +381,7 @@ def walked(throttle, clock, steps):
                 except HeldBack as error:
                     seen.append(str(error))
             case "answer" if permits:
-                throttle.answered(permits[-1 - how % len(permits)])
+                throttle.answered(permits[-1 - how % len(permits)], "query")
             case "fail" if permits:
                 throttle.failed(permits[-1 - how % len(permits)], asked=how * 5)
         seen.append(throttle.state())

@@ -126,6 +126,16 @@ HISTORIES = {
         lambda: settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False), seen(Remote.PAID, "75", at=LATER)),
         [*HELD, (60, "money", "75 USDT, by a signed notice, order 1"), (60, "paid", ""), (60, "confirmed", "")],
     ),
+    "money by notice, and denied however often it is asked": (
+        lambda: settled(
+            settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False)),
+            seen(Remote.EXPIRED, at=LATER), seen(Remote.EXPIRED, at=LATER + MINUTE), now=LATER + MINUTE,
+        ),
+        [
+            *HELD, (60, "money", "75 USDT, by a signed notice, order 1"), (60, "paid", ""),
+            (120, "denied", "order 1 is EXPIRED"),
+        ],
+    ),
     "unreadable": (
         lambda: settled(a_live_booking(), seen(Remote.PAID)),
         [*HELD, (60, "money", "an unreadable amount, by our query, order 1")],

@@ -33,10 +33,13 @@ from tests.factories import (
     a_live_booking,
     a_returned,
     an_expired_booking,
+    owed,
     seen,
     settled,
     topping_up,
 )
+
+LONG_AFTER = NOW + timedelta(hours=1)
 
 
 def test_the_public_status_says_exactly_this_much():
@@ -346,3 +349,61 @@ def test_a_cancelled_call_is_told_with_what_went_back():
 
 def test_a_draft_has_no_end_to_tell():
     assert public_status(a_live_booking(expires_at=None))["expiresAt"] is None
+
+
+# --- told of by a notice, and denied when asked ----------------------------------------------------------------------
+
+
+def notified(amount: str = "75", booking=None):
+    return settled(booking or a_live_booking(), seen(Remote.PAID, amount, by_query=False))
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Remote.EXPIRED, "that the order has expired without one"),
+        (Remote.CANCELED, "that the order was closed without one"),
+        (Remote.ERROR, "that the payment failed"),
+    ],
+)
+@pytest.mark.parametrize("amount", ["75", "74"])
+def test_a_payment_that_binance_denies_when_asked_is_told_in_words_and_to_the_owner(status, words, amount):
+    before = notified(amount)
+
+    after = settled(before, seen(status, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert words in sentence(after)
+    assert "Your payment has arrived" not in sentence(after)
+    assert "do not pay again" in sentence(after)
+    assert (after.state, after.slot, after.confirmed_at) == (before.state, before.slot, None)
+    assert "alert:denied" in owed(after)
+    assert "alert:denied" not in owed(before)
+    assert numbered(before, after).edition == before.edition + 1, "so that the page is shown anew"
+
+
+def test_so_is_late_money_that_is_denied():
+    late = settled(an_expired_booking(), seen(Remote.PAID, "75", by_query=False, at=LONG_AFTER), now=LONG_AFTER)
+
+    after = settled(late, seen(Remote.EXPIRED, at=LONG_AFTER + MINUTE), now=LONG_AFTER + MINUTE)
+
+    assert sentence(late) == LATE_CHECK
+    assert "that the order has expired without one" in sentence(after)
+    assert "alert:denied" in owed(after)
+
+
+def test_a_denial_is_over_with_the_proof_and_does_not_touch_what_is_proven():
+    denied = settled(notified(), seen(Remote.EXPIRED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    proven = settled(denied, seen(Remote.PAID, "75", at=NOW + 3 * MINUTE), now=NOW + 3 * MINUTE)
+    again = settled(proven, seen(Remote.EXPIRED, at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE)
+
+    assert (proven.state, sentence(proven)) == (State.CONFIRMED, "Paid and confirmed.")
+    assert (again.state, sentence(again)) == (State.CONFIRMED, "Paid and confirmed.")
+
+
+@pytest.mark.parametrize("status", [Remote.INITIAL, Remote.PENDING, None])
+def test_an_answer_that_is_a_moment_behind_the_notice_denies_nothing(status):
+    after = settled(notified(), seen(status, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert sentence(after) == STATE_SENTENCES[State.PAID]
+    assert "alert:denied" not in owed(after)

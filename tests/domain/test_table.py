@@ -39,8 +39,8 @@ WHEN = {
     "not chosen": NOW + timedelta(hours=50),
 }
 MONEY = (
-    "none", "notice", "notice of another amount", "exact", "short", "over", "twice", "foreign", "unreadable",
-    "exact beside foreign", "part gone", "most gone", "promised", "gone",
+    "none", "notice", "notice that is denied", "notice of another amount", "exact", "short", "over", "twice", "foreign",
+    "unreadable", "exact beside foreign", "part gone", "most gone", "promised", "gone",
 )  # fmt: skip
 AGREED = {
     State.PENDING: ("nothing",),
@@ -111,6 +111,7 @@ def booking_of(cell: Cell) -> Booking:
     with_money: dict[str, tuple[tuple[Attempt, ...], tuple[Refund, ...]]] = {
         "none": ((), ()),
         "notice": ((paid(first, "75", proven=False),), ()),
+        "notice that is denied": ((replace(paid(first, "75", proven=False), denied=Remote.EXPIRED),), ()),
         "notice of another amount": ((paid(first, "74", proven=False),), ()),
         "exact": ((paid(first, "75"),), ()),
         "short": ((paid(first, "70"),), ()),
@@ -172,6 +173,7 @@ COMES_TO = {
     #                            75           50         0
     "none":                     ("none",     "none",    "none"),
     "notice":                   ("told",     "told",    "told"),
+    "notice that is denied":    ("denied",   "denied",  "denied"),
     "notice of another amount": ("doubtful", "told",    "told"),
     "exact":                    ("exact",    "over 25", "over 75"),
     "short":                    ("short 70", "over 20", "over 70"),
@@ -225,6 +227,9 @@ def by_money(cell: Cell, start: Expected, comes_to: str) -> Expected:
             return waits_for_owner(start).plus(owed="alert:returned")
         case "unclear":
             return ended(cell, waits_for_owner(start), is_paid_over=True)
+        case "denied":
+            after = by_money(cell, start, "told")
+            return after if cell.state in (State.CONFIRMED, State.REFUNDED) else after.plus(owed="alert:denied")
         case "told" if cell.state is State.PENDING:
             return replace(start, state=State.PAID)
         case "told" | "doubtful":

@@ -73,6 +73,14 @@ def pause_payments(svc: Services, sandbox: Servers) -> None:
             svc.pay.query("x" * 27)
 
 
+def refuse_calls(svc: Services, sandbox: Servers, kind: str = "key_refused") -> None:
+    """Binance Pay answers, and refuses every call from now on; three in a row have been."""
+    sandbox.control("faults", {"binance": [{"call": "any", "fault": kind, "times": 1000}]})
+    for _ in range(3):
+        with contextlib.suppress(UpstreamError):
+            svc.pay.query("x" * 27)
+
+
 def pause_is_over(svc: Services, sandbox: Servers) -> None:
     """As if its time had passed: the next call is let through, and answered again."""
     requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()

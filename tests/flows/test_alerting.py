@@ -31,12 +31,12 @@ from inspired.flows import alerting, calendar_watch, checking, delivery, notices
 from inspired.services import Services, build
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
-from tests.flows.steps import confirmed, later, live, pause_is_over, pause_payments, pay
+from tests.flows.steps import confirmed, later, live, pause_is_over, pause_payments, pay, refuse_calls
 from tests.flows.test_notices import catcher as catcher
 from tests.flows.test_notices import caught
 from tests.flows.test_own_calendar import Calendar, read
 from tests.flows.test_own_calendar import theirs as theirs
-from tests.harness import Servers
+from tests.harness import Servers, wait_until
 from tests.web.catcher import Catcher
 
 OWNER = "owner@example.com"
@@ -319,6 +319,34 @@ def test_calls_to_binance_that_are_paused(svc: Services, sandbox: Servers):
 
     pause_is_over(svc, sandbox)
     assert not seen(svc, "binance_paused")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("key_refused", "400004 “Invalid API-key, IP, or permissions for action.”: The key was revoked"),
+        ("region_refused", "HTTP 451 “Service unavailable from a restricted location according to"),
+    ],
+)
+def test_calls_to_binance_that_are_all_refused_are_told_at_once_in_its_words_and_ours(
+    svc: Services, sandbox: Servers, mailbox: Mailbox, kind: str, words: str
+):
+    assert not seen(svc, "binance_refuses")
+    refuse_calls(svc, sandbox, kind)
+    alerting.look(svc)
+    alerting.send_due(svc)
+
+    assert "binance_refuses" in firing(svc)
+    assert "binance_paused" not in firing(svc)
+    (told,) = [one for one in mailbox.messages if "Binance Pay refuses every call" in str(one["subject"])]
+    assert words in " ".join(told.get_body(("plain",)).get_content().split())
+
+    mend(sandbox)
+    alerting.look(later(svc, minutes=2))
+    wait_until(lambda: svc.throttle.state().refusal is None, what="the end of it")
+    for minutes in (4, 10):
+        alerting.look(later(svc, minutes=minutes))
+    assert "binance_refuses" not in firing(svc)
 
 
 class TestCalendly:

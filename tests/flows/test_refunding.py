@@ -148,6 +148,25 @@ def test_a_refund_that_could_not_be_sent_is_sent_later(svc: Services, sandbox: S
     assert refunds_there(sandbox) == [("10", "REFUND_SUCCESS")]
 
 
+@pytest.mark.parametrize("kind", ["key_refused", "signature_refused", "account_refused", "region_refused"])
+def test_a_refund_waits_while_every_call_is_refused_and_goes_out_once_by_itself_afterwards(
+    svc: Services, sandbox: Servers, kind: str
+):
+    booking = confirmed(svc, sandbox)
+    arm(sandbox, "refund", kind, 3)
+
+    asked(svc, booking, "10")
+    waiting = refreshing.refresh(svc, booking.id)
+    after = waiting
+    for minutes in (1, 2, 3, 4):
+        after = refreshing.refresh(later(svc, minutes=minutes), booking.id)
+
+    assert statuses(waiting) == [RefundStatus.REQUESTED]
+    assert waiting.flags == frozenset()
+    assert statuses(after) == [RefundStatus.DONE]
+    assert refunds_there(sandbox) == [("10", "REFUND_SUCCESS")]
+
+
 def test_with_too_little_balance_the_owner_is_told_and_it_goes_out_once_there_is_enough(
     svc: Services, sandbox: Servers, mailbox: Mailbox
 ):

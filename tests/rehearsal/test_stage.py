@@ -1,7 +1,9 @@
 """A drill touches nothing of the real site: no key, no mailbox, no queue, no booking, no other machine."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pymongo
 import pytest
 import redis
 from pydantic import SecretStr
+from pymongo import errors
 from pymongo.database import Database
 
 from inspired.adapters import rehearsals
@@ -20,13 +23,21 @@ from inspired.flows import rehearsing, sweeping
 from inspired.rehearsal import running, stage
 from inspired.rehearsal.stage import Sandbox
 from inspired.services import Services
+from inspired.services import now as services_now
 from inspired.settings import Settings
 from tests.conftest import Mailbox
 from tests.flows.steps import later
-from tests.harness import Servers
+from tests.harness import Servers, mongodb_with_role
 from tests.test_settings import PRODUCTION
 
 SHARED = {"mongodb_uri", "mongodb_database", "owner_timezone"}
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[str]:
+    """The address of a server that lets nobody in without a password, and of a user with one role."""
+    with mongodb_with_role("readWriteAnyDatabase") as address:
+        yield address
 
 
 def asked(svc: Services, drill: str = "paid") -> Run:
@@ -194,29 +205,89 @@ def test_a_run_whose_worker_is_gone_is_no_longer_waited_for(svc: Services):
     assert not rehearsing.is_at_work(later(svc, hours=1), run)
 
 
+def left(servers: Servers, beside: str, mark: str, at: datetime) -> str:
+    """The database of a drill whose worker was killed, as `scratch` makes it. Answers its name."""
+    name = rehearsals.scratch_name(beside, mark)
+    with pymongo.MongoClient[Any](servers.mongodb_uri) as client:
+        client[name][rehearsals.MARKER].insert_one({"_id": rehearsals.MARKER, "beside": beside, "at": at})
+        client[name]["bookings"].insert_one({"_id": "left"})
+    return name
+
+
+def scratches(servers: Servers) -> set[str]:
+    with pymongo.MongoClient[Any](servers.mongodb_uri) as client:
+        return {name for name in client.list_database_names() if rehearsals.SCRATCH in name}
+
+
 def test_what_a_killed_worker_left_is_cleared_away_by_the_next_drill(
     svc: Services, database: Database[Any], sandbox: Servers
 ):
     dead = asked(svc, "too-much")
     svc.rehearsals.begin(dead.id, "v", svc.now() - rehearsing.LONGEST - rehearsing.LONGEST)
+    left(sandbox, database.name, dead.id, svc.now() - timedelta(minutes=61))
+    young = left(sandbox, database.name, "y" * 8, svc.now() - timedelta(minutes=59))
+
+    running.rehearse(svc, asked(svc).id)
+
+    found = scratches(sandbox)
     with pymongo.MongoClient[Any](sandbox.mongodb_uri) as client:
-        client[rehearsals.scratch_name(database.name, dead.id)]["bookings"].insert_one({"_id": "left"})
-        young = asked(svc, "too-little")
-        svc.rehearsals.begin(young.id, "v", svc.now())
-        client[rehearsals.scratch_name(database.name, young.id)]["bookings"].insert_one({"_id": "at work"})
-
-        running.rehearse(svc, asked(svc).id)
-
-        left = [name for name in client.list_database_names() if rehearsals.SCRATCH in name]
-        client.drop_database(rehearsals.scratch_name(database.name, young.id))
-    assert left == [rehearsals.scratch_name(database.name, young.id)]
+        client.drop_database(young)
+    assert found == {young}
     after = svc.rehearsals.get(dead.id)
     assert (after.verdict, after.why) == (Verdict.RED, "Its worker was stopped before the end.")
 
 
+def test_what_does_not_say_that_it_is_this_sites_own_is_left_alone(servers: Servers):
+    """Two sites on one server, whose databases' names begin alike: so do those of their drills."""
+    long_ago = services_now() - timedelta(days=9)
+    mine, theirs = "site-of-inspired-analyst-one", "site-of-inspired-analyst-two"
+    my_drill = left(servers, mine, "11111111", long_ago)
+    their_drill = left(servers, theirs, "22222222", long_ago)
+    with pymongo.MongoClient[Any](servers.mongodb_uri) as client:
+        unmarked = rehearsals.scratch_name(mine, "33333333")
+        client[unmarked]["bookings"].insert_one({"_id": "somebody's"})
+
+        swept = rehearsals.sweep_scratch(servers.mongodb_uri, mine, before=services_now(), seconds=10)
+
+        found = scratches(servers)
+        for name in (their_drill, unmarked):
+            client.drop_database(name)
+    assert my_drill.rpartition("-")[0] == their_drill.rpartition("-")[0]
+    assert swept == [my_drill]
+    assert {their_drill, unmarked} <= found
+    assert my_drill not in found
+
+
+def test_with_the_documented_role_a_drill_is_green_and_leaves_nothing(svc: Services, strict: str, stand_in: Sandbox):
+    """`readWriteAnyDatabase`: it may drop collections, and no database."""
+    address = SecretStr(strict)
+    site = replace(svc, settings=svc.settings.model_copy(update={"mongodb_uri": address}))
+
+    with pymongo.MongoClient[Any](strict, timeoutMS=5000) as client:
+        with pytest.raises(errors.OperationFailure, match="dropDatabase"):
+            client.drop_database("anything")
+        record = running.played(site, stand_in, running.drill_called("too-much"), svc.new_id())
+        mark = rehearsals.scratch_name(svc.settings.mongodb_database, "n" * 8)
+        with rehearsals.scratch(strict, svc.settings.mongodb_database, "n" * 8, now=svc.now(), seconds=10):
+            during = client[mark].list_collection_names()
+        after = client[mark].list_collection_names()
+
+    assert (record.why, record.verdict) == ("", Verdict.GREEN)
+    assert len(during) > 5
+    assert after == []
+
+
+def test_whoever_may_not_even_list_databases_sweeps_nothing_and_goes_on(strict: str):
+    assert rehearsals.sweep_scratch(strict, "site", before=services_now(), seconds=10) == []
+
+
 def test_a_long_name_of_the_database_leaves_room_for_the_drills_own(servers: Servers):
-    with rehearsals.scratch(servers.mongodb_uri, "x" * 60, "y" * 24, seconds=10) as name:
+    with rehearsals.scratch(servers.mongodb_uri, "x" * 60, "y" * 24, now=services_now(), seconds=10) as name:
+        with pymongo.MongoClient[Any](servers.mongodb_uri, tz_aware=True) as client:
+            marked = client[name][rehearsals.MARKER].find_one()
         assert len(name.encode()) == 38
+    assert marked["beside"] == "x" * 60
+    assert abs(marked["at"] - services_now()) < timedelta(minutes=5)
 
 
 def test_the_version_is_another_one_as_soon_as_a_file_is(tmp_path: Path):

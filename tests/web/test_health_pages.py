@@ -18,7 +18,7 @@ from inspired.domain.errors import Busy
 from inspired.flows import alerting, health
 from inspired.services import Services, build
 from inspired.settings import Settings
-from tests.flows.steps import later, pause_payments
+from tests.flows.steps import later, pause_payments, refuse_calls
 from tests.harness import Servers
 from tests.web.pages import words
 from tests.web.test_admin_pages import log_in
@@ -95,6 +95,23 @@ def test_payments_that_are_paused_and_a_dead_clock_are_said_with_since_when(
     assert {one["state"] for one in found.json["parts"]} == {"not working"}
     assert all(one["since"] for one in found.json["parts"])
     assert "Something does not work just now." in words(client.get("/status").text)
+
+
+def test_a_binance_that_refuses_every_call_is_not_working_and_the_owner_reads_why(
+    svc: Services, sandbox: Servers, settings: Settings
+):
+    svc.heartbeats.beat(heartbeats.CLOCK, svc.now())
+    refuse_calls(svc, sandbox)
+    client = create_app(svc, settings).test_client()
+
+    (part,) = [one for one in health.examine(svc) if one.title == "Binance Pay"]
+    log_in(client)
+    page = words(client.get("/admin/health").text)
+
+    assert lines(client)["Booking"] == lines(client)["Payments"] == "not working"
+    assert (str(part.health), part.runbook) == ("not working", "binance_refuses")
+    assert "refuses every call: 400004 “Invalid API-key, IP, or permissions for action.”: The key was revoked" in page
+    assert client.get("/admin/runbook/binance_refuses").status_code == 200
 
 
 def test_alerts_that_are_firing_make_it_slow(svc: Services, settings: Settings):

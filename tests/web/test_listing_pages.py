@@ -6,21 +6,28 @@ import json
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 
+from inspired.app import create_app
 from inspired.domain.booking import Booking
+from inspired.domain.errors import Busy
 from inspired.domain.people import Role
 from inspired.domain.status import iso
 from inspired.domain.when import zone
 from inspired.flows import chores, refreshing
 from inspired.services import Services
+from inspired.settings import Settings
 from inspired.web import exports, listing, sheets
 from tests.flows.steps import confirmed, hold, live, pay
 from tests.harness import Servers
@@ -266,6 +273,37 @@ def test_whatever_could_be_a_formula_gets_an_apostrophe(text: str):
     assert sheets.plain(text) == f"'{text}"
 
 
+UNSEEN = [
+    "\u200b",
+    "\u200c",
+    "\u200d",
+    "\u2060",
+    "\ufeff",
+    "\u00ad",
+    "\u202e",
+    "\u034f",
+    "\ufe0f",
+    "\u3164",
+    "\u2800",
+    "\xa0",
+]
+
+
+@pytest.mark.parametrize("before", [*UNSEEN, " \u200b ", "\x00"], ids=ascii)
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1+1", "@x", "＝1"])
+def test_nothing_that_cannot_be_seen_hides_a_formula(before: str, formula: str):
+    assert sheets.plain(before + formula) == f"'{before}{formula}"
+
+
+@given(text=st.text(st.sampled_from([*UNSEEN, *" =+-@\t\r\n1a'＝"]), max_size=6))
+def test_what_is_seen_first_in_a_cell_is_no_sign_of_a_formula_unless_it_is_a_number(text: str):
+    cell = sheets.plain(text)
+    seen = "".join(letter for letter in cell if letter not in UNSEEN).lstrip(" ")
+
+    assert seen[:1] not in tuple("=+-@\t\r\n＝") or re.fullmatch(r"-?\d+", cell)
+    assert cell in (text, f"'{text}")
+
+
 @pytest.mark.parametrize("text", ["", " ", "75", "-1", "-12.5", "Ann", "a=1", "'=1", "P_1", "é"])
 def test_what_could_not_stays_as_it_is(text: str):
     assert sheets.plain(text) == text
@@ -279,6 +317,75 @@ def test_what_xml_cannot_hold_is_left_out_and_long_amounts_stay_exact():
     named = dict(zip(exports.COLUMNS, cells_, strict=True))
     assert named["name"] == ("inlineStr", "A<&>")
     assert named["price"] == ("inlineStr", "123456789012.12345678")
+
+
+class Gone:
+    """The lists of a database that goes away after so many bookings."""
+
+    def __init__(self, real: Any, after: int, error: Exception) -> None:
+        self._real, self._after, self._error = real, after, error
+
+    def each(self, *arguments: Any, **more: Any) -> Iterator[Booking]:
+        yield from islice(self._real.each(*arguments, **more), self._after)
+        raise self._error
+
+
+@pytest.fixture(
+    params=[Busy("The database does not answer."), LookupError("something unforeseen")], ids=["away", "odd"]
+)
+def breaking(request: pytest.FixtureRequest, svc: Services, settings: Settings) -> FlaskClient:
+    """An owner whose database goes away after two bookings of three."""
+    for call in range(3):
+        hold(svc, call=call, email=f"a{call}@example.com")
+    gone = Gone(svc.lists, 2, request.param)
+    client = create_app(replace(svc, lists=gone), settings).test_client()  # type: ignore[arg-type]
+    log_in(client)
+    return client
+
+
+def test_a_csv_that_breaks_off_says_so_in_its_last_line(breaking: FlaskClient):
+    rows = list(csv.DictReader(io.StringIO(exported(breaking, "csv").get_data().decode("utf-8-sig"))))
+
+    assert [row["email"] for row in rows] == ["a2@example.com", "a1@example.com", ""]
+    assert rows[2]["booking"].startswith("NOT COMPLETE: the list broke off here")
+
+
+def test_json_that_breaks_off_is_none_so_that_no_program_takes_it(breaking: FlaskClient):
+    text = exported(breaking, "json").get_data().decode()
+
+    with pytest.raises(ValueError, match="delimiter"):
+        json.loads(text)
+    assert "a1@example.com" in text
+    assert text.splitlines()[-1].startswith("NOT COMPLETE")
+
+
+def test_an_xlsx_that_breaks_off_says_so_in_its_last_row_and_on_its_sheet(breaking: FlaskClient):
+    file = exported(breaking, "xlsx").get_data()
+
+    assert [row[0][1][:12] for row in cells(file)][-1] == "NOT COMPLETE"
+    with zipfile.ZipFile(io.BytesIO(file)) as book:
+        assert 'sheet name="NOT COMPLETE"' in book.read("xl/workbook.xml").decode()
+
+
+def test_a_database_that_is_away_from_the_first_is_told_and_no_file_is_given(svc: Services, settings: Settings):
+    gone = Gone(svc.lists, 0, Busy("The database does not answer."))
+    client = create_app(replace(svc, lists=gone), settings).test_client()  # type: ignore[arg-type]
+    log_in(client)
+
+    answers = [client.get(f"{LIST}/export?kind={kind}") for kind in exports.KINDS]
+
+    assert [one.status_code for one in answers] == [503] * 3
+    assert not any("Content-Disposition" in one.headers for one in answers)
+
+
+def test_whole_files_say_nothing_of_it(owner: FlaskClient, svc: Services):
+    hold(svc)
+
+    for kind in exports.KINDS:
+        assert b"NOT COMPLETE" not in exported(owner, kind).get_data()
+    with zipfile.ZipFile(io.BytesIO(exported(owner, "xlsx").get_data())) as book:
+        assert 'sheet name="Bookings"' in book.read("xl/workbook.xml").decode()
+        assert book.namelist()[0] == "[Content_Types].xml"
 
 
 def test_files_are_made_while_they_are_sent():

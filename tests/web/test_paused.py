@@ -5,16 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from inspired.app import create_app
 from inspired.domain.booking import State
+from inspired.flows import alerting, refreshing
 from inspired.services import Services
 from inspired.settings import Settings
-from tests.flows.steps import later, live, pause_is_over, pause_payments
+from tests.flows.steps import later, live, pause_is_over, pause_payments, refuse_calls
 from tests.flows.test_booking import TestCalendly as Steps
-from tests.harness import Servers
+from tests.harness import Servers, wait_until
 from tests.web.pages import HTMX, hidden, send, words
 from tests.web.test_booking_pages import CALENDLY, START, choices, drafted, stored, typed
 
@@ -170,6 +172,71 @@ def test_a_key_that_was_answered_is_answered_again_and_a_refused_one_is_free(
 
     assert [one.status_code for one in (first, again, refused, made)] == [201, 201, 503, 201]
     assert again.json["bookingId"] == first.json["bookingId"]
+
+
+# --- Binance answers, and refuses every call ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["key_refused", "signature_refused", "account_refused", "region_refused"])
+def test_where_every_call_is_refused_no_time_is_offered_and_none_held(
+    client: FlaskClient, svc: Services, sandbox: Servers, kind: str
+):
+    body, fields = wanted(client), typed(client.get(START).text)
+    refuse_calls(svc, sandbox, kind)
+
+    answers = [client.get(START), client.get(SLOTS), client.post(START, data=fields)]
+    answers.append(client.post("/api/payments/create", json=body))
+    part = client.get(START, headers=HTMX)
+
+    assert [one.status_code for one in answers] == [503] * 4
+    assert choices(answers[0].text) == choices(part.text) == []
+    for page in (answers[0], part):
+        assert "Binance Pay does not take our calls" in words(page.text)
+    assert "Nothing was held and nothing is owed" in words(answers[2].text)
+    assert stored(svc) == []
+    assert sandbox.control("orders") == []
+    assert client.get("/healthz").json["binance"] == "refused"
+
+
+def test_it_ends_by_itself_with_the_first_call_that_is_taken_again(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    refuse_calls(svc, sandbox)
+    alerting.probe_binance(svc)
+    requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()
+
+    paused = client.get(START).status_code
+    alerting.probe_binance(later(svc, minutes=2))
+    wait_until(lambda: client.get(START).status_code == 200, what="times on offer")
+
+    assert paused == 503
+    assert client.post(START, data=typed(client.get(START).text)).status_code == 303
+
+
+def test_whoever_has_an_order_is_not_told_that_binance_knows_of_no_payment(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    page = f"/booking/{live(svc).token}"
+    refuse_calls(svc, sandbox)
+
+    told = words(send(client, f"{page}/check", {}, page=page, headers=HTMX).text)
+
+    assert "Binance Pay did not answer just now." in told
+    assert "Binance Pay does not take our calls at the moment. We keep asking." in told
+    assert "No payment has arrived" not in told
+
+
+def test_a_time_is_held_with_its_order_refused_at_first_and_paid_when_orders_are_taken_again(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    sandbox.control("faults", {"binance": [{"call": "create", "fault": "key_refused", "times": 2}]})
+
+    booking = live(svc)
+    for seconds in (3, 10):
+        booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
+
+    assert booking.attempt.checkout is not None
+    assert svc.throttle.state().word == "ok"
 
 
 # --- a booking that stands already ----------------------------------------------------------------------------------
