@@ -39,6 +39,12 @@ class SlotTaken(Conflict):
     title = "This time is taken"
 
 
+class AboveLimit(Conflict):
+    """More than one customer may pay without the owner's word."""
+
+    title = "Above our limit"
+
+
 class TooMany(Refusal):
     """`retry_after` is in seconds."""
 

@@ -6,6 +6,7 @@ from inspired.adapters.throttle import HeldBack
 from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import Paused, UpstreamError
+from inspired.flows import limits
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
@@ -54,6 +55,11 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
     attempt = booking.attempt
     if attempt is None:
         return booking
+    if (found := limits.above(svc, booking, attempt.amount)) is not None:
+        window = found.window
+        return svc.bookings.change(
+            booking.id, lambda b: ordering.above_limit(b, attempt.trade_no, svc.now(), window), known=booking
+        )
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,

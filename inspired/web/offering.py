@@ -24,7 +24,7 @@ from inspired.domain.availability import (
     special_in_words,
 )
 from inspired.domain.errors import Invalid, NotFound, Refusal, UpstreamError
-from inspired.domain.meeting_types import MeetingType, Question, checked
+from inspired.domain.meeting_types import LIMIT, MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.slots import Span
@@ -41,6 +41,12 @@ from inspired.web.htmx import go
 
 LOOK_AHEAD = timedelta(days=14)
 READING = timedelta(minutes=1)  # how long the page waits for what was asked for
+LIST_SAID = {
+    "up": "The order is saved. Customers see it within seconds.",
+    "down": "The order is saved. Customers see it within seconds.",
+    "hide": "The call is hidden and cannot be booked any more. The bookings it has stand.",
+    "show": "The call is shown again, and can be booked.",
+}
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
@@ -233,7 +239,7 @@ def change_list() -> ResponseReturnValue:
         choosing.save_types(svc, guards.session_of(svc).person_id, wanted, form.version)
     except Refusal as refusal:
         return _calls_page(str(refusal)), refusal.status
-    return go(url_for("offering.calls"))
+    return go(url_for("offering.calls"), said=LIST_SAID[form.do])
 
 
 def _calls_page(message: str = "") -> str:
@@ -244,6 +250,7 @@ def _calls_page(message: str = "") -> str:
         message=message,
         saved=request.args.get("saved", ""),
         drift=_drift(),
+        limit=LIMIT,
         watched=svc.watch.get() if svc.settings.uses_calendly else None,
     )
 
@@ -340,11 +347,20 @@ def _call_page(
         version=offered.types_version,
         times=_times(services(), wanted, offered.calendar) if wanted else [],
         wanted=wanted,
+        limit=LIMIT,
+        asks_above=_is_above(values.get("price", "")) or values.get("above_limit") == "yes",
         uses_calendly=services().settings.uses_calendly,
         site_place=services().settings.meeting_place,
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",
     )
+
+
+def _is_above(price: str) -> bool:
+    try:
+        return Money.parse(price) > LIMIT
+    except ValueError:
+        return False
 
 
 def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str, str]:
@@ -372,6 +388,7 @@ def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str,
         "own_hours": "yes" if rules.week is not None else "",
         "questions": "\n".join(f"{one.text} *" if one.is_required else one.text for one in meeting_type.questions),
         "place": meeting_type.place,
+        "above_limit": "yes" if meeting_type.above_limit else "",
         "reminders": ", ".join(map(str, meeting_type.reminders)),
         **_week_values(rules.week or calendar.week),
     }
@@ -420,6 +437,7 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
             reminders=reminders,
             questions=_questions(form.questions),
             place=form.place,
+            above_limit=form.above_limit == "yes" and Money.parse(form.price) > LIMIT,
         )
     )
 

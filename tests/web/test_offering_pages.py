@@ -254,6 +254,7 @@ def test_a_new_call_is_added_at_the_end_and_can_be_booked(owner: FlaskClient, sv
         ({"minutes": "many"}, "minutes", "whole number"),
         ({"price": "0"}, "price", "From 0.01 to 20000 USDT"),
         ({"price": "20000.01"}, "price", "From 0.01 to 20000 USDT"),
+        ({"price": "15000"}, "price", "above what one customer may pay"),
         ({"price": "free"}, "price", "number such as 75"),
         ({"full_until": "1", "part_until": "2"}, "full_until", "ends after the time for all of it"),
         ({"part_percent": "101"}, "part_percent", "whole number"),
