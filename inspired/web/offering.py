@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.adapters.binance import goods_text
+from inspired.adapters.ics import entry_text
+from inspired.adapters.mail import header_text
 from inspired.adapters.offer import Listed, Offered
 from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import (
@@ -27,6 +30,7 @@ from inspired.domain.errors import Invalid, NotFound, Refusal, UpstreamError
 from inspired.domain.meeting_types import LIMIT, MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
+from inspired.domain.preferences import one_line
 from inspired.domain.slots import Span
 from inspired.domain.status import iso
 from inspired.domain.when import ago, moment_in_words
@@ -317,7 +321,7 @@ def _save_call(before: MeetingType | None) -> ResponseReturnValue:
         choosing.save_types(svc, guards.session_of(svc).person_id, types, form.version)
     except Refusal as refusal:
         return _call_page(offered, before, request.form.to_dict(), refusal=refusal), refusal.status
-    return go(url_for("offering.calls", saved=wanted.id))
+    return go(url_for("offering.calls", saved=wanted.id), said=_said_of_name(wanted))
 
 
 def _with(types: Iterable[Listed], wanted: MeetingType, before: MeetingType | None) -> tuple[Listed, ...]:
@@ -347,6 +351,9 @@ def _call_page(
         version=offered.types_version,
         times=_times(services(), wanted, offered.calendar) if wanted else [],
         wanted=wanted,
+        reads=_reads(
+            services(), values.get("title", ""), before.id if before else values.get("id", ""), values.get("place", "")
+        ),
         limit=LIMIT,
         asks_above=_is_above(values.get("price", "")) or values.get("above_limit") == "yes",
         uses_calendly=services().settings.uses_calendly,
@@ -354,6 +361,32 @@ def _call_page(
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How the owner's words read where others take them in: what they cannot take is left out there."""
+
+    where: str
+    text: str
+
+
+def _reads(svc: Services, title: str, type_id: str, place: str) -> list[Reads]:
+    if not title.strip():
+        return []
+    brand = svc.preferences.now().brand.name
+    found = [
+        Reads("Binance Pay, to whoever pays", goods_text(title, otherwise=type_id)),
+        Reads("Subject of the confirmation", header_text(f"Confirmed: {title}, …")),
+        Reads("Entry in calendars", entry_text(f"{title} – {brand}")),
+    ]
+    return [*found, Reads("Place in calendars", entry_text(place))] if place.strip() else found
+
+
+def _said_of_name(wanted: MeetingType) -> str:
+    """After saving, where the payer reads another name than the owner wrote."""
+    there = goods_text(wanted.title, otherwise=wanted.id)
+    return "" if there == wanted.title else f"At Binance Pay, which does not take every sign, it reads “{there}”."
 
 
 def _is_above(price: str) -> bool:
@@ -427,16 +460,16 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
     return checked(
         MeetingType(
             id=before.id if before else form.id,
-            title=form.title,
+            title=one_line(form.title),
             minutes=form.minutes,
             price=Money.parse(form.price),
-            summary=form.summary,
-            includes=tuple(line.strip() for line in form.includes.splitlines() if line.strip()),
+            summary=one_line(form.summary),
+            includes=tuple(line for line in map(one_line, form.includes.splitlines()) if line),
             policy=policy,
             rules=rules,
             reminders=reminders,
             questions=_questions(form.questions),
-            place=form.place,
+            place=one_line(form.place),
             above_limit=form.above_limit == "yes" and Money.parse(form.price) > LIMIT,
         )
     )
@@ -444,7 +477,7 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
 
 def _questions(text: str) -> tuple[Question, ...]:
     """One a line; one that has to be answered ends with a star."""
-    lines = [line.strip() for line in text.splitlines() if line.strip(" *\t")]
+    lines = [line for line in map(one_line, text.splitlines()) if line.strip("* ")]
     return tuple(Question(line.rstrip("* "), line.endswith("*")) for line in lines)
 
 

@@ -618,6 +618,15 @@ BUGS = (
         "test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decides",
     ),
     Bug(
+        name="the owner's words reach Binance raw",
+        rule="7",
+        file=BINANCE,
+        old="        name = goods_text(title, otherwise=reference)\n",
+        new="        name = title\n",
+        test="tests/web/test_offering_pages.py::"
+        "test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_sees_how_it_reads",
+    ),
+    Bug(
         name="what a customer has paid already does not count",
         rule="10",
         file="inspired/domain/limits.py",
