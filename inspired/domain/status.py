@@ -123,11 +123,7 @@ def _standing(booking: Booking) -> str:
 
 
 def _called_off(booking: Booking) -> str:
-    """That the customer cancelled it stands with the money that goes back for it, where some does."""
-    by, is_told = cancelled_by(booking), any(one.cause is Cause.CANCELLED for one in booking.refunds)
-    if by is By.OWNER:
-        return "The owner cancelled this call, and its time is free for others again."
-    who = "You cancelled this call" if by is By.CUSTOMER and not is_told else "This call is cancelled"
+    who = "The owner cancelled this call" if cancelled_by(booking) is By.OWNER else "This call is cancelled"
     return f"{who}, and its time is free for others again."
 
 
