@@ -519,9 +519,7 @@ SAID = {
         "costs nothing again", "do not pay again", "149 USDT", "P_77", "https://site.example/booking/TOKEN",
     ],
     "short": ["149 USDT", "150 USDT", "1 USDT is missing", "10:15 (Europe/Berlin", "not by the old QR code"],
-    "cancelled": [
-        "you have cancelled your call", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before the call", "Kept",
-    ],  # fmt: skip
+    "cancelled": ["you have cancelled your call", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before", "Kept"],
     "refund_started": [
         "37.5 USDT goes back to the Binance account that paid", "You cancelled this call.", "75 USDT",
         "Usually that takes minutes, at most a day", "https://site.example/booking/TOKEN",
