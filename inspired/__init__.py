@@ -20,6 +20,7 @@ what was promised          flows/promising.py → domain/promises.py (pure), fou
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 what the owner looks for   web/today.py, web/listing.py → flows/today.py, flows/finding.py → adapters/lists.py
                            → domain/listing.py (labels), domain/attention.py; files: web/exports.py
+how much one customer pays web/limiting.py → flows/limits.py → domain/limits.py, adapters/allowances.py
 keys for programs          web/keys.py, web/guards.py → flows/api_keys.py → adapters/room.py (views, chores, too)
 the owner's room           web/admin.py; money: web/refunding.py, web/display_money.py; calls, hours: web/offering.py
 one booking by hand        web/by_owner.py → flows/by_owner.py → domain/by_owner.py; told: web/story.py, domain/why.py

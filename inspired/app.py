@@ -35,6 +35,7 @@ from inspired.web import (
     health,
     helping,
     keys,
+    limiting,
     limits,
     listing,
     newsletter,
@@ -80,7 +81,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp, tickets.bp, rehearsing.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp):
+    for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp, limiting.bp):
         app.register_blueprint(blueprint)
     for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, owner_settings.bp, numbers.bp, reports.bp):
         app.register_blueprint(blueprint)

@@ -17,6 +17,7 @@ import structlog
 from inspired.adapters import heartbeats, mongo, redis_server
 from inspired.adapters import queue as queues
 from inspired.adapters.alerts import Alerts, Deliveries, WebhookSetting
+from inspired.adapters.allowances import Allowances
 from inspired.adapters.audit import Audit
 from inspired.adapters.binance import SERVICE as BINANCE
 from inspired.adapters.binance import BinancePay, CallMade
@@ -83,6 +84,7 @@ class Services:
     numbers: Numbers
     visits: Visits
     report_plans: ReportPlans
+    allowances: Allowances
     keys: mongo.IdempotencyKeys
     subscribers: mongo.Subscribers
     audit: Audit
@@ -194,6 +196,7 @@ def build(
         numbers=Numbers(database),
         visits=Visits(database, redis),
         report_plans=ReportPlans(database),
+        allowances=Allowances(database),
         keys=mongo.IdempotencyKeys(database),
         subscribers=mongo.Subscribers(database),
         audit=Audit(database),

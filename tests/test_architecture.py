@@ -133,6 +133,7 @@ def test_a_booking_is_altered_in_one_place_only():
 
     others = (
         "alerts.py",
+        "allowances.py",
         "audit.py",
         "books.py",
         "heartbeats.py",

@@ -16,6 +16,7 @@ import secrets
 import string
 import threading
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -58,6 +59,39 @@ PAUSE_AFTER_FAILURE = 1.0  # seconds
 REFETCHES_PER_MINUTE = 30  # for unknown serials: a forger cannot make us hammer Binance
 
 log = structlog.get_logger()
+
+
+GOODS_SIGNS = "-.,:()/+"
+GOODS_BYTES = 256  # of productName, which Binance makes of it; the longest of v3 is not told
+WRITTEN_OUT = str.maketrans(
+    {"&": " and ", **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"), ";": ","}
+)
+
+
+def goods_text(text: str, *, otherwise: str = "") -> str:
+    """Words of the owner's as Binance Pay takes them, for goodsName, description and refundReason; `otherwise` where
+    nothing is left of them.
+
+    It refuses the whole order with 400103 for "special characters such as \\, \" and emoji", and has no list of them:
+    so letters and digits of any script are kept, spaces, and these few signs
+    (https://developers.binance.com/docs/binance-pay/api-order-create-v3).
+    """
+    kept = "".join(map(_goods_sign, unicodedata.normalize("NFKC", text).translate(WRITTEN_OUT)))
+    line = " ".join(kept.split()).strip("-,:/+ ")
+    cut = line.encode()[:GOODS_BYTES].decode(errors="ignore").strip()
+    return cut if any(sign.isalnum() for sign in cut) else otherwise
+
+
+def _goods_sign(sign: str) -> str:
+    """Itself, a space for a space, or nothing. Above the first 65,536 characters are emoji and rare scripts, and the
+    selectors of emoji are among the accents."""
+    if sign in GOODS_SIGNS:
+        return sign
+    kind = unicodedata.category(sign)
+    is_word = kind[0] == "L" or kind in ("Nd", "Mn", "Mc")
+    if is_word and ord(sign) < 0x10000 and not 0xFE00 <= ord(sign) <= 0xFE0F:
+        return sign
+    return " " if kind[0] == "Z" or sign in "\t\r\n" else ""
 
 
 class Refused(UpstreamError):
@@ -140,6 +174,7 @@ class BinancePay:
         seconds: float,
     ) -> Checkout:
         """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else)."""
+        name = goods_text(title, otherwise=reference)
         data = self._call(
             CREATE,
             {
@@ -147,9 +182,9 @@ class BinancePay:
                 "merchantTradeNo": trade_no,
                 "orderAmount": _json_number(price),
                 "currency": price.currency,
-                "description": title,
+                "description": name,
                 "goodsDetails": [
-                    {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": title}
+                    {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": name}
                 ],
                 "returnUrl": page_url,
                 "cancelUrl": page_url,
@@ -203,7 +238,7 @@ class BinancePay:
             "refundRequestId": refund_request_id,
             "prepayId": prepay_id,
             "refundAmount": _json_number(amount),
-            "refundReason": reason[:256],
+            "refundReason": goods_text(reason, otherwise="Refund"),
             "webhookUrl": self._webhook_url,
         }
         asked_at = self._now()

@@ -20,8 +20,11 @@ from urllib.parse import urlencode
 from inspired.adapters.http import Answer, Http
 from inspired.domain.booking import CalendarKind, Slot
 from inspired.domain.errors import BadSignature, Invalid, SlotTaken, UpstreamError
+from inspired.domain.preferences import one_line
 from inspired.domain.slots import Span
 
+LONGEST_NAME = 255  # not documented: what a column of names usually takes
+LONGEST_REASON = 10_000  # https://developer.calendly.com/api-docs, "Cancel Event"
 SERVICE = "calendly"
 SOURCE = "inspired-analyst"  # utm_source of what comes by way of us
 MOST_PAGES = 20
@@ -317,7 +320,7 @@ class Calendly:
         wish = {
             "event_type": self.event_type(slug, seconds=seconds).uri,
             "start_time": _stamp(start),
-            "invitee": {"name": name, "email": email, "timezone": zone},
+            "invitee": {"name": field_text(name, LONGEST_NAME) or email, "email": email, "timezone": zone},
             "tracking": _tracking(token),
         }
         try:
@@ -392,7 +395,8 @@ class Calendly:
         if self._event.fullmatch(event_uri) is None:
             raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
         try:
-            self._call("POST", f"{event_uri}/cancellation", seconds, body={"reason": reason})
+            body = {"reason": field_text(reason, LONGEST_REASON)}
+            self._call("POST", f"{event_uri}/cancellation", seconds, body=body)
         except UpstreamError:
             if self.is_active(event_uri, seconds=seconds):
                 raise
@@ -537,6 +541,11 @@ def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
         return Notified(digest, str(body["event"]), named, token)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadSignature("the body has another shape") from None
+
+
+def field_text(text: str, longest: int) -> str:
+    """Words as Calendly's fields take them: one line, nothing that cannot be seen, and so many letters at most."""
+    return one_line(text)[:longest].rstrip()
 
 
 def _tracking(token: str) -> dict[str, str | None]:

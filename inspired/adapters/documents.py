@@ -217,6 +217,7 @@ def type_out(meeting_type: MeetingType) -> Document:
         "reminders": list(meeting_type.reminders),
         "questions": [{"text": one.text, "required": one.is_required} for one in meeting_type.questions],
         "place": meeting_type.place,
+        "above_limit": meeting_type.above_limit,
     }
 
 
@@ -233,6 +234,7 @@ def type_in(found: Document) -> MeetingType:
         tuple(found.get("reminders", ())),
         tuple(Question(one["text"], one["required"]) for one in found.get("questions", ())),
         found.get("place", ""),
+        found.get("above_limit", False),
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from icalendar import Alarm, Calendar, Event, vCalAddress
 
+from inspired.domain.preferences import one_line
 from inspired.domain.slots import Span
 
 ALARM = timedelta(minutes=-15)
@@ -40,6 +41,12 @@ def invitation_for(method: Method, *, organizer: str, to: str) -> Invitation:
     return Invitation(Method.PUBLISH if method is Method.REQUEST else method, organizer)
 
 
+def entry_text(text: str) -> str:
+    """Words of the owner's as an entry's title or place takes them: one line, and no control characters, which no
+    calendar may contain (RFC 5545, 3.1). The library escapes commas, semicolons and backslashes."""
+    return one_line(text)
+
+
 def calendar_file(
     invitation: Invitation,
     *,
@@ -56,11 +63,12 @@ def calendar_file(
     event.add("dtstamp", made_at)
     event.add("dtstart", span.start)
     event.add("dtend", span.end)
+    title = entry_text(title)
     event.add("summary", title)
     event.add("sequence", sequence)
     event.add("status", "CANCELLED" if invitation.method is Method.CANCEL else "CONFIRMED")
     event.add("description", description)
-    if place:
+    if place := entry_text(place):
         event.add("location", place)
     if invitation.organizer:
         event.add("organizer", vCalAddress(f"mailto:{invitation.organizer}"))

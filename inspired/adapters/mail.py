@@ -10,8 +10,10 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 
 from inspired.domain.errors import UpstreamError
+from inspired.domain.preferences import one_line
 
 SECONDS = 5.0
+LONGEST_HEADER = 200
 ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,255}""")
 
 
@@ -26,6 +28,13 @@ class Mail:
     html: str
     calendar: bytes = b""
     method: str = ""
+
+
+def header_text(text: str) -> str:
+    """Words of the owner's as a mail's header takes them: one line, nothing that cannot be seen, and no longer than a
+    list of mails shows. The library encodes what is not ASCII (RFC 2047)."""
+    line = one_line(text)
+    return line if len(line) <= LONGEST_HEADER else f"{line[: LONGEST_HEADER - 1].rstrip()}…"
 
 
 def _nobody(is_well: bool, detail: str) -> None:
@@ -85,7 +94,7 @@ class Smtp:
         return server
 
     def _sender(self) -> str | Address:
-        if not (name := self.named()):
+        if not (name := header_text(self.named())):
             return self.sender
         user, _, host = parseaddr(self.sender)[1].rpartition("@")
         return Address(name, user, host)
@@ -94,7 +103,7 @@ class Smtp:
         message = EmailMessage()
         message["From"] = self._sender()
         message["To"] = _address(mail.to)
-        message["Subject"] = " ".join(mail.subject.split())
+        message["Subject"] = header_text(mail.subject)
         message["Date"] = formatdate(usegmt=True)
         message["Message-ID"] = f"<{mail.id}@{self.sender.rpartition('@')[2].rstrip('>')}>"
         message["Auto-Submitted"] = "auto-generated"

@@ -26,12 +26,14 @@ from inspired.adapters.documents import (
     entry_in,
     hold_at,
     hold_in,
+    money_in,
     subscriber_in,
     subscriber_out,
 )
 from inspired.domain.availability import LONGEST_BUFFER
 from inspired.domain.booking import Booking, CalendarKind, Entry, Flag, Hold, State
 from inspired.domain.errors import Busy, Conflict, NotFound
+from inspired.domain.limits import Turnover
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
 from inspired.domain.status import numbered
@@ -398,6 +400,21 @@ class Bookings:
         with reaching():
             found = list(self._collection.find({"email_index": email_index}, {"ledger": 1}))
         return [tuple(entry_in(entry) for entry in one.get("ledger", ())) for one in found]
+
+    def turnover(self, email_index: str) -> list[Turnover]:
+        """What every booking ever made under this mail address brought, and still asks for."""
+        shown = {"ledger": 1, "created_at": 1, "state": 1, "meeting_type.price": 1}
+        with reaching():
+            found = list(self._collection.find({"email_index": email_index}, shown))
+        return [
+            Turnover(
+                one["_id"],
+                one["created_at"],
+                tuple(entry_in(entry) for entry in one.get("ledger", ())),
+                money_in(one["meeting_type"]["price"]) if one["state"] == State.PENDING else None,
+            )
+            for one in found
+        ]
 
     def owners_of(self, claims: list[str]) -> set[str]:
         with reaching():

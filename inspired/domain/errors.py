@@ -45,6 +45,12 @@ class OtherLength(Conflict):
     title = "This is another length"
 
 
+class AboveLimit(Conflict):
+    """More than one customer may pay without the owner's word."""
+
+    title = "Above our limit"
+
+
 class TooMany(Refusal):
     """`retry_after` is in seconds."""
 

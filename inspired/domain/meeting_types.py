@@ -17,6 +17,7 @@ LEAST_PRICE, HIGHEST_PRICE = (
     Money.parse("0.01"),
     Money.parse("20000"),  # of an order in Binance Pay v1; v3 has none
 )  # an order's limits in Binance Pay v1; v3 names none
+LIMIT = Money.parse("10000")  # what one customer may pay without the owner's word (see limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class MeetingType:
     reminders: tuple[int, ...] = (24, 1)  # hours before the call
     questions: tuple[Question, ...] = ()
     place: str = ""  # a link, a number or an address, told once it is confirmed; empty: the site's
+    above_limit: bool = False  # the owner knowingly asks more than LIMIT for it
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (
@@ -93,6 +95,10 @@ def checked(meeting_type: MeetingType) -> MeetingType:
         wrong["minutes"] = f"Whole five minutes, from 5 to {LONGEST_MINUTES}."
     if meeting_type.price < LEAST_PRICE or meeting_type.price > HIGHEST_PRICE:
         wrong["price"] = f"From {LEAST_PRICE} to {HIGHEST_PRICE.shown}."
+    elif meeting_type.price > LIMIT and not meeting_type.above_limit:
+        wrong["price"] = (
+            f"More than {LIMIT.shown} is above what one customer may pay. Please say below that you allow it."
+        )
     if any(not 1 <= hours <= 24 * 14 for hours in meeting_type.reminders) or len(meeting_type.reminders) > 4:
         wrong["reminders"] = "Up to four, each 1 to 336 hours before the call."
     if len(meeting_type.questions) > MOST_QUESTIONS:

@@ -17,12 +17,13 @@ from typing import Any
 from inspired.domain import ledger
 from inspired.domain.booking import Attempt, Booking, Cause, Entry, Flag, State
 from inspired.domain.lifecycle import BY_QUERY
+from inspired.domain.meeting_types import LIMIT
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
 
 Tally = Mapping[int, int]  # a value of at most two digits that count (see two_digits), and how often it came
 USDT = "USDT"  # 1 USDT is 1 USD, as the prices say
-REPORTED, MOST = Decimal(1_000), Decimal(10_000)  # USD by one customer: looked at, and the limit
+REPORTED, MOST = Decimal(1_000), LIMIT.amount  # USD by one customer: looked at, and the limit
 WINDOWS = {"day": 1, "month": 30, "year": 365}  # in days, each up to and with the day that is looked at
 LEAST_WEEKS, MOST_WEEKS = 8, 13  # that a forecast looks back
 LEAST_SALES = 10

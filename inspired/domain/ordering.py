@@ -91,6 +91,24 @@ def create_failed(
     return scheduled(booking, now)
 
 
+def above_limit(booking: Booking, trade_no: str, now: datetime, window: str) -> Booking:
+    """It was not asked for, since it would be more than the customer may pay. The time stays held while there is time,
+    so that the owner can decide and the customer's button goes on."""
+    attempt = booking.find_attempt(trade_no)
+    if attempt is None or attempt.checkout is not None:
+        return booking
+    unsent = replace(attempt, tries=max(attempt.tries - 1, 0), uncertain=False, retry_at=None)
+    booking = booking.with_attempt(unsent).noted(now, "above_limit", f"order {attempt.number}, {window}")
+    return scheduled(booking.owing(now, "alert:above_limit"), now)
+
+
+def is_above_limit(booking: Booking) -> bool:
+    """The newest thing that became of its order is that it would have been too much."""
+    of_order = ("above_limit", "order_created", "create_failed", "new_order")
+    told = [event.what for event in booking.history if event.what in of_order]
+    return bool(told) and told[-1] == "above_limit"
+
+
 def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: datetime) -> Booking:
     """The order exists there, but how to pay it was in the answer that got lost, and query does not repeat it.
 

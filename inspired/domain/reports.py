@@ -62,7 +62,7 @@ ABOUT = {
     Kind.LIMITS: (
         f"What arrived from one customer in a day, in 30 days and in 365 days, the most of each at any time of the "
         f"period, before refunds and in USDT. Here is whoever came above {REPORTED:,} in 365 days; the limit is "
-        f"{MOST:,} in any of the three.",
+        f"{MOST:,} in any of the three. Nobody comes above it by an order of this site without your word.",
         "A customer is a mail address, which says nothing of who pays: Binance knows its payers, this site does not.",
     ),
     Kind.RECONCILIATION: ("What differs between Binance Pay, the calendar and the books, as it is now.",),

@@ -656,6 +656,18 @@ OF_BOOKING: Mapping[str, Alert] = {
             drills=("create-gives-up",),
         ),
         _of_booking(
+            "above_limit",
+            "An order was not made, since its customer would have paid more than one customer may without your word.",
+            "The customer has paid much already, or booked in Calendly itself, past this site.",
+            (
+                "Decide. To allow it: “Reports”, “Limits”, their mail address and an amount; then the customer presses "
+                "“Try again” on their page.",
+                "To let it be: nothing. Without a payment the booking ends by itself and its time is free again.",
+            ),
+            "Book twice in the sandbox with a call of 6,000 USDT, and pay the first one.",
+            drills=("above-the-limit",),
+        ),
+        _of_booking(
             "unknown_status",
             "Binance Pay told a status this program does not know. The booking is being watched.",
             "Binance has changed something.",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, Remote, State
@@ -15,6 +16,10 @@ STATE_SENTENCES = {
     State.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
     State.CANCELLED: "You gave this booking up. Nothing was paid.",
     State.REFUNDED: "All of your money went back to the Binance account that paid.",
+}
+UNPAID_ENDS = {
+    "owner": "The owner cancelled this booking. Nothing was paid.",
+    "calendar": "The time of this booking was cancelled in Calendly. Nothing was paid.",
 }
 RETURNED_BY_HAND = "All of your money has been sent back to you."
 CONFIRMED_BY_HAND = "Confirmed by the owner."
@@ -59,6 +64,28 @@ HOW_DENIED = {
 }
 
 
+class By(StrEnum):
+    """Who ended a booking. Nobody: its money left, its time to pay was over, or it has not ended."""
+
+    OWNER = "owner"
+    CUSTOMER = "customer"
+    CALENDAR = "calendar"
+    NOBODY = ""
+
+
+def cancelled_by(booking: Booking) -> By:
+    if booking.confirmed_at is not None:
+        if booking.has_owed("alert:cancelled_by_owner"):
+            return By.OWNER
+        return By.CUSTOMER if booking.has_owed("alert:cancelled") else By.NOBODY
+    told = {event.what for event in booking.history}
+    if "owner_gave_up" in told:
+        return By.OWNER
+    if "cancelled_in_calendar" in told:
+        return By.CALENDAR
+    return By.CUSTOMER if "given_up" in told else By.NOBODY
+
+
 def sentence(booking: Booking) -> str:
     """The one thing to tell: what is open, else where it stands, and what of the money is going or has gone back."""
     parts = (_open_matter(booking) or _standing(booking), _beside(booking), _money_back(booking))
@@ -96,7 +123,7 @@ def _standing(booking: Booking) -> str:
     if _owes_after_all(booking):
         return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
-        return "This call is cancelled, and its time is free for others again."
+        return _called_off(booking)
     has_paid = any(one.has_money for one in booking.attempts)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
@@ -104,7 +131,14 @@ def _standing(booking: Booking) -> str:
         return CONFIRMED_BY_HAND
     if booking.state is State.REFUNDED and any(one.reserves and one.is_by_hand for one in booking.refunds):
         return RETURNED_BY_HAND
+    if booking.state is State.CANCELLED and cancelled_by(booking) in UNPAID_ENDS:
+        return UNPAID_ENDS[cancelled_by(booking)]
     return STATE_SENTENCES[booking.state]
+
+
+def _called_off(booking: Booking) -> str:
+    who = "The owner cancelled this call" if cancelled_by(booking) is By.OWNER else "This call is cancelled"
+    return f"{who}, and its time is free for others again."
 
 
 def _owes_after_all(booking: Booking) -> bool:

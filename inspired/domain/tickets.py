@@ -239,10 +239,15 @@ def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
     if ticket.state is TicketState.DONE:
         return ticket
     _refuse_unseen(ticket, seen)
-    spoken = [one for one in ticket.messages if one.is_seen_by_customer]
-    untold = bool(spoken) and spoken[-1].author is Author.CUSTOMER
+    untold = is_told_of_closing(ticket)
     ticket = _ended(ticket, now, person)
-    return ticket.owing(now, f"closed:{len(ticket.history)}") if untold and ticket.has_customer else ticket
+    return ticket.owing(now, f"closed:{len(ticket.history)}") if untold else ticket
+
+
+def is_told_of_closing(ticket: Ticket) -> bool:
+    """The customer spoke last and got no answer: the closing is told by mail."""
+    spoken = [one for one in ticket.messages if one.is_seen_by_customer]
+    return bool(spoken) and spoken[-1].author is Author.CUSTOMER and ticket.has_customer
 
 
 def reopened(ticket: Ticket, person: str, now: datetime) -> Ticket:

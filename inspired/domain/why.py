@@ -10,9 +10,11 @@ from datetime import datetime
 from inspired.domain import mails
 from inspired.domain.booking import Booking, Cause, Effect, HandKind, Refund, RefundStatus, State
 from inspired.domain.funds import Payment, came_unclear, denied, due, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.ordering import is_above_limit
 from inspired.domain.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.schedule import ENDED, may_still_pay, passed
 from inspired.domain.slots import Span
+from inspired.domain.status import By, cancelled_by
 from inspired.domain.steps import may_choose
 from inspired.domain.when import moment_in_words
 
@@ -75,6 +77,11 @@ def _pending(booking: Booking, now: datetime, zone: str) -> str:
         )
     if payment is Payment.SHORT and may_still_pay(booking, now):
         return f"{received_of(booking).shown} arrived and {missing(booking).shown} is missing, payable until {until}."
+    if is_above_limit(booking):
+        return (
+            "Its order was not made, since it would be above what one customer may pay. Allow the customer more under "
+            f"“Reports”, “Limits”, and they can pay until {until}; otherwise it ends by itself."
+        )
     attempt = booking.attempt
     if attempt is not None and attempt.checkout is None and attempt.retry_at is None:
         return f"Binance Pay did not make the order, so nobody can pay yet; the customer can try again until {until}."
@@ -134,20 +141,18 @@ def _expired(booking: Booking, zone: str) -> str:
 
 
 def _who_gave_up(booking: Booking) -> str:
-    told = {event.what for event in booking.history}
-    if "owner_gave_up" in told:
-        return "You cancelled it"
-    if "cancelled_in_calendar" in told:
-        return "Its event was cancelled in Calendly"
-    return "The customer gave it up" if "given_up" in told else "It ended"
+    return {
+        By.OWNER: "You cancelled it",
+        By.CALENDAR: "Its event was cancelled in Calendly",
+        By.CUSTOMER: "The customer gave it up",
+    }.get(cancelled_by(booking), "It ended")
 
 
 def _who_cancelled(booking: Booking) -> str:
-    if booking.has_owed("alert:cancelled_by_owner"):
-        return "You cancelled the confirmed call"
-    if booking.has_owed("alert:cancelled"):
-        return "The customer cancelled the confirmed call"
-    return "The call was confirmed, and ended when its money left"
+    return {
+        By.OWNER: "You cancelled the confirmed call",
+        By.CUSTOMER: "The customer cancelled the confirmed call",
+    }.get(cancelled_by(booking), "The call was confirmed, and ended when its money left")
 
 
 def _given_back(booking: Booking) -> str:

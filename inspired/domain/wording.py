@@ -18,6 +18,7 @@ def type_in_words(one: MeetingType) -> dict[str, str]:
         "name": one.title,
         "length": f"{one.minutes} minutes",
         "price": one.price.shown,
+        "above the limit of one customer": "allowed by you" if one.above_limit else "",
         "in one sentence": one.summary,
         "what is in it": ", ".join(one.includes),
         "all of the money back": f"until {in_hours(policy.full_until)} before",

@@ -17,7 +17,7 @@ from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, SlotTak
 from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.slots import TICK, Span, free
-from inspired.flows import delivery, finding
+from inspired.flows import delivery, finding, limits
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12"  # of the terms the site was made with
@@ -126,7 +126,9 @@ def _held_at_calendly(
     Whoever asks again under that token goes on with the same draft."""
     known = _known_draft(svc, token)
     draft = known or _draft(svc, meeting_type, token)
-    rows = _rows_of_visitor(svc, _with_customer(svc, draft, customer))
+    asking = _with_customer(svc, draft, customer)
+    limits.refuse_above(svc, asking)
+    rows = _rows_of_visitor(svc, asking)
     for row in rows:
         if _first_free(svc, row, asking=True) > row.most:
             raise row.full
@@ -425,7 +427,8 @@ def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> str:
 
 
 def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking], Booking]) -> Booking:
-    """Save it with a free place in every row it belongs to."""
+    """Save it with a free place in every row it belongs to. Raises AboveLimit, TooMany, SlotTaken."""
+    limits.refuse_above(svc, booking)
     rows = [*_rows_of_visitor(svc, booking), *_rows_of_day(svc, booking.meeting_type, slot)]
 
     def with_places(places: tuple[str, ...]) -> Booking:

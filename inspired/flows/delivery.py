@@ -258,6 +258,8 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "move_until": _move_until(svc, booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
         "policy": booking.meeting_type.policy.sentences,
+        "cancelled_by": status.cancelled_by(booking),
+        "call_stands": _call_stands(svc, booking, zone),
         "goes_back": returned.shown if not returned.is_nothing else "",
         "kept": kept_of(booking).shown if not kept_of(booking).is_nothing else "",
         "place": place_of(svc, booking),
@@ -280,6 +282,13 @@ def _paid(booking: Booking) -> str:
     if word is not None and word.kind is HandKind.GIFT:
         return received.shown if not received.is_nothing else ""
     return received.shown if not received.is_nothing else booking.price.shown
+
+
+def _call_stands(svc: Services, booking: Booking, zone: str) -> str:
+    """When a confirmed call takes place that is still to come: whoever reads of money going back wants to know."""
+    if booking.state is not State.CONFIRMED or booking.slot is None or booking.slot.span.start <= svc.now():
+        return ""
+    return in_words(booking.slot.span, zone)
 
 
 def _move_until(svc: Services, booking: Booking, zone: str) -> str:

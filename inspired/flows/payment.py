@@ -8,6 +8,7 @@ from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import Paused, UpstreamError
 from inspired.domain.health import is_silent
 from inspired.domain.refusals import concerns_every_call
+from inspired.flows import limits
 from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
@@ -86,6 +87,11 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
     attempt = booking.attempt
     if attempt is None:
         return booking
+    if (found := limits.above(svc, booking, attempt.amount)) is not None:
+        window = found.window
+        return svc.bookings.change(
+            booking.id, lambda b: ordering.above_limit(b, attempt.trade_no, svc.now(), window), known=booking
+        )
     try:
         checkout = svc.pay.create(
             trade_no=attempt.trade_no,

@@ -135,10 +135,12 @@ def ask(
         return svc.bookings.change(booking.id, lambda current: decide(current, SlotSeen.LOST))
 
 
-def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> Booking:
-    """The same about every order that was ever sent, settled ones too: a refund by Binance's console shows there."""
+def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[Booking, int]:
+    """The same about every order that was ever sent, settled ones too: a refund by Binance's console shows there. With
+    how many of these questions were answered."""
     sent = (queried(svc, one, seconds) for one in booking.attempts if one.was_sent)
-    return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
+    seen = [one for one in sent if one is not None]
+    return ask(svc, booking, seen, seconds=seconds), len(seen)
 
 
 def ask_and_close(svc: Services, booking: Booking, *, seconds: float) -> Booking:

@@ -1,10 +1,13 @@
 """Drills: money that does not fit. Too little, too much, twice, too late, in something else."""
 
 from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.errors import AboveLimit
+from inspired.domain.money import Money
 from inspired.flows import booking as bookings
-from inspired.flows import payment, refunding
+from inspired.flows import limits, payment, refunding
+from inspired.flows.booking import Customer
 from inspired.rehearsal.drill import Group
-from inspired.rehearsal.play import ANN, BOB, Play
+from inspired.rehearsal.play import ANN, BOB, CALL, Play
 
 GROUP = Group("Money that does not fit")
 
@@ -216,3 +219,49 @@ def keeps_a_fee(play: Play) -> None:
     play.check("The commission stands in the books.", play.booked("fees") == "0.75")
     play.leave_out_binance("what Binance keeps is not on its list of payments")
     play.check_kept("74.25")
+
+
+@GROUP.drill(
+    "above-the-limit",
+    "More than one customer may pay",
+    happens="9,950 USDT arrive from one customer, who wants to pay for a call held before, and to book another one.",
+    should="What was paid stays. No order is made that would bring the customer above 10,000, and no time is held for "
+    "one; the owner is told and can allow it.",
+)
+def above_the_limit(play: Play) -> None:
+    waiting = _held_without_order(play)
+    booking = play.hold()
+    play.pay(booking, amount="9950", notify="now")
+    play.wait_for_webhooks(1)
+    play.work()
+    play.scene("Ann has paid much more than was asked for.")
+    orders = len(play.orders())
+    payment.open_held_order(play.svc, waiting, seconds=5.0)
+    play.svc.bell.ring("refresh", waiting.id)
+    play.work()
+    try:
+        play.hold_only()
+    except AboveLimit as refusal:
+        play.check("Ann is told why no other time is held.", "above our limit of 10000 USDT" in str(refusal))
+    play.scene("Another call of hers is to be paid, and she wants to book a third.")
+    play.check("No order was made.", len(play.orders()) == orders)
+    play.check_state(booking, State.CONFIRMED, Flag.OVERPAID)
+    play.check_owner_told("more than one customer may")
+    limits.allow(play.svc, ANN, Money.parse("20000"), 30, "rehearsal", "rehearsed")
+    payment.try_again(play.svc, waiting.token)
+    play.scene("The owner has allowed it, and Ann has pressed “Try again”.")
+    play.check("The order can be paid.", len(play.orders()) == orders + 1)
+    play.pay(waiting)
+    for _ in range(3):
+        play.pass_time(seconds=31)
+    play.check_state(waiting, State.CONFIRMED)
+    play.check_kept("150")
+
+
+def _held_without_order(play: Play) -> Booking:
+    """As when two forms are sent at once: its time is held, and its order is still to be made."""
+    start = play.times()[-30].start
+    offered = play.svc.offer.type(CALL)
+    customer = Customer(ANN, "Ann", "203.0.113.8")
+    token = play.svc.new_token()
+    return bookings.hold_time(play.svc, offered, start, "Europe/Berlin", customer, network="", token=token)

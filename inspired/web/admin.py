@@ -98,7 +98,8 @@ def no_show(booking_id: str) -> ResponseReturnValue:
     svc, came = services(), request.form.get("came") == "yes"
     booking_flow.no_show(svc, booking_id, came=came)
     guards.note(svc, "came" if came else "no_show", booking_id)
-    return go(url_for("admin.booking", booking_id=booking_id))
+    what = "the customer came after all" if came else "the customer did not come"
+    return go(url_for("admin.booking", booking_id=booking_id), said=f"Written down: {what}. No money moves by it.")
 
 
 def person_of(svc: Services, booking: Booking) -> dict[str, str]:

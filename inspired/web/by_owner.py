@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.domain import by_owner, steps
+from inspired.domain import by_owner, mails, steps
 from inspired.domain.booking import Booking, HandKind, State
 from inspired.domain.errors import Conflict, Invalid, Refusal
 from inspired.domain.funds import kept_of, nothing
 from inspired.domain.money import Money
+from inspired.domain.when import in_words
 from inspired.flows import booking as bookings
 from inspired.flows import by_owner as flow
 from inspired.services import Services
@@ -50,7 +51,7 @@ def note(booking_id: str) -> ResponseReturnValue:
         flow.note(svc, booking_id, _who(svc), form.text)
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
-    return _done(svc, booking_id, "note", part="notes")
+    return _done(svc, booking_id, "note", said="Your note is kept. The customer does not see it.")
 
 
 @bp.post("/mails")
@@ -61,7 +62,10 @@ def send_again(booking_id: str) -> ResponseReturnValue:
         flow.send_again(svc, booking_id, form.mail)
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
-    return _done(svc, booking_id, "mail_again", form.mail, part="mails")
+    said = f"The mail “{mails.name_of(form.mail)}” goes out to the customer once more."
+    if form.mail.startswith("owner_"):
+        said = f"The mail “{mails.name_of(form.mail)}” comes to you once more."
+    return _done(svc, booking_id, "mail_again", form.mail, said=said)
 
 
 @bp.get("/letter")
@@ -78,7 +82,7 @@ def write(booking_id: str) -> ResponseReturnValue:
         flow.write(svc, booking_id, _who(svc), form.text)
     except Refusal as refusal:
         return _page("letter", svc, svc.bookings.get(booking_id), refusal), refusal.status
-    return _done(svc, booking_id, "letter", part="mails")
+    return _done(svc, booking_id, "letter", said="Your letter goes out to the customer by mail.")
 
 
 # --- another time ---------------------------------------------------------------------------------------------------
@@ -101,10 +105,12 @@ def move_to(booking_id: str) -> ResponseReturnValue:
         else:
             form = read(OwnersMoveForm, request.form)
             start, seen = form.start, form.seen
-        bookings.move_by_owner(svc, booking_id, start, seen)
+        after = bookings.move_by_owner(svc, booking_id, start, seen)
     except Refusal as refusal:
         return _move_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
-    return _done(svc, booking_id, "moved", start.isoformat())
+    when = in_words(after.slot.span, svc.settings.owner_timezone) if after.slot else ""
+    said = f"The call is moved to {when}. The old time is free for others. The customer and you get a mail."
+    return _done(svc, booking_id, "moved", start.isoformat(), said=said)
 
 
 def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
@@ -173,10 +179,16 @@ def called_off(booking_id: str) -> ResponseReturnValue:
     svc = services()
     try:
         form = read(CallOffConfirmedForm, request.form)
-        flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
+        after = flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
     except Refusal as refusal:
         return _call_off_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
-    return _done(svc, booking_id, "called_off", "no money goes back")
+    said = "The call is cancelled, and no money goes back. Its time is free for others. The customer is told by mail."
+    if after.state is State.PENDING:
+        said = (
+            "The booking ends as soon as Binance says that its order is closed; until then its time stays held. "
+            "The customer gets no mail; their page says that you cancelled it."
+        )
+    return _done(svc, booking_id, "called_off", "no money goes back", said=said)
 
 
 def _call_off_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
@@ -211,10 +223,20 @@ def vouch(booking_id: str) -> ResponseReturnValue:
         form = read(VouchForm, request.form)
         kind = HandKind(form.kind)
         amount = Money.parse(form.amount or "0", currency) if kind is HandKind.OUTSIDE else nothing(currency)
+        if kind is HandKind.GIFT and form.amount:
+            raise Invalid(
+                "Please check the marked fields.", {"amount": "A gift has none. Did the money come, perhaps?"}
+            )
         flow.vouch(svc, booking_id, _who(svc), kind=kind, amount=amount, reason=form.reason, evidence=form.evidence)
     except Refusal as refusal:
         return _by_hand_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
-    return _done(svc, booking_id, "by_hand", f"{kind}, {amount.shown}")
+    what = {
+        HandKind.OUTSIDE: f"{amount.shown} came by another way, on your word",
+        HandKind.GIFT: "as a gift",
+        HandKind.TIME: "you vouch for its time",
+    }
+    said = f"The call is confirmed by hand: {what[kind]}. The customer and you get the mails of a confirmed call."
+    return _done(svc, booking_id, "by_hand", f"{kind}, {amount.shown}", said=said)
 
 
 def _by_hand_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
@@ -230,7 +252,8 @@ def returned_outside(booking_id: str) -> ResponseReturnValue:
         flow.returned_outside(svc, booking_id, Money.parse(form.amount, booking.price.currency))
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
-    return _done(svc, booking_id, "returned_outside", form.amount, part="money")
+    said = f"Written into the books: you sent {form.amount} {booking.price.currency} back. No money moved by this."
+    return _done(svc, booking_id, "returned_outside", form.amount, said=said)
 
 
 # --- erasing --------------------------------------------------------------------------------------------------------
@@ -249,7 +272,7 @@ def erased(booking_id: str) -> ResponseReturnValue:
         flow.erase(svc, booking_id)
     except Refusal as refusal:
         return _erase_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
-    return _done(svc, booking_id, "erased")
+    return _done(svc, booking_id, "erased", said="Erased for good: nothing personal of this booking is left here.")
 
 
 def _erase_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
@@ -276,7 +299,7 @@ def _who(svc: Services) -> str:
     return guards.session_of(svc).person_id
 
 
-def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, part: str = "") -> ResponseReturnValue:
-    """Written down, and back to the booking."""
+def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, said: str) -> ResponseReturnValue:
+    """Written down, and back to the booking, which opens with what was done."""
     guards.note(svc, what, booking_id, detail)
-    return go(url_for("admin.booking", booking_id=booking_id, _anchor=part or None))
+    return go(url_for("admin.booking", booking_id=booking_id), said=said)

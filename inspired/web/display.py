@@ -69,7 +69,7 @@ BADGES = {
     Stage.RETURNING: ("Money going back", "wait"),
     Stage.STUCK: ("Refund delayed", "bad"),
     Stage.EXPIRED: ("Expired", "quiet"),
-    Stage.CANCELLED: ("Given up", "quiet"),
+    Stage.CANCELLED: ("Cancelled", "quiet"),
     Stage.CALLED_OFF: ("Cancelled", "quiet"),
     Stage.REFUNDED: ("Refunded", "quiet"),
 }
@@ -80,6 +80,10 @@ STAGE_SENTENCES = {
     Stage.CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
     Stage.LEAVING: "Your booking is being cancelled. Do not pay for it any more.",
 }
+ABOVE_LIMIT_SENTENCE = (
+    "This payment would be above what one customer may pay here without the owner’s word. The owner has been told. "
+    "Your time is held meanwhile, and nothing is owed."
+)
 NOTIFIED_SENTENCE = "Binance tells us of a payment. We are checking it with Binance. Do not pay again."
 NOT_CHOSEN_SENTENCE = "The time to choose is over. Your money goes back to the Binance account that paid."
 
@@ -101,6 +105,7 @@ EVENT_SENTENCES = {
     "given_up": "The customer gave the booking up.",
     "order_created": "Binance Pay has the order.",
     "create_failed": "The order could not be created.",
+    "above_limit": "The order was not made: it would be above what one customer may pay.",
     "new_order": "A new order takes the place of the old one.",
     "order_closed": "Binance Pay says the order is closed.",
     "denied": "Binance Pay, asked, says that the order is closed without the payment it had told of.",
@@ -163,6 +168,8 @@ ACTS = {
     "report_planned": "report by mail changed",
     "made_key": "API key made",
     "revoked_key": "API key taken back",
+    "limit_raised": "a customer allowed above the limit",
+    "limit_restored": "a customer under the limit again",
     "asked_binance_about_many": "Binance asked about many",
 }
 
@@ -285,6 +292,8 @@ def told(booking: Booking, stage: Stage) -> str:
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
             return NOTIFIED_SENTENCE
+        case Stage.RETRY if ordering.is_above_limit(booking):
+            return ABOVE_LIMIT_SENTENCE
         case Stage.PREPARING | Stage.RETRY if has_money:
             return status.sentence(booking)
         case Stage.RETURNING if booking.choose_by is not None:

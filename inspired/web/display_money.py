@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Flask
 
-from inspired.domain import ledger, refunds, status, steps
+from inspired.domain import ledger, ordering, refunds, status, steps
 from inspired.domain.booking import Booking, Refund, RefundStatus, State
 from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
@@ -37,6 +37,7 @@ def init_app(app: Flask) -> None:
         may_move=moves_here,
         may_tell_who_came=steps.may_tell_who_came,
         may_refund=may_refund,
+        is_above_limit=ordering.is_above_limit,
         returned_lines=returned_lines,
         sides=sides,
     )
@@ -184,6 +185,30 @@ def refund_state(refund: Refund) -> str:
         case RefundStatus.NEEDS_OWNER:
             return "not sent, waits for you"
     return "gone, but nobody knows how much" if refund.amount is None else "gone by another way"
+
+
+def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
+    """What the owner's refund has done, all of it: the money, the call, the customer's mail."""
+    amounts = ", ".join(one.amount.shown for one in made if one.amount)
+    goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to the Binance account that paid"
+    match booking.state:
+        case State.CONFIRMED:
+            return f"{goes}. The call stays confirmed. The customer is told by mail."
+        case State.CANCELLED | State.REFUNDED if booking.confirmed_at is not None:
+            return f"{goes}, and the call is cancelled: its time is free for others. The customer is told by mail."
+    return f"{goes}. The customer is told by mail."
+
+
+def asked_said(before: Booking, after: Booking, answers: int) -> str:
+    """What came of asking Binance about every order; `answers`: how many of these questions it answered."""
+    asked = [one for one in before.attempts if one.was_sent]
+    if not asked:
+        return "There is no order at Binance yet that it could be asked about."
+    if answers < len(asked):
+        return "Binance does not answer just now. What is open is asked about again by itself."
+    if after.state is not before.state:
+        return f"Binance has answered, and the booking is {after.state} now."
+    return "Binance has answered, and the booking stands as before."
 
 
 def returned_lines(booking: Booking) -> list[str]:

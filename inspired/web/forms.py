@@ -32,7 +32,9 @@ SENTENCES = {
     "title": "Please give it a name, at most 80 letters.",
     "price": "A price is a number such as 75 or 37.5.",
     **dict.fromkeys(NUMBERS, "Please give a whole number that makes sense here."),
+    "days": "A whole number of days, from 1 to 365.",
     "seen": "Please reload the page and choose again.",
+    "cancels": "Please choose what becomes of the call.",
     "order": "There is no such order.",
     "text": "Please write something, and not too much of it.",
     "mail": "There is no such mail.",
@@ -100,13 +102,19 @@ class RefundForm(_Form):
     amount: Amount | Literal[""] = ""
     order: Annotated[int, Field(ge=0, le=MOST_ORDERS)] = 0
     reason: Reason
-    cancels: Literal["yes", ""] = ""
+    cancels: Literal["yes", "no", ""] = ""  # "": a call without any of its money is off, as with the API
     request: Token
+
+    @property
+    def wanted(self) -> bool | None:
+        """Whether the call is off; None leaves it to what goes back."""
+        return None if not self.cancels else self.cancels == "yes"
 
 
 class RefundConfirmedForm(RefundForm):
-    """`seen`: how many refunds the page knew of."""
+    """What the page said becomes of the call is what is done. `seen`: how many refunds the page knew of."""
 
+    cancels: Literal["yes", "no"]
     seen: Annotated[int, Field(ge=0, le=10_000)]
 
 
@@ -241,6 +249,16 @@ class CallForm(CalendarForm):
     reminders: Line = ""
     questions: Annotated[str, StringConstraints(max_length=2000)] = ""
     place: Annotated[str, StringConstraints(max_length=300)] = ""
+    above_limit: Literal["yes", ""] = ""
+
+
+class AllowanceForm(_Form):
+    """Who may pay more than the limit: up to `amount` in any of its windows, for so many days."""
+
+    email: Email
+    amount: Amount
+    days: Annotated[int, Field(ge=1, le=365)]
+    reason: Reason
 
 
 class WebhookForm(_Form):

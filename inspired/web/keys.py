@@ -37,7 +37,7 @@ def make() -> ResponseReturnValue:
 def revoke(key_id: str) -> ResponseReturnValue:
     svc = services()
     api_keys.revoke(svc, key_id, guards.session_of(svc).person_id)
-    return go(url_for("keys.keys"))
+    return go(url_for("keys.keys"), said="The key is revoked: no program gets in with it any more.")
 
 
 def _page(svc: Services, *, made: str = "", secret: str = "", errors: dict[str, str] | None = None) -> str:

@@ -182,14 +182,14 @@ def save_view() -> ResponseReturnValue:
         found = svc.lists.page(asked.wanted, svc.now(), most=PER_PAGE)
         return _list(svc, asked, found, message=refusal.fields["name"]), refusal.status
     svc.views.add(View(svc.new_id(), guards.session_of(svc).person_id, form.name, asked.query))
-    return go(_address(asked))
+    return go(_address(asked), said="This list is kept under its name, for you alone.")
 
 
 @bp.post("/views/<view_id>/remove")
 def remove_view(view_id: str) -> ResponseReturnValue:
     svc = services()
     svc.views.remove(view_id, guards.session_of(svc).person_id)
-    return go(url_for("admin.bookings"))
+    return go(url_for("admin.bookings"), said="That view is gone. The bookings it showed are as they were.")
 
 
 @bp.get("/bookings/export")
@@ -233,7 +233,7 @@ def chosen() -> ResponseReturnValue:
 def begin_chore() -> ResponseReturnValue:
     svc = services()
     chore = chores.start(svc, _chosen(svc, "chosen"), guards.session_of(svc).person_id)
-    return go(url_for("admin.chore", chore_id=chore.id))
+    return go(url_for("admin.chore", chore_id=chore.id), said="Binance is being asked about each of these bookings.")
 
 
 @bp.get("/chores/<chore_id>")

@@ -76,7 +76,7 @@ def count_again() -> ResponseReturnValue:
     """All days, from the first booking on."""
     svc = services()
     counting.start_from(svc, periods.FIRST)
-    return go(url_for("numbers.show"))
+    return go(url_for("numbers.show"), said="All days are counted again in the background; nothing else is changed.")
 
 
 def _wanted(svc: Services) -> Period:

@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from inspired.adapters.binance import goods_text
+from inspired.adapters.ics import entry_text
+from inspired.adapters.mail import header_text
 from inspired.adapters.offer import Listed, Offered
 from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import (
@@ -24,9 +27,10 @@ from inspired.domain.availability import (
     special_in_words,
 )
 from inspired.domain.errors import Invalid, NotFound, Refusal, UpstreamError
-from inspired.domain.meeting_types import MeetingType, Question, checked
+from inspired.domain.meeting_types import LIMIT, MeetingType, Question, checked
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy
+from inspired.domain.preferences import one_line
 from inspired.domain.slots import Span
 from inspired.domain.status import iso
 from inspired.domain.when import ago, moment_in_words
@@ -42,6 +46,12 @@ from inspired.web.htmx import go
 LOOK_AHEAD = timedelta(days=14)
 UNSURE = "times of a zone nobody knows are kept free by your own clock, all others are not. Please look at them there."
 READING = timedelta(minutes=1)  # how long the page waits for what was asked for
+LIST_SAID = {
+    "up": "The order is saved. Customers see it within seconds.",
+    "down": "The order is saved. Customers see it within seconds.",
+    "hide": "The call is hidden and cannot be booked any more. The bookings it has stand.",
+    "show": "The call is shown again, and can be booked.",
+}
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
@@ -240,7 +250,7 @@ def change_list() -> ResponseReturnValue:
         choosing.save_types(svc, guards.session_of(svc).person_id, wanted, form.version)
     except Refusal as refusal:
         return _calls_page(str(refusal)), refusal.status
-    return go(url_for("offering.calls"))
+    return go(url_for("offering.calls"), said=LIST_SAID[form.do])
 
 
 def _calls_page(message: str = "") -> str:
@@ -251,6 +261,7 @@ def _calls_page(message: str = "") -> str:
         message=message,
         saved=request.args.get("saved", ""),
         drift=_drift(),
+        limit=LIMIT,
         watched=svc.watch.get() if svc.settings.uses_calendly else None,
     )
 
@@ -317,7 +328,7 @@ def _save_call(before: MeetingType | None) -> ResponseReturnValue:
         choosing.save_types(svc, guards.session_of(svc).person_id, types, form.version)
     except Refusal as refusal:
         return _call_page(offered, before, request.form.to_dict(), refusal=refusal), refusal.status
-    return go(url_for("offering.calls", saved=wanted.id))
+    return go(url_for("offering.calls", saved=wanted.id), said=_said_of_name(wanted))
 
 
 def _with(types: Iterable[Listed], wanted: MeetingType, before: MeetingType | None) -> tuple[Listed, ...]:
@@ -347,11 +358,49 @@ def _call_page(
         version=offered.types_version,
         times=_times(services(), wanted, offered.calendar) if wanted else [],
         wanted=wanted,
+        reads=_reads(
+            services(), values.get("title", ""), before.id if before else values.get("id", ""), values.get("place", "")
+        ),
+        limit=LIMIT,
+        asks_above=_is_above(values.get("price", "")) or values.get("above_limit") == "yes",
         uses_calendly=services().settings.uses_calendly,
         site_place=services().settings.meeting_place,
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How the owner's words read where others take them in: what they cannot take is left out there."""
+
+    where: str
+    text: str
+
+
+def _reads(svc: Services, title: str, type_id: str, place: str) -> list[Reads]:
+    if not title.strip():
+        return []
+    brand = svc.preferences.now().brand.name
+    found = [
+        Reads("Binance Pay, to whoever pays", goods_text(title, otherwise=type_id)),
+        Reads("Subject of the confirmation", header_text(f"Confirmed: {title}, …")),
+        Reads("Entry in calendars", entry_text(f"{title} – {brand}")),
+    ]
+    return [*found, Reads("Place in calendars", entry_text(place))] if place.strip() else found
+
+
+def _said_of_name(wanted: MeetingType) -> str:
+    """After saving, where the payer reads another name than the owner wrote."""
+    there = goods_text(wanted.title, otherwise=wanted.id)
+    return "" if there == wanted.title else f"At Binance Pay, which does not take every sign, it reads “{there}”."
+
+
+def _is_above(price: str) -> bool:
+    try:
+        return Money.parse(price) > LIMIT
+    except ValueError:
+        return False
 
 
 def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str, str]:
@@ -379,6 +428,7 @@ def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str,
         "own_hours": "yes" if rules.week is not None else "",
         "questions": "\n".join(f"{one.text} *" if one.is_required else one.text for one in meeting_type.questions),
         "place": meeting_type.place,
+        "above_limit": "yes" if meeting_type.above_limit else "",
         "reminders": ", ".join(map(str, meeting_type.reminders)),
         **_week_values(rules.week or calendar.week),
     }
@@ -417,23 +467,24 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
     return checked(
         MeetingType(
             id=before.id if before else form.id,
-            title=form.title,
+            title=one_line(form.title),
             minutes=form.minutes,
             price=Money.parse(form.price),
-            summary=form.summary,
-            includes=tuple(line.strip() for line in form.includes.splitlines() if line.strip()),
+            summary=one_line(form.summary),
+            includes=tuple(line for line in map(one_line, form.includes.splitlines()) if line),
             policy=policy,
             rules=rules,
             reminders=reminders,
             questions=_questions(form.questions),
-            place=form.place,
+            place=one_line(form.place),
+            above_limit=form.above_limit == "yes" and Money.parse(form.price) > LIMIT,
         )
     )
 
 
 def _questions(text: str) -> tuple[Question, ...]:
     """One a line; one that has to be answered ends with a star."""
-    lines = [line.strip() for line in text.splitlines() if line.strip(" *\t")]
+    lines = [line for line in map(one_line, text.splitlines()) if line.strip("* ")]
     return tuple(Question(line.rstrip("* "), line.endswith("*")) for line in lines)
 
 

@@ -131,6 +131,9 @@ ALLOWED: Mapping[str, Role] = {
     "reports.show": R,
     "reports.export": O,
     "reports.plan": O,
+    "limiting.allowances": R,
+    "limiting.allow": O,
+    "limiting.end": O,
 }
 
 # Money returned and data taken out: only for a while after a login.
@@ -142,6 +145,7 @@ FRESH_LOGIN = frozenset(
         "admin.export",
         "keys.make",
         "reports.export",
+        "limiting.allow",
         "account.begin_app",
         "account.app",
         "account.new_codes",

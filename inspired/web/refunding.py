@@ -10,6 +10,7 @@ from spectree import Response as Documented
 from inspired.domain import ledger, steps
 from inspired.domain.booking import Booking, Refund, State
 from inspired.domain.errors import Conflict, Invalid, Refusal
+from inspired.domain.funds import kept_of
 from inspired.domain.money import Money
 from inspired.domain.refunds import Preview, refundable, uncounted
 from inspired.flows import notices, reconciling, refreshing, refunding
@@ -18,7 +19,7 @@ from inspired.web import guards
 from inspired.web.admin import BEGINNING, booking_page, person_of
 from inspired.web.api import LONGEST_KEY, json_object, spec
 from inspired.web.current import services
-from inspired.web.display_money import balance_rows, lefts, may_refund_a_part
+from inspired.web.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
 from inspired.web.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
 from inspired.web.htmx import go
 from inspired.web.schemas import Problem, RefundAnswer, RefundRequest, parsed
@@ -39,8 +40,7 @@ def refund(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     order = request.args.get("order", "")
-    cancels = booking.state is State.CONFIRMED and not order
-    values = {"request": svc.new_token(), "cancels": "yes" if cancels else "", "order": order}
+    values = {"request": svc.new_token(), "order": order}
     return _refund_form(svc, booking, values)
 
 
@@ -57,8 +57,7 @@ def preview(booking_id: str) -> ResponseReturnValue:
 
 def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
     """What this refund would do, and the button for it. Raises Invalid, Conflict."""
-    amount, cancels = _amount(booking, form.amount), form.cancels == "yes"
-    seen = refunding.preview(svc, booking, amount, cancels=cancels, order=form.order)
+    seen = refunding.preview(svc, booking, _amount(booking, form.amount), cancels=form.wanted, order=form.order)
     return render_template(
         "admin/refund_preview.html",
         booking=booking,
@@ -78,22 +77,23 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
     try:
         form = read(RefundConfirmedForm, request.form)
         is_new = not refunding.of_request(svc, booking, form.request)
-        refunding.refund(
+        after = refunding.refund(
             svc,
             booking_id,
             _amount(booking, form.amount),
-            cancels=form.cancels == "yes",
+            cancels=form.wanted,
             note=form.reason,
             request=form.request,
             seen=form.seen,
             order=form.order,
         )
         if is_new:
-            _note_refund(svc, booking_id, form.amount, cancels=form.cancels == "yes")
+            _note_refund(svc, booking_id, form.amount, cancels=form.wanted is True)
     except Refusal as refusal:
         fresh = {**request.form.to_dict(), "request": svc.new_token()}
         return _refund_form(svc, svc.bookings.get(booking_id), fresh, refusal), refusal.status
-    return go(_money_of(booking_id))
+    said = refund_said(after, refunding.of_request(svc, after, form.request))
+    return go(_page_of(booking_id), said=said if is_new else f"This was done already, and not once more. {said}")
 
 
 def _note_refund(svc: Services, booking_id: str, amount: str, *, cancels: bool) -> None:
@@ -129,9 +129,11 @@ def _amount(booking: Booking, text: str | None) -> Money | None:
 @bp.post("/bookings/<booking_id>/refunds/<refund_id>/again")
 def try_again(booking_id: str, refund_id: str) -> ResponseReturnValue:
     svc = services()
+    before = svc.bookings.get(booking_id).find_refund(refund_id)
     refunding.try_again(svc, booking_id, refund_id)
     guards.note(svc, "refund_again", booking_id)
-    return go(_money_of(booking_id))
+    what = before.amount.shown if before and before.amount else "The refund"
+    return go(_page_of(booking_id), said=f"{what} is sent back once more. Under “Money” you see what comes of it.")
 
 
 @bp.post("/bookings/<booking_id>/refunds/<refund_id>/by-hand")
@@ -145,7 +147,8 @@ def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
         guards.note(svc, "refund_by_hand", booking_id, amount.shown)
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
-    return go(_money_of(booking_id))
+    told = f"{amount.shown} is written into the books as returned by you. No money moved by this, and no mail goes out."
+    return go(_page_of(booking_id), said=told)
 
 
 def _currency(booking: Booking, refund_id: str) -> str:
@@ -159,9 +162,11 @@ def _currency(booking: Booking, refund_id: str) -> str:
 @bp.post("/bookings/<booking_id>/agree")
 def agree(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    refunding.agree(svc, booking_id)
+    after = refunding.agree(svc, booking_id)
     guards.note(svc, "part_agreed", booking_id)
-    return go(_money_of(booking_id))
+    return go(
+        _page_of(booking_id), said=f"Written down: the call stands with {kept_of(after).shown}. No mail goes out."
+    )
 
 
 @bp.post("/bookings/<booking_id>/ask")
@@ -171,13 +176,14 @@ def ask(booking_id: str) -> ResponseReturnValue:
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         raise Conflict("There is nothing to ask Binance about yet.")
-    refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
+    after, answers = refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
     svc.bell.ring("refresh", booking_id)
-    return go(_money_of(booking_id))
+    return go(_page_of(booking_id), said=asked_said(booking, after, answers))
 
 
-def _money_of(booking_id: str) -> str:
-    return url_for("admin.booking", booking_id=booking_id, _anchor="money")
+def _page_of(booking_id: str) -> str:
+    """From its top, where the page says what was done."""
+    return url_for("admin.booking", booking_id=booking_id)
 
 
 # --- all of the money -----------------------------------------------------------------------------------------------
@@ -197,7 +203,7 @@ def settle_orphan() -> ResponseReturnValue:
         return _money_page(svc, str(refusal)), refusal.status
     notices.settle_orphan(svc, form.orphan, form.note)
     guards.note(svc, "orphan_settled", form.orphan)
-    return go(url_for("money.money"))
+    return go(url_for("money.money"), said="Written down: that payment is settled. No money moved by this.")
 
 
 @bp.post("/money/reconcile")

@@ -46,7 +46,9 @@ def run_all() -> ResponseReturnValue:
     newest = svc.rehearsals.newest()
     idle = [drill for drill in IDS if not rehearsing.is_at_work(svc, newest.get(drill, (None, None))[0])]
     _ask(svc, idle)
-    return go(url_for("rehearsal.drills"))
+    return go(
+        url_for("rehearsal.drills"), said="The drills are played in the background. Nothing of the site is touched."
+    )
 
 
 @bp.get("/<drill_id>")
@@ -62,7 +64,8 @@ def run(drill_id: str) -> ResponseReturnValue:
     asked = svc.rehearsals.newest().get(found.id, (None, None))[0]
     if not rehearsing.is_at_work(svc, asked):
         _ask(svc, [found.id])
-    return go(url_for("rehearsal.drill", drill_id=found.id))
+    said = "The drill is played in the background. Nothing of the site is touched."
+    return go(url_for("rehearsal.drill", drill_id=found.id), said=said)
 
 
 def _ask(svc: Services, drill_ids: list[str]) -> None:

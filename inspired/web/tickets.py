@@ -13,7 +13,7 @@ from inspired.domain.errors import Invalid, Refusal
 from inspired.domain.people import Person
 from inspired.domain.ready_answers import Ready, ready_answers
 from inspired.domain.status import iso
-from inspired.domain.tickets import Priority, Ticket
+from inspired.domain.tickets import Priority, Ticket, is_told_of_closing
 from inspired.flows import promising, tickets
 from inspired.flows.tickets import Sent
 from inspired.services import Services
@@ -31,6 +31,17 @@ LISTS = {
     "late": "Late",
     "waiting": "Waiting for the customer",
     "done": "Done",
+}
+
+SAID = {
+    "answer": "Your answer goes out to the customer by mail.",
+    "answer-done": "Your answer goes out to the customer by mail, and the ticket is done.",
+    "note": "Your note is kept. The customer does not see it.",
+    "take": "You look after this ticket now.",
+    "back": "Nobody looks after this ticket now.",
+    "priority": "The priority is changed, and with it when an answer is due.",
+    "done": "The ticket is done.",
+    "open": "The ticket is open again.",
 }
 
 bp = Blueprint("tickets", __name__, url_prefix="/admin")
@@ -116,21 +127,23 @@ def ticket(number: str) -> str:
 
 @bp.post("/tickets/<number>/answer")
 def answer(number: str) -> ResponseReturnValue:
-    def do(svc: Services, person: Person) -> None:
+    def do(svc: Services, person: Person) -> str:
         form = read(OwnAnswerForm, request.form)
         sent = Sent(form.text, form.form_token, form.seen)
         if form.do == "note":
             tickets.note(svc, person, number, sent)
         else:
             tickets.answer(svc, person, number, sent, done=form.do == "done")
+        return SAID[form.do if form.do != "done" else "answer-done"]
 
     return _done(number, do)
 
 
 @bp.post("/tickets/<number>")
 def change(number: str) -> ResponseReturnValue:
-    def do(svc: Services, person: Person) -> None:
+    def do(svc: Services, person: Person) -> str:
         form = read(TicketForm, request.form)
+        tells = form.do == "done" and is_told_of_closing(svc.tickets.get(number))
         match form.do:
             case "take" | "back":
                 tickets.take(svc, person, number, back=form.do == "back")
@@ -140,18 +153,20 @@ def change(number: str) -> ResponseReturnValue:
                 tickets.close(svc, person, number, form.seen)
             case "open":
                 tickets.reopen(svc, person, number)
+        return SAID[form.do] + (" The customer is told by mail." if tells else "")
 
     return _done(number, do)
 
 
-def _done(number: str, do: Callable[[Services, Person], None]) -> ResponseReturnValue:
-    """Done, and to the page again; refused, the page with the sentence and what was typed."""
+def _done(number: str, do: Callable[[Services, Person], str]) -> ResponseReturnValue:
+    """Done, and to the page again, which opens with what `do` answers; refused, the page with the sentence and what was
+    typed."""
     svc = services()
     try:
-        do(svc, guards.here(svc))
+        said = do(svc, guards.here(svc))
     except Refusal as refusal:
         return _page(svc, svc.tickets.get(number), refusal), refusal.status
-    return go(url_for("tickets.ticket", number=number))
+    return go(url_for("tickets.ticket", number=number), said=said)
 
 
 def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
@@ -167,6 +182,7 @@ def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
         me=guards.session_of(svc).person_id,
         priorities=list(Priority),
         ready=ready,
+        is_told_of_closing=is_told_of_closing(ticket),
         text=request.form.get("text", "") if refusal else _ready_text(ready),
         **_form(svc, refusal),
     )
@@ -227,7 +243,8 @@ def begin() -> ResponseReturnValue:
         begun = tickets.begin(svc, guards.here(svc), booking, form.subject, sent, form.priority)
     except Refusal as refusal:
         return _new_page(svc, booking, refusal), refusal.status
-    return go(url_for("tickets.ticket", number=begun.id))
+    goes = " It goes to the customer by mail." if begun.has_customer else ""
+    return go(url_for("tickets.ticket", number=begun.id), said=f"The ticket is begun.{goes}")
 
 
 def _new_page(svc: Services, booking: Booking | None, refusal: Refusal | None = None) -> str:

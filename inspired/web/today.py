@@ -49,4 +49,4 @@ def seen_to(booking_id: str) -> ResponseReturnValue:
     svc = services()
     svc.bookings.change(booking_id, lambda one: attention.seen_to(one, svc.now()))
     guards.note(svc, "seen_to", booking_id)
-    return go(url_for("today.today"))
+    return go(url_for("today.today"), said="Written down: the customer was told by another way. No mail goes out.")

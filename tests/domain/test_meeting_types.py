@@ -12,6 +12,7 @@ REVIEW = MEETING_TYPES[1]
 SLUG = "Small letters, digits and hyphens, such as deep-dive."
 MINUTES = "Whole five minutes, from 5 to 360."
 PRICE = "From 0.01 to 20000 USDT."
+ABOVE = "More than 10000 USDT is above what one customer may pay. Please say below that you allow it."
 REMINDERS = "Up to four, each 1 to 336 hours before the call."
 
 
@@ -37,7 +38,8 @@ def test_the_types_the_site_was_made_with_can_be_offered():
         {"minutes": 5},
         {"minutes": 360},
         {"price": Money.parse("0.01")},
-        {"price": Money.parse("20000")},
+        {"price": Money.parse("10000")},
+        {"price": Money.parse("20000"), "above_limit": True},
         {"reminders": ()},
         {"reminders": (336, 3, 2, 1)},
         {"questions": (Question("x" * 200),) * 6},
@@ -62,7 +64,9 @@ def test_a_type_at_the_very_edge_can_be_offered(changes):
         ({"minutes": 7}, "minutes", MINUTES),
         ({"minutes": 365}, "minutes", MINUTES),
         ({"price": Money.parse("0.00999999")}, "price", PRICE),
-        ({"price": Money.parse("20000.00000001")}, "price", PRICE),
+        ({"price": Money.parse("20000.00000001"), "above_limit": True}, "price", PRICE),
+        ({"price": Money.parse("10000.00000001")}, "price", ABOVE),
+        ({"price": Money.parse("15000")}, "price", ABOVE),
         ({"reminders": (0,)}, "reminders", REMINDERS),
         ({"reminders": (337,)}, "reminders", REMINDERS),
         ({"reminders": (5, 4, 3, 2, 1)}, "reminders", REMINDERS),

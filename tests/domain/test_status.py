@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from inspired.domain import steps
-from inspired.domain.booking import CalendarKind, Cause, Flag, RefundStatus, Remote, State
+from inspired.domain import by_owner, steps
+from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.funds import Payment, counted, payment_of, unclear
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
@@ -18,6 +18,8 @@ from inspired.domain.status import (
     STATE_SENTENCES,
     UNCLEAR,
     WHY_BACK,
+    By,
+    cancelled_by,
     iso,
     numbered,
     public_status,
@@ -341,10 +343,37 @@ def test_a_cancelled_call_is_told_with_what_went_back():
         sentence(cancelled)
         == sentence(done)
         == (
-            "This call is cancelled, and its time is free for others again. The owner returns money to you. "
+            "The owner cancelled this call, and its time is free for others again. The owner returns money to you. "
             "75 USDT is going back to the Binance account that paid."
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("booking", "by", "told"),
+    [
+        (
+            steps.give_up(a_live_booking(), NOW + MINUTE),
+            By.CUSTOMER,
+            "You gave this booking up. Nothing was paid.",
+        ),
+        (
+            by_owner.call_off(a_live_booking(), NOW + MINUTE),
+            By.OWNER,
+            "The owner cancelled this booking. Nothing was paid.",
+        ),
+        (
+            by_owner.call_off(a_confirmed_booking(), NOW + MINUTE),
+            By.OWNER,
+            "The owner cancelled this call, and its time is free for others again.",
+        ),
+    ],
+)
+def test_who_cancelled_it_is_told_as_it_was(booking: Booking, by: By, told: str):
+    ended = booking if booking.state is State.CANCELLED else replace(booking, state=State.CANCELLED)
+
+    assert cancelled_by(ended) is by
+    assert sentence(ended) == told
 
 
 def test_a_draft_has_no_end_to_tell():

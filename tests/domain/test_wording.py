@@ -18,6 +18,7 @@ TYPE = MEETING_TYPES[1]
 OTHER = {
     "title": "Another", "minutes": 50, "price": Money.parse("80"), "summary": "Short.", "includes": ("One",),
     "reminders": (48,), "questions": (Question("Why?", True), Question("How?")), "place": "Here",
+    "above_limit": True,
 }  # fmt: skip
 OTHER_POLICY = {
     "full_until": 30 * HOUR, "part_until": 3 * HOUR, "part_percent": 20, "move_until": HOUR, "choice_time": 9 * HOUR,

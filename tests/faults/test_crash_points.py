@@ -28,8 +28,8 @@ from tests.web.catcher import Catcher, catching
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 FLOWS = [
-    (crash_flows.CREATE_AND_LEAVE, 13),
-    (crash_flows.CREATE_AND_PAY, 13),
+    (crash_flows.CREATE_AND_LEAVE, 15),
+    (crash_flows.CREATE_AND_PAY, 15),
     (crash_flows.WEBHOOK, 51),
     (crash_flows.EXPIRY, 23),
     (crash_flows.GIVE_UP, 19),

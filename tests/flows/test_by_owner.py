@@ -230,7 +230,7 @@ def test_money_that_comes_in_the_end_goes_back(svc: Services, sandbox: Servers):
     booking = vouched(svc, live(svc))
 
     pay(sandbox, booking, force=True)
-    asked = refreshing.ask_about_all(svc, booking, seconds=2.0)
+    asked, _ = refreshing.ask_about_all(svc, booking, seconds=2.0)
     after = refreshing.refresh(svc, asked.id)
 
     assert [str(one.amount) for one in after.refunds] == ["75"]

@@ -35,6 +35,16 @@ def arm(sandbox: Servers, call: str, fault: str, times: int = 1) -> None:
 # --- the owner's refund ---------------------------------------------------------------------------------------------
 
 
+def test_a_part_cancels_nothing_unless_the_owner_says_so(svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+
+    part = asked(svc, booking, "25", cancels=None)
+    rest = asked(svc, booking, "50", cancels=None, request="r2")
+
+    assert (part.state, str(part.keeps)) == (State.CONFIRMED, "50")
+    assert rest.state is State.CANCELLED
+
+
 def test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded(
     svc: Services, sandbox: Servers, mailbox: Mailbox
 ):

@@ -96,7 +96,8 @@ def test_a_call_is_moved_by_a_click_and_by_the_own_clock(page: Page, dev: Runnin
 
 
 @pytest.mark.parametrize(
-    ("choice", "button"), [("A part of it goes back", "Refund 20 USDT"), ("None of it", "Cancel it")]
+    ("choice", "button"),
+    [("A part of it goes back", "Refund 20 USDT"), ("None of it", "Cancel the call, keep 75 USDT")],
 )
 def test_a_call_is_cancelled_and_the_money_goes_as_was_chosen(page: Page, dev: Running, choice: str, button: str):
     booking = a_confirmed(dev, 40, "cat@example.com")
@@ -154,7 +155,7 @@ def test_an_unpaid_booking_is_cancelled(page: Page, dev: Running):
     page.get_by_role("link", name="Cancel…").click()
     page.get_by_label("Reason").fill("a mistake")
     page.get_by_role("button", name="Look at the consequence").click()
-    page.get_by_role("button", name="Cancel it").click()
+    page.get_by_role("button", name="Cancel the booking").click()
     dev.wait_for(booking, "CANCELLED")
     page.reload()
     expect(page.locator("#why")).to_contain_text("You cancelled it before anything was paid.")

@@ -708,6 +708,41 @@ BUGS = (
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),
     Bug(
+        name="an order above what one customer may pay is made",
+        rule="10",
+        file="inspired/flows/payment.py",
+        old="    if (found := limits.above(svc, booking, attempt.amount)) is not None:\n",
+        new="    if (found := limits.above(svc, booking, attempt.amount)) is not None and not booking:\n",
+        test="tests/flows/test_limits.py::"
+        "test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decides",
+    ),
+    Bug(
+        name="the owner's words reach Binance raw",
+        rule="7",
+        file=BINANCE,
+        old="        name = goods_text(title, otherwise=reference)\n",
+        new="        name = title\n",
+        test="tests/web/test_offering_pages.py::"
+        "test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_sees_how_it_reads",
+    ),
+    Bug(
+        name="what a customer has paid already does not count",
+        rule="10",
+        file="inspired/domain/limits.py",
+        old="        found += arrived\n",
+        new="",
+        test="tests/domain/test_limits.py::"
+        "test_an_order_that_would_bring_a_customer_above_the_limit_is_found_in_its_shortest_window",
+    ),
+    Bug(
+        name="refunding a part cancels the call",
+        rule="7",
+        file="inspired/flows/refunding.py",
+        old="booking.state is State.CONFIRMED and (amount is None or amount == refunds.refundable(booking))",
+        new="booking.state is State.CONFIRMED",
+        test="tests/flows/test_refunding.py::test_a_part_cancels_nothing_unless_the_owner_says_so",
+    ),
+    Bug(
         name="an entry of the books is altered",
         rule="ledger",
         file="inspired/domain/ledger.py",

@@ -26,6 +26,7 @@ from inspired.domain.availability import Availability
 from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry, Remote, State
 from inspired.domain.errors import BadSignature, Busy, NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
+from inspired.domain.limits import Turnover
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome, RefundSeen
@@ -202,6 +203,16 @@ class MemoryBookings:
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         found = self._wire.call(DATABASE, lambda: [b for b in self.all.values() if after <= b.created_at < before])
         return sorted(found, key=lambda one: one.created_at)[:most]
+
+    def turnover(self, email_index: str) -> list[Turnover]:
+        def find() -> list[Turnover]:
+            mine = [one for one in self.all.values() if one.email_index == email_index]
+            return [
+                Turnover(one.id, one.created_at, one.ledger, one.price if one.state is State.PENDING else None)
+                for one in mine
+            ]
+
+        return self._wire.call(DATABASE, find)
 
     def owners_of(self, claims: list[str]) -> set[str]:
         return self._wire.call(DATABASE, lambda: {claim for claim in claims if claim in self._owners})

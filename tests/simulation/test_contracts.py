@@ -116,6 +116,18 @@ def test_what_was_added_is_found_by_id_and_token_and_nothing_else_is(bookings):
             ask()
 
 
+def test_what_a_customer_paid_and_still_owes_is_told_of_each_of_their_bookings(bookings):
+    open_ = bookings.add(another(1, email_index="ann"))
+    over = bookings.add(another(2, a_draft(), email_index="ann"))
+    bookings.add(another(3, a_draft(), email_index="bob"))
+
+    found = {one.booking_id: one for one in bookings.turnover("ann")}
+
+    assert set(found) == {open_.id, over.id}
+    assert (found[open_.id].asks, found[over.id].asks) == (open_.price, None)
+    assert (found[open_.id].made_at, found[open_.id].entries) == (open_.created_at, open_.ledger)
+
+
 def test_the_same_booking_added_again_is_there_once_and_another_with_its_token_is_refused(bookings):
     booking = bookings.add(a_booking())
 

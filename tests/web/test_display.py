@@ -483,6 +483,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "choose_by": "26 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "policy": ("Cancel 24 hours or more before the call: all of your money goes back.",),
         "goes_back": "74.5 USDT",
+        "cancelled_by": "customer",
+        "call_stands": "",
         "kept": "74.5 USDT",
         "sentence": "The one sentence of the page.",
         "also": "Please bring your numbers.\n\nhttps://site.example/prepare",
@@ -522,7 +524,7 @@ SAID = {
         "costs nothing again", "do not pay again", "149 USDT", "P_77", "https://site.example/booking/TOKEN",
     ],
     "short": ["149 USDT", "150 USDT", "1 USDT is missing", "10:15 (Europe/Berlin", "not by the old QR code"],
-    "cancelled": ["call is cancelled", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before the call", "Kept"],
+    "cancelled": ["you have cancelled your call", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before", "Kept"],
     "refund_started": [
         "37.5 USDT goes back to the Binance account that paid", "You cancelled this call.", "75 USDT",
         "Usually that takes minutes, at most a day", "https://site.example/booking/TOKEN",
@@ -575,6 +577,34 @@ def test_a_cancelled_call_of_which_nothing_goes_back_says_so():
         assert "Nothing goes back." in said
         assert "at most a day" not in said
         assert "Of it returned" in said
+
+
+@pytest.mark.parametrize(
+    ("by", "who", "quotes_policy"),
+    [
+        ("owner", "the owner has cancelled your call", False),
+        ("customer", "you have cancelled your call", True),
+        ("", "your call is cancelled", True),
+    ],
+)
+def test_the_mail_says_who_cancelled_and_quotes_the_policy_to_customers_who_cancel(
+    by: str, who: str, quotes_policy: bool
+):
+    _, text, html = letter("cancelled", cancelled_by=by)
+
+    for said in (" ".join(text.split()), words(html)):
+        assert who in said
+        assert ("What you were told before you paid" in said) is quotes_policy
+        assert ("Is that not as agreed with you?" in said) is not quotes_policy
+
+
+@pytest.mark.parametrize("kind", ["refund_started", "refund_done"])
+def test_a_mail_about_money_says_when_the_call_takes_place_that_stays(kind: str):
+    stays, gone = letter(kind, call_stands="Tuesday 24 November 2026"), letter(kind, call_stands="")
+
+    for place in (1, 2):
+        assert "Your call stays as it is:" in words(stays[place])
+        assert "Your call stays as it is:" not in gone[place]
 
 
 def test_a_cancelled_call_of_which_everything_goes_back_names_nothing_kept():

@@ -11,6 +11,9 @@ from flask.testing import FlaskClient
 from inspired.domain.availability import in_words
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.money import Money
+from inspired.flows import booking as booking_flow
+from inspired.flows import payment
+from inspired.flows.booking import Customer
 from inspired.services import Services
 from tests.flows.steps import free_calls, live
 from tests.harness import Servers
@@ -181,6 +184,38 @@ def test_saving_a_call_untouched_changes_nothing_of_it(owner: FlaskClient, svc: 
     assert tuple(one.type for one in svc.offer.fresh().types) == MEETING_TYPES
 
 
+def test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_sees_how_it_reads(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    name = 'The “big” \\ "review" \N{ROCKET}'
+
+    looked = save(owner, REVIEW, title=name, place="Room 1\x0b\nsecond floor", do="look")
+    saved = save(owner, REVIEW, title=name)
+    landed = words(owner.get(saved.headers["Location"]).text)
+    again = save(owner, REVIEW, title="Plain review")
+    quiet = words(owner.get(again.headers["Location"]).text)
+
+    for said in (
+        "Binance Pay, to whoever pays The big review",
+        f"Subject of the confirmation Confirmed: {name}, …",
+        f"Entry in calendars {name} – Inspired Analyst",
+        "Place in calendars Room 1 second floor",
+    ):
+        assert said in words(looked.text)
+    assert "At Binance Pay, which does not take every sign, it reads “The big review”." in landed
+    assert "At Binance Pay" not in quiet
+    save(owner, REVIEW, title=name)
+    span = free_calls(svc)[0]
+    held = booking_flow.hold_time(
+        svc, svc.offer.type("portfolio-review"), span.start, "Europe/Berlin", Customer("ann@example.com"),
+        network="", token=svc.new_token(),
+    )  # fmt: skip
+    booking = payment.open_held_order(svc, held, seconds=2.0)
+    assert booking.attempt is not None
+    assert booking.attempt.checkout is not None, "it can be paid"
+    assert booking.meeting_type.title == name
+
+
 def test_a_changed_call_holds_for_new_bookings_only(owner: FlaskClient, svc: Services, sandbox: Servers):
     booking = live(svc)
 
@@ -254,6 +289,7 @@ def test_a_new_call_is_added_at_the_end_and_can_be_booked(owner: FlaskClient, sv
         ({"minutes": "many"}, "minutes", "whole number"),
         ({"price": "0"}, "price", "From 0.01 to 20000 USDT"),
         ({"price": "20000.01"}, "price", "From 0.01 to 20000 USDT"),
+        ({"price": "15000"}, "price", "above what one customer may pay"),
         ({"price": "free"}, "price", "number such as 75"),
         ({"full_until": "1", "part_until": "2"}, "full_until", "ends after the time for all of it"),
         ({"part_percent": "101"}, "part_percent", "whole number"),

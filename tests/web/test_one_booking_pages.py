@@ -203,7 +203,7 @@ def test_what_cannot_be_moved_says_so(owner: FlaskClient, svc: Services):
         ("all", "", "Refund 75 USDT", ["75"]),
         ("policy", "", "Refund 75 USDT", ["75"]),
         ("part", "20", "Refund 20 USDT", ["20"]),
-        ("none", "", "Cancel it", []),
+        ("none", "", "Cancel the call, keep 75 USDT", []),
     ],
 )
 def test_a_call_is_cancelled_with_all_a_part_or_none_of_the_money_back(

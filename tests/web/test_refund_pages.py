@@ -13,6 +13,7 @@ from inspired.domain.money import Money
 from inspired.domain.reconciliation import Difference
 from inspired.flows import reconciling, refreshing
 from inspired.services import Services
+from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, hold, later, live, lost_time, paid_again, pay, refunds_there, starting_in
 from tests.harness import Servers
 from tests.web.pages import hidden, send, words
@@ -64,12 +65,17 @@ def test_a_refund_of_all_is_looked_at_first_and_cancels_the_call(owner: FlaskCli
     refreshing.refresh(svc, booking.id)
 
     assert f'href="{room(booking)}/refund"' in offered
-    assert 'name="cancels" value="yes" checked' in form
+    assert 'name="cancels" value="" checked' in form
     told = words(preview.text)
-    for said in ("Refund 75 USDT?", "Nothing has been done yet", "is cancelled; its time is free", "as agreed on the"):
+    for said in (
+        *("Refund 75 USDT and cancel the call?", "Nothing has been done yet", "is cancelled; its time is free"),
+        *("that you cancelled the call, and what goes back", "as agreed on the"),
+    ):
         assert said in told
+    assert "Refund 75 USDT and cancel the call" in button(preview.text)
     assert untouched.version == booking.version
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{room(booking)}#money")
+    # At the top of the page, where it says what was done: an anchor would land below it.
+    assert (answer.status_code, answer.headers["Location"]) == (303, room(booking))
     assert refunds_there(sandbox) == [("75", "REFUND_SUCCESS")]
     assert audited(svc) == [("refunded", booking.id, "all of it, the call is cancelled")]
     after = words(owner.get(room(booking)).text)
@@ -86,11 +92,67 @@ def test_a_part_leaves_the_call_and_says_what_remains_and_what_the_policy_would_
     confirm(owner, booking, preview.text)
 
     after = svc.bookings.get(booking.id)
+    assert button(preview.text) == "Refund 10.5 USDT, the call stays"
     by_policy = "75 USDT would go back if the customer cancelled"
     for said in ("10.5 USDT", "Remains 64.5 USDT", "stays confirmed", by_policy):
         assert said in words(preview.text)
     assert after.state is State.CONFIRMED
     assert [(str(one.amount), one.by, one.note) for one in after.refunds] == [("10.5", "owner", WHY["reason"])]
+
+
+def button(page: str) -> str:
+    """What the button that sends the money says."""
+    found = re.search(r'<button class="button danger">([^<]*)</button>', page)
+    assert found, "no such button"
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("amount", "cancels", "off"),
+    [
+        ("25", "", False),
+        ("", "", True),
+        ("75", "", True),
+        ("25", "yes", True),
+        ("25", "no", False),
+        ("", "no", False),
+        ("", "yes", True),
+    ],
+)
+def test_a_part_cancels_nothing_unless_the_owner_says_so_and_the_page_says_what_was_done(
+    owner: FlaskClient, svc: Services, sandbox: Servers, mailbox: Mailbox, amount: str, cancels: str, off: bool
+):
+    booking = confirmed(svc, sandbox)
+
+    preview = asked(owner, booking, amount=amount, cancels=cancels).text
+    landed = owner.get(confirm(owner, booking, preview).headers["Location"]).text
+    after = svc.bookings.get(booking.id)
+    refreshing.refresh(svc, booking.id)
+    once_more = owner.get(room(booking)).text
+
+    what = f"Refund {amount or '75'} USDT"
+    assert button(preview) == (f"{what} and cancel the call" if off else f"{what}, the call stays")
+    assert (after.state is State.CANCELLED) is off
+    goes = f"{amount or '75'} USDT goes back to the Binance account that paid"
+    told = f"{goes}, and the call is cancelled: its time is free for others." if off else f"{goes}. The call stays"
+    assert told in words(landed)
+    assert told not in words(once_more), "it is told once"
+    mails = "".join(str(one.get_body(("plain",)).get_content()) for one in mailbox.messages if "ann" in one["to"])
+    assert ("the owner has cancelled your call" in mails) is off
+    assert ("Your call stays as it is:" in mails) is not off
+    assert "What you were told before you paid:" not in mails, "the policy is for a customer who cancels"
+    assert ("is kept. Is that not as agreed with you?" in mails) is (off and amount == "25")
+
+
+def test_a_page_that_does_not_say_what_becomes_of_the_call_refunds_nothing(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    booking = confirmed(svc, sandbox)
+
+    answer = confirm(owner, booking, asked(owner, booking).text, cancels="")
+
+    assert (answer.status_code, "Please choose what becomes of the call." in words(answer.text)) == (422, True)
+    assert svc.bookings.get(booking.id).refunds == ()
 
 
 def test_the_owner_agrees_that_a_call_stands_though_a_part_of_its_money_was_returned(
@@ -137,7 +199,7 @@ def test_money_in_another_currency_beside_a_call_goes_back_by_itself(
     assert "75 USDT of order 2" in words(whole.text)
     assert 'name="amount"' not in form
     assert 'name="cancels"' not in form
-    for said in ("Refund 0.3 BNB?", "Goes back 0.3 BNB", "Remains 75 USDT", "stays confirmed"):
+    for said in ("Refund 0.3 BNB, the call stays?", "Goes back 0.3 BNB", "Remains 75 USDT", "stays confirmed"):
         assert said in words(preview.text)
     assert (after.state, after.flags) == (State.CONFIRMED, frozenset())
     assert [(one.amount.shown, one.is_gone) for one in after.refunds if one.amount] == [("0.3 BNB", True)]
