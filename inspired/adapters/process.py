@@ -17,6 +17,7 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_PID = "INSPIRED_SERVER_PID"
+CONNECTIONS = 2048  # at once in each web process; whoever comes then waits until one ends
 _PR_SET_PDEATHSIG = 1
 
 
@@ -71,7 +72,7 @@ def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server
         *(sys.executable, "-m", "granian"),
         *("--interface", "rsgi", "--http", "1", "--no-ws"),
         *("--host", host, "--port", str(port)),
-        *("--workers", str(workers)),
+        *("--workers", str(workers), "--backlog", str(CONNECTIONS), "--backpressure", str(CONNECTIONS)),
         *("--respawn-failed-workers", "--respawn-interval", "0.2", "--workers-kill-timeout", "25"),
         *("--no-access-log", "--log-level", "error"),
         *("--working-dir", str(ROOT)),
