@@ -15,11 +15,11 @@ no threads; then the WSGI application runs in one of `threads` threads.
 
 import asyncio
 import io
+import json
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from typing import Any, Protocol
 
 import structlog
@@ -73,11 +73,12 @@ class Exchange(Protocol):
 
 
 class Refused(Exception):
-    """The request goes no further. Holds the status of the answer, and a sentence."""
+    """The request goes no further. Holds the answer: its status, the status's name, and a sentence."""
 
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+    def __init__(self, status: int, title: str, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
+        self.title = title
         self.sentence = sentence
 
 
@@ -108,7 +109,7 @@ class Gateway:
         try:
             size, body = await self._received(environ, exchange)
         except Refused as refused:
-            log.warning("request_refused", http=refused.status.value, why=refused.sentence)
+            log.warning("request_refused", http=refused.status, why=refused.sentence)
             return self._refuse(exchange, environ, refused)
         environ["wsgi.input"] = io.BytesIO(body)
         if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
@@ -146,7 +147,7 @@ class Gateway:
                 finally:
                     looking.cancel()
         except TimeoutError:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.") from None
+            raise Refused(408, "Request Timeout", "The request took too long to arrive.") from None
         finally:
             if counted:
                 self._slow[visitor] -= 1
@@ -192,15 +193,15 @@ class Gateway:
                 pieces.close()
 
     def _refuse(self, exchange: Exchange, environ: Environ, refused: Refused) -> None:
-        status, sentence = refused.status, refused.sentence
         if environ["PATH_INFO"].startswith("/api/"):
             kind = "application/problem+json"
-            text = f'{{"type":"about:blank","title":"{status.phrase}","status":{status.value},"detail":"{sentence}"}}\n'
+            problem = {"type": "about:blank", "title": refused.title, "status": refused.status}
+            text = json.dumps({**problem, "detail": refused.sentence})
         else:
-            kind, text = "text/plain; charset=utf-8", f"{sentence}\n"
+            kind, text = "text/plain; charset=utf-8", f"{refused.sentence}\n"
         body = text.encode()
         own = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Connection", "close")]
-        exchange.response_bytes(status.value, [*own, ("Cache-Control", "no-store"), *self._headers], body)
+        exchange.response_bytes(refused.status, [*own, ("Cache-Control", "no-store"), *self._headers], body)
 
 
 class _Begun:
@@ -254,4 +255,4 @@ async def _sent(stream: Stream, piece: bytes) -> None:
 
 
 def _broken_off() -> Refused:
-    return Refused(HTTPStatus.BAD_REQUEST, "The request was not sent to its end.")
+    return Refused(400, "Bad Request", "The request was not sent to its end.")

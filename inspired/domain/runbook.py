@@ -233,7 +233,8 @@ SITE: Mapping[str, Alert] = {
             means="Everything works, but whoever opens the site by http is not sent on to https: what they type could "
             "be read on its way. Nobody is sent on by guessing, since that could go in circles.",
             todo=(
-                "Have every proxy set the header. In nginx: proxy_set_header X-Forwarded-Proto $scheme;",
+                "Have every proxy set the header. nginx does with “proxy_set_header X-Forwarded-Proto $scheme;” in its "
+                "configuration.",
                 "Compare TRUSTED_PROXIES with the number of proxies that are really in front.",
                 "If the site can also be reached past the proxy, close that way.",
             ),
