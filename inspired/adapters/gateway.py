@@ -17,9 +17,10 @@ import asyncio
 import io
 import json
 import sys
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import structlog
@@ -31,10 +32,12 @@ BODY_SECONDS = 15.0
 MOMENT_SECONDS = 1.0  # within which whatever is sent at once has arrived
 SLOW_SHARE = 32
 DROPPED_MOST = 4 * 1024 * 1024
+ROUND_SECONDS = 0.02
 log = structlog.get_logger()
 
 Environ = dict[str, Any]
 HeaderList = list[tuple[str, str]]
+Done = asyncio.Future[None]
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
 
@@ -96,16 +99,23 @@ class Gateway:
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._application = application
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._threads = threads
         self._largest = largest
         self._headers = list(headers)
         self._visitor = visitor
         self._body_seconds = body_seconds
         self._slow: Counter[str] = Counter()
+        self._work: SimpleQueue[tuple[Environ, Exchange, asyncio.AbstractEventLoop, Done]] = SimpleQueue()
+        self._done: deque[Done] = deque()
+        self._under_way = 0
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The server has started this process."""
+        for number in range(self._threads):
+            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True).start()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         environ = environ_of(scope)
-        loop = asyncio.get_running_loop()
         try:
             size, body = await self._received(environ, exchange)
         except Refused as refused:
@@ -114,7 +124,7 @@ class Gateway:
         environ["wsgi.input"] = io.BytesIO(body)
         if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
             environ["CONTENT_LENGTH"] = str(size)  # to the application it is a body like any other
-        await loop.run_in_executor(self._threads, self._answer, environ, exchange, loop)
+        await self._answered(environ, exchange)
 
     # --- what comes in ----------------------------------------------------------------------------------------------
 
@@ -178,8 +188,38 @@ class Gateway:
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
+    async def _answered(self, environ: Environ, exchange: Exchange) -> None:
+        """In a thread, from where the answer goes out. That it did is heard of here in rounds: to wake the loop for
+        each request would cost half of what a small request costs."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._under_way += 1
+        if self._under_way == 1:
+            loop.call_later(ROUND_SECONDS, self._release, loop)
+        self._work.put((environ, exchange, loop, done))
+        await done
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._done:
+            done = self._done.popleft()
+            self._under_way -= 1
+            if not done.done():
+                done.set_result(None)
+        if self._under_way:
+            loop.call_later(ROUND_SECONDS, self._release, loop)
+
+    def _serve(self) -> None:
+        """One thread's life. What fails is answered 500 by the server, since nothing else was."""
+        while True:
+            environ, exchange, loop, done = self._work.get()
+            try:
+                self._answer(environ, exchange, loop)
+            except BaseException:
+                log.exception("request_failed")
+            self._done.append(done)
+
     def _answer(self, environ: Environ, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: the application's own answer, whole where its length is known, else piece by piece."""
+        """The application's own answer, whole where its length is known, else piece by piece."""
         begun = _Begun()
         pieces = self._application(environ, begun)
         try:

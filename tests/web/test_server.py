@@ -22,7 +22,7 @@ from inspired.adapters.process import serve_command
 from inspired.app import LARGEST_BODY
 from inspired.services import Services
 from tests.flows.steps import live, pay
-from tests.harness import ROOT, Servers, free_port, running, wait_until
+from tests.harness import ROOT, Servers, free_port, listening, running, wait_until
 from tests.web.catcher import Catcher, catching
 from tests.web.test_webhook import SIGNED
 
@@ -203,19 +203,48 @@ class TestBesideManySlowUploads:
         assert once_more.status_code == 202
 
 
-def test_who_never_goes_on_is_disconnected(tmp_path: Path):
-    (tmp_path / "toy.py").write_text(
-        "from inspired.adapters.gateway import Gateway\n"
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
-        "    return [environ['wsgi.input'].read()]\n"
+@contextlib.contextmanager
+def toy(folder: Path, application: str) -> Iterator[Site]:
+    """The gateway around an application of a few lines, with one thread and little patience."""
+    (folder / "toy.py").write_text(
+        f"from inspired.adapters.gateway import Gateway\n{application}\n"
         "server = Gateway(application, threads=1, largest=100, body_seconds=0.3)\n"
     )
     port = free_port()
-    command = [*serve_command("127.0.0.1", port, 1, "toy:server"), "--working-dir", str(tmp_path)]
+    command = [*serve_command("127.0.0.1", port, 1, "toy:server"), "--working-dir", str(folder)]
     with running(command, {"PYTHONPATH": str(ROOT)}):
-        site = Site(port)
-        wait_until(lambda: requests.get(site.url, timeout=2).ok, seconds=30, what="the server")
+        wait_until(lambda: listening(port), seconds=30, what="the server")
+        yield Site(port)
+
+
+ECHO = """
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [environ['wsgi.input'].read()]
+"""
+IN_PIECES = """
+closed = []
+class Pieces:
+    def __init__(self):
+        self.left = [b'one,', b'', b'two']
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
+    def close(self):
+        closed.append(1)
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/fails':
+        raise ValueError('as it happens')
+    start_response('200 OK', [('X-Closed', str(len(closed)))])
+    return Pieces()
+"""
+
+
+def test_who_never_goes_on_is_disconnected(tmp_path: Path):
+    with toy(tmp_path, ECHO) as site:
         answers = [
             site.send("/", b"half", "Content-Length: 8\r\n"),
             site.send("/", b"4\r\nhalf\r\n", CHUNKED),
@@ -225,6 +254,16 @@ def test_who_never_goes_on_is_disconnected(tmp_path: Path):
 
     assert [status for status, _ in answers] == [408] * 3
     assert whole == (200, b"half")
+
+
+def test_an_answer_in_pieces_goes_out_whole_and_one_that_fails_costs_no_thread(tmp_path: Path):
+    with toy(tmp_path, IN_PIECES) as site:
+        failed = [requests.get(f"{site.url}/fails", timeout=PATIENCE).status_code for _ in range(3)]
+        answers = [requests.get(site.url, timeout=PATIENCE) for _ in range(3)]
+
+    assert failed == [500] * 3
+    assert [one.text for one in answers] == ["one,two"] * 3
+    assert [one.headers["X-Closed"] for one in answers] == ["0", "1", "2"]
 
 
 # --- whose header ---------------------------------------------------------------------------------------------------
