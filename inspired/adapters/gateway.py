@@ -24,7 +24,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 import structlog
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # said for users of RSGI, not for mypy
 
 from inspired.domain import addresses
 

@@ -48,6 +48,14 @@ BUGS = (
         test=OF_SIGNING + "test_forged_serials_spend_thirty_questions_an_hour_whoever_is_asked",
     ),
     Bug(
+        name="a body that comes in pieces is cut at the limit",
+        rule="1",
+        file="inspired/adapters/gateway.py",
+        old='        return size, bytes(kept) if size <= self._largest else b""',
+        new="        return len(kept), bytes(kept)",
+        test="tests/web/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
+    ),
+    Bug(
         name="strangers keep a changed key out",
         rule="1",
         file="inspired/flows/notices.py",
