@@ -1,10 +1,13 @@
-"""What the web server loads: settings from the environment → build → create_app. Once in every worker."""
+"""What the web server loads: settings from the environment → build → create_app. Once in every worker.
+
+`application` is plain WSGI; `server` is what the web server calls (RSGI), which waits for bodies before it.
+"""
 
 import sys
 
 from inspired.adapters.logs import configure_logging
 from inspired.adapters.process import die_with_server
-from inspired.app import create_app
+from inspired.app import behind_gateway, create_app
 from inspired.services import build
 from inspired.settings import SettingsError, read_settings
 
@@ -16,3 +19,4 @@ except SettingsError as error:
 die_with_server()
 configure_logging(settings.log_level)
 application = create_app(build(settings, database_seconds=2.0, redis_seconds=0.3), settings)
+server = behind_gateway(application, settings)

@@ -7,10 +7,12 @@ import pymongo
 from flask import Flask
 from pymongo.database import Database
 
+from inspired.adapters.gateway import Gateway
 from inspired.adapters.process import die_with_parent
 
 die_with_parent()
 application = Flask(__name__)
+server = Gateway(application, threads=int(os.environ.get("WEB_THREADS", "64")), largest=64 * 1024)
 client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(os.environ["MONGODB_URI"], tz_aware=True)
 database: Database[dict[str, Any]] = client[os.environ["MONGODB_DATABASE"]]
 

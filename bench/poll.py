@@ -93,8 +93,7 @@ def _check(kind: str, base: str, asked: Asked) -> None:
 @contextlib.contextmanager
 def _baselines(product: Product) -> Iterator[str]:
     port, ready = free_port(), product.dev.ready
-    workers, threads = int(SERVER["WEB_CONCURRENCY"]), int(SERVER["WEB_THREADS"])
-    command = [*serve_command("127.0.0.1", port, workers, threads)[:-1], "bench.baseline:application"]
+    command = serve_command("127.0.0.1", port, int(SERVER["WEB_CONCURRENCY"]), "bench.baseline:server")
     env = {**os.environ, "MONGODB_URI": ready["mongodb_uri"], "MONGODB_DATABASE": ready["database"]}
     server = subprocess.Popen(command, cwd=ROOT, env=env)
     try:

@@ -11,6 +11,8 @@ not too many calls         adapters/throttle.py (budget, back-off, breaker; `sta
 be told at once            web/webhooks.py → flows/notices.py → flows/refreshing.py
 told by the calendar       web/webhooks.py → flows/calendar_notices.py → domain/steps.py
 be told in any case        cli.py clock → jobs.py → flows/refreshing.py
+every request              adapters/gateway.py (whole bodies) → web/https.py → web/pulse.py, web/static.py → app.py
+is it Binance's key        adapters/certificates.py → domain/certificates.py (when it may be asked for again)
 live page                  web/pulse.py, adapters/hints.py → domain/status.py
 mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
 what is wrong              flows/alerting.py → domain/alerts.py, domain/runbook.py → adapters/alerts.py; web/alerts.py

@@ -1,6 +1,7 @@
 """The web application: blueprints, limits, errors, headers. No state of its own."""
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -12,10 +13,12 @@ import structlog
 from flask import Flask, Response, current_app, g, jsonify, request
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
-from whitenoise import WhiteNoise
 
 from inspired.adapters import deadline
+from inspired.adapters.gateway import Gateway
+from inspired.domain import addresses
 from inspired.domain.errors import Busy
 from inspired.flows import payment
 from inspired.services import Services
@@ -51,13 +54,31 @@ from inspired.web import (
     webhooks,
 )
 from inspired.web.board import Board
+from inspired.web.https import Https, headers_of_all
 from inspired.web.pulse import Pulse
+from inspired.web.static import Static
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
 REQUEST_SECONDS = 2.3  # with what is left for rendering on a busy machine, every answer is out within 3 s
 QUIET = {"api.status", "booking.payment", "static", "health", "status.live", "status.ready", "status.as_json"}
 log = structlog.get_logger()
+
+
+def behind_gateway(app: Flask, settings: Settings) -> Gateway:
+    """What the web server calls."""
+
+    def visitor(environ: dict[str, Any]) -> str:
+        seen = addresses.as_proxy_saw(environ.get("HTTP_X_FORWARDED_FOR", ""), settings.trusted_proxies)
+        return addresses.visitor(seen or environ["REMOTE_ADDR"])
+
+    return Gateway(
+        app.wsgi_app,
+        threads=settings.web_threads,
+        largest=LARGEST_BODY,
+        headers=headers_of_all(settings),
+        visitor=visitor,
+    )
 
 
 def create_app(services: Services, settings: Settings) -> Flask:
@@ -87,10 +108,12 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
         csrf.exempt(blueprint)
+    csrf.exempt(newsletter.answer)  # which looks by itself, but for one kind
     api.spec.app = app
     app.add_url_rule("/healthz", "health", _health)
     app.url_defaults(_with_version)
     app.before_request(_started)
+    app.before_request(_refuse_too_much)
     app.after_request(_finished)
     app.wsgi_app = _wrapped(app, services, settings)  # type: ignore[method-assign,assignment]
     return app
@@ -114,7 +137,6 @@ def _configure(app: Flask, services: Services, settings: Settings) -> None:
         RATELIMIT_STORAGE_URI=settings.redis_url.get_secret_value(),
         RATELIMIT_STORAGE_OPTIONS={"connection_pool": services.redis_pool},
         FRAME_ORIGIN=settings.calendly_frame_origin if settings.in_frame else "",
-        HSTS=settings.site_url.startswith("https://"),
     )
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -125,16 +147,32 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
     host = urlsplit(settings.site_url).netloc
 
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        _measure(environ)
         if environ["PATH_INFO"] in health.PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
         with deadline.within(REQUEST_SECONDS):
             return inner(environ, start_response)  # type: ignore[no-any-return]
 
-    outer: Any = WhiteNoise(timed, root=str(ROOT / "static"), prefix="static/", max_age=31_536_000)
+    outer: Any = Static(timed, root=str(ROOT / "static"), prefix="static/", max_age=31_536_000)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         outer = ProxyFix(outer, x_for=hops, x_proto=hops, x_host=0)
-    return Pulse(outer, services)
+    return Https(Pulse(outer, services), services)
+
+
+def _measure(environ: dict[str, Any]) -> None:
+    """Of a body that comes without its length the library would silently take as much as is allowed. The gateway
+    measures each before it gets here; this is for any other server."""
+    if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
+        body = environ["wsgi.input"].read(LARGEST_BODY + 1)
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+
+def _refuse_too_much() -> None:
+    """Also where nobody looks at the body."""
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise RequestEntityTooLarge
 
 
 def _health() -> tuple[Response, int]:
@@ -186,9 +224,6 @@ def _finished(response: Response) -> Response:
 
 def _harden(response: Response) -> None:
     headers = response.headers
-    headers["X-Content-Type-Options"] = "nosniff"
-    if current_app.config["HSTS"]:
-        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     private = request.path.startswith(("/api/", "/booking/", "/newsletter/", "/admin", "/help"))
     headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
     if response.mimetype != "text/html":

@@ -89,8 +89,7 @@ def _web(arguments: argparse.Namespace) -> int:
 
     _settings()  # one clear list here, rather than one from every worker
     workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-    threads = int(os.environ.get("WEB_THREADS", "64"))
-    process.serve(arguments.host, arguments.port, workers, threads)
+    process.serve(arguments.host, arguments.port, workers)
 
 
 def _worker(arguments: argparse.Namespace) -> int:

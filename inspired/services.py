@@ -23,6 +23,7 @@ from inspired.adapters.binance import SERVICE as BINANCE
 from inspired.adapters.binance import BinancePay, CallMade
 from inspired.adapters.books import Cases, Ledger, Orphans, Runs
 from inspired.adapters.calendly import Calendly
+from inspired.adapters.certificates import MongoShelf
 from inspired.adapters.documents import to_the_millisecond
 from inspired.adapters.feeds import Feed
 from inspired.adapters.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
@@ -220,6 +221,7 @@ def build(
             pinned_serial=settings.binance_pay_cert_id,
             now=now,
             on_call=lambda call: _evidence(logs, call),
+            shelf=MongoShelf(database),
             elapsed=elapsed,
         ),
         throttle=throttle,

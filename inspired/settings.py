@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(min_length=32, description="signs sessions and forms")
     secret_key_fallbacks: str = ""  # older keys, separated by commas, while one is being replaced
     trusted_proxies: int = Field(default=0, ge=0, le=5, description="hops in front of us that set X-Forwarded-For")
+    web_threads: int = Field(default=64, ge=1, le=1000)  # in each web process
     dev_mode: bool = False  # set by `inspired dev` only: short expiry allowed, cookies without https
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -273,6 +274,10 @@ class Settings(BaseSettings):
             return CALENDLY_SITE
         parts = urlsplit(self.calendly_base_url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_https(self) -> bool:
+        return self.site_url.startswith("https://")
 
     @property
     def is_sandbox(self) -> bool:

@@ -21,9 +21,8 @@ CHANGES = (
     "inspired.adapters.binance.x_read_json__*",
     "inspired.adapters.binance.x__json_number__*",
     "inspired.adapters.binance.*verify_notice__*",
-    "inspired.adapters.binance.*_certificate__*",
+    "inspired.adapters.certificates.*",
     "inspired.adapters.binance.*certificates__*",
-    "inspired.adapters.binance.*_may_fetch__*",
 )
 NOTICED = (1, 3, 36, -24, 24, 152, 255)  # a test failed, or did not end
 

@@ -136,6 +136,7 @@ def test_a_booking_is_altered_in_one_place_only():
         "allowances.py",
         "audit.py",
         "books.py",
+        "certificates.py",
         "heartbeats.py",
         "numbers.py",
         "offer.py",

@@ -14,13 +14,11 @@ import json
 import re
 import secrets
 import string
-import threading
 import time
 import unicodedata
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from inspired.adapters.deadline import left
+from inspired.adapters.certificates import Certificates, OwnShelf, Shelf
 from inspired.adapters.http import Answer, Http
 from inspired.adapters.throttle import Throttle
 from inspired.domain.booking import Checkout, Remote
@@ -54,9 +52,6 @@ LOW_BALANCE = "400304"
 CREATE, REFUND, CERTIFICATES = "/v3/order", "/order/refund", "/certificates"
 URGENT = frozenset({CREATE, REFUND, CERTIFICATES})  # nobody asks for these again by routine
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
-REFRESH_CERTIFICATES = timedelta(hours=12)
-PAUSE_AFTER_FAILURE = 1.0  # seconds
-REFETCHES_PER_MINUTE = 30  # for unknown serials: a forger cannot make us hammer Binance
 
 log = structlog.get_logger()
 
@@ -124,8 +119,8 @@ class NoticeHeaders:
 
 
 class BinancePay:
-    """One merchant account. `now` is our clock, `elapsed` one that never jumps; every method takes the seconds it may
-    use."""
+    """One merchant account. `now` is our clock, `elapsed` one that never jumps; `shelf` is where processes share their
+    certificates. Every method takes the seconds it may use."""
 
     def __init__(
         self,
@@ -140,6 +135,7 @@ class BinancePay:
         pinned_serial: str,
         now: Callable[[], datetime],
         on_call: Callable[[CallMade], None],
+        shelf: Shelf | None = None,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
@@ -153,11 +149,9 @@ class BinancePay:
         self._now = now
         self._on_call = on_call
         self._elapsed = elapsed
-        self._certificates: dict[str, RSAPublicKey] = {}
-        self._fetches: deque[float] = deque(maxlen=REFETCHES_PER_MINUTE)
-        self._last_fetch: float | None = None
-        self._failed_at: float | None = None
-        self._certificate_lock = threading.Lock()
+        self._certificates = Certificates(
+            lambda seconds: self.certificates(seconds=seconds), shelf=shelf or OwnShelf(), now=now, elapsed=elapsed
+        )
         self.clock_skew: float | None = None  # seconds the other side's clock is ahead of ours, as last told
 
     # --- orders -----------------------------------------------------------------------------------------------------
@@ -259,10 +253,14 @@ class BinancePay:
 
     # --- webhooks ---------------------------------------------------------------------------------------------------
 
-    def verify_notice(self, headers: NoticeHeaders, raw: bytes, *, seconds: float = 2.0) -> None:
-        """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, by the key the serial names.
+    def verify_notice(
+        self, headers: NoticeHeaders, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
+    ) -> None:
+        """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, by the key the serial names. `order` tells the
+        number of the order of ours that the notice names, if it does.
 
-        Raises BadSignature, or UpstreamError while the certificates cannot be fetched.
+        Raises BadSignature; UpstreamError while the certificates cannot be fetched; Busy while nobody can tell whether
+        they may be.
         """
         if not (headers.serial and headers.nonce and headers.timestamp and headers.signature):
             raise BadSignature("a header is missing")
@@ -273,14 +271,14 @@ class BinancePay:
             payload = f"{headers.timestamp}\n{headers.nonce}\n".encode() + raw + b"\n"
         except (binascii.Error, ValueError):
             raise BadSignature("not base64") from None
-        key = self._certificate(headers.serial, seconds)
+        key = self._certificates.find(headers.serial, seconds, order)
         try:
             key.verify(signature, payload, padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             raise BadSignature("the signature is wrong") from None
 
     def certificates(self, *, seconds: float = 5.0) -> dict[str, RSAPublicKey]:
-        """Query Certificate: public keys by serial. Keys that are not RSA keys are left out."""
+        """Query Certificate: public keys by serial, which count from now on. Keys that are no RSA keys are left out."""
         data = self._call(CERTIFICATES, {}, seconds)
         if not isinstance(data, list):
             raise UpstreamError(SERVICE, "certificates are not a list")
@@ -294,54 +292,8 @@ class BinancePay:
                 continue
             if isinstance(key, RSAPublicKey) and isinstance(entry.get("certSerial"), str):
                 found[entry["certSerial"]] = key
+        self._certificates.keep(found)
         return found
-
-    def _certificate(self, serial: str, seconds: float) -> RSAPublicKey:
-        """From the cache; refetched once for an unknown serial, and twice a day so that a withdrawn key goes.
-
-        One thread fetches; others with a known key do not wait for it. Raises BadSignature for a serial Binance does
-        not list, UpstreamError while that cannot be asked.
-        """
-        seen, known = self._last_fetch, self._certificates.get(serial)
-        is_fresh = seen is not None and self._elapsed() - seen < REFRESH_CERTIFICATES.total_seconds()
-        if known is not None and is_fresh:
-            return known
-        if not self._certificate_lock.acquire(timeout=0 if known is not None else left(seconds)):
-            if known is not None:
-                return known
-            raise UpstreamError(SERVICE, "certificates are being fetched")
-        try:
-            if self._last_fetch == seen and self._may_fetch(needed=known is None):
-                self._fetch_certificates(seconds, needed=known is None)
-            found = self._certificates.get(serial)
-        finally:
-            self._certificate_lock.release()
-        if found is None:
-            raise BadSignature("unknown certificate serial")
-        return found
-
-    def _may_fetch(self, *, needed: bool) -> bool:
-        """Every try counts, also one that failed: neither a forger nor an outage makes us hammer Binance."""
-        now = self._elapsed()
-        spent = len(self._fetches) == REFETCHES_PER_MINUTE and now - self._fetches[0] <= 60
-        if self._failed_at is None:
-            return not spent
-        if not spent and now - self._failed_at >= PAUSE_AFTER_FAILURE:
-            return True
-        if needed:
-            raise UpstreamError(SERVICE, "certificates could not be fetched a moment ago")
-        return False
-
-    def _fetch_certificates(self, seconds: float, *, needed: bool) -> None:
-        self._fetches.append(self._elapsed())
-        try:
-            self._certificates = self.certificates(seconds=seconds)
-        except UpstreamError:
-            self._failed_at = self._elapsed()
-            if needed:
-                raise
-            return
-        self._last_fetch, self._failed_at = self._elapsed(), None
 
     # --- the wire ---------------------------------------------------------------------------------------------------
 

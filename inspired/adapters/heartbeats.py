@@ -18,6 +18,7 @@ from inspired.adapters.mongo import reaching
 from inspired.domain.errors import Busy
 
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
+SCHEME = "scheme"  # a proxy that does not tell how a visitor came
 SAME_EVERY = 60.0  # seconds
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker writes a turn down, how long a reader keeps it
 WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)

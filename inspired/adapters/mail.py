@@ -19,7 +19,8 @@ ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one, and `method` what it asks for."""
+    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one, and `method` what it asks for;
+    `unsubscribe` an address that takes a POST (RFC 8058)."""
 
     id: str
     to: str
@@ -28,6 +29,7 @@ class Mail:
     html: str
     calendar: bytes = b""
     method: str = ""
+    unsubscribe: str = ""
 
 
 def header_text(text: str) -> str:
@@ -107,6 +109,9 @@ class Smtp:
         message["Date"] = formatdate(usegmt=True)
         message["Message-ID"] = f"<{mail.id}@{self.sender.rpartition('@')[2].rstrip('>')}>"
         message["Auto-Submitted"] = "auto-generated"
+        if mail.unsubscribe:
+            message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
         if mail.calendar:

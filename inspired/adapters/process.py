@@ -17,6 +17,7 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_PID = "INSPIRED_SERVER_PID"
+CONNECTIONS = 2048  # at once in each web process; whoever comes then waits until one ends
 _PR_SET_PDEATHSIG = 1
 
 
@@ -60,29 +61,30 @@ def following_parent() -> Callable[[], None] | None:
     return before_exec
 
 
-def serve_command(host: str, port: int, workers: int, threads: int) -> list[str]:
-    """The chosen web server's arguments for `wsgi:application` (why this one: docs/decisions.md).
+def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server") -> list[str]:
+    """The chosen web server's arguments (why this one, and why by RSGI: docs/decisions.md).
 
-    `threads` serve requests in each worker. No access log: the product logs itself. A worker that dies is replaced;
-    one that has not finished 25 s after SIGTERM is killed, inside the 30 s a platform gives.
+    `target` is a `Gateway`, which has threads of its own in each worker. No access log: the product logs itself. A
+    worker that dies is replaced; one that has not finished 25 s after SIGTERM is killed, inside the 30 s a platform
+    gives.
     """
     return [
         *(sys.executable, "-m", "granian"),
-        *("--interface", "wsgi", "--http", "1", "--no-ws"),
+        *("--interface", "rsgi", "--http", "1", "--no-ws"),
         *("--host", host, "--port", str(port)),
-        *("--workers", str(workers), "--blocking-threads", str(threads)),
+        *("--workers", str(workers), "--backlog", str(CONNECTIONS), "--backpressure", str(CONNECTIONS)),
         *("--respawn-failed-workers", "--respawn-interval", "0.2", "--workers-kill-timeout", "25"),
         *("--no-access-log", "--log-level", "error"),
         *("--working-dir", str(ROOT)),
-        "wsgi:application",
+        target,
     ]
 
 
-def serve(host: str, port: int, workers: int, threads: int) -> NoReturn:
+def serve(host: str, port: int, workers: int) -> NoReturn:
     """Become the web server. The folder is changed first: it looks for `wsgi` there before anywhere else."""
     os.chdir(ROOT)
     os.environ[SERVER_PID] = str(os.getpid())  # stays ours: exec keeps the process id
-    command = serve_command(host, port, workers, threads)
+    command = serve_command(host, port, workers)
     os.execv(command[0], command)  # noqa: S606  # no shell is wanted
 
 

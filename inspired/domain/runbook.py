@@ -223,6 +223,25 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=3),
         ),
         Alert(
+            id="scheme_unsaid",
+            sentence="Your site cannot tell whether visitors come by https.",
+            severity=Severity.TODAY,
+            found="A page or a call was asked for within 15 minutes without the header X-Forwarded-Proto, though the "
+            "site's address is https and TRUSTED_PROXIES says that a proxy is in front.",
+            happened="The proxy in front of the site ends the encryption and should say in X-Forwarded-Proto which way "
+            "a visitor came. It does not say it, or fewer proxies say it than TRUSTED_PROXIES counts.",
+            means="Everything works, but whoever opens the site by http is not sent on to https: what they type could "
+            "be read on its way. Nobody is sent on by guessing, since that could go in circles.",
+            todo=(
+                "Have every proxy set the header. nginx does with “proxy_set_header X-Forwarded-Proto $scheme;” in its "
+                "configuration.",
+                "Compare TRUSTED_PROXIES with the number of proxies that are really in front.",
+                "If the site can also be reached past the proxy, close that way.",
+            ),
+            drill="Start the site with an https SITE_URL and TRUSTED_PROXIES=1, and open it without a proxy.",
+            drills=("scheme-unsaid",),
+        ),
+        Alert(
             id="binance_paused",
             sentence="Binance Pay does not answer, and no bookings are taken.",
             severity=Severity.NOW,

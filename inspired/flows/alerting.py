@@ -38,6 +38,7 @@ CHECKED_WITHIN = timedelta(hours=3)
 LONGEST_RUN = timedelta(hours=2)
 SILENT_AFTER = timedelta(minutes=2)
 BACKUP_WITHIN = timedelta(hours=26)
+UNSAID_WITHIN = timedelta(minutes=15)
 RATES_OVER = timedelta(hours=24)
 NOTICE_WITHIN = timedelta(minutes=5)
 PAYMENTS_LIMIT, NOTICES_LIMIT = Decimal("0.05"), Decimal("0.02")
@@ -208,6 +209,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
         yield "clock_skew", Seen(f"{skew:.0f} seconds") if is_off else None
     backup = beats.get(heartbeats.BACKUP)
     yield "backup_late", Seen() if backup is not None and now - backup.at > BACKUP_WITHIN else None
+    silence = beats.get(heartbeats.SCHEME)
+    yield "scheme_unsaid", Seen() if silence is not None and now - silence.at <= UNSAID_WITHIN else None
 
 
 def probe_binance(svc: Services) -> None:

@@ -62,7 +62,8 @@ def send_opt_in(svc: Services, subscriber_id: str) -> None:
         return
     link = f"{svc.settings.site_url}/newsletter/{subscriber.token}"
     subject, text, html = svc.letters.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
-    mail = Mail(f"{subscriber.id}-{subscriber.version}", address_of(svc, subscriber), subject, text, html)
+    to = address_of(svc, subscriber)
+    mail = Mail(f"{subscriber.id}-{subscriber.version}", to, subject, text, html, unsubscribe=link)
     try:
         svc.smtp.send(mail)
     except UpstreamError as error:

@@ -141,6 +141,25 @@ def backup_late(play: Play) -> None:
 
 
 @GROUP.drill(
+    "scheme-unsaid",
+    "The proxy does not say how visitors come",
+    happens="A page is asked for, and the proxy in front of the site does not say whether by https. It is put right.",
+    should="Nobody is turned away. The owner is told once, and again when it is over.",
+)
+def scheme_unsaid(play: Play) -> None:
+    booking = play.confirmed()
+    play.svc.heartbeats.beat(heartbeats.SCHEME, play.svc.now(), is_well=False)
+    play.watch(minutes=2)
+    play.scene("A page was asked for, and nobody said how.")
+    play.check_owner_told("Your site cannot tell whether visitors come by https")
+    play.check_state(booking, State.CONFIRMED)
+    play.watch(minutes=30)
+    play.scene("The header has been there for half an hour.")
+    play.check_owner_told("This is over: Your site cannot tell")
+    play.check_kept("75")
+
+
+@GROUP.drill(
     "books-altered",
     "Somebody alters the books in the database",
     happens="The entries of a paid call are deleted by hand in the database, and put back later.",

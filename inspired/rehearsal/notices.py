@@ -224,6 +224,7 @@ def unknown_order(play: Play) -> None:
 )
 def certificate_rotated(play: Play) -> None:
     play.confirmed()
+    play.pass_time(minutes=1)
     before = len(play.control("calls?call=certificates"))
     play.control("rotate-key", {"keep_old": False})
     booking = play.hold(email="bob@customers.example")

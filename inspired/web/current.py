@@ -1,10 +1,10 @@
 """What a view reaches for: the services of this process, and where the request came from."""
 
-from ipaddress import ip_network
 from typing import cast
 
 from flask import current_app, request
 
+from inspired.domain import addresses
 from inspired.services import Services
 
 
@@ -13,14 +13,6 @@ def services() -> Services:
 
 
 def visitor_address() -> str:
-    """The network address as the last trusted proxy saw it. Only blind indexes of it are ever kept.
-
-    Of IPv6 the first 64 bits: whoever has one address there has all the others below it.
-    """
-    address = request.remote_addr or ""
-    if ":" not in address:
-        return address
-    try:
-        return str(ip_network((address.partition("%")[0], 64), strict=False))
-    except ValueError:
-        return address
+    """The network address as the last trusted proxy saw it, as far as it tells one visitor from another. Only blind
+    indexes of it are ever kept."""
+    return addresses.visitor(request.remote_addr or "")

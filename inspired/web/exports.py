@@ -121,7 +121,7 @@ def as_xlsx(rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Iterable[Row]], Iterator[bytes]]]] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
+    "csv": ("text/csv", as_csv),
     "json": ("application/json", as_json),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
 }

@@ -1,6 +1,6 @@
 """The newsletter's form, and the subscriber's own page behind the link in the mail."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from inspired.domain.errors import Invalid
@@ -33,6 +33,12 @@ def manage(token: str) -> str:
 
 @bp.post("/<token>")
 def answer(token: str) -> ResponseReturnValue:
+    """A button of the page; or a mail program's own way to unsubscribe, which sends no cookie and follows no redirect
+    (RFC 8058). The link is the secret for both, but a button must have been pressed on our page."""
+    if request.form.get("List-Unsubscribe") == "One-Click":
+        newsletters.unsubscribe(services(), token)
+        return Response("Unsubscribed.\n", mimetype="text/plain")
+    current_app.extensions["csrf"].protect()
     match request.form.get("button"):
         case "confirm":
             newsletters.confirm(services(), token)

@@ -160,7 +160,7 @@ def _poll(environ: dict[str, Any]) -> Poll | None:
 
 
 def _plain_headers() -> list[tuple[str, str]]:
-    return [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    return [("Cache-Control", "no-store")]
 
 
 def _from_database(svc: Services, token: str) -> Pulsed:

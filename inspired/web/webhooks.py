@@ -41,7 +41,10 @@ def binance() -> tuple[Response, int]:
     except BadSignature as error:
         log.warning("notice_refused", why=str(error))
         return _refused(svc, headers, str(error))
-    except (UpstreamError, Busy):
+    except UpstreamError:
+        # Its certificate could not be looked up, so it may be a stranger's as well as Binance's.
+        return _counted(svc) or (_answer("FAIL", "try again"), 503)
+    except Busy:
         return _answer("FAIL", "try again"), 503
     return _answer("SUCCESS", None), 200
 

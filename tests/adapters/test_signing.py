@@ -1,9 +1,11 @@
 """Signatures, ours and theirs, against the published vectors and against a key of our own."""
 
+import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
-from inspired.adapters.binance import REFETCHES_PER_MINUTE, NoticeHeaders, sign
+from inspired.adapters.binance import NoticeHeaders, sign
+from inspired.adapters.certificates import WAITING_MOST, MongoShelf, OwnShelf
 from inspired.domain.errors import BadSignature, UpstreamError
 from tests.adapters.listeners import answer, answering, answering_json, listening
 from tests.adapters.merchants import OTHER_KEY, PRIVATE_KEY, Unlimited, a_merchant, certificates, signed
@@ -99,7 +102,13 @@ def clock():
 
 @pytest.fixture
 def merchant(provider, clock):
-    return a_merchant(provider.address, elapsed=lambda: clock[0])
+    return merchant_at(provider.address, clock)
+
+
+def merchant_at(address, clock, **more):
+    """Both of its clocks are the test's."""
+    begun = datetime(2027, 3, 1, tzinfo=UTC)
+    return a_merchant(address, elapsed=lambda: clock[0], now=lambda: begun + timedelta(seconds=clock[0]), **more)
 
 
 def test_one_changed_byte_in_body_or_headers_is_a_wrong_signature(merchant):
@@ -159,9 +168,10 @@ def test_certificates_are_fetched_once_for_many_notices(merchant, provider):
     assert len(provider.requests) == 1
 
 
-def test_a_new_key_is_found_at_its_first_notice_and_the_old_one_stays_while_listed(merchant, provider, keys):
+def test_a_new_key_is_found_at_its_first_notice_and_the_old_one_stays_while_listed(merchant, provider, keys, clock):
     merchant.verify_notice(signed(BODY), BODY)
     keys["TWO"] = OTHER_KEY
+    clock[0] += 5
 
     merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
     merchant.verify_notice(signed(BODY), BODY)
@@ -187,7 +197,7 @@ def test_a_known_key_is_used_on_while_the_certificates_cannot_be_fetched_again(c
     answers = [answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()), answer(b"", status="500 Oh")]
 
     with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
-        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant = merchant_at(server.address, clock)
         merchant.verify_notice(signed(BODY), BODY)
         clock[0] += HALF_A_DAY + 1
         merchant.verify_notice(signed(BODY), BODY)
@@ -236,29 +246,138 @@ def test_a_notice_waits_for_the_certificates_less_long_than_whoever_asks_for_the
             return super().take(urgent=urgent, seconds=seconds)
 
     merchant = a_merchant(provider.address, throttle=Watched())
-    merchant.certificates()
     merchant.verify_notice(signed(BODY), BODY)
+    merchant.certificates()
 
-    assert asked == [(True, 5.0), (True, 2.0)]
+    assert asked == [(True, 2.0), (True, 5.0)]
 
 
-def test_forged_serials_cannot_make_us_hammer_the_provider(merchant, provider, clock, keys):
-    begun = clock[0]
-    for number in range(50):
-        with pytest.raises(BadSignature, match=UNKNOWN):
-            merchant.verify_notice(signed(BODY, serial=f"FORGED{number}"), BODY)
-        clock[0] += 1
+def forge(merchant, number=0, **more):
+    """Answers what became of a notice under a serial of nobody's."""
+    try:
+        merchant.verify_notice(signed(BODY, serial=f"FORGED{number}"), BODY, **more)
+    except (BadSignature, UpstreamError) as error:
+        return type(error)
+
+
+def test_forged_serials_make_us_ask_once_in_five_seconds(merchant, provider, clock):
+    for number in range(1000):  # a hundred a second
+        forge(merchant, number)
+        clock[0] += 0.01
+
+    assert len(provider.requests) == 2
+
+
+def test_a_changed_key_is_taken_up_within_five_seconds_beside_a_hundred_forged_notices_each(
+    merchant, provider, clock, keys
+):
+    merchant.verify_notice(signed(BODY), BODY)
+    for number in range(300):
+        forge(merchant, number)
+        clock[0] += 0.01
+    keys.clear()
     keys["TWO"] = OTHER_KEY
-    new = signed(BODY, key=OTHER_KEY, serial="TWO")
+    changed, new = clock[0], signed(BODY, key=OTHER_KEY, serial="TWO")
 
-    clock[0] = begun + 60
-    with pytest.raises(BadSignature, match=UNKNOWN):
-        merchant.verify_notice(new, BODY)
-    assert len(provider.requests) == REFETCHES_PER_MINUTE
+    def is_taken():
+        with contextlib.suppress(BadSignature, UpstreamError):
+            merchant.verify_notice(new, BODY)
+            return True
+        return False
 
-    clock[0] = begun + 60.5
-    merchant.verify_notice(new, BODY)
-    assert len(provider.requests) == REFETCHES_PER_MINUTE + 1
+    while not is_taken():
+        for number in range(100):
+            forge(merchant, number)
+            clock[0] += 0.01
+        assert clock[0] < changed + 10
+    assert clock[0] <= changed + 6
+
+
+def test_forged_serials_spend_thirty_questions_an_hour_whoever_is_asked(provider, clock, keys):
+    shelf = OwnShelf()
+    processes = [merchant_at(provider.address, clock, shelf=shelf) for _ in range(4)]
+    begun = clock[0]
+    while clock[0] < begun + 3600:
+        for process in processes:
+            forge(process)
+        clock[0] += 1
+
+    assert len(provider.requests) == 30
+    assert forge(processes[0]) is BadSignature, "the first of the thirty is an hour ago"
+
+
+def test_after_that_nothing_is_said_of_an_unknown_serial_but_that_it_has_to_come_again(merchant, clock):
+    for _ in range(31):
+        forge(merchant)
+        clock[0] += 5
+
+    assert forge(merchant) is UpstreamError
+
+
+def test_a_notice_that_names_an_order_of_ours_has_questions_of_its_own(merchant, provider, clock, keys):
+    for _ in range(31):
+        forge(merchant)
+        clock[0] += 5
+    keys["TWO"] = OTHER_KEY
+
+    assert forge(merchant, order=lambda: "") is UpstreamError
+    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY, order=lambda: "order1")
+
+    assert len(provider.requests) == 31
+
+
+def test_but_a_few_for_each_order_and_no_more_of_all_than_strangers_have(merchant, provider, clock):
+    for _ in range(31):
+        forge(merchant)
+        clock[0] += 5
+    spent = len(provider.requests)
+
+    for _ in range(10):
+        forge(merchant, order=lambda: "order1")
+        clock[0] += 5
+    of_one = len(provider.requests) - spent
+    for number in range(100):
+        forge(merchant, order=lambda number=number: f"another{number}")
+        clock[0] += 5
+
+    assert of_one == 3
+    assert len(provider.requests) - spent == 30
+
+
+def test_what_one_process_has_fetched_all_others_know(provider, clock, keys, database):
+    one, other = (merchant_at(provider.address, clock, shelf=MongoShelf(database)) for _ in range(2))
+    one.verify_notice(signed(BODY), BODY)
+    other.verify_notice(signed(BODY), BODY)
+    assert len(provider.requests) == 1
+
+    keys["TWO"] = OTHER_KEY
+    clock[0] += 6
+    for process in (one, other):
+        process.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+
+    assert len(provider.requests) == 2
+
+
+def test_processes_that_ask_at_the_same_moment_ask_once(provider, clock, database):
+    processes = [merchant_at(provider.address, clock, shelf=MongoShelf(database)) for _ in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(forge, processes))
+
+    assert len(provider.requests) == 1
+
+
+def test_forged_notices_hold_a_few_threads_at_most_while_certificates_are_on_their_way(clock):
+    ready = threading.Event()
+
+    with listening(slowly(ready)) as server, ThreadPoolExecutor(WAITING_MOST) as pool:
+        merchant = merchant_at(server.address, clock)
+        held = [pool.submit(forge, merchant, seconds=10) for _ in range(WAITING_MOST)]
+        wait_until(lambda: server.requests and merchant._certificates._waiting._value == 0, what="those that wait")
+        with pytest.raises(UpstreamError, match=r"^binance: certificates are being fetched$"):
+            merchant.verify_notice(signed(BODY, serial="ONE TOO MANY"), BODY, seconds=10)
+        assert not any(one.done() for one in held)
+        ready.set()
 
 
 def test_an_outage_is_not_hammered_either_and_is_told_as_one_and_ends_by_itself(clock, keys):
@@ -270,11 +389,11 @@ def test_an_outage_is_not_hammered_either_and_is_told_as_one_and_ends_by_itself(
         )
 
     with listening(behave) as server:
-        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant = merchant_at(server.address, clock)
         with pytest.raises(UpstreamError, match=r"^binance: HTTP 502, not JSON$"):
             merchant.verify_notice(signed(BODY), BODY)
         for _ in range(50):
-            with pytest.raises(UpstreamError, match=r"^binance: certificates could not be fetched a moment ago$"):
+            with pytest.raises(UpstreamError, match=r"^binance: certificates may not be asked for again yet$"):
                 merchant.verify_notice(signed(BODY), BODY)
         assert len(server.requests) == 1
 
@@ -282,10 +401,10 @@ def test_an_outage_is_not_hammered_either_and_is_told_as_one_and_ends_by_itself(
             clock[0] += 1
             with pytest.raises(UpstreamError):
                 merchant.verify_notice(signed(BODY), BODY)
-        assert len(server.requests) == REFETCHES_PER_MINUTE
+        assert len(server.requests) == 1 + 50 / 5
 
         down[0] = False
-        clock[0] += 61
+        clock[0] += 5
         merchant.verify_notice(signed(BODY), BODY)
 
 
@@ -293,7 +412,7 @@ def test_a_known_key_that_is_old_is_used_on_right_after_a_failed_fetch(clock):
     answers = [answer(json.dumps(certificates(ONE=PRIVATE_KEY)).encode()), answer(b"", status="500 Oh")]
 
     with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
-        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant = merchant_at(server.address, clock)
         merchant.verify_notice(signed(BODY), BODY)
         clock[0] += HALF_A_DAY + 1
         for _ in range(5):
@@ -335,9 +454,10 @@ def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not
     ready.set()
 
     with listening(slowly(ready)) as server, ThreadPoolExecutor(1) as pool:
-        merchant = a_merchant(server.address, elapsed=lambda: clock[0])
+        merchant = merchant_at(server.address, clock)
         merchant.verify_notice(signed(BODY), BODY)
         ready.clear()
+        clock[0] += 5
         fetching = pool.submit(merchant.verify_notice, signed(BODY, serial="X"), BODY, seconds=10)
         wait_until(lambda: len(server.requests) == 2, what="the second question")
         clock[0] += HALF_A_DAY + 1

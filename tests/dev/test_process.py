@@ -65,14 +65,13 @@ def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> No
     (tmp_path / "wsgi.py").write_text(
         "from inspired.adapters.process import die_with_server\n"
         "die_with_server()\n"
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [])\n"
-        "    return [b'']\n"
+        "async def server(scope, exchange):\n"
+        "    exchange.response_bytes(200, [], b'')\n"
     )
     port = free_port()
     code = (
         "import pathlib, sys; from inspired.adapters import process; "
-        "process.ROOT = pathlib.Path(sys.argv[1]); process.serve('127.0.0.1', int(sys.argv[2]), 2, 4)"
+        "process.ROOT = pathlib.Path(sys.argv[1]); process.serve('127.0.0.1', int(sys.argv[2]), 2)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(port)], cwd=ROOT) as master:
         wait_until(lambda: listening(port), what="the web server")

@@ -51,7 +51,8 @@ class World:
 
     def clean(self) -> None:
         self.direct.pay.query("x" * 27)  # else the very first run would bring the throttle's scripts
-        for name in ("bookings", "payment_logs", "idempotency_keys", "ledger", "orphans", "cases", "runs"):
+        known = ("certificates", "idempotency_keys")
+        for name in ("bookings", "payment_logs", "ledger", "orphans", "cases", "runs", *known):
             self.database[name].delete_many({})
         with redis.Redis.from_url(self.servers.redis_url) as connection:
             connection.flushdb()

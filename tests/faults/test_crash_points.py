@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 FLOWS = [
     (crash_flows.CREATE_AND_LEAVE, 15),
     (crash_flows.CREATE_AND_PAY, 15),
-    (crash_flows.WEBHOOK, 51),
+    (crash_flows.WEBHOOK, 54),
     (crash_flows.EXPIRY, 23),
     (crash_flows.GIVE_UP, 19),
     (crash_flows.REFUND, 59),

@@ -4,6 +4,7 @@ from tests.planted.planting import Bug
 
 LIFECYCLE = "inspired/domain/lifecycle.py"
 BINANCE = "inspired/adapters/binance.py"
+CERTIFICATES = "inspired/adapters/certificates.py"
 MONGO = "inspired/adapters/mongo.py"
 BOOKING = "inspired/domain/booking.py"
 REFUNDS = "inspired/domain/refunds.py"
@@ -33,10 +34,34 @@ BUGS = (
     Bug(
         name="a withdrawn key verifies once more",
         rule="1",
-        file=BINANCE,
-        old="found = self._certificates.get(serial)",
-        new="found = self._certificates.get(serial, known)",
+        file=CERTIFICATES,
+        old="            found = self._keys.get(serial)",
+        new="            found = self._keys.get(serial, known)",
         test=OF_SIGNING + "test_a_withdrawn_key_is_gone_after_half_a_day",
+    ),
+    Bug(
+        name="what strangers name is asked for as often as they like",
+        rule="1",
+        file="inspired/domain/certificates.py",
+        old="    if known.is_pausing(now) or len(of_same_kind) >= most or is_worn:",
+        new="    if known.is_pausing(now) or is_worn:",
+        test=OF_SIGNING + "test_forged_serials_spend_thirty_questions_an_hour_whoever_is_asked",
+    ),
+    Bug(
+        name="a body that comes in pieces is cut at the limit",
+        rule="1",
+        file="inspired/adapters/gateway.py",
+        old='        return size, bytes(kept) if size <= self._largest else b""',
+        new="        return len(kept), bytes(kept)",
+        test="tests/web/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
+    ),
+    Bug(
+        name="strangers keep a changed key out",
+        rule="1",
+        file="inspired/flows/notices.py",
+        old="order=lambda: _order_of_ours(svc, raw))",
+        new='order=lambda: "")',
+        test=OF_RULES + "test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent_everything",
     ),
     Bug(
         name="an answer about another order is believed",

@@ -8,18 +8,21 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from inspired.adapters import mongo
+from inspired.adapters.certificates import MongoShelf
 from inspired.adapters.mail import Smtp
 from inspired.adapters.mongo import Claimed, PaymentLogs
 from inspired.app import create_app
 from inspired.domain import lifecycle, refunds
 from inspired.domain.booking import Cause, Flag, Remote, State
+from inspired.domain.certificates import MOST_FOR_STRANGERS, Asked, Known
+from inspired.domain.errors import UpstreamError
 from inspired.domain.funds import Payment
 from inspired.domain.money import Money
 from inspired.flows import notices, refreshing
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import PRIVATE_KEY, a_merchant, certificates, signed
 from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, seen, settled
-from tests.flows.steps import hold
+from tests.flows.steps import hold, live
 from tests.harness import free_port
 
 # --- an order said to be closed -------------------------------------------------------------------------------------
@@ -113,6 +116,30 @@ def test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down(signing, s
 
     assert answer.status_code == 503
     assert answer.json["returnCode"] == "FAIL"
+
+
+def test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent_everything(svc, database):
+    booking, now = live(svc), svc.now()
+    asked = tuple(Asked(now - timedelta(seconds=60 + second)) for second in range(MOST_FOR_STRANGERS))
+    shelf = MongoShelf(database)
+    assert shelf.put(Known((), now - timedelta(minutes=1), asked, version=1))
+    data = json.dumps({"merchantTradeNo": booking.attempt.trade_no, "totalFee": "75", "currency": "USDT"})
+    paid = json.dumps({"bizType": "PAY", "data": data, "bizIdStr": "1", "bizStatus": "PAY_SUCCESS"}).encode()
+    nobodys = a_refund_notice("r1")
+
+    with listening(answering_json(lambda: certificates(TWO=PRIVATE_KEY))) as provider:
+        changed = replace(svc, pay=a_merchant(provider.address, shelf=shelf))
+
+        def sent(raw: bytes) -> str:
+            try:
+                return f"new: {notices.receive(changed, signed(raw, serial='TWO'), raw)}"
+            except UpstreamError as error:
+                return str(error)
+
+        became = [sent(raw) for raw in (nobodys, paid, nobodys)]
+
+    assert became == ["binance: certificates may not be asked for again yet", "new: True", "new: True"]
+    assert len(provider.requests) == 1
 
 
 # --- slots and mails ------------------------------------------------------------------------------------------------

@@ -610,7 +610,9 @@ class MemoryPay:
 
         return self._wire.call(PROVIDER, ask)
 
-    def verify_notice(self, headers: Any, raw: bytes, *, seconds: float = 2.0) -> None:
+    def verify_notice(
+        self, headers: Any, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
+    ) -> None:
         if not (headers.serial and headers.nonce and headers.timestamp and headers.signature):
             raise BadSignature("a header is missing")
         if headers.serial not in self._known_serials:

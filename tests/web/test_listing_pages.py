@@ -223,7 +223,9 @@ def exported(client: FlaskClient, kind: str, query: str = "") -> Any:
 def test_a_csv_has_the_filtered_list_and_no_formula(owner: FlaskClient, made: dict[str, Booking], svc: Services):
     a_trap(svc)
 
-    text = exported(owner, "csv", "&type=portfolio-review").get_data().decode("utf-8-sig")
+    answer = exported(owner, "csv", "&type=portfolio-review")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    text = answer.get_data().decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
 
     assert [row["email"] for row in rows] == ["'+1@example.com", "paid@example.com", "odd@example.com"]

@@ -1,7 +1,12 @@
+from urllib.parse import urlsplit
+
+from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.domain.newsletter import Subscriber
+from inspired.flows import newsletter
 from inspired.services import Services
+from tests.conftest import Mailbox
 from tests.web.pages import HTMX, send, words
 
 
@@ -54,6 +59,38 @@ def test_only_the_button_on_the_subscribers_own_page_says_yes_or_no(client: Flas
     for button, state in (("confirm", "subscribed"), ("unsubscribe", "unsubscribed"), ("confirm", "subscribed")):
         assert send(client, page, {"button": button}).status_code == 303
         assert subscriber(svc).state == state
+
+
+def test_a_mail_program_unsubscribes_by_one_click_without_a_cookie(
+    app: Flask, client: FlaskClient, svc: Services, mailbox: Mailbox
+):
+    subscribe(client)
+    found = subscriber(svc)
+    newsletter.send_opt_in(svc, found.id)
+    newsletter.confirm(svc, found.token)
+    mail = mailbox.messages[0]
+    address = mail["List-Unsubscribe"].strip("<>")
+
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        newsletter.confirm(svc, found.token)
+        answer = app.test_client().post(
+            urlsplit(address).path, data={"List-Unsubscribe": "One-Click"}, content_type=kind
+        )
+
+        assert answer.status_code == 200, "never a redirect (RFC 8058, 3.2)"
+        assert subscriber(svc).state == "unsubscribed"
+        assert "Set-Cookie" not in answer.headers
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_anything_else_needs_the_form_of_our_own_page(app: Flask, client: FlaskClient, svc: Services):
+    subscribe(client)
+    page = f"/newsletter/{subscriber(svc).token}"
+
+    for said in ({"button": "confirm"}, {"button": "unsubscribe"}, {"List-Unsubscribe": "yes"}, {}):
+        assert app.test_client().post(page, data=said).status_code == 400
+    assert app.test_client().post("/newsletter/nobody", data={"List-Unsubscribe": "One-Click"}).status_code == 404
+    assert subscriber(svc).state == "pending"
 
 
 def test_another_button_is_refused(client: FlaskClient, svc: Services):

@@ -59,6 +59,7 @@ def test_each_report_is_there_as_a_page_and_as_the_same_file(owner: FlaskClient,
         for cell in (cell for row in ([heads, *rows] if rows else []) for cell in row):
             assert cell in words(page.text)
         assert answer.headers["Content-Disposition"] == f'attachment; filename="{kind}-{year}.csv"'
+        assert answer.content_type == "text/csv; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-store"
     tax = rows_of(send(owner, "/admin/reports/tax", {"period": year}, page="/admin/reports"))
     assert tax[-1] == ["Together", "USDT", "75", "30", "0", "45", "1", "45"]

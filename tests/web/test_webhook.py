@@ -1,10 +1,14 @@
 """The address Binance posts to. Signed bodies come from the sandbox; whatever else comes is refused."""
 
+from datetime import timedelta
+
 import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
+from inspired.adapters.certificates import MongoShelf
+from inspired.domain.certificates import MOST_FOR_STRANGERS, Asked, Known
 from inspired.services import Services
 from tests.flows.steps import live, pay
 from tests.harness import Servers, wait_until
@@ -98,6 +102,18 @@ def test_strangers_are_counted_and_signed_notices_are_not(client: FlaskClient, n
 
     assert bad == [401] * 30 + [429] * 2
     assert [post(client, headers, raw).status_code for _ in range(40)] == [200] * 40
+
+
+def test_who_sends_what_cannot_be_looked_up_is_counted_as_well(client: FlaskClient, svc: Services, database, notice):
+    """One question in five seconds finds nothing; after thirty in an hour nothing can be said of the others."""
+    headers, raw = notice
+    asked = tuple(Asked(svc.now() - timedelta(seconds=60 + second)) for second in range(MOST_FOR_STRANGERS))
+    assert MongoShelf(database).put(Known(asked=asked, version=1))
+
+    forged = [post(client, {**headers, "BinancePay-Certificate-SN": "0" * 32}, b"{}").status_code for _ in range(32)]
+
+    assert forged == [503] * 30 + [429] * 2
+    assert post(client, headers, raw).status_code == 200, "it names an order of ours"
 
 
 def test_with_redis_away_notices_are_taken_all_the_same(client: FlaskClient, svc: Services, notice, sandbox: Servers):
