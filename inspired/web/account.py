@@ -207,7 +207,8 @@ def add_passkey() -> ResponseReturnValue:
     said = request.get_json(silent=True)
     if not isinstance(said, dict):
         raise Invalid("This passkey cannot be read.")
-    name = str(said.pop("name", ""))[:MOST_NAME].strip() or "Passkey"
+    # JSON can hold half a letter, which no database takes.
+    name = str(said.pop("name", "")).encode(errors="ignore").decode()[:MOST_NAME].strip() or "Passkey"
     try:
         made = verify_registration_response(
             credential=json.dumps(said),

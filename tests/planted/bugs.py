@@ -671,7 +671,7 @@ BUGS = (
         file="inspired/web/permissions.py",
         old='"money.try_again", "money.by_hand"',
         new='"money.by_hand"',
-        test="tests/web/test_fresh_logins.py::test_the_table_knows_every_route_that_moves_money_and_no_other",
+        test="tests/web/test_fresh_logins.py::test_with_an_old_login_no_route_moves_money",
     ),
     Bug(
         name="a session takes any number of wrong passwords",
