@@ -36,7 +36,7 @@ from inspired.adapters.mail import Smtp
 from inspired.adapters.numbers import Numbers, Visits
 from inspired.adapters.offer import Offer
 from inspired.adapters.own_calendar import OwnCalendar
-from inspired.adapters.people import AdminSessions, People
+from inspired.adapters.people import AdminSessions, People, RefusedLogins
 from inspired.adapters.preferences import Preferences
 from inspired.adapters.rehearsals import Gate, Rehearsals
 from inspired.adapters.report_plans import ReportPlans
@@ -94,6 +94,7 @@ class Services:
     gate: Gate
     people: People
     sessions: AdminSessions
+    refused_logins: RefusedLogins
     api_keys: ApiKeys
     views: Views
     chores: Chores
@@ -206,6 +207,7 @@ def build(
         gate=Gate(database, version(), is_needed=not settings.is_sandbox),
         people=People(database),
         sessions=AdminSessions(database),
+        refused_logins=RefusedLogins(database),
         api_keys=ApiKeys(database),
         views=Views(database),
         chores=Chores(database),

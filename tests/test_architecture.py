@@ -122,6 +122,7 @@ def test_only_what_carries_no_money_ever_expires_by_itself():
     assert {name for name, _ in found} == {"adapters/alerts.py", "adapters/mongo.py", "adapters/people.py"}
     assert sorted(where for _, where in found) == [
         "database['idempotency_keys'].create_index",
+        "database['refused_logins'].create_index",
         "deliveries.create_index",
         "sessions.create_index",
     ]

@@ -1,7 +1,8 @@
 """Accounts of the admin area and their sessions. Here and not in the cookie, so that logging out ends it everywhere."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pymongo import errors
 from pymongo.collection import Collection
@@ -10,7 +11,9 @@ from pymongo.database import Database
 from inspired.adapters.documents import Document
 from inspired.adapters.mongo import reaching, versioned
 from inspired.domain.errors import Conflict, NotFound
-from inspired.domain.people import LONGEST_SESSION, Passkey, Person, Role, Session
+from inspired.domain.people import LONGEST_SESSION, MOST_GUESSES, Passkey, Person, Role, Session
+
+REFUSALS_KEPT = timedelta(days=2)
 
 
 def create_people_indexes(database: Database[Document]) -> None:
@@ -19,6 +22,7 @@ def create_people_indexes(database: Database[Document]) -> None:
         sessions = database["admin_sessions"]
         sessions.create_index("since", expireAfterSeconds=int(LONGEST_SESSION.total_seconds()))
         sessions.create_index("person_id")
+        database["refused_logins"].create_index("at", expireAfterSeconds=int(REFUSALS_KEPT.total_seconds()))
 
 
 class People:
@@ -81,6 +85,18 @@ class AdminSessions:
         with reaching():
             self._collection.update_one({"_id": session_id}, {"$set": {"fresh_at": now}})
 
+    def guessed(self, session_id: str) -> int:
+        """One more password or code is about to be looked at: the how manyth it is since the last right password, or
+        a higher number where several are at once. All processes count together."""
+        with reaching():
+            self._collection.update_one({"_id": session_id}, {"$inc": {"guesses": 1}})
+            found = self._collection.find_one({"_id": session_id}, {"guesses": 1})
+        return MOST_GUESSES + 1 if found is None else int(found["guesses"])
+
+    def guessed_right(self, session_id: str) -> None:
+        with reaching():
+            self._collection.update_one({"_id": session_id}, {"$set": {"guesses": 0}})
+
     def of(self, person_id: str) -> list[Session]:
         """Newest first."""
         with reaching():
@@ -94,6 +110,30 @@ class AdminSessions:
     def end_all(self, person_id: str) -> None:
         with reaching():
             self._collection.delete_many({"person_id": person_id})
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLogin:
+    """A wrong password or code. `address` (of the network) and `account` are fingerprints: equal where the same."""
+
+    at: datetime
+    address: str
+    account: str
+
+
+class RefusedLogins:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["refused_logins"]
+
+    def add(self, refused: RefusedLogin) -> None:
+        with reaching():
+            self._collection.insert_one({"at": refused.at, "address": refused.address, "account": refused.account})
+
+    def since(self, after: datetime, most: int) -> list[RefusedLogin]:
+        """Newest first."""
+        with reaching():
+            found = self._collection.find({"at": {"$gte": after}}).sort("at", -1).limit(most)
+            return [RefusedLogin(one["at"], one["address"], one["account"]) for one in found]
 
 
 def _person_out(person: Person) -> Document:

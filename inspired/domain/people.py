@@ -10,6 +10,7 @@ IDLE = timedelta(minutes=30)
 LONGEST_SESSION = timedelta(hours=12)
 FRESH = timedelta(minutes=15)  # how long after a login money may be returned, and data taken out
 INVITED_FOR = timedelta(hours=24)
+MOST_GUESSES = 10  # of a password or code in one session; the last of them ends it
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 
 

@@ -120,6 +120,26 @@ SITE: Mapping[str, Alert] = {
             drills=("webhook-forged", "webhook-altered"),
         ),
         Alert(
+            id="logins_refused",
+            sentence="Many wrong passwords or codes were entered at the owner's login.",
+            severity=Severity.TODAY,
+            found="At least 20 were refused within an hour, or 60 within a day, wherever they came from and whichever "
+            "account they were for.",
+            happened="Somebody tries passwords, perhaps from many places and for many accounts, so that each place and "
+            "each account by itself looks harmless.",
+            means="Nobody has got in by it: what was right is not counted. Each account takes ten guesses in a quarter "
+            "of an hour, and a second step keeps out whoever finds a password.",
+            todo=(
+                "Look under Account whether you have a second step; set one up if not, and see that the others do.",
+                "Is it one of yours who forgot a password? Under “Other accounts” you can make a new link.",
+                "Switch off the accounts that nobody needs any more, and look where you are logged in.",
+                "Was a password used elsewhere too? Change it.",
+                "If it goes on for days, let whoever looks after the site limit /admin to your own addresses.",
+            ),
+            drill="Enter a wrong password at the login, twenty times within an hour.",
+            drills=("passwords-guessed",),
+        ),
+        Alert(
             id="reconciliation_missed",
             sentence="Binance, the calendar and the books were not held against each other for more than a day.",
             severity=Severity.TODAY,

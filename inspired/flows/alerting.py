@@ -43,6 +43,7 @@ RATES_OVER = timedelta(hours=24)
 NOTICE_WITHIN = timedelta(minutes=5)
 PAYMENTS_LIMIT, NOTICES_LIMIT = Decimal("0.05"), Decimal("0.02")
 REFUSED_LIMIT = 20  # in an hour
+LOGINS_LIMITS = ((20, timedelta(hours=1), "an hour"), (60, timedelta(days=1), "a day"))
 MOST_SKEW = timedelta(seconds=1.9)  # as the doctor counts: Binance tells whole seconds only
 PROBE_WELL, PROBE_ILL = timedelta(minutes=10), timedelta(minutes=2)
 TROUBLED_AFTER = timedelta(hours=1)
@@ -75,7 +76,8 @@ def find(svc: Services) -> Found:
     probe_binance(svc)
     _probe_mail(svc)
     beats, found = svc.heartbeats.all(), Found()
-    for look_at in (_of_bookings, _of_notices, _of_rates, _of_runs, _of_calendars, _of_queues, _of_channels):
+    looks = (_of_bookings, _of_notices, _of_logins, _of_rates, _of_runs, _of_calendars, _of_queues, _of_channels)
+    for look_at in looks:
         found |= dict(look_at(svc))
     return found | dict(_of_beats(svc, beats))
 
@@ -107,6 +109,24 @@ def _of_notices(svc: Services) -> Looked:
     yield "notices_refused", Seen(f"{refused} within an hour") if refused >= REFUSED_LIMIT else None
     orphans = svc.orphans.waiting()
     yield "orphan", Seen(f"{len(orphans)} to be settled") if orphans else None
+
+
+def _of_logins(svc: Services) -> Looked:
+    """Each address and each account is slowed down by itself: whoever spreads the guesses is seen in the sum only."""
+    refused = svc.refused_logins.since(svc.now() - LOGINS_LIMITS[-1][1], MOST)
+    seen = None
+    for most, span, words in LOGINS_LIMITS:
+        lately = [one for one in refused if one.at > svc.now() - span]
+        if len(lately) >= most and seen is None:
+            places, accounts = len({one.address for one in lately}), len({one.account for one in lately})
+            seen = Seen(
+                f"{len(lately)} within {words}, from {_count(places, 'place')}, for {_count(accounts, 'account')}"
+            )
+    yield "logins_refused", seen
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def rates(svc: Services) -> tuple[Rate, Rate]:

@@ -14,6 +14,7 @@ from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
+from inspired.domain.links import without_links
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
 from inspired.flows import telling
@@ -179,6 +180,8 @@ def _send(svc: Services, booking: Booking, mail: str) -> None:
     context = {**letter_context(svc, booking), **_refund_context(booking, about)}
     if kind == "letter":
         context["words"] = words_of(svc, booking, "letter", int(about))
+    if kind.startswith("owner_"):
+        context["answers"] = [(question, without_links(answer)) for question, answer in context["answers"]]
     subject, text, html = svc.letters.write(kind, context)
 
     def addressed(to: str) -> Mail:
@@ -199,7 +202,9 @@ def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str
     if booking.slot.calendar is CalendarKind.CALENDLY:
         return {}
     invited = invitation_for(method, organizer=parseaddr(svc.settings.mail_from)[1], to=to)
-    return {"calendar": call_as_file(svc, booking, invited), "method": str(invited.method)}
+    # Whoever sees the owner's calendar must not get the customer's own link.
+    page = admin_page_of(svc, booking) if kind.startswith(("owner_", "alert:")) else page_of(svc, booking)
+    return {"calendar": call_as_file(svc, booking, invited, page=page), "method": str(invited.method)}
 
 
 def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
@@ -267,9 +272,9 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "sentence": sentence(booking),
         "also": svc.preferences.now().small_print.confirmation,
         "reference": booking.id[:8],
-        "booking_url": f"{svc.settings.site_url}/booking/{booking.token}",
+        "booking_url": page_of(svc, booking),
         "book_again_url": f"{svc.settings.site_url}/book/{booking.meeting_type.id}",
-        "admin_url": f"{svc.settings.site_url}/admin/bookings/{booking.id}",
+        "admin_url": admin_page_of(svc, booking),
         "site_url": svc.settings.site_url,
     }
 
@@ -323,8 +328,18 @@ def place_of(svc: Services, booking: Booking) -> str:
     return (booking.meeting_type.place or svc.settings.meeting_place) if booking.state is State.CONFIRMED else ""
 
 
-def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED) -> bytes:
-    """The call for somebody's own calendar. Its cancelling comes after the last of its moves."""
+def page_of(svc: Services, booking: Booking) -> str:
+    """The customer's own page: whoever has this address acts for the customer."""
+    return f"{svc.settings.site_url}/booking/{booking.token}"
+
+
+def admin_page_of(svc: Services, booking: Booking) -> str:
+    return f"{svc.settings.site_url}/admin/bookings/{booking.id}"
+
+
+def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED, *, page: str = "") -> bytes:
+    """The call for somebody's own calendar, with the page where its reader finds it (the customer's by default). Its
+    cancelling comes after the last of its moves."""
     if booking.slot is None:
         return b""
     return calendar_file(
@@ -333,7 +348,7 @@ def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLI
         span=booking.slot.span,
         title=f"{booking.meeting_type.title} – {svc.preferences.now().brand.name}",
         place=place_of(svc, booking),
-        description=f"{svc.settings.site_url}/booking/{booking.token}",
+        description=page or page_of(svc, booking),
         sequence=booking.moves + (invitation.method is Method.CANCEL),
         made_at=svc.now(),
     )

@@ -7,6 +7,7 @@ the site can always get in.
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from inspired.adapters.people import RefusedLogin
 from inspired.adapters.vault import normalised
 from inspired.domain.errors import Conflict, Invalid, NotFound
 from inspired.domain.people import (
@@ -43,6 +45,21 @@ def person_with(svc: Services, email: str, password: str) -> Person | None:
     known = _password_of(svc, person) if person is not None and not person.disabled else _nobodys
     is_right = len(password) <= LONGEST_PASSWORD and _fits(known, password)
     return person if is_right and person is not None and not person.disabled else None
+
+
+def log_in(svc: Services, email: str, password: str, address: str) -> Person | None:
+    """As `person_with`. `address`: of the browser; what it is refused counts among `refused`."""
+    person = person_with(svc, email, password)
+    if person is None:
+        refused(svc, email, address)
+    return person
+
+
+def refused(svc: Services, email: str, address: str) -> None:
+    """Somebody at this address has entered a wrong password or code for this account, or was not let try any more."""
+    log.warning("login_refused")
+    account = svc.vault.fingerprint("refused", f"account {normalised(email)}")
+    svc.refused_logins.add(RefusedLogin(svc.now(), svc.vault.fingerprint("refused", f"from {address}"), account))
 
 
 def hash_password(password: str) -> str:
@@ -266,9 +283,16 @@ def _new_codes() -> tuple[list[str], tuple[str, ...]]:
     return ["-".join(one[i : i + 4] for i in range(0, 16, 4)) for one in codes], tuple(map(hashed, codes))
 
 
+def _digits(code: str) -> str:
+    """As apps and password managers hand a code to the clipboard: with blanks of any kind, marks that nobody sees, a
+    dash, or digits of full width."""
+    plain = unicodedata.normalize("NFKC", code)
+    return "".join(one for one in plain if unicodedata.category(one)[0] not in "ZC" and one != "-")
+
+
 def _step_of(svc: Services, secret: str, code: str) -> int | None:
     """The time step whose code this is, of now and one before and after; None where it is none."""
-    digits = code.replace(" ", "")
+    digits = _digits(code)
     now = int(svc.now().timestamp()) // STEP
     app = pyotp.TOTP(secret)
     steps = [now + ahead for ahead in (-1, 0, 1)]

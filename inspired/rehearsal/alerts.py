@@ -6,7 +6,7 @@ from datetime import timedelta
 from inspired.adapters import heartbeats, outgoing
 from inspired.domain.booking import State
 from inspired.domain.errors import Paused
-from inspired.flows import checking, own_calendar
+from inspired.flows import checking, door, own_calendar
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 from inspired.rehearsal.stage import ALERTS
@@ -117,6 +117,30 @@ def mail_refused(play: Play) -> None:
     play.check_mails(BOB, "Confirmed")
     play.check_owner_told("Something owed to a customer")
     play.check_kept("150")
+
+
+@GROUP.drill(
+    "passwords-guessed",
+    "Somebody tries passwords from many places",
+    happens="Twenty wrong passwords come from as many places, each for another account, so that none is slowed down.",
+    should="Nobody gets in, and the owner is told of all of them together, once.",
+)
+def passwords_guessed(play: Play) -> None:
+    def guess(number: int) -> bool:
+        return door.log_in(play.svc, f"somebody-{number}@example.com", "Summer2026!", f"203.0.113.{number}") is not None
+
+    found = [guess(number) for number in range(19)]
+    play.watch(minutes=1)
+    play.check_owner_told("Many wrong passwords", 0)
+    found.append(guess(20))
+    play.watch(minutes=2)
+    play.scene("Twenty within some minutes, none from the same place.")
+    play.check("Nobody is in.", not any(found))
+    play.check_owner_told("Many wrong passwords or codes were entered")
+    play.skip_time(hours=25)
+    play.watch(minutes=12)
+    play.scene("A day without another one.")
+    play.check_owner_told("This is over: Many wrong passwords")
 
 
 @GROUP.drill(

@@ -20,6 +20,7 @@ from inspired.web.display import qr_svg
 from inspired.web.htmx import go
 
 MOST_NAME = 40
+MOST_CODE = 64
 # What the audit log says; everything else is another role.
 CHANGES = {
     "off": "switched off",
@@ -50,11 +51,9 @@ def take_second_step() -> ResponseReturnValue:
     person = guards.half_way(svc)
     if person is None:
         return redirect(url_for("admin.login"), 303)
-    limits.guessing.count(svc, svc.vault.fingerprint("limit", f"code {person.id}"))
     try:
-        person = door.use_code(svc, person.id, request.form.get("code", "")[:64])
+        person = guards.guess_code(svc, person, request.form.get("code", "")[:MOST_CODE])
     except Invalid as refusal:
-        log.warning("code_refused", person=person.id)
         return _step_page(person, str(refusal)), 403
     return redirect(_enter(svc, person), 303)
 
@@ -127,8 +126,7 @@ def change_password() -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
     now, wanted = request.form.get("now", ""), request.form.get("password", "")
     try:
-        if door.person_with(svc, me.email, now) is None:
-            raise Invalid("Please check the marked fields.", {"now": "is wrong"})
+        guards.guess_password(svc, now, "now")
         me = door.set_password(svc, me.id, wanted)
     except Invalid as refusal:
         return _account_page(svc, refusal=refusal), refusal.status
@@ -156,8 +154,11 @@ def app() -> ResponseReturnValue:
 @limits.proving
 def confirm_app() -> ResponseReturnValue:
     svc, me = services(), guards.here(services())
+    if not me.totp_pending:
+        nothing = Invalid("No app is being set up. Begin with the button below; if you had begun, it is done.")
+        return _account_page(svc, refusal=nothing), nothing.status
     try:
-        codes = door.confirm_app(svc, me.id, request.form.get("code", "")[:64])
+        codes = guards.guess(svc, lambda: door.confirm_app(svc, me.id, request.form.get("code", "")[:MOST_CODE]))
     except Invalid as refusal:
         return _app_page(svc, me, str(refusal)), refusal.status
     guards.note(svc, "authenticator app set up", me.id)
@@ -206,7 +207,8 @@ def add_passkey() -> ResponseReturnValue:
     said = request.get_json(silent=True)
     if not isinstance(said, dict):
         raise Invalid("This passkey cannot be read.")
-    name = str(said.pop("name", ""))[:MOST_NAME].strip() or "Passkey"
+    # JSON can hold half a letter, which no database takes.
+    name = str(said.pop("name", "")).encode(errors="ignore").decode()[:MOST_NAME].strip() or "Passkey"
     try:
         made = verify_registration_response(
             credential=json.dumps(said),

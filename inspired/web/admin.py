@@ -2,20 +2,20 @@
 
 from datetime import UTC, datetime
 
-import structlog
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.booking import Booking
+from inspired.domain.errors import Invalid, TooMany
+from inspired.domain.links import without_links
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, door
 from inspired.services import Services
 from inspired.web import guards, limits, story
-from inspired.web.current import services
+from inspired.web.current import services, visitor_address
 from inspired.web.htmx import go
 
-log = structlog.get_logger()
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 UNREADABLE = {"email": "cannot be read", "name": "cannot be read"}
 
@@ -39,12 +39,15 @@ def login() -> ResponseReturnValue:
 def enter() -> ResponseReturnValue:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     goal = guards.own_page(request.form.get("next", ""))
-    svc = services()
-    limits.guessing.count(svc, guards.account_key(svc, email))
-    person = door.person_with(svc, email, password)
+    svc, address = services(), visitor_address()
+    try:
+        limits.guessing.count(svc, guards.account_key(svc, email))
+    except TooMany:
+        door.refused(svc, email, address)
+        raise
+    person = door.log_in(svc, email, password, address)
     if person is not None:
         return redirect(guards.begin(svc, person, goal), 303)
-    log.warning("login_refused")
     message = "E-mail or password is wrong."
     return render_template("admin/login.html", goal=goal, email=email[:254], message=message), 403
 
@@ -59,12 +62,11 @@ def again() -> str:
 @limits.proving
 def prove_again() -> ResponseReturnValue:
     svc, goal = services(), guards.own_page(request.form.get("next", ""))
-    here = guards.session_of(svc)
-    person = door.person_with(svc, svc.people.get(here.person_id).email, request.form.get("password", ""))
-    if person is None or person.id != here.person_id:
-        log.warning("login_refused")
+    try:
+        guards.guess_password(svc, request.form.get("password", ""), "password")
+    except Invalid:
         return render_template("admin/again.html", goal=goal, message="The password is wrong."), 403
-    svc.sessions.freshened(here.id, svc.now())
+    svc.sessions.freshened(guards.session_of(svc).id, svc.now())
     return redirect(goal, 303)
 
 
@@ -111,6 +113,6 @@ def person_of(svc: Services, booking: Booking) -> dict[str, str]:
 
 def answers_to(svc: Services, booking: Booking) -> list[tuple[str, str]]:
     try:
-        return delivery.answers_of(svc, booking)
+        return [(question, without_links(answer)) for question, answer in delivery.answers_of(svc, booking)]
     except CannotDecrypt:
         return []

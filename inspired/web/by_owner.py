@@ -3,7 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.domain import by_owner, mails, steps
@@ -83,6 +83,18 @@ def write(booking_id: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return _page("letter", svc, svc.bookings.get(booking_id), refusal), refusal.status
     return _done(svc, booking_id, "letter", said="Your letter goes out to the customer by mail.")
+
+
+# --- the customer's own page -----------------------------------------------------------------------------------------
+
+
+@bp.get("/customers-page")
+def customers_page(booking_id: str) -> ResponseReturnValue:
+    """Whoever is there acts for the customer, and can cancel with money going back: so it is written down first."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    guards.note(svc, "opened_customers_page", booking_id)
+    return redirect(url_for("booking.show", token=booking.token), 303)
 
 
 # --- another time ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from qrcode.constants import ERROR_CORRECT_M
 from inspired.domain import health, ordering, reports, runbook, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, denied, payment_of
+from inspired.domain.links import without_links
 from inspired.domain.people import Role
 from inspired.domain.slots import Span
 from inspired.domain.when import ago, in_words, moment_in_words, offset, zone
@@ -164,6 +165,8 @@ ACTS = {
     "orphan_settled": "payment of nobody's settled",
     "reconciled": "reconciliation begun",
     "exported": "list exported",
+    "guessed_out": "logged out after ten wrong guesses",
+    "opened_customers_page": "customer’s page opened",
     "report_exported": "report exported",
     "report_planned": "report by mail changed",
     "made_key": "API key made",
@@ -193,6 +196,7 @@ ZONES = """
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(stage_of=stage_of, badge=badge, may=guards.may)
     app.jinja_env.filters.update(
+        without_links=without_links,
         act=lambda what: ACTS.get(what, what),
         ago=ago,
         in_words=in_words,

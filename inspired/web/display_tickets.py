@@ -1,11 +1,12 @@
 """What templates may call about tickets and promises: their words, and a ticket made readable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import Flask
 
 from inspired.domain.booking import Booking, Event
+from inspired.domain.links import without_links
 from inspired.domain.promises import Kind, Promise
 from inspired.domain.tickets import REPLY_WITHIN, Author, Priority, Ticket, TicketState, Topic
 from inspired.flows import promising, tickets
@@ -95,8 +96,12 @@ def init_app(app: Flask) -> None:
 
 
 def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
+    """In the admin area without the links that customers paste into what they write."""
     subject = tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
-    return Shown(ticket, subject, tickets.conversation(svc, ticket, for_customer=for_customer))
+    said = tickets.conversation(svc, ticket, for_customer=for_customer)
+    if not for_customer:
+        subject, said = without_links(subject), [replace(one, text=without_links(one.text)) for one in said]
+    return Shown(ticket, subject, said)
 
 
 def promised_to(booking: Booking) -> list[Promise]:

@@ -11,6 +11,7 @@ from inspired.adapters.binance import read_json
 from inspired.adapters.mongo import Notice
 from inspired.adapters.vault import CannotDecrypt
 from inspired.domain.errors import Conflict, Invalid
+from inspired.domain.links import LEFT_OUT, without_links
 from inspired.domain.status import iso
 from inspired.flows import replaying
 from inspired.services import Services
@@ -68,6 +69,7 @@ def notice() -> str:
         verdict=story.verdict({**kept, "followed": svc.logs.verdict_on(kept["_id"])}),
         body=body or _why_empty(kept),
         set_out=_set_out(body),
+        left_out=LEFT_OUT in body,
     )
 
 
@@ -99,9 +101,9 @@ def replay() -> ResponseReturnValue:
 
 
 def _body(svc: Services, kept: dict[str, Any]) -> str:
-    """As text, "" where there is none any more."""
+    """As text, without customers' links; "" where there is none any more."""
     try:
-        return svc.vault.open(bytes(kept["key"]), kept["key_owner"], "notice", bytes(kept["raw"]))
+        return without_links(svc.vault.open(bytes(kept["key"]), kept["key_owner"], "notice", bytes(kept["raw"])))
     except CannotDecrypt:
         return ""
 

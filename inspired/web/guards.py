@@ -2,6 +2,8 @@
 
 import re
 import secrets
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -10,11 +12,12 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from inspired.adapters.vault import normalised
-from inspired.domain.errors import Forbidden
-from inspired.domain.people import Person, Session
+from inspired.domain.errors import Forbidden, Invalid
+from inspired.domain.people import MOST_GUESSES, Person, Session
 from inspired.flows import api_keys, door
 from inspired.services import Services
-from inspired.web.current import services
+from inspired.web import limits
+from inspired.web.current import services, visitor_address
 from inspired.web.errors import problem
 from inspired.web.htmx import go
 from inspired.web.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
@@ -24,6 +27,8 @@ HALF_WAY = 300.0  # seconds for the second step of logging in
 KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has been in before, and for how long
 NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
 BEARER = "Bearer "
+GUESSED_OUT = f"That was wrong {MOST_GUESSES} times. You are logged out; please log in again."
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -35,9 +40,7 @@ def admit() -> ResponseReturnValue | None:
     if person is None:
         return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
     _refuse_beyond(person)
-    if request.endpoint in FRESH_LOGIN and not session_of(services()).is_fresh(services().now()):
-        return go(url_for("admin.again", next=_page()))
-    return None
+    return go(url_for("admin.again", next=_page())) if _is_stale() else None
 
 
 def admit_api() -> Response | None:
@@ -48,7 +51,14 @@ def admit_api() -> Response | None:
     if person is None:
         return problem(401, "Not logged in", "Log in at /admin/login first.")
     _refuse_beyond(person)
+    if _is_stale():
+        return problem(403, "Please prove it is you", "Your login is too old for this. Prove it at /admin/again first.")
     return None
+
+
+def _is_stale() -> bool:
+    """One rule for pages and API: what moves money, or takes data out, needs a login of a moment ago."""
+    return request.endpoint in FRESH_LOGIN and not session_of(services()).is_fresh(services().now())
 
 
 def _admit_key(secret: str) -> Response | None:
@@ -101,6 +111,60 @@ def note(svc: Services, what: str, about: str, detail: str = "") -> None:
 def here(svc: Services) -> Person:
     """Whoever is logged in, as they are now."""
     return svc.people.get(session_of(svc).person_id)
+
+
+def guess(svc: Services, check: Callable[[], T]) -> T:
+    """A password or code of whoever is here. `check` raises Invalid where it is wrong. Each is counted before it is
+    looked at, so that many at once are no more; the last one ends the session, as whoever guesses has no right to it.
+    Raises Invalid, Forbidden.
+    """
+    here = session_of(svc)
+    number = svc.sessions.guessed(here.id)
+    try:
+        if number > MOST_GUESSES:
+            raise Invalid("The password is wrong.")
+        return check()
+    except Invalid:
+        door.refused(svc, svc.people.get(here.person_id).email, visitor_address())
+        if number < MOST_GUESSES:
+            raise
+    _thrown_out(svc, here.person_id)
+    raise Forbidden(GUESSED_OUT)
+
+
+def guess_password(svc: Services, password: str, field: str) -> None:
+    """Whoever is here enters their password once more. A right one starts the count anew; a right code does not, since
+    whoever sets up an app has as many of them as they like. Raises Invalid, Forbidden."""
+    here = session_of(svc)
+
+    def check() -> None:
+        person = door.person_with(svc, svc.people.get(here.person_id).email, password)
+        if person is None or person.id != here.person_id:
+            raise Invalid("Please check the marked fields.", {field: "is wrong"})
+
+    guess(svc, check)
+    svc.sessions.guessed_right(here.id)
+
+
+def guess_code(svc: Services, person: Person, code: str) -> Person:
+    """The second step of logging in. Its count is the account's, whichever browser it comes from; the last wrong code
+    ends what the right password had begun. Raises Invalid, Forbidden, TooMany."""
+    limits.guessing.count(svc, svc.vault.fingerprint("limit", f"code {person.id}"))
+    try:
+        return door.use_code(svc, person.id, code)
+    except Invalid:
+        door.refused(svc, person.email, visitor_address())
+        half = session["half"]
+        session["half"] = {**half, "wrong": half.get("wrong", 0) + 1}
+        if session["half"]["wrong"] < MOST_GUESSES:
+            raise
+    _thrown_out(svc, person.id)
+    raise Forbidden(GUESSED_OUT)
+
+
+def _thrown_out(svc: Services, person_id: str) -> None:
+    svc.audit.add(svc.now(), person_id, "guessed_out", person_id)
+    log_out(svc)
 
 
 def begin(svc: Services, person: Person, goal: str) -> str:
@@ -187,8 +251,14 @@ def _signer() -> URLSafeTimedSerializer:
 
 
 def _page() -> str:
-    """Where to come back to: the page itself, or the one its form stands on."""
-    return request.full_path.rstrip("?") if request.method == "GET" else urlsplit(request.referrer or "").path
+    """Where to come back to: the page itself, or the one its form stands on; what was itself the answer to a form, the
+    page before it."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    path, addresses = urlsplit(request.referrer or "").path, current_app.create_url_adapter(request)
+    while path.count("/") > 2 and addresses is not None and not addresses.test(path, "GET"):
+        path = path.rpartition("/")[0]
+    return path
 
 
 def _browser() -> str:

@@ -291,10 +291,10 @@ def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _shape(booking: Booking) -> dict[str, Any]:
-    """Nothing personal: that is on the owner's pages only."""
+    """Nothing personal: that is on the owner's pages only. The id opens nothing, as the customer's token would."""
     paid = next((one for one in booking.attempts if one.has_money), None)
     return {
-        "bookingId": booking.token,
+        "bookingId": booking.id,
         "merchantTradeNo": booking.attempt.trade_no if booking.attempt else None,
         "meetingTypeId": booking.meeting_type.id,
         "status": str(booking.state),

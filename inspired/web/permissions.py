@@ -57,6 +57,7 @@ ALLOWED: Mapping[str, Role] = {
     "admin.no_show": H,
     "by_owner.note": H,
     "by_owner.send_again": H,
+    "by_owner.customers_page": O,  # there a call is cancelled and money goes back
     "by_owner.letter": H,
     "by_owner.write": H,
     "by_owner.move": H,
@@ -136,12 +137,19 @@ ALLOWED: Mapping[str, Role] = {
     "limiting.end": O,
 }
 
-# Money returned and data taken out: only for a while after a login.
+# By these money goes back, or the books say that it came, went or needs nobody any more: by the customer's page too.
+MOVES_MONEY = frozenset(
+    {
+        *("money.refund_confirmed", "money_api.refund_payment", "money.try_again", "money.by_hand", "money.agree"),
+        *("money.settle_orphan", "by_owner.called_off", "by_owner.vouch", "by_owner.returned_outside"),
+        "by_owner.customers_page",
+    }
+)
+# Money moved and data taken out: only for a while after a login, on pages and by the API alike.
 FRESH_LOGIN = frozenset(
     {
+        *MOVES_MONEY,
         "money.refund",
-        "money.refund_confirmed",
-        "money.by_hand",
         "admin.export",
         "keys.make",
         "reports.export",
@@ -154,8 +162,7 @@ FRESH_LOGIN = frozenset(
         "account.remove_passkey",
         "account.invite",
         "account.change_person",
-        *("by_owner.call_off", "by_owner.called_off", "by_owner.by_hand", "by_owner.vouch"),
-        *("by_owner.returned_outside", "by_owner.erase", "by_owner.erased"),
+        *("by_owner.call_off", "by_owner.by_hand", "by_owner.erase", "by_owner.erased"),
         "settings.addresses",
         "settings.change_addresses",
         "settings.retention",

@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from spectree import Response as Documented
 
 from inspired.domain import ledger, steps
 from inspired.domain.booking import Booking, Refund, State
-from inspired.domain.errors import Conflict, Invalid, Refusal
+from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.funds import kept_of
 from inspired.domain.money import Money
 from inspired.domain.refunds import Preview, refundable, uncounted
@@ -25,6 +26,8 @@ from inspired.web.htmx import go
 from inspired.web.schemas import Problem, RefundAnswer, RefundRequest, parsed
 
 ASK_SECONDS = 1.0
+DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, as https://www.rfc-editor.org/rfc/rfc9745 writes it
+log = structlog.get_logger()
 
 bp = Blueprint("money", __name__, url_prefix="/admin")
 bp.before_request(guards.admit)
@@ -248,11 +251,12 @@ def _money_page(svc: Services, message: str = "") -> str:
     tags=["admin"],
 )
 def refund_payment(booking_id: str) -> Response:
-    """Give money back. Needs an `Idempotency-Key` header: the same request under the same key is done once."""
+    """Give money back: of the `bookingId` in the list of payments. Needs a login of the last quarter of an hour, as the
+    page does, and an `Idempotency-Key` header: the same request under the same key is done once."""
     svc = services()
     guards.refuse_foreign(svc)
     wanted = parsed(RefundRequest, json_object())
-    booking = svc.bookings.by_token(booking_id)
+    booking = _named(svc, booking_id)
     amount, key = _amount(booking, wanted.amount), request.headers.get("Idempotency-Key", "")
     if not 0 < len(key) <= LONGEST_KEY:
         message = "A refund needs an Idempotency-Key of 1 to 255 characters."
@@ -275,7 +279,20 @@ def refund_payment(booking_id: str) -> Response:
             _note_refund(svc, booking.id, wanted.amount or "", cancels=seen.cancels)
     response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
     response.headers["Cache-Control"] = "no-store"
+    if booking_id != booking.id:
+        response.headers["Deprecation"] = DEPRECATED_SINCE
     return response
+
+
+def _named(svc: Services, booking_id: str) -> Booking:
+    """By its id; for one release also by the customer's token, which the list of payments used to give out. Raises
+    NotFound."""
+    try:
+        return svc.bookings.get(booking_id)
+    except NotFound:
+        booking = svc.bookings.by_token(booking_id)
+    log.warning("refund_asked_by_token", booking=booking.id)
+    return booking
 
 
 def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, is_preview: bool) -> dict[str, Any]:

@@ -201,7 +201,8 @@ class WebhookAnswer(BaseModel):
 
 
 class PaymentShape(BaseModel):
-    """One booking with its newest order, for the owner. Nothing personal."""
+    """One booking with its newest order, for the owner. Nothing personal. `bookingId` is the one of the admin area, and
+    of the refund's address; it is not the `bookingId` that the customer's browser has, which opens their page."""
 
     bookingId: str
     merchantTradeNo: str | None

@@ -9,6 +9,7 @@ from inspired.adapters.vault import CannotDecrypt
 from inspired.domain import by_owner, mails, runbook, why
 from inspired.domain.booking import Attempt, Booking, Event
 from inspired.domain.errors import NotFound
+from inspired.domain.links import without_links
 from inspired.domain.mails import MailState, Told
 from inspired.flows import by_owner as by_owner_flow
 from inspired.flows import delivery
@@ -225,7 +226,7 @@ def _words(svc: Services, booking: Booking, field: str, number: int) -> str:
 
 def _readable(read: Callable[[], str]) -> str:
     try:
-        return read()
+        return without_links(read())
     except CannotDecrypt:
         return "cannot be read"
 

@@ -27,7 +27,7 @@ from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, UpstreamError
 from inspired.domain.reconciliation import Difference
 from inspired.domain.reconciliation import Kind as Differs
-from inspired.flows import alerting, calendar_watch, checking, delivery, notices, reconciling, refreshing, telling
+from inspired.flows import alerting, calendar_watch, checking, delivery, door, notices, reconciling, refreshing, telling
 from inspired.services import Services, build
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
@@ -36,7 +36,7 @@ from tests.flows.test_notices import catcher as catcher
 from tests.flows.test_notices import caught
 from tests.flows.test_own_calendar import Calendar, read
 from tests.flows.test_own_calendar import theirs as theirs
-from tests.harness import Servers, wait_until
+from tests.harness import ADMIN_PASSWORD, Servers, wait_until
 from tests.web.catcher import Catcher
 
 OWNER = "owner@example.com"
@@ -156,6 +156,38 @@ def test_notices_of_a_stranger(svc: Services):
 
     assert seen(svc, "notices_refused")
     assert not seen(later(svc, hours=2), "notices_refused")
+
+
+def test_passwords_tried_from_many_places_for_many_accounts(svc: Services):
+    """Each place and each account is below every limit of its own."""
+    for number in range(20):
+        assert number < 19 or not seen(svc, "logins_refused")
+        assert door.log_in(svc, f"a{number}@example.com", "Summer2026!", f"203.0.113.{number}") is None
+
+    found = alerting.find(svc)["logins_refused"]
+    assert found is not None
+    assert found.detail == "20 within an hour, from 20 places, for 20 accounts"
+    assert not seen(later(svc, hours=2), "logins_refused")
+
+
+def test_passwords_tried_so_slowly_that_no_hour_is_striking(svc: Services):
+    for number in range(60):
+        assert number < 59 or not seen(svc, "logins_refused")
+        long_ago = later(svc, hours=-(number % 20))
+        door.refused(long_ago, "owner@example.com", f"203.0.113.{number % 7}")
+
+    found = alerting.find(svc)["logins_refused"]
+    assert found is not None
+    assert found.detail == "60 within a day, from 7 places, for 1 account"
+
+
+def test_who_gets_in_at_last_is_nobody_to_be_told_of(svc: Services):
+    for _ in range(19):
+        door.log_in(svc, "owner@example.com", "what was it", "203.0.113.7")
+    for _ in range(5):
+        assert door.log_in(svc, "owner@example.com", ADMIN_PASSWORD, "203.0.113.7") is not None
+
+    assert not seen(svc, "logins_refused")
 
 
 def copies(database: Database[Any], booking_id: str, count: int, **changes: Any) -> None:

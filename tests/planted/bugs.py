@@ -799,4 +799,45 @@ BUGS = (
             "test_what_left_by_the_console_unseen_is_not_returned_once_more_after_a_refund_by_hand"
         ),
     ),
+    # --- who may move money
+    Bug(
+        name="the list of payments gives out what opens a customer's page",
+        rule="door",
+        file="inspired/web/listing.py",
+        old='        "bookingId": booking.id,',
+        new='        "bookingId": booking.token,',
+        test="tests/web/test_readers.py::test_a_key_that_may_read_payments_gets_ids_that_open_nothing",
+    ),
+    Bug(
+        name="a helper is led to the customer's page, where money goes back",
+        rule="door",
+        file="inspired/web/permissions.py",
+        old='    "by_owner.customers_page": O,',
+        new='    "by_owner.customers_page": H,',
+        test="tests/web/test_readers.py::test_who_may_return_no_money_is_not_led_to_where_the_customer_can",
+    ),
+    Bug(
+        name="a program returns money by a login of yesterday",
+        rule="door",
+        file="inspired/web/guards.py",
+        old="    if _is_stale():\n        return problem(",
+        new="    if False:\n        return problem(",
+        test="tests/web/test_fresh_logins.py::test_by_the_api_as_by_the_page_a_refund_needs_a_login_of_a_moment_ago",
+    ),
+    Bug(
+        name="a button that moves money stands in no table",
+        rule="door",
+        file="inspired/web/permissions.py",
+        old='"money.try_again", "money.by_hand"',
+        new='"money.by_hand"',
+        test="tests/web/test_fresh_logins.py::test_with_an_old_login_no_route_moves_money",
+    ),
+    Bug(
+        name="a session takes any number of wrong passwords",
+        rule="door",
+        file="inspired/web/guards.py",
+        old="        if number < MOST_GUESSES:\n            raise\n",
+        new="        raise\n",
+        test="tests/web/test_account_pages.py::test_the_tenth_wrong_guess_ends_the_session",
+    ),
 )

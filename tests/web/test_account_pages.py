@@ -234,10 +234,186 @@ def test_codes_cannot_be_guessed_by_trying(app: Flask, client: FlaskClient, svc:
     other = app.test_client()
     half_in(other)
 
-    codes = [send(other, "/admin/login/step", {"code": f"{number:06d}"}).status_code for number in range(12)]
+    answers = [send(other, "/admin/login/step", {"code": f"{number:06d}"}) for number in range(10)]
 
-    assert codes[-2:] == [429, 429]
+    # The tenth ends what the password had begun; and whoever begins anew is not let try for a while.
+    assert [one.status_code for one in answers] == [403] * 10
+    assert "You are logged out" in words(answers[-1].text)
+    assert other.get("/admin/login/step").headers["Location"] == "/admin/login"
+    assert svc.audit.newest(1)[0].what == "guessed_out"
+    half_in(other)
     assert send(other, "/admin/login/step", {"code": next_code(totp)}).status_code == 429
+
+
+def test_what_is_refused_at_every_door_is_counted_for_the_owner(app: Flask, client: FlaskClient, svc: Services):
+    """By network address and account, neither of which can be read there."""
+    with_app(client, svc)
+    send(client, "/admin/again", {"password": "guess"})
+    other = app.test_client()
+    half_in(other)
+    send(other, "/admin/login/step", {"code": "000000"})
+    page = {"environ_base": {"REMOTE_ADDR": "198.51.100.9"}}
+    for _ in range(11):
+        send(app.test_client(), "/admin/login", {"email": "some@example.com", "password": "guess"}, **page)
+
+    found = svc.refused_logins.since(svc.now() - timedelta(hours=1), 100)
+
+    assert len(found) == 13, "also the eleventh, whose password was not looked at any more"
+    assert (len({one.account for one in found}), len({one.address for one in found})) == (2, 2)
+    assert "example.com" not in str(found)
+    assert "198.51.100" not in str(found)
+
+
+def test_recovery_codes_cannot_be_guessed_by_trying_either(app: Flask, client: FlaskClient, svc: Services):
+    _, codes = with_app(client, svc)
+    other = app.test_client()
+    half_in(other)
+
+    answers = [send(other, "/admin/login/step", {"code": f"abcd-efgh-jkmn-{n:04d}"}) for n in range(2222, 2232)]
+    half_in(other)
+
+    assert "You are logged out" in words(answers[-1].text)
+    assert send(other, "/admin/login/step", {"code": codes[0]}).status_code == 429
+    assert len(owner(svc).recovery) == 10
+
+
+def test_a_cookie_that_is_used_again_and_again_gets_no_more_guesses(app: Flask, client: FlaskClient, svc: Services):
+    """What was begun by the password lies in the browser: whoever keeps a copy of it begins where they were."""
+    with_app(client, svc)
+    other = app.test_client()
+    half_in(other)
+    token, copy = hidden(other.get("/admin/login/step").text, "csrf_token"), other.get_cookie("session", path="/")
+    assert copy is not None
+
+    def guess(number: int) -> int:
+        again = app.test_client()
+        again.set_cookie("session", copy.value, path="/")
+        form = {"csrf_token": token, "code": f"{number:06d}"}
+        return int(again.post("/admin/login/step", data=form).status_code)
+
+    assert [guess(number) for number in range(12)] == [403] * 10 + [429] * 2
+
+
+WAYS_TO_GUESS = {
+    "again": ("/admin/again", "/admin/again", {"password": "guess"}),
+    "new password": ("/admin/account/password", "/admin/account", {"now": "guess", "password": NEW}),
+    "app": ("/admin/account/app/code", "/admin/account/app", {"code": "000"}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_GUESS)
+def test_the_tenth_wrong_guess_ends_the_session(client: FlaskClient, svc: Services, way: str):
+    address, page, form = WAYS_TO_GUESS[way]
+    log_in(client)
+    send(client, "/admin/account/app", {}, page="/admin/account")
+
+    answers = [send(client, address, form, page=page) for _ in range(10)]
+
+    assert {one.status_code for one in answers[:9]} <= {403, 422}
+    assert answers[-1].status_code == 403
+    assert "That was wrong 10 times. You are logged out" in words(answers[-1].text)
+    assert client.get("/admin/").headers["Location"].startswith("/admin/login")
+    assert svc.sessions.of(owner(svc).id) == []
+    assert (svc.audit.newest(1)[0].who, svc.audit.newest(1)[0].what) == (owner(svc).id, "guessed_out")
+    assert log_in(client).status_code == 303, "whoever knows the password is let in again"
+
+
+def test_guesses_of_every_kind_count_together_and_a_right_password_begins_anew(client: FlaskClient, svc: Services):
+    log_in(client)
+    send(client, "/admin/account/app", {}, page="/admin/account")
+    for address, page, form in 2 * list(WAYS_TO_GUESS.values()) + [WAYS_TO_GUESS["again"]] * 3:
+        send(client, address, form, page=page)
+    assert send(client, "/admin/again", {"password": ADMIN_PASSWORD}).status_code == 303
+
+    answers = [send(client, "/admin/again", {"password": "guess"}) for _ in range(9)]
+
+    assert {one.status_code for one in answers} == {403}
+    assert client.get("/admin/").status_code == 200
+    assert send(client, "/admin/again", {"password": "guess"}).status_code == 403
+    assert client.get("/admin/").status_code == 303
+
+
+def test_whoever_sets_up_apps_again_and_again_gets_no_more_guesses_of_the_password(client: FlaskClient, svc: Services):
+    log_in(client)
+    for _ in range(9):
+        send(client, "/admin/again", {"password": "guess"})
+    send(client, "/admin/account/app", {}, page="/admin/account")
+    right = pyotp.TOTP(door.pending_secret(svc, owner(svc))).now()
+
+    done = send(client, "/admin/account/app/code", {"code": right}, page="/admin/account/app")
+
+    assert "You are logged out" not in words(done.text)
+    assert "You are logged out" in words(send(client, "/admin/again", {"password": "guess"}).text)
+
+
+def test_many_guesses_at_once_are_no_more_than_ten(app: Flask, client: FlaskClient, svc: Services):
+    log_in(client)
+    token, cookie = hidden(client.get("/admin/again").text, "csrf_token"), client.get_cookie("session", path="/")
+    assert cookie is not None
+
+    def guess(password: str) -> int:
+        browser = app.test_client()
+        browser.set_cookie("session", cookie.value, path="/")
+        return int(browser.post("/admin/again", data={"csrf_token": token, "password": password}).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(guess, ["guess"] * 24))
+
+    assert codes.count(403) <= 10 + 8, "those under way when the session ended"
+    assert svc.sessions.of(owner(svc).id) == []
+    assert guess(ADMIN_PASSWORD) == 303
+    assert client.get("/admin/").headers["Location"].startswith("/admin/login")
+
+
+def test_a_code_for_an_app_that_was_never_begun_is_refused_in_words(client: FlaskClient, svc: Services):
+    log_in(client)
+
+    answer = send(client, "/admin/account/app/code", {"code": "123456"}, page="/admin/account")
+
+    assert answer.status_code == 422
+    assert "No app is being set up." in words(answer.text)
+    assert not owner(svc).has_second_step
+
+
+def test_the_form_that_set_an_app_up_can_be_sent_twice(client: FlaskClient, svc: Services):
+    log_in(client)
+    send(client, "/admin/account/app", {}, page="/admin/account")
+    form = {"code": pyotp.TOTP(door.pending_secret(svc, owner(svc))).now()}
+    send(client, "/admin/account/app/code", form, page="/admin/account/app")
+
+    twice = send(client, "/admin/account/app/code", form, page="/admin/account")
+
+    assert (twice.status_code, owner(svc).has_second_step) == (422, True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{} {}", "{}\u00a0{}", "{}\u2009{}", "{}\u202f{}", "{}\t{}", "\ufeff{}{}", "{}\u200b{}", "{}{}\r\n", "{}-{}",
+        "\u2066{}{}\u2069", "{}\u3000{}",
+    ],
+)  # fmt: skip
+def test_a_code_is_taken_as_apps_and_password_managers_paste_it(
+    app: Flask, client: FlaskClient, svc: Services, written
+):
+    totp, _ = with_app(client, svc)
+    other = app.test_client()
+    half_in(other)
+    code = next_code(totp)
+
+    assert send(other, "/admin/login/step", {"code": written.format(code[:3], code[3:])}).status_code == 303
+
+
+def test_a_code_in_digits_of_full_width_is_taken_and_one_of_too_many_is_not(client: FlaskClient, svc: Services):
+    totp, _ = with_app(client, svc)
+    code = next_code(totp)
+    for wrong in (f"{code}0", code[:5], f"{code[:3]}x{code[3:]}", "", " "):
+        with pytest.raises(Invalid):
+            door.use_code(svc, owner(svc).id, wrong)
+
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in code)
+
+    assert door.use_code(svc, owner(svc).id, wide).id == owner(svc).id
 
 
 # --- accounts -------------------------------------------------------------------------------------------------------

@@ -182,10 +182,10 @@ def test_payments_as_json_newest_first_and_page_by_page(owner: FlaskClient, svc:
         if not before:
             break
 
-    assert [one["bookingId"] for one in seen] == [one.token for one in reversed(made)]
+    assert [one["bookingId"] for one in seen] == [one.id for one in reversed(made)]
     assert made[2].slot is not None
     assert seen[0] | {"createdAt": "", "expiresAt": ""} == {
-        "bookingId": made[2].token,
+        "bookingId": made[2].id,
         "merchantTradeNo": f"{made[2].id}001",
         "meetingTypeId": "portfolio-review",
         "status": "PENDING",

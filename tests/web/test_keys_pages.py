@@ -41,13 +41,13 @@ def test_a_key_reads_payments_without_a_session(app: Flask, owner: FlaskClient, 
 
     answer = asked(app, made(owner))
 
-    assert [one["bookingId"] for one in answer.json["payments"]] == [booking.token]
+    assert [one["bookingId"] for one in answer.json["payments"]] == [booking.id]
 
 
 def test_a_key_may_do_nothing_else(app: Flask, owner: FlaskClient, svc: Services):
     secret, booking = made(owner), hold(svc)
 
-    refund = asked(app, secret, f"{PAYMENTS}/{booking.token}/refund", "POST")
+    refund = asked(app, secret, f"{PAYMENTS}/{booking.id}/refund", "POST")
 
     assert (refund.status_code, refund.mimetype) == (403, "application/problem+json")
     assert asked(app, secret, "/admin/bookings").status_code == 303

@@ -500,7 +500,7 @@ def test_a_program_gets_the_same_list_page_by_page(owner: FlaskClient, svc: Serv
         if cursor is None:
             break
 
-    assert seen == [one.token for one in made]
+    assert seen == [one.id for one in made]
 
 
 def test_the_old_way_of_asking_goes_only_with_the_old_order(owner: FlaskClient):

@@ -471,7 +471,7 @@ def test_a_reconciliation_is_begun_once_and_told_when_it_is_done(owner: FlaskCli
 
 def call(owner: FlaskClient, booking: Booking, body: Any, key: str | None = "k1", **headers: str) -> Any:
     named = {} if key is None else {"Idempotency-Key": key}
-    return owner.post(f"/api/admin/payments/{booking.token}/refund", json=body, headers={**named, **headers})
+    return owner.post(f"/api/admin/payments/{booking.id}/refund", json=body, headers={**named, **headers})
 
 
 def test_a_program_refunds_once_per_key_and_is_told_the_same_again(owner: FlaskClient, svc: Services, sandbox: Servers):
@@ -489,6 +489,18 @@ def test_a_program_refunds_once_per_key_and_is_told_the_same_again(owner: FlaskC
     assert (again.status_code, again.json) == (200, {**answer, "refunds": [{**refund, "status": "done"}]})
     assert (other.status_code, other.mimetype) == (409, "application/problem+json")
     assert refunds_there(sandbox) == [("37.5", "REFUND_SUCCESS")]
+
+
+def test_for_one_release_the_customers_token_names_the_booking_too(owner: FlaskClient, svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+    address = f"/api/admin/payments/{booking.token}/refund"
+
+    old = owner.post(address, json={"amount": "10", **WHY}, headers={"Idempotency-Key": "k"})
+    new = call(owner, booking, {"amount": "10", **WHY}, key="k")
+
+    assert (old.status_code, new.status_code) == (200, 200)
+    assert [one["id"] for one in old.json["refunds"]] == [one["id"] for one in new.json["refunds"]]
+    assert ("Deprecation" in old.headers, "Deprecation" in new.headers) == (True, False)
 
 
 def test_without_an_amount_all_goes_back_and_the_call_is_off_also_when_repeated(
@@ -580,7 +592,7 @@ def test_our_own_pages_may_call_it(owner: FlaskClient, svc: Services, sandbox: S
 def test_a_form_is_not_json(owner: FlaskClient, svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
 
-    answer = owner.post(f"/api/admin/payments/{booking.token}/refund", data=WHY, headers={"Idempotency-Key": "k"})
+    answer = owner.post(f"/api/admin/payments/{booking.id}/refund", data=WHY, headers={"Idempotency-Key": "k"})
 
     assert answer.status_code == 415
 
