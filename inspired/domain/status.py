@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from inspired.domain import mails
 from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, State
 from inspired.domain.funds import Payment, came_unclear, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.mails import Reach
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -45,6 +47,18 @@ WHY_BACK = {
     Cause.OWNER: "The owner returns money to you.",
     Cause.CONSOLE: "The owner returned money to you.",
 }
+
+WITHOUT_MAIL = {
+    Reach.WELL: "",
+    Reach.DELAYED: "Our mails to you are delayed: please keep the address of this page, it says everything they say.",
+    Reach.REFUSED: "Our mails cannot reach the address you gave: please keep the address of this page, "
+    "it says everything they say.",
+}
+
+
+def message(booking: Booking) -> str:
+    """The sentence, and whether our mails reach the customer where they do not."""
+    return f"{sentence(booking)} {WITHOUT_MAIL[mails.reach(booking)]}".strip()
 
 
 def sentence(booking: Booking) -> str:
@@ -136,7 +150,7 @@ def public_status(booking: Booking) -> dict[str, Any]:
         "success": True,
         "status": str(booking.state),
         "flags": sorted(booking.flags),
-        "message": sentence(booking),
+        "message": message(booking),
         "expiresAt": iso(booking.expires_at),
         "version": booking.edition,
     }
@@ -171,6 +185,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
         booking.slot,
         booking.leaving,
         kept_of(booking),
+        mails.awaits_confirmation(booking),
         attempt and (attempt.trade_no, attempt.checkout, attempt.is_closed, attempt.retry_at is None),
     )
 
@@ -178,7 +193,13 @@ def _face(booking: Booking) -> tuple[object, ...]:
 def _has_changed(before: Booking, after: Booking) -> bool:
     """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
     unseen = ("effects", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
-    return replace(after, **{name: getattr(before, name) for name in unseen}) != before
+    if replace(after, **{name: getattr(before, name) for name in unseen}) != before:
+        return True
+    return _of_mails(before) != _of_mails(after)
+
+
+def _of_mails(booking: Booking) -> tuple[object, ...]:
+    return mails.reach(booking), mails.awaits_confirmation(booking)
 
 
 def numbered(before: Booking, after: Booking) -> Booking:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
-from inspired.domain import ledger, lifecycle, ordering, refunds, reports, runbook, steps
+from inspired.domain import ledger, lifecycle, mails, ordering, refunds, reports, runbook, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
@@ -263,8 +263,9 @@ def test_only_open_bookings_ask_again_by_themselves(app: Flask, name: str):
 
     page = fragment(app, booking, now)
 
-    assert ('hx-trigger="every 2s"' in page) == booking.is_open
-    assert (f"/payment?v={booking.edition}" in page) == booking.is_open
+    # A confirmed call's page asks on until the mail that says so is sent, or will never be.
+    assert ('hx-trigger="every 2s"' in page) == (booking.is_open or mails.awaits_confirmation(booking))
+    assert (f"/payment?v={booking.edition}" in page) == (booking.is_open or mails.awaits_confirmation(booking))
 
 
 def test_whoever_paid_late_sees_by_itself_what_becomes_of_it(app: Flask):
@@ -471,7 +472,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "pay_until": "24 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "place": "https://meet.example/room" if kind in PLACE_TOLD else "",
         "is_attached": True,
-        "in_frame": False,
+        "too_much": "1 USDT",
+        "returned_before": "0.5 USDT",
         "move_until": "24 November 2026, 10:00 (Europe/Berlin, UTC+01:00)",
         "missing": "1 USDT",
         "answers": [("What do you hold?", "Two coins")],
@@ -491,7 +493,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
     if kind == "letter":
         context["words"] = "We meet in another room."
     if kind == "alert":
-        context["what"] = "Something happened."
+        context |= {"what": "Something happened.", "needs_you": True, **changes}
     if kind in ("refund_started", "refund_done"):
         context |= {"refund": "37.5 USDT", "refund_why": "You cancelled this call.", "arrived": "75 USDT", **changes}
     return Letters().write(kind, context)
@@ -520,7 +522,7 @@ SAID = {
     "cancelled": ["call is cancelled", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before the call", "Kept"],
     "refund_started": [
         "37.5 USDT goes back to the Binance account that paid", "You cancelled this call.", "75 USDT",
-        "Usually that takes minutes, at most a day", "https://site.example/booking/TOKEN",
+        "Usually this takes minutes, at most a day", "https://site.example/booking/TOKEN",
     ],
     "refund_done": ["37.5 USDT has gone back", "You cancelled this call.", "75 USDT", "Binance has confirmed it"],
     "problem": ["The one sentence of the page.", "149 USDT", "do not pay again"],
@@ -560,12 +562,12 @@ def test_every_mail_there_is_stands_in_this_list():
 
 
 def test_a_cancelled_call_of_which_nothing_goes_back_says_so():
-    _, text, html = letter("cancelled", goes_back="")
+    _, text, html = letter("cancelled", goes_back="", returned_before="")
 
     for said in (text, words(html)):
         assert "Nothing goes back." in said
         assert "at most a day" not in said
-        assert "Of it returned" in said
+        assert "Refunded" in said
 
 
 def test_a_cancelled_call_of_which_everything_goes_back_names_nothing_kept():
