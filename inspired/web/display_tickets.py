@@ -95,8 +95,12 @@ def init_app(app: Flask) -> None:
 
 
 def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
-    subject = tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
-    return Shown(ticket, subject, tickets.conversation(svc, ticket, for_customer=for_customer))
+    return Shown(ticket, subject(svc, ticket), tickets.conversation(svc, ticket, for_customer=for_customer))
+
+
+def subject(svc: Services, ticket: Ticket) -> str:
+    """The owner's own words for it, or its topic's."""
+    return tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
 
 
 def promised_to(booking: Booking) -> list[Promise]:
