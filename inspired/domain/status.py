@@ -15,7 +15,7 @@ STATE_SENTENCES = {
     State.PAID: "Your payment has arrived. We are securing your time.",
     State.CONFIRMED: "Paid and confirmed.",
     State.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
-    State.CANCELLED: "You gave this booking up. Nothing was paid.",
+    State.CANCELLED: "This booking is cancelled. Nothing was paid.",
     State.REFUNDED: "All of your money went back to the Binance account that paid.",
 }
 RETURNED_BY_HAND = "All of your money has been sent back to you."
@@ -40,7 +40,7 @@ CHOOSE_LATE = (
 WHY_BACK = {
     Cause.SURPLUS: "More arrived than the price.",
     Cause.SECOND: "Your payment arrived twice.",
-    Cause.SHORT: "{received} arrived instead of {price}, so nothing is booked by it.",
+    Cause.SHORT: "{received} arrived instead of {price}, too little to book the call.",
     Cause.NO_TIME: "No other time was chosen.",
     Cause.MONEY_BACK: "You asked for your money back.",
     Cause.CANCELLED: "You cancelled this call.",

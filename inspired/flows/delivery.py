@@ -13,7 +13,7 @@ from inspired.adapters.mail import Mail, with_ascii_domain
 from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
-from inspired.domain.funds import Payment, missing, payment_of
+from inspired.domain.funds import Payment, missing, payment_of, refunded
 from inspired.domain.money import Money
 from inspired.domain.statement import Statement, statement
 from inspired.domain.status import sentence
@@ -209,10 +209,13 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
         return {}
     attempt = booking.find_attempt(refund.trade_no)
     arrived = attempt.received if attempt else None
+    others = booking.refunds[: booking.refunds.index(refund)]
+    earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
         "refund": refund.amount.shown,
         "refund_why": status.why_back(booking, refund),
         "arrived": arrived.shown if arrived else "",
+        "returned_before": _some(refunded(earlier, refund.amount.currency)),
     }
 
 

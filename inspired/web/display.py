@@ -69,7 +69,7 @@ BADGES = {
     Stage.RETURNING: ("Money going back", "wait"),
     Stage.STUCK: ("Refund delayed", "bad"),
     Stage.EXPIRED: ("Expired", "quiet"),
-    Stage.CANCELLED: ("Given up", "quiet"),
+    Stage.CANCELLED: ("Cancelled", "quiet"),
     Stage.CALLED_OFF: ("Cancelled", "quiet"),
     Stage.REFUNDED: ("Refunded", "quiet"),
 }

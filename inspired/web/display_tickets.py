@@ -16,7 +16,7 @@ from inspired.web.current import services
 TOPICS = {
     Topic.PAYMENT_DELAYED: "I have paid, and the page does not say so",
     Topic.PAYMENT_FAILED: "I cannot pay",
-    Topic.REFUND_REQUEST: "I want my money back, or wait for it",
+    Topic.REFUND_REQUEST: "A refund",
     Topic.CALL: "Something about the call",
     Topic.OTHER: "Something else",
 }

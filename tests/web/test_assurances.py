@@ -89,7 +89,7 @@ class TestOnEverySite:
     def env_changes(self, kind: str) -> dict[str, str]:
         return {"CALENDAR": kind}
 
-    def test_terms_first_page_and_how_to_pay_promise_the_same(self, kind: str, reader: Reader):
+    def test_terms_first_page_and_how_to_pay_promise_the_same(self, kind: str, reader: Reader, svc: Services):
         terms, home, paying = reader.page("/terms"), reader.page("/"), reader.page("/how-to-pay")
 
         assert assurances.moving(in_calendly=kind == "calendly") in terms
@@ -98,6 +98,8 @@ class TestOnEverySite:
             assert f"{assurances.REFUND_TO} {assurances.REFUND_TIME}" in page
         for page in (terms, paying):
             assert assurances.LATE in page
+        booking = live(svc, call=40)
+        assert assurances.LATE_IS_NOT_LOST in reader.page(f"/booking/{booking.token}/give-up")
         assert assurances.calendar_entry(attached=kind == "builtin") in home
 
     def test_privacy_names_the_frame_where_there_is_one(self, kind: str, reader: Reader):
@@ -196,8 +198,13 @@ def test_a_call_that_was_overpaid_and_is_cancelled_gives_back_what_is_left_of_it
 ):
     booking = overpaid(svc, sandbox)
     refunding.cancel(svc, booking.token, Money.parse("75"))
-    refreshing.refresh(svc, booking.id)
+    for _ in range(3):
+        refreshing.refresh(svc, booking.id)
 
+    for said in reader.mail("25 USDT has gone back"):
+        assert re.search(r"Arrived:? 100 USDT Returned:? 25 USDT", said), said
+    for said in reader.mail("75 USDT has gone back"):
+        assert re.search(r"Arrived:? 100 USDT Returned before:? 25 USDT Returned:? 75 USDT", said), said
     for said in reader.mail("Cancelled"):
         assert "75 USDT goes back to the Binance account that paid" in said
         assert "100 USDT goes back" not in said

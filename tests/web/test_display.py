@@ -190,7 +190,7 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "order closed": (closed_booking(), NOW + MINUTE, Stage.RETRY, "Try again"),
     "time to pay over": (a_live_booking(), NOW + EXPIRY, Stage.CHECKING, "checking with Binance. Do not pay again"),
     "given up": (a_live_booking(leaving=True), NOW, Stage.LEAVING, "being cancelled"),
-    "short": (short_booking(), NOW, Stage.RETRY, "40 USDT arrived instead of 75 USDT, so nothing is booked by it"),
+    "short": (short_booking(), NOW, Stage.RETRY, "40 USDT arrived instead of 75 USDT, too little to book the call"),
     "short, and to be completed": (topping_up(), NOW, Stage.PAYABLE, "70 USDT of 75 USDT arrived. 5 USDT is missing."),
     "told by notice, another amount": (
         settled(a_live_booking(), seen(Remote.PAID, "40", by_query=False)), NOW, Stage.CHECKING,
@@ -217,8 +217,8 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "cancelled, refund stuck": (with_stuck_refund(), NOW, Stage.STUCK, "has not gone through yet"),
     "cancelled, a part kept": (with_refund_done(called_off(days=1.5)), NOW, Stage.CALLED_OFF, "37.5 USDT went back"),
     "cancelled too late": (called_off(days=1.9), NOW, Stage.CALLED_OFF, "This call is cancelled"),
-    "cancelled": (a_live_booking(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
-    "cancelled draft": (a_draft(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
+    "cancelled": (a_live_booking(state=State.CANCELLED), NOW, Stage.CANCELLED, "This booking is cancelled"),
+    "cancelled draft": (a_draft(state=State.CANCELLED), NOW, Stage.CANCELLED, "This booking is cancelled"),
     "paid again after that": (
         paid_after_all_went_back(), NOW, Stage.RETURNING,
         "Another payment arrived after your money had gone back. Your payment arrived twice. 75 USDT is going back",
