@@ -19,6 +19,8 @@ what is wrong              flows/alerting.py → domain/alerts.py, domain/runboo
 how the site is            web/health.py, web/board.py → flows/health.py → domain/health.py, adapters/heartbeats.py
 write to us, be answered   web/helping.py, web/tickets.py → flows/tickets.py → domain/tickets.py
 what was promised          flows/promising.py → domain/promises.py (pure), found by `promised_by` of a booking
+what we say we do          domain/assurances.py (each promise's words, once), domain/statement.py (amounts in mails)
+whom mails reach           adapters/mail.py (`deliverable`), flows/reaching.py (forms), domain/mails.py (`reach`)
 newsletter                 web/newsletter.py → flows/newsletter.py → domain/newsletter.py
 what the owner looks for   web/today.py, web/listing.py → flows/today.py, flows/finding.py → adapters/lists.py
                            → domain/listing.py (labels), domain/attention.py; files: web/exports.py

@@ -243,6 +243,7 @@ def build(
             settings.mail_from,
             Outcomes(beats, heartbeats.MAIL, now),
             lambda: _sender_name(preferences),
+            Outcomes(beats, heartbeats.MAIL_UTF8, now, said=None),
         ),
         letters=Letters(brand=lambda: preferences.now().brand),
         bell=queues.Doorbell(redis),

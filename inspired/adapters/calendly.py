@@ -390,6 +390,13 @@ class Calendly:
             return Followed(found if found.active else None, by_host, _moment(at) if at else None)
         raise UpstreamError(SERVICE, "it was moved too often", retryable=False)
 
+    @_reading()
+    def move_url(self, invitee_uri: str, *, seconds: float = 2.0) -> str:
+        """Calendly's page on which this invitee picks another time; "" where it names none."""
+        if self._invitee.fullmatch(invitee_uri) is None:
+            raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
+        return str(self._get(invitee_uri, {}, seconds)["resource"].get("reschedule_url") or "")
+
     def cancel(self, event_uri: str, reason: str, *, seconds: float = 5.0) -> None:
         """Cancel the event; one that is cancelled already is fine (Calendly answers 403 then, so it is read back)."""
         if self._event.fullmatch(event_uri) is None:

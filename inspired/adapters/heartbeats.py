@@ -19,6 +19,7 @@ from inspired.domain.errors import Busy
 
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
 SCHEME = "scheme"  # a proxy that does not tell how a visitor came
+MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8, and can send to letters such as "ü" before the @
 SAME_EVERY = 60.0  # seconds
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker writes a turn down, how long a reader keeps it
 WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)
@@ -54,6 +55,11 @@ class Heartbeats:
             except errors.DuplicateKeyError:
                 self._collection.update_one({"_id": name}, changed)
 
+    def one(self, name: str) -> Beat | None:
+        with reaching():
+            found = self._collection.find_one({"_id": name})
+        return _in(found) if found is not None else None
+
     def all(self) -> dict[str, Beat]:
         with reaching():
             return {one["_id"]: _in(one) for one in self._collection.find({}).limit(100)}
@@ -62,15 +68,15 @@ class Heartbeats:
 class Outcomes:
     """Writes down how something went that is done all the time: what is new at once, else once a minute.
 
-    A process that has just begun counts as one that has just said that all is well.
+    A process that has just begun counts as one that has just said that all is well, or what `said` has; None: nothing.
     """
 
-    def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime], *, said: bool | None = True) -> None:
         self._beats, self._name, self._now = beats, name, now
-        self._was_well = True
+        self._was_well = said
         self._written = time.monotonic()
 
-    def __call__(self, is_well: bool, detail: str) -> None:
+    def __call__(self, is_well: bool, detail: str = "") -> None:
         """Best effort: what was done is not done again because nobody could write it down."""
         if is_well is self._was_well and time.monotonic() - self._written < SAME_EVERY:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from inspired.domain import assurances
 from inspired.domain.preferences import Brand
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates" / "email"
@@ -22,6 +23,7 @@ class Letters:
             lstrip_blocks=True,
         )
         self._templates.globals["brand"] = brand
+        self._templates.globals["assured"] = assurances
 
     def write(self, kind: str, context: dict[str, Any]) -> tuple[str, str, str]:
         """Subject, text and HTML. Only the HTML is escaped; a subject is one line."""

@@ -15,6 +15,41 @@ from inspired.domain.preferences import one_line
 SECONDS = 5.0
 LONGEST_HEADER = 200
 ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,255}""")
+LONGEST_USER = 64  # octets before the @ (RFC 5321, 4.5.3.1.1)
+LONGEST_DOMAIN = 255
+
+
+def deliverable(address: str) -> str:
+    """The address as mail servers take it: its domain in ASCII, "ann@bücher.example" → "ann@xn--bcher-kva.example"
+    (A-labels, RFC 5890). Raises ValueError for what no server could take, or what is not one person's address."""
+    if not ONE_PERSON.fullmatch(address):
+        raise ValueError("not one person's address")
+    user, _, domain = address.rpartition("@")
+    domain = _in_ascii(domain)
+    if len(user.encode()) > LONGEST_USER or len(domain) > LONGEST_DOMAIN:
+        raise ValueError("longer than an address may be")
+    return f"{user}@{domain}"
+
+
+def with_ascii_domain(address: str) -> str:
+    """The same for an address that somebody else will judge: left as it is where that cannot be done."""
+    try:
+        return deliverable(address)
+    except ValueError:
+        return address
+
+
+def needs_utf8(address: str) -> bool:
+    """Only a server with SMTPUTF8 (RFC 6531) can send there: letters before the @ have no other form."""
+    return not address.rpartition("@")[0].isascii()
+
+
+def _in_ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    from email_validator import validate_email  # slow to load, and seldom needed
+
+    return validate_email(f"x@{domain}", check_deliverability=False).ascii_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +78,14 @@ def _nobody(is_well: bool, detail: str) -> None:
     pass
 
 
+def _unasked(takes_utf8: bool) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """`on_outcome` hears whether the server took a mail; that it refuses one address says nothing about the server."""
+    """`on_outcome` hears whether the server took a mail; that it refuses one address says nothing about the server.
+    `on_greeting` hears whether it has SMTPUTF8, each time it lets us in."""
 
     host: str
     port: int
@@ -55,17 +95,25 @@ class Smtp:
     sender: str
     on_outcome: Callable[[bool, str], None] = _nobody
     named: Callable[[], str] = str  # who the sender is called; where that is empty, as `sender` says
+    on_greeting: Callable[[bool], None] = _unasked
 
     def send(self, mail: Mail) -> None:
-        """Raises UpstreamError; retryable unless the server refused for good (5xx) or nobody can be reached there."""
-        if not ONE_PERSON.fullmatch(mail.to):
-            raise UpstreamError("mail", "not one person's address", retryable=False)
+        """Raises UpstreamError; retryable unless this mail can never be delivered: the server refused it or its reader
+        for good (5xx), or the address is none that this server can send to."""
+        try:
+            to = deliverable(mail.to)
+        except ValueError:
+            raise UpstreamError("mail", "not an address that a mail server takes", retryable=False) from None
+        sender = with_ascii_domain(parseaddr(self.sender)[1])
         try:
             with self._connected() as server:
-                server.send_message(self._message(mail))
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+                if needs_utf8(to) and not server.has_extn("smtputf8"):
+                    raise UpstreamError("mail", "the server cannot send to this address: no SMTPUTF8", retryable=False)
+                server.send_message(self._message(mail, sender, to), sender, [to])
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             raise UpstreamError("mail", f"refused: {type(error).__name__}", retryable=_is_temporary(error)) from None
         except (smtplib.SMTPException, OSError) as error:
+            # A refused sender is among these: it is we who are refused, and every other mail will be as well.
             self.on_outcome(False, type(error).__name__)
             raise UpstreamError("mail", type(error).__name__) from None
         self.on_outcome(True, "")
@@ -90,24 +138,25 @@ class Smtp:
                 server.starttls(context=context)
             if self.username:
                 server.login(self.username, self.password)
+            server.ehlo_or_helo_if_needed()
+            self.on_greeting(server.has_extn("smtputf8"))
         except BaseException:
             server.close()
             raise
         return server
 
-    def _sender(self) -> str | Address:
-        if not (name := header_text(self.named())):
-            return self.sender
-        user, _, host = parseaddr(self.sender)[1].rpartition("@")
-        return Address(name, user, host)
+    def _named_sender(self, sender: str) -> Address:
+        user, _, domain = sender.rpartition("@")
+        return Address(header_text(self.named()) or parseaddr(self.sender)[0], user, domain)
 
-    def _message(self, mail: Mail) -> EmailMessage:
+    def _message(self, mail: Mail, sender: str, to: str) -> EmailMessage:
+        user, _, domain = to.rpartition("@")
         message = EmailMessage()
-        message["From"] = self._sender()
-        message["To"] = _address(mail.to)
+        message["From"] = self._named_sender(sender)
+        message["To"] = Address(username=user, domain=domain)
         message["Subject"] = header_text(mail.subject)
         message["Date"] = formatdate(usegmt=True)
-        message["Message-ID"] = f"<{mail.id}@{self.sender.rpartition('@')[2].rstrip('>')}>"
+        message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         if mail.unsubscribe:
             message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
@@ -124,11 +173,6 @@ class Smtp:
                 mail.calendar, maintype="text", subtype="calendar", filename="call.ics", params=params
             )
         return message
-
-
-def _address(text: str) -> Address:
-    user, _, host = text.rpartition("@")
-    return Address(username=user, domain=host)
 
 
 def _is_temporary(error: smtplib.SMTPException) -> bool:

@@ -60,6 +60,11 @@ class Alert:
     after: timedelta = timedelta()
     channels: tuple[Channel, ...] = (Channel.MAIL, Channel.WEBHOOK)
 
+    @property
+    def needs_you(self) -> bool:
+        """There is something to do; otherwise it is told so that the owner knows, and nobody is asked to look."""
+        return self.severity is not Severity.KNOW
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

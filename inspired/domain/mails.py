@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from inspired.domain.booking import Booking
+from inspired.domain.booking import Booking, State
+from inspired.domain.effects import ALERT_AT_TRY
 from inspired.domain.errors import Conflict
 from inspired.domain.schedule import scheduled
 
@@ -18,9 +19,9 @@ NAMES = {
     "held": "Your time is held",
     "unpaid": "How to pay",
     "confirmed": "Confirmed",
-    "owner_confirmed": "Confirmed, to you",
+    "owner_confirmed": "New call (to you)",
     "moved": "Moved to another time",
-    "owner_moved": "Moved, to you",
+    "owner_moved": "Call moved (to you)",
     "reminder": "Reminder",
     "expired": "Not paid in time",
     "choose": "Another time, or the money",
@@ -38,6 +39,14 @@ class MailState(StrEnum):
     SENT = "sent"  # the mail server took it; whether it was read nobody knows
     GIVEN_UP = "given_up"
     DROPPED = "dropped"  # it was no longer true when its turn came
+
+
+class Reach(StrEnum):
+    """How our mails to the customer fare."""
+
+    WELL = "well"
+    DELAYED = "delayed"  # one was tried often, and is tried on
+    REFUSED = "refused"  # the last one was given up: it will never be delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,21 @@ def of(booking: Booking) -> list[Told]:
             found.append(Told(*split(name.removeprefix(SEND)), _state(note), event.at))
     owed = sorted((one for one in booking.effects if one.name.startswith(SEND)), key=lambda effect: effect.due)
     return found + [Told(*split(one.name.removeprefix(SEND)), MailState.OWED, one.due, one.tries) for one in owed]
+
+
+def reach(booking: Booking) -> Reach:
+    """As far as it is known. Mails that were not sent because they were no longer true say nothing."""
+    to_customer = [one for one in of(booking) if not one.mail.startswith("owner_")]
+    ended = [one.state for one in to_customer if one.state in (MailState.SENT, MailState.GIVEN_UP)]
+    if ended and ended[-1] is MailState.GIVEN_UP:
+        return Reach.REFUSED
+    stuck = any(one.state is MailState.OWED and one.tries >= ALERT_AT_TRY for one in to_customer)
+    return Reach.DELAYED if stuck else Reach.WELL
+
+
+def awaits_confirmation(booking: Booking) -> bool:
+    """The call is confirmed, and the mail that says so has not had its turn."""
+    return booking.state is State.CONFIRMED and any(one.name == f"{SEND}confirmed" for one in booking.effects)
 
 
 def _state(note: str) -> MailState:

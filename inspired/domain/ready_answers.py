@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from inspired.domain import steps
+from inspired.domain.assurances import REFUND_TIME
 from inspired.domain.booking import Booking, State
 from inspired.domain.funds import Payment, kept_of, payment_of, received_of
 from inspired.domain.schedule import may_still_pay
@@ -47,8 +48,8 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
         (
             "refund-on-its-way",
             f"The refund of {one.amount.shown} is on its way",
-            f"your refund of {one.amount.shown} is on its way to the Binance account that paid. Usually this takes "
-            "minutes, at most a day. You need not do anything.",
+            f"your refund of {one.amount.shown} is on its way to the Binance account that paid. "
+            f"{REFUND_TIME} You need not do anything.",
         )
         for one in booking.refunds
         if one.is_under_way and one.amount

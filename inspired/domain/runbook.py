@@ -526,6 +526,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "The customer paid after the end, and somebody else has the time by then.",
             ("Nothing: without an answer it goes back by itself after two days.",),
             "Sandbox: let an order expire, book its time again, and pay it with “force”.",
+            Severity.KNOW,
             drills=("late-and-taken-chooses-time", "late-and-taken-wants-money", "late-and-taken-says-nothing"),
         ),
         _of_booking(
@@ -544,6 +545,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "The event was cancelled in Calendly while it was being paid.",
             ("Nothing: without an answer it goes back by itself after two days.",),
             "Sandbox: cancel the event in Calendly, then pay.",
+            Severity.KNOW,
             drills=("calendly-slot-lost",),
         ),
         _of_booking(
@@ -669,7 +671,8 @@ OF_BOOKING: Mapping[str, Alert] = {
         ),
         _of_booking(
             "undelivered",
-            "Something owed to a customer (a mail, or freeing a time in the calendar) keeps failing.",
+            "Something owed to a customer (a mail, or freeing a time in the calendar) cannot be delivered, or keeps "
+            "failing.",
             "The mail server refuses this address, or Calendly does not answer.",
             (
                 "Open the booking: it says what is still to be done.",
@@ -692,6 +695,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             "Binance Pay refused it or did not answer, three times.",
             ("Nothing, unless it repeats: then look under Health at Binance Pay, and at your keys.",),
             "Sandbox: let calls of “create order” fail.",
+            Severity.KNOW,
             drills=("create-gives-up",),
         ),
         _of_booking(

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from inspired.domain import mails
 from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, Remote, State
 from inspired.domain.funds import Payment, came_unclear, denied, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.mails import Reach
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -14,7 +16,7 @@ STATE_SENTENCES = {
     State.PAID: "Your payment has arrived. We are securing your time.",
     State.CONFIRMED: "Paid and confirmed.",
     State.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
-    State.CANCELLED: "You gave this booking up. Nothing was paid.",
+    State.CANCELLED: "This booking is cancelled. Nothing was paid.",
     State.REFUNDED: "All of your money went back to the Binance account that paid.",
 }
 UNPAID_ENDS = {
@@ -43,13 +45,25 @@ CHOOSE_LATE = (
 WHY_BACK = {
     Cause.SURPLUS: "More arrived than the price.",
     Cause.SECOND: "Your payment arrived twice.",
-    Cause.SHORT: "{received} arrived instead of {price}, so nothing is booked by it.",
+    Cause.SHORT: "{received} arrived instead of {price}, too little to book the call.",
     Cause.NO_TIME: "No other time was chosen.",
     Cause.MONEY_BACK: "You asked for your money back.",
     Cause.CANCELLED: "You cancelled this call.",
     Cause.OWNER: "The owner returns money to you.",
     Cause.CONSOLE: "The owner returned money to you.",
 }
+
+WITHOUT_MAIL = {
+    Reach.WELL: "",
+    Reach.DELAYED: "Our mails to you are delayed: please keep the address of this page, it says everything they say.",
+    Reach.REFUSED: "Our mails cannot reach the address you gave: please keep the address of this page, "
+    "it says everything they say.",
+}
+
+
+def message(booking: Booking) -> str:
+    """The sentence, and whether our mails reach the customer where they do not."""
+    return f"{sentence(booking)} {WITHOUT_MAIL[mails.reach(booking)]}".strip()
 
 
 DENIED = (
@@ -184,7 +198,7 @@ def public_status(booking: Booking) -> dict[str, Any]:
         "success": True,
         "status": str(booking.state),
         "flags": sorted(booking.flags),
-        "message": sentence(booking),
+        "message": message(booking),
         "expiresAt": iso(booking.expires_at),
         "version": booking.edition,
     }
@@ -219,6 +233,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
         booking.slot,
         booking.leaving,
         kept_of(booking),
+        mails.awaits_confirmation(booking),
         attempt and (attempt.trade_no, attempt.checkout, attempt.is_closed, attempt.retry_at is None),
     )
 
@@ -226,7 +241,13 @@ def _face(booking: Booking) -> tuple[object, ...]:
 def _has_changed(before: Booking, after: Booking) -> bool:
     """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
     unseen = ("effects", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
-    return replace(after, **{name: getattr(before, name) for name in unseen}) != before
+    if replace(after, **{name: getattr(before, name) for name in unseen}) != before:
+        return True
+    return _of_mails(before) != _of_mails(after)
+
+
+def _of_mails(booking: Booking) -> tuple[object, ...]:
+    return mails.reach(booking), mails.awaits_confirmation(booking)
 
 
 def numbered(before: Booking, after: Booking) -> Booking:

@@ -73,7 +73,7 @@ def give_up(booking: Booking, now: datetime) -> Booking:
     if booking.state is State.DRAFT:
         return scheduled(left_pending(moved(booking, State.CANCELLED, now, ended_at=now), now), now)
     if booking.state is not State.PENDING:
-        raise Conflict("This booking can no longer be given up here.")
+        raise Conflict("This booking can no longer be cancelled here.")
     if booking.leaving:
         return booking
     return replace(booking, leaving=True, check_at=now).noted(now, "given_up")

@@ -27,12 +27,16 @@ def offset(moment: datetime) -> str:
     return f"UTC{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
+def named(moment: datetime) -> str:
+    """The zone of a local moment and its offset then: "Europe/Berlin, UTC+01:00"; "UTC" once."""
+    name = str(moment.tzinfo)
+    return name if name == offset(moment) else f"{name}, {offset(moment)}"
+
+
 def in_words(span: Span, zone_name: str) -> str:
     """ "Tuesday 24 November 2026, 14:00 to 14:45 (Europe/Berlin, UTC+01:00)" """
     start, end = span.start.astimezone(zone(zone_name)), span.end.astimezone(zone(zone_name))
-    return (
-        f"{start:%A} {start.day} {start:%B %Y}, {start:%H:%M} to {end:%H:%M} ({zone(zone_name).key}, {offset(start)})"
-    )
+    return f"{start:%A} {start.day} {start:%B %Y}, {start:%H:%M} to {end:%H:%M} ({named(start)})"
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -46,4 +50,4 @@ def ago(moment: datetime, now: datetime) -> str:
 def moment_in_words(moment: datetime, zone_name: str) -> str:
     """ "24 November 2026, 14:00 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
-    return f"{local.day} {local:%B %Y, %H:%M} ({zone(zone_name).key}, {offset(local)})"
+    return f"{local.day} {local:%B %Y, %H:%M} ({named(local)})"

@@ -253,15 +253,19 @@ def probe_binance(svc: Services) -> None:
 
 
 def _probe_mail(svc: Services) -> None:
-    """Where the last mail could not be sent: whether the next one could. Nobody may have one to send for hours."""
-    beat = svc.heartbeats.all().get(heartbeats.MAIL)
-    if beat is None or beat.is_well:
+    """Where the last mail could not be sent: whether the next one could, since nobody may have one to send for hours.
+    And once, before any mail was sent, what the server can: a form has to know (`reaching`)."""
+    beats = svc.heartbeats.all()
+    beat = beats.get(heartbeats.MAIL)
+    is_ill = beat is not None and not beat.is_well
+    if not is_ill and heartbeats.MAIL_UTF8 in beats:
         return
     try:
         svc.smtp.greet()
     except UpstreamError:
         return
-    svc.heartbeats.beat(heartbeats.MAIL, svc.now(), detail="the server lets us in again")
+    if is_ill:
+        svc.heartbeats.beat(heartbeats.MAIL, svc.now(), detail="the server lets us in again")
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------

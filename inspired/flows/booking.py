@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from inspired.adapters.calendly import Scheduled
+from inspired.adapters.mail import with_ascii_domain
 from inspired.adapters.mongo import Claimed
 from inspired.domain import by_owner, ordering, schedule, steps
 from inspired.domain.availability import Availability, Rules
@@ -20,7 +21,7 @@ from inspired.domain.slots import TICK, Span, free
 from inspired.flows import delivery, finding, limits
 from inspired.services import Services
 
-TERMS_VERSION = "2026-12"  # of the terms the site was made with
+TERMS_VERSION = "2026-12-2"  # of the terms the site was made with
 LONGEST_WINDOW = timedelta(days=31)
 MINUTE = timedelta(minutes=1)
 NOT_SOLD_NOW = "This call cannot be booked just now: its length is being changed. Please come back a little later."
@@ -167,7 +168,7 @@ def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: 
         slug=booking.meeting_type.id,
         start=start,
         name=customer.name or customer.email,
-        email=customer.email,
+        email=with_ascii_domain(customer.email),
         zone=zone,
         token=booking.token,
         made_after=booking.created_at,

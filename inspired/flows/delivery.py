@@ -9,12 +9,14 @@ from typing import Any
 import structlog
 
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
-from inspired.adapters.mail import Mail
+from inspired.adapters.mail import Mail, with_ascii_domain
 from inspired.domain import effects, mails, runbook, schedule, status, steps
 from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
 from inspired.domain.errors import Busy, UpstreamError
-from inspired.domain.funds import Payment, kept_of, missing, payment_of, received_of
+from inspired.domain.funds import Payment, missing, payment_of, refunded
 from inspired.domain.links import without_links
+from inspired.domain.money import Money
+from inspired.domain.statement import Statement, statement
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
 from inspired.flows import telling
@@ -201,7 +203,8 @@ def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str
         return {}
     if booking.slot.calendar is CalendarKind.CALENDLY:
         return {}
-    invited = invitation_for(method, organizer=parseaddr(svc.settings.mail_from)[1], to=to)
+    organizer = with_ascii_domain(parseaddr(svc.settings.mail_from)[1])
+    invited = invitation_for(method, organizer=organizer, to=with_ascii_domain(to))
     # Whoever sees the owner's calendar must not get the customer's own link.
     page = admin_page_of(svc, booking) if kind.startswith(("owner_", "alert:")) else page_of(svc, booking)
     return {"calendar": call_as_file(svc, booking, invited, page=page), "method": str(invited.method)}
@@ -220,10 +223,13 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
         return {}
     attempt = booking.find_attempt(refund.trade_no)
     arrived = attempt.received if attempt else None
+    others = booking.refunds[: booking.refunds.index(refund)]
+    earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
         "refund": refund.amount.shown,
         "refund_why": status.why_back(booking, refund),
         "arrived": arrived.shown if arrived else "",
+        "returned_before": _some(refunded(earlier, refund.amount.currency)),
     }
 
 
@@ -231,7 +237,13 @@ def _alert(svc: Services, booking: Booking, name: str) -> None:
     kind = ":".join(name.split(":")[:2])
     alert = runbook.OF_BOOKING[kind.partition(":")[2]]
     runbook_url = f"{svc.settings.site_url}/admin/runbook/{alert.id}"
-    context = {**letter_context(svc, booking), "what": alert.sentence, "runbook_url": runbook_url}
+    context = {
+        **letter_context(svc, booking),
+        "what": alert.sentence,
+        "needs_you": alert.needs_you,
+        "sentence": status.message(booking),
+        "runbook_url": runbook_url,
+    }
     subject, text, html = svc.letters.write("alert", context)
     mail_id = _mail_id(booking.id, name)
     telling.everybody(
@@ -244,29 +256,29 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     person = opened(svc, booking)
     zone = booking.slot.zone if booking.slot else "UTC"
     owner_zone = svc.settings.owner_timezone
-    received = received_of(booking)
-    returned = received - kept_of(booking)
+    money = statement(booking)
     return {
         **person,
         "title": booking.meeting_type.title,
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,
-        "received": received.shown if not received.is_nothing else "",
-        "paid": _paid(booking),
+        "received": _some(money.received),
+        "paid": _paid(booking, money),
+        "too_much": _some(money.too_much),
         "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
         "when": in_words(booking.slot.span, zone) if booking.slot else "",
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
         "missing": missing(booking).shown,
-        "in_frame": svc.settings.in_frame,
         "is_attached": booking.slot is not None and booking.slot.calendar is CalendarKind.BUILTIN,
         "move_until": _move_until(svc, booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
         "policy": booking.meeting_type.policy.sentences,
         "cancelled_by": status.cancelled_by(booking),
         "call_stands": _call_stands(svc, booking, zone),
-        "goes_back": returned.shown if not returned.is_nothing else "",
-        "kept": kept_of(booking).shown if not kept_of(booking).is_nothing else "",
+        "goes_back": _some(money.goes_back),
+        "returned_before": _some(money.before),
+        "kept": _some(money.kept),
         "place": place_of(svc, booking),
         "answers": answers_of(svc, booking),
         "sentence": sentence(booking),
@@ -279,14 +291,19 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     }
 
 
-def _paid(booking: Booking) -> str:
-    """What the confirmation says was paid; nothing for a gift."""
-    word, received = booking.by_hand, received_of(booking)
+def _some(money: Money) -> str:
+    """ "75 USDT"; nothing for nothing."""
+    return "" if money.is_nothing else money.shown
+
+
+def _paid(booking: Booking, money: Statement) -> str:
+    """What the confirmation says was paid for the call; nothing for a gift."""
+    word = booking.by_hand
     if word is not None and word.kind is HandKind.OUTSIDE:
         return f"{word.amount.shown}, by another way than Binance Pay"
     if word is not None and word.kind is HandKind.GIFT:
-        return received.shown if not received.is_nothing else ""
-    return received.shown if not received.is_nothing else booking.price.shown
+        return _some(money.paid)
+    return _some(money.paid) or booking.price.shown
 
 
 def _call_stands(svc: Services, booking: Booking, zone: str) -> str:
@@ -297,8 +314,8 @@ def _call_stands(svc: Services, booking: Booking, zone: str) -> str:
 
 
 def _move_until(svc: Services, booking: Booking, zone: str) -> str:
-    """Until when the customer can still move the call here; nothing where that is not possible, or no more."""
-    if booking.slot is None or svc.settings.in_frame:
+    """Until when the customer can still move the call; nothing where that is over."""
+    if booking.slot is None:
         return ""
     until = booking.slot.span.start - booking.meeting_type.policy.move_until
     return moment_in_words(until, zone) if until > svc.now() else ""

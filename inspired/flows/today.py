@@ -14,7 +14,9 @@ from inspired.domain.booking import Booking, Entry, Event, State
 from inspired.domain.funds import nothing
 from inspired.domain.listing import ATTENTION, By, Wanted
 from inspired.domain.money import Money
+from inspired.domain.tickets import Ticket
 from inspired.flows import promising
+from inspired.flows.checking import BEGINNING
 from inspired.flows.finding import day_of
 from inspired.flows.promising import Owed
 from inspired.services import Services
@@ -37,8 +39,9 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """`needs`: bookings, each with what only a person can settle, newest first; `more`: there are others. `alerts`:
-    what the owner was told about which booking."""
+    """`needs`: bookings, each with what only a person can settle, newest first; `more`: there are others. `late`:
+    promises that are not kept in time. `unanswered`: tickets that wait for our word, the most urgent first, without
+    those of `late`. `alerts`: what the owner was told about which booking."""
 
     needs: list[tuple[Booking, tuple[Matter, ...]]]
     more: bool
@@ -46,6 +49,8 @@ class Today:
     cases: list[Case]
     firing: list[Alert]
     late: list[Owed]
+    unanswered: list[Ticket]
+    more_unanswered: bool
     calls: list[Booking]
     today: Moved
     week: Moved
@@ -60,6 +65,9 @@ def gather(svc: Services) -> Today:
         Wanted(by=By.CALL, state=State.CONFIRMED, since=begin, until=end, oldest_first=True), now, most=MOST_CALLS
     )
     entries = [entry for _, entry in svc.ledger.all(now - WEEK, now + timedelta(seconds=1))]
+    late = promising.late(svc)
+    owed = svc.tickets.owed(BEGINNING, MOST + 1)
+    told_as_late = {one.ticket.id for one in late if one.ticket is not None}
     alerted = svc.lists.alerted(now - LATELY, now + timedelta(seconds=1), MOST)
     return Today(
         needs=[(one, attention.matters(one)) for one in needing.bookings],
@@ -67,7 +75,9 @@ def gather(svc: Services) -> Today:
         orphans=svc.orphans.waiting(),
         cases=svc.cases.waiting(),
         firing=[runbook.SITE[one.id] for one in svc.alerts.all().values() if one.is_firing and one.id in runbook.SITE],
-        late=promising.late(svc),
+        late=late,
+        unanswered=[one for one in owed[:MOST] if one.id not in told_as_late],
+        more_unanswered=len(owed) > MOST,
         calls=calls.bookings,
         today=_moved(one for one in entries if one.at >= begin),
         week=_moved(entries),

@@ -101,7 +101,8 @@ def certificates_away(play: Play) -> None:
     "mail-refused",
     "A mail server refuses a customer’s address",
     happens="Ann has mistyped her address. The mail server says for good that there is nobody of that name.",
-    should="The call is confirmed and her page says so. The owner is told that no mail reaches her; Bob gets his.",
+    should="The call is confirmed; her page says so, and that no mail reaches her. The owner is told as well; Bob gets "
+    "his.",
 )
 def mail_refused(play: Play) -> None:
     play.stage.outbox.refused.add(ANN)
@@ -112,7 +113,7 @@ def mail_refused(play: Play) -> None:
     play.pass_time(minutes=10)
     play.scene("Both have paid.")
     play.check_state(first, State.CONFIRMED)
-    play.check_told(first, "Paid and confirmed.")
+    play.check_told(first, "Paid and confirmed. Our mails cannot reach the address you gave")
     play.check_mails(ANN, "", 0)
     play.check_mails(BOB, "Confirmed")
     play.check_owner_told("Something owed to a customer")

@@ -17,7 +17,7 @@ from inspired.domain.ledger import BINANCE, balances
 from inspired.domain.money import Money
 from inspired.domain.rehearsals import Check, Letter, Record, Scene
 from inspired.domain.slots import Span
-from inspired.domain.status import sentence
+from inspired.domain.status import message
 from inspired.flows import (
     alerting,
     calendar_watch,
@@ -314,7 +314,7 @@ class Play:
 
     def check_told(self, booking: Booking, words: str) -> None:
         """The customer's page says so."""
-        self.check(f"{self.who(booking)} reads “{words}”", words in sentence(self.now_of(booking)))
+        self.check(f"{self.who(booking)} reads “{words}”", words in message(self.now_of(booking)))
 
     def check_mails(self, to: str, words: str, number: int = 1) -> None:
         """So many mails to this customer have these words in their subject."""

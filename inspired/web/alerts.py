@@ -14,7 +14,7 @@ from inspired.domain import alerts as rules
 from inspired.domain import runbook
 from inspired.domain.alerts import Alert, Episode, Standing
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal
-from inspired.flows import alerting
+from inspired.flows import alerting, telling
 from inspired.rehearsal.running import drill_called
 from inspired.services import Services
 from inspired.web import guards
@@ -138,6 +138,7 @@ def _page(svc: Services, refusal: Refusal | None = None) -> str:
         messages=[(one, _sentence_of(one)) for one in messages],
         is_sending=any(_is_under_way(one, now) for one in messages),
         rates=_rates(svc),
+        recipients=telling.addresses(svc, "alerts"),
         webhook=svc.webhook.get(now),
         url=request.form.get("url", "") if refusal else "",
         errors=refusal.fields if isinstance(refusal, Invalid) else {},

@@ -17,7 +17,7 @@ from inspired.domain.slots import Span
 from inspired.domain.status import iso, public_status
 from inspired.domain.when import is_zone, zone
 from inspired.flows import booking as booking_flow
-from inspired.flows import idempotency, newsletter, payment, refreshing
+from inspired.flows import idempotency, newsletter, payment, reaching, refreshing
 from inspired.flows.booking import Customer
 from inspired.web import limits, pulse
 from inspired.web.current import services, visitor_address
@@ -166,7 +166,9 @@ def verify() -> Response:
 )
 def newsletter_subscribe() -> tuple[Response, int]:
     """Ask for the opt-in mail. The answer is the same whether the address is known or not."""
-    newsletter.subscribe(services(), str(parsed(NewsletterRequest, json_object()).email))
+    email = str(parsed(NewsletterRequest, json_object()).email)
+    reaching.refuse_unreachable(services(), email, "email")
+    newsletter.subscribe(services(), email)
     return jsonify(success=True), 202
 
 
@@ -260,6 +262,7 @@ def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable
 
 def _customer(wanted: CreateRequest, answers: tuple[tuple[str, str], ...] = ()) -> Customer:
     """Its answers are those to the questions of the meeting type, in their order."""
+    reaching.refuse_unreachable(services(), str(wanted.customerEmail), "customerEmail")
     return Customer(str(wanted.customerEmail), wanted.customerName or "", visitor_address(), answers)
 
 

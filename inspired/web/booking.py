@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.domain import steps
+from inspired.domain import assurances, steps
 from inspired.domain.booking import Booking, State
 from inspired.domain.errors import Conflict, Invalid, NotFound, OtherLength, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.funds import kept_of
@@ -15,7 +15,7 @@ from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
-from inspired.flows import counting, delivery, idempotency, payment, refreshing, refunding
+from inspired.flows import counting, delivery, idempotency, payment, reaching, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
 from inspired.web import limits, pulse
@@ -75,6 +75,7 @@ def _drafted(meeting_type: MeetingType) -> Booking:
 def _held(meeting_type: MeetingType) -> Booking:
     """One booking per form: whoever presses twice is taken to the same one."""
     svc, form = services(), read(BookingForm, request.form)
+    reaching.refuse_unreachable(svc, form.email, "email")
     asked = range(len(meeting_type.questions))
     answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
     customer = Customer(form.email, form.name, visitor_address(), answers)
@@ -258,9 +259,9 @@ def check(token: str) -> ResponseReturnValue:
 def choose_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
-    if _in_frame():
-        return _with_frame(svc, booking)
-    return _time_form(booking)
+    if not _in_frame():
+        return _time_form(booking)
+    return _on_to_calendly(svc, booking) if booking.state is State.CONFIRMED else _with_frame(svc, booking)
 
 
 @bp.post("/booking/<token>/time")
@@ -268,6 +269,8 @@ def choose_time(token: str) -> ResponseReturnValue:
 def change_time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
+    if _in_frame() and booking.state is State.CONFIRMED:
+        raise Conflict(assurances.moving(in_calendly=True))
     try:
         booking = _to_another_time(svc, booking)
     except Refusal as refusal:
@@ -351,7 +354,7 @@ def call_file(token: str) -> Response:
     svc = services()
     booking = svc.bookings.by_token(token)
     if booking.state is not State.CONFIRMED:
-        raise NotFound("The calendar file exists once the booking is confirmed.")
+        raise NotFound("There is nothing to enter into a calendar before the booking is confirmed.")
     headers = {"Content-Disposition": "attachment; filename=call.ics", "Cache-Control": "no-store"}
     return Response(delivery.call_as_file(svc, booking), mimetype="text/calendar", headers=headers)
 
@@ -386,7 +389,7 @@ def _changeable(svc: Services, token: str) -> Booking:
     if steps.may_choose(booking, svc.now()) or moves_here(booking, svc.now()):
         return booking
     if booking.state is State.CONFIRMED:
-        raise Conflict("This call can no longer be moved here. Please answer our confirmation mail instead.")
+        raise Conflict(assurances.too_late_to_move(booking.meeting_type.policy))
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
     if booking.state is not State.PENDING or booking.leaving or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
@@ -426,6 +429,19 @@ def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseR
         message=message,
     )
     return page, 409 if message else 200
+
+
+def _on_to_calendly(svc: Services, booking: Booking) -> ResponseReturnValue:
+    """To Calendly's own page for another time of this very call: what is moved there is followed."""
+    if booking.slot is None:
+        raise Conflict("No time is chosen yet.")
+    try:
+        url = svc.calendly.move_url(booking.slot.invitee_uri)
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    if not url.startswith(f"{svc.settings.calendly_frame_origin}/"):
+        return render_template("booking/away.html", booking=booking), 503
+    return redirect(url, 303)
 
 
 def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:

@@ -13,13 +13,13 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import health, ordering, reports, runbook, schedule, status, steps
+from inspired.domain import assurances, health, mails, ordering, reports, runbook, schedule, status, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
 from inspired.domain.funds import Payment, denied, payment_of
 from inspired.domain.links import without_links
 from inspired.domain.people import Role
 from inspired.domain.slots import Span
-from inspired.domain.when import ago, in_words, moment_in_words, offset, zone
+from inspired.domain.when import ago, in_words, moment_in_words, named, offset, zone
 from inspired.web import board, display_money, guards
 from inspired.web.current import services
 
@@ -194,7 +194,15 @@ ZONES = """
 
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.globals.update(stage_of=stage_of, badge=badge, may=guards.may)
+    app.jinja_env.globals.update(
+        stage_of=stage_of,
+        badge=badge,
+        may=guards.may,
+        mail_reach=mails.reach,
+        awaits_confirmation=mails.awaits_confirmation,
+        assured=assurances,
+        without_mail=lambda booking: status.WITHOUT_MAIL[mails.reach(booking)],
+    )
     app.jinja_env.filters.update(
         without_links=without_links,
         act=lambda what: ACTS.get(what, what),
@@ -229,6 +237,8 @@ def _of_this_site() -> dict[str, Any]:
         "has_imprint": bool(chosen.small_print.imprint),
         "is_sandbox": settings.is_sandbox,
         "owner_zone": settings.owner_timezone,
+        "in_frame": settings.in_frame,
+        "uses_calendly": settings.uses_calendly,
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
 
@@ -400,7 +410,7 @@ def zone_list(chosen: str, owner_zone: str) -> list[str]:
 def clock(moment: datetime, zone_name: str) -> str:
     """ "14:02 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
-    return f"{local:%H:%M} ({zone(zone_name).key}, {offset(local)})"
+    return f"{local:%H:%M} ({named(local)})"
 
 
 def role_in_words(role: Role) -> str:

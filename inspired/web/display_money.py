@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Flask
 
 from inspired.domain import ledger, ordering, refunds, status, steps
-from inspired.domain.booking import Booking, Refund, RefundStatus, State
+from inspired.domain.booking import Booking, CalendarKind, Refund, RefundStatus, State
 from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
@@ -118,8 +118,9 @@ def consequence(booking: Booking, now: datetime) -> Consequence:
 
 
 def moves_here(booking: Booking, now: datetime) -> bool:
-    """On our pages: what was picked in Calendly's own frame is moved there."""
-    return steps.may_move(booking, now) and not services().settings.in_frame
+    """From its page: on our own pages, or in Calendly where times are picked in its frame (`move_url`)."""
+    is_there = booking.slot is not None and booking.slot.calendar is CalendarKind.CALENDLY
+    return steps.may_move(booking, now) and (is_there or not services().settings.in_frame)
 
 
 @dataclass(frozen=True, slots=True)

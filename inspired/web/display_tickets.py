@@ -17,7 +17,7 @@ from inspired.web.current import services
 TOPICS = {
     Topic.PAYMENT_DELAYED: "I have paid, and the page does not say so",
     Topic.PAYMENT_FAILED: "I cannot pay",
-    Topic.REFUND_REQUEST: "I want my money back, or wait for it",
+    Topic.REFUND_REQUEST: "A refund",
     Topic.CALL: "Something about the call",
     Topic.OTHER: "Something else",
 }
@@ -97,11 +97,15 @@ def init_app(app: Flask) -> None:
 
 def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
     """In the admin area without the links that customers paste into what they write."""
-    subject = tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
-    said = tickets.conversation(svc, ticket, for_customer=for_customer)
+    title, said = subject(svc, ticket), tickets.conversation(svc, ticket, for_customer=for_customer)
     if not for_customer:
-        subject, said = without_links(subject), [replace(one, text=without_links(one.text)) for one in said]
-    return Shown(ticket, subject, said)
+        title, said = without_links(title), [replace(one, text=without_links(one.text)) for one in said]
+    return Shown(ticket, title, said)
+
+
+def subject(svc: Services, ticket: Ticket) -> str:
+    """The owner's own words for it, or its topic's."""
+    return tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
 
 
 def promised_to(booking: Booking) -> list[Promise]:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid, Refusal
 from inspired.domain.tickets import TicketState, Topic
-from inspired.flows import tickets
+from inspired.flows import reaching, tickets
 from inspired.services import Services
 from inspired.web import limits
 from inspired.web.current import services
@@ -98,6 +98,7 @@ def ask_as_stranger() -> ResponseReturnValue:
     svc = services()
     try:
         form = read(ContactForm, request.form)
+        reaching.refuse_unreachable(svc, form.email, "email")
         ticket = tickets.write_as_stranger(svc, form.email, form.topic, form.text, form.form_token)
     except Refusal as refusal:
         return _contact_form(svc, refusal), refusal.status

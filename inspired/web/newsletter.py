@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from inspired.domain.errors import Invalid
 from inspired.flows import newsletter as newsletters
+from inspired.flows import reaching
 from inspired.web import limits
 from inspired.web.current import services
 from inspired.web.forms import MailForm, read
@@ -20,6 +21,7 @@ def subscribe() -> ResponseReturnValue:
     template = "newsletter/_form.html" if wants_fragment() else "newsletter/asked.html"
     try:
         form = read(MailForm, request.form)
+        reaching.refuse_unreachable(services(), form.email, "email")
     except Invalid as error:
         return render_template(template, errors=error.fields, email=request.form.get("email", "")[:254]), 422
     newsletters.subscribe(services(), form.email)

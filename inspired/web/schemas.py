@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
+from inspired.adapters.mail import deliverable
 from inspired.domain.errors import Invalid
 
 
@@ -48,10 +49,16 @@ def _bare_address(value: Any) -> Any:
     return value
 
 
+def _deliverable(value: str) -> str:
+    """What mailers could not send to is no address here either."""
+    deliverable(value)
+    return value
+
+
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_of_our_days)]
 Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean_name)]
-Email = Annotated[EmailStr, BeforeValidator(_bare_address), Field(max_length=254)]
+Email = Annotated[EmailStr, BeforeValidator(_bare_address), AfterValidator(_deliverable), Field(max_length=254)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]

@@ -34,7 +34,7 @@ def terms() -> str:
 def privacy() -> str:
     svc = services()
     months = svc.preferences.now().retention.months
-    return render_template("site/privacy.html", uses_calendly=svc.settings.uses_calendly, months=months)
+    return render_template("site/privacy.html", months=months)
 
 
 @bp.get("/legal-notice")

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from inspired.domain import attention
 from inspired.flows import delivery, finding
 from inspired.flows import today as today_flow
-from inspired.web import guards
+from inspired.web import display_tickets, guards
 from inspired.web.admin import person_of
 from inspired.web.current import services
 from inspired.web.htmx import go
@@ -23,6 +23,7 @@ def today() -> str:
         "admin/today.html",
         today=found,
         needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
+        unanswered=[(one, display_tickets.subject(svc, one)) for one in found.unanswered],
         calls=[(one, person_of(svc, one), delivery.place_of(svc, one)) for one in found.calls],
         now=svc.now(),
         is_open=svc.gate.is_open(),

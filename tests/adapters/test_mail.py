@@ -202,6 +202,86 @@ def test_a_bare_sender_address_works_as_well(server):
     assert server.messages[0]["Message-ID"] == "<abc123@example.org>"
 
 
+# --- whom it reaches ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain():
+    """Without SMTPUTF8, as many servers are: it takes addresses in ASCII only."""
+    handler = Server()
+    controller = started(handler, enable_SMTPUTF8=False)
+    handler.port = controller.port
+    yield handler
+    controller.stop()
+
+
+@pytest.mark.parametrize(
+    ("to", "reached"),
+    [
+        ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+        ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
+        ("ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"),
+        ("ann@straße.example", "ann@xn--strae-oqa.example"),
+        ("ann@例え.example", "ann@xn--r8jz45g.example"),
+        ("o'brien+{x}@mail.example", "o'brien+{x}@mail.example"),
+        ("root@localhost", "root@localhost"),
+        (
+            f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 50}.example",
+            f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 50}.example",
+        ),
+    ],
+)
+def test_a_server_that_takes_ascii_only_gets_every_domain_in_ascii(plain, to, reached):
+    smtp(plain.port).send(a_mail(to=to))
+
+    assert [addresses for _, addresses in plain.envelopes] == [[reached]]
+    assert [message["To"] for message in plain.messages] == [reached]
+
+
+def test_a_sender_whose_domain_has_other_letters_can_send(plain):
+    smtp(plain.port, sender="Bücher & Söhne <calls@bücher.example>").send(a_mail())
+
+    assert [sender for sender, _ in plain.envelopes] == ["calls@xn--bcher-kva.example"]
+    assert plain.messages[0]["From"].addresses[0].display_name == "Bücher & Söhne"
+    assert plain.messages[0]["Message-ID"] == "<abc123@xn--bcher-kva.example>"
+
+
+def test_letters_before_the_at_sign_go_where_the_server_can_send_them(server):
+    smtp(server.port).send(a_mail(to="müller@bücher.example"))
+
+    assert [addresses for _, addresses in server.envelopes] == [["müller@xn--bcher-kva.example"]]
+
+
+def test_an_address_this_server_cannot_send_to_is_given_up_at_once_and_the_server_is_not_called_ill(plain):
+    heard = []
+    mailer = smtp(plain.port, on_outcome=lambda *outcome: heard.append(outcome))
+
+    with pytest.raises(UpstreamError) as caught:
+        mailer.send(a_mail(to="müller@example.com"))
+
+    assert not caught.value.retryable
+    assert (plain.messages, heard) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "to", [f"{'a' * 65}@example.com", f"{'ü' * 33}@example.com", "ann@-ü-.example", "ann@\ud800.de"]
+)
+def test_an_address_that_no_server_takes_is_given_up_at_once(server, to):
+    with pytest.raises(UpstreamError) as caught:
+        smtp(server.port).send(a_mail(to=to))
+
+    assert not caught.value.retryable
+    assert server.messages == []
+
+
+def test_each_greeting_tells_whether_the_server_can_send_to_letters_before_the_at_sign(server, plain):
+    heard = []
+    for port in (server.port, plain.port):
+        smtp(port, on_greeting=heard.append).greet()
+
+    assert heard == [True, False]
+
+
 # --- what cannot get into it ----------------------------------------------------------------------------------------
 
 
@@ -252,7 +332,19 @@ def test_letters_of_all_the_world_fit_into_text_and_subject(server):
 # --- refusals and failures ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("line", ["451 try later", "550 this sender is not verified here"])
+def test_a_server_that_refuses_our_own_address_is_ill_and_the_mail_is_kept_for_when_that_is_mended(server, line):
+    server.refuse = {"MAIL": line}
+    heard = []
+
+    with pytest.raises(UpstreamError) as caught:
+        smtp(server.port, on_outcome=lambda *outcome: heard.append(outcome)).send(a_mail())
+
+    assert caught.value.retryable
+    assert heard == [(False, "SMTPSenderRefused")]
+
+
+@pytest.mark.parametrize("step", ["RCPT", "DATA"])
 @pytest.mark.parametrize(("line", "retryable"), [("451 try later", True), ("550 no such mailbox", False)])
 def test_a_refusal_for_now_is_worth_another_try_and_one_for_good_is_not(server, step, line, retryable):
     server.refuse = {step: line}

@@ -181,7 +181,7 @@ def test_whoever_chooses_another_time_is_a_customer_like_any_other_again():
 
 
 REFUSALS = {
-    "This booking can no longer be given up here.": lambda: steps.give_up(a_confirmed_booking(), LATER),
+    "This booking can no longer be cancelled here.": lambda: steps.give_up(a_confirmed_booking(), LATER),
     "There is no time to be chosen for this booking any more.": lambda: steps.another_time(
         a_confirmed_booking(), a_confirmed_booking().slot, LATER
     ),

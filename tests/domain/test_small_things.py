@@ -48,7 +48,7 @@ CALL = Span(datetime(2026, 11, 24, 13, 0, tzinfo=UTC), datetime(2026, 11, 24, 13
         ("Asia/Kolkata", "Tuesday 24 November 2026, 18:30 to 19:15 (Asia/Kolkata, UTC+05:30)"),
         ("America/St_Johns", "Tuesday 24 November 2026, 09:30 to 10:15 (America/St_Johns, UTC−03:30)"),
         ("Europe/London", "Tuesday 24 November 2026, 13:00 to 13:45 (Europe/London, UTC)"),
-        ("Mars/Olympus", "Tuesday 24 November 2026, 13:00 to 13:45 (UTC, UTC)"),
+        ("Mars/Olympus", "Tuesday 24 November 2026, 13:00 to 13:45 (UTC)"),
     ],
 )
 def test_times_are_written_with_their_zone_and_offset(zone_name, words):
@@ -141,3 +141,19 @@ def test_a_failure_of_a_service_may_have_had_its_effect_unless_it_is_known_that_
 )  # fmt: skip
 def test_how_long_ago_is_told_in_its_largest_unit(seconds: int, told: str):
     assert ago(NOW - timedelta(seconds=seconds), NOW) == told
+
+
+@pytest.mark.parametrize(
+    ("zone_name", "said"),
+    [
+        ("UTC", "24 November 2026, 14:00 (UTC)"),
+        ("Europe/London", "24 November 2026, 14:00 (Europe/London, UTC)"),
+        ("Asia/Kolkata", "24 November 2026, 19:30 (Asia/Kolkata, UTC+05:30)"),
+        ("Mars/Base", "24 November 2026, 14:00 (UTC)"),
+    ],
+)
+def test_a_zone_and_its_offset_are_said_once_where_they_are_the_same(zone_name: str, said: str):
+    moment = datetime(2026, 11, 24, 14, tzinfo=UTC)
+
+    assert moment_in_words(moment, zone_name) == said
+    assert in_words(Span(moment, moment + timedelta(minutes=45)), zone_name).endswith(said.partition(" (")[2])

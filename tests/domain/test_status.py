@@ -122,7 +122,7 @@ def test_where_money_came_nobody_is_told_that_nothing_was_paid():
     short = settled(a_live_booking(), seen(Remote.PAID, "74"))
     over = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
     too_little = (
-        "74 USDT arrived instead of 75 USDT, so nothing is booked by it. "
+        "74 USDT arrived instead of 75 USDT, too little to book the call. "
         "74 USDT is going back to the Binance account that paid."
     )
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from inspired.domain import ledger
 from inspired.domain.booking import Booking, Flag, Remote, State
-from inspired.domain.funds import Payment, due, is_unclear, kept_of, nothing, payment_of
+from inspired.domain.funds import Payment, counted, due, is_unclear, kept_of, nothing, payment_of, received_of
 from inspired.domain.refunds import Outcome
+from inspired.domain.statement import statement
 from tests.domain.walking import MONEY_STATES, Walk, quieted, targets_of
 
 WALKS, QUIETED = 800, 60
@@ -108,6 +109,14 @@ def one_order_can_be_paid_at_a_time(before, after, walk):
     assert sum(one.is_payable for one in after.attempts) <= 1
 
 
+def what_mails_tell_of_the_money_adds_up(before, after, walk):
+    """Where every payment can be counted; of others nobody knows how much there is."""
+    if all(one in counted(after) for one in after.attempts if one.has_money):
+        money = statement(after)
+        assert money.received == money.too_much + money.before + money.goes_back + money.kept
+        assert money.paid + money.too_much == received_of(after)
+
+
 RULES = (
     nothing_of_the_order_itself_changes,
     what_has_happened_is_only_added_to,
@@ -121,6 +130,7 @@ RULES = (
     whoever_waits_is_looked_at_again,
     the_owner_is_called_exactly_where_something_is_stuck_or_unclear,
     one_order_can_be_paid_at_a_time,
+    what_mails_tell_of_the_money_adds_up,
 )
 
 

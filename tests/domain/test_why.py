@@ -85,7 +85,7 @@ def not_chosen(booking: Booking) -> Booking:
 PAID = a_live_booking(state=State.PAID)
 CASES = {
     "draft": (a_draft(), "not picked a time yet"),
-    "held": (a_live_booking(), "nothing was paid yet, payable until 24 November 2026, 10:15 (UTC, UTC)"),
+    "held": (a_live_booking(), "nothing was paid yet, payable until 24 November 2026, 10:15 (UTC)"),
     "no order": (not_created(), "Binance Pay did not make the order"),
     "leaving": (steps.give_up(a_live_booking(), NOW), "The customer gave it up, and it ends as soon as"),
     "left by the owner": (by_owner.call_off(a_live_booking(), NOW), "You cancelled it, and it ends as soon as"),

@@ -7,8 +7,11 @@ from inspired.adapters.books import Orphan
 from inspired.domain import effects
 from inspired.domain.attention import Matter
 from inspired.domain.money import Money
-from inspired.flows import refreshing, refunding, today
+from inspired.domain.people import Person, Role
+from inspired.domain.tickets import Topic
+from inspired.flows import refreshing, refunding, tickets, today
 from inspired.flows.finding import day_of
+from inspired.flows.tickets import Sent
 from inspired.services import Services
 from tests.flows.steps import confirmed, later, live, pay, starting_in
 from tests.harness import Servers
@@ -66,6 +69,24 @@ def test_money_in_is_what_the_ledger_has(svc: Services, sandbox: Servers):
     assert found.today == today.Moved((Money.parse("225"),), 2, (Money.parse("20.5"),), 1)
     assert (in_two_days.today, in_two_days.week) == (today.Moved((), 0, (), 0), found.week)
     assert today.gather(later(svc, days=8)).week == today.Moved((), 0, (), 0)
+
+
+def test_every_message_that_waits_for_an_answer_is_there_late_or_not(svc: Services):
+    booking = live(svc)
+    first = tickets.write(svc, booking, Topic.OTHER, "Where are you?", "r1")
+    second = tickets.write_as_stranger(svc, "eve@example.com", Topic.CALL, "What is this?", "r2")
+    helper = svc.people.add(Person("p1", "helper@example.com", Role.HELPER, svc.now(), svc.vault.new_key("p1")))
+
+    soon, late = today.gather(svc), today.gather(later(svc, hours=30))
+    tickets.answer(svc, helper, second.id, Sent("Ours", "a1", len(second.messages)), done=False)
+    answered = today.gather(svc)
+
+    assert [one.id for one in soon.unanswered] == [second.id, first.id], "the most urgent first"
+    assert soon.late == []
+    assert [one.id for one in late.unanswered] == [first.id]
+    assert [one.ticket and one.ticket.id for one in late.late] == [second.id]
+    assert [one.id for one in answered.unanswered] == [first.id]
+    assert not soon.more_unanswered
 
 
 def test_payments_of_nobodys_and_what_was_told_lately(svc: Services, sandbox: Servers):

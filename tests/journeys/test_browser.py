@@ -173,14 +173,16 @@ def test_a_wrong_clock_of_the_visitor_does_not_touch_the_countdown(
     page.context.close()
 
 
-def test_giving_up_says_what_happens_and_frees_the_time(browser: Browser, builtin: Running, errors: list[str]):
+def test_cancelling_before_paying_says_what_happens_and_frees_the_time(
+    browser: Browser, builtin: Running, errors: list[str]
+):
     page = a_page(browser, errors, **PHONE)
     hold_a_time(page, builtin, "leaving@example.com", 15)
     order = order_on(page, builtin)
-    page.get_by_role("link", name="Give this booking up").click()
-    page.get_by_role("button", name=re.compile("give", re.IGNORECASE)).click()
+    page.get_by_role("link", name="Cancel booking").click()
+    page.get_by_role("button", name="Cancel booking").click()
 
-    expect(page.locator("#payment")).to_contain_text("You gave this booking up", timeout=15_000)
+    expect(page.locator("#payment")).to_contain_text("This booking is cancelled", timeout=15_000)
     assert (
         next(o for o in builtin.control("orders") if o["merchantTradeNo"] == order["merchantTradeNo"])["status"]
         == "CANCELED"

@@ -72,7 +72,7 @@ def test_a_time_that_is_not_paid_is_changed_and_then_given_up(browser: Browser, 
     expect(page.locator("#payment")).to_contain_text("Your time")
     assert times_of(page) != before
 
-    page.get_by_role("link", name="Give this booking up").click()
+    page.get_by_role("link", name="Cancel booking").click()
     page.get_by_role("button").last.click()
     expect(page.locator("#payment")).to_contain_text("Nothing was paid", timeout=20_000)
     assert errors == []

@@ -840,4 +840,28 @@ BUGS = (
         new="        raise\n",
         test="tests/web/test_account_pages.py::test_the_tenth_wrong_guess_ends_the_session",
     ),
+    Bug(
+        name="what was too much is told as paid for the call",
+        rule="6",
+        file="inspired/domain/statement.py",
+        old="        return self.received - self.too_much\n",
+        new="        return self.received\n",
+        test="tests/domain/test_statement.py::test_what_is_too_much_was_never_paid_for_the_call",
+    ),
+    Bug(
+        name="a mail to a domain of other letters is sent as it was entered",
+        rule="mail",
+        file="inspired/adapters/mail.py",
+        old="    domain = _in_ascii(domain)\n",
+        new="",
+        test=("tests/web/test_addresses.py::test_whoever_pays_with_an_address_of_other_letters_gets_the_confirmation"),
+    ),
+    Bug(
+        name="a mail that will never be delivered is told to nobody",
+        rule="mail",
+        file="inspired/domain/mails.py",
+        old="    if ended and ended[-1] is MailState.GIVEN_UP:\n",
+        new="    if ended and ended[0] is MailState.OWED:\n",
+        test="tests/domain/test_mails.py::test_mails_reach_the_customer_until_one_of_them_is_given_up",
+    ),
 )

@@ -11,6 +11,7 @@ from standardwebhooks import Webhook as Verifier
 from inspired.adapters import heartbeats
 from inspired.domain import runbook
 from inspired.domain.people import Role
+from inspired.domain.preferences import Addresses
 from inspired.flows import alerting
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -57,6 +58,18 @@ def test_where_nothing_is_wrong_the_page_says_so(owner: FlaskClient):
 
     assert "Nothing is wrong that this site can see." in page
     assert "0 of 0 5 % too few to judge (50 are needed)" in page
+
+
+def test_the_page_names_those_who_are_told(owner: FlaskClient, svc: Services):
+    before = words(owner.get(PAGE).text)
+    svc.preferences.save(Addresses(alerts=("ops@example.com", "night@example.com")), 0, ())
+    svc.preferences.fresh()
+
+    after = words(owner.get(PAGE).text)
+
+    assert "By mail to owner@example.com, when something begins" in before
+    assert "By mail to ops@example.com, night@example.com, when something begins" in after
+    assert "OWNER_EMAIL" not in before + after
 
 
 def test_what_is_wrong_stands_on_top_with_what_to_do_and_a_button(owner: FlaskClient, late_backup: None):

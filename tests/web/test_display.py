@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
 from inspired.adapters.throttle import Breaker
-from inspired.domain import ledger, lifecycle, ordering, refunds, reports, runbook, steps
+from inspired.domain import ledger, lifecycle, mails, ordering, refunds, reports, runbook, steps
 from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
@@ -190,7 +190,7 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "order closed": (closed_booking(), NOW + MINUTE, Stage.RETRY, "Try again"),
     "time to pay over": (a_live_booking(), NOW + EXPIRY, Stage.CHECKING, "checking with Binance. Do not pay again"),
     "given up": (a_live_booking(leaving=True), NOW, Stage.LEAVING, "being cancelled"),
-    "short": (short_booking(), NOW, Stage.RETRY, "40 USDT arrived instead of 75 USDT, so nothing is booked by it"),
+    "short": (short_booking(), NOW, Stage.RETRY, "40 USDT arrived instead of 75 USDT, too little to book the call"),
     "short, and to be completed": (topping_up(), NOW, Stage.PAYABLE, "70 USDT of 75 USDT arrived. 5 USDT is missing."),
     "told by notice, another amount": (
         settled(a_live_booking(), seen(Remote.PAID, "40", by_query=False)), NOW, Stage.CHECKING,
@@ -217,8 +217,8 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "cancelled, refund stuck": (with_stuck_refund(), NOW, Stage.STUCK, "has not gone through yet"),
     "cancelled, a part kept": (with_refund_done(called_off(days=1.5)), NOW, Stage.CALLED_OFF, "37.5 USDT went back"),
     "cancelled too late": (called_off(days=1.9), NOW, Stage.CALLED_OFF, "This call is cancelled"),
-    "cancelled": (a_live_booking(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
-    "cancelled draft": (a_draft(state=State.CANCELLED), NOW, Stage.CANCELLED, "You gave this booking up"),
+    "cancelled": (a_live_booking(state=State.CANCELLED), NOW, Stage.CANCELLED, "This booking is cancelled"),
+    "cancelled draft": (a_draft(state=State.CANCELLED), NOW, Stage.CANCELLED, "This booking is cancelled"),
     "paid again after that": (
         paid_after_all_went_back(), NOW, Stage.RETURNING,
         "Another payment arrived after your money had gone back. Your payment arrived twice. 75 USDT is going back",
@@ -263,8 +263,9 @@ def test_only_open_bookings_ask_again_by_themselves(app: Flask, name: str):
 
     page = fragment(app, booking, now)
 
-    assert ('hx-trigger="every 2s"' in page) == booking.is_open
-    assert (f"/payment?v={booking.edition}" in page) == booking.is_open
+    # A confirmed call's page asks on until the mail that says so is sent, or will never be.
+    assert ('hx-trigger="every 2s"' in page) == (booking.is_open or mails.awaits_confirmation(booking))
+    assert (f"/payment?v={booking.edition}" in page) == (booking.is_open or mails.awaits_confirmation(booking))
 
 
 def test_whoever_paid_late_sees_by_itself_what_becomes_of_it(app: Flask):
@@ -476,7 +477,8 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         "pay_until": "24 November 2026, 10:15 (Europe/Berlin, UTC+01:00)",
         "place": "https://meet.example/room" if kind in PLACE_TOLD else "",
         "is_attached": True,
-        "in_frame": False,
+        "too_much": "1 USDT",
+        "returned_before": "0.5 USDT",
         "move_until": "24 November 2026, 10:00 (Europe/Berlin, UTC+01:00)",
         "missing": "1 USDT",
         "answers": [("What do you hold?", "Two coins")],
@@ -498,7 +500,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
     if kind == "letter":
         context["words"] = "We meet in another room."
     if kind == "alert":
-        context["what"] = "Something happened."
+        context |= {"what": "Something happened.", "needs_you": True, **changes}
     if kind in ("refund_started", "refund_done"):
         context |= {"refund": "37.5 USDT", "refund_why": "You cancelled this call.", "arrived": "75 USDT", **changes}
     return Letters().write(kind, context)
@@ -527,7 +529,7 @@ SAID = {
     "cancelled": ["you have cancelled your call", "74.5 USDT", "149 USDT", "Cancel 24 hours or more before", "Kept"],
     "refund_started": [
         "37.5 USDT goes back to the Binance account that paid", "You cancelled this call.", "75 USDT",
-        "Usually that takes minutes, at most a day", "https://site.example/booking/TOKEN",
+        "Usually this takes minutes, at most a day", "https://site.example/booking/TOKEN",
     ],
     "refund_done": ["37.5 USDT has gone back", "You cancelled this call.", "75 USDT", "Binance has confirmed it"],
     "problem": ["The one sentence of the page.", "149 USDT", "do not pay again"],
@@ -571,12 +573,12 @@ def test_every_mail_there_is_stands_in_this_list():
 
 
 def test_a_cancelled_call_of_which_nothing_goes_back_says_so():
-    _, text, html = letter("cancelled", goes_back="")
+    _, text, html = letter("cancelled", goes_back="", returned_before="")
 
     for said in (text, words(html)):
         assert "Nothing goes back." in said
         assert "at most a day" not in said
-        assert "Of it returned" in said
+        assert "Refunded" in said
 
 
 @pytest.mark.parametrize(

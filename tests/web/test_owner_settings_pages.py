@@ -290,6 +290,18 @@ def test_the_log_tells_who_changed_what(owner: FlaskClient, svc: Services):
     assert "It was not looked at yet." in text
 
 
+def test_a_log_looked_at_while_it_was_empty_does_not_say_nothing_above_its_entries(owner: FlaskClient, svc: Services):
+    auditing.check(svc)
+    empty = words(owner.get(AUDIT).text)
+    svc.audit.add(svc.now(), "system", "personal data erased", "", "3 bookings")
+
+    written = words(owner.get(AUDIT).text)
+
+    assert "there are no entries yet. " in empty
+    assert "when there were no entries yet. " in written
+    assert "othing was written" not in written
+
+
 def test_the_log_is_paged_by_number(owner: FlaskClient, svc: Services):
     for number in range(1, 121):
         svc.audit.add(svc.now(), "system", f"change no. {number}.")

@@ -31,7 +31,9 @@ def test_home_says_what_binance_pay_is_before_anybody_books(client: FlaskClient)
 
     assert "You need a Binance account." in text
     assert "No network to choose, no gas." in text
-    assert "started within 24 hours" in text
+    assert (
+        "Refunds go back in USDT to the Binance account that paid. Usually this takes minutes, at most a day." in text
+    )
 
 
 def test_the_sandbox_says_so_on_every_page(client: FlaskClient):

@@ -12,7 +12,8 @@ from inspired.domain.booking import Booking, RefundStatus
 from inspired.domain.money import Money
 from inspired.domain.people import Role
 from inspired.domain.reconciliation import Difference
-from inspired.flows import refreshing, refunding
+from inspired.domain.tickets import Topic
+from inspired.flows import refreshing, refunding, tickets
 from inspired.services import Services
 from tests.flows.steps import confirmed, hold, live, pay, starting_in
 from tests.harness import Servers
@@ -38,7 +39,7 @@ def a_stuck_refund(svc: Services, sandbox: Servers) -> Booking:
 def test_a_quiet_day_says_so(owner: FlaskClient):
     text = words(owner.get("/admin/").text)
 
-    assert "everything goes by itself just now" in text
+    assert "All clear" in text
     assert "No call today" in text
 
 
@@ -68,6 +69,17 @@ def test_a_mail_that_was_given_up_is_seen_to_by_a_person(owner: FlaskClient, svc
     assert "Seen to:" in words(owner.get(f"/admin/bookings/{booking.id}").text)
     assert (svc.audit.newest(1)[0].what, svc.audit.newest(1)[0].about) == ("seen_to", booking.id)
     assert send(owner, f"/admin/bookings/{booking.id}/seen-to", {}, page="/admin/").status_code == 409
+
+
+def test_an_unanswered_message_leads_to_its_answer(owner: FlaskClient, svc: Services):
+    ticket = tickets.write(svc, live(svc), Topic.CALL, "Where do we meet?", "r1")
+
+    page = owner.get("/admin/").text
+
+    assert "Unanswered message: About the call, waiting since" in words(page)
+    assert "due in 23 hours" in words(page) or "due in 1 day" in words(page)
+    assert f'href="/admin/tickets/{ticket.id}">Answer ticket {ticket.id}</a>' in page
+    assert "All clear" not in words(page)
 
 
 def test_payments_of_nobodys_and_cases_have_their_next_step(owner: FlaskClient, svc: Services):
