@@ -15,7 +15,7 @@ from inspired.domain.people import Passkey, Person, Role
 from inspired.flows import door
 from inspired.services import Services
 from inspired.web import guards, limits
-from inspired.web.current import services
+from inspired.web.current import json_sent, services
 from inspired.web.display import qr_svg
 from inspired.web.htmx import go
 
@@ -82,7 +82,7 @@ def enter_by_passkey() -> ResponseReturnValue:
     from webauthn.helpers.exceptions import WebAuthnException
 
     svc = services()
-    person, said = guards.half_way(svc), request.get_json(silent=True)
+    person, said = guards.half_way(svc), json_sent()
     passkey = _named(person, said) if person else None
     if person is None or passkey is None:
         raise Forbidden("This passkey is not known here.")
@@ -203,7 +203,7 @@ def add_passkey() -> ResponseReturnValue:
     from webauthn.helpers.exceptions import WebAuthnException
 
     svc, me = services(), guards.here(services())
-    said = request.get_json(silent=True)
+    said = json_sent()
     if not isinstance(said, dict):
         raise Invalid("This passkey cannot be read.")
     name = str(said.pop("name", ""))[:MOST_NAME].strip() or "Passkey"

@@ -18,7 +18,7 @@ from inspired.flows import booking as bookings
 from inspired.flows import counting, delivery, idempotency, payment, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from inspired.web import limits, pulse
+from inspired.web import limits, parsing, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
 from inspired.web.display_money import consequence, moves_here, moving_of
@@ -156,9 +156,8 @@ def times_of(
 
 def _first_day(days: list[Day], asked: str, chosen: str) -> int:
     """The first day at or after the asked one; without one, the page that holds the chosen time."""
-    try:
-        wanted = date.fromisoformat(asked)
-    except ValueError:
+    wanted = parsing.day(asked)
+    if wanted is None:
         with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
         return next(with_chosen, 0) // DAYS_PER_PAGE * DAYS_PER_PAGE
     return next((i for i, day in enumerate(days) if day.date >= wanted), max(0, len(days) - DAYS_PER_PAGE))
@@ -200,7 +199,7 @@ def picked(token: str) -> ResponseReturnValue:
     since the page with the button was shown."""
     svc = services()
     booking = svc.bookings.by_token(token)
-    if booking.state is not State.DRAFT and request.form.get("v", type=int) != booking.edition:
+    if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.edition:
         return go(_page_of(booking))
     try:
         after = refreshing.pick_up(svc, booking)
@@ -217,7 +216,7 @@ def picked(token: str) -> ResponseReturnValue:
 def poll(token: str) -> ResponseReturnValue:
     """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
     svc = services()
-    booking = pulse.news(token, request.args.get("v", type=int))
+    booking = pulse.news(token, parsing.number(request.args.get("v", "")))
     if booking is None:
         return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
     if "frame" in request.args:  # a time was taken up another way: by a webhook, or in another window
