@@ -280,7 +280,7 @@ def invite() -> ResponseReturnValue:
     svc = services()
     try:
         role = _role(request.form.get("role", ""))
-        address = _address(request.form.get("email", ""))
+        address = door.mail_address(request.form.get("email", ""))
         link = door.invite(svc, address, role)
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
@@ -355,15 +355,6 @@ def _role(text: str) -> Role:
     if text not in list(Role):
         raise Invalid("Please choose what the account may do.")
     return Role(text)
-
-
-def _address(text: str) -> str:
-    from email_validator import EmailNotValidError, validate_email
-
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError:
-        raise Invalid("Please check the marked fields.", {"email": "is not a mail address"}) from None
 
 
 # --- passkeys: https://www.w3.org/TR/webauthn-3/ --------------------------------------------------------------------
