@@ -1,6 +1,6 @@
 """Every background job. They take ids, find the rest, let failures fail, and may run twice, at once, or never."""
 
-from functools import cache
+from functools import cache, partial
 
 from inspired.flows import (
     alerting,
@@ -55,6 +55,7 @@ def work_notice(notice_id: str) -> None:
 def turn_page(run: str) -> None:
     """The next page of the reconciliation, the check, the forgetting or the numbers; it rings for the one after."""
     turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting, counting)}
+    turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 
