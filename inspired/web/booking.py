@@ -1,6 +1,6 @@
 """The journey's pages: choose a time, hold it, pay, be confirmed. What happens is in flows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -73,9 +73,8 @@ def _drafted(meeting_type: MeetingType) -> Booking:
 
 def _held(meeting_type: MeetingType) -> Booking:
     """One booking per form: whoever presses twice is taken to the same one."""
-    svc, form = services(), read(BookingForm, request.form)
-    asked = range(len(meeting_type.questions))
-    answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    svc = services()
+    form, answers = _filled_in(meeting_type)
     customer = Customer(form.email, form.name, visitor_address(), answers)
     body = {"type": meeting_type.id, **form.model_dump(mode="json"), "answers": answers}
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
@@ -88,6 +87,24 @@ def _held(meeting_type: MeetingType) -> Booking:
         return 201, booking
 
     return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
+
+
+def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str, str], ...]]:
+    """The form with the answers. Raises Invalid with all that is missing or wrong in both."""
+    asked = range(len(meeting_type.questions))
+    wrong: dict[str, str] = {}
+    form, answers, message = None, None, ""
+    try:
+        form = read(BookingForm, request.form)
+    except Invalid as refusal:
+        wrong, message = refusal.fields, str(refusal)
+    try:
+        answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    except Invalid as refusal:
+        wrong, message = {**wrong, **refusal.fields}, str(refusal)
+    if form is None or answers is None:
+        raise Invalid(message, wrong)
+    return form, answers
 
 
 def _asked_again(meeting_type: MeetingType, refusal: Refusal) -> str:
@@ -110,7 +127,8 @@ def _booking_form(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
+    """One page of free times. `chosen` was picked before, and `kept` is its day with nothing else on it, where it is
+    free still and on another page; `earlier` and `later` are other pages' first days.
 
     While payments are paused there are none, and what was chosen is only kept. `is_open`: it is Binance that does not
     answer, not this site that takes no payments yet.
@@ -122,6 +140,7 @@ class Times:
     is_guess: bool
     days: list[Day]
     chosen: str
+    kept: Day | None
     earlier: date | None
     later: date | None
     is_paused: bool
@@ -139,19 +158,28 @@ def times_of(
     is_paused = not url and payment.is_paused(svc)
     free = [] if is_paused else bookings.all_free_times(svc, meeting_type, mine=mine)
     days = days_of(free, zone, owner_zone)
-    first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
+    chosen = asked.get("start", "")
+    first = _first_day(days, asked.get("from", ""), chosen)
+    elsewhere = (*days[:first], *days[first + DAYS_PER_PAGE :])
     return Times(
         url=url or url_for("booking.start", type_id=meeting_type.id),
         zone=zone,
         zones=zone_list(zone, owner_zone),
         is_guess=zone != wanted,
         days=days[first : first + DAYS_PER_PAGE],
-        chosen=asked.get("start", ""),
+        chosen=chosen,
+        kept=next((only for day in elsewhere if (only := _only(day, chosen)) is not None), None),
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
         is_paused=is_paused,
         is_open=svc.gate.is_open(),
     )
+
+
+def _only(day: Day, chosen: str) -> Day | None:
+    """This day with the chosen time alone; None where it is not on it."""
+    choices = tuple(one for one in day.choices if one.value == chosen)
+    return replace(day, choices=choices) if choices else None
 
 
 def _first_day(days: list[Day], asked: str, chosen: str) -> int:
