@@ -34,6 +34,7 @@ people are forgotten       flows/forgetting.py → domain/retention.py
 who changed what           adapters/audit.py, flows/auditing.py (is the chain whole?)
 failures, rehearsed        web/rehearsing.py, jobs.py → rehearsal/ (drills, stage) → flows/rehearsing.py (the gate)
 numbers, reports           web/numbers.py, web/reports.py → flows/counting.py, flows/reporting.py → domain/numbers.py
+what an address asks       web/parsing.py (never raises); forms: web/forms.py; the JSON API: web/schemas.py
 settings of the process    settings.py
 how it is put together     services.py
 on one's own machine       dev/ (supervisor, mail catcher), sandbox/ (stand-in Binance Pay and Calendly)

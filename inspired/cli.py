@@ -8,20 +8,70 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inspired.domain.errors import Busy, Invalid, Refusal, UpstreamError
+
 if TYPE_CHECKING:
+    from inspired.services import Services
     from inspired.settings import Settings
 
 # Each command imports what it needs when it runs: together that is most of a second, and `dev` starts four of them.
 SWEEP_SECONDS = 1.0
 RUNS_SECONDS = 30.0
+REACHED_SECONDS = 15.0  # a database that changes its leader is back by then; one that is away is told by then
+LONGEST_NOTE = 200
 
 
-def main() -> int:
-    arguments = _parser().parse_args()
-    return int(arguments.run(arguments) or 0)
+def main(given: list[str] | None = None) -> int:
+    """Runs one command. Its exit status: 0 done, 1 refused or failed with a sentence, 2 called in a wrong way."""
+    given = sys.argv[1:] if given is None else given
+    # What is no text in the terminal's encoding could neither be looked for nor stored.
+    arguments = _parser().parse_args([one.encode("utf-8", "replace").decode() for one in given])
+    try:
+        return int(arguments.run(arguments) or 0)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
+
+
+def _sentence(error: Exception) -> str | None:
+    """What an operator can do something about, in words; None for what is a fault of ours."""
+    match error:
+        case Busy():
+            return f"{error} MONGODB_URI says where it is; `inspired doctor` looks at everything outside."
+        case Invalid() if error.fields:
+            return "".join(f"{name}: {words}." for name, words in error.fields.items())
+        case Refusal():
+            return str(error)
+        case UpstreamError():
+            return f"{error}."
+    library, name = type(error).__module__.partition(".")[0], type(error).__name__
+    if library == "pymongo" and name in ("InvalidURI", "ConfigurationError"):
+        return f"MONGODB_URI cannot be used: {error}"
+    if library == "pymongo":  # its own words may hold what was written
+        return f"The database refused it: {name}, code {getattr(error, 'code', None)}."
+    if library == "redis":
+        return f"Redis does not answer: {name}. REDIS_URL says where it is."
+    return None
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """For an argument that is a whole number within these bounds."""
+
+    def parsed(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text[:12]) <= most):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parsed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,11 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     dev = commands.add_parser("dev", help="everything on this machine, with stand-ins for Binance Pay and Calendly")
     dev.add_argument("--data", type=Path, default=Path(".data"), help="folder that survives restarts")
     dev.add_argument("--ready-file", type=Path, help="written when all is healthy")
-    dev.add_argument("--port", type=int, help="port of the site")
+    dev.add_argument("--port", type=_whole(0, 65535), help="port of the site")
     dev.set_defaults(run=_dev)
     web = commands.add_parser("web", help="the site")
     web.add_argument("--host", default="0.0.0.0")  # noqa: S104 - the platform's router is in front
-    web.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+    web.add_argument("--port", type=_whole(0, 65535), default=os.environ.get("PORT", "8000"))
+    web.add_argument("--workers", type=_whole(1, 64), default=os.environ.get("WEB_CONCURRENCY", "2"))
     web.set_defaults(run=_web)
     commands.add_parser("worker", help="works through the queue").set_defaults(run=_worker)
     commands.add_parser("clock", help="rings for what is due; run exactly one").set_defaults(run=_clock)
@@ -43,10 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("booking_id")
     one.set_defaults(run=_refresh)
     check = commands.add_parser("check", help="verifies every invariant; ends with 1 if one is broken")
-    check.add_argument("--days", type=int, help="only bookings made in so many days")
+    check.add_argument("--days", type=_whole(1, 3650), help="only bookings made in so many days")
     check.set_defaults(run=_check)
     reconcile = commands.add_parser("reconcile", help="holds Binance, calendar and books against each other, now")
-    reconcile.add_argument("--days", type=int, default=35, help="bookings made in so many days")
+    reconcile.add_argument("--days", type=_whole(1, 3650), default=35, help="bookings made in so many days")
     reconcile.set_defaults(run=_reconcile)
     calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
     calendly.add_parser("connect", help="subscribes to them, under the newest signing key").set_defaults(run=_connect)
@@ -74,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="is everything outside there, and may we use it? Ends with 1 if not")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("ledger", help="what the books hold, account by account").set_defaults(run=_ledger)
-    commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH").set_defaults(run=_hash_password)
+    hashed = commands.add_parser("hash-password", help="for ADMIN_PASSWORD_HASH; asks for the password")
+    hashed.add_argument("password", nargs="*", help=argparse.SUPPRESS)
+    hashed.set_defaults(run=_hash_password)
     return parser
 
 
@@ -88,8 +141,7 @@ def _web(arguments: argparse.Namespace) -> int:
     from inspired.adapters import process
 
     _settings()  # one clear list here, rather than one from every worker
-    workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-    process.serve(arguments.host, arguments.port, workers)
+    process.serve(arguments.host, arguments.port, arguments.workers)
 
 
 def _worker(arguments: argparse.Namespace) -> int:
@@ -113,7 +165,6 @@ def _clock(arguments: argparse.Namespace) -> int:
     import structlog
 
     from inspired.adapters import heartbeats
-    from inspired.domain.errors import Busy
     from inspired.flows import alerting, sweeping
     from inspired.services import build
 
@@ -144,9 +195,9 @@ def _clock(arguments: argparse.Namespace) -> int:
 def _migrate(arguments: argparse.Namespace) -> int:
     from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
     from inspired.flows import finding
-    from inspired.services import build
 
-    settings = _started()
+    svc = _services(60.0)
+    settings = svc.settings
     database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
     mongo.create_indexes(database)
     books.create_book_indexes(database)
@@ -157,16 +208,15 @@ def _migrate(arguments: argparse.Namespace) -> int:
     tickets.create_ticket_indexes(database)
     rehearsals.create_rehearsal_indexes(database)
     numbers.create_numbers_indexes(database)
-    filed = finding.file_all(build(settings, database_seconds=60, redis_seconds=1.0))
+    filed = finding.file_all(svc)
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
     from inspired.flows import refreshing
-    from inspired.services import build
 
-    booking = refreshing.refresh(build(_started(), database_seconds=5.0, redis_seconds=1.0), arguments.booking_id)
+    booking = refreshing.refresh(_services(5.0), arguments.booking_id)
     print(f"{booking.id} is {booking.state}{' ' + ', '.join(sorted(booking.flags)) if booking.flags else ''}")
     return 0
 
@@ -175,9 +225,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from inspired.flows import checking
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    svc = _services(30.0)
     after = svc.now() - timedelta(days=arguments.days) if arguments.days else checking.BEGINNING
     report = checking.check(svc, after=after)
     print("\n".join(report.lines()))
@@ -188,9 +237,8 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from inspired.flows import reconciling
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    svc = _services(30.0)
     if not reconciling.start(svc, after=timedelta(days=arguments.days)):
         print("A reconciliation is at work already; going on with it.")
     while reconciling.turn_page(svc):
@@ -203,31 +251,18 @@ def _reconcile(arguments: argparse.Namespace) -> int:
 
 
 def _connect(arguments: argparse.Namespace) -> int:
-    from inspired.domain.errors import Invalid, UpstreamError
     from inspired.flows import calendar_notices
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
-    try:
-        print(f"Calendly sends its webhooks to {calendar_notices.connect(svc)}.")
-    except (Invalid, UpstreamError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    print(f"Calendly sends its webhooks to {calendar_notices.connect(_services(5.0))}.")
     return 0
 
 
 def _create_account(arguments: argparse.Namespace) -> int:
-    from inspired.domain.errors import Conflict
     from inspired.domain.people import Role
     from inspired.flows import door
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
-    try:
-        link = door.invite(svc, arguments.email, Role(arguments.role))
-    except Conflict as conflict:
-        print(conflict, file=sys.stderr)
-        return 1
+    svc = _services(5.0)
+    link = door.invite(svc, arguments.email, Role(arguments.role))
     svc.audit.add(svc.now(), "command line", "account made", detail=arguments.role)
     print(f"Open this once, within 24 hours, and choose a password: {link}")
     return 0
@@ -236,9 +271,8 @@ def _create_account(arguments: argparse.Namespace) -> int:
 def _reset_account(arguments: argparse.Namespace) -> int:
     from inspired.adapters.vault import normalised
     from inspired.flows import door
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    svc = _services(5.0)
     person = svc.people.by_email(normalised(arguments.email))
     if person is None:
         print("There is no such account.", file=sys.stderr)
@@ -250,9 +284,8 @@ def _reset_account(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    svc = _services(30.0)
     broken = list(svc.audit.broken())
     for number, wrong in broken:
         print(f"Entry {number} {wrong}.")
@@ -264,10 +297,9 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 def _backup_done(arguments: argparse.Namespace) -> int:
     from inspired.adapters import heartbeats
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
-    svc.heartbeats.beat(heartbeats.BACKUP, svc.now(), detail=arguments.note[:200])
+    svc = _services(30.0)
+    svc.heartbeats.beat(heartbeats.BACKUP, svc.now(), detail=arguments.note[:LONGEST_NOTE])
     print("The backup is written down.")
     return 0
 
@@ -284,12 +316,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
-    from inspired.domain.errors import NotFound, UpstreamError
+    from inspired.domain.errors import NotFound
     from inspired.flows import rehearsing
     from inspired.rehearsal import running
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
+    svc = _services(5.0)
     if arguments.if_closed and svc.gate.is_open():
         print("Payments are open for this version: nothing to rehearse.")
         return 0
@@ -318,9 +349,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 def _ledger(arguments: argparse.Namespace) -> int:
     from inspired.domain.ledger import balances
     from inspired.flows import checking
-    from inspired.services import build
 
-    svc = build(_started(), database_seconds=30.0, redis_seconds=1.0)
+    svc = _services(30.0)
     found = balances(entry for _, entry in svc.ledger.all(checking.BEGINNING, svc.now()))
     for (account, currency), money in sorted(found.items()):
         print(f"{account:<10} {money} {currency}")
@@ -328,9 +358,21 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 
 def _hash_password(arguments: argparse.Namespace) -> int:
-    from argon2 import PasswordHasher
+    """Never as an argument: whoever lists the processes, or reads the shell's history, would have it."""
+    from inspired.domain.people import LEAST_PASSWORD, LONGEST_PASSWORD
+    from inspired.flows import door
 
-    print(PasswordHasher().hash(getpass.getpass("Password: ")))
+    if arguments.password:
+        print("The password is asked for, and never stands in the command: leave it out.", file=sys.stderr)
+        return 2
+    try:
+        password = getpass.getpass("Password: ")
+    except EOFError:
+        password = ""
+    if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        print(f"A password has at least {LEAST_PASSWORD} characters.", file=sys.stderr)
+        return 1
+    print(door.hash_password(password))
     return 0
 
 
@@ -342,6 +384,17 @@ def _settings() -> "Settings":
         return read_settings()
     except SettingsError as error:
         sys.exit("This does not start yet:\n" + "\n".join(f"- {problem}" for problem in error.problems))
+
+
+def _services(database_seconds: float) -> "Services":
+    """`database_seconds`: what one operation may take. Raises Busy where the database cannot be reached."""
+    from inspired.adapters import deadline
+    from inspired.services import build
+
+    svc = build(_started(), database_seconds=database_seconds, redis_seconds=1.0)
+    with deadline.within(REACHED_SECONDS):
+        svc.ping()
+    return svc
 
 
 def _started() -> "Settings":

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import structlog
 
@@ -76,6 +76,7 @@ def work_notice(notice_id: str) -> None:
 def turn_page(run: str) -> None:
     """The next page of the reconciliation, the check, the forgetting or the numbers; it rings for the one after."""
     turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting, counting)}
+    turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BINANCE_HOST = "https://bpay.binanceapi.com"
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
 
     # The site
     site_url: str = Field(description="the site's own address, e.g. https://example.org")
-    secret_key: SecretStr = Field(min_length=32, description="signs sessions and forms")
+    secret_key: SecretStr = Field(description="signs sessions and forms")
     secret_key_fallbacks: str = ""  # older keys, separated by commas, while one is being replaced
     trusted_proxies: int = Field(default=0, ge=0, le=5, description="hops in front of us that set X-Forwarded-For")
     web_threads: int = Field(default=64, ge=1, le=1000)  # in each web process
@@ -114,6 +115,13 @@ class Settings(BaseSettings):
             limits = []
         if not limits:
             raise ValueError("is not a limit such as 10/minute")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:
+            raise ValueError("has fewer than 32 letters; `openssl rand -base64 48` prints a good one")
         return value
 
     @field_validator("owner_timezone")
@@ -320,7 +328,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        found = [sentence for one in error.errors() for sentence in _sentences(one["loc"], one["type"], one["msg"])]
+        found = [sentence for one in error.errors() for sentence in _sentences(one)]
         wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
     if wrong:
         rest = _Partial(**{name: HARMLESS.get(name, "x") for name in wrong})
@@ -345,9 +353,28 @@ HARMLESS: dict[str, Any] = {
 }
 
 
-def _sentences(location: tuple[int | str, ...], kind: str, message: str) -> list[str]:
-    message = message.removeprefix("Value error, ")
-    if not location:
+# What the library finds wrong, in words for whoever sets it; its own are about inputs and validation.
+WORDS = {
+    "too_short": "is empty",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_parsing": "must be 1 or 0",
+    "bool_type": "must be 1 or 0",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+}
+
+
+def _sentences(one: ErrorDetails) -> list[str]:
+    message = one["msg"].removeprefix("Value error, ")
+    if not one["loc"]:
         return message.splitlines()
-    name = str(location[0]).upper()
-    return [f"{name} is missing" if kind == "missing" else f"{name}: {message}"]
+    name = str(one["loc"][0]).upper()
+    if one["type"] == "missing":
+        return [f"{name} is missing"]
+    words = WORDS.get(one["type"])
+    return [f"{name}: {words.format(**one.get('ctx', {})) if words else message}"]

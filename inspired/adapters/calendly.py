@@ -517,7 +517,7 @@ class Calendly:
         if answer.status == 204:
             return {}
         try:
-            parsed = json.loads(answer.body)
+            parsed = _whole(json.loads(answer.body))
         except (ValueError, RecursionError):
             raise UpstreamError(SERVICE, "not JSON") from None
         if not isinstance(parsed, dict) or not ({"resource", "collection"} & parsed.keys()):
@@ -542,7 +542,7 @@ def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
         body = json.loads(raw)
         payload = body["payload"]
         uris = [payload.get(name) for name in ("uri", "old_invitee", "new_invitee")]
-        token = str((payload.get("tracking") or {}).get("utm_content") or "")
+        token = _whole(str((payload.get("tracking") or {}).get("utm_content") or ""))
         named = tuple(str(uri) for uri in uris if uri)
         digest = hashlib.sha256("|".join((str(body["event"]), *named)).encode()).hexdigest()[:16]
         return Notified(digest, str(body["event"]), named, token)
@@ -553,6 +553,11 @@ def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
 def field_text(text: str, longest: int) -> str:
     """Words as Calendly's fields take them: one line, nothing that cannot be seen, and so many letters at most."""
     return one_line(text)[:longest].rstrip()
+
+
+def _whole(parsed: Any) -> Any:
+    """Without halves of letters: JSON can hold them, invitees can type them, and nothing here could store them."""
+    return json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _tracking(token: str) -> dict[str, str | None]:

@@ -51,8 +51,9 @@ class Vault:
         return self.fingerprint(kind, normalised(value))
 
     def fingerprint(self, kind: str, text: str) -> str:
-        """HMAC-SHA-256 of the very text: equal or not, without keeping it. 32 hex digits."""
-        return hmac.new(self._index_key, f"{kind}:{text}".encode(), hashlib.sha256).hexdigest()[:32]
+        """HMAC-SHA-256 of the very text, whatever it is: equal or not, without keeping it. 32 hex digits."""
+        message = f"{kind}:{text}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._index_key, message, hashlib.sha256).hexdigest()[:32]
 
     def _unwrapped(self, wrapped_key: bytes, owner_id: str) -> bytes:
         name, _, wrapped = wrapped_key.partition(b":")

@@ -33,7 +33,7 @@ def run_dev(data: Path, ready_file: Path | None, port: int | None) -> int:
     data = data.resolve()
     ready_file = ready_file.resolve() if ready_file else None
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        _make(data)
         with _alone_on(data), make_plan(data, port) as plan:
             _run(plan, data / "logs", ready_file)
     except CannotStart as problem:
@@ -42,6 +42,13 @@ def run_dev(data: Path, ready_file: Path | None, port: int | None) -> int:
     except Stopped:
         pass
     return 0
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"{folder} cannot be made: {error.strerror}.") from None
 
 
 def _run(plan: Plan, logs: Path, ready_file: Path | None) -> None:

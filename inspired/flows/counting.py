@@ -1,7 +1,8 @@
 """The figures of each day, counted anew from bookings, ledger and logs by a job; pages read what was counted.
 
-Every hour the last three days, every night the last 35, and all of them when there are none or the owner asks. Counting
-a day twice gives the same, so nothing is ever added up that might have been counted before.
+Today several times a minute, every hour the last three days, every night the last 35, and all of them when there are
+none or the owner asks. Counting a day twice gives the same, so nothing is ever added up that might have been counted
+before.
 """
 
 from collections import defaultdict
@@ -15,13 +16,16 @@ from inspired.adapters.books import Run
 from inspired.domain import numbers, periods
 from inspired.domain.booking import Attempt, Booking, Entry
 from inspired.domain.numbers import Day, Figures
+from inspired.domain.periods import Period
 from inspired.domain.slots import Span
 from inspired.flows import paging
 from inspired.flows.checking import BEGINNING
 from inspired.services import Services
 
-NAME = "numbers"
+NAME, TODAY = "numbers", "numbers of today"
 EVERY = timedelta(hours=1)
+TODAY_EVERY = timedelta(seconds=25)  # with the clock's half minute and the queue, what is shown is a minute old at most
+TODAY_SHARE = 20  # of a worker's time counting today may take a twentieth: a day that takes long is counted less often
 RECENT_DAYS, NIGHTLY_DAYS = 3, 35
 PAGE = 500
 log = structlog.get_logger()
@@ -38,6 +42,21 @@ def start(svc: Services) -> bool:
         return start_from(svc, today - (RECENT_DAYS - 1) * periods.DAY)
     # After a standstill of weeks, what was left out meanwhile too.
     return start_from(svc, min(today - NIGHTLY_DAYS * periods.DAY, last - RECENT_DAYS * periods.DAY))
+
+
+def start_today(svc: Services) -> bool:
+    """Today, and yesterday where it was not over yet when this was last done. False while it is at work already."""
+    now, run = svc.now(), svc.runs.get(TODAY)
+    after = max(run.started_at, now - periods.DAY) if run else now
+    started = paging.start(svc, TODAY, after=min(after, now))
+    svc.bell.ring_for_letters("turn_page", TODAY)
+    return started
+
+
+def pause_of_today(run: Run | None) -> timedelta:
+    """How long after its last beginning today is counted again."""
+    took = timedelta(milliseconds=run.counts.get("ms", 0)) if run else timedelta()
+    return max(TODAY_EVERY, took * TODAY_SHARE)
 
 
 def start_from(svc: Services, day: date) -> bool:
@@ -61,9 +80,15 @@ def visited(svc: Services, type_id: str) -> None:
     svc.visits.count(periods.day_of(svc.now(), svc.settings.owner_timezone), type_id)
 
 
-def turn_page(svc: Services) -> bool:
+def counted_at(svc: Services, period: Period) -> datetime | None:
+    """When the newest day of this period was counted; None where none was."""
+    days = svc.numbers.between(period.first, period.last)
+    return max((one.counted_at for one in days if one.counted_at), default=None)
+
+
+def turn_page(svc: Services, name: str = NAME) -> bool:
     """The next days, as many as fit into a job. True while there are more."""
-    now, run, zone = svc.now(), svc.runs.get(NAME), svc.settings.owner_timezone
+    now, run, zone = svc.now(), svc.runs.get(name), svc.settings.owner_timezone
     if run is None or run.finished_at is not None or not svc.runs.lease(run, now, now + paging.LEASE):
         return False
     day = periods.day_of(run.cursor, zone)
@@ -72,13 +97,14 @@ def turn_page(svc: Services) -> bool:
         svc.numbers.save(count(svc, day))
         day, counted = day + periods.DAY, counted + 1
     is_over = day > periods.day_of(run.until, zone)
-    counts = {"days": run.counts.get("days", 0) + counted}
+    took = (svc.now() - now) // timedelta(milliseconds=1)
+    counts = {"days": run.counts.get("days", 0) + counted, "ms": run.counts.get("ms", 0) + took}
     svc.runs.turn(run, _turned(svc, run, periods.midnight(day, zone), counts, is_over=is_over))
     return not is_over
 
 
 def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *, is_over: bool) -> Run:
-    if is_over:
+    if is_over and run.name == NAME:
         svc.numbers.save_all_time(numbers.together(svc.numbers.between(periods.FIRST, periods.LAST, "figures")))
         log.info("counted", **counts)
     finished = svc.now() if is_over else None

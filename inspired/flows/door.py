@@ -15,6 +15,7 @@ import pyotp
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
 
 from inspired.adapters.people import RefusedLogin
 from inspired.adapters.vault import normalised
@@ -210,12 +211,20 @@ def remove_passkey(svc: Services, person_id: str, name: str) -> Person:
 
 def invite(svc: Services, email: str, role: Role) -> str:
     """A new account; answers the address of the page on which its password is set, good for a day and once. Raises
-    Conflict."""
-    person_id, token = svc.new_id(), svc.new_token()
+    Invalid, Conflict."""
+    email, person_id, token = mail_address(email), svc.new_id(), svc.new_token()
     person = Person(person_id, normalised(email), role, svc.now(), svc.vault.new_key(person_id))
     until = svc.now() + INVITED_FOR
     svc.people.add(replace(person, invitation=hashed(token), invited_until=until))
     return _welcome(svc, token)
+
+
+def mail_address(text: str) -> str:
+    """As accounts keep it. Raises Invalid."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise Invalid("Please check the marked fields.", {"email": "is not a mail address"}) from None
 
 
 def invite_again(svc: Services, person_id: str) -> str:

@@ -65,6 +65,7 @@ def sweep_runs(svc: Services) -> None:
         (checking.NAME, checking.start, now - CHECK_EVERY),
         (forgetting.NAME, forgetting.start, night),
         (counting.NAME, counting.start, now - counting.EVERY),
+        (counting.TODAY, counting.start_today, now - counting.pause_of_today(svc.runs.get(counting.TODAY))),
     ):
         run = svc.runs.get(name)
         if run is None or (run.finished_at is not None and run.started_at < due):

@@ -15,7 +15,7 @@ from inspired.domain.people import Passkey, Person, Role
 from inspired.flows import door
 from inspired.services import Services
 from inspired.web import guards, limits
-from inspired.web.current import services
+from inspired.web.current import json_sent, services
 from inspired.web.display import qr_svg
 from inspired.web.htmx import go
 
@@ -81,7 +81,7 @@ def enter_by_passkey() -> ResponseReturnValue:
     from webauthn.helpers.exceptions import WebAuthnException
 
     svc = services()
-    person, said = guards.half_way(svc), request.get_json(silent=True)
+    person, said = guards.half_way(svc), json_sent()
     passkey = _named(person, said) if person else None
     if person is None or passkey is None:
         raise Forbidden("This passkey is not known here.")
@@ -204,7 +204,7 @@ def add_passkey() -> ResponseReturnValue:
     from webauthn.helpers.exceptions import WebAuthnException
 
     svc, me = services(), guards.here(services())
-    said = request.get_json(silent=True)
+    said = json_sent()
     if not isinstance(said, dict):
         raise Invalid("This passkey cannot be read.")
     # JSON can hold half a letter, which no database takes.
@@ -282,7 +282,7 @@ def invite() -> ResponseReturnValue:
     svc = services()
     try:
         role = _role(request.form.get("role", ""))
-        address = _address(request.form.get("email", ""))
+        address = door.mail_address(request.form.get("email", ""))
         link = door.invite(svc, address, role)
     except Refusal as refusal:
         return _people_page(svc, refusal=refusal), refusal.status
@@ -357,15 +357,6 @@ def _role(text: str) -> Role:
     if text not in list(Role):
         raise Invalid("Please choose what the account may do.")
     return Role(text)
-
-
-def _address(text: str) -> str:
-    from email_validator import EmailNotValidError, validate_email
-
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError:
-        raise Invalid("Please check the marked fields.", {"email": "is not a mail address"}) from None
 
 
 # --- passkeys: https://www.w3.org/TR/webauthn-3/ --------------------------------------------------------------------

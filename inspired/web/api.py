@@ -19,7 +19,7 @@ from inspired.domain.when import is_zone, zone
 from inspired.flows import booking as booking_flow
 from inspired.flows import idempotency, newsletter, payment, reaching, refreshing
 from inspired.flows.booking import Customer
-from inspired.web import limits, pulse
+from inspired.web import limits, parsing, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.schemas import (
     CreateAnswer,
@@ -322,17 +322,11 @@ def json_object() -> dict[str, Any]:
 
 
 def _asked_time(name: str, zone_name: str, now: datetime) -> datetime | None:
-    """RFC 3339, "now", or a date or time without offset in the zone asked for. A "+" may have become a space."""
+    """RFC 3339, "now", or a date or time without offset in the zone asked for."""
     text = request.args.get(name, "").strip()
     if not text or text == "now":
         return now if text else None
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        if moment.tzinfo is None:
-            moment = datetime.combine(moment.date(), moment.time(), zone(zone_name))
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        moment = datetime.min.replace(tzinfo=UTC)
-    if not 2000 < moment.year < 2200:
+    moment = parsing.moment(text, zone(zone_name))
+    if moment is None or not parsing.EARLIEST < moment < parsing.LATEST:
         raise Invalid("This time cannot be read.", {name: "must be RFC 3339, e.g. 2026-11-24T09:00:00Z"})
     return moment

@@ -1,6 +1,6 @@
 """The journey's pages: choose a time, hold it, pay, be confirmed. What happens is in flows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from inspired.flows import booking as bookings
 from inspired.flows import counting, delivery, idempotency, payment, reaching, refreshing, refunding
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from inspired.web import limits, pulse
+from inspired.web import limits, parsing, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.display import Day, days_of, millis, qr_svg, zone_list
 from inspired.web.display_money import consequence, moves_here, moving_of
@@ -74,10 +74,8 @@ def _drafted(meeting_type: MeetingType) -> Booking:
 
 def _held(meeting_type: MeetingType) -> Booking:
     """One booking per form: whoever presses twice is taken to the same one."""
-    svc, form = services(), read(BookingForm, request.form)
-    reaching.refuse_unreachable(svc, form.email, "email")
-    asked = range(len(meeting_type.questions))
-    answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    svc = services()
+    form, answers = _filled_in(meeting_type)
     customer = Customer(form.email, form.name, visitor_address(), answers)
     body = {"type": meeting_type.id, **form.model_dump(mode="json"), "answers": answers}
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
@@ -90,6 +88,25 @@ def _held(meeting_type: MeetingType) -> Booking:
         return 201, booking
 
     return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
+
+
+def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str, str], ...]]:
+    """The form with the answers. Raises Invalid with all that is missing or wrong in both."""
+    asked = range(len(meeting_type.questions))
+    wrong: dict[str, str] = {}
+    form, answers, message = None, None, ""
+    try:
+        form = read(BookingForm, request.form)
+        reaching.refuse_unreachable(services(), form.email, "email")
+    except Invalid as refusal:
+        wrong, message = refusal.fields, str(refusal)
+    try:
+        answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    except Invalid as refusal:
+        wrong, message = {**wrong, **refusal.fields}, str(refusal)
+    if message or form is None or answers is None:
+        raise Invalid(message, wrong)
+    return form, answers
 
 
 def _asked_again(meeting_type: MeetingType, refusal: Refusal) -> str:
@@ -112,7 +129,8 @@ def _booking_form(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One page of free times. `chosen` was picked before; `earlier` and `later` are other pages' first days.
+    """One page of free times. `chosen` was picked before, and `kept` is its day with nothing else on it, where it is
+    free still and on another page; `earlier` and `later` are other pages' first days.
 
     While payments are paused there are none, and what was chosen is only kept. `is_open` is false where this site takes
     no payments yet, `is_worked` where no worker runs; `is_refused`: Binance answers, and takes no call of ours; else it
@@ -125,6 +143,7 @@ class Times:
     is_guess: bool
     days: list[Day]
     chosen: str
+    kept: Day | None
     earlier: date | None
     later: date | None
     is_paused: bool
@@ -144,14 +163,17 @@ def times_of(
     is_paused = not url and payment.is_paused(svc)
     free = [] if is_paused else bookings.all_free_times(svc, meeting_type, mine=mine)
     days = days_of(free, zone, owner_zone)
-    first = _first_day(days, asked.get("from", ""), asked.get("start", ""))
+    chosen = asked.get("start", "")
+    first = _first_day(days, asked.get("from", ""), chosen)
+    elsewhere = (*days[:first], *days[first + DAYS_PER_PAGE :])
     return Times(
         url=url or url_for("booking.start", type_id=meeting_type.id),
         zone=zone,
         zones=zone_list(zone, owner_zone),
         is_guess=zone != wanted,
         days=days[first : first + DAYS_PER_PAGE],
-        chosen=asked.get("start", ""),
+        chosen=chosen,
+        kept=next((only for day in elsewhere if (only := _only(day, chosen)) is not None), None),
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
         is_paused=is_paused,
@@ -161,11 +183,16 @@ def times_of(
     )
 
 
+def _only(day: Day, chosen: str) -> Day | None:
+    """This day with the chosen time alone; None where it is not on it."""
+    choices = tuple(one for one in day.choices if one.value == chosen)
+    return replace(day, choices=choices) if choices else None
+
+
 def _first_day(days: list[Day], asked: str, chosen: str) -> int:
     """The first day at or after the asked one; without one, the page that holds the chosen time."""
-    try:
-        wanted = date.fromisoformat(asked)
-    except ValueError:
+    wanted = parsing.day(asked)
+    if wanted is None:
         with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
         return next(with_chosen, 0) // DAYS_PER_PAGE * DAYS_PER_PAGE
     return next((i for i, day in enumerate(days) if day.date >= wanted), max(0, len(days) - DAYS_PER_PAGE))
@@ -208,7 +235,7 @@ def picked(token: str) -> ResponseReturnValue:
     since the page with the button was shown."""
     svc = services()
     booking = svc.bookings.by_token(token)
-    if booking.state is not State.DRAFT and request.form.get("v", type=int) != booking.edition:
+    if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.edition:
         return go(_page_of(booking))
     try:
         after = refreshing.pick_up(svc, booking)
@@ -227,7 +254,7 @@ def picked(token: str) -> ResponseReturnValue:
 def poll(token: str) -> ResponseReturnValue:
     """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
     svc = services()
-    booking = pulse.news(token, request.args.get("v", type=int))
+    booking = pulse.news(token, parsing.number(request.args.get("v", "")))
     if booking is None:
         return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
     if "frame" in request.args:  # a time was taken up another way: by a webhook, or in another window

@@ -1,6 +1,7 @@
 """What a view reaches for: the services of this process, and where the request came from."""
 
-from typing import cast
+import json
+from typing import Any, cast
 
 from flask import current_app, request
 
@@ -10,6 +11,14 @@ from inspired.services import Services
 
 def services() -> Services:
     return cast(Services, current_app.extensions["inspired"])
+
+
+def json_sent() -> Any:
+    """The body as JSON; None where it is none, however it is broken or nested."""
+    try:
+        return json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        return None
 
 
 def visitor_address() -> str:

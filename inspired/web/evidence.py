@@ -1,7 +1,7 @@
 """The evidence: every notice that came in, what it held and what followed; and a replay that changes nothing."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -15,7 +15,7 @@ from inspired.domain.links import LEFT_OUT, without_links
 from inspired.domain.status import iso
 from inspired.flows import replaying
 from inspired.services import Services
-from inspired.web import guards, story
+from inspired.web import guards, parsing, story
 from inspired.web.admin import BEGINNING
 from inspired.web.current import services
 
@@ -37,14 +37,10 @@ def notices() -> str:
 
 
 def _before(svc: Services) -> datetime:
-    asked = request.args.get("before", "")
-    if not asked:
-        return svc.now() + timedelta(seconds=1)
-    try:
-        moment = datetime.fromisoformat(asked)
-    except ValueError:
-        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    text = request.args.get("before", "")
+    moment = parsing.moment(text) if text else svc.now() + timedelta(seconds=1)
+    if moment is None:
+        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"})
     return max(moment, BEGINNING + WINDOW)
 
 
@@ -113,11 +109,13 @@ def _why_empty(kept: dict[str, Any]) -> str:
 
 
 def _set_out(body: str) -> str:
-    """JSON with its lines; the JSON that Binance packs into a text of it too. "" where it is none."""
+    """JSON with its lines; the JSON that Binance packs into a text of it too. "" where it is none. Anybody may have
+    sent it: it may be nested without end, and hold halves of letters, which no page can show."""
     try:
         found = read_json(body.encode())
         if isinstance(found, dict) and isinstance(found.get("data"), str):
             found = {**found, "data": read_json(found["data"].encode())}
-    except ValueError:
+        text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
         return ""
-    return json.dumps(found, indent=2, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace").decode()

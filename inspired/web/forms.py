@@ -150,10 +150,16 @@ class OwnersMoveForm(_Form):
     seen: Annotated[int, Field(ge=0, le=10_000)]
 
 
+def _of_our_days(value: date) -> date:
+    if not 2000 < value.year < 2200:
+        raise ValueError("is out of any calendar's reach")
+    return value
+
+
 class OwnTimeForm(_Form):
     """By the owner's own clock."""
 
-    date: date
+    date: Annotated[date, AfterValidator(_of_our_days)]
     time: time
     seen: Annotated[int, Field(ge=0, le=10_000)]
 

@@ -15,7 +15,7 @@ from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from inspired.adapters.redis_server import RedisAway
 from inspired.domain.errors import TooMany
 from inspired.services import Services
-from inspired.web.current import services, visitor_address
+from inspired.web.current import json_sent, services, visitor_address
 
 
 def address_key() -> str:
@@ -26,7 +26,7 @@ def booking_key() -> str:
     """The booking the request is about, wherever it names it; else the address."""
     named = (request.view_args or {}).get("token")
     if named is None and request.is_json:
-        body = request.get_json(silent=True)
+        body = json_sent()
         named = body.get("bookingId") if isinstance(body, dict) else None
     return services().vault.fingerprint("limit", named) if isinstance(named, str) else address_key()
 

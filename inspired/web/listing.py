@@ -6,7 +6,7 @@ The addresses are those of `admin`, whose blueprints these are.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from inspired.domain.status import iso
 from inspired.flows import chores
 from inspired.flows.finding import day_of
 from inspired.services import Services
-from inspired.web import admin, exports, guards
+from inspired.web import admin, exports, guards, parsing
 from inspired.web.admin import person_of
 from inspired.web.api import spec
 from inspired.web.current import services
@@ -37,7 +37,6 @@ bp, api_bp = admin.bp, admin.api_bp
 PER_PAGE = 50
 MOST_PER_PAGE = 200
 MOST_EXPORTED = 20_000
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/[a-z0-9]{1,40}")
 TYPE = re.compile(r"[a-z0-9-]{1,64}")
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
@@ -102,25 +101,14 @@ def _wrong(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _bound(svc: Services, values: Mapping[str, str], name: str, wrong: dict[str, str]) -> datetime | None:
-    text = values.get(name, "").replace(" ", "+")
-    try:
-        if DAY.fullmatch(text):
-            day = min(max(date.fromisoformat(text), EARLIEST.date()), LATEST.date())
-            begin, end = day_of(day, svc.settings.owner_timezone)
-            return end if name == "to" else begin
-        return _moment(text) if text else None
-    except ValueError:
+    text = values.get(name, "")
+    if DAY.fullmatch(text) and (day := parsing.day(text)) is not None:
+        begin, end = day_of(day, svc.settings.owner_timezone)
+        return end if name == "to" else begin
+    moment = None if DAY.fullmatch(text) else parsing.moment(text)
+    if text and moment is None:
         wrong[name] = "is a day such as 2026-11-23, or a moment such as 2026-11-23T14:02:00Z"
-        return None
-
-
-def _moment(text: str) -> datetime:
-    """Never beyond the ends of any calendar of ours."""
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if not EARLIEST.year < moment.year < LATEST.year:
-        return EARLIEST if moment.year <= EARLIEST.year else LATEST
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _page(svc: Services, asked: Question, most: int, given: Mapping[str, str]) -> Page:
@@ -263,8 +251,8 @@ def payments() -> Response:
     """Bookings with their newest order. Needs `Authorization: Bearer` with a key of the scope `payments:read`, or a
     session of the admin area. Go on with `nextCursor` as `cursor`."""
     svc = services()
-    limit = request.args.get("limit", default=PER_PAGE, type=int)
-    if not 1 <= limit <= MOST_PER_PAGE:
+    limit = parsing.number(request.args.get("limit", str(PER_PAGE)))
+    if limit is None or not 1 <= limit <= MOST_PER_PAGE:
         raise Invalid("Ask for 1 to 200 at a time.", {"limit": "must be between 1 and 200"})
     found = _page(svc, question(svc, _named_as_before(request.args)), limit, request.args)
     oldest = found.bookings[-1].created_at if found.after else None
@@ -284,10 +272,10 @@ def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
         return given
     if given.get("sort", USUAL) != USUAL or given.get("to"):
         raise Invalid("“before” does not go with “sort” and “to”.", {"before": "use to and cursor instead"})
-    try:
-        return {**given, "to": iso(_moment(given["before"].replace(" ", "+"))) or ""}
-    except ValueError:
-        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"}) from None
+    before = parsing.moment(given["before"])
+    if before is None:
+        raise Invalid("“before” is a moment such as 2026-11-23T14:02:00Z.", {"before": "is not a moment"})
+    return {**given, "to": iso(before) or ""}
 
 
 def _shape(booking: Booking) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from inspired.domain.numbers import AHEAD_DAYS, Day, Failure, Figures, Forecast,
 from inspired.domain.periods import DAY, Length, Period
 from inspired.flows import counting
 from inspired.services import Services
-from inspired.web import charts, guards
+from inspired.web import charts, guards, parsing
 from inspired.web.current import services
 from inspired.web.htmx import go
 
@@ -81,16 +81,15 @@ def count_again() -> ResponseReturnValue:
 
 def _wanted(svc: Services) -> Period:
     if request.args.get("from") or request.args.get("to"):
-        try:
-            first, last = (date.fromisoformat(request.args.get(name, "")) for name in ("from", "to"))
-        except ValueError:
-            raise Invalid("Please give both days, such as 2026-11-01 and 2026-11-30.") from None
+        first, last = (parsing.day(request.args.get(name, "")) for name in ("from", "to"))
+        if first is None or last is None:
+            raise Invalid("Please give both days, such as 2026-11-01 and 2026-11-30.")
         if not periods.FIRST <= first <= last < periods.LAST:
             raise Invalid("The first day must not be after the last one.")
         if (last - first) // DAY >= MOST_DAYS:
             raise Invalid(f"Please ask for at most {MOST_DAYS} days.")
         return periods.between(first, last)
-    days = request.args.get("days", default=30, type=int)
+    days = parsing.number(request.args.get("days", ""))
     return _last(svc, days if days in CHOICES else 30)
 
 

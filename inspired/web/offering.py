@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ from inspired.domain.when import ago, moment_in_words
 from inspired.flows import booking as bookings
 from inspired.flows import calendar_drift, choosing, own_calendar
 from inspired.services import Services
-from inspired.web import guards
+from inspired.web import guards, parsing
 from inspired.web.current import services
 from inspired.web.display import Day, days_of
 from inspired.web.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
@@ -125,7 +125,7 @@ def _calendar_page(
 
 def _own_calendar(svc: Services, asked: str) -> dict[str, object]:
     feeds = list(svc.own_calendar.known().values()) if svc.own_calendar.feeds else []
-    since = _moment(asked)
+    since = parsing.moment(asked)
     is_waiting = since is not None and any(one.tried_at is None or one.tried_at < since for one in feeds)
     return {
         "own_calendars": [
@@ -156,15 +156,6 @@ def _told(svc: Services, name: str, known: Known) -> str:
         f" {known.unread} {entries} a time or a zone that cannot be read for sure: {UNSURE}" if known.unread else ""
     )
     return f"{name}: {times} known, {read}.{unread}"
-
-
-def _moment(text: str) -> datetime | None:
-    """None where it is none, or has no zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _calendar_values(offered: Offered) -> dict[str, str]:

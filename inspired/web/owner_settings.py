@@ -12,7 +12,7 @@ from inspired.domain.preferences import COLOURS, LEAST_MONTHS, LONGEST, MOST_MON
 from inspired.domain.status import iso
 from inspired.flows import auditing, choosing, telling
 from inspired.services import Services
-from inspired.web import guards
+from inspired.web import guards, parsing
 from inspired.web.current import services
 from inspired.web.forms import ChoiceForm, read
 from inspired.web.htmx import go
@@ -65,9 +65,9 @@ def change_addresses() -> ResponseReturnValue:
 def try_addresses() -> ResponseReturnValue:
     """By the worker: a mail server may take its time."""
     svc = services()
-    asked = svc.now()
+    now = svc.now()
     svc.bell.ring_for_letters("try_addresses")
-    return go(url_for("settings.settings", asked=iso(asked)))
+    return go(url_for("settings.settings", asked=iso(now)))
 
 
 @bp.get("/settings/retention")
@@ -129,7 +129,7 @@ def _section_page(svc: Services, name: str, *, wanted: Section | None = None, re
 def audit() -> str:
     """?before=51: the entries with smaller numbers, newest first."""
     svc = services()
-    before = request.args.get("before", type=int)
+    before = parsing.number(request.args.get("before", ""))
     entries = svc.audit.newest(PER_PAGE + 1, before=before)
     checked = svc.audit.checked()
     return render_template(
@@ -147,17 +147,14 @@ def audit() -> str:
 @bp.post("/audit/check")
 def check_audit() -> ResponseReturnValue:
     svc = services()
-    asked = svc.now()
+    now = svc.now()
     auditing.check_soon(svc)
-    return go(url_for("settings.audit", asked=iso(asked)))
+    return go(url_for("settings.audit", asked=iso(now)))
 
 
 def _is_waiting(svc: Services, done_at: datetime | None) -> bool:
     """The worker was asked a moment ago, as the address of the page says, and is not done."""
-    try:
-        asked = datetime.fromisoformat(request.args.get("asked", ""))
-    except ValueError:
+    since = parsing.moment(request.args.get("asked", ""))
+    if since is None or (done_at is not None and done_at >= since):
         return False
-    if asked.tzinfo is None or (done_at is not None and done_at >= asked):
-        return False
-    return timedelta() <= svc.now() - asked < WAITING
+    return timedelta() <= svc.now() - since < WAITING

@@ -47,13 +47,13 @@ def show(kind: str) -> str:
     if wanted is Kind.ENTRIES:
         raise NotFound("This report is there as a file only.")
     report = reporting.make(svc, wanted, _period(svc, request.args.get("period", "")))
-    run = svc.runs.get(counting.NAME)
     return render_template(
         "admin/report.html",
         report=report,
         names=_names(svc, report) if guards.may("reports.export") else {},
         choices=_choices(_today(svc)),
-        run=run,
+        run=svc.runs.get(counting.NAME),
+        counted_at=counting.counted_at(svc, report.period),
         most=MOST_ON_A_PAGE,
         as_it_is_now=wanted is Kind.RECONCILIATION,
         entries=wanted is Kind.TAX,

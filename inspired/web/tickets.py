@@ -1,7 +1,7 @@
 """Tickets in the admin area: what waits for an answer, one conversation beside its booking, what was promised."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -17,7 +17,7 @@ from inspired.domain.tickets import Priority, Ticket, is_told_of_closing
 from inspired.flows import promising, tickets
 from inspired.flows.tickets import Sent
 from inspired.services import Services
-from inspired.web import guards
+from inspired.web import guards, parsing
 from inspired.web.admin import BEGINNING, UNREADABLE, person_of
 from inspired.web.current import services
 from inspired.web.display_tickets import Shown, shown
@@ -91,14 +91,13 @@ def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[T
 
 
 def _beyond() -> datetime | None:
-    asked = request.args.get("beyond", "")
-    if not asked:
+    text = request.args.get("beyond", "")
+    if not text:
         return None
-    try:
-        moment = datetime.fromisoformat(asked)
-        return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), BEGINNING)
-    except ValueError:
-        raise Invalid("“beyond” is a moment such as 2026-11-23T14:02:00Z.") from None
+    moment = parsing.moment(text)
+    if moment is None:
+        raise Invalid("“beyond” is a moment such as 2026-11-23T14:02:00Z.", {"beyond": "is not a moment"})
+    return max(moment, BEGINNING)
 
 
 def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:

@@ -47,6 +47,12 @@ def test_a_notice_of_an_event_that_was_not_picked_on_our_page_has_no_token(paylo
     assert (found.invitee_uris, found.token) == (("http://x/i", "http://x/n"), "")
 
 
+def test_what_cannot_be_stored_of_a_token_is_left_out():
+    raw = a_notice(tracking={"utm_content": "half a letter: \ud83d"})
+
+    assert verified(raw, signed(raw, NEW), (NEW,)).token == "half a letter: ?"
+
+
 def test_two_notices_of_one_event_are_told_apart_and_a_repetition_is_not():
     canceled, created = a_notice(), a_notice().replace(b"canceled", b"created")
     once, again, other = (verified(raw, signed(raw, NEW), (NEW,)).id for raw in (canceled, canceled, created))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from inspired.adapters.books import Run
 from inspired.adapters.mongo import Notice
 from inspired.domain import ledger, numbers, periods
 from inspired.domain.booking import Booking
@@ -16,7 +17,7 @@ from inspired.domain.numbers import Day, Found, Step
 from inspired.flows import checking, counting, refreshing, refunding, sweeping
 from inspired.flows.checking import BEGINNING
 from inspired.services import Services
-from tests.flows.steps import confirmed, later, live, pay
+from tests.flows.steps import confirmed, hold, later, live, pay
 from tests.flows.test_sweeping import waiting
 from tests.harness import Servers
 
@@ -296,3 +297,55 @@ def test_a_late_payment_is_found_in_the_day_its_booking_was_made(svc: Services, 
     counted(svc)
 
     assert all_days(svc)[0].figures.reached(Step.CONFIRMED) == 1
+
+
+# --- today ----------------------------------------------------------------------------------------------------------
+
+
+def today_counted(svc: Services) -> None:
+    """As the clock and a worker do every half minute."""
+    sweeping.sweep_runs(svc)
+    while counting.turn_page(svc, counting.TODAY):
+        pass
+
+
+def test_what_was_sold_a_moment_ago_is_in_the_numbers_within_a_minute(svc: Services, sandbox: Servers):
+    counted(svc)
+    today_counted(svc)
+    booking = confirmed(svc, sandbox)
+
+    half_a_minute_on = later(svc, seconds=30)
+    today_counted(half_a_minute_on)
+
+    days = [one for one in all_days(svc) if one.figures.sales]
+    assert [one.figures.revenue("USDT") for one in days] == [booking.price]
+    assert ("inspired.jobs.turn_page", (counting.TODAY,)) in waiting(sandbox)
+    assert svc.runs.get(counting.NAME).started_at < booking.created_at  # type: ignore[union-attr]
+
+
+def test_the_last_minute_of_a_day_is_counted_after_it(svc: Services):
+    midnight = periods.midnight(today(svc) + periods.DAY, svc.settings.owner_timezone)
+    before, last, after = (
+        replace(svc, now=lambda moment=moment: moment)
+        for moment in (
+            midnight - timedelta(seconds=40),
+            midnight - timedelta(seconds=20),
+            midnight + timedelta(seconds=5),
+        )
+    )
+    today_counted(before)
+    hold(last)
+
+    today_counted(after)
+
+    assert [(one.date, one.figures.reached(Step.HELD)) for one in all_days(svc)] == [
+        (today(before), 1),
+        (today(after), 0),
+    ]
+
+
+def test_a_day_that_takes_long_to_count_is_counted_less_often(svc: Services):
+    run = Run(counting.TODAY, *[svc.now()] * 4, finished_at=svc.now(), counts={})
+
+    assert counting.pause_of_today(None) == counting.pause_of_today(run) == timedelta(seconds=25)
+    assert counting.pause_of_today(replace(run, counts={"ms": 5000})) == timedelta(seconds=100)

@@ -121,6 +121,29 @@ def qr_content(dev: Running, order: dict[str, Any]) -> str:
     return str(booking["attempts"][-1]["checkout"]["qr_content"])
 
 
+@pytest.mark.parametrize(("name", "device"), [("desktop", DESKTOP), ("phone", PHONE)])
+def test_a_time_is_kept_while_other_days_are_looked_at(
+    browser: Browser, builtin: Running, errors: list[str], name: str, device: dict[str, Any]
+):
+    page = a_page(browser, errors, timezone_id="America/New_York", **device)
+    page.goto(f"{builtin.web}/book/portfolio-review")
+    page.wait_for_load_state("networkidle")
+    page.get_by_label("Your name").fill("Ann Example")
+    page.locator("label.slot").nth(5).click()
+    chosen = page.locator("[name=start]:checked").get_attribute("value")
+
+    for where in ("Later days", "Later days", "Earlier days"):
+        shown = page.locator(".day legend").last.inner_text()
+        page.get_by_role("link", name=where).click()
+        expect(page.locator(".day legend").last).not_to_have_text(shown)
+        expect(page.locator("[name=start]:checked")).to_have_value(str(chosen))
+        expect(page.locator(".kept legend")).to_contain_text("Chosen:")
+
+    expect(page.get_by_label("Your name")).to_have_value("Ann Example")
+    assert errors == []
+    page.context.close()
+
+
 def test_the_whole_journey_without_javascript(browser: Browser, builtin: Running, errors: list[str]):
     page = a_page(browser, errors, java_script_enabled=False, **DESKTOP)
     hold_a_time(page, builtin, "nojs@example.com", 8)

@@ -92,6 +92,36 @@ def test_htmx_gets_the_list_of_times_alone_with_the_choice_kept(client: FlaskCli
     assert re.search(rf'value="{chosen}" required checked', part)
 
 
+def later_days(page: str) -> str:
+    found = re.search(r'href="([^"]+)"[^>]*>Later days', page)
+    assert found
+    return found[1].replace("&amp;", "&")
+
+
+def test_a_chosen_time_stays_chosen_on_every_other_page_of_days(client: FlaskClient):
+    first = client.get(START).text
+    chosen = choices(first)[2]
+
+    second = client.get(f"{later_days(first)}&start={chosen}", headers=HTMX).text
+    third = client.get(later_days(second)).text
+    back = client.get(START, query_string={"start": chosen}).text
+
+    for page in (second, third):
+        assert choices(page)[0] == chosen
+        assert min(choices(page)[1:]) > max(choices(first))
+        assert re.findall(r'value="([^"]+)" required checked', page) == [chosen]
+        assert "Chosen:" in words(page)
+    assert choices(back) == choices(first)
+    assert "Chosen:" not in words(back)
+
+
+def test_a_time_that_nobody_can_choose_is_not_kept(client: FlaskClient):
+    page = client.get(START, query_string={"from": "2100-01-01", "start": "2030-01-01T10:00:00.000Z"}).text
+
+    assert "Chosen:" not in words(page)
+    assert "required checked" not in page
+
+
 def test_holding_a_time_leads_to_the_payment_page(client: FlaskClient, svc: Services):
     page = client.get(book(client)).text
 
@@ -149,6 +179,27 @@ def test_a_wrong_form_comes_back_with_a_sentence_and_everything_typed(client: Fl
     if "start" not in WRONG[wrong]:
         assert re.search(rf'value="{fields["start"]}" required checked', answer.text)
     assert stored(svc) == []
+
+
+def test_all_that_is_missing_is_marked_at_once(client: FlaskClient):
+    page = client.get(START).text
+
+    answer = client.post(START, data={name: hidden(page, name) for name in ("csrf_token", "form_token", "tz")})
+
+    assert answer.status_code == 422
+    told = re.findall(r'<p class="error"[^>]*>([^<]+)</p>', answer.text)
+    assert [one.split(",")[0] for one in told] == [
+        "Please choose a time.",
+        "Please give your name",
+        "Please give a mail address that reaches you",
+        "Please accept the terms to go on.",
+    ]
+    assert set(re.findall(r'aria-describedby="([^"]*error)"', answer.text)) == {
+        "start-error",
+        "name-error",
+        "email-hint email-error",
+        "terms-error",
+    }
 
 
 def test_a_form_can_be_mended_and_sent_again(client: FlaskClient):

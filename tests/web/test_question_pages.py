@@ -13,7 +13,7 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, pay, starting_in
 from tests.harness import Servers
-from tests.web.pages import send, words
+from tests.web.pages import hidden, send, words
 from tests.web.test_admin_pages import log_in
 from tests.web.test_booking_pages import choices, stored, typed
 
@@ -88,6 +88,17 @@ def test_a_call_has_a_place_of_its_own(client: FlaskClient, svc: Services, sandb
     assert ("7946 0000" in before, "7946 0000" in after) == (False, True)
     assert "meet.example" not in after
     assert b"LOCATION:+44 20 7946 0000" in client.get(f"/booking/{booking.token}/call.ics").data
+
+
+def test_an_answer_that_is_missing_is_marked_together_with_everything_else(client: FlaskClient):
+    page = client.get(BOOK).text
+
+    answer = client.post(BOOK, data={name: hidden(page, name) for name in ("csrf_token", "form_token", "tz")})
+
+    assert answer.status_code == 422
+    assert "Please answer this." in answer.text
+    assert "Please choose a time." in answer.text
+    assert "Please accept the terms to go on." in answer.text
 
 
 def test_a_program_is_told_the_questions_and_answers_them(client: FlaskClient, svc: Services):

@@ -157,5 +157,5 @@ def test_the_page_says_while_the_days_are_being_counted(owner: FlaskClient, svc:
     assert "are being counted just now" in words(owner.get("/admin/reports/tax").text)
     while counting.turn_page(svc):
         pass
-    assert "anew every hour" in words(owner.get("/admin/reports/tax").text)
+    assert "today anew every minute" in words(owner.get("/admin/reports/tax").text)
     assert hidden(owner.get("/admin/reports/tax?period=2026-Q4").text, "period") == "2026-Q4"

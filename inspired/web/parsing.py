@@ -1,0 +1,42 @@
+"""What stands in an address: parsers that never raise. None where it cannot be read.
+
+What is far away is the end of our calendar: beyond it neither the database nor Python's arithmetic of time zones can
+follow.
+"""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+LARGEST = 10**9
+LONGEST = 64  # letters: no moment and no number of ours is longer
+
+
+def moment(text: str, zone: ZoneInfo | None = None) -> datetime | None:
+    """ISO 8601, in UTC. Without an offset it is of `zone`, or UTC. A "+" of an address may have become a space."""
+    text = text[:LONGEST].strip()
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        found = found if found.tzinfo else datetime.combine(found.date(), found.time(), zone or UTC)
+    except ValueError:
+        return None
+    if not EARLIEST.year <= found.year < LATEST.year:
+        return EARLIEST if found.year < EARLIEST.year else LATEST
+    return found.astimezone(UTC)
+
+
+def day(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text[:LONGEST].strip())
+    except ValueError:
+        return None
+    return min(max(found, EARLIEST.date()), LATEST.date())
+
+
+def number(text: str) -> int | None:
+    """A whole number; one that is larger than any of ours is the largest."""
+    try:
+        found = int(text[:LONGEST])
+    except ValueError:
+        return None
+    return min(max(found, -LARGEST), LARGEST)
