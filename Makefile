@@ -57,6 +57,8 @@ soak: install-test
 		$(PY) -m pytest tests/simulation/test_machine.py -n0 $(PYTEST_ARGS)
 	RACE_ROUNDS=$${RACE_ROUNDS:-1000} EVERY_SIDE=1 RECONCILED_ORDERS=1000 $(PY) -m pytest tests/faults/test_races.py \
 		tests/faults/test_crash_points.py tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
+	# The suites that depend on a clock, at 32 moments.
+	$(PY) -m tests.clocks
 	# They wait most of the time, so several products are driven at once.
 	CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-100} $(PY) -m pytest tests/faults/test_chaos.py -n 6 --dist load --maxschedchunk 1 $(PYTEST_ARGS)
 
