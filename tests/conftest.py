@@ -39,7 +39,11 @@ BROWSER_FLAGS = [
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-EACH_BY_ITSELF = ("test_planted.py", "test_crash_points.py", "test_clocks.py")  # long, and sharing nothing that is dear to start
+EACH_BY_ITSELF = (
+    "test_planted.py",
+    "test_crash_points.py",
+    "test_clocks.py",
+)  # long, and sharing nothing that is dear to start
 # These start the whole product and wait for it most of the time: two processes of three have them all, one after the
 # other, and leave the processors to the third.
 LANES = {

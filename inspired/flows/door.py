@@ -222,7 +222,7 @@ def invite(svc: Services, email: str, role: Role) -> str:
 def mail_address(text: str) -> str:
     """As accounts keep it. Raises Invalid."""
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text.strip(), check_deliverability=False).normalized
     except EmailNotValidError:
         raise Invalid("Please check the marked fields.", {"email": "is not a mail address"}) from None
 

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -79,20 +80,24 @@ def tls_in_front_of(port: int, chain: Path) -> Iterator[int]:
     """The port on which the server of this one is reached by TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
-    loop = asyncio.new_event_loop()
+    loop, listening = asyncio.new_event_loop(), Future[asyncio.Server]()
 
     async def connected(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(_pass_on(read, back), _pass_on(there, write))
 
-    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0, ssl=context))
-    loop.set_exception_handler(lambda *_: None)  # a client that does not like the certificate is no fault of ours
-    thread = threading.Thread(target=loop.run_forever, name="tls")
+    def serve() -> None:
+        """In a thread of its own: this one may have a running loop already (a browser's)."""
+        loop.set_exception_handler(lambda *_: None)  # a client that does not like the certificate is no fault of ours
+        listening.set_result(loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)))
+        loop.run_forever()
+        loop.run_until_complete(_ended(listening.result()))
+        loop.close()
+
+    thread = threading.Thread(target=serve, name="tls")
     thread.start()
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield listening.result(10).sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(_ended(server))
-        loop.close()

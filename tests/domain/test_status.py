@@ -355,7 +355,7 @@ def test_a_cancelled_call_is_told_with_what_went_back():
         (
             steps.give_up(a_live_booking(), NOW + MINUTE),
             By.CUSTOMER,
-            "You gave this booking up. Nothing was paid.",
+            "This booking is cancelled. Nothing was paid.",
         ),
         (
             by_owner.call_off(a_live_booking(), NOW + MINUTE),

@@ -30,12 +30,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 FLOWS = [
     (crash_flows.CREATE_AND_LEAVE, 15),
     (crash_flows.CREATE_AND_PAY, 15),
-    (crash_flows.WEBHOOK, 54),
-    (crash_flows.EXPIRY, 23),
+    (crash_flows.WEBHOOK, 55),
+    (crash_flows.EXPIRY, 24),
     (crash_flows.GIVE_UP, 19),
-    (crash_flows.REFUND, 59),
-    (crash_flows.LATE_MONEY, 33),
-    (crash_flows.RECONCILIATION, 70),
+    (crash_flows.REFUND, 60),
+    (crash_flows.LATE_MONEY, 34),
+    (crash_flows.RECONCILIATION, 71),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run
 # covers both. The same holds for all requests in a row that alter nothing, and the one that follows them. `make soak`

@@ -268,6 +268,20 @@ def test_the_second_step_of_somebody_who_lost_their_phone_is_switched_off(
     assert not after.has_second_step
 
 
+def test_a_customer_is_allowed_more_than_the_limit_and_it_is_taken_back(page: Page, dev: Running):
+    page.goto(f"{site(dev)}/admin/limits")
+    page.get_by_label("Their mail address").fill("rich@example.com")
+    page.get_by_label("Up to how much").fill("12000")
+    page.get_by_label("For how many days").fill("30")
+    page.get_by_label("Reason").fill("known for years")
+    press(page, "Allow it")
+    expect(page.locator("main")).to_contain_text("Up to 12000 USDT")
+
+    page.get_by_role("button", name=re.compile("^Take it back from the customer")).click()
+
+    expect(page.locator("main")).to_contain_text("Nobody.")
+
+
 # --- none is forgotten ----------------------------------------------------------------------------------------------
 
 # Pressed by another name: what the page calls it for those who hear it, or with words of the case.

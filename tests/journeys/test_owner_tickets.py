@@ -11,6 +11,7 @@ from tests.harness import wait_until
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
+from tests.journeys.test_calendars import owner_opens_day_and_night
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -51,7 +52,11 @@ def link_in(mail: dict[str, Any]) -> str:
 def test_a_customer_writes_the_owner_answers_and_both_go_on_until_it_is_done(
     browser: Browser, dev: Running, errors: list[str]
 ):
-    booking = dev.create("portfolio-review", customerName="Ann Example", customerEmail="ann@tickets.example")
+    owner_opens_day_and_night(browser, dev, errors)
+    some_hours_ahead = 10  # so that the place is to be told by tomorrow
+    booking = dev.create(
+        "portfolio-review", slot=some_hours_ahead, customerName="Ann Example", customerEmail="ann@tickets.example"
+    )
     dev.pay(booking)
     dev.wait_for(booking, "CONFIRMED")
     customer = a_page(browser, errors, java_script_enabled=False, **PHONE)

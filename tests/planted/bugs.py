@@ -134,11 +134,8 @@ BUGS = (
         name="a notice is acknowledged though it could not be written down",
         rule="2",
         file="inspired/web/webhooks.py",
-        old='    except (UpstreamError, Busy):\n        return _answer("FAIL", "try again"), 503',
-        new=(
-            '    except UpstreamError:\n        return _answer("FAIL", "try again"), 503\n'
-            "    except Busy:\n        pass"
-        ),
+        old='(_answer("FAIL", "try again"), 503)\n    except Busy:\n        return _answer("FAIL", "try again"), 503\n',
+        new='(_answer("FAIL", "try again"), 503)\n    except Busy:\n        pass\n',
         test=OF_RULES + "test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down",
     ),
     Bug(
@@ -264,14 +261,14 @@ BUGS = (
         rule="5",
         file=BINANCE,
         old='"orderExpireTime": _epoch_ms(expires_at),',
-        new='"orderExpireTime": _epoch_ms(expires_at + timedelta(hours=1)),',
+        new='"orderExpireTime": _epoch_ms(expires_at) + 3_600_000,',
         test=OF_BINANCE + "test_create_asks_for_what_the_contract_wants",
     ),
     Bug(
         name="a late PAY_CLOSED undoes money that was seen",
         rule="5",
         file=LIFECYCLE,
-        old="    if attempt.has_money:\n        return booking.with_attempt(replace(attempt, seen_at=seen.asked_at))\n",
+        old="    if attempt.has_money:\n        return _denied(booking, attempt, seen)\n",
         new="",
         test=OF_RULES + "test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot",
     ),

@@ -31,7 +31,7 @@ FORM = {
     "note": "as agreed",
     "evidence": "a receipt",
     "kind": "outside",
-    "cancels": "",
+    "cancels": "no",
     "order": "0",
     "orphan": ORPHAN,
 }
