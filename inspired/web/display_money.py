@@ -167,8 +167,9 @@ def may_refund_a_part(booking: Booking) -> bool:
 
 
 def lefts(booking: Booking) -> list[str]:
-    """What is left of each payment: what goes back with “all of it”."""
-    return [f"{left.shown} of order {one.number}" for one, left in refunds.left_of_each(booking)]
+    """What is left of each payment: what goes back with “all of it”. A payment that is the only one needs no number."""
+    found = refunds.left_of_each(booking)
+    return [left.shown if len(found) == 1 else f"{left.shown} of order {one.number}" for one, left in found]
 
 
 def refund_state(refund: Refund) -> str:

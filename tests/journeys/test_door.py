@@ -125,7 +125,7 @@ def test_a_helper_is_let_in_by_a_link_and_out_by_the_owner(browser: Browser, dev
 
     for name in ("New link for helper@example.com", "Make helper@example.com reader"):
         page.get_by_role("button", name=name).click()
-        expect(page.get_by_role("status").filter(has_text=re.compile("Changed|link"))).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text=re.compile("is changed|link"))).to_be_visible()
     page.get_by_role("button", name="Switch helper@example.com off").click()
     helper.goto(f"{dev.web}/admin/")
     expect(helper.get_by_role("heading", name="Owner’s login")).to_be_visible()

@@ -97,7 +97,7 @@ def test_a_call_is_moved_by_a_click_and_by_the_own_clock(page: Page, dev: Runnin
 
 @pytest.mark.parametrize(
     ("choice", "button"),
-    [("A part of it goes back", "Refund 20 USDT"), ("None of it", "Cancel the call, keep 75 USDT")],
+    [("A part of it goes back", "Refund 20 USDT"), ("None of it", "Cancel the call, keep 50 USDT")],
 )
 def test_a_call_is_cancelled_and_the_money_goes_as_was_chosen(page: Page, dev: Running, choice: str, button: str):
     booking = a_confirmed(dev, 40, "cat@example.com")
