@@ -6,6 +6,7 @@ libfaketime, by the same span, and go on from there. Spans of time (`time.monoto
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def shifted(moment: datetime, zone: str, *, now: datetime) -> dict[str, str]:
     libfaketime reads a date by the clock of the zone."""
     return {
         "LD_PRELOAD": str(library()),
-        "FAKETIME": f"{(moment - now).total_seconds():+.0f}",
+        "FAKETIME": f"{math.ceil((moment - now).total_seconds()):+d}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         # Else its own remedy for waits by the monotonic clock makes them end at once: the embedded database spins.
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",
