@@ -222,8 +222,11 @@ def svc(
 @pytest.fixture
 def app(svc: Services, settings: Settings) -> Flask:
     from inspired.app import create_app
+    from tests.web.described import Caller
 
-    return create_app(svc, settings)
+    app = create_app(svc, settings)
+    app.test_client_class = Caller
+    return app
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request
 from spectree import Response as Documented
-from spectree import SpecTree
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking import Booking, State
@@ -19,44 +18,41 @@ from inspired.domain.when import is_zone, zone
 from inspired.flows import booking as booking_flow
 from inspired.flows import idempotency, newsletter, payment, reaching, refreshing
 from inspired.flows.booking import Customer
-from inspired.web import limits, parsing, pulse
+from inspired.web import document, limits, parsing, pulse
 from inspired.web.current import services, visitor_address
 from inspired.web.schemas import (
+    LONGEST_KEY,
     CreateAnswer,
+    CreateHeaders,
     CreateRequest,
     MeetingTypesAnswer,
     NewsletterAnswer,
     NewsletterChange,
+    NewsletterQuery,
     NewsletterRequest,
     Problem,
     SlotsAnswer,
     SlotsQuery,
     StatusAnswer,
+    StatusHeaders,
     VerifyAnswer,
     VerifyRequest,
     parsed,
 )
 
-LONGEST_KEY = 255
 VERIFY_SECONDS = 1.0
 
 bp = Blueprint("api", __name__, url_prefix="/api")
-spec = SpecTree(
-    "flask",
-    title="Inspired Analyst",
-    version="1",
-    path="not-served",  # it leaves out what begins with this path; the document has a route of our own below
-    mode="strict",
-    page_templates={},
-    description="Book a one-to-one call and pay it in USDT by Binance Pay.",
+spec = document.of_the_api(
+    title="Inspired Analyst", version="1", description="Book a one-to-one call and pay it in USDT by Binance Pay."
 )
 
 
 @bp.get("/openapi.json")
 def openapi() -> Response:
     """This API, described."""
-    described = spec.spec
-    return jsonify({**described, "info": {**described["info"], "title": services().preferences.now().brand.name}})
+    svc = services()
+    return jsonify(document.completed(spec, title=svc.preferences.now().brand.name, site_url=svc.settings.site_url))
 
 
 @bp.get("/meeting-types")
@@ -97,6 +93,7 @@ def slots(type_id: str) -> Response:
 @limits.creating
 @spec.validate(
     json=CreateRequest,
+    headers=CreateHeaders,
     resp=Documented(
         HTTP_201=CreateAnswer,
         HTTP_202=CreateAnswer,
@@ -126,6 +123,7 @@ def create() -> Response:
 
 @bp.get("/payments/status/<token>")
 @spec.validate(
+    headers=StatusHeaders,
     resp=Documented(HTTP_200=StatusAnswer, HTTP_304=None, HTTP_404=Problem, HTTP_429=Problem),
     skip_validation=True,
     tags=["payments"],
@@ -162,7 +160,10 @@ def verify() -> Response:
 @bp.post("/newsletter")
 @limits.subscribing
 @spec.validate(
-    json=NewsletterRequest, resp=Documented(HTTP_202=NewsletterAnswer), skip_validation=True, tags=["newsletter"]
+    json=NewsletterRequest,
+    resp=Documented(HTTP_202=NewsletterAnswer, HTTP_422=Problem, HTTP_429=Problem),
+    skip_validation=True,
+    tags=["newsletter"],
 )
 def newsletter_subscribe() -> tuple[Response, int]:
     """Ask for the opt-in mail. The answer is the same whether the address is known or not."""
@@ -173,7 +174,12 @@ def newsletter_subscribe() -> tuple[Response, int]:
 
 
 @bp.get("/newsletter")
-@spec.validate(resp=Documented(HTTP_200=NewsletterAnswer, HTTP_404=Problem), skip_validation=True, tags=["newsletter"])
+@spec.validate(
+    query=NewsletterQuery,
+    resp=Documented(HTTP_200=NewsletterAnswer, HTTP_404=Problem),
+    skip_validation=True,
+    tags=["newsletter"],
+)
 def newsletter_show() -> Response:
     """The subscription that `?token=` (from the mail) opens."""
     found = newsletter.find(services(), request.args.get("token", ""))
@@ -182,8 +188,9 @@ def newsletter_show() -> Response:
 
 @bp.put("/newsletter")
 @spec.validate(
+    query=NewsletterQuery,
     json=NewsletterChange,
-    resp=Documented(HTTP_200=NewsletterAnswer, HTTP_404=Problem),
+    resp=Documented(HTTP_200=NewsletterAnswer, HTTP_404=Problem, HTTP_422=Problem),
     skip_validation=True,
     tags=["newsletter"],
 )

@@ -95,6 +95,8 @@ def _csrf(error: CSRFError) -> Response:
 
 def _foreign_host(error: SecurityError) -> Response:
     """Before any address is known, so without a page: whoever asks for another host gets no links of ours."""
+    if request.path.startswith("/api/"):
+        return problem(400, "Not served here", "This host is not served here.")
     return Response("This host is not served here.\n", 400, mimetype="text/plain")
 
 

@@ -14,6 +14,7 @@ from inspired.web import guards
 from inspired.web.api import spec
 from inspired.web.board import board
 from inspired.web.current import services
+from inspired.web.document import SESSION
 from inspired.web.schemas import HealthAnswer, Problem
 
 PROBES = frozenset({"/healthz", "/livez", "/readyz", "/status.json"})  # asked by address, not by name
@@ -72,7 +73,12 @@ ORDER = (Health.ILL, Health.SLOW, Health.UNKNOWN, Health.WELL)
 
 
 @api_bp.get("/health")
-@spec.validate(resp=Documented(HTTP_200=HealthAnswer, HTTP_401=Problem), skip_validation=True, tags=["admin"])
+@spec.validate(
+    resp=Documented(HTTP_200=HealthAnswer, HTTP_401=Problem, HTTP_403=Problem),
+    security={SESSION: []},
+    skip_validation=True,
+    tags=["admin"],
+)
 def deep() -> Response:
     """Every part with its state. `ok` is false while one of them is not working."""
     svc = services()

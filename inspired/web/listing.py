@@ -29,6 +29,7 @@ from inspired.web import admin, exports, guards, parsing
 from inspired.web.admin import person_of
 from inspired.web.api import spec
 from inspired.web.current import services
+from inspired.web.document import KEY, SESSION
 from inspired.web.forms import NamedForm, read
 from inspired.web.htmx import go, wants_fragment
 from inspired.web.schemas import PaymentsAnswer, PaymentsQuery, Problem
@@ -244,6 +245,7 @@ def _chosen(svc: Services, field: str) -> list[Booking]:
 @spec.validate(
     query=PaymentsQuery,
     resp=Documented(HTTP_200=PaymentsAnswer, HTTP_401=Problem, HTTP_403=Problem, HTTP_422=Problem),
+    security=[{KEY: []}, {SESSION: []}],
     skip_validation=True,
     tags=["admin"],
 )

@@ -18,12 +18,13 @@ from inspired.flows import notices, reconciling, refreshing, refunding
 from inspired.services import Services
 from inspired.web import guards
 from inspired.web.admin import BEGINNING, booking_page, person_of
-from inspired.web.api import LONGEST_KEY, json_object, spec
+from inspired.web.api import json_object, spec
 from inspired.web.current import services
 from inspired.web.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
+from inspired.web.document import SESSION
 from inspired.web.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
 from inspired.web.htmx import go
-from inspired.web.schemas import Problem, RefundAnswer, RefundRequest, parsed
+from inspired.web.schemas import LONGEST_KEY, Problem, RefundAnswer, RefundHeaders, RefundRequest, parsed
 
 ASK_SECONDS = 1.0
 DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, as https://www.rfc-editor.org/rfc/rfc9745 writes it
@@ -238,15 +239,16 @@ def _money_page(svc: Services, message: str = "") -> str:
 @api_bp.post("/payments/<booking_id>/refund")
 @spec.validate(
     json=RefundRequest,
+    headers=RefundHeaders,
     resp=Documented(
         HTTP_200=RefundAnswer,
         HTTP_401=Problem,
         HTTP_403=Problem,
         HTTP_404=Problem,
         HTTP_409=Problem,
-        HTTP_415=Problem,
         HTTP_422=Problem,
     ),
+    security={SESSION: []},
     skip_validation=True,
     tags=["admin"],
 )

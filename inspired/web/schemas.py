@@ -62,6 +62,7 @@ Email = Annotated[EmailStr, BeforeValidator(_bare_address), AfterValidator(_deli
 Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]
+LONGEST_KEY = 255
 MOST_ORDERS = 999  # of a booking: its order numbers have three digits
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
@@ -139,6 +140,32 @@ class SlotsQuery(BaseModel):
     from_: str | None = Field(default=None, alias="from")
     to: str | None = None
     tz: str | None = None
+
+
+class CreateHeaders(BaseModel):
+    """With a key the request may be repeated: the same booking is answered. It is known for 30 days."""
+
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)] | None = Field(
+        default=None, alias="Idempotency-Key"
+    )
+
+
+class RefundHeaders(BaseModel):
+    """The same request under the same key is done once."""
+
+    idempotency_key: str = Field(alias="Idempotency-Key", min_length=1, max_length=LONGEST_KEY)
+
+
+class StatusHeaders(BaseModel):
+    """With the ETag of the last answer only what is new is told."""
+
+    if_none_match: str | None = Field(default=None, alias="If-None-Match")
+
+
+class NewsletterQuery(BaseModel):
+    """`token`: from the mail."""
+
+    token: str
 
 
 class CreateAnswer(BaseModel):
@@ -322,13 +349,15 @@ class HealthAnswer(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457, as application/problem+json. `errors` maps a field to its sentence."""
+    """RFC 9457, as application/problem+json. `errors` maps a field to its sentence; `reference` finds a failure of ours
+    in the logs."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: dict[str, str] | None = None
+    reference: str | None = None
 
 
 def parsed(model: type[Model], body: Any) -> Model:
