@@ -95,7 +95,7 @@ def browser() -> "Iterator[Browser]":
     """A real one: the system's Chromium where there is one, else Playwright's own."""
     from playwright.sync_api import expect, sync_playwright  # few tests need it, and it is slow to load
 
-    expect.set_options(timeout=15_000)  # what a test claims is that it comes, never how fast on a busy machine
+    expect.set_options(timeout=45_000)  # what a test claims is that it comes, never how fast on a busy machine
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)

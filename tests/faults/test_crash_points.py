@@ -25,7 +25,7 @@ from tests.flows.steps import live, pay
 from tests.harness import Servers
 from tests.web.catcher import Catcher, catching
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(900)]
 
 FLOWS = [
     (crash_flows.CREATE_AND_LEAVE, 15),

@@ -21,8 +21,9 @@ from tests.harness import Servers, wait_until
 
 
 def free_calls(svc: Services, type_id: str = "portfolio-review") -> list[Span]:
-    """So far ahead that a call may still be moved, whatever time of day it is now."""
-    begin = svc.now() + timedelta(hours=5)
+    """So far ahead that every reminder is still owed and cancelling costs nothing, whatever hour and day it is now: no
+    call's policy looks further ahead. Tests of what holds shortly before a call use `starting_in`."""
+    begin = svc.now() + timedelta(hours=74)
     return booking_flow.free_times(svc, get_meeting_type(type_id), Span(begin, begin + timedelta(days=14)))
 
 

@@ -43,7 +43,7 @@ def errors() -> list[str]:
 
 def a_page(browser: Browser, errors: list[str], **options: Any) -> Page:
     context = browser.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(45_000)
     page = context.new_page()
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -101,7 +101,7 @@ def test_book_see_the_qr_pay_and_be_confirmed_without_reloading(
     page.evaluate("window.stayed = true")
     builtin.control(f"orders/{order['merchantTradeNo']}/pay", {})
 
-    expect(page.locator("#payment")).to_contain_text("Paid and confirmed", timeout=10_000)
+    expect(page.locator("#payment")).to_contain_text("Paid and confirmed")
     expect(page.locator("#payment")).to_contain_text("Where:")
     assert page.evaluate("window.stayed") is True
     expect(page.locator("#payment[hx-trigger]")).to_have_count(0)  # once its mail has gone out, it asks no more
@@ -152,7 +152,7 @@ def test_the_whole_journey_without_javascript(browser: Browser, builtin: Running
 
     builtin.control(f"orders/{order['merchantTradeNo']}/pay", {})
 
-    expect(page.locator("#payment")).to_contain_text("Paid and confirmed", timeout=20_000)  # by meta refresh alone
+    expect(page.locator("#payment")).to_contain_text("Paid and confirmed")  # by meta refresh alone
     assert errors == []
     page.context.close()
 
@@ -176,7 +176,7 @@ def test_a_time_picked_in_calendlys_frame_leads_to_the_payment(
     expect(page.locator("#payment")).to_contain_text("Europe/Berlin")
     calendly.control(f"orders/{order_on(page, calendly)['merchantTradeNo']}/pay", {})
 
-    expect(page.locator("#payment")).to_contain_text("Paid and confirmed", timeout=10_000)
+    expect(page.locator("#payment")).to_contain_text("Paid and confirmed")
     assert errors == []
     page.context.close()
 
@@ -205,7 +205,7 @@ def test_cancelling_before_paying_says_what_happens_and_frees_the_time(
     page.get_by_role("link", name="Cancel booking").click()
     page.get_by_role("button", name="Cancel booking").click()
 
-    expect(page.locator("#payment")).to_contain_text("This booking is cancelled", timeout=15_000)
+    expect(page.locator("#payment")).to_contain_text("This booking is cancelled")
     assert (
         next(o for o in builtin.control("orders") if o["merchantTradeNo"] == order["merchantTradeNo"])["status"]
         == "CANCELED"
@@ -232,6 +232,6 @@ def test_create_failing_the_page_says_so_and_then_shows_the_qr(browser: Browser,
     hold_a_time(page, builtin, "retry@example.com", 21)
 
     expect(page.locator("#payment")).to_contain_text("few seconds")
-    expect(page.locator("#payment svg").first).to_be_visible(timeout=25_000)
+    expect(page.locator("#payment svg").first).to_be_visible()
     assert errors == []
     page.context.close()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -32,10 +33,7 @@ def cookies(browser: Browser, dev: Running) -> Any:
     """Of one log-in: an account takes only so many in a quarter of an hour."""
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{dev.web}/admin/login")
-    page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
-    page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
-    page.get_by_role("button").last.click()
+    log_in(page, dev)
     expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
     kept = context.storage_state()
     context.close()
@@ -47,7 +45,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, dev: Running, cookies
     look: dict[str, Any] = request.param
     context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, storage_state=cookies, **look)
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(45_000)
     opened.goto(f"{dev.web}/admin/")
     yield opened
     context.close()
@@ -123,7 +121,7 @@ def test_binance_is_asked_about_many_and_the_page_follows_by_itself(page: Page, 
     page.get_by_role("button", name=f"Ask about {count} booking").click()
     problems["asking"] = look_at(page)
 
-    expect(page.locator("#chore")).to_contain_text(f"{count} of {count} asked: that is all of them.", timeout=30_000)
+    expect(page.locator("#chore")).to_contain_text(f"{count} of {count} asked: that is all of them.")
     problems["asked"] = look_at(page)
     assert not any(problems.values()), problems
 
@@ -135,7 +133,7 @@ def test_the_work_goes_on_without_javascript_too(browser: Browser, dev: Running,
     page.get_by_role("button", name="… about all on this page").click()
     page.get_by_role("button", name="Ask about 5 bookings").click()
 
-    expect(page.locator("#chore")).to_contain_text("5 of 5 asked", timeout=30_000)
+    expect(page.locator("#chore")).to_contain_text("5 of 5 asked")
     context.close()
 
 

@@ -10,6 +10,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.adapters.listeners import Listener, answer, listening
 from tests.harness import wait_until
+from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -33,18 +34,10 @@ def receiver() -> Iterator[Listener]:
 def owner(browser: Browser, dev: Running) -> Iterator[Page]:
     context = browser.new_context(bypass_csp=True, **LOOKS[0])
     page = context.new_page()
-    page.set_default_timeout(15_000)
-    enter(page, dev)
+    page.set_default_timeout(45_000)
+    log_in(page, dev)
     yield page
     context.close()
-
-
-def enter(page: Page, dev: Running) -> None:
-    page.goto(f"{dev.web}/admin/login")
-    page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
-    page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
-    page.get_by_role("button").last.click()
-    expect(page).not_to_have_url(re.compile("login"))
 
 
 def test_a_webhook_is_set_tested_given_a_new_secret_and_taken_away(owner: Page, dev: Running, receiver: Listener):
@@ -101,8 +94,8 @@ def test_the_running_product_is_well_for_everybody_to_see(owner: Page, dev: Runn
 def test_these_pages_can_be_used_by_everybody(browser: Browser, dev: Running, look: dict[str, object]):
     context = browser.new_context(bypass_csp=True, **look)  # type: ignore[arg-type]
     page = context.new_page()
-    page.set_default_timeout(15_000)
-    enter(page, dev)
+    page.set_default_timeout(45_000)
+    log_in(page, dev)
     problems = {}
     for path in ("/admin/alerts", "/admin/health", "/admin/runbook", "/admin/runbook/unclear", "/status"):
         page.goto(dev.web + path)

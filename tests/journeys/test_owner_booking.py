@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
+from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -26,13 +27,10 @@ def page(browser: Browser, dev: Running) -> Iterator[Page]:
     """The owner, logged in, on a wide and light screen. An error in the browser's console fails the test."""
     context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, **LOOKS[0])
     one = context.new_page()
-    one.set_default_timeout(10_000)
+    one.set_default_timeout(45_000)
     errors: list[str] = []
     one.on("pageerror", lambda error: errors.append(str(error)))
-    one.goto(f"{dev.web}/admin/login")
-    one.get_by_label("E-mail").fill(dev.ready["admin"]["email"])
-    one.get_by_label("Password").fill(dev.ready["admin"]["password"])
-    one.get_by_role("button", name="Log in").click()
+    log_in(one, dev)
     expect(one.get_by_role("heading", name="Today", exact=True)).to_be_visible()
     yield one
     assert errors == []

@@ -1,6 +1,5 @@
 """The owner's numbers and reports in a real browser: every button, against the running product."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
+from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -29,12 +29,8 @@ def dev() -> Iterator[Running]:
 def opened(browser: Browser, dev: Running, **look: Any) -> Page:
     context = browser.new_context(timezone_id="Europe/Berlin", bypass_csp=True, **look)
     page = context.new_page()
-    page.set_default_timeout(15_000)
-    page.goto(f"{dev.web}/admin/login")
-    page.get_by_label(re.compile("mail", re.IGNORECASE)).fill(dev.ready["admin"]["email"])
-    page.get_by_label(re.compile("password", re.IGNORECASE)).fill(dev.ready["admin"]["password"])
-    page.get_by_role("button").last.click()
-    expect(page).to_have_url(re.compile("/admin/$"))
+    page.set_default_timeout(45_000)
+    log_in(page, dev)
     return page
 
 

@@ -159,7 +159,7 @@ def test_who_is_told_is_changed_and_tried_and_the_log_tells_of_it(browser: Brows
 def test_everybody_can_use_the_settings(browser: Browser, dev: Running, look: dict[str, Any]):
     context = browser.new_context(bypass_csp=True, **look)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(45_000)
     log_in(page, dev)
     problems: dict[str, list[str]] = {}
     for path in ("settings", "settings/addresses", "settings/retention", "audit"):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.harness import wait_until
+from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
@@ -25,14 +26,6 @@ def dev() -> Iterator[Running]:
 @pytest.fixture
 def errors() -> list[str]:
     return []
-
-
-def log_in(page: Page, dev: Running) -> None:
-    page.goto(f"{dev.web}/admin/login")
-    page.get_by_label("E-mail").fill(dev.ready["admin"]["email"])
-    page.get_by_label("Password").fill(dev.ready["admin"]["password"])
-    page.get_by_role("button", name="Log in").click()
-    expect(page).to_have_url(re.compile("/admin/$"))
 
 
 def mail_to(dev: Running, address: str, subject: str) -> dict[str, Any]:
@@ -129,7 +122,7 @@ def test_a_customer_writes_the_owner_answers_and_both_go_on_until_it_is_done(
 def test_every_page_of_tickets_can_be_used_by_everybody(browser: Browser, dev: Running, look: dict[str, Any]):
     booking = dev.create("deep-dive", customerEmail=f"axe{look['viewport']['width']}@tickets.example")
     page = browser.new_context(bypass_csp=True, **look).new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(45_000)
     problems: dict[str, list[str]] = {}
 
     page.goto(f"{dev.web}/help")
