@@ -98,7 +98,7 @@ class Lists:
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", -1).limit(most)]
 
     def _taken(self, wanted: Wanted, now: datetime, cursor: str, falling: bool, most: int) -> list[Booking]:
-        low = iso_of(wanted.since or (BEGINNING if falling else self.beginning()))
+        low = iso_of(max(wanted.since or (BEGINNING if falling else self.beginning()), BEGINNING))
         high = _least(_above(now + AHEAD if wanted.by is By.CALL else now), iso_of(wanted.until))
         if cursor and falling:
             high = _least(high, cursor)

@@ -98,7 +98,7 @@ def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]
     """Calls of that day of the owner's, and bookings made on it."""
     try:
         begin, end = day_of(date.fromisoformat(text), svc.settings.owner_timezone)
-    except ValueError:
+    except (ValueError, OverflowError):  # the days at both ends of the calendar have no other beside them
         return
     for why, by in (("a call on that day", By.CALL), ("made on that day", By.MADE), ("paid on that day", By.PAID)):
         wanted = Wanted(by=by, since=begin, until=end)

@@ -97,6 +97,7 @@ def slots(type_id: str) -> Response:
     resp=Documented(
         HTTP_201=CreateAnswer,
         HTTP_202=CreateAnswer,
+        HTTP_404=Problem,
         HTTP_409=Problem,
         HTTP_422=Problem,
         HTTP_429=Problem,

@@ -92,7 +92,22 @@ def test_by_a_day_of_the_owners(svc: Services, ann: Booking, bob: Booking):
     assert "paid on that day" not in made[bob.id]
 
 
-@pytest.mark.parametrize("text", ["", "   ", "2026-13-45", "nobody@example.com", "x" * 5000, "|||", "€ $gt {}", "0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "2026-13-45",
+        "nobody@example.com",
+        "x" * 5000,
+        "|||",
+        "€ $gt {}",
+        "0",
+        "0001-01-01",
+        "1066-10-14",
+        "9999-12-31",
+    ],
+)
 def test_what_is_nothing_finds_nothing(svc: Services, ann: Booking, text: str):
     assert finding.search(svc, text) == finding.Found([], [], more=False)
 
