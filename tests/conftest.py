@@ -19,9 +19,10 @@ from pymongo.database import Database
 
 from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
 from inspired.flows import checking
+from inspired.rehearsal import stage
 from inspired.services import Services, build
 from inspired.settings import Settings
-from tests import harness
+from tests import clocks, harness
 from tests.harness import Servers
 
 if TYPE_CHECKING:
@@ -88,6 +89,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST), "", 0
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_clock() -> Iterator[None]:
+    """Where clocks are shifted (`tests.clocks`), the stand-in of drills, which is given little of the environment, has
+    the same one as everything else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "PASSED_ON", (*stage.PASSED_ON, *clocks.SHIFTING))
+        yield
 
 
 @pytest.fixture(scope="session")

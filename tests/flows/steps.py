@@ -2,8 +2,9 @@
 
 import contextlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import redis
 import requests
@@ -25,6 +26,11 @@ def free_calls(svc: Services, type_id: str = "portfolio-review") -> list[Span]:
     call's policy looks further ahead. Tests of what holds shortly before a call use `starting_in`."""
     begin = svc.now() + timedelta(hours=74)
     return booking_flow.free_times(svc, get_meeting_type(type_id), Span(begin, begin + timedelta(days=14)))
+
+
+def owners_clock(svc: Services, call: Span) -> datetime:
+    """When it begins, by the clock on the owner's wall: hours of work are written by that one."""
+    return call.start.astimezone(ZoneInfo(svc.settings.owner_timezone))
 
 
 def hold(

@@ -15,7 +15,7 @@ from inspired.flows import booking as booking_flow
 from inspired.flows import payment
 from inspired.flows.booking import Customer
 from inspired.services import Services
-from tests.flows.steps import free_calls, live
+from tests.flows.steps import free_calls, live, owners_clock
 from tests.harness import Servers
 from tests.web.pages import hidden, send, words
 from tests.web.test_admin_pages import log_in
@@ -89,7 +89,8 @@ def test_what_is_saved_is_offered_to_customers(owner: FlaskClient, svc: Services
     ]  # fmt: skip
     assert "Saved." in words(page.text)
     assert filled(page.text)["special"] == "2030-01-07 closed\n2030-01-08 08:00-09:00"
-    mondays = {f"{call.start:%H:%M}" for call in free_calls(svc) if call.start.weekday() == 0}
+    begin = [owners_clock(svc, call) for call in free_calls(svc)]
+    mondays = {f"{at:%H:%M}" for at in begin if at.weekday() == 0}
     assert mondays <= {"10:00", "10:30", "11:00", "14:00", "14:30", "15:00"}
 
 
@@ -264,7 +265,7 @@ def test_a_call_can_have_hours_of_its_own_and_be_looked_at_first(owner: FlaskCli
     week = svc.offer.type("portfolio-review").rules.week
     assert week is not None
     assert [in_words(day) for day in week] == ["", "", "", "", "", "", "20:00-21:30"]
-    assert {call.start.weekday() for call in free_calls(svc)} == {6}
+    assert {owners_clock(svc, call).weekday() for call in free_calls(svc)} == {6}
     assert save(owner, REVIEW, own_hours="").status_code == 303
     assert svc.offer.type("portfolio-review").rules.week is None
 

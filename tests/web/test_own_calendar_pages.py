@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from inspired.services import Services
-from tests.flows.steps import free_calls, later
+from tests.flows.steps import free_calls, later, owners_clock
 from tests.flows.test_own_calendar import Calendar, read, rung
 from tests.flows.test_own_calendar import theirs as theirs
 from tests.harness import Servers
@@ -83,7 +83,7 @@ def test_the_times_on_the_page_leave_out_what_is_busy(owner: FlaskClient, svc: S
         return re.findall(r"\d\d:\d\d", words(" ".join(re.findall(r'class="clocks">(.*?)</p>', shown, re.S))))
 
     before = times()
-    theirs.has(next(call for call in free_calls(svc, "quick-question") if call.start.hour == 10))
+    theirs.has(next(call for call in free_calls(svc, "quick-question") if owners_clock(svc, call).hour == 10))
     read(svc)
 
     after = times()
