@@ -18,5 +18,5 @@ except SettingsError as error:
 
 die_with_server()
 configure_logging(settings.log_level)
-application = create_app(build(settings, database_seconds=2.0, redis_seconds=0.3), settings)
+application = create_app(build(settings, database_seconds=settings.request_seconds - 0.3, redis_seconds=0.3), settings)
 server = behind_gateway(application, settings)

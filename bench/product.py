@@ -23,11 +23,12 @@ from pymongo.collection import Collection
 from inspired.adapters.documents import booking_in, booking_out
 from inspired.domain.booking import Booking
 from inspired.domain.slots import Span
-from tests.journeys.running import Running, running
+from tests.journeys.running import AS_SOLD, Running, running
 
 SERVER = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "64"}
 ENVIRONMENT = {
     **SERVER,
+    **AS_SOLD,
     "CALENDAR": "builtin",
     "TRUSTED_PROXIES": "1",
     "PAYMENT_EXPIRY_MINUTES": "60",

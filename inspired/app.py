@@ -60,7 +60,6 @@ from inspired.web.static import Static
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
-REQUEST_SECONDS = 2.3  # with what is left for rendering on a busy machine, every answer is out within 3 s
 QUIET = {"api.status", "booking.payment", "static", "health", "status.live", "status.ready", "status.as_json"}
 log = structlog.get_logger()
 
@@ -150,7 +149,7 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
         _measure(environ)
         if environ["PATH_INFO"] in health.PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
-        with deadline.within(REQUEST_SECONDS):
+        with deadline.within(settings.request_seconds):
             return inner(environ, start_response)  # type: ignore[no-any-return]
 
     outer: Any = Static(timed, root=str(ROOT / "static"), prefix="static/", max_age=31_536_000)

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     secret_key_fallbacks: str = ""  # older keys, separated by commas, while one is being replaced
     trusted_proxies: int = Field(default=0, ge=0, le=5, description="hops in front of us that set X-Forwarded-For")
     web_threads: int = Field(default=64, ge=1, le=1000)  # in each web process
+    # With what is left for rendering, every answer of the default is out within 3 s.
+    request_seconds: float = Field(default=2.3, ge=1, le=30, description="what database and provider may take together")
     dev_mode: bool = False  # set by `inspired dev` only: short expiry allowed, cookies without https
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

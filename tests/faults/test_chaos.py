@@ -29,7 +29,7 @@ from inspired.adapters.books import Ledger
 from inspired.domain.lifecycle import REMINDER
 from inspired.flows import checking
 from tests.harness import wait_until
-from tests.journeys.running import Running, running
+from tests.journeys.running import AS_SOLD, Running, running
 
 SCHEDULES = int(os.environ.get("CHAOS_SCHEDULES", "1"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261124"))
@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 def dev(tmp_path: Path) -> Iterator[Running]:
     """One for each schedule: what a failed one leaves behind must not fail those after it."""
     _clock_file(tmp_path).write_text("0")
-    env = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFF": str(_clock_file(tmp_path))}
+    env = {**AS_SOLD, "PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFF": str(_clock_file(tmp_path))}
     with (
         _small_disk(tmp_path / "mongodb"),
         running(tmp_path, CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.4", **env) as one,

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.harness import wait_until
-from tests.journeys.running import Running, running
+from tests.journeys.running import AS_SOLD, Running, running
 
 pytestmark = pytest.mark.slow
 PATIENCE = 3.0  # seconds a visitor may have to wait at most; the client gives up after that and the test fails
@@ -17,7 +17,7 @@ PATIENCE = 3.0  # seconds a visitor may have to wait at most; the client gives u
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Running]:
-    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="10") as one:
+    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="10", **AS_SOLD) as one:
         yield one
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.test_chaos import WRONG_CLOCK, not_at_rest
 from tests.harness import wait_until
-from tests.journeys.running import Running, running
+from tests.journeys.running import AS_SOLD, Running, running
 
 pytestmark = pytest.mark.slow
 PAGE_OPEN, PAGE_CLOSED, AFTER_START = 60, 120, 60  # seconds
@@ -19,7 +19,7 @@ HOUR = 3600
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Running]:
-    with running(CALENDAR="builtin") as one:
+    with running(CALENDAR="builtin", **AS_SOLD) as one:
         yield one
 
 
@@ -55,7 +55,7 @@ def test_without_any_notice_and_with_nobody_looking_it_is_confirmed(dev: Running
 def test_after_an_hour_of_nothing_at_all_everything_comes_to_its_end(tmp_path: Path):
     clock = tmp_path / "clock-off"
     clock.write_text("0")
-    env = {"CALENDAR": "builtin", "PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFF": str(clock)}
+    env = {**AS_SOLD, "CALENDAR": "builtin", "PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFF": str(clock)}
     with running(tmp_path, **env) as dev:
         paid, unpaid, short = (dev.create(slot=slot, customerEmail=f"c{slot}@example.com") for slot in (0, 1, 2))
         dev.control("faults", {"binance": [{"call": "any", "fault": "http_500", "times": 50}]})

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import wait_until
-from tests.journeys.running import Running, running
+from tests.journeys.running import AS_SOLD, Running, running
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Running]:
-    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.5") as one:
+    with running(CALENDAR="builtin", PAYMENT_EXPIRY_MINUTES="0.5", **AS_SOLD) as one:
         yield one
 
 

@@ -1,6 +1,5 @@
 """A person rehearses a failure from the browser, without having read anything."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,14 +21,12 @@ def dev() -> Iterator[Running]:
 def test_a_person_rehearses_a_lost_webhook(browser: Browser, dev: Running):
     page = browser.new_page()
     log_in(page, dev)
-    began = time.monotonic()
 
     page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Rehearsal", exact=True).click()
     page.get_by_role("button", name="Run “The webhook never comes”").click()
 
     expect(page.get_by_role("heading", name="Verdict")).to_contain_text("green")
-    assert time.monotonic() - began < 40
     steps = page.locator(".scenes")
     expect(steps).to_contain_text("Ann has paid. No message comes.")
     expect(steps).to_contain_text("Paid and confirmed.")
