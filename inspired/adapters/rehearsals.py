@@ -5,13 +5,13 @@ while the database is away, what was known last holds, and a gate nobody has eve
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import structlog
-from pymongo import errors
+from pymongo import UpdateOne, errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -43,11 +43,14 @@ class Rehearsals:
         self._runs: Collection[Document] = database["rehearsals"]
         self._drills: Collection[Document] = database["drills"]
 
-    def ask(self, run: Run) -> None:
-        document = {**_out(run), "waits_since": run.asked_at}
+    def ask(self, runs: Sequence[Run]) -> None:
+        """All in two writes: each alone waits for the disks of the replica set, and the page for all of them."""
+        if not runs:
+            return
         with reaching():
-            self._runs.insert_one(document)
-            self._drills.update_one({"_id": run.drill}, {"$set": {"asked": _short(run)}}, upsert=True)
+            self._runs.insert_many([{**_out(run), "waits_since": run.asked_at} for run in runs])
+            asked = [UpdateOne({"_id": run.drill}, {"$set": {"asked": _short(run)}}, upsert=True) for run in runs]
+            self._drills.bulk_write(asked)
 
     def begin(self, run_id: str, version: str, now: datetime) -> Run | None:
         """None where somebody has begun it already: a ring may come twice."""

@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 def ask(svc: Services, drills: Iterable[str], by: str) -> None:
     """One run of each. `by`: the person's id."""
-    for drill in drills:
-        run = Run(svc.new_id(), drill, by, svc.now())
-        svc.rehearsals.ask(run)
+    runs = [Run(svc.new_id(), drill, by, svc.now()) for drill in drills]
+    svc.rehearsals.ask(runs)
+    for run in runs:
         svc.bell.ring_for_rehearsal("rehearse", run.id)
 
 

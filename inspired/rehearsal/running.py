@@ -70,7 +70,7 @@ def rehearse_now(svc: Services, drills: Sequence[Drill]) -> Iterator[tuple[Drill
     with sandbox(svc.settings.owner_timezone) as stand_in:
         for drill in drills:
             asked = Run(svc.new_id(), drill.id, BY_HAND, svc.now())
-            svc.rehearsals.ask(asked)
+            svc.rehearsals.ask([asked])
             run = svc.rehearsals.begin(asked.id, svc.gate.version, svc.now())
             if run is not None:
                 yield drill, rehearsing.ended(svc, run, played(svc, stand_in, drill, run.id), IDS)

@@ -34,7 +34,7 @@ def real_keys(servers: Servers, database: Database[Any]) -> dict[str, str]:
 
 def was_green(database: Database[Any], drill: str) -> None:
     rehearsals, now = Rehearsals(database), datetime.now(UTC)
-    rehearsals.ask(Run(drill, drill, "somebody", now))
+    rehearsals.ask([Run(drill, drill, "somebody", now)])
     run = rehearsals.begin(drill, version(), now)
     assert run is not None
     rehearsals.end(replace(run, verdict=Verdict.GREEN, ended_at=now, record=Record()))

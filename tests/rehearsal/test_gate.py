@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import pymongo
 import pytest
 from flask.testing import FlaskClient
+from pymongo import monitoring
 from pymongo.database import Database
 
 from inspired.adapters.mongo import connect
-from inspired.adapters.rehearsals import Gate
+from inspired.adapters.rehearsals import Gate, Rehearsals
 from inspired.app import create_app
 from inspired.domain.booking import State
 from inspired.domain.errors import Busy, Paused
@@ -39,10 +41,39 @@ def shut(closed: Services, settings: Settings) -> FlaskClient:
 
 def rehearsed(svc: Services, drill: str, record: Record = GREEN, *, by: str = "anna") -> Run:
     run = Run(svc.new_id(), drill, by, svc.now())
-    svc.rehearsals.ask(run)
+    svc.rehearsals.ask([run])
     begun = svc.rehearsals.begin(run.id, svc.gate.version, svc.now())
     assert begun is not None
     return rehearsing.ended(svc, begun, record, DRILLS)
+
+
+class Writes(monitoring.CommandListener):
+    """The commands that write, as they are sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name in ("insert", "update", "bulkWrite"):
+            self.sent.append(event.command_name)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+def test_all_drills_are_asked_for_in_as_many_writes_as_one(svc: Services, database: Database[Any], sandbox: Servers):
+    writes = Writes()
+    with pymongo.MongoClient[dict[str, Any]](sandbox.mongodb_uri, tz_aware=True, event_listeners=[writes]) as client:
+        watched = replace(svc, rehearsals=Rehearsals(client[database.name]))
+
+        rehearsing.ask(watched, [f"drill-{number}" for number in range(100)], "anna")
+
+    assert writes.sent == ["insert", "update"], (
+        "each waits for the disks of a replica set, and the page for all of them"
+    )
+    assert len(svc.rehearsals.newest()) == 100
+    assert all(asked is not None for asked, _ in svc.rehearsals.newest().values())
 
 
 # --- opening it -----------------------------------------------------------------------------------------------------
@@ -103,7 +134,7 @@ def test_open_it_stays_open_for_the_same_code(closed: Services):
 
 def test_a_run_is_played_once_however_often_it_is_rung_for(closed: Services):
     run = Run(closed.new_id(), "one", "anna", closed.now())
-    closed.rehearsals.ask(run)
+    closed.rehearsals.ask([run])
 
     begun = [closed.rehearsals.begin(run.id, "1+abc", closed.now()) for _ in range(3)]
 
