@@ -54,7 +54,7 @@ from inspired.web import (
     webhooks,
 )
 from inspired.web.board import Board
-from inspired.web.https import Https, headers_of_all
+from inspired.web.https import PROBES, Https, headers_of_all
 from inspired.web.pulse import Pulse
 from inspired.web.static import Static
 
@@ -147,7 +147,7 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
 
     def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         _measure(environ)
-        if environ["PATH_INFO"] in health.PROBES:
+        if environ["PATH_INFO"] in PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
         with deadline.within(settings.request_seconds):
             return inner(environ, start_response)  # type: ignore[no-any-return]

@@ -28,8 +28,6 @@ LEAP_DAY = datetime(2028, 2, 29, 12, 0, tzinfo=UTC)
 MOMENTS = (*WEEK, *CHANGES, YEARS_END, LEAP_DAY)
 # Where the machine stands: ahead of and behind UTC by up to a day, by halves and quarters of an hour, and on the half.
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe")
-# What shifts the clock of a process, in its environment.
-SHIFTING = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "FAKETIME_FORCE_MONOTONIC_FIX", "TZ")
 # What a run of pytest inside one of pytest's own must not inherit: whose worker it is, and whose coverage it adds to.
 OF_THE_OUTER_RUN = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_CURRENT_TEST", "COV_CORE_SOURCE")
 
@@ -53,6 +51,9 @@ def shifted(moment: datetime, zone: str, *, now: datetime) -> dict[str, str]:
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         "TZ": zone,
     }
+
+
+SHIFTING = tuple(shifted(MONDAY, "UTC", now=MONDAY))  # the names of these in an environment
 
 
 def run(tests: Sequence[str], moment: datetime, zone: str, *options: str) -> "subprocess.CompletedProcess[str]":

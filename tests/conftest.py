@@ -1,6 +1,7 @@
 """Fixtures: real servers once per run, a database of its own for every test."""
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from pymongo.database import Database
 
 from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
 from inspired.flows import checking
-from inspired.rehearsal import stage
 from inspired.services import Services, build
 from inspired.settings import Settings
 from tests import clocks, harness
@@ -94,9 +94,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def one_clock() -> Iterator[None]:
     """Where clocks are shifted (`tests.clocks`), the stand-in of drills, which is given little of the environment, has
-    the same one as everything else."""
+    the same one as everything else. Anywhere else it is given what the product gives it, and no more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "PASSED_ON", (*stage.PASSED_ON, *clocks.SHIFTING))
+        if "FAKETIME" in os.environ:
+            from inspired.rehearsal import stage
+
+            patch.setattr(stage, "PASSED_ON", (*stage.PASSED_ON, *clocks.SHIFTING))
         yield
 
 

@@ -5,11 +5,13 @@ refuses slow and large bodies, an https site refuses http, the database may be a
 gives every answer the content type application/json, and invents a 422 of its own, which is never sent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from spectree import SecurityScheme, SpecTree
 from spectree.models import InType, SecureType, SecuritySchemeData
+
+from inspired.web.https import NOTICES
 
 Described = dict[str, Any]
 
@@ -24,10 +26,9 @@ OF_ANY = {
     "500": "Something went wrong on our side. `reference` finds it in the logs.",
     "503": "We, or a service behind us, do not answer just now. Nothing was lost.",
 }
-OF_JSON = {"415": "The body is not sent as application/json."}
+OF_JSON = ("415", "The body is not sent as application/json.")
 INVENTED = ("ValidationError", "ValidationErrorElement")
 FOR_A_WHILE = ("429", "503")
-TAKEN_BY_HTTP = ("/api/payments/webhook", "/api/calendly/webhook")  # signed, and taken however they come
 
 
 def of_the_api(**told: Any) -> SpecTree:
@@ -67,7 +68,8 @@ def completed(spec: SpecTree, *, title: str, site_url: str) -> Described:
 
 
 def _operation(path: str, operation: Described) -> Described:
-    answers = {status: _answer(status, one) for status, one in operation["responses"].items() if not _is_invented(one)}
+    own = {status: one for status, one in operation["responses"].items() if _held(one) not in INVENTED}
+    answers = {status: _answer(status, one) for status, one in own.items()}
     for status, meaning in _around(path, operation):
         answers.setdefault(status, _answer(status, {"description": meaning, "content": PROBLEM}))
     return {**operation, "responses": dict(sorted(answers.items()))}
@@ -75,23 +77,19 @@ def _operation(path: str, operation: Described) -> Described:
 
 def _around(path: str, operation: Described) -> Iterator[tuple[str, str]]:
     for status, meaning in OF_ANY.items():
-        if status != "403" or path not in TAKEN_BY_HTTP:
+        if status != "403" or path not in NOTICES:
             yield status, meaning
     if "requestBody" in operation:
-        yield from OF_JSON.items()
+        yield OF_JSON
 
 
 def _answer(status: str, answer: Described) -> Described:
-    told = {**answer, "content": PROBLEM} if _schema(answer).endswith("/Problem") else answer
+    told = {**answer, "content": PROBLEM} if _held(answer) == "Problem" else answer
     return {**told, "headers": RETRY_AFTER} if status in FOR_A_WHILE else told
 
 
-def _is_invented(answer: Described) -> bool:
-    return _schema(answer).rpartition("/")[2] in INVENTED
-
-
-def _schema(answer: Mapping[str, Any]) -> str:
-    """The reference to what it holds; "" where it holds nothing."""
+def _held(answer: Described) -> str:
+    """The name of what it holds; "" where it holds nothing."""
     for content in answer.get("content", {}).values():
-        return str(content["schema"].get("$ref", ""))
+        return str(content["schema"].get("$ref", "")).rpartition("/")[2]
     return ""

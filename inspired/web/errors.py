@@ -95,9 +95,10 @@ def _csrf(error: CSRFError) -> Response:
 
 def _foreign_host(error: SecurityError) -> Response:
     """Before any address is known, so without a page: whoever asks for another host gets no links of ours."""
+    message = "This host is not served here."
     if request.path.startswith("/api/"):
-        return problem(400, "Not served here", "This host is not served here.")
-    return Response("This host is not served here.\n", 400, mimetype="text/plain")
+        return problem(400, "Not served here", message)
+    return Response(f"{message}\n", 400, mimetype="text/plain")
 
 
 def _http(error: HTTPException) -> Response:

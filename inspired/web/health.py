@@ -17,8 +17,6 @@ from inspired.web.current import services
 from inspired.web.document import SESSION
 from inspired.web.schemas import HealthAnswer, Problem
 
-PROBES = frozenset({"/healthz", "/livez", "/readyz", "/status.json"})  # asked by address, not by name
-
 public = Blueprint("status", __name__)
 bp = Blueprint("health_pages", __name__, url_prefix="/admin")
 api_bp = Blueprint("health_api", __name__, url_prefix="/api/admin")

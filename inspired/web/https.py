@@ -19,11 +19,11 @@ from inspired.domain import addresses
 from inspired.domain.errors import Busy
 from inspired.services import Services
 from inspired.settings import Settings
-from inspired.web.health import PROBES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
+PROBES = frozenset({"/healthz", "/livez", "/readyz", "/status.json"})  # asked by address, not by name
 NOTICES = frozenset({"/api/payments/webhook", "/api/calendly/webhook"})
 TOLD_EVERY = 60.0  # seconds
 REFUSAL = b'{"type":"about:blank","title":"Https only","status":403,"detail":"Please call this address by https."}\n'

@@ -232,7 +232,7 @@ def test_a_call_is_cancelled_in_each_refund_window(
 def owner_opens_day_and_night(browser: Browser, dev: Running, errors: list[str]) -> None:
     """In the admin area, as the owner does it: every hour of the week, without notice."""
     page = a_page(browser, errors, **DESKTOP)
-    log_in(page, dev, "/admin/calls/portfolio-review", errors)
+    log_in(page, dev, "/admin/calls/portfolio-review")
     expect(page).to_have_url(re.compile("/admin/calls/portfolio-review"))
     page.locator("input[name=notice]").fill("0")
     if not page.locator("input[name=own_hours]").is_visible():
