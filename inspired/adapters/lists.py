@@ -80,6 +80,10 @@ class Lists:
         """Those with this transaction or order of the provider's."""
         return self._found({"numbers": number}, most)
 
+    def of_reference(self, reference: str, most: int) -> list[Booking]:
+        """Those whose number begins like this: pages and mails tell its first eight letters."""
+        return self._found({"_id": {"$gte": reference, "$lt": f"{reference}{{"}}, most)  # "{" comes after all of a-z
+
     def alerted(self, after: datetime, before: datetime, most: int) -> list[Booking]:
         """Those about which the owner was told something, the newest first."""
         with reaching():

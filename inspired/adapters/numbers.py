@@ -24,7 +24,8 @@ from inspired.adapters.redis_server import why
 from inspired.domain.booking import Cause
 from inspired.domain.errors import Busy
 from inspired.domain.money import Money
-from inspired.domain.numbers import Day, Failure, Figures, Found, Returned, Rolling, Step
+from inspired.domain.numbers import Day, Failure, Figures, Found, Returned, Rolling, Step, together
+from inspired.domain.periods import DAY, FIRST, LAST
 
 SUMS = ("visits", "failures", "found", "to_pay", "notices", "calls", "outcomes", "customers")
 KEYS: dict[str, Callable[[Any], Any]] = {"failures": Failure, "found": Found}
@@ -56,15 +57,22 @@ class Numbers:
         with reaching():
             return [_day_in(one) for one in self._collection.find(query, shown).sort("at", pymongo.ASCENDING)]
 
-    def save_all_time(self, figures: Figures) -> None:
-        """What all days come to: to add them up for each page would take the longer, the older the business."""
+    def save_all_time(self, before: date) -> None:
+        """What all days before this one come to: to add them up for each page would take the longer, the older the
+        business. The days from then on are still counted anew."""
+        figures = together(self.between(FIRST, before - DAY, "figures"))
+        document = {"figures": figures_out(figures), "before": str(before)}
         with reaching():
-            self._collection.replace_one({"_id": ALL_TIME}, {"figures": figures_out(figures)}, upsert=True)
+            self._collection.replace_one({"_id": ALL_TIME}, document, upsert=True)
 
     def all_time(self) -> Figures:
+        """What all days come to, as they were counted last."""
         with reaching():
             found = self._collection.find_one({"_id": ALL_TIME})
-        return figures_in(found["figures"]) if found else Figures()
+        if found is None or "before" not in found:  # never summed, or by a release that summed the newest days too
+            return together(self.between(FIRST, LAST, "figures"))
+        since = self.between(date.fromisoformat(found["before"]), LAST, "figures")
+        return figures_in(found["figures"]) + together(since)
 
 
 class Visits:

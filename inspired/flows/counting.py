@@ -105,7 +105,7 @@ def turn_page(svc: Services, name: str = NAME) -> bool:
 
 def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *, is_over: bool) -> Run:
     if is_over and run.name == NAME:
-        svc.numbers.save_all_time(numbers.together(svc.numbers.between(periods.FIRST, periods.LAST, "figures")))
+        svc.numbers.save_all_time(periods.day_of(svc.now(), svc.settings.owner_timezone))
         log.info("counted", **counts)
     finished = svc.now() if is_over else None
     return replace(run, cursor=cursor, counts=counts, finished_at=finished, leased_until=svc.now())

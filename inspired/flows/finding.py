@@ -17,6 +17,7 @@ from inspired.domain.booking import Booking, State, booking_id_of
 from inspired.domain.errors import NotFound
 from inspired.domain.listing import By, Wanted
 from inspired.domain.money import Money
+from inspired.domain.tickets import Ticket
 from inspired.flows import delivery
 from inspired.services import Services
 
@@ -28,6 +29,8 @@ ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,8})?)\s*([A-Za-z]{3,5})?")
 NUMBER = re.compile(r"[A-Za-z0-9_-]{5,64}")
+REFERENCE = re.compile(r"(?:reference:?\s*)?([a-z0-9]{8})", re.IGNORECASE)
+TICKET = re.compile(r"(?:ticket:?\s*)?(\d{6})", re.IGNORECASE)
 ORDER = re.compile(r"([a-z0-9]{24}\d{3})(R\d\d)?")
 log = structlog.get_logger()
 
@@ -47,10 +50,12 @@ class Found:
     hits: list[Hit]
     orphans: list[Orphan]
     more: bool
+    ticket: Ticket | None = None  # of that number
 
 
 def search(svc: Services, text: str) -> Found:
-    """By exact mail address, words of the name, token, booking, order, refund or transaction number, amount, day."""
+    """By exact mail address, words of the name, token, reference, number of a booking, order, refund, transaction or
+    ticket, amount, day."""
     text = " ".join(text.split())[:LONGEST]
     found: dict[str, Hit] = {}
     for why, booking in _found(svc, text) if text else ():
@@ -59,7 +64,15 @@ def search(svc: Services, text: str) -> Found:
             found[booking.id] = Hit(booking, (*known.why, why) if known else (why,))
     hits = sorted(found.values(), key=lambda hit: hit.booking.created_at, reverse=True)
     orphans = [one for one in svc.orphans.waiting() if text and text in (one.trade_no, one.transaction_id)]
-    return Found(hits[:MOST], orphans, more=len(hits) > MOST)
+    return Found(hits[:MOST], orphans, more=len(hits) > MOST, ticket=_ticket(svc, text))
+
+
+def _ticket(svc: Services, text: str) -> Ticket | None:
+    number = TICKET.fullmatch(text)
+    try:
+        return svc.tickets.get(number[1]) if number is not None else None
+    except NotFound:
+        return None
 
 
 def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
@@ -75,6 +88,8 @@ def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
         yield from (("the name", one) for one in _of_name(svc, text, now, most))
     if NUMBER.fullmatch(text):
         yield from _of_number(svc, text, most)
+    if (reference := REFERENCE.fullmatch(text)) is not None:
+        yield from (("its reference", one) for one in svc.lists.of_reference(reference[1].lower(), most))
 
 
 def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:

@@ -1,6 +1,5 @@
 """What the owner changes without an engineer, section by section, each with a look at it first; and the audit log."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -20,7 +19,6 @@ from inspired.web.htmx import go
 SHOWN_TO_CUSTOMERS = ("brand", "home", "small_print")
 PER_PAGE = 50
 WAITING = timedelta(minutes=1)  # how long a page waits for the worker
-BOOKING_ID = re.compile(r"[a-z0-9]{24}")
 
 bp = Blueprint("settings", __name__, url_prefix="/admin")
 bp.before_request(guards.admit)
@@ -132,13 +130,15 @@ def audit() -> str:
     before = parsing.number(request.args.get("before", ""))
     entries = svc.audit.newest(PER_PAGE + 1, before=before)
     checked = svc.audit.checked()
+    of_bookings = {one.id for one in svc.bookings.among(sorted({one.about for one in entries if one.about}))}
     return render_template(
         "admin/audit.html",
         entries=entries[:PER_PAGE],
         older=entries[PER_PAGE - 1].number if len(entries) > PER_PAGE else None,
         is_newest=before is None,
         people={one.id: one.email for one in svc.people.all()},
-        is_booking=lambda about: BOOKING_ID.fullmatch(about) is not None,
+        keys={one.id: one.name for one in svc.api_keys.all()},
+        of_bookings=of_bookings,
         checked=checked,
         is_checking=_is_waiting(svc, checked.at if checked else None),
     )

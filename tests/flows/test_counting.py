@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from pymongo.database import Database
 
 from inspired.adapters.books import Run
 from inspired.adapters.mongo import Notice
@@ -49,6 +50,25 @@ def told(svc: Services, booking: Booking, *, after: timedelta) -> None:
             raw, booking.sealed.key, booking.id, {}, None,  # type: ignore[union-attr]
         )
     )  # fmt: skip
+
+
+def test_what_all_days_come_to_holds_today_too_as_it_was_counted_last(svc: Services, sandbox: Servers):
+    counted(svc)
+    confirmed(svc, sandbox)
+    svc.numbers.save(counting.count(svc, today(svc)))
+
+    assert svc.numbers.all_time().customers == {"new": 1}
+    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
+    counted(svc)
+    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
+
+
+def test_what_an_older_release_summed_is_summed_anew(svc: Services, sandbox: Servers, database: Database[Any]):
+    confirmed(svc, sandbox)
+    counted(svc)
+    database["numbers"].update_one({"_id": "all time"}, {"$unset": {"before": 1}})
+
+    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
 
 
 def test_a_day_is_what_happened_on_it(svc: Services, sandbox: Servers):

@@ -12,8 +12,9 @@ from inspired.adapters.books import Orphan
 from inspired.domain.booking import Booking, Sealed
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.tickets import Topic
 from inspired.flows import booking as booking_flow
-from inspired.flows import finding
+from inspired.flows import finding, tickets
 from inspired.services import Services
 from tests.flows.steps import confirmed, hold
 from tests.harness import Servers
@@ -69,6 +70,22 @@ def test_by_any_number(svc: Services, ann: Booking, bob: Booking):
         (hit,) = finding.search(svc, text).hits
         assert hit.booking.id == ann.id, text
         assert why in hit.why
+
+
+@pytest.mark.parametrize("written", ["{}", "Reference: {}", "reference {}"])
+def test_by_the_reference_that_mails_and_pages_tell(svc: Services, ann: Booking, bob: Booking, written: str):
+    reference = written.format(ann.id[:8])
+
+    assert found(svc, reference) == found(svc, reference.upper()) == [ann.id]
+    assert found(svc, written.format(ann.id[:7])) == []
+
+
+@pytest.mark.parametrize("written", ["{}", "Ticket {}", "ticket: {}"])
+def test_by_a_tickets_number(svc: Services, ann: Booking, written: str):
+    ticket = tickets.write(svc, ann, Topic.OTHER, "Where do we meet?", "r1")
+
+    assert finding.search(svc, written.format(ticket.id)).ticket == ticket
+    assert finding.search(svc, written.format("999999")).ticket is None
 
 
 @pytest.mark.parametrize(

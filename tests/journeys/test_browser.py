@@ -129,6 +129,12 @@ def test_a_time_is_kept_while_other_days_are_looked_at(
     page.goto(f"{builtin.web}/book/portfolio-review")
     page.wait_for_load_state("networkidle")
     page.get_by_label("Your name").fill("Ann Example")
+    first = page.locator(".day legend").last.inner_text()
+    page.get_by_role("link", name="Later days").click()
+    expect(page.locator(".day legend").last).not_to_have_text(first)
+    page.get_by_role("link", name="Earlier days").click()
+    expect(page.locator(".day legend").last).to_have_text(first)
+    assert errors == [], "looking at other days before one is chosen"
     page.locator("label.slot").nth(5).click()
     chosen = page.locator("[name=start]:checked").get_attribute("value")
 

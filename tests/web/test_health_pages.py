@@ -19,6 +19,7 @@ from inspired.domain.errors import Busy
 from inspired.flows import alerting, health
 from inspired.services import Services, build
 from inspired.settings import Settings
+from inspired.web import board
 from tests.flows.steps import later, pause_payments, refuse_calls
 from tests.harness import Servers, wait_until
 from tests.web.pages import words
@@ -36,6 +37,12 @@ def away(settings_env: dict[str, str], settings: Settings, monkeypatch: pytest.M
 
 def states(svc: Services) -> dict[str, str]:
     return {one.title: str(one.health) for one in health.examine(svc)}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch):
+    """Here pages wait for what they ask, however busy the machine is; how long they may is `tests/faults`' matter."""
+    monkeypatch.setattr(board, "PATIENCE", 30.0)
 
 
 def lines(client: FlaskClient) -> dict[str, str]:

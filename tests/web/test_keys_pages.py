@@ -76,6 +76,9 @@ def test_a_revoked_key_is_over_at_once(app: Flask, owner: FlaskClient, svc: Serv
     assert "revoked" in words(owner.get(KEYS).text)
     assert send(owner, f"{KEYS}/{key.id}/revoke", {}, page=KEYS).status_code == 409
     assert [one.what for one in svc.audit.newest(3)] == ["revoked_key", "made_key", "made_key"]
+    log = owner.get("/admin/audit").text
+    assert "API key made key “Bookkeeping”" in words(log)
+    assert f"/admin/bookings/{key.id}" not in log
 
 
 @pytest.mark.parametrize("secret", ["", "ia_guess", "x" * 5000, "é"])

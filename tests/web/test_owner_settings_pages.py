@@ -13,6 +13,7 @@ from inspired.domain.preferences import Accent, Addresses, Answered, Brand, Home
 from inspired.flows import auditing, choosing
 from inspired.flows.booking import TERMS_VERSION
 from inspired.services import Services
+from tests.flows.steps import hold
 from tests.web.pages import hidden, send, words
 from tests.web.test_admin_pages import log_in
 
@@ -278,7 +279,9 @@ def test_who_is_told_and_what_is_erased_needs_a_fresh_login(owner: FlaskClient, 
 def test_the_log_tells_who_changed_what(owner: FlaskClient, svc: Services):
     save(owner, "brand", accent="blue")
     svc.audit.add(svc.now(), "system", "personal data erased", "", "3 bookings")
-    svc.audit.add(svc.now(), "gone", "refund agreed", "b" * 24, "x" * 500)
+    booking = hold(svc)
+    svc.audit.add(svc.now(), "gone", "refund agreed", booking.id, "x" * 500)
+    svc.audit.add(svc.now(), "gone", "something else", "c" * 24)
 
     page = owner.get(AUDIT).text
     text = words(page)
@@ -286,7 +289,8 @@ def test_the_log_tells_who_changed_what(owner: FlaskClient, svc: Services):
     assert "owner@example.com setting changed brand colour: from “green” to “blue”" in text
     assert text.index("refund agreed") < text.index("personal data erased") < text.index("setting changed")
     assert "system personal data erased" in text
-    assert f'href="/admin/bookings/{"b" * 24}">booking bbbbbbbb</a>' in page
+    assert f'href="/admin/bookings/{booking.id}">booking {booking.id[:8]}</a>' in page
+    assert f"/admin/bookings/{'c' * 24}" not in page
     assert "It was not looked at yet." in text
 
 
