@@ -32,10 +32,11 @@ from inspired.adapters import books, lists, mongo, people, room
 from inspired.adapters.documents import booking_out
 from inspired.adapters.vault import Vault
 from inspired.app import create_app
-from inspired.domain.booking import Booking, CalendarKind, Flag, Remote, Sealed, Slot, State
+from inspired.domain.booking import Booking, Sealed, Slot
 from inspired.domain.listing import By, Wanted
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Flag, Remote, State
 from inspired.flows.finding import name_index
 from inspired.services import Services
 from inspired.settings import Settings, read_settings

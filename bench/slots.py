@@ -35,9 +35,11 @@ from inspired.adapters import mongo, offer
 from inspired.adapters.documents import booking_out
 from inspired.adapters.hints import REVISION
 from inspired.domain.availability import Availability, Hours, Rules
-from inspired.domain.booking import Booking, CalendarKind, Remote, Slot
+from inspired.domain.booking import Booking, Slot
+from inspired.domain.claims import CallsOn, Place
 from inspired.domain.meeting_types import MeetingType, get_meeting_type
 from inspired.domain.slots import Span, free
+from inspired.domain.states import CalendarKind, Remote
 from inspired.flows.booking import LONGEST_WINDOW, free_times
 from inspired.settings import Settings
 from tests.harness import Servers
@@ -255,7 +257,7 @@ def _month(now: datetime, count: int) -> Month:
         left = free(offered[kind.id], [slot.around for _, slot in month.held], before, after)
         call = luck.choice([one for one in left if not most or a_day[CALENDAR.day_of(one.start)] < most])
         day = CALENDAR.day_of(call.start)
-        day_place = f"day:{day.isoformat()}:{kind.id}:{a_day[day] + 1}" if most else ""
+        day_place = Place(CallsOn(day, kind.id), a_day[day] + 1) if most else None
         month.held.append((kind, Slot(call, str(ZONE), CalendarKind.BUILTIN, "", "", before, after, day_place)))
     return month
 

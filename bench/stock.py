@@ -13,11 +13,13 @@ from bench.product import ENVIRONMENT, Product
 from inspired import services
 from inspired.adapters.documents import booking_out
 from inspired.adapters.vault import Vault
-from inspired.domain import effects, lifecycle, ordering, steps
-from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot, State
+from inspired.domain import delivery, lifecycle, ordering, steps
+from inspired.domain.booking import Booking, Checkout, Sealed, Slot
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.outbox import Email, Result, SendEmail
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote, State
 
 AT_ONCE = 500
 FIRST_CALL = datetime(2040, 1, 2, tzinfo=UTC)  # beyond every calendar that anybody looks at
@@ -54,7 +56,7 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
         expiry=expiry,
         now=made_at,
     )
-    booking = effects.effect_done(booking, "send:held", made_at, "sent")
+    booking = delivery.done(booking, SendEmail(Email.HELD), made_at, Result.SENT)
     return ordering.creating(booking, made_at)
 
 
@@ -93,8 +95,8 @@ def settled(status: Remote, now: datetime) -> Booking:
     money = booking.price if status.has_money else None
     for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
         booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)
-        for effect in booking.effects:
-            booking = effects.effect_done(booking, effect.name, later, "sent")
+        for item in booking.outbox:
+            booking = delivery.done(booking, item.task, later, Result.SENT)
     if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):
         raise SystemExit(f"This booking is not settled: {booking.state}, due at {booking.check_at}.")
     return booking

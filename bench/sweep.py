@@ -18,7 +18,7 @@ from bench.stock import AT_ONCE, held, settled
 from inspired import services
 from inspired.adapters import mongo
 from inspired.adapters.documents import booking_out
-from inspired.domain.booking import Remote
+from inspired.domain.states import Remote
 from tests import harness
 
 SETTLED, QUICK = (1_000, 10_000, 100_000), (100, 400, 1_000)

@@ -14,7 +14,9 @@ be told in any case        cli.py clock → jobs.py → flows/refreshing.py
 every request              adapters/gateway.py (whole bodies) → web/https.py → web/pulse.py, web/static.py → app.py
 is it Binance's key        adapters/certificates.py → domain/certificates.py (when it may be asked for again)
 live page                  web/pulse.py, adapters/hints.py → domain/status.py
-mail, alerts, releases     flows/delivery.py → adapters/mail.py, templates/email/
+what is owed, and done     flows/delivery.py → domain/outbox.py, domain/delivery.py, adapters/mail.py, templates/email/
+what happened              domain/history.py; how both are spelled in the database: adapters/spellings.py
+what the owner reads of it domain/sentences/owner.py
 what is wrong              flows/alerting.py → domain/alerts.py, domain/runbook.py → adapters/alerts.py; web/alerts.py
 how the site is            web/health.py, web/board.py → flows/health.py → domain/health.py, adapters/heartbeats.py
 write to us, be answered   web/helping.py, web/tickets.py → flows/tickets.py → domain/tickets.py

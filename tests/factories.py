@@ -4,13 +4,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from inspired.adapters.spellings import event_in, task_in
 from inspired.domain import lifecycle, ordering, steps
-from inspired.domain.booking import Booking, CalendarKind, Checkout, Refund, Remote, Sealed, Slot, State
+from inspired.domain.booking import Booking, Checkout, Refund, Sealed, Slot
+from inspired.domain.history import Event
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.outbox import OutboxItem, Task
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote, State
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -81,8 +85,18 @@ def settled(
     return lifecycle.settle(booking, observations, slot, now)
 
 
+def an_item(key: str, due: datetime, tries: int = 0) -> OutboxItem[Task]:
+    """Something owed, by the task's spelling in the database."""
+    return OutboxItem(task_in(key), due, tries)
+
+
+def an_event(at: datetime, what: str, detail: str = "") -> Event:
+    """An event of a booking's history, by its spelling in the database."""
+    return event_in({"at": at, "what": what, "detail": detail})
+
+
 def owed(booking: Booking) -> set[str]:
-    return {effect.name for effect in booking.effects}
+    return {item.task.key for item in booking.outbox}
 
 
 def a_confirmed_booking(**changes: Any) -> Booking:

@@ -59,11 +59,11 @@ def test_every_module_says_what_it_is_about(path):
 
 
 def test_money_is_never_a_float():
-    of_money = [*PACKAGE.glob("domain/*.py"), *PACKAGE.glob("adapters/*.py"), *PACKAGE.glob("flows/*.py")]
+    of_money = [*PACKAGE.glob("domain/**/*.py"), *PACKAGE.glob("adapters/*.py"), *PACKAGE.glob("flows/*.py")]
     web = [path for path in PACKAGE.glob("web/*.py") if "money" in path.read_text().lower()]
 
     assert offenders([*of_money, *web], "float") == set()
-    for path in PACKAGE.glob("domain/*.py"):
+    for path in PACKAGE.glob("domain/**/*.py"):
         assert not [
             node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, float)
         ], f"{named(path)} has a number with a point"
@@ -190,3 +190,35 @@ def test_the_map_names_only_what_exists():
     assert len(places) > 15
     missing = {place for place in places if not (PACKAGE / place).exists() and not (ROOT / place).exists()}
     assert missing == set()
+
+
+def test_only_the_adapters_take_stored_names_apart():
+    """Tasks, events, claims and facts have types everywhere else."""
+    inner = [path for path in PRODUCT if path.relative_to(PACKAGE).parts[0] != "adapters"]
+    taking_apart = ("partition", "rpartition", "split", "rsplit")
+
+    found = {
+        named(path)
+        for path in inner
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in taking_apart
+        and any(isinstance(word, ast.Constant) and word.value in (":", ": ") for word in node.args)
+    }
+
+    assert found == {"settings.py", "web/account.py"}, "a host and its port; everything else has a type"
+
+
+def test_names_are_read_back_in_one_place():
+    known = re.compile(
+        r"(send|alert|release_event|tidy_events|follow_event|tell_no_show|post|seat|tick|invitee|orphan):"
+    )
+    spelled = {
+        named(path)
+        for path in PRODUCT
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and known.match(node.value)
+    }
+
+    assert spelled <= {"adapters/spellings.py", "domain/claims.py", "domain/outbox.py"}

@@ -32,12 +32,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from inspired.adapters.certificates import Certificates, OwnShelf, Shelf
 from inspired.adapters.http import Answer, Http
 from inspired.adapters.throttle import Throttle
-from inspired.domain.booking import Checkout, Remote
+from inspired.domain.booking import Checkout
 from inspired.domain.errors import BadSignature, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.refusals import concerns_every_call
+from inspired.domain.states import Remote
 
 SERVICE = "binance"
 PREFIX = "/binancepay/openapi"

@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from inspired.adapters.http import Answer, Http
-from inspired.domain.booking import CalendarKind, Slot
+from inspired.domain.booking import Slot
 from inspired.domain.errors import BadSignature, Invalid, SlotTaken, UpstreamError
 from inspired.domain.preferences import one_line
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind
 
 LONGEST_NAME = 255  # not documented: what a column of names usually takes
 LONGEST_REASON = 10_000  # https://developer.calendly.com/api-docs, "Cancel Event"

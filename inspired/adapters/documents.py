@@ -8,6 +8,17 @@ from typing import Any
 
 from bson import Binary, Decimal128
 
+from inspired.adapters.spellings import (
+    claim_in,
+    day_place_in,
+    day_place_out,
+    event_in,
+    event_out,
+    fact_in,
+    refund_key_in,
+    refund_key_out,
+    task_in,
+)
 from inspired.domain import listing
 from inspired.domain.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.booking import (
@@ -15,33 +26,31 @@ from inspired.domain.booking import (
     Attempt,
     Booking,
     ByHand,
-    CalendarKind,
-    Cause,
     Checkout,
-    Effect,
     Entry,
-    Event,
-    Flag,
-    HandKind,
     Hold,
     Line,
     Refund,
-    RefundStatus,
-    Remote,
     Sealed,
     Slot,
-    State,
     Words,
 )
 from inspired.domain.meeting_types import MeetingType, Question
 from inspired.domain.money import Money
 from inspired.domain.newsletter import Subscriber, SubscriberState
+from inspired.domain.outbox import OutboxItem, Task
 from inspired.domain.policy import STANDARD, RefundPolicy
 from inspired.domain.promises import promised_by
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
+from inspired.domain.tickets import TicketTask
 
 Document = dict[str, Any]
 FILING = 2  # grows when what a booking is filed under changes: `migrate` writes those anew that an older release wrote
+
+
+def outbox_item_out(item: OutboxItem[Task] | OutboxItem[TicketTask]) -> Document:
+    return {"name": item.task.key, "due": item.due, "tries": item.tries}
 
 
 def money_out(money: Money | None) -> Document | None:
@@ -70,7 +79,7 @@ def booking_out(booking: Booking) -> Document:
         "email_index": booking.email_index,
         "visitor_index": booking.visitor_index,
         "name_index": list(booking.name_index),
-        "seats": list(booking.seats),
+        "seats": [one.key for one in booking.seats],
         "network": booking.network,
         "terms_version": booking.terms_version,
         "expires_at": booking.expires_at,
@@ -89,9 +98,9 @@ def booking_out(booking: Booking) -> Document:
         "erased_at": booking.erased_at,
         "most_back": booking.most_back,
         "choose_by": booking.choose_by,
-        "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in booking.effects],
-        "delivered": sorted(booking.delivered),
-        "history": [{"at": one.at, "what": one.what, "detail": one.detail} for one in booking.history],
+        "effects": [outbox_item_out(item) for item in booking.outbox],
+        "delivered": sorted(task.key for task in booking.delivered),
+        "history": [event_out(event) for event in booking.history],
         "looks": booking.looks,
         "created_at": booking.created_at,
         "paid_at": booking.paid_at,
@@ -103,8 +112,8 @@ def booking_out(booking: Booking) -> Document:
         document["check_at"] = booking.check_at
     if (due := promised_by(booking)) is not None:
         document["promised_by"] = due
-    if booking.claims:
-        document["claims"] = list(booking.claims)
+    if claims := booking.claims:
+        document["claims"] = [claim.key for claim in claims]
     if (hold := booking.hold) is not None:
         document["hold"] = hold_out(hold)
     return document | _filing(booking)
@@ -136,7 +145,7 @@ def booking_in(found: Document) -> Booking:
         email_index=found["email_index"],
         visitor_index=found["visitor_index"],
         name_index=tuple(found.get("name_index", ())),
-        seats=tuple(found["seats"]),
+        seats=tuple(claim_in(one) for one in found["seats"]),
         network=found["network"],
         terms_version=found["terms_version"],
         expires_at=found["expires_at"],
@@ -155,9 +164,9 @@ def booking_in(found: Document) -> Booking:
         erased_at=found.get("erased_at"),
         most_back=found.get("most_back", 100),
         choose_by=found.get("choose_by"),
-        effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
-        delivered=frozenset(found["delivered"]),
-        history=tuple(Event(one["at"], one["what"], one["detail"]) for one in found["history"]),
+        outbox=tuple(OutboxItem(task_in(one["name"]), one["due"], one["tries"]) for one in found["effects"]),
+        delivered=frozenset(task_in(one) for one in found["delivered"]),
+        history=tuple(event_in(one) for one in found["history"]),
         check_at=found.get("check_at"),
         looks=found.get("looks", 0),
         created_at=found["created_at"],
@@ -318,7 +327,7 @@ def _slot_out(slot: Slot | None) -> Document | None:
         "invitee_uri": slot.invitee_uri,
         "before": _seconds(slot.before),
         "after": _seconds(slot.after),
-        "day_place": slot.day_place,
+        "day_place": day_place_out(slot.day_place),
     }
 
 
@@ -327,7 +336,9 @@ def hold_out(hold: Hold) -> str:
     server, and a month of times is read for each list of free ones. It begins with the call's start, so that a time is
     a range of its index."""
     times = (hold.span.start, hold.span.end, hold.around.start, hold.around.end)
-    return "|".join((*map(hold_at, times), str(hold.calendar), hold.type_id, hold.day_place, hold.event_uri))
+    return "|".join(
+        (*map(hold_at, times), str(hold.calendar), hold.type_id, day_place_out(hold.day_place), hold.event_uri)
+    )
 
 
 def hold_at(moment: datetime) -> str:
@@ -337,7 +348,8 @@ def hold_at(moment: datetime) -> str:
 def hold_in(booking_id: str, found: str) -> Hold:
     *times, calendar, type_id, day_place, event_uri = found.split("|", 7)
     start, end, begins, ends = map(datetime.fromisoformat, times)
-    return Hold(booking_id, type_id, CalendarKind(calendar), Span(start, end), Span(begins, ends), day_place, event_uri)
+    call, around = Span(start, end), Span(begins, ends)
+    return Hold(booking_id, type_id, CalendarKind(calendar), call, around, day_place_in(day_place), event_uri)
 
 
 def slot_in(found: Document | None) -> Slot | None:
@@ -352,7 +364,7 @@ def slot_in(found: Document | None) -> Slot | None:
         found["invitee_uri"],
         timedelta(seconds=found.get("before", 0)),
         timedelta(seconds=found.get("after", 0)),
-        found.get("day_place", ""),
+        day_place_in(found.get("day_place", "")),
     )
 
 
@@ -467,7 +479,7 @@ def _refund_out(refund: Refund) -> Document:
         "requested_at": refund.requested_at,
         "by": refund.by,
         "note": refund.note,
-        "key": refund.key,
+        "key": refund_key_out(refund),
         "status": str(refund.status),
         "tries": refund.tries,
         "retry_at": refund.retry_at,
@@ -479,15 +491,18 @@ def _refund_out(refund: Refund) -> Document:
 
 
 def _refund_in(found: Document) -> Refund:
+    cause = Cause(found["cause"])
+    request, found_as = refund_key_in(cause, found["key"])
     return Refund(
         id=found["id"],
         trade_no=found["trade_no"],
         amount=money_in(found["amount"]),
-        cause=Cause(found["cause"]),
+        cause=cause,
         requested_at=found["requested_at"],
         by=found["by"],
         note=found["note"],
-        key=found["key"],
+        request=request,
+        found_as=found_as,
         status=RefundStatus(found["status"]),
         tries=found["tries"],
         retry_at=found["retry_at"],
@@ -502,7 +517,7 @@ def entry_out(entry: Entry) -> Document:
     return {
         "number": entry.number,
         "at": entry.at,
-        "key": entry.key,
+        "key": entry.fact.key,
         "text": entry.text,
         "lines": [{"account": line.account, "money": money_out(line.money)} for line in entry.lines],
     }
@@ -510,7 +525,7 @@ def entry_out(entry: Entry) -> Document:
 
 def entry_in(found: Document) -> Entry:
     lines = tuple(Line(line["account"], _money_in(line["money"])) for line in found["lines"])
-    return Entry(found["number"], found["at"], found["key"], found["text"], lines)
+    return Entry(found["number"], found["at"], fact_in(found["key"]), found["text"], lines)
 
 
 def _checkout_out(checkout: Checkout | None) -> Document | None:

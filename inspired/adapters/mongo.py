@@ -30,12 +30,16 @@ from inspired.adapters.documents import (
     subscriber_in,
     subscriber_out,
 )
+from inspired.adapters.spellings import claim_in, event_kind_in
 from inspired.domain.availability import LONGEST_BUFFER
-from inspired.domain.booking import Booking, CalendarKind, Entry, Flag, Hold, State
+from inspired.domain.booking import Booking, Entry, Hold
+from inspired.domain.claims import Claim
 from inspired.domain.errors import Busy, Conflict, NotFound
+from inspired.domain.history import EventKind
 from inspired.domain.limits import Turnover
 from inspired.domain.newsletter import Subscriber
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Flag, State
 from inspired.domain.status import numbered
 
 MOST_TRIES = 50
@@ -51,9 +55,9 @@ log = structlog.get_logger()
 
 
 class Claimed(Conflict):
-    """Another booking owns this claim (a tick of the calendar, an invitee, a seat)."""
+    """Another booking owns this claim."""
 
-    def __init__(self, claim: str) -> None:
+    def __init__(self, claim: Claim) -> None:
         super().__init__("Somebody else has this already.")
         self.claim = claim
 
@@ -190,13 +194,13 @@ def create_indexes(database: Database[Document]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the payment of a booking went so far. `happened`: the words of its history."""
+    """How the payment of a booking went so far. `happened`: the kinds of its events."""
 
     booking_id: str
     paid_at: datetime | None
     statuses: frozenset[str]
     flags: frozenset[str]
-    happened: frozenset[str]
+    happened: frozenset[EventKind]
 
 
 def _outcome(found: Document) -> Outcome:
@@ -205,7 +209,7 @@ def _outcome(found: Document) -> Outcome:
         found.get("paid_at"),
         frozenset(str(one["status"]) for one in found.get("attempts", ()) if one.get("status")),
         frozenset(found["flags"]),
-        frozenset(one["what"] for one in found.get("history", ())),
+        frozenset(event_kind_in(one["what"]) for one in found.get("history", ())),
     )
 
 
@@ -235,10 +239,10 @@ class Bookings:
     def by_token(self, token: str) -> Booking:
         return self._one({"token": token})
 
-    def by_claim(self, claims: Sequence[str]) -> Booking | None:
+    def by_claim(self, claims: Sequence[Claim]) -> Booking | None:
         """The booking that owns one of these."""
         with reaching():
-            found = self._collection.find_one({"claims": {"$in": list(claims)}})
+            found = self._collection.find_one({"claims": {"$in": [one.key for one in claims]}})
         return booking_in(found) if found else None
 
     def change(self, booking_id: str, decide: Callable[[Booking], Booking], *, known: Booking | None = None) -> Booking:
@@ -416,10 +420,12 @@ class Bookings:
             for one in found
         ]
 
-    def owners_of(self, claims: list[str]) -> set[str]:
+    def owned_of(self, claims: Sequence[Claim]) -> set[Claim]:
+        """Those of these claims that some booking owns."""
+        keys = {one.key: one for one in claims}
         with reaching():
-            found = list(self._collection.find({"claims": {"$in": claims}}, {"claims": 1}))
-        return {claim for document in found for claim in document["claims"] if claim in claims}
+            found = list(self._collection.find({"claims": {"$in": list(keys)}}, {"claims": 1}))
+        return {keys[key] for document in found for key in document["claims"] if key in keys}
 
     def _one(self, query: Document) -> Booking:
         with reaching():
@@ -797,9 +803,9 @@ class Subscribers:
         return None if found is None else subscriber_in(found)
 
 
-def _claim(error: errors.DuplicateKeyError) -> str:
+def _claim(error: errors.DuplicateKeyError) -> Claim:
     details: dict[str, Any] = dict(error.details or {})
-    return str(next(iter((details.get("keyValue") or {"": ""}).values())))
+    return claim_in(str(next(iter((details.get("keyValue") or {"": ""}).values()))))
 
 
 def _log_change(what: str, booking: Booking) -> None:
@@ -810,5 +816,5 @@ def _log_change(what: str, booking: Booking) -> None:
         state=str(booking.state),
         version=booking.version,
         flags=sorted(booking.flags),
-        last=booking.history[-1].what if booking.history else "",
+        last=str(booking.history[-1].kind) if booking.history else "",
     )

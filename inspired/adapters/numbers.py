@@ -21,11 +21,11 @@ from pymongo.database import Database
 from inspired.adapters.documents import Document, money_in, money_out
 from inspired.adapters.mongo import reaching
 from inspired.adapters.redis_server import why
-from inspired.domain.booking import Cause
 from inspired.domain.errors import Busy
 from inspired.domain.money import Money
 from inspired.domain.numbers import Day, Failure, Figures, Found, Returned, Rolling, Step, together
 from inspired.domain.periods import DAY, FIRST, LAST
+from inspired.domain.states import Cause
 
 SUMS = ("visits", "failures", "found", "to_pay", "notices", "calls", "outcomes", "customers")
 KEYS: dict[str, Callable[[Any], Any]] = {"failures": Failure, "found": Found}

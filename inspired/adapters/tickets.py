@@ -8,10 +8,11 @@ from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from inspired.adapters.documents import Document
+from inspired.adapters.documents import Document, outbox_item_out
 from inspired.adapters.mongo import reaching, versioned
-from inspired.domain.booking import Effect, Event
+from inspired.adapters.spellings import ticket_event_in, ticket_event_out, ticket_task_in
 from inspired.domain.errors import NotFound
+from inspired.domain.outbox import OutboxItem
 from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # of one booking, or one stranger
@@ -138,8 +139,8 @@ def _out(ticket: Ticket) -> Document:
         "since": ticket.since,
         "promised": ticket.promised,
         "assigned": ticket.assigned,
-        "effects": [{"name": one.name, "due": one.due, "tries": one.tries} for one in ticket.effects],
-        "history": [{"at": one.at, "what": one.what, "detail": one.detail} for one in ticket.history],
+        "effects": [outbox_item_out(item) for item in ticket.outbox],
+        "history": [ticket_event_out(event) for event in ticket.history],
     }
     # Absent, not empty: these indexes are sparse, each with only the tickets its list is made of.
     is_waiting = ticket.state is TicketState.WAITING and ticket.messages
@@ -175,6 +176,6 @@ def _in(found: Document) -> Ticket:
         promised=found["promised"],
         done_at=found.get("done_at"),
         assigned=found["assigned"],
-        effects=tuple(Effect(one["name"], one["due"], one["tries"]) for one in found["effects"]),
-        history=tuple(Event(one["at"], one["what"], one["detail"]) for one in found["history"]),
+        outbox=tuple(OutboxItem(ticket_task_in(one["name"]), one["due"], one["tries"]) for one in found["effects"]),
+        history=tuple(ticket_event_in(one) for one in found["history"]),
     )

@@ -3,10 +3,13 @@
 from datetime import datetime
 from enum import StrEnum
 
-from inspired.domain.booking import Booking, State
-from inspired.domain.effects import ALERT_AT_TRY
+from inspired.domain.booking import Booking
+from inspired.domain.delivery import ALERT_AT_TRY
 from inspired.domain.errors import Conflict
 from inspired.domain.funds import due, kept_of, unclear
+from inspired.domain.history import EventKind, TaskDone
+from inspired.domain.outbox import Result, Task
+from inspired.domain.states import State
 
 
 class Matter(StrEnum):
@@ -31,9 +34,9 @@ def matters(booking: Booking) -> tuple[Matter, ...]:
     return tuple(matter for matter, is_so in found.items() if is_so)
 
 
-def undelivered(booking: Booking) -> tuple[str, ...]:
-    """Names of effects that keep failing, and of mails that were given up since somebody last saw to it."""
-    failing = [one.name for one in booking.effects if one.tries >= ALERT_AT_TRY]
+def undelivered(booking: Booking) -> tuple[Task, ...]:
+    """What keeps failing, and mails that were given up since somebody last saw to it."""
+    failing = [item.task for item in booking.outbox if item.tries >= ALERT_AT_TRY]
     return tuple(dict.fromkeys([*_given_up(booking), *failing]))
 
 
@@ -45,14 +48,10 @@ def seen_to(booking: Booking, now: datetime) -> Booking:
     """Somebody has told the customer by another way: what was given up needs nobody any more."""
     if not was_given_up(booking):
         raise Conflict("Nothing of this booking was given up.")
-    return booking.noted(now, SEEN_TO)
+    return booking.noted(now, EventKind.SEEN_TO)
 
 
-def _given_up(booking: Booking) -> list[str]:
-    last = max((number for number, one in enumerate(booking.history) if one.what == SEEN_TO), default=-1)
-    later = [one.detail for one in booking.history[last + 1 :] if one.what == "done"]
-    return [detail.removesuffix(GIVEN_UP) for detail in later if detail.endswith(GIVEN_UP)]
-
-
-SEEN_TO = "seen_to"
-GIVEN_UP = " given up"
+def _given_up(booking: Booking) -> list[Task]:
+    last = max((number for number, one in enumerate(booking.history) if one.kind is EventKind.SEEN_TO), default=-1)
+    done = (one.details for one in booking.history[last + 1 :])
+    return [one.task for one in done if isinstance(one, TaskDone) and one.result is Result.GIVEN_UP]

@@ -3,98 +3,22 @@
 Values are frozen; a change returns a new booking. How a booking moves is in `lifecycle`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from inspired.domain.claims import Claim, Invitee, Tick
+from inspired.domain.history import Details, Event, EventKind
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
+from inspired.domain.outbox import CancelEvent, OutboxItem, Task
 from inspired.domain.slots import Span
+from inspired.domain.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 
 MOST_REFUNDS = 10  # per order, by Binance's contract (api-order-refund, remainingAttempts)
 DRAFT_LIFE = timedelta(hours=24)
 DRAFT_CHECKS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), DRAFT_LIFE)
-
-
-class State(StrEnum):
-    DRAFT = "DRAFT"  # no slot, no deadline; dropped after 24 h and never shown by the public API
-    PENDING = "PENDING"  # slot held, waiting for money
-    PAID = "PAID"
-    CONFIRMED = "CONFIRMED"
-    EXPIRED = "EXPIRED"
-    CANCELLED = "CANCELLED"
-    REFUNDED = "REFUNDED"  # money had come, and all of it went back
-
-
-HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is, in these
-
-
-class Flag(StrEnum):
-    """What is odd about a booking, beside its state. In the order of gravity, gravest last."""
-
-    BY_HAND = "by_hand"
-    OVERPAID = "overpaid"
-    UNDERPAID = "underpaid"
-    PAID_TWICE = "paid_twice"
-    PAID_LATE = "paid_late"
-    SLOT_LOST = "slot_lost"
-    REFUND_FAILED = "refund_failed"
-    NEEDS_OWNER = "needs_owner"
-
-
-class Remote(StrEnum):
-    """An order's status in the provider's words (Binance Pay, Query Order)."""
-
-    INITIAL = "INITIAL"
-    PENDING = "PENDING"
-    PAID = "PAID"
-    CANCELED = "CANCELED"
-    ERROR = "ERROR"
-    EXPIRED = "EXPIRED"
-    REFUNDING = "REFUNDING"
-    REFUNDED = "REFUNDED"
-    FULL_REFUNDED = "FULL_REFUNDED"
-    UNKNOWN = "UNKNOWN"
-
-    @property
-    def is_closed(self) -> bool:
-        """No money can arrive for it any more, and none has."""
-        return self in (Remote.CANCELED, Remote.EXPIRED, Remote.ERROR)
-
-    @property
-    def has_money(self) -> bool:
-        return self in (Remote.PAID, Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED)
-
-    @property
-    def tells_of_refunds(self) -> bool:
-        return self in (Remote.REFUNDING, Remote.REFUNDED, Remote.FULL_REFUNDED)
-
-
-class RefundStatus(StrEnum):
-    REQUESTED = "requested"  # written down; the provider may or may not have heard of it yet
-    SENT = "sent"  # accepted there, its outcome is still to come
-    DONE = "done"  # the provider says that the money went back
-    REJECTED = "rejected"  # the provider said no for good: the money is still here
-    NEEDS_OWNER = "needs_owner"  # it could not be sent: too little balance, or Binance refuses it
-    EXTERNAL = "external"  # made in the provider's own console, and found by us
-
-
-class Cause(StrEnum):
-    """Why money goes back."""
-
-    SURPLUS = "surplus"
-    SECOND = "second"
-    SHORT = "short"
-    NO_TIME = "no_time"  # paid late or slot lost, and no other time was chosen
-    MONEY_BACK = "money_back"  # … and the customer asked for the money
-    CANCELLED = "cancelled"  # the customer cancelled a confirmed call
-    OWNER = "owner"
-    CONSOLE = "console"
-
-
-class CalendarKind(StrEnum):
-    CALENDLY = "calendly"
-    BUILTIN = "builtin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +33,7 @@ class Slot:
     invitee_uri: str = ""
     before: timedelta = timedelta()
     after: timedelta = timedelta()
-    day_place: str = ""  # "<row>:<place>"
+    day_place: Claim | None = None  # its place among the calls of its type on its day, where that has a limit
 
     @property
     def around(self) -> Span:
@@ -126,7 +50,7 @@ class Hold:
     calendar: CalendarKind
     span: Span
     around: Span
-    day_place: str
+    day_place: Claim | None
     event_uri: str
 
 
@@ -148,14 +72,6 @@ class Words:
     at: datetime
     who: str
     sealed: bytes
-
-
-class HandKind(StrEnum):
-    """What the owner vouches for, where Binance or the calendar does not."""
-
-    OUTSIDE = "outside"  # the money came by another way than Binance Pay
-    GIFT = "gift"  # the call takes place without money, or with less than its price
-    TIME = "time"  # the money is here and proven; the calendar does not say whether the time stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +147,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """The owner's request for a refund. `name`: a fingerprint of the name it was made under (an Idempotency-Key);
+    `asked`: one of what was asked. Made again it is answered, and another under its name is refused."""
+
+    name: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refund:
     """Money on its way back. Its id is written before the provider is called, and every repetition uses it again.
 
     `amount` None: a refund made in the provider's console of which only the fact is known. `by` is "system",
-    "customer" or "owner"; `key` tells a repeated request of the owner's from a new one.
+    "customer" or "owner". `found_as`: the provider's own number of one that was made in its console.
     """
 
     id: str
@@ -245,7 +170,8 @@ class Refund:
     requested_at: datetime
     by: str = "system"
     note: str = ""
-    key: str = ""
+    request: RefundRequest | None = None
+    found_as: str = ""
     status: RefundStatus = RefundStatus.REQUESTED
     tries: int = 0  # calls so far
     retry_at: datetime | None = None  # when the call is due; also the lease of whoever makes it now
@@ -294,31 +220,43 @@ class Line:
     money: Money
 
 
+class FactKind(StrEnum):
+    """What the ledger books."""
+
+    RECEIVED = "received"  # an order's payment
+    FEE = "fee"  # what the provider kept of an order's payment
+    EARNED = "earned"
+    REFUND = "refund"  # one of the refunds
+    BY_HAND = "by_hand"  # what came by another way, on the owner's word
+    BY_HAND_RETURNED = "by_hand_returned"
+    ORPHAN = "orphan"  # a payment for an order nobody here knows: its notice's id
+    OTHER = "other"  # of another release
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`subject_id`: which order, refund or notice; of OTHER, how another release spelled it."""
+
+    kind: FactKind
+    subject_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its spelling in the database; `adapters/spellings` reads it back."""
+        if self.kind is FactKind.OTHER:
+            return self.subject_id
+        return f"{self.kind}:{self.subject_id}" if self.subject_id else str(self.kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the ledger: its lines sum to zero. `key` names the fact it books; see ledger."""
+    """One entry of the ledger: its lines sum to zero. `fact`: what it books; see ledger."""
 
     number: int
     at: datetime
-    key: str
+    fact: Fact
     text: str
     lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Something owed to the outside world, recorded in the same write as the change that caused it."""
-
-    name: str  # send:<mail>, alert:<what>, release_event:<uri>, tidy_events, follow_event:<occasion>, post:<entries>, …
-    due: datetime
-    tries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    at: datetime
-    what: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +276,7 @@ class Booking:
     email_index: str = ""  # blind index of the mail address
     visitor_index: str = ""  # blind index of the network address
     name_index: tuple[str, ...] = ()  # blind indexes of the words of the name, and of every two of them
-    seats: tuple[str, ...] = ()  # places among the unpaid bookings of one visitor
+    seats: tuple[Claim, ...] = ()  # places among the unpaid bookings of one visitor
     network: str = ""  # stored as the plan asks; Binance Pay has no networks
     terms_version: str = ""
     expires_at: datetime | None = None
@@ -352,8 +290,8 @@ class Booking:
     moves: int = 0  # how often the confirmed call was moved
     most_back: int = 100  # percent of the price that cancelling can still give back, since it was moved late
     choose_by: datetime | None = None  # paid, but without a time: until then the customer chooses
-    effects: tuple[Effect, ...] = ()
-    delivered: frozenset[str] = frozenset()
+    outbox: tuple[OutboxItem[Task], ...] = ()  # still owed
+    delivered: frozenset[Task] = frozenset()  # was owed, and is done
     history: tuple[Event, ...] = ()
     check_at: datetime | None = None
     looks: int = 0  # in a row, after which an answer that is due was still missing
@@ -363,7 +301,7 @@ class Booking:
     no_show_at: datetime | None = None  # when the owner wrote down that the customer did not come
     by_hand: ByHand | None = None  # confirmed on the owner's word
     notes: tuple[Words, ...] = ()
-    letters: tuple[Words, ...] = ()  # to the customer; each is owed as send:letter:<number>
+    letters: tuple[Words, ...] = ()  # to the customer; each is owed as SendEmail(LETTER, its number)
     erased_at: datetime | None = None  # since then nothing of it is personal any more
 
     @property
@@ -397,7 +335,7 @@ class Booking:
 
     def gave_back(self, event_uri: str) -> bool:
         """Cancelling this event is owed, or done: it can no longer become the slot."""
-        return self.has_owed(release_of(event_uri))
+        return self.has_owed(CancelEvent(event_uri))
 
     @property
     def hold(self) -> Hold | None:
@@ -408,36 +346,43 @@ class Booking:
         return Hold(self.id, kind, slot.calendar, slot.span, slot.around, slot.day_place, slot.event_uri)
 
     @property
-    def claims(self) -> tuple[str, ...]:
+    def claims(self) -> tuple[Claim, ...]:
         """What only one booking may own; the database refuses a second owner (unique index)."""
-        claims: list[str] = []
+        claims: list[Claim] = []
         if (hold := self.hold) is not None and hold.calendar is CalendarKind.BUILTIN:
-            claims += [f"tick:{tick}" for tick in hold.around.ticks()]
+            claims += [Tick(number) for number in hold.around.ticks()]
             claims += [hold.day_place] if hold.day_place else []
         if self.slot is not None and self.slot.invitee_uri:
-            claims.append(f"invitee:{self.slot.invitee_uri}")
+            claims.append(Invitee(self.slot.invitee_uri))
         if self.state is State.PENDING and not any(one.has_money for one in self.attempts):
             claims += self.seats
         return tuple(claims)
 
-    def noted(self, at: datetime, what: str, detail: str = "") -> "Booking":
-        return replace(self, history=(*self.history, Event(at, what, detail)))
+    def noted(self, at: datetime, kind: EventKind, details: Details | None = None) -> "Booking":
+        return replace(self, history=(*self.history, Event(at, kind, details)))
 
     def flagged(self, *flags: Flag) -> "Booking":
         return replace(self, flags=self.flags | set(flags))
 
-    def owing(self, due: datetime, *names: str) -> "Booking":
-        """Each effect is owed once in a booking's life, however often the cause is seen."""
-        new = tuple(Effect(name, due) for name in names if not self.has_owed(name))
-        return replace(self, effects=self.effects + new) if new else self
+    def owing(self, due: datetime, *tasks: Task) -> "Booking":
+        """Each task is owed once in a booking's life, however often the cause is seen."""
+        new = tuple(OutboxItem(task, due) for task in tasks if not self.has_owed(task))
+        return replace(self, outbox=self.outbox + new) if new else self
 
-    def not_owing(self, prefix: str) -> "Booking":
-        """Without the effects of this kind that were not done."""
-        return replace(self, effects=tuple(effect for effect in self.effects if not effect.name.startswith(prefix)))
+    def not_owing(self, is_dropped: Callable[[Task], bool]) -> "Booking":
+        """Without the tasks of this kind that were not done."""
+        return replace(self, outbox=tuple(item for item in self.outbox if not is_dropped(item.task)))
 
-    def has_owed(self, name: str) -> bool:
+    def has_owed(self, task: Task) -> bool:
         """It is owed now, or was, and is done."""
-        return name in self.delivered or any(effect.name == name for effect in self.effects)
+        return task in self.delivered or self.is_owing(task)
+
+    def is_owing(self, task: Task) -> bool:
+        return any(item.task == task for item in self.outbox)
+
+    def owes(self, kind: type[Task]) -> bool:
+        """Some task of this kind is still to be done."""
+        return any(isinstance(item.task, kind) for item in self.outbox)
 
     def with_attempt(self, changed: Attempt) -> "Booking":
         attempts = tuple(changed if one.number == changed.number else one for one in self.attempts)
@@ -468,8 +413,3 @@ def refund_id(trade_no: str, number: int) -> str:
 
 def booking_id_of(trade_no: str) -> str:
     return trade_no[:-3]
-
-
-def release_of(event_uri: str) -> str:
-    """The effect that cancels this event in the calendar."""
-    return f"release_event:{event_uri}"

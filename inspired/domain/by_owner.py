@@ -7,13 +7,16 @@ owner's stands beside what was proven, with an account of its own in the books.
 from dataclasses import replace
 from datetime import datetime
 
-from inspired.domain.booking import Booking, ByHand, Flag, HandKind, Slot, State, Words, release_of
+from inspired.domain.booking import Booking, ByHand, Slot, Words
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import Payment, kept_of, nothing, payment_of
+from inspired.domain.history import Amount, EventKind, Letter, Vouched
 from inspired.domain.lifecycle import SlotSeen, confirmed, decided, moved, no_money_can_arrive, reminded
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, CancelEvent, Email, SendEmail
 from inspired.domain.schedule import ENDED, passed, scheduled
-from inspired.domain.steps import another_time, called_off, may_choose, refuse_unfit
+from inspired.domain.states import Flag, HandKind, State
+from inspired.domain.steps import another_time, called_off, mails_of_move, may_choose, refuse_unfit
 
 LONGEST_NOTE = 1000  # letters
 MOST_NOTES = 200
@@ -42,8 +45,8 @@ def written(booking: Booking, words: Words, now: datetime) -> Booking:
     if not may_write(booking):
         raise Conflict(f"A booking holds {MOST_LETTERS} letters.")
     number = len(booking.letters) + 1
-    booking = replace(booking, letters=(*booking.letters, words)).noted(now, "letter_written", str(number))
-    return scheduled(booking.owing(now, f"send:letter:{number}"), now)
+    booking = replace(booking, letters=(*booking.letters, words)).noted(now, EventKind.LETTER_WRITTEN, Letter(number))
+    return scheduled(booking.owing(now, SendEmail(Email.LETTER, str(number))), now)
 
 
 def refuse_erased(booking: Booking) -> None:
@@ -76,9 +79,9 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, no_show_at=None)
     if old is not None and old.event_uri and old.event_uri != slot.event_uri:
-        after = after.owing(now, release_of(old.event_uri))
-    told = (f"send:moved:{after.moves}", f"send:owner_moved:{after.moves}")
-    return scheduled(reminded(after.noted(now, "moved_by_owner").owing(now, *told), now), now)
+        after = after.owing(now, CancelEvent(old.event_uri))
+    after = after.noted(now, EventKind.MOVED_BY_OWNER).owing(now, *mails_of_move(after))
+    return scheduled(reminded(after, now), now)
 
 
 # --- calling it off -------------------------------------------------------------------------------------------------
@@ -94,8 +97,10 @@ def call_off(booking: Booking, now: datetime) -> Booking:
     if not may_call_off(booking):
         raise Conflict("This booking can no longer be cancelled.")
     if booking.state is State.PENDING:
-        return replace(booking, leaving=True, check_at=now).noted(now, "owner_gave_up")
-    booking = called_off(booking.noted(now, "called_off"), now).owing(now, "alert:cancelled_by_owner")
+        return replace(booking, leaving=True, check_at=now).noted(now, EventKind.OWNER_GAVE_UP)
+    booking = called_off(booking.noted(now, EventKind.CALLED_OFF), now).owing(
+        now, AlertOwner(AlertKind.CANCELLED_BY_OWNER)
+    )
     return decided(booking, SlotSeen.UNKNOWN, now)
 
 
@@ -124,14 +129,13 @@ def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
     if word.kind not in may_vouch(booking, now):
         raise Conflict("This booking cannot be marked by hand as it stands now. Please look at it again.")
     if word.kind is HandKind.TIME:
-        marked = _marked(booking, word, "the time", now)
+        marked = _marked(booking, word, now)
         return decided(marked, SlotSeen.SECURED, now)
     if not no_money_can_arrive(booking, now):
         raise Conflict("An order of this booking can still be paid at Binance. Please try again in a minute.")
     refuse_amount(booking, word)
     kept = max(kept_of(booking), nothing(booking.price.currency))
-    what = word.amount.shown if word.kind is HandKind.OUTSIDE else "a gift"
-    marked = replace(_marked(booking, word, what, now), keeps=kept, choose_by=None, leaving=False, ended_at=None)
+    marked = replace(_marked(booking, word, now), keeps=kept, choose_by=None, leaving=False, ended_at=None)
     paid_at = now if word.kind is HandKind.OUTSIDE else None
     return decided(confirmed(moved(marked, State.PAID, now, paid_at=paid_at), now), SlotSeen.UNKNOWN, now)
 
@@ -143,8 +147,9 @@ def refuse_amount(booking: Booking, word: ByHand) -> None:
         raise Invalid(f"More than nothing, and at most {price.shown}.", {"amount": f"must be at most {price}"})
 
 
-def _marked(booking: Booking, word: ByHand, what: str, now: datetime) -> Booking:
-    return replace(booking, by_hand=word).flagged(Flag.BY_HAND).noted(now, "by_hand", what)
+def _marked(booking: Booking, word: ByHand, now: datetime) -> Booking:
+    told = Vouched(word.kind, word.amount if word.kind is HandKind.OUTSIDE else None)
+    return replace(booking, by_hand=word).flagged(Flag.BY_HAND).noted(now, EventKind.BY_HAND, told)
 
 
 def may_return_outside(booking: Booking) -> bool:
@@ -160,7 +165,9 @@ def returned_outside(booking: Booking, amount: Money, now: datetime) -> Booking:
         raise Conflict("Nothing of this booking came by another way, or its return is written down already.")
     if amount > word.amount or not amount > nothing(amount.currency):
         raise Invalid(f"At most {word.amount.shown}.", {"amount": f"must be at most {word.amount}"})
-    booking = replace(booking, by_hand=replace(word, returned=amount)).noted(now, "returned_outside", amount.shown)
+    booking = replace(booking, by_hand=replace(word, returned=amount)).noted(
+        now, EventKind.RETURNED_OUTSIDE, Amount(amount)
+    )
     return decided(booking, SlotSeen.UNKNOWN, now)
 
 
@@ -181,7 +188,7 @@ def why_not_erase(booking: Booking, now: datetime) -> str:
         return "The booking is not over yet."
     if booking.is_open or any(one.is_stuck for one in booking.refunds) or Flag.NEEDS_OWNER in booking.flags:
         return "Money of it is still open."
-    if booking.effects:
+    if booking.outbox:
         return "Mails or other things of it are still owed."
     if booking.check_at is not None:
         return "Binance is still asked about late money."
@@ -209,4 +216,4 @@ def erased(booking: Booking, now: datetime) -> Booking:
         by_hand=word,
         erased_at=now,
     )
-    return booking.noted(now, "erased")
+    return booking.noted(now, EventKind.ERASED)

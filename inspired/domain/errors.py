@@ -91,7 +91,7 @@ class UpstreamError(Exception):
 
     `retryable`: the same call may work later. `maybe_applied` is False only where the request surely never had
     an effect there (refused connection, definite refusal); otherwise the outcome is unknown and has to be asked for.
-    `code` is the service's own code, where it gave one.
+    `code` is the service's own code, where it gave one; `message` is without the service's name.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class UpstreamError(Exception):
     ) -> None:
         super().__init__(f"{service}: {message}")
         self.service = service
+        self.message = message
         self.retryable = retryable
         self.maybe_applied = maybe_applied
         self.code = code

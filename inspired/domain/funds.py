@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
-from inspired.domain.booking import Attempt, Booking, Refund, Remote
+from inspired.domain.booking import Attempt, Booking, Refund
 from inspired.domain.money import Money
+from inspired.domain.states import Remote
 
 
 class Payment(StrEnum):

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.funds import Payment, kept_of, left_of, nothing, payment_of, received_of, still_there
+from inspired.domain.history import EventKind
 from inspired.domain.ledger import booked, is_balanced
 from inspired.domain.lifecycle import no_money_can_arrive
 from inspired.domain.schedule import scheduled
+from inspired.domain.states import Flag, State
 
 INVARIANTS: Mapping[str, str] = {
     "confirmed_once": "No booking is confirmed twice.",
@@ -31,10 +33,13 @@ INVARIANTS: Mapping[str, str] = {
 }
 
 STATES = {
-    "started": State.DRAFT,
-    "held": State.PENDING,
-    **{str(state).lower(): state for state in (State.PAID, State.CONFIRMED, State.EXPIRED, State.CANCELLED)},
-    "refunded": State.REFUNDED,
+    EventKind.STARTED: State.DRAFT,
+    EventKind.HELD: State.PENDING,
+    EventKind.PAID: State.PAID,
+    EventKind.CONFIRMED: State.CONFIRMED,
+    EventKind.EXPIRED: State.EXPIRED,
+    EventKind.CANCELLED: State.CANCELLED,
+    EventKind.REFUNDED: State.REFUNDED,
 }
 ALLOWED = {
     State.DRAFT: {State.PENDING, State.CANCELLED},
@@ -62,7 +67,7 @@ def violations(booking: Booking, now: datetime) -> Iterator[Violation]:
 
 
 def _confirmation(booking: Booking) -> Iterator[Violation]:
-    times = sum(event.what == "confirmed" for event in booking.history)
+    times = sum(event.kind is EventKind.CONFIRMED for event in booking.history)
     if times > 1:
         yield "confirmed_once", f"confirmed {times} times"
     if booking.state is State.CONFIRMED or times:
@@ -108,7 +113,7 @@ def _books(booking: Booking, now: datetime) -> Iterator[Violation]:
 
 
 def _history(booking: Booking) -> Iterator[Violation]:
-    states = [STATES[event.what] for event in booking.history if event.what in STATES]
+    states = [STATES[event.kind] for event in booking.history if event.kind in STATES]
     last = states[-1] if states else None
     if last is not booking.state:
         yield "history_agrees", f"the history ends in {last}, the state is {booking.state}"

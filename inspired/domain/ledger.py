@@ -18,47 +18,51 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from inspired.domain.booking import Booking, Entry, Line
+from inspired.domain.booking import Booking, Entry, Fact, FactKind, Line
 from inspired.domain.funds import nothing, received_of
 from inspired.domain.money import Money
+from inspired.domain.outbox import PostLedger
 
 BINANCE, SUSPENSE, SALES, REFUNDS, FEES = "binance", "suspense", "sales", "refunds", "fees"
 OUTSIDE = "outside"
 ACCOUNTS = (BINANCE, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
 
-Target = tuple[str, str, tuple[Line, ...]]  # the fact's key, its words, its lines
+Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its words, its lines
 
 
 def booked(booking: Booking, now: datetime) -> Booking:
     """The booking with its books brought in line with its facts; owes their posting where anything was appended."""
-    wanted = {key: (text, lines) for key, text, lines in targets(booking)}
+    wanted = {fact: (text, lines) for fact, text, lines in targets(booking)}
     entries = list(booking.ledger)
-    for key in [*wanted, *(one.key for one in booking.ledger if one.key not in wanted)]:
-        text, lines = wanted.get(key, ("taken back", ()))
-        difference = _difference(lines, [one for one in entries if one.key == key])
+    for fact in [*wanted, *(one.fact for one in booking.ledger if one.fact not in wanted)]:
+        text, lines = wanted.get(fact, ("taken back", ()))
+        difference = _difference(lines, [one for one in entries if one.fact == fact])
         if difference:
-            entries.append(Entry(len(entries), now, key, text, difference))
+            entries.append(Entry(len(entries), now, fact, text, difference))
     if len(entries) == len(booking.ledger):
         return booking
-    return replace(booking, ledger=tuple(entries)).owing(now, f"post:{len(entries)}")
+    return replace(booking, ledger=tuple(entries)).owing(now, PostLedger(len(entries)))
 
 
 def targets(booking: Booking) -> Iterator[Target]:
     """What the books should hold, fact by fact."""
     for attempt in booking.attempts:
         if attempt.has_money and attempt.proven and attempt.received and not attempt.received.is_nothing:
-            yield _moved(f"received:{attempt.trade_no}", "received", attempt.received, debit=BINANCE, credit=SUSPENSE)
+            fact = Fact(FactKind.RECEIVED, attempt.trade_no)
+            yield _moved(fact, "received", attempt.received, debit=BINANCE, credit=SUSPENSE)
             if attempt.commission and not attempt.commission.is_nothing:
-                yield _moved(f"fee:{attempt.trade_no}", "commission", attempt.commission, debit=FEES, credit=BINANCE)
+                fact = Fact(FactKind.FEE, attempt.trade_no)
+                yield _moved(fact, "commission", attempt.commission, debit=FEES, credit=BINANCE)
     if booking.earned is not None and not booking.earned.is_nothing:
-        yield _moved("earned", "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)
+        earned = Fact(FactKind.EARNED)
+        yield _moved(earned, "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)
     yield from _refunds(booking)
     if (word := booking.by_hand) is not None and not word.amount.is_nothing:
-        yield _moved(
-            "by_hand", "received by another way, on the owner's word", word.amount, debit=OUTSIDE, credit=SALES
-        )
+        text = "received by another way, on the owner's word"
+        yield _moved(Fact(FactKind.BY_HAND), text, word.amount, debit=OUTSIDE, credit=SALES)
         if word.returned is not None:
-            yield _moved("by_hand_returned", "returned by the same way", word.returned, debit=REFUNDS, credit=OUTSIDE)
+            fact = Fact(FactKind.BY_HAND_RETURNED)
+            yield _moved(fact, "returned by the same way", word.returned, debit=REFUNDS, credit=OUTSIDE)
 
 
 def _refunds(booking: Booking) -> Iterator[Target]:
@@ -68,23 +72,26 @@ def _refunds(booking: Booking) -> Iterator[Target]:
     for refund in booking.refunds:
         if not refund.is_gone or refund.amount is None or refund.amount.is_nothing:
             continue
+        fact = Fact(FactKind.REFUND, refund.id)
         if refund.amount.currency != price:
-            yield _moved(f"refund:{refund.id}", "returned", refund.amount, debit=SUSPENSE, credit=BINANCE)
+            yield _moved(fact, "returned", refund.amount, debit=SUSPENSE, credit=BINANCE)
             continue
         first = min(unearned, refund.amount)
         unearned -= first
         lines = (Line(SUSPENSE, first), Line(REFUNDS, refund.amount - first), Line(BINANCE, -refund.amount))
-        yield f"refund:{refund.id}", "returned", tuple(line for line in lines if not line.money.is_nothing)
+        yield fact, "returned", tuple(line for line in lines if not line.money.is_nothing)
 
 
-def orphan(key: str, money: Money, now: datetime) -> Entry:
+def orphan(notice_id: str, money: Money, now: datetime) -> Entry:
     """Money for an order nobody here knows: in the account, and owed to whoever it belongs to."""
-    return Entry(0, now, key, "received for an unknown order", (Line(BINANCE, money), Line(SUSPENSE, -money)))
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(BINANCE, money), Line(SUSPENSE, -money))
+    return Entry(0, now, fact, "received for an unknown order", lines)
 
 
-def orphan_settled(key: str, money: Money, now: datetime) -> Entry:
+def orphan_settled(notice_id: str, money: Money, now: datetime) -> Entry:
     """The owner settled it by hand: it has left, or was never this business's."""
-    return Entry(1, now, key, "settled by hand", (Line(SUSPENSE, money), Line(BINANCE, -money)))
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(BINANCE, -money))
+    return Entry(1, now, fact, "settled by hand", lines)
 
 
 def balances(entries: Iterable[Entry]) -> dict[tuple[str, str], Money]:
@@ -101,8 +108,8 @@ def is_balanced(lines: Iterable[Line]) -> bool:
     return not any(sums.values())
 
 
-def _moved(key: str, text: str, money: Money, *, debit: str, credit: str) -> Target:
-    return key, text, (Line(debit, money), Line(credit, -money))
+def _moved(fact: Fact, text: str, money: Money, *, debit: str, credit: str) -> Target:
+    return fact, text, (Line(debit, money), Line(credit, -money))
 
 
 def _difference(wanted: Iterable[Line], entries: Iterable[Entry]) -> tuple[Line, ...]:

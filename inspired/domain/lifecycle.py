@@ -1,7 +1,7 @@
 """The crux: what a booking becomes, given what the provider and the calendar say, and what is then owed.
 
 Every trigger (webhook, timer, click, restart) ends in `settle`. It is pure and gives the same answer however often it
-is asked; whatever has to happen outside is recorded as an effect or a refund in the same value. Read `TABLE` first.
+is asked; whatever has to happen outside is recorded as a task or a refund in the same value. Read `TABLE` first.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,26 +10,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain import refunds
-from inspired.domain.booking import (
-    Attempt,
-    Booking,
-    CalendarKind,
-    Cause,
-    Flag,
-    Remote,
-    State,
-    release_of,
-    trade_number,
-)
+from inspired.domain.booking import Attempt, Booking, trade_number
 from inspired.domain.funds import Payment, came_unclear, denied, due, kept_of, missing, nothing, payment_of, unclear
+from inspired.domain.history import EventKind, MoneySeen, Order, OrderStatus
 from inspired.domain.ledger import booked
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, CancelEvent, CancelStrayEvents, Email, SendEmail, Task
 from inspired.domain.refunds import RefundSeen
 from inspired.domain.schedule import ALERT_AFTER, may_still_pay, passed, scheduled
+from inspired.domain.states import CalendarKind, Cause, Flag, Remote, State
 
 TIDY_AFTER = ALERT_AFTER / 2
-BY_QUERY = "by our query"  # so the history says who told of money first
-REMINDER = "send:reminder:"  # and the hours before the call, and how often it had been moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +132,10 @@ TABLE = (
         (PAID,), (EXACT,), slots=(SECURED,), then=lambda m: confirmed(m.booking, m.now)),
     Row("paid for long and not confirmed: the owner is told", 3,
         (PAID,), (EXACT, NOTIFIED), when=lambda m: _unconfirmed_for_long(m),
-        then=lambda m: m.booking.owing(m.now, "alert:unconfirmed")),
+        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.UNCONFIRMED))),
     Row("told of by a notice, and denied when asked: the owner is told", 3,
         (PENDING, PAID, *HAS_ENDED), (NOTIFIED,), when=lambda m: denied(m.booking) is not None,
-        then=lambda m: m.booking.owing(m.now, "alert:denied")),
+        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.DENIED))),
     # Rule 6: money that does not match confirms nothing and is never dropped.
     Row("too much, or twice: the surplus goes back", 6,
         ALIVE, (OVER,), then=lambda m: _surplus_back(m)),
@@ -160,7 +151,7 @@ TABLE = (
         ALIVE, tuple(Payment), when=lambda m: bool(m.uncounted), then=lambda m: _unclear(m)),
     Row("a confirmed call's money left by another way: the owner decides", 6,
         (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=lambda m: kept_of(m.booking) < due(m.booking),
-        then=lambda m: m.booking.owing(m.now, "alert:returned")),
+        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.RETURNED))),
     # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
     Row("late money by notice: flagged, and asked about", 6,
         HAS_ENDED, (NOTIFIED,), then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
@@ -170,9 +161,10 @@ TABLE = (
         HAS_ENDED, (EXACT,), slots=(SECURED,), when=lambda m: m.is_undecided, then=lambda m: _taken_up_again(m)),
     Row("late money and the slot is gone: the customer chooses", 6,
         HAS_ENDED, (EXACT,), slots=(LOST,), when=lambda m: m.is_undecided,
-        then=lambda m: _choosing(m, "late", Flag.PAID_LATE)),
+        then=lambda m: _choosing(m, AlertKind.LATE, Flag.PAID_LATE)),
     Row("paid, and the slot is gone: the customer chooses", 6,
-        (PAID,), (EXACT,), slots=(LOST,), when=lambda m: m.is_undecided, then=lambda m: _choosing(m, "slot_lost")),
+        (PAID,), (EXACT,), slots=(LOST,), when=lambda m: m.is_undecided,
+        then=lambda m: _choosing(m, AlertKind.SLOT_LOST)),
     Row("nothing was chosen in time: the money goes back", 6,
         (PAID, *HAS_ENDED), (EXACT,), when=lambda m: passed(m.booking.choose_by, m.now), then=lambda m: _not_chosen(m)),
     # Rule 5: the slot goes only when every order was seen closed.
@@ -182,7 +174,7 @@ TABLE = (
         (PENDING,), UNPAID, when=lambda m: m.is_over and m.is_closed, then=lambda m: _expired(m)),
     Row("the provider cannot be asked for long: the owner is told", 5,
         (PENDING,), (NONE, NOTIFIED), when=lambda m: _unreachable_for_long(m),
-        then=lambda m: m.booking.owing(m.now, "alert:unreachable")),
+        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.UNREACHABLE))),
     Row("paid, but it cannot be counted: in the end the slot is free", 5,
         (PAID,), (UNCLEAR,), when=lambda m: m.is_over and m.is_closed, then=lambda m: _ended(m, CANCELLED)),
     # Rule 7: money that is leaving keeps no slot, and refunded is what was seen to have gone back.
@@ -262,17 +254,20 @@ def _paid(moment: Moment) -> Booking:
 def confirmed(booking: Booking, now: datetime) -> Booking:
     after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
     after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
-    return left_pending(reminded(after.owing(now, "send:confirmed", "send:owner_confirmed"), now), now)
+    return left_pending(
+        reminded(after.owing(now, SendEmail(Email.CONFIRMED), SendEmail(Email.OWNER_CONFIRMED)), now), now
+    )
 
 
-def _choosing(moment: Moment, alert: str, *more: Flag) -> Booking:
+def _choosing(moment: Moment, alert: AlertKind, *more: Flag) -> Booking:
     """Paid, and there is no time any more: another one, or the money back; without an answer the money goes back."""
     booking, now = moment.booking, moment.now
     chosen_by = now + booking.meeting_type.policy.choice_time
     told = replace(booking, choose_by=chosen_by).flagged(Flag.SLOT_LOST, *more)
-    count = sum(event.what == "choice_offered" for event in booking.history) + 1
-    mark = "" if count == 1 else f":{count}"
-    return told.noted(now, "choice_offered").owing(now, f"send:choose{mark}", f"alert:{alert}{mark}")
+    offered = sum(event.kind is EventKind.CHOICE_OFFERED for event in booking.history)
+    occasion = str(offered + 1) if offered else ""
+    told = told.noted(now, EventKind.CHOICE_OFFERED)
+    return told.owing(now, SendEmail(Email.CHOOSE, occasion), AlertOwner(alert, occasion))
 
 
 def _not_chosen(moment: Moment) -> Booking:
@@ -287,13 +282,13 @@ def _surplus_back(moment: Moment) -> Booking:
     if booking.state in (EXPIRED, CANCELLED, REFUNDED):
         after = after.flagged(Flag.PAID_LATE)
     if is_second:
-        return after.flagged(Flag.PAID_TWICE).owing(now, "alert:paid_twice")
-    return after.flagged(Flag.OVERPAID).owing(now, "alert:amount")
+        return after.flagged(Flag.PAID_TWICE).owing(now, AlertOwner(AlertKind.PAID_TWICE))
+    return after.flagged(Flag.OVERPAID).owing(now, AlertOwner(AlertKind.AMOUNT))
 
 
 def _rest_asked_for(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
-    told = booking.flagged(Flag.UNDERPAID).owing(now, "send:short", "alert:amount")
+    told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
     if any(not one.has_money and not one.is_closed for one in booking.attempts):
         return told
     if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
@@ -306,14 +301,14 @@ def _short_back(moment: Moment) -> Booking:
     booking = refunds.all_of_it(booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
     if booking.state in (EXPIRED, CANCELLED):
         booking = booking.flagged(Flag.PAID_LATE)
-    return booking.owing(moment.now, "alert:amount")
+    return booking.owing(moment.now, AlertOwner(AlertKind.AMOUNT))
 
 
 def _unclear(moment: Moment) -> Booking:
     """The owner is told of each such payment, whatever other money stands beside it."""
     booking, now = moment.booking, moment.now
-    told = booking.owing(now, *(f"alert:unclear:{one.trade_no}" for one in moment.uncounted))
-    return told.owing(now, "send:problem")
+    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in moment.uncounted))
+    return told.owing(now, SendEmail(Email.PROBLEM))
 
 
 def _taken_up_again(moment: Moment) -> Booking:
@@ -331,17 +326,17 @@ def _left_paid(moment: Moment) -> Booking:
     """A refund of ours tells the customer by itself; one made in the provider's console has told nobody."""
     after = _ended(moment, CANCELLED)
     is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
-    return after if is_told else after.owing(moment.now, "send:cancelled")
+    return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
 
 
 def _expired(moment: Moment) -> Booking:
     after = _ended(moment, EXPIRED)
-    return after.owing(moment.now, "send:expired") if payment_of(after) is NONE else after
+    return after.owing(moment.now, SendEmail(Email.EXPIRED)) if payment_of(after) is NONE else after
 
 
 def _slow(moment: Moment) -> Booking:
     late = refunds.slow(moment.booking, moment.now)
-    return moment.booking.owing(moment.now, *(f"alert:refund_slow:{one.id}" for one in late))
+    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, one.id) for one in late))
 
 
 def _refunded(moment: Moment) -> Booking:
@@ -366,32 +361,36 @@ def _flags(booking: Booking) -> Booking:
 
 def moved(booking: Booking, state: State, now: datetime, **changes: object) -> Booking:
     booking = replace(booking, state=state, **changes)  # type: ignore[arg-type]
-    return booking.noted(now, state.lower())
+    return booking.noted(now, EventKind(state.lower()))
 
 
 def released(booking: Booking, now: datetime) -> Booking:
     """The built-in calendar's slot goes with the state itself; an event at Calendly has to be cancelled there."""
     if booking.slot is not None and booking.slot.event_uri:
-        booking = booking.owing(now, release_of(booking.slot.event_uri))
+        booking = booking.owing(now, CancelEvent(booking.slot.event_uri))
     return left_pending(booking, now)
+
+
+def is_reminder(task: Task) -> bool:
+    return isinstance(task, SendEmail) and task.template is Email.REMINDER
 
 
 def reminded(booking: Booking, now: datetime) -> Booking:
     """The mails some hours before the call. One whose hour is past is not sent: the confirmation has just come."""
-    booking = booking.not_owing(REMINDER)
+    booking = booking.not_owing(is_reminder)
     if booking.slot is None:
         return booking
     for hours in booking.meeting_type.reminders:
         due = booking.slot.span.start - timedelta(hours=hours)
         if due > now:
-            booking = booking.owing(due, f"{REMINDER}{hours}:{booking.moves}")
+            booking = booking.owing(due, SendEmail(Email.REMINDER, f"{hours}:{booking.moves}"))
     return booking
 
 
 def left_pending(booking: Booking, now: datetime) -> Booking:
     """Events picked in the frame that never became the slot are looked for once more, a little later."""
     if booking.slot is None or booking.slot.calendar is CalendarKind.CALENDLY:
-        return booking.owing(now + TIDY_AFTER, "tidy_events")
+        return booking.owing(now + TIDY_AFTER, CancelStrayEvents())
     return booking
 
 
@@ -406,7 +405,7 @@ def with_new_attempt(booking: Booking, now: datetime, *, tries: int) -> Booking:
         tries=tries,
         retry_at=now,
     )
-    return replace(booking, attempts=(*booking.attempts, attempt)).noted(now, "new_order", f"order {number}")
+    return replace(booking, attempts=(*booking.attempts, attempt)).noted(now, EventKind.NEW_ORDER, Order(number))
 
 
 # --- what was seen --------------------------------------------------------------------------------------------------
@@ -458,9 +457,7 @@ def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
         booking = refunds.console_refunds(booking, changed, seen.asked_at)
     if attempt.has_money:
         return booking
-    source = BY_QUERY if seen.by_query else "by a signed notice"
-    amount = seen.money.shown if seen.money else "an unreadable amount"
-    return booking.noted(seen.asked_at, "money", f"{amount}, {source}, order {attempt.number}")
+    return booking.noted(seen.asked_at, EventKind.MONEY, MoneySeen(attempt.number, seen.money, seen.by_query))
 
 
 def _denied(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
@@ -472,7 +469,7 @@ def _denied(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
     booking = booking.with_attempt(replace(after, denied=seen.status))
     if attempt.denied is seen.status:
         return booking
-    return booking.noted(seen.asked_at, "denied", f"order {attempt.number} is {seen.status}")
+    return booking.noted(seen.asked_at, EventKind.DENIED, OrderStatus(attempt.number, seen.status))
 
 
 def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
@@ -488,9 +485,9 @@ def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
     )
     booking = booking.with_attempt(changed)
     if seen.status is Remote.UNKNOWN:
-        booking = booking.owing(seen.asked_at, "alert:unknown_status")
-    if changed.is_closed and not attempt.is_closed:
-        booking = booking.noted(seen.asked_at, "order_closed", f"order {attempt.number} is {seen.status}")
+        booking = booking.owing(seen.asked_at, AlertOwner(AlertKind.UNKNOWN_STATUS))
+    if changed.status is not None and changed.is_closed and not attempt.is_closed:
+        booking = booking.noted(seen.asked_at, EventKind.ORDER_CLOSED, OrderStatus(attempt.number, changed.status))
     return booking
 
 

@@ -12,11 +12,12 @@ from inspired.domain import numbers
 from inspired.domain.booking import Entry
 from inspired.domain.errors import AboveLimit, Invalid
 from inspired.domain.funds import nothing, total
+from inspired.domain.history import LimitWindow
 from inspired.domain.meeting_types import LIMIT, MeetingType
 from inspired.domain.money import Money
 from inspired.domain.periods import day_of
+from inspired.domain.sentences.owner import WINDOWS
 
-WINDOWS = {"day": "in a day", "month": "in 30 days", "year": "in 365 days"}  # of numbers.WINDOWS, in words
 MOST_ALLOWED = Money.parse("1000000")
 LONGEST = timedelta(days=365)  # the longest window: what was allowed for longer would be forgotten
 
@@ -44,10 +45,10 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """`most` is what would be exceeded, `window` in which of them, in words."""
+    """`most` is what would be exceeded, `window` in which of them."""
 
     most: Money
-    window: str
+    window: LimitWindow
 
 
 def above(turnover: Iterable[Turnover], amount: Money, most: Money, now: datetime, zone: str) -> Above | None:
@@ -55,9 +56,9 @@ def above(turnover: Iterable[Turnover], amount: Money, most: Money, now: datetim
     made."""
     today, payments = day_of(now, zone), _payments(turnover, now, zone)
     sums = numbers.rolling("", [*payments, (today, amount)], today)
-    for name, words in WINDOWS.items():
-        if getattr(sums, name) > most:
-            return Above(most, words)
+    for window in LimitWindow:
+        if getattr(sums, window) > most:
+            return Above(most, window)
     return None
 
 
@@ -89,7 +90,7 @@ def refusal(found: Above) -> AboveLimit:
     """For the customer. How much was paid from this address is nobody's business who only types it in."""
     return AboveLimit(
         f"This call would bring what is paid from one mail address above our limit of {found.most.shown} "
-        f"{found.window}. Nothing was held and nothing is owed. Please write to us: the owner can allow it."
+        f"{WINDOWS[found.window]}. Nothing was held and nothing is owed. Please write to us: the owner can allow it."
     )
 
 

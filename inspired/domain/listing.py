@@ -11,7 +11,10 @@ from enum import StrEnum
 from itertools import product
 
 from inspired.domain.attention import matters
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
+from inspired.domain.history import Event, TaskDone
+from inspired.domain.outbox import AlertOwner
+from inspired.domain.states import State
 from inspired.domain.status import iso
 
 MOST_AMOUNTS = 6
@@ -90,8 +93,12 @@ def numbers(booking: Booking) -> tuple[str, ...]:
 
 def alerted_at(booking: Booking) -> datetime | None:
     """When the owner was last told of something about it."""
-    told = (one.at for one in booking.history if one.what == "done" and one.detail.startswith("alert:"))
-    return max(told, default=None)
+    return max((event.at for event in booking.history if is_alert(event)), default=None)
+
+
+def is_alert(event: Event) -> bool:
+    """The owner was told by mail, or it was given up."""
+    return isinstance(event.details, TaskDone) and isinstance(event.details.task, AlertOwner)
 
 
 def _label(state: str, type_id: str, flag: str, amount: str) -> str:

@@ -15,11 +15,12 @@ from enum import StrEnum
 from typing import Any
 
 from inspired.domain import ledger
-from inspired.domain.booking import Attempt, Booking, Cause, Entry, Flag, State
-from inspired.domain.lifecycle import BY_QUERY
+from inspired.domain.booking import Attempt, Booking, Entry, Fact, FactKind
+from inspired.domain.history import EventKind, MoneySeen, Order
 from inspired.domain.meeting_types import LIMIT
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
+from inspired.domain.states import Cause, Flag, State
 
 Tally = Mapping[int, int]  # a value of at most two digits that count (see two_digits), and how often it came
 USDT = "USDT"  # 1 USDT is 1 USD, as the prices say
@@ -204,46 +205,54 @@ def of_customers(sales: Iterable[Iterable[datetime]], day: Span) -> Figures:
     return Figures(customers=dict(counts))
 
 
+KINDS = {
+    Step.HELD: EventKind.HELD,
+    Step.SHOWN: EventKind.ORDER_CREATED,
+    Step.PAID: EventKind.PAID,
+    Step.CONFIRMED: EventKind.CONFIRMED,
+}
+
+
 def steps_of(booking: Booking) -> list[Step]:
-    events = {event.what for event in booking.history}
-    ways = {Step.HELD: {"held"}, Step.SHOWN: {"order_created"}, Step.PAID: {"paid"}, Step.CONFIRMED: {"confirmed"}}
-    return [step for step, names in ways.items() if names & events]
+    happened = {event.kind for event in booking.history}
+    return [step for step, kind in KINDS.items() if kind in happened]
 
 
 def failures_of(booking: Booking) -> list[Failure]:
     """What went wrong; one booking may be several."""
-    events, failures = {event.what for event in booking.history}, []
+    events, failures = {event.kind for event in booking.history}, []
     if booking.state is State.EXPIRED:
         failures.append(Failure.EXPIRED)
-    if booking.state is State.CANCELLED and "paid" not in events:
-        failures += [Failure.GIVEN_UP] if "given_up" in events else []
-        failures += [Failure.CALENDAR] if "cancelled_in_calendar" in events else []
-    failures += [Failure.NO_ORDER] if "create_failed" in events else []
+    if booking.state is State.CANCELLED and EventKind.PAID not in events:
+        failures += [Failure.GIVEN_UP] if EventKind.GIVEN_UP in events else []
+        failures += [Failure.CALENDAR] if EventKind.CANCELLED_IN_CALENDAR in events else []
+    failures += [Failure.NO_ORDER] if EventKind.CREATE_FAILED in events else []
     odd = (Flag.UNDERPAID, Flag.OVERPAID, Flag.PAID_TWICE, Flag.PAID_LATE, Flag.SLOT_LOST)
     failures += [Failure(flag) for flag in odd if flag in booking.flags]
-    failures += [Failure.REFUND_STUCK] if events & {"refund_stuck", "refund_rejected"} else []
+    failures += [Failure.REFUND_STUCK] if events & {EventKind.REFUND_STUCK, EventKind.REFUND_REJECTED} else []
     return failures
 
 
 def found_by(booking: Booking) -> list[Found]:
     """For each payment, who told of it first."""
-    told = [event.detail for event in booking.history if event.what == "money"]
-    return [Found.QUERY if BY_QUERY in detail else Found.NOTICE for detail in told]
+    seen = (event.details for event in booking.history if event.kind is EventKind.MONEY)
+    return [Found.QUERY if isinstance(one, MoneySeen) and one.by_query else Found.NOTICE for one in seen]
 
 
 def seconds_to_pay(booking: Booking) -> int | None:
     """From the moment the QR code was there to the payment, by the provider's clock. None: not paid."""
-    shown = {event.detail: event.at for event in booking.history if event.what == "order_created"}
-    paid = [(one.paid_at, shown[f"order {one.number}"]) for one in booking.attempts
-            if one.paid_at is not None and f"order {one.number}" in shown]  # fmt: skip
+    made = (event for event in booking.history if event.kind is EventKind.ORDER_CREATED)
+    shown = {event.details: event.at for event in made}
+    paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.attempts
+            if one.paid_at is not None and Order(one.number) in shown]  # fmt: skip
     return max(min(paid)[0] - min(paid)[1], timedelta()) // timedelta(seconds=1) if paid else None
 
 
 def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned | None:
     """The refund this entry is about; None for every other entry."""
-    kind, _, refund_id = entry.key.partition(":")
+    refund_id = entry.fact.subject_id
     moved = [line.money for line in entry.lines if line.account == ledger.BINANCE]
-    if kind != "refund" or not moved:
+    if entry.fact.kind is not FactKind.REFUND or not moved:
         return None
     refund = booking.find_refund(refund_id) if booking else None
     return Returned(
@@ -256,12 +265,12 @@ def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned
 
 def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
     """What arrived with each order, dated when it was first booked: a correction belongs to what it corrects."""
-    facts: dict[tuple[str, str], tuple[datetime, Money]] = {}
+    facts: dict[tuple[Fact, str], tuple[datetime, Money]] = {}
     for entry in sorted(entries, key=lambda one: one.number):
-        if entry.key.startswith("received:"):
+        if entry.fact.kind is FactKind.RECEIVED:
             for money in (line.money for line in entry.lines if line.account == ledger.BINANCE):
-                at, before = facts.get((entry.key, money.currency), (entry.at, money - money))
-                facts[entry.key, money.currency] = (at, before + money)
+                at, before = facts.get((entry.fact, money.currency), (entry.at, money - money))
+                facts[entry.fact, money.currency] = (at, before + money)
     return sorted(facts.values(), key=lambda one: one[0])
 
 

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from inspired.domain.booking import Attempt, Booking, Checkout, Remote, State
+from inspired.domain.booking import Attempt, Booking, Checkout
+from inspired.domain.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
 from inspired.domain.lifecycle import with_new_attempt
+from inspired.domain.outbox import AlertKind, AlertOwner
 from inspired.domain.schedule import may_still_pay, passed, scheduled
+from inspired.domain.states import Remote, State
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any call of create may take
 LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is not certain
@@ -69,7 +72,7 @@ def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) 
         retry_at=None,
         uncertain=False,
     )
-    return scheduled(booking.with_attempt(ready).noted(now, "order_created", f"order {attempt.number}"), now)
+    return scheduled(booking.with_attempt(ready).noted(now, EventKind.ORDER_CREATED, Order(attempt.number)), now)
 
 
 def create_failed(
@@ -85,28 +88,28 @@ def create_failed(
         uncertain=uncertain,
         retry_at=now + timedelta(seconds=2**attempt.tries) if again else None,
     )
-    booking = booking.with_attempt(failed).noted(now, "create_failed", f"order {attempt.number}: {why}")
+    booking = booking.with_attempt(failed).noted(now, EventKind.CREATE_FAILED, FailedOrder(attempt.number, why))
     if not again:
-        booking = booking.owing(now, "alert:create_failed")
+        booking = booking.owing(now, AlertOwner(AlertKind.CREATE_FAILED))
     return scheduled(booking, now)
 
 
-def above_limit(booking: Booking, trade_no: str, now: datetime, window: str) -> Booking:
+def above_limit(booking: Booking, trade_no: str, now: datetime, window: LimitWindow) -> Booking:
     """It was not asked for, since it would be more than the customer may pay. The time stays held while there is time,
     so that the owner can decide and the customer's button goes on."""
     attempt = booking.find_attempt(trade_no)
     if attempt is None or attempt.checkout is not None:
         return booking
     unsent = replace(attempt, tries=max(attempt.tries - 1, 0), uncertain=False, retry_at=None)
-    booking = booking.with_attempt(unsent).noted(now, "above_limit", f"order {attempt.number}, {window}")
-    return scheduled(booking.owing(now, "alert:above_limit"), now)
+    booking = booking.with_attempt(unsent).noted(now, EventKind.ABOVE_LIMIT, OrderAboveLimit(attempt.number, window))
+    return scheduled(booking.owing(now, AlertOwner(AlertKind.ABOVE_LIMIT)), now)
 
 
 def is_above_limit(booking: Booking) -> bool:
     """The newest thing that became of its order is that it would have been too much."""
-    of_order = ("above_limit", "order_created", "create_failed", "new_order")
-    told = [event.what for event in booking.history if event.what in of_order]
-    return bool(told) and told[-1] == "above_limit"
+    of_order = (EventKind.ABOVE_LIMIT, EventKind.ORDER_CREATED, EventKind.CREATE_FAILED, EventKind.NEW_ORDER)
+    told = [event.kind for event in booking.history if event.kind in of_order]
+    return bool(told) and told[-1] is EventKind.ABOVE_LIMIT
 
 
 def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: datetime) -> Booking:

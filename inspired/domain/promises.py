@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from inspired.domain.booking import Attempt, Booking, Refund, RefundStatus, State
+from inspired.domain.booking import Attempt, Booking, Refund
 from inspired.domain.funds import unclear
+from inspired.domain.history import TaskDone
+from inspired.domain.outbox import AlertKind, AlertOwner
 from inspired.domain.refunds import SLOW_AFTER
-from inspired.domain.tickets import Author, Ticket
+from inspired.domain.states import RefundStatus, State
+from inspired.domain.tickets import Author, Ticket, TicketEventKind
 
 WORD_WITHIN = timedelta(hours=24)  # "the owner writes to you" names no time: this is what a customer takes it for
 PLACE_BEFORE = timedelta(hours=1)  # the call: later than that, it is no use
@@ -60,7 +63,7 @@ def promised_by(booking: Booking) -> datetime | None:
 def replies(ticket: Ticket) -> list[Promise]:
     """One for each time the customer waited. An answer keeps it; so does our word that it is done."""
     ends = [one.at for one in ticket.messages if one.author is Author.OWNER]
-    ends += [one.at for one in ticket.history if one.what == "closed"]
+    ends += [one.at for one in ticket.history if one.kind is TicketEventKind.CLOSED]
     found: dict[datetime, Promise] = {}
     for message in ticket.messages:
         if message.promised is not None and message.promised not in found:
@@ -105,8 +108,10 @@ def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
 
 def _seen_unclear(booking: Booking, attempt: Attempt) -> datetime:
     """When the owner was told of it, and the page began to say so."""
-    alert = f"alert:unclear:{attempt.trade_no}"
-    told = (one.at for one in booking.history if one.what == "done" and one.detail.split(" ")[0] == alert)
+    alert = AlertOwner(AlertKind.UNCLEAR, attempt.trade_no)
+    told = (
+        event.at for event in booking.history if isinstance(event.details, TaskDone) and event.details.task == alert
+    )
     return next(told, None) or attempt.paid_at or attempt.created_at
 
 

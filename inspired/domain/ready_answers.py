@@ -5,9 +5,10 @@ from datetime import datetime
 
 from inspired.domain import steps
 from inspired.domain.assurances import REFUND_TIME
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.funds import Payment, kept_of, payment_of, received_of
 from inspired.domain.schedule import may_still_pay
+from inspired.domain.states import State
 from inspired.domain.when import in_words, moment_in_words
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inspired.domain.booking import Attempt, Booking, CalendarKind, Entry, Refund, RefundStatus, Remote, State
+from inspired.domain.booking import Attempt, Booking, Entry, Refund
 from inspired.domain.ledger import balances
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, RefundStatus, Remote, State
 
 
 class Step(StrEnum):

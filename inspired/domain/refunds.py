@@ -10,15 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from inspired.domain.booking import (
-    Attempt,
-    Booking,
-    Cause,
-    Refund,
-    RefundStatus,
-    Remote,
-    refund_id,
-)
+from inspired.domain.booking import Attempt, Booking, Refund, RefundRequest, refund_id
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import (
     at_provider,
@@ -31,7 +23,10 @@ from inspired.domain.funds import (
     refunded,
     total,
 )
+from inspired.domain.history import Amount, EventKind, Reason, RefundFound, RefundRequested
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, SendEmail
+from inspired.domain.states import Cause, RefundStatus, Remote
 
 REFUND_LEASE = timedelta(seconds=30)  # longer than the call may take
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -63,11 +58,11 @@ class RefundSeen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked for a refund. `note` is the owner's reason; `key` names the owner's request."""
+    """Who asked for a refund. `note` is the owner's reason."""
 
     by: str = "system"
     note: str = ""
-    key: str = ""
+    request: RefundRequest | None = None
 
 
 SYSTEM, CUSTOMER = Asked(), Asked(by="customer")
@@ -115,13 +110,13 @@ def _with_refund(
         requested_at=now,
         by=asked.by,
         note=asked.note,
-        key=asked.key,
+        request=asked.request,
         retry_at=now,
     )
     booking = replace(booking, refunds=(*booking.refunds, refund))
     # The owner's own words may name somebody: they stay with the refund and are not repeated in the history.
-    booking = booking.noted(now, "refund_requested", f"{amount.shown}, {cause}")
-    return booking.owing(now, f"send:refund_started:{refund.id}")
+    booking = booking.noted(now, EventKind.REFUND_REQUESTED, RefundRequested(amount, cause))
+    return booking.owing(now, SendEmail(Email.REFUND_STARTED, refund.id))
 
 
 # --- the owner's word -----------------------------------------------------------------------------------------------
@@ -236,7 +231,7 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
         raise Conflict("This refund cannot be tried again.")
     if refund.status is RefundStatus.NEEDS_OWNER:
         again = replace(refund, status=RefundStatus.REQUESTED, retry_at=now)
-        return booking.with_refund(again).noted(now, "refund_again", refund.amount.shown)
+        return booking.with_refund(again).noted(now, EventKind.REFUND_AGAIN, Amount(refund.amount))
     number = len(booking.refunds) + 1
     fresh = refund_id(refund.trade_no, number)
     replaced = booking.with_refund(replace(refund, replaced_by=fresh))
@@ -244,7 +239,9 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
         refund, id=fresh, requested_at=now, status=RefundStatus.REQUESTED, tries=0, retry_at=now, sent_at=None,
         done_at=None, why="",
     )  # fmt: skip
-    return replace(replaced, refunds=(*replaced.refunds, again)).noted(now, "refund_again", refund.amount.shown)
+    return replace(replaced, refunds=(*replaced.refunds, again)).noted(
+        now, EventKind.REFUND_AGAIN, Amount(refund.amount)
+    )
 
 
 def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now: datetime) -> Booking:
@@ -259,7 +256,7 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
     done = replace(
         refund, amount=amount, status=RefundStatus.EXTERNAL, by="owner", note=note, retry_at=None, done_at=now
     )
-    booking = booking.with_refund(done).noted(now, "refund_by_hand", amount.shown)
+    booking = booking.with_refund(done).noted(now, EventKind.REFUND_BY_HAND, Amount(amount))
     return _given_way(booking, attempt, done.id) if attempt and refund.amount is None else booking
 
 
@@ -353,7 +350,7 @@ def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
     if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
         return booking
     sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, why="")
-    booking = booking.with_refund(sent).noted(now, "refund_sent", refund.amount.shown if refund.amount else "")
+    booking = booking.with_refund(sent).noted(now, EventKind.REFUND_SENT, _told(refund.amount))
     return _counted_down(booking, sent, seen.remaining)
 
 
@@ -368,7 +365,9 @@ def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused:
         return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
     pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
     booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
-    return booking.owing(now, f"alert:refund_unsent:{refund.id}") if refund.tries == ALERT_AT_TRY else booking
+    return (
+        booking.owing(now, AlertOwner(AlertKind.REFUND_UNSENT, refund.id)) if refund.tries == ALERT_AT_TRY else booking
+    )
 
 
 def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, again: datetime | None) -> Booking:
@@ -376,9 +375,9 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
     booking = booking.with_refund(waiting)
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
-    booking = booking.owing(now, f"alert:refund_stuck:{refund.id}")
+    booking = booking.owing(now, AlertOwner(AlertKind.REFUND_STUCK, refund.id))
     # Tried by itself every hour: the same refusal again is no news.
-    return booking if refund.why == why else booking.noted(now, "refund_stuck", why)
+    return booking if refund.why == why else booking.noted(now, EventKind.REFUND_STUCK, Reason(why))
 
 
 # --- what the provider says -----------------------------------------------------------------------------------------
@@ -400,15 +399,15 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
                 )
             )
             amount = seen.amount or refund.amount
-            booking = booking.noted(now, "refund_done", amount.shown if amount else "")
+            booking = booking.noted(now, EventKind.REFUND_DONE, _told(amount))
             booking = _gone_with_it(_console_beside(booking, refund, seen), refund)
-            return booking.owing(now, f"send:refund_done:{refund.id}")
+            return booking.owing(now, SendEmail(Email.REFUND_DONE, refund.id))
         case Outcome.FAILED:
             rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
-            booking = booking.with_refund(rejected).noted(now, "refund_rejected", "by Binance")
+            booking = booking.with_refund(rejected).noted(now, EventKind.REFUND_REJECTED)
             if (instead := _left_otherwise(booking, rejected)) is not None:
                 return instead
-            return booking.owing(now, f"alert:refund_rejected:{refund.id}")
+            return booking.owing(now, AlertOwner(AlertKind.REFUND_REJECTED, refund.id))
     if refund.status is not RefundStatus.SENT:
         return accepted(booking, seen, now)
     return booking
@@ -422,14 +421,14 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
     if attempt.received is not None and attempt.received.currency != seen.amount.currency:
         return booking  # the order's own status tells that something went back
     mine = booking.refunds_of(attempt)
-    if any(one.key == seen.refund_id for one in mine):
+    if any(one.found_as == seen.refund_id for one in mine):
         return booking
     if (unknown := _of_unknown_amount(booking, attempt)) is not None:
-        known = booking.with_refund(replace(unknown, amount=seen.amount, key=seen.refund_id))
+        known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
         return _given_way(known, attempt, unknown.id)
     if attempt.received is not None and seen.amount > at_provider(booking, attempt):
         return booking  # explained already, by the order's own status
-    nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.key), None)
+    nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.found_as), None)
     if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
         return _named(booking, nameless, seen, nameless.amount - seen.amount)
     return _console(booking, attempt, seen.amount, seen.asked_at, seen.refund_id)
@@ -438,8 +437,8 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
 def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
     """One of those we knew only the sum of: it gets its name, and the sum is what is left of it."""
     if rest.is_nothing:
-        return booking.with_refund(replace(nameless, key=seen.refund_id))
-    named = replace(nameless, id=seen.refund_id, amount=seen.amount, key=seen.refund_id)
+        return booking.with_refund(replace(nameless, found_as=seen.refund_id))
+    named = replace(nameless, id=seen.refund_id, amount=seen.amount, found_as=seen.refund_id)
     booking = booking.with_refund(replace(nameless, amount=rest))
     return replace(booking, refunds=(*booking.refunds, named))
 
@@ -493,16 +492,14 @@ def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: date
         cause=Cause.CONSOLE,
         requested_at=now,
         by="owner",
-        key=found,
+        found_as=found,
         status=RefundStatus.EXTERNAL,
         done_at=now,
     )
     booking = replace(booking, refunds=(*booking.refunds, refund))
     booking = _given_way(booking, attempt, refund.id)
-    told = amount.shown if amount else "an amount Binance does not tell"
-    return booking.noted(now, "refund_found", f"{told}, order {attempt.number}").owing(
-        now, f"alert:console_refund:{refund.id}"
-    )
+    booking = booking.noted(now, EventKind.REFUND_FOUND, RefundFound(attempt.number, amount))
+    return booking.owing(now, AlertOwner(AlertKind.CONSOLE_REFUND, refund.id))
 
 
 def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
@@ -551,6 +548,15 @@ def all_gone(booking: Booking) -> bool:
 def slow(booking: Booking, now: datetime) -> tuple[Refund, ...]:
     """Not done a day after they were asked for."""
     return tuple(one for one in booking.refunds if one.is_under_way and now >= one.requested_at + SLOW_AFTER)
+
+
+def of_request(booking: Booking, name: str) -> tuple[Refund, ...]:
+    """What the owner's request of this name has become."""
+    return tuple(one for one in booking.refunds if one.request is not None and one.request.name == name)
+
+
+def _told(amount: Money | None) -> Amount | None:
+    return None if amount is None else Amount(amount)
 
 
 def returned_in_all(booking: Booking) -> Money:

@@ -11,23 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 
 from inspired.domain import ledger, numbers
-from inspired.domain.booking import Cause, Entry
+from inspired.domain.booking import Entry
 from inspired.domain.money import Money
 from inspired.domain.numbers import MOST, REPORTED, USDT, Day, Figures, Rolling
 from inspired.domain.periods import Length, Period, period_of
 from inspired.domain.reconciliation import Difference
+from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.when import zone
 
-CAUSES = {
-    Cause.SURPLUS: "more than the price arrived",
-    Cause.SECOND: "paid twice",
-    Cause.SHORT: "less than the price arrived",
-    Cause.NO_TIME: "no other time was chosen",
-    Cause.MONEY_BACK: "the customer chose the money",
-    Cause.CANCELLED: "the customer cancelled the call",
-    Cause.OWNER: "refunded by you",
-    Cause.CONSOLE: "found, not made here",
-}
 ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by you"}
 SHORT_INDEX = 12
 DAYS_APART = 31  # a longer period is told by months
@@ -202,7 +193,7 @@ def entries(found: Iterable[tuple[str, Entry]], period: Period, zone_name: str) 
             (
                 written(entry.at, zone_name),
                 owner,
-                entry.key,
+                entry.fact.key,
                 entry.text,
                 line.account,
                 str(line.money),

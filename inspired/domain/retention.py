@@ -4,8 +4,9 @@ open. Amounts, times and the provider's records stay; they are the books."""
 from calendar import monthrange
 from datetime import datetime
 
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.funds import Payment, payment_of
+from inspired.domain.states import Flag, State
 
 OVER = (State.CONFIRMED, State.EXPIRED, State.CANCELLED, State.REFUNDED)
 SETTLED = (Payment.NONE, Payment.EXACT, Payment.RETURNED)
@@ -26,7 +27,7 @@ def months_before(now: datetime, months: int) -> datetime:
 
 def _is_unsettled(booking: Booking) -> bool:
     refunds = any(one.is_under_way or one.is_stuck for one in booking.refunds)
-    waits = booking.is_open or booking.effects or Flag.NEEDS_OWNER in booking.flags
+    waits = booking.is_open or booking.outbox or Flag.NEEDS_OWNER in booking.flags
     return refunds or bool(waits) or payment_of(booking) not in SETTLED
 
 

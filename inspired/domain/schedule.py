@@ -6,9 +6,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from inspired.domain.booking import DRAFT_CHECKS, Attempt, Booking, Flag, RefundStatus, State
+from inspired.domain.booking import DRAFT_CHECKS, Attempt, Booking
 from inspired.domain.funds import Payment, missing, payment_of
 from inspired.domain.refunds import SLOW_AFTER, is_held_up
+from inspired.domain.states import Flag, RefundStatus, State
 
 ASK_EVERY = timedelta(seconds=30)  # a live order is asked about this often when nobody looks at the page
 ASK_SOON = timedelta(seconds=5)  # … and this often when an answer is due (deadline passed, paid but not confirmed)
@@ -23,7 +24,7 @@ ENDED = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
 
 def scheduled(booking: Booking, now: datetime) -> Booking:
     """With `check_at` set to the next moment anything could change; None when nothing can."""
-    moments = [effect.due for effect in booking.effects] + _refund_moments(booking, now)
+    moments = [item.due for item in booking.outbox] + _refund_moments(booking, now)
     match booking.state:
         case State.DRAFT:
             # The customer may have picked a time in the frame, and the page never told us.

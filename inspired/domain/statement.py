@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from inspired.domain.booking import Booking, Cause
+from inspired.domain.booking import Booking
 from inspired.domain.funds import kept_of, received_of, refunded
 from inspired.domain.money import Money
+from inspired.domain.states import Cause
 
 TOO_MUCH = (Cause.SURPLUS, Cause.SECOND)
 

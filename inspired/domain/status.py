@@ -6,9 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from inspired.domain import mails
-from inspired.domain.booking import Booking, Cause, Flag, HandKind, Refund, Remote, State
+from inspired.domain.booking import Booking, Refund
 from inspired.domain.funds import Payment, came_unclear, denied, kept_of, missing, payment_of, received_of, unclear
+from inspired.domain.history import EventKind
 from inspired.domain.mails import Reach
+from inspired.domain.outbox import AlertKind, AlertOwner
+from inspired.domain.states import Cause, Flag, HandKind, Remote, State
 
 STATE_SENTENCES = {
     State.DRAFT: "Choose a time.",
@@ -89,15 +92,15 @@ class By(StrEnum):
 
 def cancelled_by(booking: Booking) -> By:
     if booking.confirmed_at is not None:
-        if booking.has_owed("alert:cancelled_by_owner"):
+        if booking.has_owed(AlertOwner(AlertKind.CANCELLED_BY_OWNER)):
             return By.OWNER
-        return By.CUSTOMER if booking.has_owed("alert:cancelled") else By.NOBODY
-    told = {event.what for event in booking.history}
-    if "owner_gave_up" in told:
+        return By.CUSTOMER if booking.has_owed(AlertOwner(AlertKind.CANCELLED)) else By.NOBODY
+    happened = {event.kind for event in booking.history}
+    if EventKind.OWNER_GAVE_UP in happened:
         return By.OWNER
-    if "cancelled_in_calendar" in told:
+    if EventKind.CANCELLED_IN_CALENDAR in happened:
         return By.CALENDAR
-    return By.CUSTOMER if "given_up" in told else By.NOBODY
+    return By.CUSTOMER if EventKind.GIVEN_UP in happened else By.NOBODY
 
 
 def sentence(booking: Booking) -> str:
@@ -240,7 +243,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
 
 def _has_changed(before: Booking, after: Booking) -> bool:
     """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
-    unseen = ("effects", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
+    unseen = ("outbox", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
     if replace(after, **{name: getattr(before, name) for name in unseen}) != before:
         return True
     return _of_mails(before) != _of_mails(after)

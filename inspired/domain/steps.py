@@ -4,25 +4,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from inspired.domain import refunds
-from inspired.domain.booking import (
-    Attempt,
-    Booking,
-    CalendarKind,
-    Cause,
-    Flag,
-    Sealed,
-    Slot,
-    State,
-    release_of,
-    trade_number,
-)
+from inspired.domain.booking import Attempt, Booking, RefundRequest, Sealed, Slot, trade_number
 from inspired.domain.errors import Conflict, OtherLength
 from inspired.domain.funds import Payment, due, kept_of, nothing, payment_of, unclear
-from inspired.domain.lifecycle import REMINDER, SlotSeen, decided, left_pending, moved, released, reminded
+from inspired.domain.history import Amount, EventKind, Length
+from inspired.domain.lifecycle import SlotSeen, decided, is_reminder, left_pending, moved, released, reminded
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, CancelEvent, Email, ReportNoShow, SendEmail, SyncEvent
 from inspired.domain.schedule import passed, scheduled
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Cause, Flag, State
 
 
 def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_version: str, now: datetime) -> Booking:
@@ -30,7 +22,7 @@ def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_versi
     booking = Booking(
         id=booking_id, token=token, meeting_type=meeting_type, created_at=now, terms_version=terms_version
     )
-    return scheduled(booking.noted(now, "started"), now)
+    return scheduled(booking.noted(now, EventKind.STARTED), now)
 
 
 def held(
@@ -59,13 +51,13 @@ def held(
         deadline=expires_at + min(timedelta(seconds=60), expiry / 5),
         attempts=(Attempt(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now),),
     )
-    return scheduled(booking.noted(now, "held").owing(now, "send:held"), now)
+    return scheduled(booking.noted(now, EventKind.HELD).owing(now, SendEmail(Email.HELD)), now)
 
 
 def past_our_pages(booking: Booking, now: datetime) -> Booking:
     """What was just held was booked in the calendar itself: its customer knows nothing of us yet."""
-    booking = booking.not_owing("send:held").noted(now, "found_in_calendar")
-    return scheduled(booking.owing(now, "send:unpaid", "alert:past_our_pages"), now)
+    booking = booking.not_owing(lambda task: task == SendEmail(Email.HELD)).noted(now, EventKind.FOUND_IN_CALENDAR)
+    return scheduled(booking.owing(now, SendEmail(Email.UNPAID), AlertOwner(AlertKind.PAST_OUR_PAGES)), now)
 
 
 def give_up(booking: Booking, now: datetime) -> Booking:
@@ -76,7 +68,7 @@ def give_up(booking: Booking, now: datetime) -> Booking:
         raise Conflict("This booking can no longer be cancelled here.")
     if booking.leaving:
         return booking
-    return replace(booking, leaving=True, check_at=now).noted(now, "given_up")
+    return replace(booking, leaving=True, check_at=now).noted(now, EventKind.GIVEN_UP)
 
 
 def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
@@ -85,9 +77,9 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     refuse_unfit(booking, slot)
     before = booking
-    booking = replace(booking, slot=slot).noted(now, "time_changed")
+    booking = replace(booking, slot=slot).noted(now, EventKind.TIME_CHANGED)
     if before.slot and before.slot.event_uri and before.slot.event_uri != slot.event_uri:
-        booking = booking.owing(now, release_of(before.slot.event_uri))
+        booking = booking.owing(now, CancelEvent(before.slot.event_uri))
     return scheduled(booking, now)
 
 
@@ -112,13 +104,13 @@ def is_as_sold(booking: Booking, slot: Slot) -> bool:
 def refuse_other_length(booking: Booking, slot: Slot) -> None:
     if not is_as_sold(booking, slot):
         raise OtherLength(
-            f"This call takes {booking.meeting_type.minutes} minutes, and {_length(slot)} were chosen in Calendly. "
-            "That time is given back. Please choose one again, with the right length."
+            f"This call takes {booking.meeting_type.minutes} minutes, and {_minutes(slot)} minutes were chosen in "
+            "Calendly. That time is given back. Please choose one again, with the right length."
         )
 
 
-def _length(slot: Slot) -> str:
-    return f"{(slot.span.end - slot.span.start) // timedelta(minutes=1)} minutes"
+def _minutes(slot: Slot) -> int:
+    return (slot.span.end - slot.span.start) // timedelta(minutes=1)
 
 
 def event_refused(booking: Booking, slot: Slot, now: datetime) -> Booking:
@@ -126,7 +118,7 @@ def event_refused(booking: Booking, slot: Slot, now: datetime) -> Booking:
     if booking.gave_back(slot.event_uri) or (booking.slot is not None and booking.slot.event_uri == slot.event_uri):
         return booking
     if not is_as_sold(booking, slot):
-        booking = booking.noted(now, "other_length", _length(slot))
+        booking = booking.noted(now, EventKind.OTHER_LENGTH, Length(_minutes(slot)))
     return event_unwanted(booking, slot.event_uri, now)
 
 
@@ -134,7 +126,7 @@ def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
     """An event with this booking's token that is not its slot is owed its cancelling."""
     if booking.slot is not None and booking.slot.event_uri == event_uri:
         return booking
-    return scheduled(booking.owing(now, release_of(event_uri)), now)
+    return scheduled(booking.owing(now, CancelEvent(event_uri)), now)
 
 
 # --- paid, but without a time ---------------------------------------------------------------------------------------
@@ -153,9 +145,9 @@ def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     refuse_unfit(booking, slot)
     old, flags = booking.slot, booking.flags - {Flag.SLOT_LOST}
     booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, leaving=False)
-    booking = booking.noted(now, "time_changed")
+    booking = booking.noted(now, EventKind.TIME_CHANGED)
     if old and old.event_uri and old.event_uri != slot.event_uri:
-        booking = booking.owing(now, release_of(old.event_uri))
+        booking = booking.owing(now, CancelEvent(old.event_uri))
     if booking.state is not State.PAID:
         booking = moved(booking, State.PAID, now, paid_at=now)
     return decided(booking, SlotSeen.SECURED, now)
@@ -164,7 +156,7 @@ def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
 def money_back(booking: Booking, now: datetime) -> Booking:
     if not may_choose(booking, now):
         raise Conflict("This was decided already.")
-    booking = replace(booking, choose_by=None).noted(now, "money_back_chosen")
+    booking = replace(booking, choose_by=None).noted(now, EventKind.MONEY_BACK_CHOSEN)
     return decided(refunds.all_of_it(booking, Cause.MONEY_BACK, now, refunds.CUSTOMER), SlotSeen.UNKNOWN, now)
 
 
@@ -191,7 +183,7 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
     if amount != told:
         raise Conflict(f"Meanwhile the refund for cancelling has become {amount.shown}. Please look again.")
     booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
-    return decided(called_off(booking, now).owing(now, "alert:cancelled"), SlotSeen.UNKNOWN, now)
+    return decided(called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED)), SlotSeen.UNKNOWN, now)
 
 
 def refund(
@@ -202,23 +194,21 @@ def refund(
     cancels: bool,
     order: int = 0,
     note: str = "",
-    key: str = "",
+    request: RefundRequest | None = None,
 ) -> Booking:
     """The owner gives money back: all of it (None), or a part of a confirmed call's. Raises Invalid, Conflict.
 
     `order`: only the money of that order, which cannot be counted; the call and what it keeps stay as they are.
-    `key`: "<request>:<what was asked>". The same request is answered, not done again; another with its name is refused.
+    The same request is answered, not done again; another with its name is refused.
     """
-    request = key.partition(":")[0]
-    before = [one for one in booking.refunds if request and one.key.partition(":")[0] == request]
-    if before:
-        if before[0].key != key:
+    if request is not None and (before := refunds.of_request(booking, request.name)):
+        if before[0].request != request:
             raise Conflict("This Idempotency-Key was used for another refund.")
         return booking
     preview = refunds.checked(booking, amount, cancels=cancels, order=order)
     if preview.blocked:
         raise Conflict(preview.warnings[0])
-    asked = refunds.Asked(by="owner", note=note, key=key)
+    asked = refunds.Asked(by="owner", note=note, request=request)
     if order:
         return decided(refunds.uncounted_back(booking, order, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
     if booking.state is State.CONFIRMED or booking.keeps is not None:
@@ -228,7 +218,7 @@ def refund(
             booking = refunds.going_back(booking, amount, Cause.OWNER, now, asked)
         booking = replace(booking, keeps=preview.remains)
         if cancels and booking.state is State.CONFIRMED:
-            booking = called_off(booking, now).owing(now, "alert:cancelled_by_owner")
+            booking = called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED_BY_OWNER))
         return decided(booking, SlotSeen.UNKNOWN, now)
     if preview.amount != preview.left:
         raise Conflict("Before a call is confirmed its money goes back as a whole.")
@@ -261,16 +251,22 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
     if old is not None and old.event_uri and old.event_uri != slot.event_uri:
-        after = after.owing(now, release_of(old.event_uri))
-    after = after.noted(now, "moved").owing(now, f"send:moved:{after.moves}", f"send:owner_moved:{after.moves}")
+        after = after.owing(now, CancelEvent(old.event_uri))
+    after = after.noted(now, EventKind.MOVED).owing(now, *mails_of_move(after))
     return scheduled(reminded(after, now), now)
 
 
-def to_follow(booking: Booking, notice: str, now: datetime) -> Booking:
+def mails_of_move(booking: Booking) -> tuple[SendEmail, SendEmail]:
+    """To the customer and to the owner, of the newest of its moves."""
+    number = str(booking.moves)
+    return SendEmail(Email.MOVED, number), SendEmail(Email.OWNER_MOVED, number)
+
+
+def to_follow(booking: Booking, trigger: str, now: datetime) -> Booking:
     """The calendar says that something became of the booking's event: it is owed to be asked what."""
     if booking.slot is None or booking.slot.calendar is not CalendarKind.CALENDLY:
         return booking
-    return scheduled(booking.owing(now, f"follow_event:{notice}"), now)
+    return scheduled(booking.owing(now, SyncEvent(trigger)), now)
 
 
 def moved_in_calendar(
@@ -282,7 +278,7 @@ def moved_in_calendar(
 
     Another length is refused while nothing was paid: the price is that of the call as it was. What is paid keeps its
     call, at the new time and no longer than was paid for, and the owner is told."""
-    is_as_paid, length = is_as_sold(booking, slot), _length(slot)
+    is_as_paid, minutes = is_as_sold(booking, slot), _minutes(slot)
     if not is_as_paid and booking.state is State.PENDING and payment_of(booking) is Payment.NONE:
         return _moved_to_other_length(booking, asked, slot, now)
     slot = _cut_to_paid(booking, slot)
@@ -291,13 +287,13 @@ def moved_in_calendar(
     if booking.state is State.CONFIRMED:
         most_back = booking.most_back if by_owner else most_back_after_move(booking, moved_at)
         booking = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back)
-        booking = booking if is_as_paid else _length_told(booking, length, now)
-        return scheduled(reminded(booking.noted(now, "moved_in_calendar"), now), now)
+        booking = booking if is_as_paid else _length_told(booking, minutes, now)
+        return scheduled(reminded(booking.noted(now, EventKind.MOVED_IN_CALENDAR), now), now)
     if booking.state in (State.PENDING, State.PAID):
         # It was taken for lost, perhaps, when only the old event was known.
         booking = replace(booking, slot=slot, choose_by=None, flags=booking.flags - {Flag.SLOT_LOST})
-        booking = booking if is_as_paid else _length_told(booking, length, now)
-        return decided(booking.noted(now, "moved_in_calendar"), SlotSeen.UNKNOWN, now)
+        booking = booking if is_as_paid else _length_told(booking, minutes, now)
+        return decided(booking.noted(now, EventKind.MOVED_IN_CALENDAR), SlotSeen.UNKNOWN, now)
     return event_unwanted(booking, slot.event_uri, now)
 
 
@@ -314,8 +310,9 @@ def _cut_to_paid(booking: Booking, slot: Slot) -> Slot:
     return replace(slot, span=Span(slot.span.start, end)) if slot.event_uri else slot
 
 
-def _length_told(booking: Booking, length: str, now: datetime) -> Booking:
-    return booking.noted(now, "other_length", length).owing(now, "alert:other_length")
+def _length_told(booking: Booking, minutes: int, now: datetime) -> Booking:
+    booking = booking.noted(now, EventKind.OTHER_LENGTH, Length(minutes))
+    return booking.owing(now, AlertOwner(AlertKind.OTHER_LENGTH))
 
 
 def cancelled_in_calendar(
@@ -326,20 +323,20 @@ def cancelled_in_calendar(
     if booking.slot != asked:
         return booking
     if booking.state is State.PENDING and not booking.leaving:
-        return replace(booking, leaving=True, check_at=now).noted(now, "cancelled_in_calendar")
+        return replace(booking, leaving=True, check_at=now).noted(now, EventKind.CANCELLED_IN_CALENDAR)
     if booking.state is State.PAID:
         return decided(booking, SlotSeen.LOST, now)
     if booking.state is not State.CONFIRMED:
         return booking
-    booking = booking.noted(now, "cancelled_in_calendar")
+    booking = booking.noted(now, EventKind.CANCELLED_IN_CALENDAR)
     if by_owner:
         booking = refunds.all_of_it(booking, Cause.OWNER, now, refunds.Asked(by="owner"))
         booking = replace(booking, keeps=kept_of(booking))
     else:
         amount = goes_back(booking, cancelled_at)
         booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
-    alert = "alert:cancelled_by_owner" if by_owner else "alert:cancelled"
-    return decided(called_off(booking, now).owing(now, alert), SlotSeen.UNKNOWN, now)
+    alert = AlertKind.CANCELLED_BY_OWNER if by_owner else AlertKind.CANCELLED
+    return decided(called_off(booking, now).owing(now, AlertOwner(alert)), SlotSeen.UNKNOWN, now)
 
 
 def may_tell_who_came(booking: Booking, now: datetime) -> bool:
@@ -353,9 +350,9 @@ def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
     if came is (booking.no_show_at is None):
         return booking
     after = replace(booking, no_show_at=None if came else now)
-    after = after.noted(now, "came_after_all" if came else "no_show")
+    after = after.noted(now, EventKind.CAME_AFTER_ALL if came else EventKind.NO_SHOW)
     if booking.slot is not None and booking.slot.calendar is CalendarKind.CALENDLY:
-        after = scheduled(after.owing(now, f"tell_no_show:{len(after.history)}"), now)
+        after = scheduled(after.owing(now, ReportNoShow(len(after.history))), now)
     return after
 
 
@@ -371,11 +368,11 @@ def agree(booking: Booking, now: datetime) -> Booking:
     if not may_agree(booking):
         raise Conflict("There is nothing to agree to.")
     left = kept_of(booking)
-    return decided(replace(booking, keeps=left).noted(now, "agreed", left.shown), SlotSeen.UNKNOWN, now)
+    return decided(replace(booking, keeps=left).noted(now, EventKind.AGREED, Amount(left)), SlotSeen.UNKNOWN, now)
 
 
 def called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
     left = kept_of(booking)
     booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))
-    return released(booking.not_owing(REMINDER), now).owing(now, "send:cancelled")
+    return released(booking.not_owing(is_reminder), now).owing(now, SendEmail(Email.CANCELLED))

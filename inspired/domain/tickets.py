@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from inspired.domain.booking import Booking, Effect, Event, Flag, State
-from inspired.domain.effects import EFFECT_LEASE, LONGEST_BACKOFF, MOST_MAIL_TRIES
+from inspired.domain.booking import Booking
+from inspired.domain.delivery import LEASE, LONGEST_BACKOFF, MOST_MAIL_TRIES
 from inspired.domain.errors import Conflict, Invalid, TooMany
+from inspired.domain.history import Unread
+from inspired.domain.outbox import OutboxItem, Result, UnknownTask
+from inspired.domain.states import Flag, State
 
 LONGEST_TEXT = 4000  # letters
 LONGEST_SUBJECT = 120
@@ -58,6 +61,66 @@ class Author(StrEnum):
     NOTE = "note"  # of the owner's, for ourselves
 
 
+class TicketEmail(StrEnum):
+    """The mails about a ticket."""
+
+    ANSWER = "answer"  # to the customer
+    CLOSED = "closed"  # to the customer
+    TO_OWNER = "tell_owner"  # the customer wrote
+    LATE = "late"  # to the owner: the word we owe is late
+
+
+@dataclass(frozen=True, slots=True)
+class SendTicketEmail:
+    """`subject_id`: the message it is about, or how long the history was when it came to be owed."""
+
+    template: TicketEmail
+    subject_id: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.template}:{self.subject_id}"
+
+
+TicketTask = SendTicketEmail | UnknownTask
+
+
+class TicketEventKind(StrEnum):
+    CUSTOMER_WROTE = "customer_wrote"
+    ANSWERED = "answered"
+    NOTE_WRITTEN = "note_written"
+    BEGUN = "begun"
+    PRIORITY = "priority"  # Prioritised
+    TAKEN = "taken"
+    GIVEN_BACK = "given_back"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+    ERASED = "erased"
+    MAILED = "mailed"  # Mailed
+    OTHER = "other"  # Unread, of another release
+
+
+@dataclass(frozen=True, slots=True)
+class Prioritised:
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    template: TicketEmail
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """`person`: the account whose doing it was; "system" for what happened by itself."""
+
+    at: datetime
+    kind: TicketEventKind
+    person: str = ""
+    details: Prioritised | Mailed | Unread | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """`id` comes from the form it was sent by: sent twice, it is one message. `promised`: the answer was promised to
@@ -99,8 +162,8 @@ class Ticket:
     promised: datetime | None = None
     done_at: datetime | None = None
     assigned: str = ""  # the account that looks after it
-    effects: tuple[Effect, ...] = ()
-    history: tuple[Event, ...] = ()
+    outbox: tuple[OutboxItem[TicketTask], ...] = ()
+    history: tuple[TicketEvent, ...] = ()
     version: int = 0
 
     @property
@@ -113,7 +176,7 @@ class Ticket:
 
     @property
     def mail_due(self) -> datetime | None:
-        return min((one.due for one in self.effects), default=None)
+        return min((one.due for one in self.outbox), default=None)
 
     @property
     def has_customer(self) -> bool:
@@ -130,14 +193,24 @@ class Ticket:
     def has(self, message_id: str) -> bool:
         return any(one.id == message_id for one in self.messages)
 
-    def noted(self, at: datetime, what: str, detail: str = "") -> "Ticket":
-        return replace(self, history=(*self.history, Event(at, what, detail)))
+    def noted(
+        self,
+        at: datetime,
+        kind: TicketEventKind,
+        person: str = "",
+        details: Prioritised | Mailed | None = None,
+    ) -> "Ticket":
+        return replace(self, history=(*self.history, TicketEvent(at, kind, person, details)))
 
-    def owing(self, due: datetime, name: str) -> "Ticket":
-        return replace(self, effects=(*self.effects, Effect(name, due)))
+    def owing(self, due: datetime, template: TicketEmail, subject_id: str) -> "Ticket":
+        return replace(self, outbox=(*self.outbox, OutboxItem(SendTicketEmail(template, subject_id), due)))
 
-    def not_owing(self, prefix: str) -> "Ticket":
-        return replace(self, effects=tuple(one for one in self.effects if not one.name.startswith(prefix)))
+    def not_owing(self, template: TicketEmail) -> "Ticket":
+        return replace(self, outbox=tuple(item for item in self.outbox if not _is(item.task, template)))
+
+
+def _is(task: TicketTask, template: TicketEmail) -> bool:
+    return isinstance(task, SendTicketEmail) and task.template is template
 
 
 def checked_text(text: str, name: str = "text", longest: int = LONGEST_TEXT) -> str:
@@ -182,9 +255,9 @@ def customer_wrote(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     since = ticket.since if ticket.state is TicketState.OPEN and ticket.since else now
     ticket = _with(ticket, replace(message, promised=promised))
     ticket = replace(ticket, state=TicketState.OPEN, since=since, promised=promised, done_at=None)
-    ticket = _watched(ticket.noted(now, "customer_wrote"))
-    is_told = any(one.name.startswith("tell_owner:") for one in ticket.effects)  # that mail tells of this one too
-    return ticket if is_told else ticket.owing(now, f"tell_owner:{message.id}")
+    ticket = _watched(ticket.noted(now, TicketEventKind.CUSTOMER_WROTE))
+    is_told = any(_is(item.task, TicketEmail.TO_OWNER) for item in ticket.outbox)  # that mail tells of this one too
+    return ticket if is_told else ticket.owing(now, TicketEmail.TO_OWNER, message.id)
 
 
 def answered(ticket: Ticket, message: Message, seen: int, now: datetime, *, done: bool) -> Ticket:
@@ -195,9 +268,9 @@ def answered(ticket: Ticket, message: Message, seen: int, now: datetime, *, done
         raise Conflict("There is nobody to answer: this ticket is for ourselves. Write a note instead.")
     _refuse_unseen(ticket, seen)
     _refuse_more(ticket)
-    ticket = _with(ticket, message).not_owing("late:")
+    ticket = _with(ticket, message).not_owing(TicketEmail.LATE)
     ticket = replace(ticket, state=TicketState.WAITING, since=None, promised=None, done_at=None)
-    ticket = ticket.noted(now, "answered", message.person).owing(now, f"answer:{message.id}")
+    ticket = ticket.noted(now, TicketEventKind.ANSWERED, message.person).owing(now, TicketEmail.ANSWER, message.id)
     return _ended(ticket, now, message.person) if done else ticket
 
 
@@ -206,15 +279,15 @@ def noted_for_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     if ticket.has(message.id):
         return ticket
     _refuse_more(ticket)
-    return _with(ticket, message).noted(now, "note_written", message.person)
+    return _with(ticket, message).noted(now, TicketEventKind.NOTE_WRITTEN, message.person)
 
 
 def begun_by_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     """The owner's own: the first word to a customer, or something to remember."""
     if ticket.has_customer:
-        ticket = _with(ticket, message).noted(now, "begun", message.person)
-        return replace(ticket, state=TicketState.WAITING).owing(now, f"answer:{message.id}")
-    ticket = _with(ticket, replace(message, author=Author.NOTE)).noted(now, "begun", message.person)
+        ticket = _with(ticket, message).noted(now, TicketEventKind.BEGUN, message.person)
+        return replace(ticket, state=TicketState.WAITING).owing(now, TicketEmail.ANSWER, message.id)
+    ticket = _with(ticket, replace(message, author=Author.NOTE)).noted(now, TicketEventKind.BEGUN, message.person)
     return _watched(replace(ticket, since=now))
 
 
@@ -224,14 +297,18 @@ def begun_by_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
 def prioritised(ticket: Ticket, priority: Priority, person: str, now: datetime) -> Ticket:
     if ticket.priority is priority:
         return ticket
-    return _watched(replace(ticket, priority=priority).noted(now, "priority", f"{priority} {person}"))
+    return _watched(
+        replace(ticket, priority=priority).noted(now, TicketEventKind.PRIORITY, person, Prioritised(priority))
+    )
 
 
 def taken(ticket: Ticket, assigned: str, person: str, now: datetime) -> Ticket:
     """By somebody who looks after it from now on; "" gives it back."""
     if ticket.assigned == assigned:
         return ticket
-    return replace(ticket, assigned=assigned).noted(now, "taken" if assigned else "given_back", person)
+    return replace(ticket, assigned=assigned).noted(
+        now, TicketEventKind.TAKEN if assigned else TicketEventKind.GIVEN_BACK, person
+    )
 
 
 def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
@@ -241,7 +318,7 @@ def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
     _refuse_unseen(ticket, seen)
     untold = is_told_of_closing(ticket)
     ticket = _ended(ticket, now, person)
-    return ticket.owing(now, f"closed:{len(ticket.history)}") if untold else ticket
+    return ticket.owing(now, TicketEmail.CLOSED, str(len(ticket.history))) if untold else ticket
 
 
 def is_told_of_closing(ticket: Ticket) -> bool:
@@ -254,7 +331,7 @@ def reopened(ticket: Ticket, person: str, now: datetime) -> Ticket:
     if ticket.state is TicketState.OPEN:
         return ticket
     ticket = replace(ticket, state=TicketState.OPEN, since=now, promised=None, done_at=None)
-    return _watched(ticket.noted(now, "reopened", person))
+    return _watched(ticket.noted(now, TicketEventKind.REOPENED, person))
 
 
 def forgotten(ticket: Ticket, now: datetime) -> Ticket:
@@ -262,8 +339,8 @@ def forgotten(ticket: Ticket, now: datetime) -> Ticket:
     if ticket.is_forgotten:
         return ticket
     messages = tuple(replace(one, text=b"") for one in ticket.messages)
-    ticket = replace(ticket, key=b"", email=b"", email_index="", subject=b"", messages=messages, effects=())
-    return replace(ticket, state=TicketState.DONE, done_at=ticket.done_at or now).noted(now, "erased")
+    ticket = replace(ticket, key=b"", email=b"", email_index="", subject=b"", messages=messages, outbox=())
+    return replace(ticket, state=TicketState.DONE, done_at=ticket.done_at or now).noted(now, TicketEventKind.ERASED)
 
 
 def _with(ticket: Ticket, message: Message) -> Ticket:
@@ -271,14 +348,14 @@ def _with(ticket: Ticket, message: Message) -> Ticket:
 
 
 def _ended(ticket: Ticket, now: datetime, person: str) -> Ticket:
-    ticket = replace(ticket.not_owing("late:"), state=TicketState.DONE, since=None, promised=None, done_at=now)
-    return ticket.noted(now, "closed", person)
+    ticket = replace(ticket.not_owing(TicketEmail.LATE), state=TicketState.DONE, since=None, promised=None, done_at=now)
+    return ticket.noted(now, TicketEventKind.CLOSED, person)
 
 
 def _watched(ticket: Ticket) -> Ticket:
     """The owner is told when the word we owe is late."""
-    ticket = ticket.not_owing("late:")
-    return ticket.owing(ticket.due, f"late:{len(ticket.history)}") if ticket.due else ticket
+    ticket = ticket.not_owing(TicketEmail.LATE)
+    return ticket.owing(ticket.due, TicketEmail.LATE, str(len(ticket.history))) if ticket.due else ticket
 
 
 def _refuse_unseen(ticket: Ticket, seen: int) -> None:
@@ -296,31 +373,30 @@ def _refuse_more(ticket: Ticket) -> None:
 # --- mails that are owed: claimed before they are sent, ticked off after --------------------------------------------
 
 
-def claimed(ticket: Ticket, name: str, now: datetime) -> Ticket:
-    return replace(
-        ticket,
-        effects=tuple(
-            replace(one, due=now + EFFECT_LEASE, tries=one.tries + 1) if one.name == name else one
-            for one in ticket.effects
-        ),
+def claimed(ticket: Ticket, task: TicketTask, now: datetime) -> Ticket:
+    outbox = tuple(
+        replace(item, due=now + LEASE, tries=item.tries + 1) if item.task == task else item for item in ticket.outbox
     )
+    return replace(ticket, outbox=outbox)
 
 
-def mailed(ticket: Ticket, name: str, now: datetime, note: str = "") -> Ticket:
-    if not any(one.name == name for one in ticket.effects):
+def mailed(ticket: Ticket, task: TicketTask, now: datetime, result: Result) -> Ticket:
+    if not any(item.task == task for item in ticket.outbox):
         return ticket
-    ticket = replace(ticket, effects=tuple(one for one in ticket.effects if one.name != name))
-    return ticket.noted(now, "mailed", f"{name.partition(':')[0]} {note}".strip())
+    ticket = replace(ticket, outbox=tuple(item for item in ticket.outbox if item.task != task))
+    if isinstance(task, UnknownTask):
+        return ticket
+    return ticket.noted(now, TicketEventKind.MAILED, details=Mailed(task.template, result))
 
 
-def mail_failed(ticket: Ticket, name: str, now: datetime, *, for_good: bool) -> Ticket:
+def mail_failed(ticket: Ticket, task: TicketTask, now: datetime, *, for_good: bool) -> Ticket:
     """Tried again, ever more slowly. An answer that cannot be delivered makes the ticket ours again."""
-    failed = next((one for one in ticket.effects if one.name == name), None)
+    failed = next((item for item in ticket.outbox if item.task == task), None)
     if failed is None:
         return ticket
     if for_good or failed.tries >= MOST_MAIL_TRIES:
-        ticket = mailed(ticket, name, now, "given up")
-        return reopened(ticket, "system", now) if name.startswith("answer:") else ticket
+        ticket = mailed(ticket, task, now, Result.GIVEN_UP)
+        return reopened(ticket, "system", now) if _is(task, TicketEmail.ANSWER) else ticket
     wait = min(timedelta(seconds=2 ** min(failed.tries, 10)), LONGEST_BACKOFF)
-    effects = tuple(replace(one, due=now + wait) if one.name == name else one for one in ticket.effects)
-    return replace(ticket, effects=effects)
+    outbox = tuple(replace(item, due=now + wait) if item.task == task else item for item in ticket.outbox)
+    return replace(ticket, outbox=outbox)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from inspired.domain import mails
-from inspired.domain.booking import Booking, Cause, Effect, HandKind, Refund, RefundStatus, State
+from inspired.domain.booking import Booking, Refund
 from inspired.domain.funds import Payment, came_unclear, denied, due, kept_of, missing, payment_of, received_of, unclear
 from inspired.domain.ordering import is_above_limit
 from inspired.domain.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.schedule import ENDED, may_still_pay, passed
+from inspired.domain.sentences import owner
 from inspired.domain.slots import Span
+from inspired.domain.states import Cause, HandKind, RefundStatus, State
 from inspired.domain.status import By, cancelled_by
 from inspired.domain.steps import may_choose
 from inspired.domain.when import moment_in_words
@@ -178,33 +179,15 @@ class Next:
 
 def next_up(booking: Booking, now: datetime) -> list[Next]:
     """In the order of time; what waits for a person comes first. Empty where nothing happens any more."""
-    found = [*_effects(booking), *_of_money(booking), *_of_state(booking, now)]
+    found = [*_outbox(booking), *_of_money(booking), *_of_state(booking, now)]
     return sorted(found, key=lambda one: (one.at is not None, one.at or now))
 
 
-def _effects(booking: Booking) -> Iterator[Next]:
-    for effect in booking.effects:
-        if (text := _effect(effect)) is not None:
-            again = f", after {effect.tries} {'try' if effect.tries == 1 else 'tries'} that did not work"
-            yield Next(effect.due, f"{text}{again if effect.tries else ''}.")
-
-
-def _effect(effect: Effect) -> str | None:
-    kind, _, what = effect.name.partition(":")
-    match kind:
-        case "send":
-            return f"The mail “{mails.name_of(what)}” goes out"
-        case "alert":
-            return "You are told by mail"
-        case "release_event":
-            return "The event in Calendly is cancelled"
-        case "tidy_events":
-            return "Calendly is looked through for other times picked for this booking"
-        case "follow_event":
-            return "Calendly is asked what became of the event"
-        case "tell_no_show":
-            return "Calendly is told whether the customer came"
-    return None  # posting to the ledger: nothing a person waits for
+def _outbox(booking: Booking) -> Iterator[Next]:
+    for item in booking.outbox:
+        if (text := owner.task_to_come(item.task)) is not None:
+            again = f", after {item.tries} {'try' if item.tries == 1 else 'tries'} that did not work"
+            yield Next(item.due, f"{text}{again if item.tries else ''}.")
 
 
 def _of_money(booking: Booking) -> Iterator[Next]:
@@ -263,7 +246,7 @@ def _of_call(booking: Booking, call: Span, now: datetime) -> Iterator[Next]:
 
 def _is_asked_late(booking: Booking) -> bool:
     unpaid = any(one.was_sent and not one.has_money for one in booking.attempts)
-    waits = {effect.due for effect in booking.effects}
+    waits = {item.due for item in booking.outbox}
     return booking.state in ENDED and unpaid and booking.check_at is not None and booking.check_at not in waits
 
 

@@ -21,9 +21,10 @@ from inspired.adapters.mongo import Outcome
 from inspired.adapters.throttle import HeldBack
 from inspired.domain import alerts, runbook
 from inspired.domain.alerts import Alert, Channel, Kind, Message, Rate, Seen, Standing
-from inspired.domain.booking import Flag, Remote
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.health import is_silent
+from inspired.domain.history import EventKind
+from inspired.domain.states import Flag, Remote
 from inspired.domain.status import iso
 from inspired.domain.when import moment_in_words
 from inspired.flows import checking, own_calendar, reconciling, telling
@@ -142,7 +143,7 @@ def rates(svc: Services) -> tuple[Rate, Rate]:
 
 def _failed(one: Outcome) -> bool:
     """Somebody wanted to pay and it went wrong; that nobody paid is no failure."""
-    no_order = "create_failed" in one.happened and "order_created" not in one.happened
+    no_order = EventKind.CREATE_FAILED in one.happened and EventKind.ORDER_CREATED not in one.happened
     return one.paid_at is None and (no_order or Remote.ERROR in one.statuses or Flag.UNDERPAID in one.flags)
 
 
@@ -334,9 +335,8 @@ def _sent(svc: Services, delivery: Delivery) -> bool:
     try:
         answer = send(svc, delivery)
     except UpstreamError as error:
-        why = str(error).partition(": ")[2]
-        log.warning("alert_unsent", message=delivery.message_id, channel=str(delivery.channel), error=why)
-        svc.deliveries.failed(delivery, why, for_good=not error.retryable)
+        log.warning("alert_unsent", message=delivery.message_id, channel=str(delivery.channel), error=error.message)
+        svc.deliveries.failed(delivery, error.message, for_good=not error.retryable)
         return False
     svc.deliveries.went(delivery, answer, svc.now())
     return True

@@ -13,11 +13,14 @@ from inspired.adapters.mail import with_ascii_domain
 from inspired.adapters.mongo import Claimed
 from inspired.domain import by_owner, ordering, schedule, steps
 from inspired.domain.availability import Availability, Rules
-from inspired.domain.booking import Booking, CalendarKind, Sealed, Slot, State
+from inspired.domain.booking import Booking, Sealed, Slot
+from inspired.domain.claims import CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.lifecycle import TIDY_AFTER
 from inspired.domain.meeting_types import MeetingType
+from inspired.domain.outbox import CancelStrayEvents
 from inspired.domain.slots import TICK, Span, free
+from inspired.domain.states import CalendarKind, State
 from inspired.flows import delivery, finding, limits
 from inspired.services import Services
 
@@ -129,10 +132,9 @@ def _held_at_calendly(
     draft = known or _draft(svc, meeting_type, token)
     asking = _with_customer(svc, draft, customer)
     limits.refuse_above(svc, asking)
-    rows = _rows_of_visitor(svc, asking)
-    for row in rows:
-        if _first_free(svc, row, asking=True) > row.most:
-            raise row.full
+    for limit in _limits_of_visitor(svc, asking):
+        if _first_free(svc, limit, asking=True) > limit.most:
+            raise limit.full
     if known is None:
         draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
@@ -379,34 +381,32 @@ def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
         steps.refuse_unfit(current, slot)
-        owed = [effect.name for effect in current.effects]
-        return replace(ready, version=current.version, edition=current.edition, delivered=current.delivered).owing(
-            ready.created_at, *owed
-        )
+        ready = replace(ready, version=current.version, edition=current.edition, delivered=current.delivered)
+        return ready.owing(ready.created_at, *(item.task for item in current.outbox))
     if current.slot is not None and current.slot.invitee_uri == slot.invitee_uri:
         return current
     raise Conflict("A time was already chosen for this booking.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """Numbered places, `most` of them: the database refuses the one too many, who is told `full`."""
+class _Limit:
+    """At most so many places in a row: the database refuses the one too many, who is told `full`."""
 
-    name: str
+    row: Row
     most: int
     full: Refusal
 
 
-def _rows_of_visitor(svc: Services, booking: Booking) -> list[_Row]:
+def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
     """Among the unpaid bookings of one visitor."""
     most = svc.settings.open_bookings_per_visitor
     full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
-    names = [f"seat:mail:{booking.email_index}"]
-    names += [f"seat:address:{booking.visitor_index}"] if booking.visitor_index else []
-    return [_Row(name, most, full) for name in names]
+    rows = [UnpaidOf(Visitor.MAIL, booking.email_index)]
+    rows += [UnpaidOf(Visitor.ADDRESS, booking.visitor_index)] if booking.visitor_index else []
+    return [_Limit(row, most, full) for row in rows]
 
 
-def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str = "") -> list[_Row]:
+def _limits_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str = "") -> list[_Limit]:
     """Among the calls of this type on the slot's day, which is the owner's; where such a day has a limit."""
     most = rules_today(svc, meeting_type).most_per_day
     if slot.calendar is not CalendarKind.BUILTIN or not most:
@@ -420,21 +420,21 @@ def _rows_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str
         for other in svc.bookings.taken(around).holds
         if other.type_id == meeting_type.id and other.booking_id != mine and not other.day_place
     )
-    return [_Row(row, most - unplaced, full)]
+    return [_Limit(row, most - unplaced, full)]
 
 
-def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> str:
-    return f"day:{svc.offer.calendar().day_of(call.start).isoformat()}:{meeting_type.id}"
+def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> CallsOn:
+    return CallsOn(svc.offer.calendar().day_of(call.start), meeting_type.id)
 
 
 def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking], Booking]) -> Booking:
     """Save it with a free place in every row it belongs to. Raises AboveLimit, TooMany, SlotTaken."""
     limits.refuse_above(svc, booking)
-    rows = [*_rows_of_visitor(svc, booking), *_rows_of_day(svc, booking.meeting_type, slot)]
+    rows = [*_limits_of_visitor(svc, booking), *_limits_of_day(svc, booking.meeting_type, slot)]
 
-    def with_places(places: tuple[str, ...]) -> Booking:
-        seats = tuple(one for one in places if one.startswith("seat:"))
-        day_place = "".join(one for one in places if one.startswith("day:"))
+    def with_places(places: list[Place]) -> Booking:
+        seats = tuple(one for one in places if isinstance(one.row, UnpaidOf))
+        day_place = next((one for one in places if isinstance(one.row, CallsOn)), None)
         return save(replace(booking, seats=seats, slot=replace(slot, day_place=day_place)))
 
     return _in_rows(svc, rows, with_places)
@@ -453,12 +453,12 @@ def _moved_to(
     if svc.settings.uses_calendly:
         return _moved_at_calendly(svc, booking, start, zone, move)
     slot = (slot_at or _builtin_slot)(svc, booking.meeting_type, start, zone)
-    rows = _rows_of_day(svc, booking.meeting_type, slot, mine=booking.id)
-    kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else ""
-    if [row.name for row in rows] == [kept.rpartition(":")[0]]:
+    rows = _limits_of_day(svc, booking.meeting_type, slot, mine=booking.id)
+    kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else None
+    if isinstance(kept, Place) and [one.row for one in rows] == [kept.row]:
         slot, rows = replace(slot, day_place=kept), []
 
-    def with_places(places: tuple[str, ...]) -> Booking:
+    def with_places(places: list[Place]) -> Booking:
         there = replace(slot, day_place=places[0]) if places else slot
         return svc.bookings.change(booking.id, lambda b: move(b, there, svc.now()))
 
@@ -476,9 +476,9 @@ def _moved_at_calendly(
         raise Conflict("No time was chosen for this booking yet.")
     move(booking, replace(booking.slot, event_uri="", invitee_uri=""), svc.now())
     # Should we never hear of what is booked now, it is looked for a little later.
-    name = f"tidy_events:{booking.version}"
+    look = CancelStrayEvents(str(booking.version))
     booking = svc.bookings.change(
-        booking.id, lambda b: schedule.scheduled(b.owing(svc.now() + TIDY_AFTER, name), svc.now()), known=booking
+        booking.id, lambda b: schedule.scheduled(b.owing(svc.now() + TIDY_AFTER, look), svc.now()), known=booking
     )
     person = delivery.opened(svc, booking)
     slot = _booked_at_calendly(svc, booking, start, zone, Customer(person["email"], person["name"]))
@@ -486,27 +486,27 @@ def _moved_at_calendly(
     return _or_freed(svc, booking, slot, lambda: _claiming(change))
 
 
-def _in_rows(svc: Services, rows: list[_Row], save: Callable[[tuple[str, ...]], Booking]) -> Booking:
-    places = {row.name: _first_free(svc, row) for row in rows}
+def _in_rows(svc: Services, rows: list[_Limit], save: Callable[[list[Place]], Booking]) -> Booking:
+    numbers = {one.row: _first_free(svc, one) for one in rows}
     while True:
-        for row in rows:
-            if places[row.name] > row.most:
-                raise row.full
+        for one in rows:
+            if numbers[one.row] > one.most:
+                raise one.full
         try:
-            return save(tuple(f"{name}:{place}" for name, place in places.items()))
+            return save([Place(row, number) for row, number in numbers.items()])
         except Claimed as claimed:
-            name = claimed.claim.rpartition(":")[0]
-            if name not in places:
+            if not isinstance(claimed.claim, Place) or claimed.claim.row not in numbers:
                 raise _refusal_of(claimed) from None
-            places[name] += 1
+            numbers[claimed.claim.row] += 1
 
 
-def _first_free(svc: Services, row: _Row, *, asking: bool = False) -> int:
+def _first_free(svc: Services, limit: _Limit, *, asking: bool = False) -> int:
     """Where to begin; for a large number of places it saves asking for each."""
-    if row.most <= 10 and not asking:
+    if limit.most <= 10 and not asking:
         return 1
-    owned = svc.bookings.owners_of([f"{row.name}:{place}" for place in range(1, min(row.most, 2000) + 1)])
-    return next(place for place in range(1, row.most + 2) if f"{row.name}:{place}" not in owned)
+    places = [Place(limit.row, number) for number in range(1, min(limit.most, 2000) + 1)]
+    owned = svc.bookings.owned_of(places)
+    return next(number for number in range(1, limit.most + 2) if Place(limit.row, number) not in owned)
 
 
 def _claiming(change: Callable[[], Booking]) -> Booking:
@@ -517,9 +517,9 @@ def _claiming(change: Callable[[], Booking]) -> Booking:
 
 
 def _refusal_of(claimed: Claimed) -> Conflict:
-    if claimed.claim.startswith("tick:"):
+    if isinstance(claimed.claim, Tick):
         return SlotTaken("Somebody was faster: this time is taken. Please choose another one.")
-    if claimed.claim.startswith("invitee:"):
+    if isinstance(claimed.claim, Invitee):
         return Conflict("This Calendly booking belongs to another booking here.")
     return claimed
 

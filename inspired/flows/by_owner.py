@@ -5,9 +5,11 @@ Another time is in `booking`, giving money back in `refunding`.
 
 from inspired.adapters.mongo import Claimed
 from inspired.domain import by_owner, mails
-from inspired.domain.booking import Booking, ByHand, CalendarKind, HandKind, Words
+from inspired.domain.booking import Booking, ByHand, Words
 from inspired.domain.errors import Conflict, SlotTaken, UpstreamError
 from inspired.domain.money import Money
+from inspired.domain.outbox import SendEmail
+from inspired.domain.states import CalendarKind, HandKind
 from inspired.flows import delivery, refreshing, tickets
 from inspired.services import Services
 
@@ -40,18 +42,22 @@ def _words(svc: Services, booking: Booking, field: str, number: int, who: str, t
     return Words(svc.now(), who, svc.vault.seal(key, booking.id, f"{field}:{number}", text))
 
 
-def may_send_again(svc: Services, booking: Booking, mail: str) -> bool:
+def may_send_again(svc: Services, booking: Booking, email: SendEmail) -> bool:
     """It was sent, and is still true: a mail that would lie is not sent."""
-    return mails.may_send_again(booking, mail) and delivery.still_true(booking, mail, svc.now())
+    return mails.may_send_again(booking, email) and delivery.still_true(booking, email, svc.now())
 
 
-def send_again(svc: Services, booking_id: str, mail: str) -> Booking:
+def send_again(svc: Services, booking_id: str, name: str) -> SendEmail:
+    """The mail of this name (`SendEmail.name`) once more. Raises Conflict, NotFound."""
+    email = mails.find(svc.bookings.get(booking_id), name)
+
     def decide(current: Booking) -> Booking:
-        if not delivery.still_true(current, mail, svc.now()):
+        if not delivery.still_true(current, email, svc.now()):
             raise Conflict("This mail would no longer be true, so it is not sent again.")
-        return mails.sent_again(current, mail, svc.now())
+        return mails.sent_again(current, email, svc.now())
 
-    return _rung(svc, svc.bookings.change(booking_id, decide))
+    _rung(svc, svc.bookings.change(booking_id, decide))
+    return email
 
 
 def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -> Booking:

@@ -10,6 +10,7 @@ from inspired.adapters import calendly
 from inspired.adapters.mongo import Notice
 from inspired.domain import steps
 from inspired.domain.booking import Booking
+from inspired.domain.claims import Invitee
 from inspired.domain.errors import Invalid, NotFound
 from inspired.flows import telling
 from inspired.services import Services
@@ -107,7 +108,7 @@ def _kept(svc: Services, notice: calendly.Notified, booking: Booking | None, hea
 
 def _booking_of(svc: Services, notice: calendly.Notified) -> Booking | None:
     """By the invitee that is its slot, else by the token our own page sent along."""
-    found = svc.bookings.by_claim([f"invitee:{uri}" for uri in notice.invitee_uris])
+    found = svc.bookings.by_claim([Invitee(uri) for uri in notice.invitee_uris])
     if found is not None or not notice.token:
         return found
     try:

@@ -10,9 +10,12 @@ import structlog
 
 from inspired.adapters.calendly import Scheduled, Upcoming
 from inspired.domain import steps
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
+from inspired.domain.claims import Invitee
 from inspired.domain.errors import NotFound, Refusal, UpstreamError
 from inspired.domain.meeting_types import MeetingType
+from inspired.domain.outbox import CancelStrayEvents, SyncEvent
+from inspired.domain.states import Flag, State
 from inspired.flows import booking as bookings
 from inspired.flows import calendar_drift, calendar_notices, telling
 from inspired.services import Services
@@ -66,7 +69,7 @@ def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> Non
     seen = svc.calendly.invited(event.event_uri)
     if seen is None:
         return
-    before = svc.bookings.by_claim([f"invitee:{uri}" for uri in (seen.invitee_uri, seen.old_invitee_uri) if uri])
+    before = svc.bookings.by_claim([Invitee(uri) for uri in (seen.invitee_uri, seen.old_invitee_uri) if uri])
     if before is not None:
         _followed(svc, before)
         return
@@ -101,7 +104,7 @@ def _by_token(svc: Services, seen: Scheduled) -> Booking | None:
 def _is_left(svc: Services, booking: Booking, event: Upcoming) -> bool:
     """Picked once more with an address of ours, when the booking it names needed it no more."""
     is_old = event.made_at + SETTLED <= svc.now()
-    tidies = any(effect.name.startswith("tidy_events") for effect in booking.effects)
+    tidies = booking.owes(CancelStrayEvents)
     return is_old and booking.state is not State.PENDING and not tidies and not booking.gave_back(event.event_uri)
 
 
@@ -136,7 +139,7 @@ def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
 def _followed(svc: Services, booking: Booking) -> None:
     """Written down as something owed, as when a webhook tells of it."""
     is_decided = booking.leaving or booking.choose_by is not None or Flag.SLOT_LOST in booking.flags
-    is_owed = any(effect.name.startswith("follow_event:") for effect in booking.effects)
+    is_owed = booking.owes(SyncEvent)
     if booking.state not in (State.PENDING, State.PAID, State.CONFIRMED) or is_decided or is_owed:
         return
     svc.watch.found_by_looking()

@@ -13,9 +13,11 @@ import structlog
 
 from inspired.adapters import heartbeats
 from inspired.adapters.books import Run
-from inspired.domain.booking import Booking, CalendarKind, Entry, State
+from inspired.domain.booking import Booking, Entry
 from inspired.domain.invariants import INVARIANTS, violations
 from inspired.domain.ledger import balances
+from inspired.domain.outbox import PostLedger
+from inspired.domain.states import CalendarKind, State
 from inspired.flows import paging
 from inspired.services import Services
 
@@ -71,7 +73,7 @@ OF_BOOKING = tuple(
 
 def of_booking(svc: Services, booking: Booking) -> Iterator[tuple[str, str]]:
     yield from violations(booking, svc.now())
-    if any(effect.name.startswith("post:") for effect in booking.effects):
+    if booking.owes(PostLedger):
         return  # the posting is still owed; `nothing_overdue` looks at whether it is late
     posted = svc.ledger.of(booking.id) if booking.state is not State.DRAFT else ()
     if posted != booking.ledger:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from inspired.adapters.room import Chore
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid
+from inspired.domain.states import State
 from inspired.flows import refreshing
 from inspired.services import Services
 

@@ -10,13 +10,28 @@ import structlog
 
 from inspired.adapters.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.mail import Mail, with_ascii_domain
-from inspired.domain import effects, mails, runbook, schedule, status, steps
-from inspired.domain.booking import Booking, CalendarKind, Flag, HandKind, Sealed, State
+from inspired.domain import delivery, runbook, schedule, status, steps
+from inspired.domain.booking import Booking, Sealed
 from inspired.domain.errors import Busy, UpstreamError
 from inspired.domain.funds import Payment, missing, payment_of, refunded
+from inspired.domain.history import EventKind
 from inspired.domain.links import without_links
 from inspired.domain.money import Money
+from inspired.domain.outbox import (
+    AlertKind,
+    AlertOwner,
+    CancelEvent,
+    CancelStrayEvents,
+    Email,
+    PostLedger,
+    ReportNoShow,
+    Result,
+    SendEmail,
+    SyncEvent,
+    Task,
+)
 from inspired.domain.statement import Statement, statement
+from inspired.domain.states import CalendarKind, Flag, HandKind, State
 from inspired.domain.status import sentence
 from inspired.domain.when import in_words, moment_in_words
 from inspired.flows import telling
@@ -24,103 +39,102 @@ from inspired.services import Services
 
 log = structlog.get_logger()
 
-INVITATIONS = {
-    **dict.fromkeys(("confirmed", "owner_confirmed", "moved", "owner_moved"), Method.REQUEST),
-    **dict.fromkeys(("cancelled", "alert:cancelled", "alert:cancelled_by_owner"), Method.CANCEL),
-}
+INVITING = (Email.CONFIRMED, Email.OWNER_CONFIRMED, Email.MOVED, Email.OWNER_MOVED)
+ALERTS_OF_CANCELLING = (AlertKind.CANCELLED, AlertKind.CANCELLED_BY_OWNER)
 
 
 def deliver(svc: Services, booking: Booking) -> Booking:
     """Everything that is due. One that fails is tried again later and holds up none of the others."""
-    for effect in booking.effects:
-        if effect.due <= svc.now():
-            booking, is_ours = _claimed(svc, booking, effect.name)
-            booking = _delivered(svc, booking, effect.name) if is_ours else booking
+    for item in booking.outbox:
+        if item.due <= svc.now():
+            booking, is_ours = _claimed(svc, booking, item.task)
+            booking = _delivered(svc, booking, item.task) if is_ours else booking
     return booking
 
 
-def _claimed(svc: Services, booking: Booking, name: str) -> tuple[Booking, bool]:
+def _claimed(svc: Services, booking: Booking, task: Task) -> tuple[Booking, bool]:
     """The booking as it is now, and whether it is ours to do: lease and count are saved before anything happens."""
     ours: list[bool] = []
 
     def decide(current: Booking) -> Booking:
         now = svc.now()
-        ours[:] = [any(one.name == name and one.due <= now for one in current.effects)]
-        return effects.claimed_effect(current, name, now) if ours[0] else current
+        ours[:] = [any(item.task == task and item.due <= now for item in current.outbox)]
+        return delivery.claimed(current, task, now) if ours[0] else current
 
     return svc.bookings.change(booking.id, decide, known=booking), ours[0]
 
 
-def _delivered(svc: Services, booking: Booking, name: str) -> Booking:
+def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:
     for_good = False
     try:
-        note = _do(svc, booking, name)
+        result, count = _do(svc, booking, task)
     except UpstreamError as error:
         for_good = not error.retryable
-        log.warning("effect_failed", booking=booking.id, effect=name.partition(":")[0], error=str(error))
+        log.warning("task_failed", booking=booking.id, task=type(task).__name__, error=str(error))
     except Busy:
         raise
     except Exception:
-        log.exception("effect_broken", booking=booking.id, effect=name)
+        log.exception("task_broken", booking=booking.id, task=task.key)
     else:
-        return svc.bookings.change(booking.id, lambda b: effects.effect_done(b, name, svc.now(), note), known=booking)
+        return svc.bookings.change(
+            booking.id, lambda b: delivery.done(b, task, svc.now(), result, count), known=booking
+        )
     return svc.bookings.change(
-        booking.id, lambda b: effects.effect_failed(b, name, svc.now(), for_good=for_good), known=booking
+        booking.id, lambda b: delivery.failed(b, task, svc.now(), for_good=for_good), known=booking
     )
 
 
-def _do(svc: Services, booking: Booking, name: str) -> str:
-    """What the effect's name says. The answer is a note for the history."""
-    kind, _, what = name.partition(":")
-    match kind:
-        case "release_event" if booking.holds(what):
-            return "dropped, it is this booking's own slot"
-        case "release_event":
-            svc.calendly.cancel(what, _why_freed(booking))
-            return "cancelled in the calendar"
-        case "tidy_events":
-            return _tidy(svc, booking)
-        case "follow_event":
-            return _follow(svc, booking)
-        case "tell_no_show" if booking.slot is not None:
+def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
+    """Do it. What came of it, and how many where that is counted."""
+    match task:
+        case SendEmail() if still_true(booking, task, svc.now()):
+            _send(svc, booking, task)
+            return Result.SENT, 0
+        case SendEmail():
+            return Result.STALE, 0
+        case AlertOwner():
+            _alert(svc, booking, task)
+            return Result.OWNER_TOLD, 0
+        case CancelEvent() if booking.holds(task.event_uri):
+            return Result.OWN_SLOT, 0
+        case CancelEvent():
+            svc.calendly.cancel(task.event_uri, _why_freed(booking))
+            return Result.CANCELLED, 0
+        case CancelStrayEvents():
+            return Result.STRAYS_CANCELLED, _cancel_strays(svc, booking)
+        case SyncEvent():
+            return _sync_event(svc, booking), 0
+        case ReportNoShow() if booking.slot is not None:
             svc.calendly.tell_no_show(booking.slot.invitee_uri, came=booking.no_show_at is None)
-            return "told in the calendar"
-        case "post":
-            return f"{svc.ledger.post(booking.id, booking.ledger)} entries"
-        case "alert":
-            _alert(svc, booking, name)
-            return "owner told"
-        case "send" if still_true(booking, mails.split(what)[0], svc.now()):
-            _send(svc, booking, what)
-            return "sent"
-        case "send":
-            return "dropped, no longer true"
-    raise UpstreamError("delivery", f"nobody knows how to do {kind}", retryable=False)
+            return Result.REPORTED, 0
+        case PostLedger():
+            return Result.POSTED, svc.ledger.post(booking.id, booking.ledger)
+    raise UpstreamError("delivery", f"nobody knows how to do {task.key}", retryable=False)
 
 
 def _why_freed(booking: Booking) -> str:
     """Calendly mails it to whoever is invited."""
-    if booking.is_open and any(event.what == "other_length" for event in booking.history):
+    if booking.is_open and any(event.kind is EventKind.OTHER_LENGTH for event in booking.history):
         return f"This call takes {booking.meeting_type.minutes} minutes: a time of another length cannot be booked."
     if booking.state is State.EXPIRED:
         return "Not paid, so this time is free for others again."
     return "This is not the time of your booking, so it is free for others again."
 
 
-def _tidy(svc: Services, booking: Booking) -> str:
+def _cancel_strays(svc: Services, booking: Booking) -> int:
     """Cancel events that carry this booking's token and never became its slot: picked in a second tab, or too late."""
     found = svc.calendly.find(booking.token, booking.created_at)
     strays = [event_uri for event_uri, _ in found if not booking.holds(event_uri)]
     for event_uri in strays:
         svc.calendly.cancel(event_uri, _why_freed(booking))
-    return f"{len(strays)} cancelled"
+    return len(strays)
 
 
-def _follow(svc: Services, booking: Booking) -> str:
+def _sync_event(svc: Services, booking: Booking) -> Result:
     """What became of the event in the calendar: moved, cancelled, or nothing."""
     slot = booking.slot
     if slot is None or slot.calendar is not CalendarKind.CALENDLY:
-        return "no event to follow"
+        return Result.NO_EVENT
     found = svc.calendly.follow(slot.invitee_uri)
     now = svc.now()
     at = found.at or now
@@ -133,80 +147,79 @@ def _follow(svc: Services, booking: Booking) -> str:
             lambda b: steps.moved_in_calendar(b, slot, there, by_owner=by_owner, moved_at=at, now=now),
             known=booking,
         )
-        return "moved" if after.holds(there.event_uri) and after.slot != slot else "as it was"
+        return Result.MOVED if after.holds(there.event_uri) and after.slot != slot else Result.UNCHANGED
     svc.bookings.change(
         booking.id,
         lambda b: steps.cancelled_in_calendar(b, slot, by_owner=found.by_host, cancelled_at=at, now=now),
         known=booking,
     )
-    return "cancelled there"
+    return Result.CANCELLED_THERE
 
 
-def still_true(booking: Booking, mail: str, now: datetime) -> bool:
+def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
     """The state is read again at sending: a mail that would lie is not sent, nor one whose address was erased."""
-    kind, _, about = mail.partition(":")
-    refund = booking.find_refund(about)
-    if booking.erased_at is not None and not kind.startswith("owner_"):
+    if booking.erased_at is not None and not email.template.is_to_owner:
         return False
-    match kind:
-        case "held" | "unpaid":
+    refund = booking.find_refund(email.subject_id)
+    match email.template:
+        case Email.HELD | Email.UNPAID:
             in_time = booking.expires_at is not None and now < booking.expires_at
             return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
-        case "confirmed" | "owner_confirmed":
+        case Email.CONFIRMED | Email.OWNER_CONFIRMED:
             return booking.state is State.CONFIRMED
-        case "moved" | "owner_moved":
-            return booking.state is State.CONFIRMED and about == str(booking.moves)
-        case "reminder":
+        case Email.MOVED | Email.OWNER_MOVED:
+            return booking.state is State.CONFIRMED and email.subject_id == str(booking.moves)
+        case Email.REMINDER:
             return booking.state is State.CONFIRMED and booking.slot is not None and now < booking.slot.span.start
-        case "expired":
+        case Email.EXPIRED:
             return booking.state is State.EXPIRED and payment_of(booking) is Payment.NONE
-        case "choose":
+        case Email.CHOOSE:
             return steps.may_choose(booking, now)
-        case "short":
+        case Email.SHORT:
             return payment_of(booking) is Payment.SHORT and schedule.may_still_pay(booking, now)
-        case "cancelled":
+        case Email.CANCELLED:
             return booking.state in (State.CANCELLED, State.REFUNDED)
-        case "refund_started":
-            is_told = booking.has_owed("send:cancelled") or refund is None or not refund.reserves
+        case Email.REFUND_STARTED:
+            is_told = booking.has_owed(SendEmail(Email.CANCELLED)) or refund is None or not refund.reserves
             return not is_told and refund is not None and not refund.is_gone
-        case "refund_done":
+        case Email.REFUND_DONE:
             return refund is not None and refund.is_gone
-        case "letter":
+        case Email.LETTER:
             return True
-        case _:
+        case Email.PROBLEM:
             return Flag.NEEDS_OWNER in booking.flags
 
 
-def _send(svc: Services, booking: Booking, mail: str) -> None:
-    kind, _, about = mails.split(mail)[0].partition(":")
-    context = {**letter_context(svc, booking), **_refund_context(booking, about)}
-    if kind == "letter":
-        context["words"] = words_of(svc, booking, "letter", int(about))
-    if kind.startswith("owner_"):
+def _send(svc: Services, booking: Booking, email: SendEmail) -> None:
+    template = email.template
+    context = {**letter_context(svc, booking), **_refund_context(booking, email.subject_id)}
+    if template is Email.LETTER:
+        context["words"] = words_of(svc, booking, "letter", int(email.subject_id))
+    if template.is_to_owner:
         context["answers"] = [(question, without_links(answer)) for question, answer in context["answers"]]
-    subject, text, html = svc.letters.write(kind, context)
+    subject, text, html = svc.letters.write(template, context)
+
+    method = Method.REQUEST if template in INVITING else Method.CANCEL if template is Email.CANCELLED else None
+    mail_id, page = _mail_id(booking.id, email.name), (admin_page_of if template.is_to_owner else page_of)
 
     def addressed(to: str) -> Mail:
-        invitation = _invitation(svc, booking, kind, to)
-        return Mail(_mail_id(booking.id, mail), to, subject, text, html, **invitation)
+        return Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, method, to, page(svc, booking)))
 
-    if kind.startswith("owner_"):
+    if template.is_to_owner:
         telling.everybody(svc, "calls", addressed)
     else:
         svc.smtp.send(addressed(context["email"]))
 
 
-def _invitation(svc: Services, booking: Booking, kind: str, to: str) -> dict[str, Any]:
-    """What the mail puts into its reader's calendar, or takes out of it. Calendly sends its own."""
-    method = INVITATIONS.get(kind)
+def _invitation(svc: Services, booking: Booking, method: Method | None, to: str, page: str) -> dict[str, Any]:
+    """What the mail puts into its reader's calendar, or takes out of it, with its reader's own page: whoever sees the
+    owner's calendar must not get the customer's. Calendly sends its own."""
     if method is None or booking.confirmed_at is None or booking.slot is None:
         return {}
     if booking.slot.calendar is CalendarKind.CALENDLY:
         return {}
     organizer = with_ascii_domain(parseaddr(svc.settings.mail_from)[1])
     invited = invitation_for(method, organizer=organizer, to=with_ascii_domain(to))
-    # Whoever sees the owner's calendar must not get the customer's own link.
-    page = admin_page_of(svc, booking) if kind.startswith(("owner_", "alert:")) else page_of(svc, booking)
     return {"calendar": call_as_file(svc, booking, invited, page=page), "method": str(invited.method)}
 
 
@@ -233,9 +246,8 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
     }
 
 
-def _alert(svc: Services, booking: Booking, name: str) -> None:
-    kind = ":".join(name.split(":")[:2])
-    alert = runbook.OF_BOOKING[kind.partition(":")[2]]
+def _alert(svc: Services, booking: Booking, task: AlertOwner) -> None:
+    alert = runbook.OF_BOOKING[task.kind]
     runbook_url = f"{svc.settings.site_url}/admin/runbook/{alert.id}"
     context = {
         **letter_context(svc, booking),
@@ -245,10 +257,13 @@ def _alert(svc: Services, booking: Booking, name: str) -> None:
         "runbook_url": runbook_url,
     }
     subject, text, html = svc.letters.write("alert", context)
-    mail_id = _mail_id(booking.id, name)
-    telling.everybody(
-        svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, kind, to))
-    )
+    method = Method.CANCEL if task.kind in ALERTS_OF_CANCELLING else None
+    mail_id, page = _mail_id(booking.id, task.key), admin_page_of(svc, booking)
+
+    def addressed(to: str) -> Mail:
+        return Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, method, to, page))
+
+    telling.everybody(svc, "alerts", addressed)
 
 
 def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:

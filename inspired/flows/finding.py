@@ -13,10 +13,11 @@ import structlog
 from inspired.adapters.books import Orphan
 from inspired.adapters.lists import BEGINNING
 from inspired.adapters.vault import CannotDecrypt, Vault
-from inspired.domain.booking import Booking, State, booking_id_of
+from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.errors import NotFound
 from inspired.domain.listing import By, Wanted
 from inspired.domain.money import Money
+from inspired.domain.states import State
 from inspired.domain.tickets import Ticket
 from inspired.flows import delivery
 from inspired.services import Services

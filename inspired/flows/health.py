@@ -56,7 +56,7 @@ def _queues(svc: Services) -> Iterator[Part]:
     try:
         queues = svc.bell.queues()
     except UpstreamError as error:
-        yield _ill("redis", "Redis", str(error))
+        yield _ill("redis", "Redis", error.message)
         return
     now = svc.now()
     yield Part("redis", "Redis", Health.WELL, "answers", now)
@@ -158,4 +158,4 @@ def _webhook(svc: Services) -> Iterator[Part]:
 
 
 def _ill(alert_id: str, title: str, detail: str) -> Part:
-    return Part(alert_id, title, Health.ILL, detail.removeprefix(f"{alert_id}: "), None, runbook.SITE[alert_id].id)
+    return Part(alert_id, title, Health.ILL, detail, None, runbook.SITE[alert_id].id)

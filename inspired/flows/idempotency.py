@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from inspired.adapters.mongo import KeyUse
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, NotFound, Refusal, UpstreamError
+from inspired.domain.states import State
 from inspired.services import Services
 
 WAIT_SECONDS = 2.0

@@ -14,13 +14,15 @@ from inspired.adapters.binance import NoticeHeaders, read_json, read_moment, rea
 from inspired.adapters.books import Orphan
 from inspired.adapters.mail import Mail
 from inspired.adapters.mongo import Notice, Refusal
+from inspired.adapters.spellings import applied_out
 from inspired.domain import ledger
-from inspired.domain.booking import Booking, Remote, booking_id_of
-from inspired.domain.effects import EFFECT_LEASE
+from inspired.domain.booking import Booking, booking_id_of
+from inspired.domain.delivery import LEASE
 from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import RefundSeen
+from inspired.domain.states import Remote
 from inspired.flows import refreshing, telling
 from inspired.services import Services
 
@@ -100,7 +102,7 @@ def work(svc: Services, notice_id: str) -> None:
     if booking is None:
         return _orphan(svc, notice, facts)
     after = refreshing.update_and_ring(svc, booking.id, payments(notice, facts), _refunds(svc, facts))
-    svc.logs.finished(notice, f"applied: {after.state}", svc.now())
+    svc.logs.finished(notice, applied_out(after.state), svc.now())
 
 
 def payments(notice: Notice, facts: Facts) -> list[Seen]:
@@ -163,9 +165,9 @@ def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
     orphan = Orphan(notice.id, notice.at, notice.trade_no, facts.money, facts.transaction_id, open_since=notice.at)
     svc.orphans.add(orphan)
     if facts.money is not None:
-        svc.ledger.post(notice.id, [ledger.orphan(f"orphan:{notice.id}", facts.money, notice.at)])
+        svc.ledger.post(notice.id, [ledger.orphan(notice.id, facts.money, notice.at)])
     now = svc.now()
-    if not svc.orphans.tell(orphan.id, now, now + EFFECT_LEASE):
+    if not svc.orphans.tell(orphan.id, now, now + LEASE):
         return  # somebody is at it; the notice stays due until that is done
     context = {
         "biz_status": notice.biz_status,
@@ -193,7 +195,7 @@ def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
     """
     orphan = svc.orphans.get(orphan_id)
     if orphan.money is not None:
-        svc.ledger.post(orphan_id, [ledger.orphan_settled(f"orphan:{orphan_id}", orphan.money, svc.now())])
+        svc.ledger.post(orphan_id, [ledger.orphan_settled(orphan_id, orphan.money, svc.now())])
     svc.orphans.settle(orphan_id, note, svc.now())
 
 

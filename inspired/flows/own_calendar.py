@@ -52,9 +52,8 @@ def read(svc: Services, feed_id: str) -> None:
     try:
         found = feed.read(Span(now - BEHIND, now + AHEAD))
     except UpstreamError as error:
-        why = str(error).partition(": ")[2]
-        log.warning("own_calendar_unread", feed=feed_id, why=why)
-        after = replace(before, failing_since=before.failing_since or now, why=why)
+        log.warning("own_calendar_unread", feed=feed_id, why=error.message)
+        after = replace(before, failing_since=before.failing_since or now, why=error.message)
     else:
         log.info("own_calendar_read", feed=feed_id, busy=len(found.busy), unread=found.unread)
         after = _taken_for(before, Known(found.busy, found.unread, read_at=now), now)

@@ -10,10 +10,12 @@ import structlog
 
 from inspired.adapters.books import Run
 from inspired.domain import lifecycle, steps
-from inspired.domain.booking import Booking, CalendarKind, RefundStatus, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.outbox import CancelEvent, PostLedger
 from inspired.domain.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
+from inspired.domain.states import CalendarKind, RefundStatus, State
 from inspired.flows import paging, refreshing, telling
 from inspired.services import Services
 
@@ -78,7 +80,7 @@ def ask(svc: Services, booking: Booking) -> Answers:
     orders = (refreshing.queried(svc, one, SECONDS) for one in sent)
     ours = (one for one in booking.refunds if one.status is not RefundStatus.EXTERNAL)
     known = [one for one in ours if one.tries and not one.replaced_by]
-    is_posted = not any(effect.name.startswith("post:") for effect in booking.effects)
+    is_posted = not booking.owes(PostLedger)
     return Answers(
         orders=tuple(one for one in orders if one is not None),
         refunds=tuple(refreshing.refunds_seen(svc, known, SECONDS)),
@@ -91,7 +93,7 @@ def _event(svc: Services, booking: Booking) -> EventSeen | None:
     slot = booking.slot
     if slot is None or slot.calendar is not CalendarKind.CALENDLY or slot.span.start <= svc.now():
         return None
-    if any(effect.name.startswith("release_event:") for effect in booking.effects):
+    if booking.owes(CancelEvent):
         return None
     try:
         found = svc.calendly.scheduled(slot.event_uri, slot.invitee_uri, seconds=SECONDS)

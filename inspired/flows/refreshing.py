@@ -9,11 +9,12 @@ import structlog
 
 from inspired.adapters.mongo import Claimed
 from inspired.domain import lifecycle, ordering, refunds, schedule, steps
-from inspired.domain.booking import DRAFT_LIFE, Attempt, Booking, CalendarKind, Refund, Slot, State
+from inspired.domain.booking import DRAFT_LIFE, Attempt, Booking, Refund, Slot
 from inspired.domain.errors import Refusal, SlotTaken, UpstreamError
 from inspired.domain.funds import Payment, payment_of
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.refunds import RefundSeen
+from inspired.domain.states import CalendarKind, State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, payment, refunding
 from inspired.services import Services
@@ -68,7 +69,7 @@ def _letters_wait(svc: Services) -> timedelta:
 
 def _ring_for_letters(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
     now = svc.now()
-    owing = [one for one in bookings if any(effect.due <= now for effect in one.effects)]
+    owing = [one for one in bookings if any(item.due <= now for item in one.outbox)]
     rung = [one for one in owing if svc.bell.ring_for_letters("deliver", one.id)]
     # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
     # rule that was done by the write that has found them owed.
@@ -114,7 +115,7 @@ def ask(
     def decide(current: Booking, said: SlotSeen) -> Booking:
         settled, now = settle(current, said), svc.now()  # in this order: what it owes is due by then
         settled = schedule.looked_at(current, settled, now)
-        waits = any(effect.due <= now for effect in settled.effects) and not refunds.is_calling(settled, now)
+        waits = any(item.due <= now for item in settled.outbox) and not refunds.is_calling(settled, now)
         return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
 
     def settle(current: Booking, said: SlotSeen) -> Booking:
@@ -286,7 +287,7 @@ def _draft_checked(svc: Services, booking: Booking) -> Booking:
         wanted = [uris for uris in picked if not booking.gave_back(uris[0])]
         if wanted:
             return _taken_up(svc, booking, wanted[-1])
-    if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.effects:
+    if booking.created_at + DRAFT_LIFE <= svc.now() and not booking.outbox:
         svc.bookings.drop_draft(booking)
         return booking
     return svc.bookings.change(booking.id, lambda b: schedule.scheduled(b, svc.now()))

@@ -6,12 +6,13 @@ import structlog
 
 from inspired.adapters.binance import LOW_BALANCE
 from inspired.domain import lifecycle, refunds, steps
-from inspired.domain.booking import Booking, Refund, RefundStatus, State
+from inspired.domain.booking import Booking, Refund, RefundRequest
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Preview, RefundSeen
 from inspired.domain.refusals import concerns_every_call
+from inspired.domain.states import RefundStatus, State
 from inspired.services import Services
 
 SECONDS = 5.0
@@ -54,23 +55,23 @@ def refund(
     repeated, it is answered and not done again. `cancels`: whether the call is off; None leaves it to what goes back.
     `seen`: how many refunds the owner saw when deciding; with more of them since, nothing is done."""
     asked = svc.vault.fingerprint("refund", f"{amount} {cancels} {order}")
-    key = f"{_mark(svc, request)}:{asked}"
+    named = RefundRequest(_fingerprint(svc, request), asked)
 
     def decide(current: Booking) -> Booking:
-        if seen is not None and not any(one.key == key for one in current.refunds):
+        if seen is not None and not any(one.request == named for one in current.refunds):
             refunds.refuse_unseen(current, seen)
         off = _cancels(current, amount, cancels, order)
-        return steps.refund(current, amount, svc.now(), cancels=off, order=order, note=note, key=key)
+        return steps.refund(current, amount, svc.now(), cancels=off, order=order, note=note, request=named)
 
     return _rung(svc, svc.bookings.change(booking_id, decide))
 
 
 def of_request(svc: Services, booking: Booking, request: str) -> tuple[Refund, ...]:
     """What this request of the owner's has become."""
-    return tuple(one for one in booking.refunds if one.key.partition(":")[0] == _mark(svc, request))
+    return refunds.of_request(booking, _fingerprint(svc, request))
 
 
-def _mark(svc: Services, request: str) -> str:
+def _fingerprint(svc: Services, request: str) -> str:
     return svc.vault.fingerprint("request", request)
 
 

@@ -8,13 +8,22 @@ from dataclasses import dataclass, replace
 
 from inspired.adapters.mongo import Notice
 from inspired.domain import lifecycle
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
+from inspired.domain.history import EventKind
 from inspired.domain.lifecycle import Seen, SlotSeen
+from inspired.domain.states import State
 from inspired.flows import notices
 from inspired.flows.notices import Facts
 from inspired.services import Services
 
-NO_MONEY_YET = ("started", "held", "order_created", "new_order", "create_failed", "time_changed")
+NO_MONEY_YET = (
+    EventKind.STARTED,
+    EventKind.HELD,
+    EventKind.ORDER_CREATED,
+    EventKind.NEW_ORDER,
+    EventKind.CREATE_FAILED,
+    EventKind.TIME_CHANGED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,9 @@ def untouched(booking: Booking) -> Booking:
         by_hand=None,
         leaving=False,
         choose_by=None,
-        effects=(),
+        outbox=(),
         delivered=frozenset(),
-        history=tuple(one for one in booking.history if one.what in NO_MONEY_YET),
+        history=tuple(one for one in booking.history if one.kind in NO_MONEY_YET),
         paid_at=None,
         confirmed_at=None,
         ended_at=None,

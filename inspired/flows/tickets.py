@@ -13,11 +13,22 @@ from inspired.domain import tickets
 from inspired.domain.booking import Booking
 from inspired.domain.errors import Busy, Conflict, NotFound, TooMany, UpstreamError
 from inspired.domain.funds import received_of
+from inspired.domain.outbox import Result, UnknownTask
 from inspired.domain.people import Person
-from inspired.domain.tickets import Author, Message, Priority, Ticket, TicketState, Topic
+from inspired.domain.tickets import (
+    Author,
+    Message,
+    Priority,
+    Ticket,
+    TicketEmail,
+    TicketState,
+    TicketTask,
+    Topic,
+)
 from inspired.flows import delivery, telling
 from inspired.services import Services
 
+LETTERS_TO_OWNER = {TicketEmail.TO_OWNER: "ticket_new", TicketEmail.LATE: "ticket_late"}
 log = structlog.get_logger()
 MOST_NUMBERS_TRIED = 50
 LOST = "cannot be read"
@@ -274,64 +285,64 @@ def _sealed(
 
 def send_mails(svc: Services, number: str) -> None:
     """Everything that is due. One that fails is tried again later and holds up none of the others."""
-    for effect in svc.tickets.get(number).effects:
-        ticket, is_ours = _claimed(svc, number, effect.name)
+    for item in svc.tickets.get(number).outbox:
+        ticket, is_ours = _claimed(svc, number, item.task)
         if is_ours:
-            _mail(svc, ticket, effect.name)
+            _mail(svc, ticket, item.task)
 
 
-def _claimed(svc: Services, number: str, name: str) -> tuple[Ticket, bool]:
+def _claimed(svc: Services, number: str, task: TicketTask) -> tuple[Ticket, bool]:
     """The ticket as it is now, and whether this mail is ours to send: counted before it is sent."""
     ours: list[bool] = []
 
     def decide(ticket: Ticket) -> Ticket:
-        ours[:] = [any(one.name == name and one.due <= svc.now() for one in ticket.effects)]
-        return tickets.claimed(ticket, name, svc.now()) if ours[0] else ticket
+        ours[:] = [any(item.task == task and item.due <= svc.now() for item in ticket.outbox)]
+        return tickets.claimed(ticket, task, svc.now()) if ours[0] else ticket
 
     return svc.tickets.change(number, decide), ours[0]
 
 
-def _mail(svc: Services, ticket: Ticket, name: str) -> None:
+def _mail(svc: Services, ticket: Ticket, task: TicketTask) -> None:
     for_good = False
     try:
-        note = _sent(svc, ticket, name)
+        result = _sent(svc, ticket, task)
     except UpstreamError as error:
         for_good = not error.retryable
-        log.warning("ticket_mail_failed", ticket=ticket.id, mail=name.partition(":")[0], error=str(error))
+        log.warning("ticket_mail_failed", ticket=ticket.id, task=task.key, error=str(error))
     except Busy:
         raise
     except Exception:
-        log.exception("ticket_mail_broken", ticket=ticket.id, mail=name.partition(":")[0])
+        log.exception("ticket_mail_broken", ticket=ticket.id, task=task.key)
     else:
-        svc.tickets.change(ticket.id, lambda t: tickets.mailed(t, name, svc.now(), note))
+        svc.tickets.change(ticket.id, lambda t: tickets.mailed(t, task, svc.now(), result))
         return
-    svc.tickets.change(ticket.id, lambda t: tickets.mail_failed(t, name, svc.now(), for_good=for_good))
+    svc.tickets.change(ticket.id, lambda t: tickets.mail_failed(t, task, svc.now(), for_good=for_good))
 
 
-def _sent(svc: Services, ticket: Ticket, name: str) -> str:
-    """What the effect's name says. The answer is a note for the history."""
-    kind, _, about = name.partition(":")
-    if kind in ("tell_owner", "late"):
-        if kind == "late" and not ticket.is_late(svc.now()):
-            return "dropped, no longer true"
-        letter = "ticket_new" if kind == "tell_owner" else "ticket_late"
-        url = f"{svc.settings.site_url}/admin/tickets/{ticket.id}"
-        telling.owner(svc, letter, f"{ticket.id}/{name}", number=ticket.id, priority=str(ticket.priority), url=url)
-        return "sent"
+def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
+    if isinstance(task, UnknownTask):
+        raise UpstreamError("delivery", f"nobody knows how to send {task.key}", retryable=False)
+    if task.template is TicketEmail.LATE and not ticket.is_late(svc.now()):
+        return Result.STALE
+    if task.template in LETTERS_TO_OWNER:
+        letter, url = LETTERS_TO_OWNER[task.template], f"{svc.settings.site_url}/admin/tickets/{ticket.id}"
+        occasion = f"{ticket.id}/{task.key}"
+        telling.owner(svc, letter, occasion, number=ticket.id, priority=str(ticket.priority), url=url)
+        return Result.SENT
     to = address_of(svc, ticket)
     if not to:
-        return "dropped, there is no address"
+        return Result.NO_ADDRESS
     context = {
         "number": ticket.id,
-        "text": next((said for one, said in _texts(svc, ticket) if one.id == about), ""),
+        "text": next((said for one, said in _texts(svc, ticket) if one.id == task.subject_id), ""),
         "is_answer": any(one.author is Author.CUSTOMER for one in ticket.messages),
         "url": page_of(svc, ticket),
         "site_url": svc.settings.site_url,
     }
-    subject, plain, html = svc.letters.write(f"ticket_{kind}", context)
-    mail_id = hashlib.sha256(f"{ticket.id}/{name}".encode()).hexdigest()[:32]
+    subject, plain, html = svc.letters.write(f"ticket_{task.template}", context)
+    mail_id = hashlib.sha256(f"{ticket.id}/{task.key}".encode()).hexdigest()[:32]
     svc.smtp.send(Mail(mail_id, to, subject, plain, html))
-    return "sent"
+    return Result.SENT
 
 
 def _texts(svc: Services, ticket: Ticket) -> list[tuple[Message, str]]:

@@ -10,10 +10,12 @@ from inspired.adapters.books import Case, Orphan
 from inspired.domain import attention, ledger, runbook
 from inspired.domain.alerts import Alert
 from inspired.domain.attention import Matter
-from inspired.domain.booking import Booking, Entry, Event, State
+from inspired.domain.booking import Booking, Entry, FactKind
 from inspired.domain.funds import nothing
-from inspired.domain.listing import ATTENTION, By, Wanted
+from inspired.domain.history import Event
+from inspired.domain.listing import ATTENTION, By, Wanted, is_alert
 from inspired.domain.money import Money
+from inspired.domain.states import State
 from inspired.domain.tickets import Ticket
 from inspired.flows import promising
 from inspired.flows.checking import BEGINNING
@@ -91,8 +93,8 @@ def _moved(entries: Iterable[Entry]) -> Moved:
     returned: dict[str, list[Money]] = defaultdict(list)
     for entry in entries:
         there = [line.money for line in entry.lines if line.account == ledger.BINANCE]
-        side = returned if entry.key.startswith("refund:") else received
-        if not entry.key.startswith("fee:"):
+        side = returned if entry.fact.kind is FactKind.REFUND else received
+        if entry.fact.kind is not FactKind.FEE:
             for money in there:
                 side[money.currency].append(-money if side is returned else money)
     return Moved(*_summed(received), *_summed(returned))
@@ -106,9 +108,6 @@ def _summed(found: dict[str, list[Money]]) -> tuple[tuple[Money, ...], int]:
 
 def _alerts(bookings: list[Booking], after: datetime) -> list[tuple[Booking, Event]]:
     told = [
-        (booking, event)
-        for booking in bookings
-        for event in booking.history
-        if event.what == "done" and event.detail.startswith("alert:") and event.at >= after
+        (booking, event) for booking in bookings for event in booking.history if is_alert(event) and event.at >= after
     ]
     return sorted(told, key=lambda one: one[1].at, reverse=True)[:MOST]

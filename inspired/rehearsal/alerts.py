@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from inspired.adapters import heartbeats, outgoing
-from inspired.domain.booking import State
 from inspired.domain.errors import Paused
+from inspired.domain.states import State
 from inspired.flows import checking, door, own_calendar
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play

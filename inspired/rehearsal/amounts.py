@@ -1,8 +1,9 @@
 """Drills: money that does not fit. Too little, too much, twice, too late, in something else."""
 
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import AboveLimit
 from inspired.domain.money import Money
+from inspired.domain.states import Flag, State
 from inspired.flows import booking as bookings
 from inspired.flows import limits, payment, refunding
 from inspired.flows.booking import Customer

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import UpstreamError
+from inspired.domain.states import Flag, State
 from inspired.flows import calendar_notices, calendar_watch
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, CALL, Play

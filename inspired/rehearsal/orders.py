@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from inspired.domain.booking import State
 from inspired.domain.errors import Paused, UpstreamError
 from inspired.domain.ordering import may_try_again
+from inspired.domain.states import State
 from inspired.flows import payment
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from inspired.adapters.mongo import Notice
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Busy, Conflict, SlotTaken
+from inspired.domain.states import State
 from inspired.flows import idempotency, payment
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play

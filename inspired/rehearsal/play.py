@@ -11,12 +11,13 @@ import structlog
 from inspired.adapters import heartbeats
 from inspired.adapters.books import Run
 from inspired.adapters.mail import Mail
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import UpstreamError
 from inspired.domain.ledger import BINANCE, balances
 from inspired.domain.money import Money
 from inspired.domain.rehearsals import Check, Letter, Record, Scene
 from inspired.domain.slots import Span
+from inspired.domain.states import Flag, State
 from inspired.domain.status import message
 from inspired.flows import (
     alerting,

@@ -1,7 +1,8 @@
 """Drills: money on its way back, and everything that can happen to it there."""
 
-from inspired.domain.booking import Booking, Flag, RefundStatus, State
+from inspired.domain.booking import Booking
 from inspired.domain.refunds import refundable
+from inspired.domain.states import Flag, RefundStatus, State
 from inspired.flows import refreshing, refunding
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, Play

@@ -9,10 +9,11 @@ from flask import Blueprint, Response, jsonify, make_response, request
 from spectree import Response as Documented
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid, NotFound
 from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.domain.status import iso, public_status
 from inspired.domain.when import is_zone, zone
 from inspired.flows import booking as booking_flow

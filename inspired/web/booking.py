@@ -8,11 +8,12 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from inspired.domain import assurances, steps
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid, NotFound, OtherLength, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MeetingType, answered
 from inspired.domain.money import Money
+from inspired.domain.states import State
 from inspired.domain.when import is_zone
 from inspired.flows import booking as bookings
 from inspired.flows import counting, delivery, idempotency, payment, reaching, refreshing, refunding

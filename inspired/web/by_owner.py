@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.domain import by_owner, mails, steps
-from inspired.domain.booking import Booking, HandKind, State
+from inspired.domain import by_owner, steps
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid, Refusal
 from inspired.domain.funds import kept_of, nothing
 from inspired.domain.money import Money
+from inspired.domain.sentences import owner
+from inspired.domain.states import HandKind, State
 from inspired.domain.when import in_words
 from inspired.flows import booking as bookings
 from inspired.flows import by_owner as flow
@@ -59,12 +61,11 @@ def send_again(booking_id: str) -> ResponseReturnValue:
     svc = services()
     try:
         form = read(AgainForm, request.form)
-        flow.send_again(svc, booking_id, form.mail)
+        email = flow.send_again(svc, booking_id, form.mail)
     except Refusal as refusal:
         return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
-    said = f"The mail “{mails.name_of(form.mail)}” goes out to the customer once more."
-    if form.mail.startswith("owner_"):
-        said = f"The mail “{mails.name_of(form.mail)}” comes to you once more."
+    way = "comes to you" if email.template.is_to_owner else "goes out to the customer"
+    said = f"The mail “{owner.EMAILS[email.template]}” {way} once more."
     return _done(svc, booking_id, "mail_again", form.mail, said=said)
 
 

@@ -13,12 +13,14 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain import assurances, health, mails, ordering, reports, runbook, schedule, status, steps
-from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, State
+from inspired.domain import assurances, health, mails, ordering, schedule, status, steps
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.funds import Payment, denied, payment_of
 from inspired.domain.links import without_links
 from inspired.domain.people import Role
+from inspired.domain.sentences import owner
 from inspired.domain.slots import Span
+from inspired.domain.states import Flag, State
 from inspired.domain.when import ago, in_words, moment_in_words, named, offset, zone
 from inspired.web import board, display_money, guards
 from inspired.web.current import services
@@ -99,52 +101,6 @@ FLAG_NAMES = {
     Flag.NEEDS_OWNER: "needs you",
 }
 
-EVENT_SENTENCES = {
-    "started": "Booking started.",
-    "held": "Time chosen and held.",
-    "time_changed": "Moved to another time.",
-    "given_up": "The customer gave the booking up.",
-    "order_created": "Binance Pay has the order.",
-    "create_failed": "The order could not be created.",
-    "above_limit": "The order was not made: it would be above what one customer may pay.",
-    "new_order": "A new order takes the place of the old one.",
-    "order_closed": "Binance Pay says the order is closed.",
-    "denied": "Binance Pay, asked, says that the order is closed without the payment it had told of.",
-    "money": "Money seen.",
-    "paid": "Paid.",
-    "confirmed": "Confirmed.",
-    "agreed": "You agreed that the call stands with what is left of its money.",
-    "no_show": "The customer did not come.",
-    "came_after_all": "The customer came after all.",
-    "found_in_calendar": "It was booked in Calendly itself, past this site.",
-    "other_length": "Another length was chosen in Calendly than is sold here.",
-    "moved_in_calendar": "The customer moved the call in Calendly.",
-    "cancelled_in_calendar": "The event was cancelled in Calendly.",
-    "moved": "The customer moved the call to another time.",
-    "moved_by_owner": "You moved the call to another time.",
-    "owner_gave_up": "You cancelled it before it was paid.",
-    "called_off": "You cancelled the call, and no money goes back.",
-    "by_hand": "You confirmed it by hand.",
-    "returned_outside": "You sent money back by the way it came.",
-    "letter_written": "A letter to the customer was written.",
-    "erased": "The personal data was erased.",
-    "expired": "Expired, the time is free again.",
-    "cancelled": "Cancelled, the time is free again.",
-    "refunded": "Refunded: everything has gone back.",
-    "choice_offered": "The time is gone: the customer was asked to choose another one, or the money.",
-    "money_back_chosen": "The customer chose the money.",
-    "refund_requested": "A refund was asked for.",
-    "refund_again": "A refund is tried again.",
-    "refund_by_hand": "A refund was settled by hand.",
-    "refund_sent": "Binance Pay took a refund.",
-    "refund_stuck": "A refund could not be sent.",
-    "refund_done": "A refund has gone back.",
-    "refund_rejected": "A refund was rejected.",
-    "refund_found": "A refund was found that was not made here.",
-    "seen_to": "Seen to: the customer was told by another way.",
-    "done": "Done:",
-}
-
 # What was done by hand, in the audit log; whatever is missing here says itself what it is.
 ACTS = {
     "note": "note written",
@@ -220,9 +176,9 @@ def init_app(app: Flask) -> None:
         qr_svg=qr_svg,
         tone=tone,
         flag_name=flag_name,
-        event_line=event_line,
+        event_line=owner.event,
         attempt_line=attempt_line,
-        owed_line=owed_line,
+        owed_line=owner.task,
         told=told,
     )
     display_money.init_app(app)
@@ -465,45 +421,6 @@ def tone(state: State) -> str:
 
 def flag_name(flag: Flag) -> str:
     return FLAG_NAMES[flag]
-
-
-def event_line(event: Event) -> str:
-    sentence = EVENT_SENTENCES.get(event.what, event.what)
-    if event.what == "done":
-        name, _, note = event.detail.partition(" ")
-        if (alert := runbook.OF_BOOKING.get(name.removeprefix("alert:").partition(":")[0])) and note == "owner told":
-            return alert.sentence
-        return f"{owed_line(name)}{': ' + note if note else ''}."
-    if event.what == "refund_requested":
-        amount, _, cause = event.detail.partition(", ")
-        return f"{amount} to go back: {reports.CAUSES[Cause(cause)]}."
-    return f"{sentence.rstrip('.')}: {event.detail}." if event.detail else sentence
-
-
-def owed_line(name: str) -> str:
-    """What an effect is, for a person: "send:held" → "Mail “held”"."""
-    kind, _, what = name.partition(":")
-    match kind:
-        case "send":
-            return f"Mail “{_named(what)}”"
-        case "alert":
-            return f"Alert to you “{_named(what)}”"
-        case "release_event":
-            return "Cancel the event in Calendly"
-        case "tidy_events":
-            return "Look for other times picked in Calendly"
-        case "follow_event":
-            return "Ask Calendly what became of the event"
-        case "tell_no_show":
-            return "Tell Calendly whether the customer came"
-        case "post":
-            return "Post to the ledger"
-    return name
-
-
-def _named(what: str) -> str:
-    """Without the refund's or order's own number, which says nothing to a person."""
-    return what.partition(":")[0].replace("_", " ")
 
 
 def attempt_line(attempt: Attempt) -> str:

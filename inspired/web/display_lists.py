@@ -6,9 +6,11 @@ from flask import Flask
 
 from inspired.domain import attention
 from inspired.domain.attention import Matter
-from inspired.domain.booking import Booking, Flag
+from inspired.domain.booking import Booking
 from inspired.domain.listing import ATTENTION
 from inspired.domain.meeting_types import MeetingType
+from inspired.domain.sentences import owner
+from inspired.domain.states import Flag
 from inspired.domain.when import zone
 from inspired.flows.chores import ASKED, UNANSWERED
 from inspired.web import display
@@ -37,7 +39,7 @@ def init_app(app: Flask) -> None:
 
 
 def undelivered(booking: Booking) -> str:
-    return ", ".join(dict.fromkeys(display.owed_line(name) for name in attention.undelivered(booking)))
+    return ", ".join(dict.fromkeys(owner.task(task) for task in attention.undelivered(booking)))
 
 
 def hour(moment: datetime, zone_name: str) -> str:

@@ -7,12 +7,14 @@ from datetime import datetime
 from flask import Flask
 
 from inspired.domain import ledger, ordering, refunds, status, steps
-from inspired.domain.booking import Booking, CalendarKind, Refund, RefundStatus, State
+from inspired.domain.booking import Booking, Refund
 from inspired.domain.funds import kept_of, nothing, received_of, total
 from inspired.domain.money import Money
 from inspired.domain.policy import RefundPolicy, in_hours
 from inspired.domain.reconciliation import Step
-from inspired.domain.reports import ASKED_BY, CAUSES
+from inspired.domain.reports import ASKED_BY
+from inspired.domain.sentences.owner import CAUSES
+from inspired.domain.states import CalendarKind, RefundStatus, State
 from inspired.web.current import services
 
 ACCOUNTS = {

@@ -5,10 +5,23 @@ from datetime import datetime, timedelta
 
 from flask import Flask
 
-from inspired.domain.booking import Booking, Event
+from inspired.domain.booking import Booking
 from inspired.domain.links import without_links
 from inspired.domain.promises import Kind, Promise
-from inspired.domain.tickets import REPLY_WITHIN, Author, Priority, Ticket, TicketState, Topic
+from inspired.domain.sentences.owner import RESULTS
+from inspired.domain.tickets import (
+    REPLY_WITHIN,
+    Author,
+    Mailed,
+    Prioritised,
+    Priority,
+    Ticket,
+    TicketEmail,
+    TicketEvent,
+    TicketEventKind,
+    TicketState,
+    Topic,
+)
 from inspired.flows import promising, tickets
 from inspired.flows.tickets import Said
 from inspired.services import Services
@@ -43,22 +56,24 @@ AUTHORS = {
     Author.NOTE: "Note, not seen by the customer",
 }
 EVENTS = {
-    "customer_wrote": "The customer wrote.",
-    "answered": "Answered.",
-    "note_written": "A note was written.",
-    "begun": "Begun by us.",
-    "priority": "Priority changed.",
-    "taken": "Taken.",
-    "given_back": "Given back.",
-    "closed": "Done.",
-    "reopened": "Open again.",
-    "erased": "What was said was erased.",
+    TicketEventKind.CUSTOMER_WROTE: "The customer wrote.",
+    TicketEventKind.ANSWERED: "Answered.",
+    TicketEventKind.NOTE_WRITTEN: "A note was written.",
+    TicketEventKind.BEGUN: "Begun by us.",
+    TicketEventKind.PRIORITY: "Priority changed.",
+    TicketEventKind.MAILED: "A mail was sent.",
+    TicketEventKind.OTHER: "Something that another version of this site wrote down.",
+    TicketEventKind.TAKEN: "Taken.",
+    TicketEventKind.GIVEN_BACK: "Given back.",
+    TicketEventKind.CLOSED: "Done.",
+    TicketEventKind.REOPENED: "Open again.",
+    TicketEventKind.ERASED: "What was said was erased.",
 }
 MAILS = {
-    "answer": "Mail with the answer to the customer",
-    "closed": "Mail that it is done to the customer",
-    "tell_owner": "Mail to you",
-    "late": "Mail to you that it is late",
+    TicketEmail.ANSWER: "Mail with the answer to the customer",
+    TicketEmail.CLOSED: "Mail that it is done to the customer",
+    TicketEmail.TO_OWNER: "Mail to you",
+    TicketEmail.LATE: "Mail to you that it is late",
 }
 
 
@@ -117,13 +132,13 @@ def tickets_of(booking: Booking) -> list[Shown]:
     return [shown(svc, one, for_customer=False) for one in svc.tickets.of_booking(booking.id)]
 
 
-def ticket_event(event: Event) -> str:
-    if event.what == "mailed":
-        name, _, note = event.detail.partition(" ")
-        return f"{MAILS[name]}: {note}."
-    if event.what == "priority":
-        return f"Priority: {event.detail.split()[0].lower()}."
-    return EVENTS[event.what]
+def ticket_event(event: TicketEvent) -> str:
+    match event.details:
+        case Mailed():
+            return f"{MAILS[event.details.template]}: {RESULTS[event.details.result]}."
+        case Prioritised():
+            return f"Priority: {event.details.priority.lower()}."
+    return EVENTS[event.kind]
 
 
 def within(priority: Priority) -> str:

@@ -17,10 +17,11 @@ from spectree import Response as Documented
 
 from inspired.adapters.lists import Page
 from inspired.adapters.room import View
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Invalid
 from inspired.domain.listing import ATTENTION, By, Wanted
 from inspired.domain.money import Money
+from inspired.domain.states import Flag, State
 from inspired.domain.status import iso
 from inspired.flows import chores
 from inspired.flows.finding import day_of

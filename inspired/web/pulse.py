@@ -18,8 +18,9 @@ from flask import request
 
 from inspired.adapters import hints
 from inspired.adapters.hints import Hint
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import NotFound, TooMany
+from inspired.domain.states import State
 from inspired.domain.status import iso
 from inspired.services import Services, hint_of
 from inspired.web.current import services

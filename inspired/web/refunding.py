@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 from spectree import Response as Documented
 
 from inspired.domain import ledger, steps
-from inspired.domain.booking import Booking, Refund, State
+from inspired.domain.booking import Booking, Refund
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.funds import kept_of
 from inspired.domain.money import Money
 from inspired.domain.refunds import Preview, refundable, uncounted
+from inspired.domain.states import State
 from inspired.flows import notices, reconciling, refreshing, refunding
 from inspired.services import Services
 from inspired.web import guards

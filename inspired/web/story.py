@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from inspired.adapters.spellings import applied_in
 from inspired.adapters.vault import CannotDecrypt
-from inspired.domain import by_owner, mails, runbook, why
-from inspired.domain.booking import Attempt, Booking, Event
+from inspired.domain import by_owner, mails, why
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.errors import NotFound
 from inspired.domain.links import without_links
 from inspired.domain.mails import MailState, Told
+from inspired.domain.outbox import Email
+from inspired.domain.sentences import owner
 from inspired.flows import by_owner as by_owner_flow
 from inspired.flows import delivery
 from inspired.flows.replaying import Replay
@@ -18,7 +21,6 @@ from inspired.services import Services
 from inspired.web import display
 
 MOST_EVIDENCE = 300
-APPLIED = "applied: "
 CALLS = {
     "v3/order": "Binance Pay was asked to make the order",
     "v2/order/query": "Binance was asked whether it was paid",
@@ -32,19 +34,12 @@ MAIL_STATES = {
     MailState.GIVEN_UP: ("given up", "bad"),
     MailState.DROPPED: ("not sent, no longer true", "quiet"),
 }
-DONE = {
-    "release_event": "The event in Calendly was cancelled.",
-    "tidy_events": "Calendly was looked through for other times picked for this booking.",
-    "follow_event": "Calendly was asked what became of the event.",
-    "tell_no_show": "Calendly was told whether the customer came.",
-}
 NOTICES = {
     ("PAY", "PAY_SUCCESS"): "it was paid",
     ("PAY", "PAY_CLOSED"): "the order is closed",
     ("PAY_REFUND", "REFUND_SUCCESS"): "money has gone back",
     ("PAY_REFUND", "REFUND_REJECTED"): "a refund was rejected",
 }
-BORING = {"post"}
 
 
 def of_page(svc: Services, booking: Booking) -> dict[str, object]:
@@ -82,7 +77,7 @@ class Line:
 
 def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
     """The oldest first. Calls of ours that only repeat each other are told once."""
-    lines = [line for event in booking.history if (line := _of_event(event)) is not None]
+    lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event)) is not None]
     lines += [line for entry in evidence if (line := _of_evidence(entry)) is not None]
     return list(_folded(sorted(lines, key=lambda line: line.at)))
 
@@ -98,37 +93,6 @@ def _folded(lines: list[Line]) -> Iterator[Line]:
         held = line
     if held is not None:
         yield held
-
-
-def _of_event(event: Event) -> Line | None:
-    if event.what != "done":
-        return Line(event.at, display.event_line(event))
-    name, _, note = event.detail.partition(" ")
-    kind, _, what = name.partition(":")
-    if kind in BORING:
-        return None
-    if kind == "send":
-        mail, again = mails.split(what)
-        return Line(event.at, _mailed(mails.name_of(mail), again, note))
-    if kind == "alert":
-        return Line(event.at, f"You were told by mail: {_alerted(name)}")
-    told = DONE.get(kind, display.owed_line(name))
-    return Line(event.at, f"{told.rstrip('.')}: {note}." if note and kind == "tidy_events" else told)
-
-
-def _mailed(name: str, again: int, note: str) -> str:
-    once_more = " once more" if again else ""
-    match note:
-        case "sent":
-            return f"The mail server accepted the mail “{name}”{once_more}."
-        case "given up":
-            return f"The mail “{name}” could not be sent{once_more}, and was given up."
-    return f"The mail “{name}” was not sent{once_more}: it was no longer true."
-
-
-def _alerted(name: str) -> str:
-    alert = runbook.OF_BOOKING.get(name.split(":")[1])
-    return alert.sentence if alert else "something about this booking."
 
 
 def _of_evidence(entry: dict[str, Any]) -> Line | None:
@@ -159,8 +123,8 @@ def verdict(entry: dict[str, Any]) -> dict[str, str]:
     if entry["event"] == "WEBHOOK_REFUSED":
         return {"text": f"refused: {entry['verdict']}", "tone": "bad"}
     followed = str(entry["followed"])
-    if followed.startswith(APPLIED):
-        followed = f"worked on: the booking was {followed.removeprefix(APPLIED)} then"
+    if (state := applied_in(followed)) is not None:
+        followed = f"worked on: the booking was {state} then"
     return {"text": followed or "accepted, still to be worked on", "tone": "good" if followed else "wait"}
 
 
@@ -169,9 +133,10 @@ def verdict(entry: dict[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """`text` is what the owner wrote, where it is a letter."""
+    """`title`: what the mail is called; `text`: what the owner wrote, where it is a letter."""
 
     told: Told
+    title: str
     state: dict[str, str]
     again: bool
     text: str
@@ -180,12 +145,13 @@ class MailRow:
 def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
     """The button to send one again stands at its newest sending."""
     told = mails.of(booking)
-    newest = {one.mail: one for one in told}
+    newest = {one.first: one for one in told}
     return [
         MailRow(
             one,
+            owner.EMAILS[one.email.template],
             mail_state(one),
-            newest[one.mail] is one and by_owner_flow.may_send_again(svc, booking, one.mail),
+            newest[one.first] is one and by_owner_flow.may_send_again(svc, booking, one.first),
             _letter(svc, booking, one),
         )
         for one in told
@@ -193,10 +159,10 @@ def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
 
 
 def _letter(svc: Services, booking: Booking, told: Told) -> str:
-    kind, _, number = told.mail.partition(":")
-    if kind != "letter" or booking.erased_at is not None or told.again:
+    email = told.email
+    if email.template is not Email.LETTER or booking.erased_at is not None or email.repeat:
         return ""
-    return _words(svc, booking, "letter", int(number))
+    return _words(svc, booking, "letter", int(email.subject_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +250,7 @@ def _refunds(booking: Booking) -> str:
 
 
 def _owed(booking: Booking) -> str:
-    return ", ".join(display.owed_line(effect.name) for effect in booking.effects) or "nothing"
+    return ", ".join(owner.task(item.task) for item in booking.outbox) or "nothing"
 
 
 def _moment(moment: datetime | None) -> str:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from inspired.adapters import redis_server
 from inspired.adapters.binance import Refused
 from inspired.adapters.throttle import HeldBack, Throttle
-from inspired.domain.booking import Checkout, Remote
+from inspired.domain.booking import Checkout
 from inspired.domain.errors import UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
+from inspired.domain.states import Remote
 from inspired.settings import BINANCE_HOST
 from tests.adapters.listeners import answering, failure_of, listening
 from tests.adapters.merchants import WEBHOOK_URL, a_merchant

@@ -9,8 +9,8 @@ from inspired.adapters import redis_server
 from inspired.adapters.hints import Hint, Hints
 from inspired.adapters.known_holds import KEEP, KnownHolds
 from inspired.adapters.mongo import Bookings, create_indexes
-from inspired.domain.booking import State
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.services import hint_of
 from tests.factories import CALL, SECOND, a_booking
 from tests.harness import free_port

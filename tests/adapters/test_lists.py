@@ -9,10 +9,13 @@ import pytest
 
 from inspired.adapters.lists import BEGINNING, Lists
 from inspired.adapters.mongo import Bookings
-from inspired.domain.booking import Booking, CalendarKind, Remote, State
+from inspired.domain.booking import Booking
+from inspired.domain.history import EventKind, TaskDone
 from inspired.domain.listing import By, Wanted, labels, moments, place_of
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.outbox import AlertKind, AlertOwner, Result
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote, State
 from tests.factories import (
     NOW,
     a_booking,
@@ -153,8 +156,9 @@ def test_names_mail_addresses_and_numbers_lead_to_their_bookings_newest_first(li
 
 def test_what_the_owner_was_told_lately_is_found(lists, database):
     bookings = Bookings(database, lambda booking: None)
+    alerted = TaskDone(AlertOwner(AlertKind.LATE), Result.OWNER_TOLD)
     for number in range(3):
-        told = a_booking().noted(NOW - timedelta(days=number), "done", "alert:late owner told")
+        told = a_booking().noted(NOW - timedelta(days=number), EventKind.DONE, alerted)
         bookings.add(replace(told, id=f"b{number}", token=f"t{number}", slot=None, seats=()))
 
     assert [one.id for one in lists.alerted(NOW - timedelta(days=1), NOW + timedelta(1), 9)] == ["b0", "b1"]

@@ -11,6 +11,7 @@ import pytest
 from inspired.adapters import mongo
 from inspired.adapters.binance import NoticeHeaders
 from inspired.domain.errors import BadSignature
+from inspired.domain.history import EventKind, Letter
 from inspired.settings import Settings
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import OTHER_KEY, PRIVATE_KEY, a_merchant, certificates, signed
@@ -87,11 +88,11 @@ def test_can_concurrently_modify_booking(database):
 
     def note(number: int) -> None:
         everybody.wait(10)
-        bookings.change(booking.id, lambda one: one.noted(one.created_at, f"by {number}"))
+        bookings.change(booking.id, lambda one: one.noted(one.created_at, EventKind.LETTER_WRITTEN, Letter(number)))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(8)))
 
     after = bookings.get(booking.id)
     assert after.version == booking.version + 8
-    assert {event.what for event in after.history} >= {f"by {number}" for number in range(8)}
+    assert {event.details for event in after.history} >= {Letter(number) for number in range(8)}

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from bench import slots, stock, storm, sweep
 from bench.sender import Notice, Sender
-from inspired.domain.booking import State
 from inspired.domain.schedule import orders_to_ask
+from inspired.domain.states import State
 from tests.adapters.listeners import answer, answering, listening
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_bookings_in_bulk_are_ready_to_be_paid_and_share_nothing():
     claims = Counter(claim for one in live for claim in one.claims)
 
     assert [one.state for one in live] == [State.PENDING] * 3
-    assert [one.effects for one in live] == [()] * 3
+    assert [one.outbox for one in live] == [()] * 3
     assert [len(orders_to_ask(one, NOW)) for one in live] == [1] * 3
     assert set(claims.values()) == {1}
     assert len({one.id for one in live}) == len({one.token for one in live}) == 3

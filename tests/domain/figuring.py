@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from inspired.domain import numbers, steps
-from inspired.domain.booking import Booking, Entry, Remote, State
+from inspired.domain.booking import Booking, Entry
 from inspired.domain.money import Money
 from inspired.domain.numbers import Day
 from inspired.domain.periods import day_of
+from inspired.domain.states import Remote, State
 from tests.factories import MINUTE, NOW, a_live_booking, a_returned, seen, settled
 
 ZONE = "Europe/Berlin"

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from inspired.domain import attention
+from inspired.adapters.spellings import task_in
+from inspired.domain import attention, delivery
 from inspired.domain.attention import Matter, matters
-from inspired.domain.booking import Cause, Flag, Refund, RefundStatus, Remote
-from inspired.domain.effects import ALERT_AT_TRY, effect_failed
+from inspired.domain.booking import Refund
+from inspired.domain.delivery import ALERT_AT_TRY
 from inspired.domain.errors import Conflict
 from inspired.domain.money import Money
+from inspired.domain.states import Cause, Flag, RefundStatus, Remote
 from tests.factories import (
     MINUTE,
     NOW,
@@ -70,18 +72,18 @@ def test_whatever_is_flagged_for_the_owner_has_a_matter(booking):
 
 def test_what_keeps_failing_needs_somebody_until_it_is_through():
     booking = a_booking()
-    failing = replace(booking, effects=(replace(booking.effects[0], tries=ALERT_AT_TRY),))
+    failing = replace(booking, outbox=(replace(booking.outbox[0], tries=ALERT_AT_TRY),))
 
-    assert attention.undelivered(failing) == ("send:held",)
+    assert attention.undelivered(failing) == (task_in("send:held"),)
     assert matters(failing) == (Matter.UNDELIVERED,)
     assert not attention.was_given_up(failing)
 
 
 def test_a_mail_that_was_given_up_needs_somebody_until_it_is_seen_to():
-    given_up = effect_failed(a_booking(), "send:held", NOW, for_good=True)
+    given_up = delivery.failed(a_booking(), task_in("send:held"), NOW, for_good=True)
     seen_to = attention.seen_to(given_up, NOW + MINUTE)
 
-    assert attention.undelivered(given_up) == ("send:held",)
+    assert attention.undelivered(given_up) == (task_in("send:held"),)
     assert matters(given_up) == (Matter.UNDELIVERED,)
     assert matters(seen_to) == ()
     with pytest.raises(Conflict):

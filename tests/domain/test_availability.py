@@ -24,6 +24,7 @@ from inspired.domain.availability import (
     parse_special,
     special_in_words,
 )
+from inspired.domain.claims import CallsOn, Place, Tick
 from inspired.domain.errors import Invalid
 from inspired.domain.slots import Span
 from tests.factories import CALL, a_live_booking, an_expired_booking
@@ -269,16 +270,19 @@ def test_buffers_are_kept_around_a_call():
     assert rules.around(span("2026-11-23T09:00", "2026-11-23T09:45")) == span("2026-11-23T08:50", "2026-11-23T10:00")
 
 
+PLACE = Place(CallsOn(date(2026, 11, 26), "review"), 2)
+
+
 def test_a_booking_claims_what_is_kept_free_around_its_call_too():
     booking = a_live_booking()
-    slot = replace(booking.slot, before=10 * MINUTE, after=15 * MINUTE, day_place="day:2026-11-26:review:2")
+    slot = replace(booking.slot, before=10 * MINUTE, after=15 * MINUTE, day_place=PLACE)
 
     claims = replace(booking, slot=slot).claims
 
     around = Span(CALL.start - 10 * MINUTE, CALL.end + 15 * MINUTE)
-    assert [claim for claim in claims if claim.startswith("tick:")] == [f"tick:{tick}" for tick in around.ticks()]
-    assert "day:2026-11-26:review:2" in claims
-    assert not [claim for claim in replace(an_expired_booking(), slot=slot).claims if not claim.startswith("seat:")]
+    assert [claim for claim in claims if isinstance(claim, Tick)] == [Tick(number) for number in around.ticks()]
+    assert PLACE in claims
+    assert not [claim for claim in replace(an_expired_booking(), slot=slot).claims if isinstance(claim, Tick)]
 
 
 # --- what the owner may enter ---------------------------------------------------------------------------------------

@@ -5,24 +5,13 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import steps
-from inspired.domain.booking import (
-    Booking,
-    CalendarKind,
-    Cause,
-    Effect,
-    Event,
-    Flag,
-    Refund,
-    RefundStatus,
-    Remote,
-    State,
-    booking_id_of,
-    refund_id,
-    release_of,
-    trade_number,
-)
+from inspired.domain.booking import Booking, Refund, booking_id_of, refund_id, trade_number
+from inspired.domain.claims import Invitee, Place, Tick, UnpaidOf, Visitor
+from inspired.domain.history import Event, EventKind, Letter
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.outbox import OutboxItem, PostLedger
+from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from tests.domain.test_refunds import choosing, heard, sent, with_refund
 from tests.factories import (
     EVENT,
@@ -39,7 +28,7 @@ from tests.factories import (
 )
 
 LATE = NOW + 20 * MINUTE
-SEATS = ("seat:mail:x:1", "seat:place:y:1")
+SEATS = (Place(UnpaidOf(Visitor.MAIL, "x"), 1), Place(UnpaidOf(Visitor.ADDRESS, "y"), 1))
 ALIVE = (State.PENDING, State.PAID, State.CONFIRMED)
 
 
@@ -47,8 +36,8 @@ ALIVE = (State.PENDING, State.PAID, State.CONFIRMED)
 def test_a_time_belongs_to_whoever_is_alive_and_a_seat_to_whoever_has_not_paid(state):
     slot = a_booking().slot
     booking = a_live_booking(state=state, seats=SEATS)
-    ticks = tuple(f"tick:{tick}" for tick in slot.span.ticks())
-    invitee = (f"invitee:{EVENT}/invitees/I1",)
+    ticks = tuple(Tick(number) for number in slot.span.ticks())
+    invitee = (Invitee(f"{EVENT}/invitees/I1"),)
     calendly = replace(booking, slot=a_booking(calendar=CalendarKind.CALENDLY).slot)
     seats = SEATS if state is State.PENDING else ()
 
@@ -170,14 +159,17 @@ def test_an_order_says_whether_it_was_sent_can_be_paid_and_has_told_everything(c
 
 def test_what_is_written_into_a_booking_stands_beside_what_was_there():
     booking = a_booking(flags=frozenset({Flag.PAID_LATE}))
-    after = booking.noted(LATE, "a").noted(LATE, "b", "c").flagged(Flag.OVERPAID, Flag.SLOT_LOST)
-    after = after.owing(LATE, "x", "y").owing(NOW, "y", "z")
+    first, second, third, never = PostLedger(1), PostLedger(2), PostLedger(3), PostLedger(4)
+    after = booking.noted(LATE, EventKind.MOVED).noted(LATE, EventKind.LETTER_WRITTEN, Letter(1))
+    after = after.flagged(Flag.OVERPAID, Flag.SLOT_LOST).owing(LATE, first, second).owing(NOW, second, third)
 
-    assert after.history == (*booking.history, Event(LATE, "a", ""), Event(LATE, "b", "c"))
+    assert after.history == (
+        *booking.history, Event(LATE, EventKind.MOVED), Event(LATE, EventKind.LETTER_WRITTEN, Letter(1)),
+    )  # fmt: skip
     assert after.flags == {Flag.PAID_LATE, Flag.OVERPAID, Flag.SLOT_LOST}
-    assert after.effects == (*booking.effects, Effect("x", LATE), Effect("y", LATE), Effect("z", NOW))
-    assert [after.has_owed(name) for name in ("x", "w")] == [True, False]
-    assert replace(after, effects=(), delivered=frozenset({"w"})).has_owed("w")
+    assert after.outbox == (*booking.outbox, OutboxItem(first, LATE), OutboxItem(second, LATE), OutboxItem(third, NOW))
+    assert [after.has_owed(task) for task in (first, never)] == [True, False]
+    assert replace(after, outbox=(), delivered=frozenset({never})).has_owed(never)
 
 
 def test_a_change_of_one_order_or_refund_leaves_the_others_and_each_is_found_by_its_name():
@@ -205,4 +197,3 @@ def test_numbers_are_made_so_that_each_leads_back():
     number = trade_number("b" * 24, 7)
 
     assert (number, refund_id(number, 3), booking_id_of(number)) == (f"{'b' * 24}007", f"{number}R03", "b" * 24)
-    assert release_of(EVENT) == f"release_event:{EVENT}"

@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import by_owner, lifecycle, steps
-from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Remote, Slot, State
+from inspired.domain.booking import Booking, Slot
+from inspired.domain.claims import Invitee
 from inspired.domain.errors import OtherLength
+from inspired.domain.history import EventKind, Length
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Cause, Flag, Remote, State
 from tests.factories import (
     CALL,
     EVENT,
@@ -27,7 +30,7 @@ from tests.factories import (
 )
 
 HOUR = timedelta(hours=1)
-LIVE = a_live_booking(calendar=CalendarKind.CALENDLY, effects=())
+LIVE = a_live_booking(calendar=CalendarKind.CALENDLY, outbox=())
 SLOT = LIVE.slot
 ELSEWHERE = f"{EVENT[:-1]}2"
 THERE = Slot(
@@ -38,7 +41,7 @@ IN_TIME, LATE = CALL.start - 30 * HOUR, CALL.start - 6 * HOUR
 
 
 def a_call(**changes) -> Booking:
-    return a_confirmed_booking(**{"slot": SLOT, "effects": (), **changes})
+    return a_confirmed_booking(**{"slot": SLOT, "outbox": (), **changes})
 
 
 def followed(booking: Booking, *, to=THERE, by_owner: bool = False, at=IN_TIME, now=IN_TIME) -> Booking:
@@ -58,7 +61,7 @@ def test_a_notice_owes_the_question_once():
     assert owed(steps.to_follow(once, "n2", IN_TIME)) == {"follow_event:n1", "follow_event:n2"}
 
 
-@pytest.mark.parametrize("booking", [a_draft(), a_confirmed_booking(effects=())], ids=["no slot", "our own calendar"])
+@pytest.mark.parametrize("booking", [a_draft(), a_confirmed_booking(outbox=())], ids=["no slot", "our own calendar"])
 def test_without_an_event_there_is_nothing_to_follow(booking):
     assert steps.to_follow(booking, "n1", IN_TIME) == booking
 
@@ -72,10 +75,10 @@ def test_a_call_moved_there_is_at_its_new_time_and_costs_nothing():
     after = followed(call)
 
     assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, THERE, 1, 100)
-    assert after.history[-1].what == "moved_in_calendar"
-    assert [(one.name, one.due) for one in after.effects] == [("send:reminder:24:1", THERE.span.start - 24 * HOUR)]
+    assert after.history[-1].kind == "moved_in_calendar"
+    assert [(one.task.key, one.due) for one in after.outbox] == [("send:reminder:24:1", THERE.span.start - 24 * HOUR)]
     assert (after.refunds, after.attempts) == (call.refunds, call.attempts)
-    assert after.claims == (f"invitee:{THERE.invitee_uri}",)
+    assert after.claims == (Invitee(THERE.invitee_uri),)
 
 
 def test_moving_there_late_brings_no_lost_right_back():
@@ -149,7 +152,7 @@ def test_cancelled_by_the_customer_the_policy_holds_as_of_that_moment():
     assert [one.amount.shown for one in late.refunds] == ["37.5 USDT"]
     assert (in_time.state, late.state, str(late.keeps)) == (State.CANCELLED, State.CANCELLED, "37.5")
     assert {"send:cancelled", "alert:cancelled"} <= owed(in_time)
-    assert "cancelled_in_calendar" in [event.what for event in late.history]
+    assert "cancelled_in_calendar" in [event.kind for event in late.history]
 
 
 def test_cancelled_by_the_owner_all_of_the_money_goes_back():
@@ -184,8 +187,8 @@ def test_the_cancelling_of_an_event_that_is_not_its_slot_any_more_does_nothing(n
 def test_what_was_booked_past_our_pages_asks_its_customer_to_pay_and_tells_the_owner():
     taken_in = steps.past_our_pages(a_booking(calendar=CalendarKind.CALENDLY), NOW)
 
-    assert {effect.name for effect in taken_in.effects} == {"send:unpaid", "alert:past_our_pages"}
-    assert (taken_in.state, taken_in.history[-1].what) == (State.PENDING, "found_in_calendar")
+    assert {item.task.key for item in taken_in.outbox} == {"send:unpaid", "alert:past_our_pages"}
+    assert (taken_in.state, taken_in.history[-1].kind) == (State.PENDING, "found_in_calendar")
     assert taken_in.check_at == NOW
 
 
@@ -193,19 +196,19 @@ def test_a_call_without_a_time_is_reminded_of_nothing_and_loses_nothing_by_a_mov
     """No booking is like this; whoever asks gets a sensible answer all the same."""
     timeless = replace(a_confirmed_booking(), slot=None)
 
-    assert lifecycle.reminded(timeless, NOW).effects == timeless.not_owing(lifecycle.REMINDER).effects
+    assert lifecycle.reminded(timeless, NOW).outbox == timeless.not_owing(lifecycle.is_reminder).outbox
     assert steps.most_back_after_move(timeless, NOW) == timeless.most_back
 
 
 def test_whether_the_customer_came_is_told_to_the_calendar_each_time_it_changes():
-    paid = a_confirmed_booking(effects=())
+    paid = a_confirmed_booking(outbox=())
     call = replace(paid, slot=replace(paid.slot, calendar=CalendarKind.CALENDLY))
     start = call.slot.span.start
     noted = steps.no_show(call, start, came=False)
     back = steps.no_show(noted, start, came=True)
 
-    assert [effect.name.partition(":")[0] for effect in back.effects] == ["tell_no_show"] * 2
-    assert len({effect.name for effect in back.effects}) == 2
+    assert [effect.task.key.partition(":")[0] for effect in back.outbox] == ["tell_no_show"] * 2
+    assert len({item.task.key for item in back.outbox}) == 2
 
 
 # --- another length -------------------------------------------------------------------------------------------------
@@ -254,5 +257,5 @@ def test_what_was_refused_for_its_length_is_owed_back_once_and_the_history_says_
     once = steps.event_refused(a_draft(), LONGER, NOW)
 
     assert owed(once) == {f"release_event:{ELSEWHERE}"}
-    assert (once.history[-1].what, once.history[-1].detail) == ("other_length", "60 minutes")
+    assert (once.history[-1].kind, once.history[-1].details) == (EventKind.OTHER_LENGTH, Length(60))
     assert steps.event_refused(once, LONGER, NOW) == once

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import refunds
-from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, Remote
+from inspired.domain.booking import Booking, Refund
 from inspired.domain.funds import (
     Payment,
     at_provider,
@@ -18,6 +18,7 @@ from inspired.domain.funds import (
     still_there,
 )
 from inspired.domain.money import Money
+from inspired.domain.states import Cause, RefundStatus, Remote
 from tests.factories import NOW, a_live_booking, seen, settled
 
 USDT = Money.parse

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from inspired.adapters.spellings import event_out
 from inspired.domain import ordering, refunds, steps
-from inspired.domain.booking import RefundStatus, Remote
+from inspired.domain.booking import RefundRequest
 from inspired.domain.errors import Conflict
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome
+from inspired.domain.states import RefundStatus, Remote
 from tests.domain.test_refunds import LATER, TEN, choosing, found, heard, refused, sent, with_refund
 from tests.factories import (
     MINUTE,
@@ -159,7 +161,9 @@ HISTORIES = {
 def test_the_history_tells_each_thing_once_at_its_time(name):
     make, wanted = HISTORIES[name]
 
-    assert [(round((one.at - NOW).total_seconds()), one.what, one.detail) for one in make().history] == wanted
+    stored = [event_out(event) for event in make().history]
+
+    assert [(round((one["at"] - NOW).total_seconds()), one["what"], one["detail"]) for one in stored] == wanted
 
 
 def test_a_rejected_refund_that_is_tried_again_begins_anew_under_another_id():
@@ -203,8 +207,8 @@ REFUSALS = {
         with_refund(), 2
     ),
     "This Idempotency-Key was used for another refund.": lambda: steps.refund(
-        steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False, key="r1:10"),
-        TEN, LATER, cancels=False, key="r1:20",
+        steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False, request=RefundRequest("r1", "10")),
+        TEN, LATER, cancels=False, request=RefundRequest("r1", "20"),
     ),
     "Before a call is confirmed its money goes back as a whole.": lambda: steps.refund(
         choosing(), TEN, LATER, cancels=False

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import refunds, steps
-from inspired.domain.booking import Cause, Line, RefundStatus, Remote, State
+from inspired.domain.booking import Line
+from inspired.domain.history import EventKind
 from inspired.domain.invariants import INVARIANTS, violations
 from inspired.domain.ledger import BINANCE, booked
 from inspired.domain.money import Money
 from inspired.domain.schedule import scheduled
+from inspired.domain.states import Cause, RefundStatus, Remote, State
 from tests.factories import (
     MINUTE,
     NOW,
@@ -33,7 +35,7 @@ def names(booking, now=LATER):
 def kept_by_policy():
     """Cancelled with a part going back; it has gone, the mails are sent, and nobody looks at it any more."""
     cancelled = steps.refund(a_confirmed_booking(), Money.parse("10"), LATER, cancels=True)
-    after = scheduled(replace(a_returned(cancelled, LATER), effects=()), LATER)
+    after = scheduled(replace(a_returned(cancelled, LATER), outbox=()), LATER)
     assert (after.state, after.check_at) == (State.CANCELLED, None)
     return after
 
@@ -80,7 +82,7 @@ def an_unbalanced_entry():
 
 def a_call_nobody_paid():
     never = a_live_booking(state=State.CONFIRMED, earned=Money.parse("75"), confirmed_at=NOW)
-    return booked(never.noted(NOW, "paid").noted(NOW, "confirmed"), NOW)
+    return booked(never.noted(NOW, EventKind.PAID).noted(NOW, EventKind.CONFIRMED), NOW)
 
 
 def a_cancelled_call_that_never_was():
@@ -91,7 +93,7 @@ DUE = "never looked at again, though it should be at 2026-11-24 10:00:00+00:00"
 WRONG_BOOKS = ("books_balance", "the entries do not say what the facts say")
 BROKEN = {
     "confirmed twice": (
-        lambda: a_confirmed_booking().noted(LATER, "confirmed"),
+        lambda: a_confirmed_booking().noted(LATER, EventKind.CONFIRMED),
         [("confirmed_once", "confirmed 2 times"), ("history_agrees", "CONFIRMED became CONFIRMED")],
     ),
     "confirmed at no time": (

@@ -5,15 +5,20 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import ledger, steps
-from inspired.domain.booking import Effect, Entry, Line, Remote
+from inspired.domain.booking import Entry, Fact, FactKind, Line
 from inspired.domain.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances, booked, is_balanced
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
-from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, seen, settled
+from inspired.domain.states import Remote
+from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, an_item, seen, settled
 
 THEN, LATER = NOW + MINUTE, NOW + 2 * MINUTE
 ORDER = f"{'b' * 24}001"
 USDT = Money.parse
+
+
+RECEIVED, EARNED = Fact(FactKind.RECEIVED, ORDER), Fact(FactKind.EARNED)
+ORPHAN = Fact(FactKind.ORPHAN, "k")
 
 
 def in_the_books(booking):
@@ -31,12 +36,22 @@ def test_a_confirmed_call_is_in_the_account_and_earned():
 
     assert in_the_books(booking) == {BINANCE: "75", SALES: "-75"}
     assert booking.ledger == (
-        Entry(0, THEN, f"received:{ORDER}", "received", (Line(BINANCE, USDT("75")), Line(SUSPENSE, USDT("-75")))),
         Entry(
-            1, THEN, "earned", "earned by the confirmed call", (Line(SUSPENSE, USDT("75")), Line(SALES, USDT("-75")))
+            0,
+            THEN,
+            RECEIVED,
+            "received",
+            (Line(BINANCE, USDT("75")), Line(SUSPENSE, USDT("-75"))),
+        ),
+        Entry(
+            1,
+            THEN,
+            EARNED,
+            "earned by the confirmed call",
+            (Line(SUSPENSE, USDT("75")), Line(SALES, USDT("-75"))),
         ),
     )
-    assert Effect("post:2", THEN) in booking.effects
+    assert an_item("post:2", THEN) in booking.outbox
 
 
 def test_what_the_provider_kept_is_a_cost():
@@ -46,7 +61,7 @@ def test_what_the_provider_kept_is_a_cost():
 
     assert in_the_books(booking) == {BINANCE: "74.25", SALES: "-75", FEES: "0.75"}
     assert booking.ledger[1] == Entry(
-        1, THEN, f"fee:{ORDER}", "commission", (Line(FEES, USDT("0.75")), Line(BINANCE, USDT("-0.75")))
+        1, THEN, Fact(FactKind.FEE, ORDER), "commission", (Line(FEES, USDT("0.75")), Line(BINANCE, USDT("-0.75")))
     )
 
 
@@ -90,7 +105,7 @@ def test_one_refund_of_surplus_and_income_is_split_between_them():
     assert after.ledger[-1] == Entry(
         2,
         LATER,
-        f"refund:{after.refunds[-1].id}",
+        Fact(FactKind.REFUND, after.refunds[-1].id),
         "returned",
         (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line(BINANCE, USDT("-80"))),
     )
@@ -135,7 +150,7 @@ def test_another_currency_has_books_of_its_own():
     assert returned(back).ledger[-1] == Entry(
         1,
         LATER,
-        f"refund:{ORDER}R01",
+        Fact(FactKind.REFUND, f"{ORDER}R01"),
         "returned",
         (Line(SUSPENSE, Money.parse("75", "BNB")), Line(BINANCE, Money.parse("-75", "BNB"))),
     )
@@ -158,7 +173,7 @@ def test_a_fact_that_is_no_more_is_taken_back_by_an_entry():
 
     after = booked(replace(booking, earned=None), LATER)
 
-    taken_back = Entry(2, LATER, "earned", "taken back", (Line(SUSPENSE, USDT("-75")), Line(SALES, USDT("75"))))
+    taken_back = Entry(2, LATER, EARNED, "taken back", (Line(SUSPENSE, USDT("-75")), Line(SALES, USDT("75"))))
     assert after.ledger == (*booking.ledger, taken_back)
     assert booked(after, LATER + MINUTE) is after
 
@@ -182,9 +197,13 @@ def test_money_of_an_unknown_order_is_owed_until_the_owner_settles_it(amount):
     taken, by_hand = ledger.orphan("k", USDT(amount), NOW), ledger.orphan_settled("k", USDT(amount), LATER)
     here, owed_ = Line(BINANCE, USDT(amount)), Line(SUSPENSE, -USDT(amount))
 
-    assert taken == Entry(0, NOW, "k", "received for an unknown order", (here, owed_))
+    assert taken == Entry(0, NOW, ORPHAN, "received for an unknown order", (here, owed_))
     assert by_hand == Entry(
-        1, LATER, "k", "settled by hand", (Line(SUSPENSE, USDT(amount)), Line(BINANCE, -USDT(amount)))
+        1,
+        LATER,
+        ORPHAN,
+        "settled by hand",
+        (Line(SUSPENSE, USDT(amount)), Line(BINANCE, -USDT(amount))),
     )
     assert balances([taken, by_hand]) == {}
 

@@ -3,11 +3,15 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain import effects, lifecycle, ordering, schedule, steps
-from inspired.domain.booking import CalendarKind, Cause, Flag, Remote, State
+from inspired.adapters.spellings import task_in
+from inspired.domain import delivery, lifecycle, ordering, schedule, steps
+from inspired.domain.claims import Tick
 from inspired.domain.errors import Conflict
+from inspired.domain.history import EventKind
 from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.outbox import Result
 from inspired.domain.schedule import ASK_EVERY, ASK_SOON
+from inspired.domain.states import CalendarKind, Cause, Flag, Remote, State
 from tests.factories import (
     CALL,
     CHECKOUT,
@@ -51,7 +55,7 @@ def test_a_signed_notice_alone_makes_it_paid_but_never_confirmed():
 
     assert after.state is State.PAID
     assert owed(after) == {"send:held"}
-    assert schedule.scheduled(replace(after, effects=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
+    assert schedule.scheduled(replace(after, outbox=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_the_query_that_agrees_with_the_notice_confirms():
@@ -66,7 +70,7 @@ def test_paid_with_an_unknown_slot_waits_and_asks_again_soon():
     after = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.UNKNOWN)
 
     assert after.state is State.PAID
-    assert schedule.scheduled(replace(after, effects=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
+    assert schedule.scheduled(replace(after, outbox=()), NOW + MINUTE).check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_paid_with_a_lost_slot_is_not_confirmed_and_the_customer_chooses():
@@ -99,8 +103,8 @@ def test_the_clock_comes_back_to_a_choice_at_its_end():
     waiting = settled(an_expired_booking(), seen(Remote.PAID, "75", at=LATE), slot=SlotSeen.LOST, now=LATE)
 
     for booking in (lost, waiting):
-        assert schedule.scheduled(replace(booking, effects=()), booking.choose_by).check_at is not None
-        assert schedule.scheduled(replace(booking, effects=()), booking.choose_by - SECOND).check_at <= (
+        assert schedule.scheduled(replace(booking, outbox=()), booking.choose_by).check_at is not None
+        assert schedule.scheduled(replace(booking, outbox=()), booking.choose_by - SECOND).check_at <= (
             booking.choose_by + SECOND
         )
 
@@ -159,22 +163,22 @@ def test_a_notice_with_another_amount_decides_nothing_before_our_own_query():
 
 
 def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patiently():
-    paid = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    paid = settled(a_live_booking(outbox=()), seen(Remote.PAID, "75", by_query=False))
     later = NOW + 12 * MINUTE
 
     after = settled(paid, now=later)
 
     assert "alert:unconfirmed" in owed(after)
-    asked_often = replace(after, effects=(), looks=schedule.OFTEN_TIMES)
+    asked_often = replace(after, outbox=(), looks=schedule.OFTEN_TIMES)
     assert schedule.scheduled(asked_often, later).check_at == later + schedule.ASK_PATIENTLY
 
 
 def test_an_answer_that_is_due_is_asked_for_ever_more_patiently():
-    booking = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    booking = settled(a_live_booking(outbox=()), seen(Remote.PAID, "75", by_query=False))
     now, pauses = booking.paid_at, []
 
     for _ in range(schedule.OFTEN_TIMES + 5):
-        booking = replace(schedule.looked_at(booking, booking, now), effects=())
+        booking = replace(schedule.looked_at(booking, booking, now), outbox=())
         pauses.append(booking.check_at - now)
         now = booking.check_at
 
@@ -184,22 +188,22 @@ def test_an_answer_that_is_due_is_asked_for_ever_more_patiently():
 
 
 def test_where_everything_stood_still_the_first_questions_are_asked_soon_again():
-    paid = settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False))
+    paid = settled(a_live_booking(outbox=()), seen(Remote.PAID, "75", by_query=False))
     hour_later = NOW + timedelta(hours=1)
 
     after = schedule.looked_at(paid, settled(paid, now=hour_later), hour_later)
 
-    assert schedule.scheduled(replace(after, effects=()), hour_later).check_at == hour_later + ASK_SOON
+    assert schedule.scheduled(replace(after, outbox=()), hour_later).check_at == hour_later + ASK_SOON
 
 
 @pytest.mark.parametrize("looks", [0, 39])
 def test_looks_are_counted_only_while_an_answer_is_due_and_nothing_new_is_heard(looks: int):
-    live = replace(a_live_booking(effects=()), looks=looks)
+    live = replace(a_live_booking(outbox=()), looks=looks)
     over = live.deadline + MINUTE
 
     assert schedule.looked_at(live, live, NOW).looks == 0, "a live order is asked about at its own pace"
     assert schedule.looked_at(live, live, over).looks == looks + 1
-    assert schedule.looked_at(live, live.noted(over, "order_closed"), over).looks == 0
+    assert schedule.looked_at(live, live.noted(over, EventKind.ORDER_CLOSED), over).looks == 0
 
 
 def test_a_slot_that_was_found_after_all_is_no_longer_told_as_lost():
@@ -293,18 +297,18 @@ def test_the_slot_of_money_that_cannot_be_counted_goes_at_the_deadline_and_the_m
 
 @pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED])
 def test_a_late_payment_takes_the_same_slot_again_where_it_is_free(end):
-    ended = an_expired_booking(state=end, effects=())
+    ended = an_expired_booking(state=end, outbox=())
 
     after = settled(ended, seen(Remote.PAID, "75", at=LATE), now=LATE)
 
     assert (after.state, after.flags, after.ended_at) == (State.CONFIRMED, {Flag.PAID_LATE}, None)
     assert owed(after) == {"send:confirmed", "send:owner_confirmed", "post:2"}
-    assert [claim for claim in after.claims if claim.startswith("tick:")]
+    assert [claim for claim in after.claims if isinstance(claim, Tick)]
 
 
 @pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED])
 def test_a_late_payment_whose_slot_is_gone_lets_the_customer_choose(end):
-    ended = an_expired_booking(state=end, effects=())
+    ended = an_expired_booking(state=end, outbox=())
 
     after = settled(ended, seen(Remote.PAID, "75", at=LATE), slot=SlotSeen.LOST, now=LATE)
 
@@ -321,7 +325,7 @@ def test_late_money_is_flagged_before_the_calendar_has_answered(by_query):
     after = settled(an_expired_booking(), late, slot=SlotSeen.UNKNOWN, now=LATE)
 
     assert (after.state, after.flags) == (State.EXPIRED, {Flag.PAID_LATE})
-    assert schedule.scheduled(replace(after, effects=()), LATE).check_at == LATE + ASK_EVERY
+    assert schedule.scheduled(replace(after, outbox=()), LATE).check_at == LATE + ASK_EVERY
 
 
 def test_a_late_payment_that_is_short_goes_back():
@@ -355,7 +359,7 @@ def test_a_second_payment_goes_back_and_the_first_stays():
 def test_money_that_cannot_be_counted_is_told_whatever_stands_beside_it(first, amount, currency):
     """A call that is confirmed, or paid by a notice only, hides no second payment in another currency."""
     paid = settled(a_live_booking(), seen(Remote.PAID, **{"amount": "75", **first}))
-    booking = with_a_second_order(replace(paid, effects=()))
+    booking = with_a_second_order(replace(paid, outbox=()))
     state = State.CONFIRMED if first.get("by_query", True) else State.PAID
 
     after = settled(booking, seen(Remote.PAID, amount, order=2, at=NOW + 2 * MINUTE, currency=currency))
@@ -367,7 +371,7 @@ def test_money_that_cannot_be_counted_is_told_whatever_stands_beside_it(first, a
 
 def test_each_payment_that_cannot_be_counted_is_told_to_the_owner_and_once_to_the_customer():
     first = settled(with_a_second_order(a_live_booking()), seen(Remote.PAID, "75", currency="BNB"))
-    told = replace(first, effects=(), delivered=frozenset(owed(first)))
+    told = replace(first, outbox=(), delivered=frozenset(item.task for item in first.outbox))
 
     after = settled(told, seen(Remote.PAID, None, order=2, at=NOW + 2 * MINUTE))
 
@@ -388,7 +392,7 @@ def test_a_second_payment_is_told_whatever_else_is_odd():
 
 
 def test_once_there_is_money_every_other_order_is_closed_and_asked_about():
-    booking = with_a_second_order(a_confirmed_booking(effects=()))
+    booking = with_a_second_order(a_confirmed_booking(outbox=()))
     second = booking.attempts[1]
 
     assert schedule.orders_to_close(booking, NOW) == (second,)
@@ -397,7 +401,7 @@ def test_once_there_is_money_every_other_order_is_closed_and_asked_about():
 
 
 def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
-    live = a_live_booking(effects=())
+    live = a_live_booking(outbox=())
 
     after = settled(live, seen(None))
 
@@ -676,66 +680,66 @@ def test_changing_the_time_at_calendly_owes_the_cancelling_of_the_old_event():
 
 def test_an_effect_is_owed_once_in_a_bookings_life():
     booking = a_live_booking()
-    done = effects.effect_done(effects.claimed_effect(booking, "send:held", NOW), "send:held", NOW, "sent")
+    done = delivery.done(delivery.claimed(booking, task_in("send:held"), NOW), task_in("send:held"), NOW, Result.SENT)
 
-    assert owed(booking.owing(NOW, "send:held")) == {"send:held"}
-    assert owed(done.owing(NOW, "send:held")) == set()
-    assert effects.effect_done(done, "send:held", NOW) == done
+    assert owed(booking.owing(NOW, task_in("send:held"))) == {"send:held"}
+    assert owed(done.owing(NOW, task_in("send:held"))) == set()
+    assert delivery.done(done, task_in("send:held"), NOW) == done
 
 
 def test_an_effect_is_counted_before_it_is_done_and_put_off_more_after_each_failure():
-    booking = effects.claimed_effect(a_booking(), "send:held", NOW)
-    assert (booking.effects[0].tries, booking.effects[0].due) == (1, NOW + effects.EFFECT_LEASE)
+    booking = delivery.claimed(a_booking(), task_in("send:held"), NOW)
+    assert (booking.outbox[0].tries, booking.outbox[0].due) == (1, NOW + delivery.LEASE)
 
     waits = []
     for _ in range(12):
-        booking = effects.effect_failed(booking, "send:held", NOW)
-        waits.append(booking.effects[0].due - NOW)
-        booking = effects.claimed_effect(booking, "send:held", NOW)
+        booking = delivery.failed(booking, task_in("send:held"), NOW)
+        waits.append(booking.outbox[0].due - NOW)
+        booking = delivery.claimed(booking, task_in("send:held"), NOW)
 
     assert waits == sorted(waits)
-    assert waits[-1] == effects.LONGEST_BACKOFF
+    assert waits[-1] == delivery.LONGEST_BACKOFF
     assert "alert:undelivered" in owed(booking)
 
 
 def test_a_mail_refused_for_good_is_given_up_and_the_owner_told():
-    booking = effects.claimed_effect(a_booking(), "send:held", NOW)
+    booking = delivery.claimed(a_booking(), task_in("send:held"), NOW)
 
-    after = effects.effect_failed(booking, "send:held", NOW, for_good=True)
+    after = delivery.failed(booking, task_in("send:held"), NOW, for_good=True)
 
     assert owed(after) == {"alert:undelivered"}
-    assert owed(effects.effect_failed(after, "alert:undelivered", NOW, for_good=True)) == set()
+    assert owed(delivery.failed(after, task_in("alert:undelivered"), NOW, for_good=True)) == set()
 
 
 def test_a_mail_server_that_is_down_for_days_ends_in_giving_up_and_never_in_a_failure():
     booking = a_booking()
-    for _ in range(effects.MOST_MAIL_TRIES):
-        booking = effects.effect_failed(effects.claimed_effect(booking, "send:held", NOW), "send:held", NOW)
+    for _ in range(delivery.MOST_MAIL_TRIES):
+        booking = delivery.failed(delivery.claimed(booking, task_in("send:held"), NOW), task_in("send:held"), NOW)
 
-    assert "send:held" in booking.delivered
+    assert task_in("send:held") in booking.delivered
 
 
 def test_freeing_a_time_in_the_calendar_is_never_given_up():
     booking = steps.event_unwanted(a_booking(), "http://calendly/scheduled_events/E9", NOW)
     name = "release_event:http://calendly/scheduled_events/E9"
     for _ in range(400):
-        booking = effects.effect_failed(effects.claimed_effect(booking, name, NOW), name, NOW, for_good=True)
+        booking = delivery.failed(delivery.claimed(booking, task_in(name), NOW), task_in(name), NOW, for_good=True)
 
     assert name in owed(booking)
 
 
 def test_a_live_order_is_asked_about_every_thirty_seconds():
-    live = a_live_booking(effects=())
+    live = a_live_booking(outbox=())
 
     assert settled(live, seen(Remote.INITIAL)).check_at == NOW + MINUTE + ASK_EVERY
 
 
 def test_a_settled_booking_is_looked_at_no_more():
-    assert schedule.scheduled(a_confirmed_booking(effects=()), NOW).check_at is None
+    assert schedule.scheduled(a_confirmed_booking(outbox=()), NOW).check_at is None
 
 
 def test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more():
-    ended = an_expired_booking(effects=())
+    ended = an_expired_booking(outbox=())
     end = ended.ended_at
 
     assert ended.check_at == end + MINUTE or schedule.scheduled(ended, end).check_at == end + MINUTE
@@ -774,13 +778,13 @@ def test_an_event_that_is_the_bookings_own_slot_is_wanted():
 def test_an_effect_that_is_not_owed_cannot_fail():
     booking = a_booking()
 
-    assert effects.effect_failed(booking, "send:nothing", NOW) == booking
+    assert delivery.failed(booking, task_in("send:nothing"), NOW) == booking
 
 
 def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_off_the_list():
-    closed = settled(effects.claimed_effect(a_live_booking(), "send:held", NOW), seen(Remote.CANCELED))
+    closed = settled(delivery.claimed(a_live_booking(), task_in("send:held"), NOW), seen(Remote.CANCELED))
 
-    after = effects.effect_done(closed, "send:held", AFTER)
+    after = delivery.done(closed, task_in("send:held"), AFTER)
 
     assert after.state is State.PENDING
     assert after.check_at == AFTER + ASK_SOON
@@ -790,14 +794,14 @@ def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_o
 def test_a_booking_that_was_given_up_is_looked_at_soon_whatever_else_is_written():
     closed = settled(a_live_booking(), seen(Remote.CANCELED))
 
-    leaving = effects.effect_done(steps.give_up(closed, NOW + MINUTE), "send:held", NOW + MINUTE)
+    leaving = delivery.done(steps.give_up(closed, NOW + MINUTE), task_in("send:held"), NOW + MINUTE)
 
     assert leaving.check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_while_another_order_is_open_a_flagged_booking_is_asked_about_and_not_left_to_the_owner():
     lost = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
-    alone = replace(lost, effects=())
+    alone = replace(lost, outbox=())
 
     assert schedule.scheduled(alone, NOW).check_at == NOW + schedule.WAIT_FOR_OWNER
     assert schedule.scheduled(with_a_second_order(alone), NOW).check_at == NOW + ASK_SOON

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from inspired.domain import limits, numbers
-from inspired.domain.booking import Entry, Line
+from inspired.domain.booking import Entry, Fact, FactKind, Line
 from inspired.domain.errors import Invalid
+from inspired.domain.history import LimitWindow
 from inspired.domain.limits import Turnover
 from inspired.domain.meeting_types import LIMIT, MEETING_TYPES
 from inspired.domain.money import Money
+from inspired.domain.sentences.owner import WINDOWS
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ZONE = "Europe/Berlin"
@@ -23,7 +25,12 @@ def arrived(
 ) -> Turnover:
     money, at = Money.parse(amount, currency), NOW - ago
     lines = (Line("binance", money), Line("suspense", -money))
-    return Turnover(booking, at, (Entry(0, at, "received:x", "received", lines),), Money.parse(asks) if asks else None)
+    return Turnover(
+        booking,
+        at,
+        (Entry(0, at, Fact(FactKind.RECEIVED, "x"), "received", lines),),
+        Money.parse(asks) if asks else None,
+    )
 
 
 def unpaid(price: str, ago: timedelta = timedelta(minutes=5), booking: str = "u") -> Turnover:
@@ -32,7 +39,7 @@ def unpaid(price: str, ago: timedelta = timedelta(minutes=5), booking: str = "u"
 
 def above(turnover: list[Turnover], amount: str, most: Money = LIMIT) -> str:
     found = limits.above(turnover, Money.parse(amount), most, NOW, ZONE)
-    return found.window if found else ""
+    return WINDOWS[found.window] if found else ""
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_a_day_is_the_owners():
 
 def test_the_limit_and_its_windows_are_those_of_the_report():
     assert numbers.MOST == LIMIT.amount == 10_000
-    assert set(limits.WINDOWS) == set(numbers.WINDOWS)
+    assert set(LimitWindow) == set(WINDOWS) == set(numbers.WINDOWS)
 
 
 def test_of_two_unpaid_bookings_at_once_the_earlier_one_is_let_through():

@@ -5,9 +5,10 @@ from itertools import product
 
 import pytest
 
-from inspired.domain import listing
-from inspired.domain.booking import Flag, Remote, State
+from inspired.domain import delivery, listing
 from inspired.domain.listing import ATTENTION, By, Wanted, labels
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
+from inspired.domain.states import Flag, Remote, State
 from tests.factories import (
     CALL,
     MINUTE,
@@ -81,7 +82,8 @@ def test_numbers_are_those_of_the_provider():
 
 
 def test_an_alert_is_dated_by_when_it_was_told():
-    told = a_booking().noted(NOW + MINUTE, "done", "alert:late owner told").noted(NOW + 2 * MINUTE, "done", "send:held")
+    told = delivery.done(a_booking(), AlertOwner(AlertKind.LATE), NOW + MINUTE, Result.OWNER_TOLD)
+    told = delivery.done(told, SendEmail(Email.HELD), NOW + 2 * MINUTE)
 
     assert listing.alerted_at(told) == NOW + MINUTE
     assert listing.alerted_at(a_booking()) is None

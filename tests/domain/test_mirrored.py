@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import ordering, steps
-from inspired.domain.booking import Flag, Remote, State
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.states import Flag, Remote, State
 from tests.factories import (
     MINUTE,
     NOW,

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from inspired.adapters.spellings import task_in
 from inspired.domain import steps
-from inspired.domain.booking import Booking, CalendarKind, Effect, Remote, Slot, State
+from inspired.domain.booking import Booking, Slot
 from inspired.domain.errors import Conflict
 from inspired.domain.money import Money
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote, State
 from tests.factories import (
     CALL,
     EVENT,
@@ -19,6 +21,7 @@ from tests.factories import (
     a_confirmed_booking,
     a_live_booking,
     an_expired_booking,
+    an_item,
     owed,
     seen,
     settled,
@@ -32,7 +35,7 @@ LATE = START - 6 * HOUR
 
 
 def a_call(**changes) -> Booking:
-    return a_confirmed_booking(effects=(), **changes)
+    return a_confirmed_booking(outbox=(), **changes)
 
 
 def reminding(booking: Booking, *hours: int) -> Booking:
@@ -45,8 +48,8 @@ def test_a_moved_call_is_confirmed_at_its_new_time_and_both_are_told():
     after = steps.move(call, NEXT_WEEK, 0, IN_TIME)
 
     assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, NEXT_WEEK, 1, 100)
-    assert after.effects == (Effect("send:moved:1", IN_TIME), Effect("send:owner_moved:1", IN_TIME))
-    assert (after.history[-1].what, after.check_at) == ("moved", IN_TIME)
+    assert after.outbox == (an_item("send:moved:1", IN_TIME), an_item("send:owner_moved:1", IN_TIME))
+    assert (after.history[-1].kind, after.check_at) == ("moved", IN_TIME)
     assert (after.attempts, after.refunds, after.earned, after.keeps) == (
         call.attempts, call.refunds, call.earned, call.keeps,
     )  # fmt: skip
@@ -140,14 +143,14 @@ def test_the_new_time_may_give_less_than_the_old_one():
 def reminders(booking: Booking) -> dict[str, timedelta]:
     """How long before its call each is due."""
     start = booking.slot.span.start
-    return {one.name: start - one.due for one in booking.effects if one.name.startswith("send:reminder")}
+    return {one.task.key: start - one.due for one in booking.outbox if one.task.key.startswith("send:reminder")}
 
 
 def test_a_confirmed_call_owes_its_reminders_some_hours_before():
     paid = settled(reminding(a_live_booking(), 24, 1), seen(Remote.PAID, "75"))
 
     assert reminders(paid) == {"send:reminder:24:0": 24 * HOUR, "send:reminder:1:0": HOUR}
-    assert replace(paid, effects=()).owing(NOW).effects == ()
+    assert replace(paid, outbox=()).owing(NOW).outbox == ()
 
 
 @pytest.mark.parametrize(("left", "kept"), [(25, {24, 1}), (24, {1}), (2, {1}), (1, set()), (0.5, set())])
@@ -162,7 +165,7 @@ def test_a_reminder_whose_hour_is_past_is_not_owed(left, kept):
 
 
 def test_a_moved_call_is_reminded_of_at_its_new_time_only():
-    call = reminding(a_call(), 24, 1).owing(START - HOUR, "send:reminder:1:0")
+    call = reminding(a_call(), 24, 1).owing(START - HOUR, task_in("send:reminder:1:0"))
 
     after = steps.move(call, NEXT_WEEK, 0, IN_TIME)
 
@@ -170,7 +173,7 @@ def test_a_moved_call_is_reminded_of_at_its_new_time_only():
 
 
 def test_nobody_is_reminded_of_a_cancelled_call():
-    call = reminding(a_call(), 24, 1).owing(START - HOUR, "send:reminder:1:0", "alert:late")
+    call = reminding(a_call(), 24, 1).owing(START - HOUR, task_in("send:reminder:1:0"), task_in("alert:late"))
 
     after = steps.refund(call, None, IN_TIME, cancels=True)
 
@@ -185,8 +188,8 @@ def test_who_did_not_come_is_told_once_the_call_has_begun_and_taken_back():
     noted = steps.no_show(a_call(), START, came=False)
     back = steps.no_show(noted, START + HOUR, came=True)
 
-    assert (noted.no_show_at, noted.history[-1].what, noted.state) == (START, "no_show", State.CONFIRMED)
-    assert (back.no_show_at, back.history[-1].what) == (None, "came_after_all")
+    assert (noted.no_show_at, noted.history[-1].kind, noted.state) == (START, "no_show", State.CONFIRMED)
+    assert (back.no_show_at, back.history[-1].kind) == (None, "came_after_all")
     assert steps.no_show(noted, START + HOUR, came=False) == noted
     assert steps.no_show(a_call(), START, came=True) == a_call()
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspired.domain import ledger, numbers, steps
-from inspired.domain.booking import Booking, CalendarKind, Event, Flag, Remote, State
+from inspired.domain.booking import Booking, Fact, FactKind
 from inspired.domain.money import Money
 from inspired.domain.numbers import Day, Failure, Figures, Found, Step, percentile, together, two_digits
 from inspired.domain.periods import day_of
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Flag, Remote, State
 from tests.domain.figuring import THOROUGH, ZONE, businesses, days_of, entries_of
 from tests.factories import (
     MINUTE,
@@ -26,6 +27,7 @@ from tests.factories import (
     a_confirmed_booking,
     a_draft,
     a_live_booking,
+    an_event,
     an_expired_booking,
     seen,
     settled,
@@ -61,7 +63,7 @@ def test_each_refund_that_has_gone_is_told_once_and_together_they_are_what_left(
             -line.money.amount
             for _, entry in entries_of(found)
             for line in entry.lines
-            if entry.key.startswith("refund:") and line.account == ledger.BINANCE
+            if entry.fact.kind is FactKind.REFUND and line.account == ledger.BINANCE
         ),
         Decimal(),
     )
@@ -79,7 +81,7 @@ def test_no_window_of_days_holds_more_of_a_customer_than_is_told(found: list[Boo
     payments: dict[str, list] = {}
     for booking in found:
         for attempt in booking.attempts:
-            at = next(entry.at for entry in booking.ledger if entry.key == f"received:{attempt.trade_no}")
+            at = next(entry.at for entry in booking.ledger if entry.fact == Fact(FactKind.RECEIVED, attempt.trade_no))
             payments.setdefault(booking.email_index or booking.id, []).append((day_of(at, ZONE), attempt.received))
 
     assert set(told) == set(payments)
@@ -114,7 +116,7 @@ def test_another_currency_has_no_rate_and_counts_in_no_window():
 def test_an_entry_about_no_refund_tells_of_none_and_an_unknown_one_says_so():
     booking = a_confirmed_booking()
     gone = steps.refund(booking, None, NOW + MINUTE, cancels=True)
-    entry = replace(booking.ledger[0], key=f"refund:{gone.refunds[0].id}")
+    entry = replace(booking.ledger[0], fact=Fact(FactKind.REFUND, gone.refunds[0].id))
 
     assert numbers.returned(booking.id, booking, booking.ledger[0]) is None
     assert numbers.returned(booking.id, None, replace(entry, lines=())) is None
@@ -162,7 +164,7 @@ def test_how_far_a_booking_has_come_stands_in_its_history(booking: Booking, reac
 
 
 def ended(*what: str, state: State = State.CANCELLED) -> Booking:
-    history = tuple(Event(NOW, one) for one in what)
+    history = tuple(an_event(NOW, one) for one in what)
     return a_booking(state=state, history=history)
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import lifecycle, ordering, refunds, steps
-from inspired.domain.booking import Attempt, Booking, CalendarKind, Cause, Effect, Flag, Remote
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.outbox import PostLedger
+from inspired.domain.states import CalendarKind, Cause, Flag, Remote
 from tests.domain.test_refunds import LATER, TEN, choosing, found, heard, sent, twice, with_refund
 from tests.domain.test_schedule import another_order, short_with_rest, uncertain
 from tests.factories import (
@@ -20,6 +22,7 @@ from tests.factories import (
     a_confirmed_booking,
     a_live_booking,
     an_expired_booking,
+    an_item,
     owed,
     seen,
     settled,
@@ -182,11 +185,11 @@ def test_an_answer_changes_of_an_order_what_it_says_and_nothing_else(name):
 
 
 def test_an_unknown_word_is_told_to_the_owner_when_it_is_heard():
-    booking = a_live_booking(effects=())
+    booking = a_live_booking(outbox=())
 
     after = settled(booking, seen(Remote.UNKNOWN, at=LATER), now=LATER + MINUTE)
 
-    assert after.effects == (Effect("alert:unknown_status", LATER),)
+    assert after.outbox == (an_item("alert:unknown_status", LATER),)
     assert after.history == booking.history
 
 
@@ -207,9 +210,9 @@ def test_money_at_the_console_is_looked_for_again_whenever_the_order_tells_of_re
 def due_of(booking: Booking) -> list[tuple[str, int]]:
     """What is owed, in its order, and in how many seconds from NOW. The books' own are left out."""
     return [
-        (one.name, round((one.due - NOW).total_seconds()))
-        for one in booking.effects
-        if not one.name.startswith("post:")
+        (one.task.key, round((one.due - NOW).total_seconds()))
+        for one in booking.outbox
+        if not isinstance(one.task, PostLedger)
     ]
 
 
@@ -219,82 +222,82 @@ CALENDLY = CalendarKind.CALENDLY
 LATE = NOW + 20 * MINUTE
 OWED = {
     "confirmed": (
-        lambda: settled(a_live_booking(effects=()), seen(Remote.PAID, "75")),
+        lambda: settled(a_live_booking(outbox=()), seen(Remote.PAID, "75")),
         [("send:confirmed", 60), ("send:owner_confirmed", 60)],
     ),
     "confirmed at Calendly": (
-        lambda: settled(a_live_booking(effects=(), calendar=CALENDLY), seen(Remote.PAID, "75")),
+        lambda: settled(a_live_booking(outbox=(), calendar=CALENDLY), seen(Remote.PAID, "75")),
         [("send:confirmed", 60), ("send:owner_confirmed", 60), ("tidy_events", 360)],
     ),
     "paid, and the time is lost": (
-        lambda: settled(a_live_booking(effects=()), seen(Remote.PAID, "75"), slot=LOST),
+        lambda: settled(a_live_booking(outbox=()), seen(Remote.PAID, "75"), slot=LOST),
         [("send:choose", 60), ("alert:slot_lost", 60)],
     ),
     "late, and the time is lost": (
-        lambda: settled(an_expired_booking(effects=()), seen(Remote.PAID, "75", at=LATE), slot=LOST, now=LATE),
+        lambda: settled(an_expired_booking(outbox=()), seen(Remote.PAID, "75", at=LATE), slot=LOST, now=LATE),
         [("send:choose", 1200), ("alert:late", 1200)],
     ),
     "not confirmed for ten minutes": (
-        lambda: settled(settled(a_live_booking(effects=()), seen(Remote.PAID, "75", by_query=False)), now=AT + EXPIRY),
+        lambda: settled(settled(a_live_booking(outbox=()), seen(Remote.PAID, "75", by_query=False)), now=AT + EXPIRY),
         [("alert:unconfirmed", 960)],
     ),
     "short": (
-        lambda: settled(a_live_booking(effects=()), seen(Remote.PAID, "74")),
+        lambda: settled(a_live_booking(outbox=()), seen(Remote.PAID, "74")),
         [(f"send:refund_started:{ONE}R01", 60), ("alert:amount", 60)],
     ),
     "short, and the rest may come": (
-        lambda: settled(topping_up(a_live_booking(effects=())), seen(Remote.PAID, "74")),
+        lambda: settled(topping_up(a_live_booking(outbox=())), seen(Remote.PAID, "74")),
         [("send:short", 60), ("alert:amount", 60)],
     ),
     "too much": (
-        lambda: settled(a_live_booking(effects=()), seen(Remote.PAID, "85"), slot=SlotSeen.UNKNOWN),
+        lambda: settled(a_live_booking(outbox=()), seen(Remote.PAID, "85"), slot=SlotSeen.UNKNOWN),
         [(f"send:refund_started:{ONE}R01", 60), ("alert:amount", 60)],
     ),
     "twice": (
         lambda: settled(
-            another_order(a_confirmed_booking(effects=())), seen(Remote.PAID, "75", order=2, at=LATER), now=LATER
+            another_order(a_confirmed_booking(outbox=())), seen(Remote.PAID, "75", order=2, at=LATER), now=LATER
         ),
         [(f"send:refund_started:{TWO}R01", 120), ("alert:paid_twice", 120)],
     ),
     "unclear": (
-        lambda: settled(a_live_booking(effects=()), seen(Remote.PAID)),
+        lambda: settled(a_live_booking(outbox=()), seen(Remote.PAID)),
         [(f"alert:unclear:{ONE}", 60), ("send:problem", 60)],
     ),
     "confirmed, and nobody knows how much left": (
-        lambda: settled(a_confirmed_booking(effects=()), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
+        lambda: settled(a_confirmed_booking(outbox=()), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
         [(f"alert:console_refund:{ONE}R01", 120), ("alert:returned", 120)],
     ),
     "confirmed, and a part left by the console": (
-        lambda: heard(a_confirmed_booking(effects=()), found("10")),
+        lambda: heard(a_confirmed_booking(outbox=()), found("10")),
         [("alert:console_refund:console1", 120), ("alert:returned", 120)],
     ),
     "paid, and all of it left by the console": (
-        lambda: heard(replace(choosing(), effects=()), found("75")),
+        lambda: heard(replace(choosing(), outbox=()), found("75")),
         [
             ("alert:console_refund:console1", 120), (f"release_event:{EVENT}", 120), ("tidy_events", 420),
             ("send:cancelled", 120),
         ],
     ),
     "not chosen in time": (
-        lambda: settled(replace(choosing(), effects=(), slot=a_booking().slot), slot=LOST, now=choosing().choose_by),
+        lambda: settled(replace(choosing(), outbox=(), slot=a_booking().slot), slot=LOST, now=choosing().choose_by),
         [(f"send:refund_started:{ONE}R01", 172860)],
     ),
     "not paid": (
-        lambda: settled(a_live_booking(effects=(), calendar=CALENDLY), seen(Remote.EXPIRED, at=LATE), now=LATE),
+        lambda: settled(a_live_booking(outbox=(), calendar=CALENDLY), seen(Remote.EXPIRED, at=LATE), now=LATE),
         [(f"release_event:{EVENT}", 1200), ("tidy_events", 1500), ("send:expired", 1200)],
     ),
     "short, sent back and not paid again": (
-        lambda: settled(replace(settled(a_live_booking(), seen(Remote.PAID, "74")), effects=()), now=LATE), [],
+        lambda: settled(replace(settled(a_live_booking(), seen(Remote.PAID, "74")), outbox=()), now=LATE), [],
     ),
     "given up": (
-        lambda: settled(a_live_booking(effects=(), leaving=True), seen(Remote.CANCELED)), [],
+        lambda: settled(a_live_booking(outbox=(), leaving=True), seen(Remote.CANCELED)), [],
     ),
     "the provider out of reach": (
-        lambda: settled(a_live_booking(effects=()), now=END + 11 * MINUTE), [("alert:unreachable", 1560)],
+        lambda: settled(a_live_booking(outbox=()), now=END + 11 * MINUTE), [("alert:unreachable", 1560)],
     ),
     "a refund that is slow": (
         lambda: settled(
-            replace(steps.refund(with_refund(), TEN, LATER, cancels=False), effects=()), now=LATER + 96 * EXPIRY
+            replace(steps.refund(with_refund(), TEN, LATER, cancels=False), outbox=()), now=LATER + 96 * EXPIRY
         ),
         [(f"alert:refund_slow:{ONE}R01", 86520), (f"alert:refund_slow:{ONE}R02", 86520)],
     ),

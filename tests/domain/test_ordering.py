@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import ordering, steps
-from inspired.domain.booking import Attempt, Booking, Effect, Remote, State
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.money import Money
-from tests.factories import CHECKOUT, EXPIRY, MINUTE, NOW, SECOND, a_booking, a_live_booking, seen, settled
+from inspired.domain.states import Remote, State
+from tests.factories import CHECKOUT, EXPIRY, MINUTE, NOW, SECOND, a_booking, a_live_booking, an_item, seen, settled
 
 ORDER = f"{'b' * 24}001"
 LATER = NOW + MINUTE
@@ -58,7 +59,7 @@ def test_the_pauses_between_calls_of_create_double(tries, pause):
     after = failed(with_tries(tries), most=5, uncertain=True)
 
     assert after.attempts == (replace(HELD, tries=tries, retry_at=LATER + pause * SECOND, uncertain=True),)
-    assert after.effects == a_booking().effects
+    assert after.outbox == a_booking().outbox
 
 
 @pytest.mark.parametrize(("tries", "retryable"), [(3, True), (4, True), (1, False)])
@@ -66,7 +67,7 @@ def test_the_last_call_and_one_that_is_no_use_to_repeat_are_told_to_the_owner(tr
     after = failed(with_tries(tries), retryable=retryable)
 
     assert after.attempts == (replace(HELD, tries=tries, retry_at=None),)
-    assert after.effects == (*a_booking().effects, Effect("alert:create_failed", LATER))
+    assert after.outbox == (*a_booking().outbox, an_item("alert:create_failed", LATER))
 
 
 def test_an_order_is_created_from_its_moment_on_until_the_last_moment_to_pay():

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from inspired.domain import steps, tickets
-from inspired.domain.booking import Booking, Cause, Refund, RefundStatus, Remote
-from inspired.domain.effects import effect_done
+from inspired.domain import delivery, steps, tickets
+from inspired.domain.booking import Booking, Refund
+from inspired.domain.outbox import AlertKind, AlertOwner, Result
 from inspired.domain.promises import PLACE_BEFORE, WORD_WITHIN, Kind, promised_by, promises
+from inspired.domain.states import Cause, RefundStatus, Remote
 from inspired.domain.tickets import REPLY_WITHIN, Author, Priority
 from tests.domain.test_tickets import HOUR, answered, asked, said
 from tests.factories import CALL, MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, seen, settled
@@ -78,8 +79,8 @@ def test_a_refund_that_only_the_owner_can_go_on_with_stays_promised():
 
 def test_a_payment_that_cannot_be_counted_is_owed_a_word_until_it_is_settled():
     unclear = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BUSD"))
-    name = f"alert:unclear:{unclear.attempts[0].trade_no}"
-    told = effect_done(unclear, name, LATER, "owner told")
+    alert = AlertOwner(AlertKind.UNCLEAR, unclear.attempts[0].trade_no)
+    told = delivery.done(unclear, alert, LATER, Result.OWNER_TOLD)
     answer = answered(asked(), LATER + HOUR)
 
     assert [(one.kind, one.made_at) for one in promises(unclear)] == [(Kind.WORD, NOW + MINUTE)]

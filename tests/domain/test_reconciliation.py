@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain import refunds, steps
-from inspired.domain.booking import CalendarKind, RefundStatus, Remote, State
 from inspired.domain.lifecycle import SlotSeen, decided
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import STEPS, Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, RefundStatus, Remote, State
 from tests.factories import (
     CALL,
     EVENT,

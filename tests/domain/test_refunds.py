@@ -6,13 +6,16 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import invariants, refunds, schedule, steps
-from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, Refund, RefundStatus, Remote, State
+from inspired.domain.booking import Booking, Refund, RefundRequest
+from inspired.domain.claims import Invitee
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.funds import at_provider, kept_of
+from inspired.domain.history import Amount, Event, EventKind, Reason
 from inspired.domain.lifecycle import SlotSeen, decided, settle
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from tests.factories import (
     CALL,
     EVENT,
@@ -32,6 +35,9 @@ from tests.factories import (
 ORDER, OTHER = f"{'b' * 24}001", f"{'b' * 24}002"
 TEN, ALL = Money.parse("10"), Money.parse("75")
 LATER = NOW + 2 * MINUTE
+
+
+R1, R2 = RefundRequest("r1", "10"), RefundRequest("r1", "2")
 
 
 def a_call(**changes) -> Booking:
@@ -113,7 +119,7 @@ def test_nothing_can_be_refunded_of_a_booking_without_money():
 def test_cancelling_with_all_of_the_money_frees_the_slot_and_ends_refunded_once_it_is_gone():
     after = steps.refund(a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot), None, LATER, cancels=True)
 
-    assert (after.state, after.claims, str(after.keeps)) == (State.CANCELLED, (f"invitee:{EVENT}/invitees/I1",), "0")
+    assert (after.state, after.claims, str(after.keeps)) == (State.CANCELLED, (Invitee(f"{EVENT}/invitees/I1"),), "0")
     assert {"send:cancelled", f"release_event:{EVENT}"} <= owed(after)
     assert a_returned(sent(after), LATER).state is State.REFUNDED
 
@@ -147,11 +153,15 @@ def beside_foreign(**changes) -> Booking:
 
 
 def test_money_in_another_currency_beside_a_call_goes_back_by_itself_and_the_call_stays():
-    after = steps.refund(beside_foreign(), None, LATER, cancels=False, order=2, note="not ours", key="r1:2")
+    after = steps.refund(
+        beside_foreign(), None, LATER, cancels=False, order=2, note="not ours", request=RefundRequest("r1", "2")
+    )
 
     (back,) = after.refunds
     assert (back.trade_no, back.amount.shown, back.cause) == (OTHER, "0.3 BNB", Cause.OWNER)
-    assert (back.by, back.note, back.key, back.requested_at) == ("owner", "not ours", "r1:2", LATER)
+    assert (back.by, back.note, back.request, back.requested_at) == (
+        "owner", "not ours", R2, LATER,
+    )  # fmt: skip
     assert (after.state, after.keeps, kept_of(after)) == (State.CONFIRMED, None, ALL)
     assert Flag.NEEDS_OWNER not in after.flags
     assert f"send:refund_started:{back.id}" in owed(after)
@@ -197,7 +207,7 @@ def test_a_call_whose_money_was_returned_in_part_stands_with_the_rest_once_the_o
 
     assert (Flag.NEEDS_OWNER in returned.flags, after.flags) == (True, frozenset())
     assert (after.state, str(after.keeps), str(kept_of(after))) == (State.CONFIRMED, "50", "50")
-    assert [(one.what, one.detail) for one in after.history if one.what == "agreed"] == [("agreed", "50 USDT")]
+    assert [one.details for one in after.history if one.kind == "agreed"] == [Amount(Money.parse("50"))]
     assert list(invariants.violations(after, LATER)) == []
     again = heard(after, found("10", "console2"))
     assert (Flag.NEEDS_OWNER in again.flags, str(steps.agree(again, LATER).keeps)) == (True, "40")
@@ -230,12 +240,12 @@ def test_there_is_nothing_to_agree_to_where_no_known_part_of_a_calls_money_is_go
 
 
 def test_the_same_request_is_answered_and_another_with_its_name_is_refused():
-    once = steps.refund(a_call(), TEN, LATER, cancels=False, key="r1:10")
+    once = steps.refund(a_call(), TEN, LATER, cancels=False, request=R1)
 
-    assert steps.refund(once, TEN, LATER, cancels=False, key="r1:10") == once
+    assert steps.refund(once, TEN, LATER, cancels=False, request=R1) == once
     with pytest.raises(Conflict, match="Idempotency-Key"):
-        steps.refund(once, ALL, LATER, cancels=False, key="r1:75")
-    assert len(steps.refund(once, TEN, LATER, cancels=False, key="r2:10").refunds) == 2
+        steps.refund(once, ALL, LATER, cancels=False, request=RefundRequest("r1", "75"))
+    assert len(steps.refund(once, TEN, LATER, cancels=False, request=RefundRequest("r2", "10")).refunds) == 2
 
 
 def test_whoever_decided_on_an_older_page_decides_again():
@@ -364,7 +374,7 @@ def test_accepted_is_not_done():
 
     assert (after.refunds[0].status, after.state) == (RefundStatus.SENT, State.CANCELLED)
     assert refunds.to_ask(after) == after.refunds
-    assert schedule.scheduled(replace(after, effects=()), LATER).check_at == LATER + schedule.ASK_SOON
+    assert schedule.scheduled(replace(after, outbox=()), LATER).check_at == LATER + schedule.ASK_SOON
 
 
 def test_done_is_told_and_booked_once():
@@ -441,7 +451,7 @@ def test_the_same_refusal_again_is_told_once():
 
     again = refused(poor, poor.refunds[0], low_balance=True, now=LATER + refunds.TRY_BALANCE_AGAIN)
 
-    assert sum(event.what == "refund_stuck" for event in again.history) == 1
+    assert sum(event.kind == "refund_stuck" for event in again.history) == 1
     assert again.refunds[0].retry_at == LATER + 2 * refunds.TRY_BALANCE_AGAIN
 
 
@@ -489,7 +499,7 @@ def test_when_binances_last_refund_returned_everything_nothing_more_is_promised(
 
 
 def test_a_refund_that_takes_more_than_a_day_is_told_to_the_owner_once():
-    waiting = replace(sent(with_refund()), effects=())
+    waiting = replace(sent(with_refund()), outbox=())
     next_day = LATER + timedelta(hours=24)
 
     after = decided(waiting, SlotSeen.UNKNOWN, next_day)
@@ -904,7 +914,7 @@ def test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever():
     unclear = settled(choosing_late, seen(Remote.REFUNDED, "75", at=late), slot=SlotSeen.LOST, now=late)
     end = unclear.choose_by
 
-    after = replace(settled(unclear, slot=SlotSeen.LOST, now=end), effects=())
+    after = replace(settled(unclear, slot=SlotSeen.LOST, now=end), outbox=())
 
     assert (after.state, after.flags >= {Flag.NEEDS_OWNER}) == (State.EXPIRED, True)
     assert schedule.scheduled(after, end).check_at is None
@@ -931,7 +941,7 @@ UNANSWERED = replace(PLANNED, tries=1, retry_at=LATER + 2 * SECOND, why="time-ou
 SENT = replace(PLANNED, status=RefundStatus.SENT, tries=1, sent_at=LATER, retry_at=None)
 STUCK = replace(PLANNED, status=RefundStatus.NEEDS_OWNER, retry_at=None, why="no")
 BY_CONSOLE = Refund(
-    "console1", ORDER, TEN, Cause.CONSOLE, LATER, by="owner", key="console1", status=RefundStatus.EXTERNAL,
+    "console1", ORDER, TEN, Cause.CONSOLE, LATER, by="owner", found_as="console1", status=RefundStatus.EXTERNAL,
     done_at=LATER,
 )  # fmt: skip
 STEPS = {
@@ -980,7 +990,7 @@ STEPS = {
     "by the console": (lambda: heard(a_call(), found("10")), BY_CONSOLE),
     "by the console, and its amount not told": (
         lambda: settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER),
-        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", amount=None),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", found_as="", amount=None),
     ),
     "the console's, told by its notice": (
         lambda: heard(settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER), found("10")),
@@ -990,11 +1000,11 @@ STEPS = {
         lambda: refunds.settled_by_hand(
             settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER), f"{ORDER}R01", TEN, "I did", LATER
         ),
-        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", note="I did"),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", found_as="", note="I did"),
     ),
     "the console's, by the order's status, whatever its notice adds": (
         lambda: heard(settled(a_call(), seen(Remote.FULL_REFUNDED, "75", at=LATER), now=LATER), found("75")),
-        replace(BY_CONSOLE, id=f"{ORDER}R01", key="", amount=ALL),
+        replace(BY_CONSOLE, id=f"{ORDER}R01", found_as="", amount=ALL),
     ),
 }  # fmt: skip
 
@@ -1013,21 +1023,21 @@ def test_a_refund_by_system_customer_or_owner_says_whose_wish_it_was():
     wanted = {
         "system": replace(PLANNED, cause=Cause.SURPLUS, by="system"),
         "customer": replace(PLANNED, amount=ALL, cause=Cause.CANCELLED, by="customer"),
-        "owner": replace(PLANNED, note="sorry", key="r1:10"),
+        "owner": replace(PLANNED, note="sorry", request=R1),
     }
     assert {
         "system": surplus.refunds[0],
         "customer": steps.cancel(call, ALL, LATER).refunds[0],
-        "owner": steps.refund(call, TEN, LATER, cancels=False, note="sorry", key="r1:10").refunds[0],
+        "owner": steps.refund(call, TEN, LATER, cancels=False, note="sorry", request=R1).refunds[0],
     } == wanted
 
 
 def test_the_owner_is_told_of_a_call_without_answer_at_the_eighth_and_only_then():
-    booking, alerts = replace(with_refund(), effects=()), []
+    booking, alerts = replace(with_refund(), outbox=()), []
     for _ in range(refunds.ALERT_AT_TRY + 1):
         booking = unanswered(booking, booking.refunds[0])
-        alerts.append([(one.name, one.due) for one in booking.effects])
-        booking = replace(booking, effects=(), delivered=frozenset())
+        alerts.append([(one.task.key, one.due) for one in booking.outbox])
+        booking = replace(booking, outbox=(), delivered=frozenset())
 
     assert alerts == [*[[]] * 7, [(f"alert:refund_unsent:{ORDER}R01", LATER)], []]
 
@@ -1049,11 +1059,11 @@ def test_a_sum_of_the_consoles_is_divided_among_its_notices_as_they_come():
     second = heard(first, found("10", "console2"))
 
     ours = replace(SENT, status=RefundStatus.DONE, done_at=LATER)
-    sum_of_them = replace(BY_CONSOLE, id=f"{ORDER}R02", key="", amount=Money.parse("30"))
+    sum_of_them = replace(BY_CONSOLE, id=f"{ORDER}R02", found_as="", amount=Money.parse("30"))
     named = replace(BY_CONSOLE, amount=Money.parse("20"))
     assert done.refunds == (ours, sum_of_them)
     assert first.refunds == (ours, replace(sum_of_them, amount=TEN), named)
-    assert second.refunds == (ours, replace(sum_of_them, amount=TEN, key="console2"), named)
+    assert second.refunds == (ours, replace(sum_of_them, amount=TEN, found_as="console2"), named)
 
 
 def test_what_gives_way_to_a_refund_of_unknown_amount_waits_until_the_amount_is_told():
@@ -1075,7 +1085,7 @@ def test_what_gives_way_to_a_refund_of_unknown_amount_waits_until_the_amount_is_
 def test_a_refund_of_one_payment_does_not_give_way_to_the_consoles_of_another():
     both = twice("80", "75")
     other = f"{OTHER}R01"
-    console = replace(heard(both, found("10")), effects=())
+    console = replace(heard(both, found("10")), outbox=())
 
     stuck = refunds.not_sent(
         refunds.sending(console, other, LATER), other, LATER, why="no", refused=True, low_balance=False
@@ -1198,10 +1208,8 @@ def test_what_binance_would_not_do_as_asked_is_not_sent_and_the_owner_reads_why(
     after = refunds.sending(booking, refund.id, LATER)
 
     assert after.find_refund(refund.id) == replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, why=why)
-    assert [(one.at, one.what, one.detail) for one in after.history[len(booking.history) :]] == [
-        (LATER, "refund_stuck", why)
-    ]
-    assert [(one.name, one.due) for one in after.effects if one not in booking.effects] == [
+    assert after.history[len(booking.history) :] == (Event(LATER, EventKind.REFUND_STUCK, Reason(why)),)
+    assert [(one.task.key, one.due) for one in after.outbox if one not in booking.outbox] == [
         (f"alert:refund_stuck:{refund.id}", LATER)
     ]
 

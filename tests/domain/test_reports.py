@@ -7,13 +7,14 @@ from decimal import Decimal
 from hypothesis import given
 
 from inspired.domain import numbers, reports
-from inspired.domain.booking import Booking, Cause, Entry, Line
+from inspired.domain.booking import Booking, Entry, Fact, FactKind, Line
 from inspired.domain.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances
 from inspired.domain.money import Money
 from inspired.domain.numbers import Day, Figures, Returned, Rolling
 from inspired.domain.periods import Length, Period, between, parsed
 from inspired.domain.reconciliation import Difference, Kind
 from inspired.domain.reports import Plan
+from inspired.domain.states import Cause
 from tests.domain.figuring import THOROUGH, ZONE, businesses, days_of, entries_of
 from tests.factories import NOW
 
@@ -50,7 +51,7 @@ def test_the_tax_summary_is_the_ledgers_income_and_cost(found: list[Booking]):
 @given(businesses())
 def test_the_refunds_are_what_has_left_the_account(found: list[Booking]):
     everything = [one for _, one in entries_of(found)]
-    received = [one for one in everything if one.key.startswith(("received:", "fee:"))]
+    received = [one for one in everything if one.fact.kind in (FactKind.RECEIVED, FactKind.FEE)]
     left = [balances(some).get((BINANCE, "USDT"), Money(Decimal())).amount for some in (received, everything)]
 
     report = reports.refunds(days_of(found), YEARS, ZONE)
@@ -73,7 +74,9 @@ def test_every_entry_is_in_the_file_and_its_lines_are_nothing_together(found: li
 @given(businesses())
 def test_what_was_counted_is_held_against_the_ledger(found: list[Booking]):
     figures, entries = numbers.together(days_of(found)), [one for _, one in entries_of(found)]
-    one_more = Entry(9, NOW, "earned", "", (Line(SUSPENSE, USDT("0.00000001")), Line(SALES, USDT("-0.00000001"))))
+    one_more = Entry(
+        9, NOW, Fact(FactKind.EARNED), "", (Line(SUSPENSE, USDT("0.00000001")), Line(SALES, USDT("-0.00000001")))
+    )
 
     assert reports.agrees(figures, entries)
     assert not reports.agrees(figures, [*entries, one_more])
@@ -101,7 +104,7 @@ def test_what_came_in_another_currency_is_not_converted():
     report = reports.tax([a_day("2026-11-03", "75", "EUR")], parsed("2026-11"))
 
     assert report.rows[0].cells == ("2026-11-03", "EUR", "75", "0", "0", "75", "", "")
-    entry = Entry(0, NOW, "received:x", "received", (Line(BINANCE, Money.parse("5", "EUR")),))
+    entry = Entry(0, NOW, Fact(FactKind.RECEIVED, "x"), "received", (Line(BINANCE, Money.parse("5", "EUR")),))
     assert reports.entries([("b", entry)], parsed("2026-11"), ZONE).rows[0].cells[-1] == ""
 
 

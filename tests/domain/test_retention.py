@@ -5,17 +5,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from inspired.domain.booking import Effect, Flag, State
 from inspired.domain.funds import Payment, payment_of
+from inspired.domain.history import EventKind
 from inspired.domain.retention import due_for_erasure, months_before
-from tests.factories import CALL, NOW, a_booking, a_confirmed_booking, a_draft, a_live_booking, an_expired_booking
+from inspired.domain.states import Flag, State
+from tests.factories import (
+    CALL,
+    NOW,
+    a_booking,
+    a_confirmed_booking,
+    a_draft,
+    a_live_booking,
+    an_expired_booking,
+    an_item,
+)
 
 LONG_AFTER = CALL.end + timedelta(days=400)
 
 
 def settled(booking):
     """Everything that was owed is done."""
-    return replace(booking, effects=())
+    return replace(booking, outbox=())
 
 
 def test_a_call_that_was_held_is_due_so_many_whole_months_after_its_end():
@@ -34,7 +44,7 @@ def test_never_is_never():
 
 def test_whatever_happened_last_counts():
     booking = settled(a_confirmed_booking())
-    later = booking.noted(LONG_AFTER - timedelta(days=10), "no_show")
+    later = booking.noted(LONG_AFTER - timedelta(days=10), EventKind.NO_SHOW)
 
     assert due_for_erasure(booking, 3, LONG_AFTER)
     assert not due_for_erasure(later, 3, LONG_AFTER)
@@ -52,7 +62,7 @@ def test_a_booking_without_a_time_counts_from_its_end():
         a_draft(),
         a_booking(),
         a_live_booking(),
-        replace(a_confirmed_booking(), effects=(Effect("send:reminder", NOW),)),
+        replace(a_confirmed_booking(), outbox=(an_item("send:reminder", NOW),)),
         settled(a_confirmed_booking()).flagged(Flag.NEEDS_OWNER),
         settled(replace(a_confirmed_booking(), choose_by=NOW)),
         settled(replace(a_confirmed_booking(), state=State.PAID)),

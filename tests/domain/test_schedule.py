@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from inspired.domain import ordering, refunds, schedule, steps
-from inspired.domain.booking import Attempt, Booking, Effect, Remote
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.states import Remote
 from tests.domain.test_lifecycle import failing
 from tests.domain.test_refunds import LATER, choosing, heard, lost_answer, low, sent, with_refund
 from tests.factories import (
@@ -21,6 +22,7 @@ from tests.factories import (
     a_draft,
     a_live_booking,
     an_expired_booking,
+    an_item,
     seen,
     settled,
     told,
@@ -127,13 +129,13 @@ NEXT_LOOKS = {
 def test_the_next_look_is_at_the_first_moment_something_could_change(name):
     make, now, wait = NEXT_LOOKS[name]
 
-    after = schedule.scheduled(replace(make(), effects=()), now)
+    after = schedule.scheduled(replace(make(), outbox=()), now)
 
     assert after.check_at == (None if wait is None else now + wait)
 
 
 def test_what_is_owed_is_looked_at_when_its_first_is_due():
-    booking = a_confirmed_booking(effects=(Effect("a", NOW + HOUR), Effect("b", NOW + MINUTE)))
+    booking = a_confirmed_booking(outbox=(an_item("a", NOW + HOUR), an_item("b", NOW + MINUTE)))
 
     assert schedule.scheduled(booking, NOW).check_at == NOW + MINUTE
 
@@ -156,7 +158,7 @@ def test_asking_grows_patient_with_the_time_and_the_questions_that_brought_nothi
     """Twenty-four and forty questions, two and ten minutes."""
     now = NOW + MINUTE + waited * SECOND
 
-    after = schedule.scheduled(paid(effects=(), looks=looks), now)
+    after = schedule.scheduled(paid(outbox=(), looks=looks), now)
 
     assert after.check_at == now + pause * SECOND
 
@@ -182,7 +184,7 @@ LOOKS = {
 @pytest.mark.parametrize("name", LOOKS)
 def test_only_a_look_for_an_answer_that_is_due_counts(name):
     make, now, looks = LOOKS[name]
-    booking = replace(make(), looks=7, effects=())
+    booking = replace(make(), looks=7, outbox=())
 
     after = schedule.looked_at(booking, booking, now)
 
@@ -260,7 +262,7 @@ def test_orders_are_asked_about_whose_answer_still_matters(name):
 
 def test_after_the_end_late_money_is_asked_for_after_one_ten_and_sixty_minutes():
     end = an_expired_booking().ended_at
-    booking, asked = schedule.scheduled(an_expired_booking(effects=()), end), []
+    booking, asked = schedule.scheduled(an_expired_booking(outbox=()), end), []
     while booking.check_at is not None:
         now = booking.check_at
         asked.append(now - end)
@@ -270,7 +272,7 @@ def test_after_the_end_late_money_is_asked_for_after_one_ten_and_sixty_minutes()
 
 
 def test_the_one_that_was_asked_about_longest_ago_says_when_to_ask():
-    ended = an_expired_booking(effects=())
+    ended = an_expired_booking(outbox=())
     end = ended.ended_at
 
     both = another_order(ended, status=Remote.EXPIRED, seen_at=end + 10 * MINUTE)

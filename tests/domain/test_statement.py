@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from inspired.domain import steps
-from inspired.domain.booking import Booking, Remote
+from inspired.domain.booking import Booking
 from inspired.domain.money import Money
 from inspired.domain.statement import statement
+from inspired.domain.states import Remote
 from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, seen, settled
 
 LATER = NOW + timedelta(hours=1)

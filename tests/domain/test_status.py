@@ -5,12 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from inspired.domain import by_owner, steps
-from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundStatus, Remote, State
+from inspired.domain import by_owner, delivery, steps
+from inspired.domain.booking import Booking
 from inspired.domain.funds import Payment, counted, payment_of, unclear
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.refunds import settled_by_hand, tried_again
+from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.status import (
     CHOOSE,
     CHOOSE_LATE,
@@ -183,7 +185,7 @@ def test_whatever_the_page_is_made_of_is_news(after):
 @pytest.mark.parametrize(
     "after",
     [
-        a_live_booking().noted(NOW + MINUTE, "done", "send:held"),
+        delivery.done(a_live_booking(), SendEmail(Email.HELD), NOW + MINUTE),
         a_live_booking(check_at=None),
         a_live_booking(email_index="another"),
         order(tries=5, seen_at=NOW + MINUTE, status=Remote.INITIAL),

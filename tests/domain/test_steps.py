@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import steps
-from inspired.domain.booking import CalendarKind, Effect, Event, State
 from inspired.domain.errors import Conflict
 from inspired.domain.money import Money
+from inspired.domain.outbox import CancelEvent, PostLedger
+from inspired.domain.states import CalendarKind, State
 from tests.domain.test_refunds import LATER, TEN, choosing, found, heard
 from tests.factories import (
     CALL,
@@ -21,6 +22,8 @@ from tests.factories import (
     a_confirmed_booking,
     a_draft,
     a_live_booking,
+    an_event,
+    an_item,
     owed,
 )
 
@@ -31,8 +34,8 @@ BUILTIN, CALENDLY = CalendarKind.BUILTIN, CalendarKind.CALENDLY
 def test_a_draft_and_what_is_held_of_it_say_from_when_and_until_when():
     held = a_booking()
 
-    assert a_draft().history == (Event(NOW, "started"),)
-    assert held.effects == (Effect("send:held", NOW),)
+    assert a_draft().history == (an_event(NOW, "started"),)
+    assert held.outbox == (an_item("send:held", NOW),)
     assert (held.state, held.expires_at, held.deadline) == (State.PENDING, NOW + EXPIRY, NOW + EXPIRY + MINUTE)
     assert (held.email_index, held.visitor_index, held.terms_version) == ("mailindex", "addressindex", "1")
     assert held.check_at == NOW
@@ -54,10 +57,10 @@ def test_the_slot_outlives_a_short_time_to_pay_by_a_fifth_of_it(expiry, longer):
 def test_a_draft_that_is_given_up_has_ended_and_its_events_are_looked_for_five_minutes_later():
     gone = steps.give_up(a_draft(), LATER)
 
-    tidy = Effect("tidy_events", LATER + 5 * MINUTE)
+    tidy = an_item("tidy_events", LATER + 5 * MINUTE)
     assert gone == replace(
-        a_draft(), state=State.CANCELLED, ended_at=LATER, history=(*a_draft().history, Event(LATER, "cancelled")),
-        effects=(tidy,), check_at=tidy.due,
+        a_draft(), state=State.CANCELLED, ended_at=LATER, history=(*a_draft().history, an_event(LATER, "cancelled")),
+        outbox=(tidy,), check_at=tidy.due,
     )  # fmt: skip
 
 
@@ -65,9 +68,9 @@ def test_a_draft_that_is_given_up_has_ended_and_its_events_are_looked_for_five_m
 @pytest.mark.parametrize(
     ("before", "after", "given_back"),
     [
-        (EVENT, "http://calendly/2", [Effect(f"release_event:{EVENT}", LATER)]),
+        (EVENT, "http://calendly/2", [an_item(f"release_event:{EVENT}", LATER)]),
         (EVENT, EVENT, []),
-        (EVENT, "", [Effect(f"release_event:{EVENT}", LATER)]),
+        (EVENT, "", [an_item(f"release_event:{EVENT}", LATER)]),
         ("", "http://calendly/2", []),
         ("", "", []),
     ],
@@ -80,7 +83,7 @@ def test_the_event_of_the_time_before_is_given_back_where_there_was_one_and_it_i
 
     moved = move(booking, replace(booking.slot, event_uri=after), LATER)
 
-    assert [one for one in moved.effects if one.name.startswith("release_event")] == given_back
+    assert [one for one in moved.outbox if isinstance(one.task, CancelEvent)] == given_back
     assert moved.slot.event_uri == after
 
 
@@ -121,14 +124,14 @@ def test_a_call_can_be_cancelled_until_it_begins():
 
 
 def test_what_a_cancelled_call_leaves():
-    call = a_confirmed_booking(slot=a_live_booking(calendar=CALENDLY).slot, effects=())
+    call = a_confirmed_booking(slot=a_live_booking(calendar=CALENDLY).slot, outbox=())
     late = CALL.start - timedelta(hours=5)
     half = Money.parse("37.5")
 
     after = steps.cancel(call, half, late)
 
     assert (after.state, after.keeps, after.ended_at, after.choose_by) == (State.CANCELLED, half, late, None)
-    assert [(one.name, one.due) for one in after.effects if not one.name.startswith("post:")] == [
+    assert [(one.task.key, one.due) for one in after.outbox if not isinstance(one.task, PostLedger)] == [
         (f"send:refund_started:{'b' * 24}001R01", late),
         (f"release_event:{EVENT}", late),
         ("tidy_events", late + 5 * MINUTE),
@@ -146,7 +149,7 @@ def test_a_call_whose_money_has_gone_back_already_is_refunded_once_it_is_cancell
 
 
 def test_a_call_that_the_owner_cancels_and_one_whose_money_only_goes_back():
-    call = a_confirmed_booking(effects=())
+    call = a_confirmed_booking(outbox=())
 
     gone, kept = (steps.refund(call, TEN, LATER, cancels=cancels) for cancels in (True, False))
 
@@ -166,4 +169,4 @@ def test_of_a_call_that_was_cancelled_the_owner_can_still_give_back_what_was_kep
 
     assert (after.state, after.ended_at, after.keeps) == (State.CANCELLED, late, Money.parse("27.5"))
     assert [str(one.amount) for one in after.refunds] == ["37.5", "10"]
-    assert sum(event.what == "cancelled" for event in after.history) == 1
+    assert sum(event.kind == "cancelled" for event in after.history) == 1

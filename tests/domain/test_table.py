@@ -13,21 +13,11 @@ from itertools import product
 import pytest
 
 from inspired.domain import lifecycle
-from inspired.domain.booking import (
-    Attempt,
-    Booking,
-    CalendarKind,
-    Cause,
-    Flag,
-    Refund,
-    RefundStatus,
-    Remote,
-    State,
-    refund_id,
-    trade_number,
-)
+from inspired.domain.booking import Attempt, Booking, Refund, refund_id, trade_number
 from inspired.domain.lifecycle import TABLE, SlotSeen, next_step
 from inspired.domain.money import Money
+from inspired.domain.outbox import PostLedger
+from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from tests.factories import EVENT, MINUTE, NOW, SECOND, a_draft, a_live_booking, topping_up
 
 # The order can be paid until 15:00 after NOW, the slot is held until 16:00.
@@ -86,7 +76,7 @@ def cells() -> Iterator[Cell]:
 
 
 CELLS = tuple(cells())
-LIVE = a_live_booking(calendar=CalendarKind.CALENDLY, effects=())
+LIVE = a_live_booking(calendar=CalendarKind.CALENDLY, outbox=())
 MOST_STEPS = 8  # of the table in one settling; more means that two rows play ball
 
 
@@ -359,7 +349,7 @@ def came_out(before: Booking, after: Booking) -> Expected:
         state=after.state,
         flags=frozenset(map(str, after.flags)),
         asked=tuple((str(one.amount), str(one.cause)) for one in after.refunds[len(before.refunds) :]),
-        owed=frozenset(short_name(one.name) for one in after.effects if not one.name.startswith("post:")),
+        owed=frozenset(short_name(one.task.key) for one in after.outbox if not isinstance(one.task, PostLedger)),
         chooses=after.choose_by is not None,
         keeps="" if after.keeps is None else str(after.keeps),
         orders=len(after.attempts) - len(before.attempts),

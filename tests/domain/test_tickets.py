@@ -6,18 +6,22 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import steps, tickets
-from inspired.domain.booking import Flag, Remote, State
-from inspired.domain.effects import EFFECT_LEASE, LONGEST_BACKOFF, MOST_MAIL_TRIES
+from inspired.domain.delivery import LEASE, LONGEST_BACKOFF, MOST_MAIL_TRIES
 from inspired.domain.errors import Conflict, Invalid, TooMany
 from inspired.domain.lifecycle import SlotSeen
+from inspired.domain.outbox import Result
 from inspired.domain.ready_answers import ready_answers
+from inspired.domain.states import Flag, Remote, State
 from inspired.domain.tickets import (
     MOST_MESSAGES,
     REPLY_WITHIN,
     Author,
+    Mailed,
     Message,
     Priority,
+    SendTicketEmail,
     Ticket,
+    TicketEmail,
     TicketState,
     Topic,
     checked_text,
@@ -63,7 +67,7 @@ def test_a_question_is_owed_its_answer_by_its_priority_and_the_owner_a_mail():
 
     assert ticket.state is TicketState.OPEN
     assert ticket.due == ticket.promised == ticket.messages[0].promised == NOW + REPLY_WITHIN[Priority.HIGH]
-    assert {(one.name.partition(":")[0], one.due) for one in ticket.effects} == {
+    assert {(one.task.key.partition(":")[0], one.due) for one in ticket.outbox} == {
         ("tell_owner", NOW),
         ("late", ticket.due),
     }
@@ -129,7 +133,7 @@ def test_raising_the_priority_brings_the_answer_forward_and_lowering_breaks_no_p
     patient = tickets.prioritised(asked(), Priority.LOW, "p1", NOW)
 
     assert urgent.due == NOW + REPLY_WITHIN[Priority.CRITICAL]
-    assert [one.due for one in urgent.effects if one.name.startswith("late")] == [urgent.due]
+    assert [one.due for one in urgent.outbox if one.task.key.startswith("late")] == [urgent.due]
     assert patient.due == asked().promised
     assert tickets.prioritised(patient, Priority.LOW, "p1", NOW) == patient
     assert tickets.prioritised(answered(), Priority.LOW, "p1", NOW).due is None
@@ -140,7 +144,7 @@ def test_somebody_takes_it_and_gives_it_back():
     back = tickets.taken(taken, "", "p1", NOW)
 
     assert (taken.assigned, back.assigned) == ("p1", "")
-    assert [one.what for one in back.history] == ["customer_wrote", "taken", "given_back"]
+    assert [one.kind for one in back.history] == ["customer_wrote", "taken", "given_back"]
     assert tickets.taken(taken, "p1", "p1", NOW) == taken
 
 
@@ -212,7 +216,7 @@ def test_what_is_erased_keeps_neither_key_nor_words_and_takes_no_more():
 
     assert (gone.key, gone.email, gone.email_index, gone.subject) == (b"", b"", "", b"")
     assert {one.text for one in gone.messages} == {b""}
-    assert (gone.state, gone.done_at, gone.effects) == (TicketState.DONE, NOW + 9 * HOUR, ())
+    assert (gone.state, gone.done_at, gone.outbox) == (TicketState.DONE, NOW + 9 * HOUR, ())
     assert tickets.forgotten(gone, NOW + 10 * HOUR) == gone
     assert tickets.forgotten(answered(done=True), NOW + 9 * HOUR).done_at == NOW + HOUR
     with pytest.raises(Conflict, match="erased"):
@@ -283,28 +287,30 @@ def test_ready_answers_say_only_what_is_true_of_the_booking():
     assert ready_answers(None, "", NOW)[0].text.startswith("Hello,\n")
 
 
+ANSWER = SendTicketEmail(TicketEmail.ANSWER, "a1")
+
 # --- mails ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_mail_is_claimed_before_it_is_sent_and_ticked_off_after():
     ticket = answered()
-    leased = tickets.claimed(ticket, "answer:a1", NOW)
+    leased = tickets.claimed(ticket, ANSWER, NOW)
 
-    (lease,) = [one for one in leased.effects if one.name == "answer:a1"]
-    assert (lease.due, lease.tries) == (NOW + EFFECT_LEASE, 1)
-    sent = tickets.mailed(leased, "answer:a1", NOW, "sent")
+    (lease,) = [one for one in leased.outbox if one.task == ANSWER]
+    assert (lease.due, lease.tries) == (NOW + LEASE, 1)
+    sent = tickets.mailed(leased, ANSWER, NOW, Result.SENT)
     assert "answer:a1" not in owed(sent)
-    assert (sent.history[-1].what, sent.history[-1].detail) == ("mailed", "answer sent")
-    assert tickets.mailed(sent, "answer:a1", NOW) == sent
-    assert tickets.mail_failed(sent, "answer:a1", NOW, for_good=True) == sent
+    assert (sent.history[-1].kind, sent.history[-1].details) == ("mailed", Mailed(TicketEmail.ANSWER, Result.SENT))
+    assert tickets.mailed(sent, ANSWER, NOW, Result.SENT) == sent
+    assert tickets.mail_failed(sent, ANSWER, NOW, for_good=True) == sent
 
 
 def test_a_mail_that_fails_is_tried_again_ever_more_slowly():
     ticket, waits = answered(), []
     for _ in range(12):
-        ticket = tickets.claimed(ticket, "answer:a1", NOW)
-        ticket = tickets.mail_failed(ticket, "answer:a1", NOW, for_good=False)
-        waits += [one.due - NOW for one in ticket.effects if one.name == "answer:a1"]
+        ticket = tickets.claimed(ticket, ANSWER, NOW)
+        ticket = tickets.mail_failed(ticket, ANSWER, NOW, for_good=False)
+        waits += [one.due - NOW for one in ticket.outbox if one.task == ANSWER]
 
     assert waits == sorted(waits)
     assert waits[0] == timedelta(seconds=2)
@@ -315,9 +321,9 @@ def test_a_mail_that_fails_is_tried_again_ever_more_slowly():
 def test_an_answer_nobody_can_be_sent_makes_it_our_turn_again(for_good: bool):
     tries = 1 if for_good else MOST_MAIL_TRIES
     ticket = answered()
-    ticket = replace(ticket, effects=tuple(replace(one, tries=tries) for one in ticket.effects))
+    ticket = replace(ticket, outbox=tuple(replace(one, tries=tries) for one in ticket.outbox))
 
-    failed = tickets.mail_failed(ticket, "answer:a1", NOW + HOUR, for_good=for_good)
+    failed = tickets.mail_failed(ticket, ANSWER, NOW + HOUR, for_good=for_good)
 
     assert failed.state is TicketState.OPEN
     assert failed.due is not None

@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspired.domain import ledger
-from inspired.domain.booking import Booking, Flag, Remote, State
+from inspired.domain.booking import Booking
 from inspired.domain.funds import Payment, counted, due, is_unclear, kept_of, nothing, payment_of, received_of
 from inspired.domain.refunds import Outcome
 from inspired.domain.statement import statement
+from inspired.domain.states import Flag, Remote, State
 from tests.domain.walking import MONEY_STATES, Walk, quieted, targets_of
 
 WALKS, QUIETED = 800, 60
@@ -91,10 +92,10 @@ def refunded_is_told_only_when_everything_is_gone(before, after, walk):
 
 
 def whoever_waits_is_looked_at_again(before, after, walk):
-    waits = after.is_open or after.effects or any(not one.is_settled and one.is_payable for one in after.attempts)
+    waits = after.is_open or after.outbox or any(not one.is_settled and one.is_payable for one in after.attempts)
     if waits and after.state is not State.CONFIRMED:
         assert after.check_at is not None
-    if after.effects or any(one.is_under_way for one in after.refunds) or after.choose_by is not None:
+    if after.outbox or any(one.is_under_way for one in after.refunds) or after.choose_by is not None:
         assert after.check_at is not None
 
 

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from inspired.domain import by_owner, lifecycle, ordering, refunds, steps
-from inspired.domain.booking import Booking, CalendarKind, Cause, Effect, HandKind, RefundStatus, Remote, State
+from inspired.domain.booking import Booking
+from inspired.domain.history import EventKind
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.money import Money
+from inspired.domain.states import CalendarKind, Cause, HandKind, RefundStatus, Remote, State
 from inspired.domain.why import next_up, why
 from tests.domain.test_by_owner import closed, done, word
 from tests.factories import (
@@ -21,6 +23,7 @@ from tests.factories import (
     a_live_booking,
     a_returned,
     an_expired_booking,
+    an_item,
     seen,
     settled,
     topping_up,
@@ -130,7 +133,7 @@ CASES = {
     "given up": (settled(steps.give_up(a_booking(), LATER), now=LATER), "The customer gave it up before"),
     "given up by the owner": (settled(by_owner.call_off(a_booking(), LATER), now=LATER), "You cancelled it before"),
     "cancelled in Calendly": (
-        steps.give_up(a_draft(), NOW).noted(NOW, "cancelled_in_calendar"),
+        steps.give_up(a_draft(), NOW).noted(NOW, EventKind.CANCELLED_IN_CALENDAR),
         "Its event was cancelled in Calendly before",
     ),
     "ended": (steps.give_up(a_draft(), NOW), "It ended before anything was paid."),
@@ -146,7 +149,7 @@ CASES = {
         "You cancelled the confirmed call.",
     ),
     "ended when its money left": (
-        replace(by_owner.call_off(a_confirmed_booking(), LATER), effects=()),
+        replace(by_owner.call_off(a_confirmed_booking(), LATER), outbox=()),
         "ended when its money left",
     ),
     "not chosen": (not_chosen(paid_late(SlotSeen.LOST)), "since no other time was chosen after its own was gone"),
@@ -230,7 +233,7 @@ def test_one_that_waits_behind_another_or_was_replaced_is_not_announced():
 
 def test_choices_and_late_questions_are_told():
     assert "If the customer has not chosen by then, all of the money goes back." in texts(lost())
-    assert "Binance is asked once more whether money came late." in texts(replace(an_expired_booking(), effects=()))
+    assert "Binance is asked once more whether money came late." in texts(replace(an_expired_booking(), outbox=()))
     assert "Calendly is asked whether a time was picked; without one this is dropped." in texts(a_draft())
     calendar_silent = settled(a_live_booking(), seen(Remote.PAID, "75"), slot=SlotSeen.UNKNOWN)
     assert "Binance and the calendar are asked again." in texts(calendar_silent)
@@ -250,13 +253,13 @@ def test_choices_and_late_questions_are_told():
     ],
 )
 def test_everything_owed_is_told_in_words(name: str, said: str):
-    assert said in texts(a_booking(effects=(Effect(name, NOW),), calendar=CalendarKind.BUILTIN))
-    assert texts(a_confirmed_booking(effects=(Effect("post:2", NOW),)), CALL.start) == []
+    assert said in texts(a_booking(outbox=(an_item(name, NOW),), calendar=CalendarKind.BUILTIN))
+    assert texts(a_confirmed_booking(outbox=(an_item("post:2", NOW),)), CALL.start) == []
 
 
 def test_what_did_not_work_says_how_often():
-    booking = a_booking(effects=(Effect("send:held", NOW, 2),))
+    booking = a_booking(outbox=(an_item("send:held", NOW, 2),))
 
     assert "The mail “Your time is held” goes out, after 2 tries that did not work." in texts(booking)
-    once = a_booking(effects=(Effect("send:held", NOW, 1),))
+    once = a_booking(outbox=(an_item("send:held", NOW, 1),))
     assert "The mail “Your time is held” goes out, after 1 try that did not work." in texts(once)

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from inspired.domain import effects, ledger, lifecycle, ordering, refunds, schedule, steps
-from inspired.domain.booking import Booking, CalendarKind, Remote, State, refund_id
+from inspired.domain import delivery, ledger, lifecycle, ordering, refunds, schedule, steps
+from inspired.domain.booking import Booking, refund_id
 from inspired.domain.errors import Refusal
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote, State
 from tests.factories import CHECKOUT, MINUTE, NOW, SECOND, a_booking, topping_up
 
 HOUR = 60 * MINUTE
@@ -322,10 +323,10 @@ def owner_tries_again(walk: Walk) -> None:
 
 
 def effects_are_done(walk: Walk) -> None:
-    for one in walk.booking.effects:
+    for one in walk.booking.outbox:
         if one.due <= walk.now:
-            walk.booking = effects.claimed_effect(walk.booking, one.name, walk.now)
-            walk.booking = effects.effect_done(walk.booking, one.name, walk.now)
+            walk.booking = delivery.claimed(walk.booking, one.task, walk.now)
+            walk.booking = delivery.done(walk.booking, one.task, walk.now)
 
 
 ACTIONS: tuple[Callable[[Walk], None], ...] = (

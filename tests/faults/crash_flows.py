@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from inspired.adapters.binance import NoticeHeaders
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, idempotency, notices, payment, reconciling, refreshing, refunding
 from inspired.flows.booking import Customer

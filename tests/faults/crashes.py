@@ -9,7 +9,8 @@ import pymongo
 import redis
 
 from inspired.adapters.hints import Hint
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
+from inspired.domain.states import Flag, State
 from inspired.flows import checking, notices, refreshing, sweeping
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -199,8 +200,8 @@ def _of_money(booking: Booking, orders: Sequence[dict[str, Any]], returned: Sequ
 
 def _at_rest(world: World, booking: Booking) -> Iterator[str]:
     document = world.database["bookings"].find_one({"_id": booking.id}) or {}
-    if booking.effects:
-        yield f"still owes {[one.name for one in booking.effects]}"
+    if booking.outbox:
+        yield f"still owes {[item.task.key for item in booking.outbox]}"
     if booking.flags - {Flag.PAID_LATE}:
         yield f"is flagged {sorted(booking.flags)}"
     if booking.check_at is not None:

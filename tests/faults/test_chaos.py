@@ -26,7 +26,8 @@ import requests
 
 from inspired.adapters import mongo
 from inspired.adapters.books import Ledger
-from inspired.domain.lifecycle import REMINDER
+from inspired.adapters.spellings import task_in
+from inspired.domain.lifecycle import is_reminder
 from inspired.flows import checking
 from tests.harness import wait_until
 from tests.journeys.running import AS_SOLD, Running, running
@@ -210,7 +211,7 @@ def not_at_rest(database: Any) -> list[str]:
 
 def is_owed_now(effect: dict[str, Any]) -> bool:
     """A reminder is owed for days."""
-    return not effect["name"].startswith(REMINDER)
+    return not is_reminder(task_in(effect["name"]))
 
 
 def violations(dev: Running, database: Any) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import checking, payment, refreshing, refunding
 from inspired.flows.booking import Customer
@@ -74,7 +75,7 @@ def wrong(svc: Services, sandbox: Servers, mailbox: Mailbox, winners: list[Booki
     booking = svc.bookings.get(winners[0].id)
     orders = [one for one in sandbox.control("orders") if one["merchantTradeNo"].startswith(booking.id)]
     refunds = [one for one in sandbox.control("refunds") if one["merchantTradeNo"].startswith(booking.id)]
-    confirmed = sum(event.what == "confirmed" for event in booking.history)
+    confirmed = sum(event.kind == "confirmed" for event in booking.history)
     ids = [str(one["message-id"]) for one in mailbox.messages]
     counts = {
         "holders": len(winners),

@@ -10,10 +10,11 @@ import redis
 import requests
 
 from inspired.domain import lifecycle
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.flows.booking import Customer

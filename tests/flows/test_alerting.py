@@ -23,10 +23,10 @@ from inspired.adapters.http import Http
 from inspired.adapters.queue import Doorbell
 from inspired.domain import runbook
 from inspired.domain.alerts import Channel, Kind
-from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, UpstreamError
 from inspired.domain.reconciliation import Difference
 from inspired.domain.reconciliation import Kind as Differs
+from inspired.domain.states import State
 from inspired.flows import alerting, calendar_watch, checking, delivery, door, notices, reconciling, refreshing, telling
 from inspired.services import Services, build
 from tests.adapters.listeners import answer, listening

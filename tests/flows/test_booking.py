@@ -6,10 +6,13 @@ from itertools import pairwise
 import pytest
 import requests
 
-from inspired.domain.booking import Booking, CalendarKind, State
+from inspired.domain.booking import Booking
+from inspired.domain.claims import Tick
 from inspired.domain.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany, UpstreamError
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.outbox import CancelEvent
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, idempotency, payment, refreshing
 from inspired.flows.booking import Customer
@@ -56,7 +59,7 @@ def test_of_twenty_at_once_exactly_one_gets_the_slot(svc: Services):
     owners = [one for one in results if one != "taken"]
     at_first = [one for one in owners if svc.bookings.get(one).slot.span == span]
     assert len(at_first) == 1
-    ticks = [tick for one in owners for tick in svc.bookings.get(one).claims if tick.startswith("tick:")]
+    ticks = [tick for one in owners for tick in svc.bookings.get(one).claims if isinstance(tick, Tick)]
     assert len(ticks) == len(set(ticks))
 
 
@@ -211,7 +214,7 @@ class TestRulesOfToday:
         booking_flow.give_up(svc, first.token)
         refreshing.refresh(later(svc, minutes=2), first.id)
 
-        assert (full, other_type.slot.day_place) == ([], "")
+        assert (full, other_type.slot.day_place) == ([], None)
         assert [call for call in free_calls(svc, "quick-question") if call.start.date() == day]
         assert hold_at(svc, QUICK, calls[5].start, 5).state is State.PENDING
 
@@ -397,7 +400,7 @@ class TestCalendly:
     def test_releasing_an_event_that_became_the_slot_again_does_nothing(self, svc: Services):
         draft = booking_flow.start_draft(svc, REVIEW)
         held = self.take(svc, draft.token, self.schedule(svc, draft.token))
-        owed = f"release_event:{held.slot.event_uri}"
+        owed = CancelEvent(held.slot.event_uri)
         svc.bookings.change(held.id, lambda b: b.owing(svc.now(), owed))
 
         after = delivery.deliver(svc, svc.bookings.get(held.id))

@@ -9,10 +9,12 @@ import requests
 from pymongo.database import Database
 
 from inspired.adapters.vault import CannotDecrypt
-from inspired.domain.booking import Booking, Flag, HandKind, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid, SlotTaken
 from inspired.domain.ledger import BINANCE, OUTSIDE, SALES, balances
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
+from inspired.domain.states import Flag, HandKind, State
 from inspired.flows import booking as booking_flow
 from inspired.flows import by_owner, delivery, refreshing
 from inspired.services import Services
@@ -63,7 +65,7 @@ def test_a_letter_reaches_the_customer_once(svc: Services, sandbox: Servers, mai
 
 def test_a_mail_is_sent_again_as_a_mail_of_its_own(svc: Services, sandbox: Servers, mailbox: Mailbox):
     booking = refreshing.refresh(svc, confirmed(svc, sandbox).id)
-    assert by_owner.may_send_again(svc, booking, "confirmed")
+    assert by_owner.may_send_again(svc, booking, SendEmail(Email.CONFIRMED))
 
     by_owner.send_again(svc, booking.id, "confirmed")
     for _ in range(2):
@@ -72,13 +74,13 @@ def test_a_mail_is_sent_again_as_a_mail_of_its_own(svc: Services, sandbox: Serve
     mails = [one for one in mailbox.messages if one["to"] == ANN and one["subject"].startswith("Confirmed")]
     assert len(mails) == 2
     assert len({one["message-id"] for one in mails}) == 2
-    assert after.has_owed("send:confirmed:again:1")
+    assert after.has_owed(SendEmail(Email.CONFIRMED, repeat=1))
 
 
 def test_a_mail_that_would_lie_is_not_sent_again(svc: Services, sandbox: Servers):
     booking = refreshing.refresh(svc, confirmed(svc, sandbox).id)
 
-    assert not by_owner.may_send_again(svc, booking, "held")
+    assert not by_owner.may_send_again(svc, booking, SendEmail(Email.HELD))
     with pytest.raises(Conflict, match="no longer be true"):
         by_owner.send_again(svc, booking.id, "held")
 
@@ -280,7 +282,7 @@ def over(svc: Services, sandbox: Servers) -> Booking:
     booking = refreshing.refresh(svc, booking.id)
     by_owner.note(svc, booking.id, "p1", "She is Bob's sister")
     booking = starting_in(svc, booking, hours=-3)
-    svc.bookings.change(booking.id, lambda b: replace(b, effects=(), check_at=None))
+    svc.bookings.change(booking.id, lambda b: replace(b, outbox=(), check_at=None))
     return svc.bookings.get(booking.id)
 
 
@@ -329,10 +331,10 @@ def test_what_notices_held_goes_too(svc: Services, sandbox: Servers, database: D
 def test_no_mail_goes_to_nobody(svc: Services, sandbox: Servers, mailbox: Mailbox):
     booking = by_owner.erase(svc, over(svc, sandbox).id)
     mailbox.messages.clear()
-    svc.bookings.change(booking.id, lambda b: b.owing(svc.now(), "send:confirmed"))
+    svc.bookings.change(booking.id, lambda b: b.owing(svc.now(), SendEmail(Email.CONFIRMED)))
 
-    assert not delivery.still_true(booking, "confirmed", svc.now())
-    assert not by_owner.may_send_again(svc, booking, "confirmed")
+    assert not delivery.still_true(booking, SendEmail(Email.CONFIRMED), svc.now())
+    assert not by_owner.may_send_again(svc, booking, SendEmail(Email.CONFIRMED))
     refreshing.refresh(svc, booking.id)
     assert mailbox.messages == []
 

@@ -7,8 +7,10 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import Booking, Flag, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import BadSignature, Invalid, UpstreamError
+from inspired.domain.outbox import SyncEvent
+from inspired.domain.states import Flag, State
 from inspired.flows import booking as booking_flow
 from inspired.flows import calendar_notices, calendar_watch, payment, refreshing
 from inspired.services import Services
@@ -161,7 +163,7 @@ def test_while_calendly_does_not_answer_the_question_stays_owed(svc: Services, s
     requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()
     after = refreshing.refresh(later(svc, minutes=5), booking.id)
 
-    assert any(one.name.startswith("follow_event") for one in waiting.effects)
+    assert waiting.owes(SyncEvent)
     assert (waiting.moves, after.moves) == (0, 1)
 
 
@@ -265,7 +267,7 @@ def test_the_door_answers_calendly_and_strangers(client: FlaskClient, svc: Servi
     many = [client.post("/api/calendly/webhook", data=raw).status_code for _ in range(35)]
 
     assert (good.status_code, bad.status_code) == (200, 401)
-    assert any(one.name.startswith("follow_event") for one in svc.bookings.get(booking.id).effects)
+    assert svc.bookings.get(booking.id).owes(SyncEvent)
     assert 429 in many
 
 

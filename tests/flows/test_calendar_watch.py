@@ -11,9 +11,11 @@ import requests
 from flask.testing import FlaskClient
 
 from inspired.domain import steps
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict
+from inspired.domain.history import EventKind, Length
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import calendar_watch, delivery, payment, refreshing
 from inspired.services import Services
@@ -226,7 +228,7 @@ def test_a_longer_time_picked_in_the_frame_is_refused_and_given_back(svc: Servic
 
     assert (after.state, after.slot, after.attempts, active(sandbox)) == (State.DRAFT, None, (), [False])
     assert sandbox.control("events")[0]["cancellation"]["reason"].startswith("This call takes 45 minutes")
-    assert [one.detail for one in after.history if one.what == "other_length"] == ["90 minutes"]
+    assert [one.details for one in after.history if one.kind is EventKind.OTHER_LENGTH] == [Length(90)]
     assert mailbox.messages == []
 
 
@@ -462,7 +464,7 @@ def test_who_did_not_come_is_written_down_at_calendly_too_and_taken_back(
         told.append(no_show_there(sandbox, svc, booking))
 
     assert told == [True, True, False]
-    assert not svc.bookings.get(booking.id).effects
+    assert not svc.bookings.get(booking.id).outbox
 
 
 def test_the_owner_reads_how_the_watch_stands(svc: Services, client: FlaskClient, sandbox: Servers, mailbox: Mailbox):

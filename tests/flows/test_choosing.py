@@ -8,9 +8,9 @@ import pytest
 from inspired.adapters.offer import Listed
 from inspired.adapters.unlogged import Note
 from inspired.domain import schedule
-from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, Invalid, UpstreamError
 from inspired.domain.preferences import Accent, Addresses, Brand, Home, Retention, SmallPrint
+from inspired.domain.states import State
 from inspired.flows import auditing, choosing, delivery, forgetting, sweeping, telling
 from inspired.flows.booking import TERMS_VERSION, terms_version
 from inspired.services import Services
@@ -242,7 +242,7 @@ def forget(svc: Services) -> dict[str, int]:
 def over(svc: Services, sandbox: Servers, **more: str) -> str:
     """A call that was held, with nothing owed any more."""
     booking = confirmed(svc, sandbox, **more)
-    return svc.bookings.change(booking.id, lambda b: schedule.scheduled(replace(b, effects=()), svc.now())).id
+    return svc.bookings.change(booking.id, lambda b: schedule.scheduled(replace(b, outbox=()), svc.now())).id
 
 
 def test_people_of_calls_long_over_are_forgotten_and_the_others_and_the_books_stay(svc: Services, sandbox: Servers):

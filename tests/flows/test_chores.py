@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from inspired.adapters.room import Chore
-from inspired.domain.booking import State
 from inspired.domain.errors import Conflict, Invalid, NotFound
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import chores
 from inspired.services import Services

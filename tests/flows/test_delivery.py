@@ -6,8 +6,9 @@ import pytest
 from icalendar import Calendar
 
 from inspired.adapters.letters import FOLDER, Letters
-from inspired.domain.booking import State
-from inspired.domain.lifecycle import REMINDER
+from inspired.domain.lifecycle import is_reminder
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, SendEmail, UnknownTask
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, refreshing
 from inspired.services import Services
@@ -95,7 +96,7 @@ def test_a_mail_that_would_lie_is_dropped(svc: Services, sandbox: Servers, mailb
 
     assert after.state is State.CANCELLED
     assert mailbox.messages == []
-    assert "send:held" in after.delivered
+    assert SendEmail(Email.HELD) in after.delivered
 
 
 def test_a_refused_mail_is_tried_again_and_holds_up_nothing(svc: Services, sandbox: Servers, mailbox: Mailbox):
@@ -105,32 +106,33 @@ def test_a_refused_mail_is_tried_again_and_holds_up_nothing(svc: Services, sandb
 
     booking = refreshing.refresh(svc, booking.id)
     assert booking.state is State.CONFIRMED
-    assert {effect.tries for effect in booking.effects if not effect.name.startswith(REMINDER)} == {1}
+    assert {item.tries for item in booking.outbox if not is_reminder(item.task)} == {1}
     mailbox.refuse = ""
     refreshing.refresh(replace(svc, now=lambda: svc.now() + timedelta(minutes=2)), booking.id)
 
     assert len([s for s in mailbox.subjects_to("ann@example.com") if s.startswith("Confirmed")]) == 1
-    left = svc.bookings.get(booking.id).effects
-    assert [effect.name for effect in left if not effect.name.startswith(REMINDER)] == []
+    left = svc.bookings.get(booking.id).outbox
+    assert [item.task for item in left if not is_reminder(item.task)] == []
 
 
-def test_an_effect_nobody_knows_how_to_do_does_not_stop_the_others(svc: Services, mailbox: Mailbox):
+def test_a_task_nobody_knows_how_to_do_does_not_stop_the_others(svc: Services, mailbox: Mailbox):
     booking = live(svc)
-    svc.bookings.change(booking.id, lambda b: replace(b, effects=(*b.owing(svc.now(), "juggle:balls").effects[::-1],)))
+    unknown = UnknownTask("juggle:balls")
+    svc.bookings.change(booking.id, lambda b: replace(b, outbox=(*b.owing(svc.now(), unknown).outbox[::-1],)))
 
     after = refreshing.refresh(svc, booking.id)
 
-    assert [effect.name for effect in after.effects] == ["juggle:balls"]
+    assert [item.task for item in after.outbox] == [unknown]
     assert len(mailbox.messages) == 1
 
 
 def test_a_broken_letter_is_tried_again_and_stops_no_other(svc: Services, mailbox: Mailbox):
     booking = live(svc)
-    svc.bookings.change(booking.id, lambda b: replace(b, effects=(*b.owing(svc.now(), "alert:amount").effects,)))
+    svc.bookings.change(booking.id, lambda b: b.owing(svc.now(), AlertOwner(AlertKind.AMOUNT)))
     broken = replace(svc, letters=Letters(FOLDER / "nowhere"))
 
     after = refreshing.refresh(broken, booking.id)
-    assert {effect.tries for effect in after.effects} == {1}
+    assert {item.tries for item in after.outbox} == {1}
     refreshing.refresh(replace(svc, now=lambda: svc.now() + timedelta(minutes=2)), booking.id)
 
     assert len(mailbox.messages) == 2

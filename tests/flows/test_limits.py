@@ -6,10 +6,13 @@ from datetime import timedelta
 import pytest
 
 from inspired.adapters.offer import Listed
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import AboveLimit, Invalid
+from inspired.domain.history import LimitWindow
 from inspired.domain.meeting_types import LIMIT, get_meeting_type
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import limits, payment, refreshing
 from inspired.flows.booking import Customer
@@ -76,8 +79,8 @@ def test_what_is_asked_for_and_not_paid_counts_while_it_can_be_paid(svc: Service
     assert held(svc, 20).state is State.PENDING
 
 
-@pytest.mark.parametrize(("days", "window"), [(3, "in 30 days"), (100, "in 365 days"), (366, "")])
-def test_the_windows_are_those_of_the_report(svc: Services, sandbox: Servers, days: int, window: str):
+@pytest.mark.parametrize(("days", "window"), [(3, LimitWindow.MONTH), (100, LimitWindow.YEAR), (366, None)])
+def test_the_windows_are_those_of_the_report(svc: Services, sandbox: Servers, days: int, window: LimitWindow | None):
     offered(svc)
     booking = paid(svc, sandbox, 0)
     order = svc.bookings.get(booking.id).price
@@ -85,7 +88,7 @@ def test_the_windows_are_those_of_the_report(svc: Services, sandbox: Servers, da
 
     found = limits.above(after, replace(booking, id="z" * 24, created_at=after.now()), order)
 
-    assert (found.window if found else "") == window
+    assert (found.window if found else None) is window
 
 
 def test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decides(svc: Services, sandbox: Servers):
@@ -113,7 +116,7 @@ def test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decid
     assert other.state is State.PENDING
     assert (refused.state, refused.attempt and refused.attempt.checkout) == (State.PENDING, None)
     assert orders(sandbox) == made, "nothing was asked of Binance"
-    assert again.has_owed("alert:above_limit")
+    assert again.has_owed(AlertOwner(AlertKind.ABOVE_LIMIT))
     limits.allow(svc, "ann@example.com", Money.parse("20000"), 30, "p", "known for years")
     paying = payment.try_again(svc, booking.token)
     assert paying.attempt is not None

@@ -6,10 +6,11 @@ import pytest
 import requests
 
 from inspired.adapters.binance import NoticeHeaders
-from inspired.domain.booking import Flag, State
 from inspired.domain.errors import BadSignature
+from inspired.domain.history import EventKind
 from inspired.domain.ledger import balances
 from inspired.domain.money import Money
+from inspired.domain.states import Flag, State
 from inspired.flows import notices
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -72,8 +73,8 @@ def test_the_same_notice_twice_is_one_entry_and_one_effect(svc: Services, sandbo
     for _ in range(3):
         notices.work(svc, notice_id)
 
-    history = [event.what for event in svc.bookings.get(booking.id).history]
-    assert history.count("confirmed") == 1
+    history = [event.kind for event in svc.bookings.get(booking.id).history]
+    assert history.count(EventKind.CONFIRMED) == 1
 
 
 def test_an_altered_notice_changes_nothing(svc: Services, sandbox: Servers, catcher: Catcher):

@@ -16,10 +16,10 @@ from inspired import jobs
 from inspired.adapters.offer import Listed
 from inspired.adapters.own_calendar import Known
 from inspired.domain.availability import Rules
-from inspired.domain.booking import State
 from inspired.domain.errors import SlotTaken
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import own_calendar, refreshing, sweeping
 from inspired.services import Services

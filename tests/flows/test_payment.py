@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.ordering import may_try_again
+from inspired.domain.outbox import AlertKind, AlertOwner
+from inspired.domain.states import Cause, Flag, RefundStatus, Remote, State
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services
@@ -139,7 +140,7 @@ def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_
     assert sandbox.control("calls") == []
     assert (booking.attempt.tries, booking.attempt.uncertain, booking.attempt.checkout) == (4, False, None)
     assert not may_try_again(booking, svc.now() + timedelta(seconds=20))
-    assert not booking.has_owed("alert:create_failed")
+    assert not booking.has_owed(AlertOwner(AlertKind.CREATE_FAILED))
 
 
 def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Services, sandbox: Servers):

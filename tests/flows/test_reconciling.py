@@ -2,9 +2,9 @@
 
 import pytest
 
-from inspired.domain.booking import RefundStatus, State
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import Kind
+from inspired.domain.states import RefundStatus, State
 from inspired.flows import reconciling, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox

@@ -16,14 +16,15 @@ import requests
 from structlog.testing import capture_logs
 
 from inspired.adapters.documents import booking_out
-from inspired.domain import effects, ordering, steps
-from inspired.domain.booking import Booking, CalendarKind, Checkout, Remote, Sealed, Slot
+from inspired.domain import delivery, ordering, steps
+from inspired.domain.booking import Booking, Checkout, Sealed, Slot
 from inspired.domain.lifecycle import Seen, SlotSeen, settle
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import STEPS, Kind, Step
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import CalendarKind, Remote
 from inspired.flows import reconciling
 from inspired.services import Services
 from tests.flows.steps import free_calls
@@ -221,8 +222,8 @@ class Books:
                 self.svc.ledger.post(one.id, one.ledger)
 
     def _done(self, booking: Booking) -> Booking:
-        for effect in booking.effects:
-            booking = effects.effect_done(booking, effect.name, self.svc.now())
+        for item in booking.outbox:
+            booking = delivery.done(booking, item.task, self.svc.now())
         return booking
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Booking, Cause, Flag, RefundStatus, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.ledger import balances
 from inspired.domain.money import Money
+from inspired.domain.states import Cause, Flag, RefundStatus, State
 from inspired.flows import notices, refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox

@@ -10,7 +10,7 @@ import redis
 
 from inspired.adapters.mongo import Notice
 from inspired.adapters.queue import BOOKINGS, queues_on
-from inspired.domain.booking import State
+from inspired.domain.states import State
 from inspired.flows import refreshing, sweeping
 from inspired.services import Services
 from tests.flows.steps import hold, live, pay

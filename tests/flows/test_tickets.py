@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import Busy, NotFound
+from inspired.domain.outbox import Result
 from inspired.domain.people import Person, Role
 from inspired.domain.promises import Kind
-from inspired.domain.tickets import Priority, Ticket, TicketState, Topic
+from inspired.domain.states import State
+from inspired.domain.tickets import Mailed, Priority, Ticket, TicketEmail, TicketState, Topic
 from inspired.flows import promising, refreshing, refunding, sweeping, tickets
 from inspired.flows.tickets import LOST, Sent
 from inspired.services import Services
@@ -105,7 +107,7 @@ def test_an_answer_that_is_refused_for_good_comes_back_to_the_owner(
 
     ticket = svc.tickets.get(ticket.id)
     assert ticket.state is TicketState.OPEN
-    assert "answer given up" in [one.detail for one in ticket.history]
+    assert Mailed(TicketEmail.ANSWER, Result.GIVEN_UP) in [one.details for one in ticket.history]
 
 
 def test_the_clock_rings_for_mails_that_are_owed(svc: Services, booking: Booking):
@@ -141,7 +143,7 @@ def test_a_late_answer_that_was_put_off_meanwhile_is_not_told(svc: Services, boo
     tickets.send_mails(later(svc, hours=25), ticket.id)
 
     assert len(mailbox.subjects_to(OWNER)) == 1
-    assert "late dropped, no longer true" in [one.detail for one in svc.tickets.get(ticket.id).history]
+    assert Mailed(TicketEmail.LATE, Result.STALE) in [one.details for one in svc.tickets.get(ticket.id).history]
 
 
 def test_nothing_is_mailed_to_whoever_was_erased(svc: Services, booking: Booking, helper: Person, mailbox: Mailbox):
@@ -151,7 +153,7 @@ def test_nothing_is_mailed_to_whoever_was_erased(svc: Services, booking: Booking
     tickets.send_mails(svc, ticket.id)
 
     assert mailbox.subjects_to(ANN) == []
-    assert "answer dropped, there is no address" in [one.detail for one in svc.tickets.get(ticket.id).history]
+    assert Mailed(TicketEmail.ANSWER, Result.NO_ADDRESS) in [one.details for one in svc.tickets.get(ticket.id).history]
 
 
 def test_a_mail_that_cannot_even_be_written_holds_up_no_other(

@@ -4,9 +4,11 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.adapters.books import Orphan
-from inspired.domain import effects
+from inspired.domain import delivery
 from inspired.domain.attention import Matter
+from inspired.domain.history import EventKind, TaskDone
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
 from inspired.domain.people import Person, Role
 from inspired.domain.tickets import Topic
 from inspired.flows import refreshing, refunding, tickets, today
@@ -40,7 +42,7 @@ def test_bookings_that_need_a_person_with_what_it_is(svc: Services, sandbox: Ser
 
 def test_a_mail_that_was_given_up_is_there_until_somebody_saw_to_it(svc: Services):
     booking = live(svc)
-    svc.bookings.change(booking.id, lambda b: effects.effect_failed(b, "send:held", svc.now(), for_good=True))
+    svc.bookings.change(booking.id, lambda b: delivery.failed(b, SendEmail(Email.HELD), svc.now(), for_good=True))
 
     assert [why for _, why in today.gather(svc).needs] == [(Matter.UNDELIVERED,)]
 
@@ -89,15 +91,19 @@ def test_every_message_that_waits_for_an_answer_is_there_late_or_not(svc: Servic
     assert not soon.more_unanswered
 
 
+def alerted(kind: AlertKind) -> TaskDone:
+    return TaskDone(AlertOwner(kind), Result.OWNER_TOLD)
+
+
 def test_payments_of_nobodys_and_what_was_told_lately(svc: Services, sandbox: Servers):
     svc.orphans.add(Orphan("o1", svc.now(), "x", Money.parse("5"), "t", svc.now()))
     booking = live(svc)
     svc.bookings.change(
-        booking.id, lambda b: b.noted(svc.now() - timedelta(days=9), "done", "alert:old owner told")
-        .noted(svc.now(), "done", "alert:late owner told")
+        booking.id, lambda b: b.noted(svc.now() - timedelta(days=9), EventKind.DONE, alerted(AlertKind.SLOT_LOST))
+        .noted(svc.now(), EventKind.DONE, alerted(AlertKind.LATE))
     )  # fmt: skip
 
     found = today.gather(svc)
 
     assert [one.id for one in found.orphans] == ["o1"]
-    assert [event.detail for _, event in found.alerts] == ["alert:late owner told"]
+    assert [event.details for _, event in found.alerts] == [alerted(AlertKind.LATE)]

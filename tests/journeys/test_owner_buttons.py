@@ -21,10 +21,11 @@ from inspired.adapters.books import Cases, Orphans
 from inspired.adapters.books import Orphan as OrphanPayment
 from inspired.adapters.mongo import Bookings
 from inspired.adapters.people import People
-from inspired.domain import alerts, effects, runbook
+from inspired.domain import alerts, delivery, runbook
 from inspired.domain.alerts import Seen
 from inspired.domain.booking import Booking
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.reconciliation import Difference
 from inspired.domain.slots import Span
 from tests.harness import ROOT, wait_until
@@ -171,13 +172,8 @@ def test_who_did_not_come_is_written_down_and_taken_back(page: Page, dev: Runnin
 
 
 def test_a_customer_who_was_told_another_way_needs_nobody_any_more(page: Page, dev: Running, bookings: Bookings):
-    booking = confirmed(dev, 40, "fay@example.com")
-    bookings.change(
-        id_of(booking),
-        lambda one: effects.effect_failed(
-            one.owing(datetime.now(UTC), "send:extra"), "send:extra", datetime.now(UTC), for_good=True
-        ),
-    )
+    booking, now, email = confirmed(dev, 40, "fay@example.com"), datetime.now(UTC), SendEmail(Email.PROBLEM)
+    bookings.change(id_of(booking), lambda one: delivery.failed(one.owing(now, email), email, now, for_good=True))
     page.goto(f"{site(dev)}/admin/")
 
     press(page, "I told the customer myself")

@@ -109,7 +109,7 @@ BUGS = (
         name="what was booked past the site is taken in however often it is seen",
         rule="5",
         file=BOOKING,
-        old='            claims.append(f"invitee:{self.slot.invitee_uri}")',
+        old="            claims.append(Invitee(self.slot.invitee_uri))",
         new="            pass",
         test="tests/flows/test_calendar_watch.py::test_it_is_taken_in_once_however_often_and_by_however_many",
     ),
@@ -125,8 +125,8 @@ BUGS = (
         name="buffers are not held by the database",
         rule="5",
         file=BOOKING,
-        old='claims += [f"tick:{tick}" for tick in hold.around.ticks()]',
-        new='claims += [f"tick:{tick}" for tick in hold.span.ticks()]',
+        old="claims += [Tick(number) for number in hold.around.ticks()]",
+        new="claims += [Tick(number) for number in hold.span.ticks()]",
         test="tests/domain/test_availability.py::test_a_booking_claims_what_is_kept_free_around_its_call_too",
     ),
     # --- 2: a webhook is durable before it is acknowledged
@@ -367,7 +367,7 @@ BUGS = (
         new='bookings.create_index("created_at", expireAfterSeconds=31_536_000)',
         test=OF_MONGO + "test_nothing_that_carries_money_ever_expires_by_itself",
     ),
-    # --- what all of them stand on: one versioned write, each effect once
+    # --- what all of them stand on: one versioned write, each task once
     Bug(
         name="a save does not look at the version",
         rule="one writer wins",
@@ -385,16 +385,16 @@ BUGS = (
         test=OF_RULES + "test_a_confirmed_call_keeps_its_slot_against_everybody",
     ),
     Bug(
-        name="an effect is done without having been claimed",
-        rule="each effect once",
+        name="a task is done without having been claimed",
+        rule="each task once",
         file="inspired/flows/delivery.py",
-        old="return effects.claimed_effect(current, name, now) if ours[0] else current",
+        old="return delivery.claimed(current, task, now) if ours[0] else current",
         new="return current",
         test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),
     Bug(
         name="a mail goes out before the change it tells of is saved",
-        rule="each effect once",
+        rule="each task once",
         file="inspired/flows/refreshing.py",
         old=(
             "        return svc.bookings.change("
@@ -402,15 +402,15 @@ BUGS = (
         ),
         new=(
             "        after = decide(booking, slot.seen)\n"
-            "        for effect in after.effects:\n"
-            "            delivery._do(svc, after, effect.name)\n"
+            "        for item in after.outbox:\n"
+            "            delivery._do(svc, after, item.task)\n"
             "        return svc.bookings.change(booking.id, lambda current: decide(current, slot.seen))\n"
         ),
         test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),
     Bug(
         name="a mail sent again has another id",
-        rule="each effect once",
+        rule="each task once",
         file="inspired/flows/delivery.py",
         old='return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]',
         new='return __import__("secrets").token_hex(16)',
@@ -585,8 +585,8 @@ BUGS = (
         name="the owner's request is done again when repeated",
         rule="7",
         file="inspired/domain/steps.py",
-        old="    if before:\n",
-        new="    if False and before:\n",
+        old="    if request is not None and (before := refunds.of_request(booking, request.name)):\n",
+        new="    if False and (before := refunds.of_request(booking, request.name)):\n",
         test="tests/flows/test_refunding.py::test_the_same_request_is_one_refund_and_another_amount_under_its_name_is_refused",
     ),
     Bug(
@@ -717,7 +717,7 @@ BUGS = (
         name="a refund made in the console is counted again with each notice",
         rule="7",
         file=REFUNDS,
-        old="    if any(one.key == seen.refund_id for one in mine):\n        return booking\n",
+        old="    if any(one.found_as == seen.refund_id for one in mine):\n        return booking\n",
         new="",
         test=OF_REFUNDS + "test_a_part_of_unknown_amount_waits_for_its_notice_and_is_counted_once",
     ),
@@ -768,10 +768,10 @@ BUGS = (
         name="an entry of the books is altered",
         rule="ledger",
         file="inspired/domain/ledger.py",
-        old="            entries.append(Entry(len(entries), now, key, text, difference))\n",
+        old="            entries.append(Entry(len(entries), now, fact, text, difference))\n",
         new=(
-            "            entries = [one for one in entries if one.key != key]\n"
-            "            entries.append(Entry(len(entries), now, key, text, tuple(lines)))\n"
+            "            entries = [one for one in entries if one.fact != fact]\n"
+            "            entries.append(Entry(len(entries), now, fact, text, tuple(lines)))\n"
         ),
         test="tests/domain/test_ledger.py::test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays",
     ),

@@ -13,11 +13,11 @@ from inspired.adapters.mail import Smtp
 from inspired.adapters.mongo import Claimed, PaymentLogs
 from inspired.app import create_app
 from inspired.domain import lifecycle, refunds
-from inspired.domain.booking import Cause, Flag, Remote, State
 from inspired.domain.certificates import MOST_FOR_STRANGERS, Asked, Known
 from inspired.domain.errors import UpstreamError
 from inspired.domain.funds import Payment
 from inspired.domain.money import Money
+from inspired.domain.states import Cause, Flag, Remote, State
 from inspired.flows import notices, refreshing
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import PRIVATE_KEY, a_merchant, certificates, signed

@@ -12,9 +12,9 @@ from pymongo.database import Database
 from inspired.adapters.mongo import connect
 from inspired.adapters.rehearsals import Gate, Rehearsals
 from inspired.app import create_app
-from inspired.domain.booking import State
 from inspired.domain.errors import Busy, Paused
 from inspired.domain.rehearsals import Check, Record, Run, Verdict
+from inspired.domain.states import State
 from inspired.flows import calendar_watch, payment, refreshing, rehearsing
 from inspired.services import Services
 from inspired.settings import Settings

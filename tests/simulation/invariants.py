@@ -10,13 +10,15 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
 
-from inspired.domain.booking import Booking, CalendarKind, Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.booking import Booking
 from inspired.domain.funds import came_unclear, due, kept_of, unclear
 from inspired.domain.invariants import violations
 from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
-from inspired.domain.lifecycle import REMINDER
+from inspired.domain.lifecycle import is_reminder
 from inspired.domain.money import Money
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.refunds import Outcome
+from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -33,7 +35,7 @@ ALLOWED = {
     CANCELLED: {PAID, REFUNDED},
     REFUNDED: set(),
 }
-TOLD = ("send:cancelled", "send:refund_started", "send:problem", "send:choose")
+TOLD = (Email.CANCELLED, Email.REFUND_STARTED, Email.PROBLEM, Email.CHOOSE)
 NAMES = {**{str(state).lower(): state for state in State}, "held": PENDING, "started": State.DRAFT}
 GRACE = timedelta(seconds=60)
 A_DAY = timedelta(days=1)
@@ -71,7 +73,7 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
     # Several steps may fall into one write: each has to be allowed.
     steps = [
         before.state,
-        *(NAMES[event.what] for event in after.history[len(before.history) :] if event.what in NAMES),
+        *(NAMES[event.kind] for event in after.history[len(before.history) :] if event.kind in NAMES),
     ]
     for one, next_one in pairwise(steps):
         if next_one not in ALLOWED[one]:
@@ -109,13 +111,13 @@ def _of_surplus(before: Booking, after: Booking) -> Iterator[str]:
 
 
 def _is_told(booking: Booking) -> bool:
-    owed = {effect.name for effect in booking.effects} | booking.delivered
-    return any(name.startswith(TOLD) for name in owed)
+    tasks = {item.task for item in booking.outbox} | booking.delivered
+    return any(isinstance(task, SendEmail) and task.template in TOLD for task in tasks)
 
 
 def _of_booking(booking: Booking) -> Iterator[str]:
     name = f"{booking.id} v{booking.version}"
-    states = [NAMES[event.what] for event in booking.history if event.what in NAMES]
+    states = [NAMES[event.kind] for event in booking.history if event.kind in NAMES]
     if states[-1] is not booking.state:
         yield f"I7 {name}: the history says {states[-1]}, the state {booking.state}"
     if states.count(CONFIRMED) > 1:
@@ -126,7 +128,7 @@ def _of_booking(booking: Booking) -> Iterator[str]:
         yield f"I6 {name}: the entries have gaps"
     if len({refund.id for refund in booking.refunds}) < len(booking.refunds):
         yield f"I3 {name}: two refunds have one id"
-    owed = Counter([effect.name for effect in booking.effects])
+    owed = Counter([item.task.key for item in booking.outbox])
     if any(count > 1 for count in owed.values()):
         yield f"I2 {name}: one thing is owed twice: {owed}"
     for attempt in booking.attempts:
@@ -214,8 +216,8 @@ def when_overdue(world: World) -> Iterator[str]:
     for booking in world.all:
         if booking.check_at is not None and booking.check_at < late:
             yield f"I11 {booking.id} has been due since {booking.check_at}, it is {world.now}"
-        if any(effect.due < late for effect in booking.effects):
-            yield f"I11 {booking.id} owes {booking.effects}, it is {world.now}"
+        if any(item.due < late for item in booking.outbox):
+            yield f"I11 {booking.id} owes {booking.outbox}, it is {world.now}"
     for notice in world.logs.notices.values():
         if notice.work_at is not None and notice.work_at < late:
             yield f"I10 {notice.id} has been due since {notice.work_at}, it is {world.now}"
@@ -237,7 +239,7 @@ def when_quiet(world: World) -> Iterator[str]:
             there = world.pay.outcome_of(refund.id)
             if refund.is_stuck and not refund.is_gone and there is Outcome.DONE:
                 yield f"I3 {refund.id} is {refund.status}, and has gone back"
-        if left := [one for one in booking.effects if not one.name.startswith(REMINDER) or one.due <= world.now]:
+        if left := [one for one in booking.outbox if not is_reminder(one.task) or one.due <= world.now]:
             yield f"I11 {booking.id} still owes {left}"
         yield from _reminders(booking)
         if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):
@@ -250,9 +252,9 @@ def when_quiet(world: World) -> Iterator[str]:
 
 def _reminders(booking: Booking) -> Iterator[str]:
     """Of the call that takes place, at the time it takes place, and of nothing else."""
-    for one in booking.effects:
-        if one.name.startswith(REMINDER):
-            hours, moves = map(int, one.name.removeprefix(REMINDER).split(":"))
+    for one in booking.outbox:
+        if isinstance(one.task, SendEmail) and is_reminder(one.task):
+            hours, moves = map(int, one.task.subject_id.split(":"))
             start = booking.slot.span.start if booking.slot and booking.state is CONFIRMED else None
             if moves != booking.moves or start is None or one.due != start - timedelta(hours=hours):
                 yield f"I8 {booking.id} is {booking.state}, moved {booking.moves} times, and owes {one}"
@@ -260,10 +262,10 @@ def _reminders(booking: Booking) -> Iterator[str]:
 
 def is_flagged(booking: Booking) -> bool:
     """Waits for the owner, who was told: of each payment that came so that it cannot be counted, too."""
-    uncounted = {f"alert:unclear:{one.trade_no}" for one in unclear(booking) if came_unclear(booking, one)}
+    uncounted = {AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in unclear(booking) if came_unclear(booking, one)}
     return (
         bool(booking.flags & {Flag.NEEDS_OWNER, Flag.REFUND_FAILED})
-        and any(name.startswith("alert:") for name in booking.delivered)
+        and any(isinstance(task, AlertOwner) for task in booking.delivered)
         and uncounted <= booking.delivered
     )
 

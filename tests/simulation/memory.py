@@ -7,7 +7,7 @@ before or after it was applied, or can be overtaken by somebody else.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -23,7 +23,8 @@ from inspired.adapters.preferences import Chosen
 from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES
 from inspired.adapters.throttle import HeldBack
 from inspired.domain.availability import Availability
-from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry, Remote, State
+from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry
+from inspired.domain.claims import Claim, UnknownClaim
 from inspired.domain.errors import BadSignature, Busy, NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
 from inspired.domain.limits import Turnover
@@ -31,6 +32,7 @@ from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome, RefundSeen
 from inspired.domain.slots import Span
+from inspired.domain.states import Remote, State
 from inspired.domain.status import numbered
 
 T = TypeVar("T")
@@ -128,7 +130,7 @@ class MemoryBookings:
     def __init__(self, wire: Wire, on_change: Callable[[Booking], None]) -> None:
         self._wire = wire
         self._on_change = on_change
-        self._owners: dict[str, str] = {}
+        self._owners: dict[Claim, str] = {}
         self.all: dict[str, Booking] = {}
         self.writes: list[tuple[Booking | None, Booking]] = []
 
@@ -214,14 +216,14 @@ class MemoryBookings:
 
         return self._wire.call(DATABASE, find)
 
-    def owners_of(self, claims: list[str]) -> set[str]:
+    def owned_of(self, claims: Sequence[Claim]) -> set[Claim]:
         return self._wire.call(DATABASE, lambda: {claim for claim in claims if claim in self._owners})
 
     def _insert(self, booking: Booking) -> None:
         if booking.id in self.all:
             return  # the same write, repeated
         if any(one.token == booking.token for one in self.all.values()):
-            raise Claimed(booking.token)
+            raise Claimed(UnknownClaim(booking.token))
         self._own(booking, booking.claims)
         self.all[booking.id] = booking
         self.writes.append((None, booking))
@@ -235,7 +237,7 @@ class MemoryBookings:
         self.writes.append((current, after))
         return True
 
-    def _own(self, booking: Booking, claims: Iterable[str]) -> None:
+    def _own(self, booking: Booking, claims: Iterable[Claim]) -> None:
         """All of them or none."""
         for claim in claims:
             if self._owners.get(claim, booking.id) != booking.id:

@@ -13,12 +13,16 @@ from inspired.adapters.binance import LOW_BALANCE, Refused
 from inspired.adapters.books import Ledger, Orphan, Orphans, create_book_indexes
 from inspired.adapters.mongo import Bookings, Claimed, IdempotencyKeys, KeyUse, Notice, PaymentLogs
 from inspired.adapters.queue import Doorbell
-from inspired.domain import effects, lifecycle, steps
-from inspired.domain.booking import Booking, Entry, Line, Remote
+from inspired.domain import delivery, lifecycle, steps
+from inspired.domain.booking import Booking, Entry, Fact, FactKind, Line
+from inspired.domain.claims import Tick
 from inspired.domain.errors import Conflict, NotFound
+from inspired.domain.history import Event, EventKind
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.refunds import Outcome
 from inspired.domain.slots import Span
+from inspired.domain.states import Remote
 from tests.adapters.merchants import a_merchant
 from tests.factories import (
     CALL,
@@ -140,7 +144,7 @@ def test_a_change_has_a_version_and_is_told_where_the_customer_sees_it(stores):
     booking = stores.bookings.add(a_booking())
 
     left = stores.bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
-    quiet = stores.bookings.change(booking.id, lambda b: effects.claimed_effect(b, "send:held", NOW))
+    quiet = stores.bookings.change(booking.id, lambda b: delivery.claimed(b, SendEmail(Email.HELD), NOW))
 
     assert (left.version, left.edition) == (booking.version + 1, booking.edition + 1)
     assert (quiet.version, quiet.edition) == (left.version + 1, left.edition)
@@ -163,7 +167,7 @@ def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookin
         seen.append(current.leaving)
         if len(seen) == 1:
             bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
-        return current.noted(NOW, "second")
+        return current.noted(NOW, EventKind.SEEN_TO)
 
     after = bookings.change(booking.id, second)
 
@@ -176,10 +180,10 @@ def test_an_old_copy_brought_along_is_noticed(bookings):
     booking = bookings.add(a_booking())
     bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
 
-    after = bookings.change(booking.id, lambda b: b.noted(NOW, "late"), known=booking)
+    after = bookings.change(booking.id, lambda b: b.noted(NOW, EventKind.SEEN_TO), known=booking)
 
     assert after.leaving
-    assert after.history[-1].what == "late"
+    assert after.history[-1] == Event(NOW, EventKind.SEEN_TO)
 
 
 def test_what_a_decision_refuses_passes_through(bookings):
@@ -198,7 +202,7 @@ def test_calls_that_overlap_are_refused_and_the_refusal_names_the_claim(bookings
     with pytest.raises(Claimed) as caught:
         bookings.add(another(1, slot=starting_in(apart)))
 
-    assert caught.value.claim.startswith("tick:")
+    assert caught.value.claim in [Tick(number) for number in CALL.ticks()]
 
 
 def test_calls_that_touch_are_both_held(bookings):
@@ -225,7 +229,7 @@ def test_claims_go_with_the_state_and_come_back_with_it(bookings):
         bookings.change(first.id, lambda b: lifecycle.moved(b, a_confirmed_booking().state, NOW))
 
     assert bookings.get(first.id) == first
-    assert bookings.owners_of([*second.claims, "tick:1"]) == set(second.claims)
+    assert bookings.owned_of([*second.claims, Tick(1)]) == set(second.claims)
 
 
 def test_taken_are_the_held_times_that_reach_into_the_window(bookings):
@@ -270,7 +274,7 @@ def test_a_check_is_brought_forward_and_never_put_back(bookings):
 def test_only_a_draft_that_nobody_touched_meanwhile_is_dropped(bookings):
     old = bookings.add(another(1, a_draft()))
     kept = bookings.add(a_booking())
-    bookings.change(old.id, lambda b: b.noted(NOW, "touched"))
+    bookings.change(old.id, lambda b: b.noted(NOW, EventKind.SEEN_TO))
 
     for one in (old, kept):
         bookings.drop_draft(one)
@@ -341,7 +345,7 @@ def test_a_notice_is_due_until_it_was_worked_on_and_a_lease_only_puts_off(stores
 
 def test_the_ledger_takes_each_entry_once_and_lists_them_in_order(stores):
     entries = [
-        Entry(number, NOW + number * SECOND, "received:1", "received", (Line("binance", usdt("1")),))
+        Entry(number, NOW + number * SECOND, Fact(FactKind.RECEIVED, "1"), "received", (Line("binance", usdt("1")),))
         for number in range(3)
     ]
 

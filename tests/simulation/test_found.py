@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Booking, RefundStatus, State
+from inspired.domain.booking import Booking
 from inspired.domain.ledger import SUSPENSE, balances
 from inspired.domain.money import Money
 from inspired.domain.refunds import Outcome, checked
+from inspired.domain.states import RefundStatus, State
 from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
 

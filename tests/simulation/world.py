@@ -21,13 +21,14 @@ from inspired.adapters.letters import Letters
 from inspired.adapters.vault import Vault
 from inspired.domain import steps
 from inspired.domain.availability import AS_USUAL, Availability, Rules
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.money import PLACES, Money
 from inspired.domain.refunds import Outcome
 from inspired.domain.slots import Span
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import idempotency, notices, payment, reconciling, refreshing, refunding, sweeping
 from inspired.flows.booking import Customer

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from inspired.adapters.heartbeats import MAIL_UTF8
 from inspired.adapters.mail import Mail, deliverable
 from inspired.domain.attention import Matter, matters
-from inspired.domain.booking import State
+from inspired.domain.states import State
 from inspired.flows import alerting, refreshing
 from inspired.services import Services
 from inspired.web.schemas import Email

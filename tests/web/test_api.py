@@ -5,7 +5,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import State
+from inspired.domain.claims import Claim, Place, UnpaidOf
+from inspired.domain.history import EventKind
+from inspired.domain.states import State
 from inspired.flows import newsletter
 from inspired.services import Services
 from tests.flows.steps import live, pay
@@ -329,7 +331,7 @@ def _redis(sandbox: Servers):
 
 def test_polling_brings_the_question_to_the_provider_forward(client: FlaskClient, svc: Services):
     booking = live(svc)
-    booking = svc.bookings.change(booking.id, lambda b: b.noted(svc.now(), "test"))
+    booking = svc.bookings.change(booking.id, lambda b: b.noted(svc.now(), EventKind.SEEN_TO))
     before = svc.bookings.get(booking.id).check_at
 
     client.get(f"/api/payments/status/{booking.token}")
@@ -395,8 +397,12 @@ def test_a_visitor_whose_payments_did_not_match_may_still_book(svc: Services, sa
 
     after = refreshing.refresh(svc, booking.id)
 
-    assert [claim for claim in before if claim.startswith("seat:")]
-    assert not [claim for claim in after.claims if claim.startswith("seat:")]
+    assert _unpaid(before)
+    assert not _unpaid(after.claims)
+
+
+def _unpaid(claims: tuple[Claim, ...]) -> list[Place]:
+    return [claim for claim in claims if isinstance(claim, Place) and isinstance(claim.row, UnpaidOf)]
 
 
 def test_a_state_that_was_shown_is_the_oldest_that_polls_are_told(client: FlaskClient, svc: Services, sandbox: Servers):

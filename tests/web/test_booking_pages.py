@@ -8,8 +8,9 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.listing import Wanted
+from inspired.domain.states import State
 from inspired.flows import refreshing
 from inspired.services import Services
 from tests.flows.steps import book_past_us, free_calls, live, pay

@@ -13,9 +13,10 @@ from flask import Flask, render_template
 from PIL import Image, ImageDraw
 
 from inspired.adapters.letters import FOLDER, Letters
+from inspired.adapters.spellings import task_in
 from inspired.adapters.throttle import Breaker
 from inspired.domain import ledger, lifecycle, mails, ordering, refunds, reports, runbook, steps
-from inspired.domain.booking import Attempt, Booking, Cause, Event, Flag, RefundStatus, Remote, State
+from inspired.domain.booking import Attempt, Booking
 from inspired.domain.lifecycle import SlotSeen
 from inspired.domain.meeting_types import get_meeting_type
 from inspired.domain.money import Money
@@ -23,7 +24,9 @@ from inspired.domain.numbers import Day, Figures
 from inspired.domain.periods import parsed
 from inspired.domain.policy import RefundPolicy
 from inspired.domain.reconciliation import Step
+from inspired.domain.sentences import owner
 from inspired.domain.slots import Span
+from inspired.domain.states import Cause, Flag, RefundStatus, Remote, State
 from inspired.web import display, display_money
 from inspired.web.display import Stage, days_of, qr_svg
 from inspired.web.display_money import consequence
@@ -38,6 +41,7 @@ from tests.factories import (
     a_confirmed_booking,
     a_draft,
     a_live_booking,
+    an_event,
     an_expired_booking,
     seen,
     settled,
@@ -100,16 +104,16 @@ def test_a_change_of_the_clocks_shows_in_the_days_offsets():
 def test_every_event_of_the_history_is_a_sentence():
     booking = settled(a_live_booking(), seen(Remote.PAID, "40"))
 
-    lines = [display.event_line(one) for one in booking.history]
+    lines = [owner.event(one) for one in booking.history]
 
     assert lines == [
         "Booking started.",
         "Time chosen and held.",
         "Binance Pay has the order: order 1.",
-        "Money seen: 40 USDT, by our query, order 1.",
+        "Money seen: 40 USDT, by our own question, order 1.",
         "40 USDT to go back: less than the price arrived.",
     ]
-    assert display.event_line(Event(NOW, "done", "send:held sent")) == "Mail “held”: sent."
+    assert owner.event(an_event(NOW, "done", "send:held sent")) == "Mail “held”: sent."
 
 
 def test_all_flags_states_and_stages_have_words():
@@ -690,4 +694,4 @@ def test_stages_of_pending_are_told_apart_by_the_attempt(app: Flask):
     ],
 )
 def test_what_is_owed_is_told_in_words(owed: str, line: str) -> None:
-    assert display.owed_line(owed) == line
+    assert owner.task(task_in(owed)) == line

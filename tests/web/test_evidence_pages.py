@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from inspired.adapters.binance import NoticeHeaders
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
+from inspired.domain.states import State
 from inspired.flows import by_owner, notices, refreshing, replaying
 from inspired.services import Services
 from tests.flows.steps import live, pay, starting_in
@@ -181,7 +182,7 @@ def test_a_notice_of_nobodys_and_one_that_was_erased_are_not_replayed(
 ):
     booking, notice_id = told(svc, sandbox, catcher)
     booking = starting_in(svc, booking, hours=-3)
-    svc.bookings.change(booking.id, lambda b: replace(b, effects=(), check_at=None))
+    svc.bookings.change(booking.id, lambda b: replace(b, outbox=(), check_at=None))
 
     by_owner.erase(svc, booking.id)
 

@@ -10,9 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.adapters.books import Orphan
-from inspired.domain.booking import Booking, HandKind, RefundStatus
+from inspired.domain.booking import Booking
 from inspired.domain.money import Money
 from inspired.domain.people import FRESH, Role
+from inspired.domain.states import HandKind, RefundStatus
 from inspired.flows import by_owner, refreshing, refunding
 from inspired.services import Services
 from inspired.web.permissions import ALLOWED, FRESH_LOGIN, MOVES_MONEY

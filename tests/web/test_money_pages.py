@@ -4,8 +4,9 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
 from inspired.domain.meeting_types import MEETING_TYPES
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import payment, refreshing
 from inspired.services import Services

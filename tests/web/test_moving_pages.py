@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from icalendar import Calendar, Event
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
+from inspired.domain.states import State
 from inspired.flows import refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox

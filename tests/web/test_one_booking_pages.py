@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import Booking, State
+from inspired.domain.booking import Booking
+from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import by_owner, refreshing
 from inspired.services import Services
@@ -42,7 +43,8 @@ def test_the_story_is_told_in_order_and_says_what_happens_next(owner: FlaskClien
     text = words(owner.get(room(booking)).text)
 
     story = text[text.index("What happened") :]
-    told = ["Time chosen and held.", "Binance Pay has the order", "Money seen: 75 USDT, by our query", "Confirmed."]
+    told = ["Time chosen and held.", "Binance Pay has the order", "Money seen: 75 USDT, by our own question"]
+    told += ["Confirmed."]
     told += ["The mail server accepted the mail “Confirmed”."]
     places = [story.index(step) for step in told]
     assert places == sorted(places)
@@ -339,7 +341,7 @@ def test_personal_data_is_erased_and_the_story_keeps_facts(owner: FlaskClient, s
     by_owner.note(svc, booking.id, "p1", "She is Bob's sister")
     early = words(owner.get(room(booking)).text)
     booking = starting_in(svc, booking, hours=-3)
-    svc.bookings.change(booking.id, lambda b: replace(b, effects=(), check_at=None))
+    svc.bookings.change(booking.id, lambda b: replace(b, outbox=(), check_at=None))
     asked = words(owner.get(room(booking, "/erase")).text)
 
     answer = send(owner, room(booking, "/erase"), {})

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from inspired.app import create_app
-from inspired.domain.booking import State
+from inspired.domain.states import State
 from inspired.flows import alerting, refreshing
 from inspired.services import Services
 from inspired.settings import Settings

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from inspired.domain.booking import State
 from inspired.domain.meeting_types import MEETING_TYPES, Question
+from inspired.domain.states import State
 from inspired.flows import delivery, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -138,7 +138,7 @@ def test_the_owner_writes_down_who_did_not_come_and_takes_it_back(client: FlaskC
     assert noted.no_show_at is not None
     assert "The customer came after all" in told
     assert (after.no_show_at, after.state, after.refunds) == (None, State.CONFIRMED, ())
-    assert [event.what for event in after.history[-2:]] == ["no_show", "came_after_all"]
+    assert [event.kind for event in after.history[-2:]] == ["no_show", "came_after_all"]
     assert [(one.what, one.about) for one in svc.audit.newest(2)] == [("came", booking.id), ("no_show", booking.id)]
 
 

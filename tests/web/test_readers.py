@@ -19,11 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspired.adapters.books import Orphan
-from inspired.domain import alerts, effects, runbook
+from inspired.domain import alerts, delivery, runbook
 from inspired.domain.alerts import Seen
 from inspired.domain.links import LEFT_OUT, without_links
 from inspired.domain.listing import Wanted
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.people import Role
 from inspired.domain.tickets import Topic
 from inspired.flows import (
@@ -98,10 +99,8 @@ def secrets(svc: Services, sandbox: Servers, catcher: Catcher) -> set[str]:
     chores.start(svc, [booking], who)
     alert = runbook.SITE["unconfirmed_now"]
     svc.alerts.change(alert.id, lambda one: alerts.judged(one, alert, Seen("1 booking", (booking.id,)), svc.now()))
-    svc.bookings.change(
-        held.id,
-        lambda b: effects.effect_failed(b.owing(svc.now(), "send:extra"), "send:extra", svc.now(), for_good=True),
-    )
+    email = SendEmail(Email.PROBLEM)
+    svc.bookings.change(held.id, lambda b: delivery.failed(b.owing(svc.now(), email), email, svc.now(), for_good=True))
     return {held.token, late.token, booking.token, stranger.token, INVITEE}
 
 

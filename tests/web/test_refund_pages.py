@@ -8,9 +8,10 @@ from flask.testing import FlaskClient
 
 from inspired.adapters.books import Orphan
 from inspired.domain import ledger, refunds
-from inspired.domain.booking import Booking, RefundStatus, State
+from inspired.domain.booking import Booking
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import Difference
+from inspired.domain.states import RefundStatus, State
 from inspired.flows import reconciling, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox

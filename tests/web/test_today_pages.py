@@ -7,11 +7,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.adapters.books import Orphan
-from inspired.domain import effects
-from inspired.domain.booking import Booking, RefundStatus
+from inspired.domain import delivery
+from inspired.domain.booking import Booking
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.people import Role
 from inspired.domain.reconciliation import Difference
+from inspired.domain.states import RefundStatus
 from inspired.domain.tickets import Topic
 from inspired.flows import refreshing, refunding, tickets
 from inspired.services import Services
@@ -60,7 +62,7 @@ def test_a_refund_that_is_stuck_has_its_button_here(owner: FlaskClient, svc: Ser
 
 def test_a_mail_that_was_given_up_is_seen_to_by_a_person(owner: FlaskClient, svc: Services):
     booking = live(svc, name="Lost Mail")
-    svc.bookings.change(booking.id, lambda b: effects.effect_failed(b, "send:held", svc.now(), for_good=True))
+    svc.bookings.change(booking.id, lambda b: delivery.failed(b, SendEmail(Email.HELD), svc.now(), for_good=True))
     assert "Could not be delivered: Mail “held”." in words(owner.get("/admin/").text)
 
     send(owner, f"/admin/bookings/{booking.id}/seen-to", {}, page="/admin/")
@@ -109,7 +111,7 @@ def test_todays_calls_say_when_who_and_where(owner: FlaskClient, svc: Services, 
 
 def test_a_reader_sees_it_all_and_no_button(app: Flask, svc: Services):
     booking = live(svc)
-    svc.bookings.change(booking.id, lambda b: effects.effect_failed(b, "send:held", svc.now(), for_good=True))
+    svc.bookings.change(booking.id, lambda b: delivery.failed(b, SendEmail(Email.HELD), svc.now(), for_good=True))
     reader = logged_in(app, svc, Role.READER)
 
     page = reader.get("/admin/").text

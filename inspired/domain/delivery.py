@@ -1,0 +1,48 @@
+"""Working off what a booking owes: claimed before it is done, ticked off after, tried again ever more slowly."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from inspired.domain.booking import Booking
+from inspired.domain.history import EventKind, TaskDone
+from inspired.domain.outbox import AlertKind, AlertOwner, Result, SendEmail, Task
+from inspired.domain.schedule import scheduled
+
+LEASE = timedelta(seconds=60)
+LONGEST_BACKOFF = timedelta(minutes=10)
+ALERT_AT_TRY = 8
+MOST_MAIL_TRIES = 300  # about two days of a mail server that is down
+UNDELIVERED = AlertOwner(AlertKind.UNDELIVERED)
+
+
+def claimed(booking: Booking, task: Task, now: datetime) -> Booking:
+    """Somebody does it now. Counted before it is done, so that a job that kills its worker still counts."""
+    outbox = tuple(
+        replace(item, tries=item.tries + 1, due=now + LEASE) if item.task == task else item for item in booking.outbox
+    )
+    return scheduled(replace(booking, outbox=outbox), now)
+
+
+def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DONE, count: int = 0) -> Booking:
+    if task in booking.delivered:
+        return booking
+    outbox = tuple(item for item in booking.outbox if item.task != task)
+    booking = replace(booking, outbox=outbox, delivered=booking.delivered | {task})
+    return scheduled(booking.noted(now, EventKind.DONE, TaskDone(task, result, count)), now)
+
+
+def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = False) -> Booking:
+    """Tried again, ever more slowly. A mail that was refused for good, or for two days, is given up; and told."""
+    item = next((one for one in booking.outbox if one.task == task), None)
+    if item is None:
+        return booking
+    is_alert = isinstance(task, AlertOwner)
+    if (is_alert or isinstance(task, SendEmail)) and (for_good or item.tries >= MOST_MAIL_TRIES):
+        booking = done(booking, task, now, Result.GIVEN_UP)
+        return booking if is_alert else scheduled(booking.owing(now, UNDELIVERED), now)
+    wait = min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF)
+    outbox = tuple(replace(one, due=now + wait) if one.task == task else one for one in booking.outbox)
+    booking = replace(booking, outbox=outbox)
+    if item.tries == ALERT_AT_TRY and not is_alert:
+        booking = booking.owing(now, UNDELIVERED)
+    return scheduled(booking, now)

@@ -1,0 +1,271 @@
+"""What the owner reads about one booking: what happened, what is still owed, and what happens next."""
+
+from inspired.domain import runbook
+from inspired.domain.history import (
+    Amount,
+    Details,
+    Event,
+    EventKind,
+    FailedOrder,
+    Length,
+    Letter,
+    LimitWindow,
+    MoneySeen,
+    Order,
+    OrderAboveLimit,
+    OrderStatus,
+    Reason,
+    RefundFound,
+    RefundRequested,
+    TaskDone,
+    Unread,
+    Vouched,
+)
+from inspired.domain.outbox import (
+    AlertOwner,
+    CancelEvent,
+    CancelStrayEvents,
+    Email,
+    PostLedger,
+    ReportNoShow,
+    Result,
+    SendEmail,
+    SyncEvent,
+    Task,
+    UnknownTask,
+)
+from inspired.domain.states import Cause, HandKind
+
+EMAILS = {
+    Email.HELD: "Your time is held",
+    Email.UNPAID: "How to pay",
+    Email.CONFIRMED: "Confirmed",
+    Email.OWNER_CONFIRMED: "New call (to you)",
+    Email.MOVED: "Moved to another time",
+    Email.OWNER_MOVED: "Call moved (to you)",
+    Email.REMINDER: "Reminder",
+    Email.EXPIRED: "Not paid in time",
+    Email.CHOOSE: "Another time, or the money",
+    Email.SHORT: "Too little arrived",
+    Email.CANCELLED: "Cancelled",
+    Email.REFUND_STARTED: "Money is going back",
+    Email.REFUND_DONE: "Money has gone back",
+    Email.PROBLEM: "A payment that cannot be counted",
+    Email.LETTER: "Your letter",
+}
+EVENTS = {
+    EventKind.STARTED: "Booking started.",
+    EventKind.HELD: "Time chosen and held.",
+    EventKind.TIME_CHANGED: "Moved to another time.",
+    EventKind.GIVEN_UP: "The customer gave the booking up.",
+    EventKind.ORDER_CREATED: "Binance Pay has the order.",
+    EventKind.CREATE_FAILED: "The order could not be created.",
+    EventKind.ABOVE_LIMIT: "The order was not made: it would be above what one customer may pay.",
+    EventKind.NEW_ORDER: "A new order takes the place of the old one.",
+    EventKind.ORDER_CLOSED: "Binance Pay says the order is closed.",
+    EventKind.DENIED: "Binance Pay, asked, says that the order is closed without the payment it had told of.",
+    EventKind.MONEY: "Money seen.",
+    EventKind.PAID: "Paid.",
+    EventKind.CONFIRMED: "Confirmed.",
+    EventKind.AGREED: "You agreed that the call stands with what is left of its money.",
+    EventKind.NO_SHOW: "The customer did not come.",
+    EventKind.CAME_AFTER_ALL: "The customer came after all.",
+    EventKind.FOUND_IN_CALENDAR: "It was booked in Calendly itself, past this site.",
+    EventKind.OTHER_LENGTH: "Another length was chosen in Calendly than is sold here.",
+    EventKind.MOVED_IN_CALENDAR: "The customer moved the call in Calendly.",
+    EventKind.CANCELLED_IN_CALENDAR: "The event was cancelled in Calendly.",
+    EventKind.MOVED: "The customer moved the call to another time.",
+    EventKind.MOVED_BY_OWNER: "You moved the call to another time.",
+    EventKind.OWNER_GAVE_UP: "You cancelled it before it was paid.",
+    EventKind.CALLED_OFF: "You cancelled the call, and no money goes back.",
+    EventKind.BY_HAND: "You confirmed it by hand.",
+    EventKind.RETURNED_OUTSIDE: "You sent money back by the way it came.",
+    EventKind.LETTER_WRITTEN: "A letter to the customer was written.",
+    EventKind.ERASED: "The personal data was erased.",
+    EventKind.EXPIRED: "Expired, the time is free again.",
+    EventKind.CANCELLED: "Cancelled, the time is free again.",
+    EventKind.REFUNDED: "Refunded: everything has gone back.",
+    EventKind.CHOICE_OFFERED: "The time is gone: the customer was asked to choose another one, or the money.",
+    EventKind.MONEY_BACK_CHOSEN: "The customer chose the money.",
+    EventKind.REFUND_REQUESTED: "A refund was asked for.",
+    EventKind.REFUND_AGAIN: "A refund is tried again.",
+    EventKind.REFUND_BY_HAND: "A refund was settled by hand.",
+    EventKind.REFUND_SENT: "Binance Pay took a refund.",
+    EventKind.REFUND_STUCK: "A refund could not be sent.",
+    EventKind.REFUND_DONE: "A refund has gone back.",
+    EventKind.REFUND_REJECTED: "Binance Pay rejected a refund.",
+    EventKind.REFUND_FOUND: "A refund was found that was not made here.",
+    EventKind.SEEN_TO: "Seen to: the customer was told by another way.",
+    EventKind.DONE: "Done.",
+    EventKind.OTHER: "Something that another version of this site wrote down.",
+}
+CAUSES = {
+    Cause.SURPLUS: "more than the price arrived",
+    Cause.SECOND: "paid twice",
+    Cause.SHORT: "less than the price arrived",
+    Cause.NO_TIME: "no other time was chosen",
+    Cause.MONEY_BACK: "the customer chose the money",
+    Cause.CANCELLED: "the customer cancelled the call",
+    Cause.OWNER: "refunded by you",
+    Cause.CONSOLE: "found, not made here",
+}
+WINDOWS = {LimitWindow.DAY: "in a day", LimitWindow.MONTH: "in 30 days", LimitWindow.YEAR: "in 365 days"}
+VOUCHED = {HandKind.TIME: "the time", HandKind.GIFT: "a gift", HandKind.OUTSIDE: "paid another way"}
+RESULTS = {
+    Result.DONE: "",
+    Result.SENT: "sent",
+    Result.STALE: "not sent, no longer true",
+    Result.NO_ADDRESS: "not sent, there is no address",
+    Result.GIVEN_UP: "given up",
+    Result.OWNER_TOLD: "you were told",
+    Result.CANCELLED: "cancelled",
+    Result.OWN_SLOT: "left alone, it is this booking’s own time",
+    Result.STRAYS_CANCELLED: "{count} cancelled",
+    Result.NO_EVENT: "there is no event any more",
+    Result.MOVED: "it was moved",
+    Result.UNCHANGED: "it is as it was",
+    Result.CANCELLED_THERE: "it was cancelled there",
+    Result.REPORTED: "told",
+    Result.POSTED: "{count} entries",
+}
+
+
+# --- what happened --------------------------------------------------------------------------------------------------
+
+
+def event(one: Event) -> str:
+    """One event of the history, in one sentence."""
+    details = one.details
+    if isinstance(details, TaskDone):
+        return _done(details)
+    if isinstance(details, RefundRequested):
+        return f"{details.amount.shown} to go back: {CAUSES[details.cause]}."
+    said = _details(details)
+    return f"{EVENTS[one.kind].rstrip('.')}: {said}." if said else EVENTS[one.kind]
+
+
+def _done(done: TaskDone) -> str:
+    if isinstance(done.task, AlertOwner) and done.result is Result.OWNER_TOLD:
+        return runbook.OF_BOOKING[done.task.kind].sentence
+    said = RESULTS[done.result].format(count=done.count)
+    return f"{task(done.task)}: {said}." if said else f"{task(done.task)}."
+
+
+def _details(details: Details | None) -> str:
+    match details:
+        case Order():
+            return f"order {details.number}"
+        case OrderStatus():
+            return f"order {details.number} is {details.status}"
+        case FailedOrder():
+            return f"order {details.number}: {details.reason}"
+        case OrderAboveLimit():
+            return f"order {details.number}, {WINDOWS[details.window]}"
+        case MoneySeen():
+            amount = details.money.shown if details.money else "an amount that cannot be read"
+            source = "by our own question" if details.by_query else "by a signed notice"
+            return f"{amount}, {source}, order {details.number}"
+        case RefundFound():
+            amount = details.amount.shown if details.amount else "an amount Binance does not tell"
+            return f"{amount}, order {details.number}"
+        case Amount():
+            return details.money.shown
+        case Vouched():
+            return details.amount.shown if details.amount else VOUCHED[details.kind]
+        case Length():
+            return f"{details.minutes} minutes"
+        case Letter():
+            return f"number {details.number}"
+        case Reason():
+            return details.text.rstrip(".")
+        case Unread():
+            return f"{details.what} {details.detail}".strip().rstrip(".")
+    return ""
+
+
+def story(one: Event) -> str | None:
+    """The same for the booking's story, where tasks are told by what they did; None for what nobody waits for."""
+    if not isinstance(one.details, TaskDone):
+        return event(one)
+    done = one.details
+    match done.task:
+        case PostLedger():
+            return None
+        case SendEmail():
+            return _mailed(done.task, done.result)
+        case AlertOwner() if done.result is Result.GIVEN_UP:
+            return f"A mail to you could not be sent, and was given up: {_alert(done.task)}"
+        case AlertOwner():
+            return f"You were told by mail: {_alert(done.task)}"
+        case CancelEvent() if done.result is Result.OWN_SLOT:
+            return "The event in Calendly was not cancelled: it is this booking’s own time."
+        case CancelEvent():
+            return "The event in Calendly was cancelled."
+        case CancelStrayEvents():
+            return f"Calendly was looked through for other times picked for this booking: {done.count} cancelled."
+        case SyncEvent():
+            return "Calendly was asked what became of the event."
+        case ReportNoShow():
+            return "Calendly was told whether the customer came."
+        case UnknownTask():
+            return event(one)
+
+
+def _mailed(email: SendEmail, result: Result) -> str:
+    name, once_more = EMAILS[email.template], " once more" if email.repeat else ""
+    match result:
+        case Result.SENT:
+            return f"The mail server accepted the mail “{name}”{once_more}."
+        case Result.GIVEN_UP:
+            return f"The mail “{name}” could not be sent{once_more}, and was given up."
+    return f"The mail “{name}” was not sent{once_more}: it was no longer true."
+
+
+def _alert(alert: AlertOwner) -> str:
+    return runbook.OF_BOOKING[alert.kind].sentence
+
+
+# --- what is still owed ---------------------------------------------------------------------------------------------
+
+
+def task(one: Task) -> str:
+    """What a task is: "Mail “held”". Without the number of its refund or order, which says nothing to a person."""
+    match one:
+        case SendEmail():
+            return f"Mail “{_plain(one.template)}”"
+        case AlertOwner():
+            return f"Alert to you “{_plain(one.kind)}”"
+        case CancelEvent():
+            return "Cancel the event in Calendly"
+        case CancelStrayEvents():
+            return "Look for other times picked in Calendly"
+        case SyncEvent():
+            return "Ask Calendly what became of the event"
+        case ReportNoShow():
+            return "Tell Calendly whether the customer came"
+        case PostLedger():
+            return "Post to the ledger"
+        case UnknownTask():
+            return one.key
+
+
+def task_to_come(one: Task) -> str | None:
+    """What will happen: "The mail “Confirmed” goes out". None for what nobody waits for."""
+    match one:
+        case SendEmail():
+            return f"The mail “{EMAILS[one.template]}” goes out"
+        case AlertOwner():
+            return "You are told by mail"
+        case CancelEvent():
+            return "The event in Calendly is cancelled"
+        case CancelStrayEvents():
+            return "Calendly is looked through for other times picked for this booking"
+        case SyncEvent():
+            return "Calendly is asked what became of the event"
+        case ReportNoShow():
+            return "Calendly is told whether the customer came"
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
