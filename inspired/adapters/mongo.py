@@ -18,6 +18,7 @@ from pymongo.database import Database
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from inspired.adapters.claiming import Claiming
 from inspired.adapters.documents import (
     FILING,
     Document,
@@ -213,7 +214,7 @@ def _outcome(found: Document) -> Outcome:
     )
 
 
-class Bookings:
+class Bookings(Claiming[Booking]):
     def __init__(self, database: Database[Document], on_change: Callable[[Booking], None]) -> None:
         self._collection: Collection[Document] = database["bookings"]
         self._lists: Collection[Document] = database["lists"]
@@ -753,7 +754,7 @@ def versioned(
     raise Busy(f"This {noun} is being changed by too many at once.")
 
 
-class Subscribers:
+class Subscribers(Claiming[Subscriber]):
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["newsletter"]
 

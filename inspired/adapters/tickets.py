@@ -8,6 +8,7 @@ from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from inspired.adapters.claiming import Claiming
 from inspired.adapters.documents import Document, outbox_item_out
 from inspired.adapters.mongo import reaching, versioned
 from inspired.adapters.spellings import ticket_event_in, ticket_event_out, ticket_task_in
@@ -31,7 +32,7 @@ def create_ticket_indexes(database: Database[Document]) -> None:
         tickets.create_index("mail_due", sparse=True)
 
 
-class Tickets:
+class Tickets(Claiming[Ticket]):
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["tickets"]
 

@@ -53,15 +53,14 @@ def deliver(svc: Services, booking: Booking) -> Booking:
 
 
 def _claimed(svc: Services, booking: Booking, task: Task) -> tuple[Booking, bool]:
-    """The booking as it is now, and whether it is ours to do: lease and count are saved before anything happens."""
-    ours: list[bool] = []
+    """The booking as it is now, and whether the task is ours to do: lease and count are saved before it is done."""
 
-    def decide(current: Booking) -> Booking:
+    def decide(current: Booking) -> Booking | None:
         now = svc.now()
-        ours[:] = [any(item.task == task and item.due <= now for item in current.outbox)]
-        return delivery.claimed(current, task, now) if ours[0] else current
+        is_due = any(item.task == task and item.due <= now for item in current.outbox)
+        return delivery.claimed(current, task, now) if is_due else None
 
-    return svc.bookings.change(booking.id, decide, known=booking), ours[0]
+    return svc.bookings.claim(booking.id, decide, known=booking)
 
 
 def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:

@@ -49,16 +49,16 @@ def address_of(svc: Services, subscriber: Subscriber) -> str:
 def send_opt_in(svc: Services, subscriber_id: str) -> None:
     """The mail that asks. Counted and put off before it is sent, so that two workers send one."""
     now = svc.now()
-    won: list[bool] = []
 
-    def claim(subscriber: Subscriber) -> Subscriber:
+    def decide(subscriber: Subscriber) -> Subscriber | None:
         # The clock puts it off while it rings for it, so what is due within that time is due now.
-        won[:] = [subscriber.mail_due is not None and subscriber.mail_due <= now + RING_AGAIN]
+        if subscriber.mail_due is None or subscriber.mail_due > now + RING_AGAIN:
+            return None
         wait = timedelta(seconds=min(60 * 2**subscriber.mail_tries, 3600))
-        return replace(subscriber, mail_due=now + wait, mail_tries=subscriber.mail_tries + 1) if won[0] else subscriber
+        return replace(subscriber, mail_due=now + wait, mail_tries=subscriber.mail_tries + 1)
 
-    subscriber = svc.subscribers.change(subscriber_id, claim)
-    if not won[0]:
+    subscriber, is_mine = svc.subscribers.claim(subscriber_id, decide)
+    if not is_mine:
         return
     link = f"{svc.settings.site_url}/newsletter/{subscriber.token}"
     subject, text, html = svc.letters.write("opt_in", {"link": link, "site_url": svc.settings.site_url})

@@ -122,14 +122,12 @@ def try_again(svc: Services, token: str) -> Booking:
 
 def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
     """The booking as it is now, and whether its create is ours to call: due, and nobody else is at it."""
-    ours: list[bool] = []
 
-    def decide(current: Booking) -> Booking:
+    def decide(current: Booking) -> Booking | None:
         now = svc.now()
-        ours[:] = [ordering.may_create(current, now)]
-        return ordering.creating(current, now)
+        return ordering.creating(current, now) if ordering.may_create(current, now) else None
 
-    return svc.bookings.change(booking.id, decide, known=booking), ours[0]
+    return svc.bookings.claim(booking.id, decide, known=booking)
 
 
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:

@@ -153,19 +153,18 @@ def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking
 
 def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:
     """The booking as it is now, and the refund where its call is ours to make."""
-    ours: list[bool] = []
 
-    def decide(current: Booking) -> Booking:
+    def decide(current: Booking) -> Booking | None:
         now = svc.now()
         due = refunds.due_to_send(current, now)
-        ours[:] = [due is not None and due.id == refund.id]
-        return (
-            lifecycle.decided(refunds.sending(current, refund.id, now), SlotSeen.UNKNOWN, now) if ours[0] else current
-        )
+        if due is None or due.id != refund.id:
+            return None
+        return lifecycle.decided(refunds.sending(current, refund.id, now), SlotSeen.UNKNOWN, now)
 
-    booking = svc.bookings.change(booking.id, decide, known=booking)
+    booking, is_mine = svc.bookings.claim(booking.id, decide, known=booking)
     leased = booking.find_refund(refund.id)
-    is_leased = leased is not None and leased.status is RefundStatus.REQUESTED and ours[0]
+    # What Binance would not do as asked is the owner's by now, and no call is made.
+    is_leased = is_mine and leased is not None and leased.status is RefundStatus.REQUESTED
     return booking, leased if is_leased else None
 
 

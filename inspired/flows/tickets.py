@@ -293,13 +293,12 @@ def send_mails(svc: Services, number: str) -> None:
 
 def _claimed(svc: Services, number: str, task: TicketTask) -> tuple[Ticket, bool]:
     """The ticket as it is now, and whether this mail is ours to send: counted before it is sent."""
-    ours: list[bool] = []
 
-    def decide(ticket: Ticket) -> Ticket:
-        ours[:] = [any(item.task == task and item.due <= svc.now() for item in ticket.outbox)]
-        return tickets.claimed(ticket, task, svc.now()) if ours[0] else ticket
+    def decide(ticket: Ticket) -> Ticket | None:
+        is_due = any(item.task == task and item.due <= svc.now() for item in ticket.outbox)
+        return tickets.claimed(ticket, task, svc.now()) if is_due else None
 
-    return svc.tickets.change(number, decide), ours[0]
+    return svc.tickets.claim(number, decide)
 
 
 def _mail(svc: Services, ticket: Ticket, task: TicketTask) -> None:

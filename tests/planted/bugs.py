@@ -388,7 +388,7 @@ BUGS = (
         name="a task is done without having been claimed",
         rule="each task once",
         file="inspired/flows/delivery.py",
-        old="return delivery.claimed(current, task, now) if ours[0] else current",
+        old="return delivery.claimed(current, task, now) if is_due else None",
         new="return current",
         test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),

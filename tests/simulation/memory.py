@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from inspired.adapters.binance import Refused
 from inspired.adapters.books import Orphan
+from inspired.adapters.claiming import Claiming
 from inspired.adapters.hints import Hint
 from inspired.adapters.mail import ONE_PERSON, Mail
 from inspired.adapters.mongo import MOST_TRIES, Claimed, KeyUse, Notice, Refusal, Taken
@@ -124,7 +125,7 @@ def _refusal(service: str) -> Exception:
 # --- the database ---------------------------------------------------------------------------------------------------
 
 
-class MemoryBookings:
+class MemoryBookings(Claiming[Booking]):
     """`writes` keeps every write as (before, after), for whoever checks what happened."""
 
     def __init__(self, wire: Wire, on_change: Callable[[Booking], None]) -> None:
