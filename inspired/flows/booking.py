@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -111,9 +111,11 @@ def hold_time(
     if svc.settings.uses_calendly:
         return _held_at_calendly(svc, meeting_type, start, zone, customer, network=network, token=token)
     slot = _builtin_slot(svc, meeting_type, start, zone)
-    held = _held(svc, _draft(svc, meeting_type, token), slot, customer, network)
-    ready = ordering.creating(held, svc.now())
-    return _placed(svc, ready, slot, svc.bookings.add)
+    ready = _ready(svc, _draft(svc, meeting_type, token), slot, customer, network)
+    reservation = _reservation(svc, ready, slot)
+    while True:
+        with reservation.saving() as places:
+            return svc.bookings.add(_placed(ready, slot, places))
 
 
 def _held_at_calendly(
@@ -138,12 +140,8 @@ def _held_at_calendly(
     if known is None:
         draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
-
-    def save() -> Booking:
-        ready = ordering.creating(_held(svc, draft, slot, customer, network), svc.now())
-        return _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot))
-
-    return _or_freed(svc, draft, slot, save)
+    with _freed_if_refused(svc, draft, slot):
+        return _taken_further(svc, _ready(svc, draft, slot, customer, network), slot)
 
 
 def _is_sold_at_calendly(svc: Services, meeting_type: MeetingType) -> bool:
@@ -159,8 +157,13 @@ def _known_draft(svc: Services, token: str) -> Booking | None:
         return None
 
 
-def _drafted(svc: Services, placed: Booking, slot: Slot) -> Booking:
-    return svc.bookings.change(placed.id, lambda b: _once_held(b, placed, slot))
+def _taken_further(svc: Services, ready: Booking, slot: Slot) -> Booking:
+    """The draft that is in the database already becomes what is ready, with a free place in every row."""
+    reservation = _reservation(svc, ready, slot)
+    while True:
+        with reservation.saving() as places:
+            placed = _placed(ready, slot, places)
+            return svc.bookings.change(ready.id, partial(_once_held, ready=placed, slot=slot))
 
 
 def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: str, customer: Customer) -> Slot:
@@ -178,10 +181,11 @@ def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: 
     return replace(found.slot, zone=zone)
 
 
-def _or_freed(svc: Services, booking: Booking, slot: Slot, save: Callable[[], Booking]) -> Booking:
+@contextmanager
+def _freed_if_refused(svc: Services, booking: Booking, slot: Slot) -> Iterator[None]:
     """What was booked at Calendly and cannot be the slot after all is cancelled: it must not block the calendar."""
     try:
-        return save()
+        yield
     except Refusal:
         svc.bookings.change(booking.id, lambda b: steps.event_refused(b, slot, svc.now()))
         svc.bell.ring("refresh", booking.id)
@@ -207,26 +211,14 @@ def take_scheduled(
         return booking
     found = _verified(svc, booking, event_uri, invitee_uri)
     slot = found.slot
-    return _or_freed(svc, booking, slot, lambda: _taken(svc, booking, found, slot, customer, address, network))
-
-
-def _taken(
-    svc: Services,
-    booking: Booking,
-    found: Scheduled,
-    slot: Slot,
-    customer: Customer | None,
-    address: str,
-    network: str,
-) -> Booking:
-    if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:
-        raise Invalid("This Calendly booking is for another kind of call.")
-    if booking.state is not State.DRAFT:
-        return _claiming(lambda: svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now())))
-    person = customer or Customer(found.email, found.name)
-    ready = _held(svc, booking, slot, replace(person, address=address), network)
-
-    return _placed(svc, ready, slot, lambda placed: _drafted(svc, placed, slot))
+    with _freed_if_refused(svc, booking, slot):
+        if found.event_type_uri != svc.calendly.event_type(booking.meeting_type.id).uri:
+            raise Invalid("This Calendly booking is for another kind of call.")
+        if booking.state is not State.DRAFT:
+            with _taken_by_others():
+                return svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now()))
+        person = replace(customer or Customer(found.email, found.name), address=address)
+        return _taken_further(svc, _held(svc, booking, slot, person, network), slot)
 
 
 def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booking | None:
@@ -377,6 +369,11 @@ def _held(
     return replace(held, name_index=finding.name_index(svc.vault, customer.name))
 
 
+def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
+    """Held, and its first order leased to the caller."""
+    return ordering.creating(_held(svc, booking, slot, customer, network), svc.now())
+
+
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
@@ -427,17 +424,38 @@ def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> CallsOn:
     return CallsOn(svc.offer.calendar().day_of(call.start), meeting_type.id)
 
 
-def _placed(svc: Services, booking: Booking, slot: Slot, save: Callable[[Booking], Booking]) -> Booking:
-    """Save it with a free place in every row it belongs to. Raises AboveLimit, TooMany, SlotTaken."""
+class _Reservation:
+    """A place in every row: the first that seems free, and the next where the database says that it is taken."""
+
+    def __init__(self, svc: Services, limits: list[_Limit]) -> None:
+        self._limits = limits
+        self._numbers = {one.row: _first_free(svc, one) for one in limits}
+
+    @contextmanager
+    def saving(self) -> Iterator[list[Place]]:
+        """The places to save with. To be done again where it comes to its end without having returned: one was taken.
+        Raises what the row that is full says, SlotTaken, Conflict."""
+        for one in self._limits:
+            if self._numbers[one.row] > one.most:
+                raise one.full
+        try:
+            yield [Place(row, number) for row, number in self._numbers.items()]
+        except Claimed as claimed:
+            if not isinstance(claimed.claim, Place) or claimed.claim.row not in self._numbers:
+                raise _refusal_of(claimed) from None
+            self._numbers[claimed.claim.row] += 1
+
+
+def _reservation(svc: Services, booking: Booking, slot: Slot) -> _Reservation:
+    """For a booking that is new. Raises AboveLimit."""
     limits.refuse_above(svc, booking)
-    rows = [*_limits_of_visitor(svc, booking), *_limits_of_day(svc, booking.meeting_type, slot)]
+    return _Reservation(svc, [*_limits_of_visitor(svc, booking), *_limits_of_day(svc, booking.meeting_type, slot)])
 
-    def with_places(places: list[Place]) -> Booking:
-        seats = tuple(one for one in places if isinstance(one.row, UnpaidOf))
-        day_place = next((one for one in places if isinstance(one.row, CallsOn)), None)
-        return save(replace(booking, seats=seats, slot=replace(slot, day_place=day_place)))
 
-    return _in_rows(svc, rows, with_places)
+def _placed(booking: Booking, slot: Slot, places: list[Place]) -> Booking:
+    seats = tuple(one for one in places if isinstance(one.row, UnpaidOf))
+    day_place = next((one for one in places if isinstance(one.row, CallsOn)), None)
+    return replace(booking, seats=seats, slot=replace(slot, day_place=day_place))
 
 
 def _moved_to(
@@ -453,16 +471,19 @@ def _moved_to(
     if svc.settings.uses_calendly:
         return _moved_at_calendly(svc, booking, start, zone, move)
     slot = (slot_at or _builtin_slot)(svc, booking.meeting_type, start, zone)
-    rows = _limits_of_day(svc, booking.meeting_type, slot, mine=booking.id)
+    limits_of_day = _limits_of_day(svc, booking.meeting_type, slot, mine=booking.id)
     kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else None
-    if isinstance(kept, Place) and [one.row for one in rows] == [kept.row]:
-        slot, rows = replace(slot, day_place=kept), []
+    if isinstance(kept, Place) and [one.row for one in limits_of_day] == [kept.row]:
+        slot, limits_of_day = replace(slot, day_place=kept), []
+    reservation = _Reservation(svc, limits_of_day)
+    while True:
+        with reservation.saving() as places:
+            there = replace(slot, day_place=places[0]) if places else slot
 
-    def with_places(places: list[Place]) -> Booking:
-        there = replace(slot, day_place=places[0]) if places else slot
-        return svc.bookings.change(booking.id, lambda b: move(b, there, svc.now()))
+            def moved(current: Booking, there: Slot = there) -> Booking:
+                return move(current, there, svc.now())
 
-    return _in_rows(svc, rows, with_places)
+            return svc.bookings.change(booking.id, moved)
 
 
 def _moved_at_calendly(
@@ -482,22 +503,8 @@ def _moved_at_calendly(
     )
     person = delivery.opened(svc, booking)
     slot = _booked_at_calendly(svc, booking, start, zone, Customer(person["email"], person["name"]))
-    change = partial(svc.bookings.change, booking.id, lambda b: move(b, slot, svc.now()))
-    return _or_freed(svc, booking, slot, lambda: _claiming(change))
-
-
-def _in_rows(svc: Services, rows: list[_Limit], save: Callable[[list[Place]], Booking]) -> Booking:
-    numbers = {one.row: _first_free(svc, one) for one in rows}
-    while True:
-        for one in rows:
-            if numbers[one.row] > one.most:
-                raise one.full
-        try:
-            return save([Place(row, number) for row, number in numbers.items()])
-        except Claimed as claimed:
-            if not isinstance(claimed.claim, Place) or claimed.claim.row not in numbers:
-                raise _refusal_of(claimed) from None
-            numbers[claimed.claim.row] += 1
+    with _freed_if_refused(svc, booking, slot), _taken_by_others():
+        return svc.bookings.change(booking.id, lambda b: move(b, slot, svc.now()))
 
 
 def _first_free(svc: Services, limit: _Limit, *, asking: bool = False) -> int:
@@ -509,9 +516,11 @@ def _first_free(svc: Services, limit: _Limit, *, asking: bool = False) -> int:
     return next(number for number in range(1, limit.most + 2) if Place(limit.row, number) not in owned)
 
 
-def _claiming(change: Callable[[], Booking]) -> Booking:
+@contextmanager
+def _taken_by_others() -> Iterator[None]:
+    """A claim that another booking has, in words for whoever asked."""
     try:
-        return change()
+        yield
     except Claimed as claimed:
         raise _refusal_of(claimed) from None
 

@@ -131,8 +131,8 @@ def test_a_failure_of_a_service_may_have_had_its_effect_unless_it_is_known_that_
 
     assert (str(unclear), str(definite)) == ("binance: no answer", "binance: no")
     assert [vars(one) for one in (unclear, definite)] == [
-        {"service": "binance", "retryable": True, "maybe_applied": True, "code": ""},
-        {"service": "binance", "retryable": False, "maybe_applied": False, "code": "7"},
+        {"service": "binance", "message": "no answer", "retryable": True, "maybe_applied": True, "code": ""},
+        {"service": "binance", "message": "no", "retryable": False, "maybe_applied": False, "code": "7"},
     ]
 
 
