@@ -22,6 +22,8 @@ import pymongo
 import requests
 from argon2 import PasswordHasher
 
+from inspired.adapters.process import following_parent
+
 MEMORY = "/dev/shm"  # noqa: S108 - the folder made in it is our own
 ROOT = Path(__file__).resolve().parents[1]
 API_KEY = "sandbox-api-key"
@@ -111,7 +113,7 @@ class Servers:
 
 @contextlib.contextmanager
 def running(command: list[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a session of its own, gone at the end whatever happens."""
+    """A child in a session of its own, gone at the end whatever happens; on Linux also where we are killed."""
     child = subprocess.Popen(
         command,
         env={**os.environ, **(env or {})},
@@ -119,6 +121,7 @@ def running(command: list[str], env: dict[str, str] | None = None) -> Iterator[s
         stderr=subprocess.PIPE,
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=following_parent(),
     )
     try:
         yield child

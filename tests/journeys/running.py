@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 
+from inspired.adapters.process import following_parent
 from tests.harness import ROOT, wait_until
 
 AS_SOLD = {"REQUEST_SECONDS": "2.3"}  # for whoever measures, or breaks, what stands behind the web server
@@ -145,6 +146,7 @@ def running(data: Path | None = None, **env: str) -> Iterator[Running]:
             cwd=ROOT,
             stdout=output,
             stderr=output,
+            preexec_fn=following_parent(),
         )
         try:
             wait_until(lambda: ready_file.exists() or process.poll() is not None, seconds=120, what="inspired dev")
