@@ -25,10 +25,11 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak mutants lock clean install install-test
+.PHONY: help run check test lint bench soak mutants lock clean install install-test
 
 help:
 	@echo "make run     set everything up and start it: site, payment stand-in, mails"
+	@echo "make check   the quick ones: style, types, import rules, the tests of the rules; within a minute"
 	@echo "make test    every check: style, types, import rules, all tests"
 	@echo "make lint    style, types and import rules only"
 	@echo "make bench   the measurements of docs/benchmarks.md"
@@ -39,6 +40,12 @@ help:
 
 run: install
 	@exec .venv/bin/inspired dev --data .data
+
+# What needs no server, and takes a moment.
+QUICK := tests/domain tests/adapters/test_spellings.py tests/test_architecture.py tests/test_docs.py tests/test_settings.py
+
+check: lint
+	$(PY) -m pytest -n 2 -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
 
 test: lint
 	$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,18 @@ def named(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def calls(path: Path) -> set[str]:
     """What is called, as written: "float", "datetime.now", "self._now"."""
     return {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Top-level names of what is imported."""
     found: set[str] = set()

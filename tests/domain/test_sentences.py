@@ -20,6 +20,7 @@ def played() -> list[object]:
     return [booking_out(walked(Random(seed), 30, set()).booking) for seed in SEEDS]
 
 
+@pytest.mark.slow
 def test_rewording_every_sentence_changes_no_booking(monkeypatch: pytest.MonkeyPatch):
     before = played()
     reworded = 0

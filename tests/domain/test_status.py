@@ -230,6 +230,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover  # thousands of cells; the other tests measure
 @pytest.mark.parametrize("state", AGREED)
 def test_in_no_cell_of_the_table_a_sentence_says_what_is_not_so(state):

@@ -406,6 +406,7 @@ def test_every_cell_comes_to_an_end_and_no_row_acts_twice_in_it(state):
         assert len(set(rows)) == len(rows)
 
 
+@pytest.mark.slow
 def test_every_row_is_used_has_a_name_of_its_own_and_serves_a_rule_of_money():
     used = {row for state in AGREED for rows in steps_of(state) for row in rows}
 

@@ -195,6 +195,7 @@ def test_once_everybody_has_answered_every_coin_has_its_place(first_seed):
         at_rest(walk)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False))
 def test_no_search_finds_a_step_that_breaks_a_rule(random):
