@@ -4,6 +4,8 @@ Readers tolerate fields they do not know (an older release beside a newer one) a
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from bson import Binary, Decimal128
@@ -54,7 +56,7 @@ def outbox_item_out(item: OutboxItem[Task] | OutboxItem[TicketTask]) -> Document
 
 
 def money_out(money: Money | None) -> Document | None:
-    return None if money is None else {"amount": Decimal128(money.amount), "currency": money.currency}
+    return None if money is None else {"amount": _stored(str(money.amount)), "currency": money.currency}
 
 
 def money_in(found: Document | None) -> Money | None:
@@ -62,7 +64,18 @@ def money_in(found: Document | None) -> Money | None:
 
 
 def _money_in(found: Document) -> Money:
-    return Money(found["amount"].to_decimal(), found["currency"])
+    return Money(_decimal(found["amount"].bid), found["currency"])
+
+
+# The same few amounts are read and written by the thousand, and the driver takes each apart digit by digit.
+@lru_cache(1024)
+def _stored(amount: str) -> Decimal128:
+    return Decimal128(amount)
+
+
+@lru_cache(1024)
+def _decimal(stored: bytes) -> Decimal:
+    return Decimal128.from_bid(stored).to_decimal()
 
 
 def booking_out(booking: Booking) -> Document:

@@ -193,6 +193,8 @@ def _details_out(kind: EventKind, details: Details | None) -> str:
     match details:
         case None:
             return "by Binance" if kind is EventKind.REFUND_REJECTED else ""
+        case TaskDone():
+            return f"{details.task.key} {_result_out(details.result, details.count)}".strip()
         case Order():
             return f"order {details.number}"
         case OrderStatus():
@@ -218,8 +220,6 @@ def _details_out(kind: EventKind, details: Details | None) -> str:
             return str(details.number)
         case Reason():
             return details.text
-        case TaskDone():
-            return f"{details.task.key} {_result_out(details.result, details.count)}".strip()
         case Unread():
             return details.detail
 
