@@ -409,7 +409,9 @@ def refund_key_out(refund: Refund) -> str:
     """One field holds either: the provider's own number of a refund it told of, or the owner's request."""
     if refund.found_as:
         return refund.found_as
-    return f"{refund.request.name}:{refund.request.asked}" if refund.request else ""
+    if refund.request is None:
+        return ""
+    return f"{refund.request.name}:{refund.request.asked}" if refund.request.asked else refund.request.name
 
 
 def refund_key_in(cause: Cause, key: str) -> tuple[RefundRequest | None, str]:

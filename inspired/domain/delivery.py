@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from inspired.domain.booking import Booking
 from inspired.domain.history import EventKind, TaskDone
-from inspired.domain.outbox import AlertKind, AlertOwner, Result, SendEmail, Task
+from inspired.domain.outbox import AlertKind, AlertOwner, Result, SendEmail, Task, UnknownTask
 from inspired.domain.schedule import scheduled
 
 LEASE = timedelta(seconds=60)
@@ -32,12 +32,13 @@ def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DO
 
 
 def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = False) -> Booking:
-    """Tried again, ever more slowly. A mail that was refused for good, or for two days, is given up; and told."""
+    """Tried again, ever more slowly. A mail that was refused for good, or for two days, is given up, and told. What
+    only another release knows is given up after as long: while both run beside each other, that one does it."""
     item = next((one for one in booking.outbox if one.task == task), None)
     if item is None:
         return booking
     is_alert = isinstance(task, AlertOwner)
-    if (is_alert or isinstance(task, SendEmail)) and (for_good or item.tries >= MOST_MAIL_TRIES):
+    if isinstance(task, SendEmail | AlertOwner | UnknownTask) and (for_good or item.tries >= MOST_MAIL_TRIES):
         booking = done(booking, task, now, Result.GIVEN_UP)
         return booking if is_alert else scheduled(booking.owing(now, UNDELIVERED), now)
     wait = min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF)

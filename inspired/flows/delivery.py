@@ -108,7 +108,7 @@ def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
             return Result.REPORTED, 0
         case PostLedger():
             return Result.POSTED, svc.ledger.post(booking.id, booking.ledger)
-    raise UpstreamError("delivery", f"nobody knows how to do {task.key}", retryable=False)
+    raise UpstreamError("delivery", f"nobody here knows how to do {task.key}")
 
 
 def _why_freed(booking: Booking) -> str:

@@ -320,7 +320,7 @@ def _mail(svc: Services, ticket: Ticket, task: TicketTask) -> None:
 
 def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
     if isinstance(task, UnknownTask):
-        raise UpstreamError("delivery", f"nobody knows how to send {task.key}", retryable=False)
+        raise UpstreamError("delivery", f"nobody here knows how to send {task.key}")
     if task.template is TicketEmail.LATE and not ticket.is_late(svc.now()):
         return Result.STALE
     if task.template in LETTERS_TO_OWNER:

@@ -17,13 +17,14 @@ from inspired.adapters import spellings
 from inspired.adapters.documents import booking_in, booking_out
 from inspired.adapters.tickets import _in as ticket_in
 from inspired.adapters.tickets import _out as ticket_out
-from inspired.domain.booking import FactKind
+from inspired.domain import refunds
+from inspired.domain.booking import FactKind, RefundRequest
 from inspired.domain.claims import CallsOn, Invitee, Place, Tick, UnknownClaim, UnpaidOf
 from inspired.domain.history import EventKind, TaskDone, Unread
 from inspired.domain.outbox import AlertKind, AlertOwner, Email, Result, SendEmail, UnknownTask
 from inspired.domain.states import Cause, State
 from inspired.domain.tickets import TicketEventKind
-from tests.factories import NOW
+from tests.factories import NOW, a_confirmed_booking
 
 STORED = json_util.loads(
     (Path(__file__).parent / "stored/older_release.json").read_text(encoding="utf-8"),
@@ -142,8 +143,10 @@ def test_money_that_an_older_release_could_not_read_is_still_money():
 def test_the_providers_number_of_a_refund_is_no_request_of_the_owners():
     assert spellings.refund_key_in(Cause.CONSOLE, "a:b") == (None, "a:b")
     assert spellings.refund_key_in(Cause.SURPLUS, "") == (None, "")
-    request, found_as = spellings.refund_key_in(Cause.OWNER, "0a1b:2c3d")
-    assert (request.name, request.asked, found_as) == ("0a1b", "2c3d", "")
+    for key, wanted in (("0a1b:2c3d", RefundRequest("0a1b", "2c3d")), ("0a1b", RefundRequest("0a1b", ""))):
+        assert spellings.refund_key_in(Cause.OWNER, key) == (wanted, "")
+        (asked,) = refunds.all_of_it(a_confirmed_booking(), Cause.OWNER, NOW, refunds.Asked(request=wanted)).refunds
+        assert spellings.refund_key_out(asked) == key
 
 
 @pytest.mark.parametrize(

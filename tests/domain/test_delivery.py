@@ -7,7 +7,8 @@ import pytest
 from inspired.adapters.spellings import task_in
 from inspired.domain import delivery
 from inspired.domain.booking import Booking
-from inspired.domain.outbox import Email, Result, SendEmail
+from inspired.domain.history import TaskDone
+from inspired.domain.outbox import Email, Result, SendEmail, UnknownTask
 from tests.factories import MINUTE, NOW, a_booking, an_event, an_item, owed
 
 LATER = NOW + MINUTE
@@ -79,3 +80,18 @@ def test_a_mail_is_given_up_at_its_three_hundredth_failure_and_not_before():
 
     assert "send:held" in owed(last)
     assert owed(failing(last, "send:held", 1)) == {"alert:undelivered"}
+
+
+JUGGLE = UnknownTask("juggle:balls")
+
+
+def test_what_only_another_release_knows_is_tried_for_two_days_and_then_given_up_and_told():
+    booking = a_booking(outbox=()).owing(NOW, JUGGLE)
+    for _ in range(delivery.MOST_MAIL_TRIES - 1):
+        booking = delivery.failed(delivery.claimed(booking, JUGGLE, NOW), JUGGLE, NOW)
+    assert booking.is_owing(JUGGLE)
+
+    booking = delivery.failed(delivery.claimed(booking, JUGGLE, NOW), JUGGLE, NOW)
+
+    assert owed(booking) == {"alert:undelivered"}
+    assert booking.history[-1].details == TaskDone(JUGGLE, Result.GIVEN_UP)
