@@ -346,7 +346,7 @@ BUGS = (
         name="money is a float in the database",
         rule="8",
         file="inspired/adapters/documents.py",
-        old='{"amount": Decimal128(money.amount), ',
+        old='{"amount": _stored(str(money.amount)), ',
         new='{"amount": float(money.amount), ',
         test=OF_MONGO + "test_money_is_exact_decimals_in_the_database",
     ),
