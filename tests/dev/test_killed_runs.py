@@ -42,16 +42,20 @@ def test_a_run_that_is_broken_off_leaves_no_process(tmp_path: Path, end: tuple[i
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=tmp_path,
+        # Whoever runs us in the background has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     pids = tmp_path / "pids"
-    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, seconds=60, what="the child of a test")
-    worker, child = map(int, pids.read_text().split())
-    assert is_running(worker)
-    assert is_running(child)
+    try:
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, seconds=60, what="the child of a test")
+        worker, child = map(int, pids.read_text().split())
+        assert is_running(worker)
+        assert is_running(child)
 
-    os.kill(run.pid, end[0])
-    os.kill(worker, end[1])
+        os.kill(run.pid, end[0])
+        os.kill(worker, end[1])
 
-    wait_until(lambda: not is_running(worker) and not is_running(child), seconds=30, what="the end of both")
-    run.kill()
-    run.wait(30)
+        wait_until(lambda: not is_running(worker) and not is_running(child), seconds=30, what="the end of both")
+    finally:
+        run.kill()
+        run.wait(30)

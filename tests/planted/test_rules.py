@@ -14,9 +14,11 @@ from inspired.adapters.mongo import Claimed, PaymentLogs
 from inspired.app import create_app
 from inspired.domain import lifecycle, refunds
 from inspired.domain.certificates import MOST_FOR_STRANGERS, Asked, Known
+from inspired.domain.claims import Tick
 from inspired.domain.errors import UpstreamError
 from inspired.domain.funds import Payment
 from inspired.domain.money import Money
+from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.states import Cause, Flag, Remote, State
 from inspired.flows import notices, refreshing
 from tests.adapters.listeners import answering_json, listening
@@ -47,7 +49,7 @@ def test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot
 
     assert lifecycle.payment_of(after) is payment
     assert after.state is paid.state
-    assert [claim for claim in after.claims if claim.startswith("tick:")]
+    assert [claim for claim in after.claims if isinstance(claim, Tick)]
 
 
 @pytest.mark.parametrize("status", [Remote.CANCELED, Remote.EXPIRED, Remote.ERROR, None])
@@ -178,7 +180,7 @@ def test_a_mail_whose_acceptance_was_lost_is_sent_again_as_the_same_mail(svc):
     after = refreshing.refresh(later, booking.id)
     controller.stop()
 
-    assert "send:held" in after.delivered
+    assert SendEmail(Email.HELD) in after.delivered
     assert len(server.ids) == 2
     assert len(set(server.ids)) == 1
     assert Flag.NEEDS_OWNER not in after.flags
