@@ -122,6 +122,29 @@ def _with_refund(
 # --- the owner's word -----------------------------------------------------------------------------------------------
 
 
+NOTHING_LEFT = "There is nothing left to refund."
+
+
+@dataclass(frozen=True, slots=True)
+class AllOfIt:
+    """Everything that is left, of every order, whatever its currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfIt:
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class OfOneOrder:
+    """Only the money of this order, which cannot be counted: the call, and what it keeps, stay as they are."""
+
+    number: int
+
+
+Wanted = AllOfIt | PartOfIt | OfOneOrder  # what the owner wants to go back
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner.
@@ -159,22 +182,19 @@ def _uncounted(booking: Booking, order: int) -> tuple[Attempt, Money]:
     raise Conflict("There is nothing left to refund of this order by itself.")
 
 
-def checked(booking: Booking, amount: Money | None, *, cancels: bool, order: int = 0) -> Preview:
-    """The consequence of a refund of `amount` (None: all that is left), or of the money of one order that cannot be
-    counted. Raises Invalid, Conflict."""
+def checked_all(booking: Booking, *, cancels: bool) -> Preview:
+    """The consequence of returning all that is left. Raises Conflict."""
+    left, shares = refundable(booking), left_of_each(booking)
+    if not shares:
+        raise Conflict(NOTHING_LEFT)
+    return _previewed(booking, shares, left, left, nothing(left.currency), cancels=cancels)
+
+
+def checked_part(booking: Booking, amount: Money, *, cancels: bool) -> Preview:
+    """The consequence of returning so much of it. Raises Invalid, Conflict."""
     left = refundable(booking)
-    if order:
-        if amount is not None or cancels:
-            raise Invalid("The money of one order goes back as a whole, and leaves the call as it is.")
-        attempt, its = _uncounted(booking, order)
-        return _previewed(booking, [(attempt, its)], its, left, left, cancels=False)
-    if amount is None:
-        shares = left_of_each(booking)
-        if not shares:
-            raise Conflict("There is nothing left to refund.")
-        return _previewed(booking, shares, left, left, nothing(left.currency), cancels=cancels)
     if left.is_nothing:
-        raise Conflict("There is nothing left to refund.")
+        raise Conflict(NOTHING_LEFT)
     if amount.currency != left.currency:
         raise Invalid(f"The amount has to be in {left.currency}.", {"amount": f"must be in {left.currency}"})
     if not amount > nothing(left.currency):
@@ -182,6 +202,13 @@ def checked(booking: Booking, amount: Money | None, *, cancels: bool, order: int
     if amount > left:
         raise Invalid(f"At most {left.shown} can be refunded.", {"amount": f"must be at most {left}"})
     return _previewed(booking, _shares(booking, amount), amount, left, left - amount, cancels=cancels)
+
+
+def checked_order(booking: Booking, order: int) -> Preview:
+    """The consequence of returning the money of one order that cannot be counted. Raises Conflict."""
+    left = refundable(booking)
+    attempt, its = _uncounted(booking, order)
+    return _previewed(booking, [(attempt, its)], its, left, left, cancels=False)
 
 
 def _previewed(

@@ -12,6 +12,7 @@ from inspired.domain.lifecycle import SlotSeen, decided, is_reminder, left_pendi
 from inspired.domain.meeting_types import MeetingType
 from inspired.domain.money import Money
 from inspired.domain.outbox import AlertKind, AlertOwner, CancelEvent, Email, ReportNoShow, SendEmail, SyncEvent
+from inspired.domain.refunds import Preview
 from inspired.domain.schedule import passed, scheduled
 from inspired.domain.slots import Span
 from inspired.domain.states import CalendarKind, Cause, Flag, State
@@ -186,44 +187,83 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
     return decided(called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED)), SlotSeen.UNKNOWN, now)
 
 
-def refund(
+def refund_all(
+    booking: Booking, now: datetime, *, cancels: bool, note: str = "", request: RefundRequest | None = None
+) -> Booking:
+    """The owner gives back all that is left. The same request is answered, not done again; another with its name is
+    refused. Raises Conflict."""
+    if _was_asked(booking, request):
+        return booking
+    preview = _allowed(refunds.checked_all(booking, cancels=cancels))
+    after = refunds.all_of_it(_unchosen(booking), Cause.OWNER, now, refunds.Asked("owner", note, request))
+    return _left_with(after, preview, now)
+
+
+def refund_part(
     booking: Booking,
-    amount: Money | None,
+    amount: Money,
     now: datetime,
     *,
     cancels: bool,
-    order: int = 0,
     note: str = "",
     request: RefundRequest | None = None,
 ) -> Booking:
-    """The owner gives money back: all of it (None), or a part of a confirmed call's. Raises Invalid, Conflict.
-
-    `order`: only the money of that order, which cannot be counted; the call and what it keeps stay as they are.
-    The same request is answered, not done again; another with its name is refused.
-    """
-    if request is not None and (before := refunds.of_request(booking, request.name)):
-        if before[0].request != request:
-            raise Conflict("This Idempotency-Key was used for another refund.")
+    """The owner gives back a part of a confirmed call's money; before a call is confirmed its money goes back as a
+    whole. Requests as with `refund_all`. Raises Invalid, Conflict."""
+    if _was_asked(booking, request):
         return booking
-    preview = refunds.checked(booking, amount, cancels=cancels, order=order)
-    if preview.blocked:
-        raise Conflict(preview.warnings[0])
-    asked = refunds.Asked(by="owner", note=note, request=request)
-    if order:
-        return decided(refunds.uncounted_back(booking, order, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
-    if booking.state is State.CONFIRMED or booking.keeps is not None:
-        if amount is None:
-            booking = refunds.all_of_it(booking, Cause.OWNER, now, asked)
-        else:
-            booking = refunds.going_back(booking, amount, Cause.OWNER, now, asked)
-        booking = replace(booking, keeps=preview.remains)
-        if cancels and booking.state is State.CONFIRMED:
-            booking = called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED_BY_OWNER))
-        return decided(booking, SlotSeen.UNKNOWN, now)
+    preview = _allowed(refunds.checked_part(booking, amount, cancels=cancels))
+    asked = refunds.Asked("owner", note, request)
+    if _may_keep(booking):
+        return _left_with(refunds.going_back(booking, amount, Cause.OWNER, now, asked), preview, now)
     if preview.amount != preview.left:
         raise Conflict("Before a call is confirmed its money goes back as a whole.")
-    booking = replace(booking, choose_by=None)
-    return decided(refunds.all_of_it(booking, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
+    return _left_with(refunds.all_of_it(_unchosen(booking), Cause.OWNER, now, asked), preview, now)
+
+
+def refund_order(
+    booking: Booking, order: int, now: datetime, *, note: str = "", request: RefundRequest | None = None
+) -> Booking:
+    """The owner gives back the money of one order that cannot be counted; the call and what it keeps stay as they are.
+    Requests as with `refund_all`. Raises Conflict."""
+    if _was_asked(booking, request):
+        return booking
+    _allowed(refunds.checked_order(booking, order))
+    asked = refunds.Asked("owner", note, request)
+    return decided(refunds.uncounted_back(booking, order, Cause.OWNER, now, asked), SlotSeen.UNKNOWN, now)
+
+
+def _was_asked(booking: Booking, request: RefundRequest | None) -> bool:
+    """Raises Conflict where something else was asked under its name."""
+    before = refunds.of_request(booking, request.name) if request is not None else ()
+    if before and before[0].request != request:
+        raise Conflict("This Idempotency-Key was used for another refund.")
+    return bool(before)
+
+
+def _allowed(preview: Preview) -> Preview:
+    if preview.blocked:
+        raise Conflict(preview.warnings[0])
+    return preview
+
+
+def _may_keep(booking: Booking) -> bool:
+    """What does not go back is kept: the call was confirmed."""
+    return booking.state is State.CONFIRMED or booking.keeps is not None
+
+
+def _unchosen(booking: Booking) -> Booking:
+    """The customer no longer chooses between another time and the money: the owner has."""
+    return booking if _may_keep(booking) else replace(booking, choose_by=None)
+
+
+def _left_with(booking: Booking, preview: Preview, now: datetime) -> Booking:
+    """The refunds are written down: what remains is kept, and the call is off where that was wanted."""
+    if _may_keep(booking):
+        booking = replace(booking, keeps=preview.remains)
+    if preview.cancels and booking.state is State.CONFIRMED:
+        booking = called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED_BY_OWNER))
+    return decided(booking, SlotSeen.UNKNOWN, now)
 
 
 def may_move(booking: Booking, now: datetime) -> bool:

@@ -1,16 +1,17 @@
 """Sending money back: written down before, called for with the same id until the provider has answered."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 
 from inspired.adapters.binance import LOW_BALANCE
 from inspired.domain import lifecycle, refunds, steps
 from inspired.domain.booking import Booking, Refund, RefundRequest
-from inspired.domain.errors import UpstreamError
+from inspired.domain.errors import Invalid, UpstreamError
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.money import Money
-from inspired.domain.refunds import Preview, RefundSeen
+from inspired.domain.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, RefundSeen, Wanted
 from inspired.domain.refusals import concerns_every_call
 from inspired.domain.states import RefundStatus, State
 from inspired.services import Services
@@ -25,45 +26,86 @@ REASONS = {
     "cancelled": "The customer cancelled the call",
     "owner": "Refunded by the owner",
 }
+AS_A_WHOLE = "The money of one order goes back as a whole, and leaves the call as it is."
 log = structlog.get_logger()
 
 
 # --- what people ask for --------------------------------------------------------------------------------------------
 
 
-def preview(svc: Services, booking: Booking, amount: Money | None, *, cancels: bool | None, order: int = 0) -> Preview:
+def preview(svc: Services, booking: Booking, wanted: Wanted, *, cancels: bool | None) -> Preview:
     """The exact consequence, before anything is done. Raises Invalid, Conflict where `refund` would."""
-    off = _cancels(booking, amount, cancels, order)
-    found = refunds.checked(booking, amount, cancels=off, order=order)
+    off = _cancels(booking, wanted, cancels)
+    found = _checked(booking, wanted, cancels=off)
     if not found.blocked:
-        steps.refund(booking, amount, svc.now(), cancels=off, order=order)
+        _refunded(booking, wanted, svc.now(), cancels=off)
     return found
 
 
 def refund(
     svc: Services,
     booking_id: str,
-    amount: Money | None,
+    wanted: Wanted,
     *,
     cancels: bool | None,
     note: str,
     request: str,
     seen: int | None,
-    order: int = 0,
 ) -> Booking:
-    """The owner gives money back, or only that of one order which cannot be counted. `request` names this very request:
-    repeated, it is answered and not done again. `cancels`: whether the call is off; None leaves it to what goes back.
-    `seen`: how many refunds the owner saw when deciding; with more of them since, nothing is done."""
-    asked = svc.vault.fingerprint("refund", f"{amount} {cancels} {order}")
-    named = RefundRequest(_fingerprint(svc, request), asked)
+    """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
+    `cancels`: whether the call is off; None leaves it to what goes back. `seen`: how many refunds the owner saw when
+    deciding; with more of them since, nothing is done. Raises Invalid, Conflict."""
+    named = RefundRequest(_fingerprint(svc, request), svc.vault.fingerprint("refund", f"{_spelled(wanted, cancels)}"))
 
     def decide(current: Booking) -> Booking:
         if seen is not None and not any(one.request == named for one in current.refunds):
             refunds.refuse_unseen(current, seen)
-        off = _cancels(current, amount, cancels, order)
-        return steps.refund(current, amount, svc.now(), cancels=off, order=order, note=note, request=named)
+        off = _cancels(current, wanted, cancels)
+        return _refunded(current, wanted, svc.now(), cancels=off, note=note, request=named)
 
     return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+def _checked(booking: Booking, wanted: Wanted, *, cancels: bool) -> Preview:
+    match wanted:
+        case AllOfIt():
+            return refunds.checked_all(booking, cancels=cancels)
+        case PartOfIt():
+            return refunds.checked_part(booking, wanted.amount, cancels=cancels)
+        case OfOneOrder():
+            _refuse_cancelling(cancels=cancels)
+            return refunds.checked_order(booking, wanted.number)
+
+
+def _refunded(
+    booking: Booking,
+    wanted: Wanted,
+    now: datetime,
+    *,
+    cancels: bool,
+    note: str = "",
+    request: RefundRequest | None = None,
+) -> Booking:
+    match wanted:
+        case AllOfIt():
+            return steps.refund_all(booking, now, cancels=cancels, note=note, request=request)
+        case PartOfIt():
+            return steps.refund_part(booking, wanted.amount, now, cancels=cancels, note=note, request=request)
+        case OfOneOrder():
+            _refuse_cancelling(cancels=cancels)
+            return steps.refund_order(booking, wanted.number, now, note=note, request=request)
+
+
+def _refuse_cancelling(*, cancels: bool) -> None:
+    if cancels:
+        raise Invalid(AS_A_WHOLE)
+
+
+def _spelled(wanted: Wanted, cancels: bool | None) -> str:
+    """What was asked, of which a fingerprint is kept: an older release spelled it like this."""
+    amount = wanted.amount if isinstance(wanted, PartOfIt) else None
+    order = wanted.number if isinstance(wanted, OfOneOrder) else 0
+    return f"{amount} {cancels} {order}"
 
 
 def of_request(svc: Services, booking: Booking, request: str) -> tuple[Refund, ...]:
@@ -75,11 +117,12 @@ def _fingerprint(svc: Services, request: str) -> str:
     return svc.vault.fingerprint("request", request)
 
 
-def _cancels(booking: Booking, amount: Money | None, wanted: bool | None, order: int) -> bool:
+def _cancels(booking: Booking, wanted: Wanted, cancels: bool | None) -> bool:
     """A call without any of its money is off, unless the owner says otherwise."""
-    if wanted is not None:
-        return wanted
-    return not order and booking.state is State.CONFIRMED and (amount is None or amount == refunds.refundable(booking))
+    if cancels is not None:
+        return cancels
+    is_all = wanted in (AllOfIt(), PartOfIt(refunds.refundable(booking)))
+    return booking.state is State.CONFIRMED and is_all
 
 
 def try_again(svc: Services, booking_id: str, refund_id: str) -> Booking:

@@ -15,6 +15,7 @@ from inspired.domain.booking import Booking
 from inspired.domain.errors import UpstreamError
 from inspired.domain.ledger import BINANCE, balances
 from inspired.domain.money import Money
+from inspired.domain.refunds import AllOfIt, PartOfIt
 from inspired.domain.rehearsals import Check, Letter, Record, Scene
 from inspired.domain.slots import Span
 from inspired.domain.states import Flag, State
@@ -125,7 +126,7 @@ class Play:
         refunding.refund(
             self.svc,
             booking.id,
-            Money.parse(amount) if amount else None,
+            PartOfIt(Money.parse(amount)) if amount else AllOfIt(),
             cancels=cancels,
             note="rehearsed",
             request=request or self.svc.new_token(),

@@ -13,7 +13,7 @@ from inspired.domain.booking import Booking, Refund
 from inspired.domain.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.funds import kept_of
 from inspired.domain.money import Money
-from inspired.domain.refunds import Preview, refundable, uncounted
+from inspired.domain.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, Wanted, refundable, uncounted
 from inspired.domain.states import State
 from inspired.flows import notices, reconciling, refreshing, refunding
 from inspired.services import Services
@@ -62,7 +62,7 @@ def preview(booking_id: str) -> ResponseReturnValue:
 
 def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
     """What this refund would do, and the button for it. Raises Invalid, Conflict."""
-    seen = refunding.preview(svc, booking, _amount(booking, form.amount), cancels=form.wanted, order=form.order)
+    seen = refunding.preview(svc, booking, _wanted(booking, form.amount, form.order), cancels=form.wanted)
     return render_template(
         "admin/refund_preview.html",
         booking=booking,
@@ -85,12 +85,11 @@ def refund_confirmed(booking_id: str) -> ResponseReturnValue:
         after = refunding.refund(
             svc,
             booking_id,
-            _amount(booking, form.amount),
+            _wanted(booking, form.amount, form.order),
             cancels=form.wanted,
             note=form.reason,
             request=form.request,
             seen=form.seen,
-            order=form.order,
         )
         if is_new:
             _note_refund(svc, booking_id, form.amount, cancels=form.wanted is True)
@@ -124,8 +123,13 @@ def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusa
     )
 
 
-def _amount(booking: Booking, text: str | None) -> Money | None:
-    return Money.parse(text, booking.price.currency) if text else None
+def _wanted(booking: Booking, amount: str | None, order: int | None) -> Wanted:
+    """Raises Invalid."""
+    if order and amount:
+        raise Invalid(refunding.AS_A_WHOLE)
+    if order:
+        return OfOneOrder(order)
+    return PartOfIt(Money.parse(amount, booking.price.currency)) if amount else AllOfIt()
 
 
 # --- refunds that are stuck, and asking again -----------------------------------------------------------------------
@@ -260,23 +264,21 @@ def refund_payment(booking_id: str) -> Response:
     guards.refuse_foreign(svc)
     wanted = parsed(RefundRequest, json_object())
     booking = _named(svc, booking_id)
-    amount, key = _amount(booking, wanted.amount), request.headers.get("Idempotency-Key", "")
+    what, key = _wanted(booking, wanted.amount, wanted.order), request.headers.get("Idempotency-Key", "")
     if not 0 < len(key) <= LONGEST_KEY:
         message = "A refund needs an Idempotency-Key of 1 to 255 characters."
         raise Invalid(message, {"Idempotency-Key": "is missing or too long"})
     before = refunding.of_request(svc, booking, key)
-    order = wanted.order or 0
-    seen = None if before else refunding.preview(svc, booking, amount, cancels=wanted.cancelCall, order=order)
+    seen = None if before else refunding.preview(svc, booking, what, cancels=wanted.cancelCall)
     if not wanted.preview:
         booking = refunding.refund(
             svc,
             booking.id,
-            amount,
+            what,
             cancels=wanted.cancelCall,
             note=wanted.reason,
             request=key,
             seen=None,
-            order=order,
         )
         if seen is not None:
             _note_refund(svc, booking.id, wanted.amount or "", cancels=seen.cancels)

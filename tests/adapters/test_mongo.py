@@ -151,7 +151,7 @@ def walked(moves):
                 booking = refunds.sending(booking, due.id, now)
             case "refund" if booking.state is State.CONFIRMED and not refunds.refundable(booking).is_nothing:
                 request = RefundRequest("k", "b")
-                booking = steps.refund(booking, None, now, cancels=by_query, note="as agreed", request=request)
+                booking = steps.refund_all(booking, now, cancels=by_query, note="as agreed", request=request)
             case "back" if steps.may_choose(booking, now):
                 booking = steps.money_back(booking, now)
             case "deliver" if booking.outbox:

@@ -45,7 +45,7 @@ def bookings(draw: st.DrawFn, number: int) -> Booking:
     later = at + timedelta(hours=draw(st.integers(1, 2000)))
     if booking.state is State.CONFIRMED and draw(st.booleans()):
         amount = Money(draw(st.decimals(Decimal("0.00000001"), booking.price.amount, places=8)))
-        booking = steps.refund(booking, amount, later, cancels=draw(st.booleans()))
+        booking = steps.refund_part(booking, amount, later, cancels=draw(st.booleans()))
     return a_returned(booking, later + MINUTE)
 
 

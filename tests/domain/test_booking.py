@@ -173,7 +173,7 @@ def test_what_is_written_into_a_booking_stands_beside_what_was_there():
 
 
 def test_a_change_of_one_order_or_refund_leaves_the_others_and_each_is_found_by_its_name():
-    two = steps.refund(with_refund(), Money.parse("5"), NOW, cancels=False)
+    two = steps.refund_part(with_refund(), Money.parse("5"), NOW, cancels=False)
     other = replace(two.attempts[0], number=2, trade_no="other")
     booking = replace(two, attempts=(*two.attempts, other))
     changed = replace(other, tries=9)

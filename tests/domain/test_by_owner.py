@@ -251,7 +251,7 @@ NOT_BY_HAND = {
     "told by a notice": settled(a_live_booking(), seen(Remote.PAID, "75", by_query=False)),
     "another currency": settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB")),
     "the time is lost": settled(a_live_booking(), seen(Remote.PAID, "75"), slot=SlotSeen.LOST),
-    "refunded": a_returned(steps.refund(a_confirmed_booking(), None, LATER, cancels=True), LATER),
+    "refunded": a_returned(steps.refund_all(a_confirmed_booking(), LATER, cancels=True), LATER),
     "was confirmed": by_owner.call_off(a_confirmed_booking(), LATER),
     "erased": an_expired_booking(erased_at=LATE),
 }
@@ -303,7 +303,7 @@ def test_whoever_confirms_without_money_or_word_breaks_an_invariant():
 
 
 def test_erasing_leaves_facts_and_nothing_personal():
-    refund = steps.refund(a_confirmed_booking(), USDT("10"), LATER, cancels=True, note="for Ann")
+    refund = steps.refund_part(a_confirmed_booking(), USDT("10"), LATER, cancels=True, note="for Ann")
     over = done(a_returned(refund, LATER))
     booking = replace(over, notes=(WORDS,), letters=(WORDS,), seats=(Place(UnpaidOf(Visitor.MAIL, "mailindex"), 1),))
     assert by_owner.why_not_erase(booking, LATE) == ""
@@ -335,7 +335,7 @@ def test_the_reason_of_a_word_goes_and_its_proof_stays():
         (a_draft(), "nobody has chosen"),
         (a_live_booking(), "not over yet"),
         (a_confirmed_booking(), "not over yet"),
-        (steps.refund(a_confirmed_booking(), None, LATER, cancels=True), "still open"),
+        (steps.refund_all(a_confirmed_booking(), LATER, cancels=True), "still open"),
         (replace(done(an_expired_booking()), flags=frozenset({Flag.NEEDS_OWNER})), "still open"),
         (by_owner.call_off(a_confirmed_booking(), LATER), "still owed"),
         (replace(an_expired_booking(), outbox=()), "late money"),

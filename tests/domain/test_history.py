@@ -206,14 +206,14 @@ REFUSALS = {
     "Meanwhile another refund was made for this booking. Please look again.": lambda: refunds.refuse_unseen(
         with_refund(), 2
     ),
-    "This Idempotency-Key was used for another refund.": lambda: steps.refund(
-        steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False, request=RefundRequest("r1", "10")),
-        TEN, LATER, cancels=False, request=RefundRequest("r1", "20"),
+    "This Idempotency-Key was used for another refund.": lambda: steps.refund_all(
+        steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False, request=RefundRequest("r1", "10")),
+        LATER, cancels=False, request=RefundRequest("r1", "75"),
     ),
-    "Before a call is confirmed its money goes back as a whole.": lambda: steps.refund(
+    "Before a call is confirmed its money goes back as a whole.": lambda: steps.refund_part(
         choosing(), TEN, LATER, cancels=False
     ),
-    "There is nothing left to refund.": lambda: steps.refund(a_live_booking(), TEN, LATER, cancels=False),
+    "There is nothing left to refund.": lambda: steps.refund_part(a_live_booking(), TEN, LATER, cancels=False),
     "That time was given back already. Please choose another one.": lambda: steps.refuse_given_back(
         steps.event_unwanted(choosing(), "http://calendly/9", LATER),
         replace(choosing().slot, event_uri="http://calendly/9"),

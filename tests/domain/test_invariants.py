@@ -34,7 +34,7 @@ def names(booking, now=LATER):
 
 def kept_by_policy():
     """Cancelled with a part going back; it has gone, the mails are sent, and nobody looks at it any more."""
-    cancelled = steps.refund(a_confirmed_booking(), Money.parse("10"), LATER, cancels=True)
+    cancelled = steps.refund_part(a_confirmed_booking(), Money.parse("10"), LATER, cancels=True)
     after = scheduled(replace(a_returned(cancelled, LATER), outbox=()), LATER)
     assert (after.state, after.check_at) == (State.CANCELLED, None)
     return after
@@ -48,7 +48,7 @@ def kept_by_policy():
         a_confirmed_booking(),
         an_expired_booking(),
         settled(a_live_booking(), seen(Remote.PAID, "74")),
-        steps.refund(a_confirmed_booking(), None, LATER, cancels=True),
+        steps.refund_all(a_confirmed_booking(), LATER, cancels=True),
         steps.give_up(a_draft(), LATER),
         settled(steps.give_up(a_booking(), LATER), now=LATER),
         kept_by_policy(),
@@ -59,12 +59,12 @@ def test_a_sound_booking_breaks_none(booking):
 
 
 def two_refunds_of_one_id():
-    booking = steps.refund(a_confirmed_booking(), Money.parse("10"), LATER, cancels=False)
+    booking = steps.refund_part(a_confirmed_booking(), Money.parse("10"), LATER, cancels=False)
     return replace(booking, refunds=(*booking.refunds, booking.refunds[0]), keeps=Money.parse("55"))
 
 
 def more_gone_than_came():
-    booking = steps.refund(a_confirmed_booking(), None, LATER, cancels=True)
+    booking = steps.refund_all(a_confirmed_booking(), LATER, cancels=True)
     more = replace(booking.refunds[0], amount=Money.parse("76"), status=RefundStatus.DONE)
     return settled(booking.with_refund(more), now=LATER)
 
@@ -86,7 +86,7 @@ def a_call_nobody_paid():
 
 
 def a_cancelled_call_that_never_was():
-    return replace(steps.refund(a_confirmed_booking(), None, LATER, cancels=True), confirmed_at=None)
+    return replace(steps.refund_all(a_confirmed_booking(), LATER, cancels=True), confirmed_at=None)
 
 
 DUE = "never looked at again, though it should be at 2026-11-24 10:00:00+00:00"

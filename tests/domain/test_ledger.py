@@ -92,7 +92,7 @@ def test_surplus_leaves_what_is_owed_and_never_the_income():
 
 
 def test_what_was_earned_and_goes_back_makes_the_income_smaller_and_is_no_hidden_loss():
-    cancelled = steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=True)
+    cancelled = steps.refund_part(a_confirmed_booking(), USDT("30"), LATER, cancels=True)
 
     assert in_the_books(returned(cancelled)) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
 
@@ -114,7 +114,7 @@ def test_one_refund_of_surplus_and_income_is_split_between_them():
 def test_surplus_that_has_gone_back_does_not_pay_for_a_later_refund_too():
     over = returned(settled(a_live_booking(), seen(Remote.PAID, "80")))
 
-    after = returned(steps.refund(over, USDT("30"), LATER, cancels=False))
+    after = returned(steps.refund_part(over, USDT("30"), LATER, cancels=False))
 
     assert in_the_books(after) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
     assert [one.lines for one in after.ledger[-2:]] == [
@@ -125,7 +125,7 @@ def test_surplus_that_has_gone_back_does_not_pay_for_a_later_refund_too():
 
 def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
     foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
-    back = returned(steps.refund(foreign, None, LATER, cancels=False))
+    back = returned(steps.refund_all(foreign, LATER, cancels=False))
     second = replace(
         back.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False, received=None
     )
@@ -140,7 +140,7 @@ def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
 
 def test_another_currency_has_books_of_its_own():
     foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
-    back = steps.refund(foreign, None, LATER, cancels=False)
+    back = steps.refund_all(foreign, LATER, cancels=False)
 
     assert balances(foreign.ledger) == {
         (BINANCE, "BNB"): Money.parse("75", "BNB"),
@@ -179,7 +179,7 @@ def test_a_fact_that_is_no_more_is_taken_back_by_an_entry():
 
 
 def test_the_books_can_be_made_again_from_the_facts():
-    booking = returned(steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=False))
+    booking = returned(steps.refund_part(a_confirmed_booking(), USDT("30"), LATER, cancels=False))
 
     again = booked(replace(booking, ledger=()), LATER)
 
@@ -214,7 +214,7 @@ def test_an_entry_is_balanced_in_each_currency_by_itself():
 
 
 def test_what_is_only_promised_is_not_booked_as_gone():
-    promised = steps.refund(a_confirmed_booking(), USDT("30"), LATER, cancels=False)
+    promised = steps.refund_part(a_confirmed_booking(), USDT("30"), LATER, cancels=False)
     unknown = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.UNKNOWN, now=LATER)
 
     assert in_the_books(promised) == in_the_books(unknown) == {BINANCE: "75", SALES: "-75"}

@@ -36,7 +36,7 @@ def test_invoice_flows_through_different_states_correctly():
     live = a_live_booking()
     noticed = settled(live, seen(Remote.PAID, "75", by_query=False))
     confirmed = settled(noticed, seen(Remote.PAID, "75", at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
-    cancelled = steps.refund(confirmed, None, NOW + 3 * MINUTE, cancels=True)
+    cancelled = steps.refund_all(confirmed, NOW + 3 * MINUTE, cancels=True)
     refunded = settled(cancelled, seen(Remote.FULL_REFUNDED, "75", at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE)
 
     assert [one.state for one in (held, live, noticed, confirmed, cancelled, refunded)] == [
@@ -57,11 +57,11 @@ def test_can_overpay_invoice(amount):
 # amount can be returned by itself.
 def test_can_refund_invoice():
     with pytest.raises(Exception, match="nothing left"):
-        steps.refund(a_live_booking(), None, NOW, cancels=False)
-    part = steps.refund(a_confirmed_booking(), Money.parse("7.5"), NOW, cancels=False)
+        steps.refund_all(a_live_booking(), NOW, cancels=False)
+    part = steps.refund_part(a_confirmed_booking(), Money.parse("7.5"), NOW, cancels=False)
     with pytest.raises(Exception, match=r"At most 67\.5 USDT"):
-        steps.refund(part, Money.parse("67.50000001"), NOW, cancels=False)
-    whole = steps.refund(part, None, NOW, cancels=True)
+        steps.refund_part(part, Money.parse("67.50000001"), NOW, cancels=False)
+    whole = steps.refund_all(part, NOW, cancels=True)
 
     assert [str(one.amount) for one in whole.refunds] == ["7.5", "67.5"]
     assert (part.state, whole.state) == (State.CONFIRMED, State.CANCELLED)

@@ -175,7 +175,7 @@ def test_a_moved_call_is_reminded_of_at_its_new_time_only():
 def test_nobody_is_reminded_of_a_cancelled_call():
     call = reminding(a_call(), 24, 1).owing(START - HOUR, task_in("send:reminder:1:0"), task_in("alert:late"))
 
-    after = steps.refund(call, None, IN_TIME, cancels=True)
+    after = steps.refund_all(call, IN_TIME, cancels=True)
 
     assert reminders(after) == {}
     assert "alert:late" in owed(after)

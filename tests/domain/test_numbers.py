@@ -115,7 +115,7 @@ def test_another_currency_has_no_rate_and_counts_in_no_window():
 
 def test_an_entry_about_no_refund_tells_of_none_and_an_unknown_one_says_so():
     booking = a_confirmed_booking()
-    gone = steps.refund(booking, None, NOW + MINUTE, cancels=True)
+    gone = steps.refund_all(booking, NOW + MINUTE, cancels=True)
     entry = replace(booking.ledger[0], fact=Fact(FactKind.REFUND, gone.refunds[0].id))
 
     assert numbers.returned(booking.id, booking, booking.ledger[0]) is None

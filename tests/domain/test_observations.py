@@ -297,7 +297,7 @@ OWED = {
     ),
     "a refund that is slow": (
         lambda: settled(
-            replace(steps.refund(with_refund(), TEN, LATER, cancels=False), outbox=()), now=LATER + 96 * EXPIRY
+            replace(steps.refund_part(with_refund(), TEN, LATER, cancels=False), outbox=()), now=LATER + 96 * EXPIRY
         ),
         [(f"alert:refund_slow:{ONE}R01", 86520), (f"alert:refund_slow:{ONE}R02", 86520)],
     ),

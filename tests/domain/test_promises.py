@@ -17,7 +17,7 @@ LATER = NOW + 2 * MINUTE
 
 
 def cancelled() -> Booking:
-    return steps.refund(a_confirmed_booking(), None, LATER, cancels=True)
+    return steps.refund_all(a_confirmed_booking(), LATER, cancels=True)
 
 
 def with_refunds(*refunds: Refund) -> Booking:

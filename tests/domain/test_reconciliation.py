@@ -34,7 +34,7 @@ def kinds(booking, **answers):
 
 def refunding(amount: str = "10", *, status: RefundStatus = RefundStatus.SENT, tries: int | None = None):
     """A refund was asked for; it was called for too, unless `tries` says otherwise."""
-    booking = steps.refund(a_confirmed_booking(), Money.parse(amount), LATER, cancels=False)
+    booking = steps.refund_part(a_confirmed_booking(), Money.parse(amount), LATER, cancels=False)
     changed = replace(booking.refunds[0], status=status)
     if tries is not None:
         changed = replace(changed, status=RefundStatus.REQUESTED, tries=tries)

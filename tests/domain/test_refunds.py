@@ -46,7 +46,7 @@ def a_call(**changes) -> Booking:
 
 
 def with_refund(amount: str | None = "10", *, cancels: bool = False) -> Booking:
-    return steps.refund(a_call(), Money.parse(amount) if amount else None, LATER, cancels=cancels)
+    return steps.refund_part(a_call(), Money.parse(amount) if amount else None, LATER, cancels=cancels)
 
 
 def sent(booking: Booking, refund_id: str = "", *, remaining: int | None = None, now=LATER) -> Booking:
@@ -90,34 +90,35 @@ def test_a_part_of_a_confirmed_call_goes_back_and_the_call_stays():
 def test_several_parts_go_back_until_nothing_is_left():
     after = with_refund("10")
     for amount in ("20", "45"):
-        after = steps.refund(after, Money.parse(amount), LATER, cancels=False)
+        after = steps.refund_part(after, Money.parse(amount), LATER, cancels=False)
 
     assert [str(one.amount) for one in after.refunds] == ["10", "20", "45"]
     assert [one.id for one in after.refunds] == [f"{ORDER}R01", f"{ORDER}R02", f"{ORDER}R03"]
     with pytest.raises(Conflict, match="nothing left"):
-        steps.refund(after, Money.parse("0.00000001"), LATER, cancels=False)
+        steps.refund_part(after, Money.parse("0.00000001"), LATER, cancels=False)
 
 
 @pytest.mark.parametrize("amount", ["65.00000001", "75", "1000"])
 def test_the_sum_of_refunds_never_exceeds_what_was_paid(amount):
     with pytest.raises(Invalid, match="At most 65 USDT"):
-        steps.refund(with_refund("10"), Money.parse(amount), LATER, cancels=False)
+        steps.refund_part(with_refund("10"), Money.parse(amount), LATER, cancels=False)
 
 
 @pytest.mark.parametrize("amount", [Money.parse("0"), Money.parse("-1"), Money.parse("1", "BNB")])
 def test_an_amount_that_is_none_is_refused(amount):
     with pytest.raises(Invalid):
-        steps.refund(a_call(), amount, LATER, cancels=False)
+        steps.refund_part(a_call(), amount, LATER, cancels=False)
 
 
 def test_nothing_can_be_refunded_of_a_booking_without_money():
-    for amount in (None, TEN):
-        with pytest.raises(Conflict, match="nothing left"):
-            steps.refund(a_live_booking(), amount, LATER, cancels=False)
+    with pytest.raises(Conflict, match="nothing left"):
+        steps.refund_all(a_live_booking(), LATER, cancels=False)
+    with pytest.raises(Conflict, match="nothing left"):
+        steps.refund_part(a_live_booking(), TEN, LATER, cancels=False)
 
 
 def test_cancelling_with_all_of_the_money_frees_the_slot_and_ends_refunded_once_it_is_gone():
-    after = steps.refund(a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot), None, LATER, cancels=True)
+    after = steps.refund_all(a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot), LATER, cancels=True)
 
     assert (after.state, after.claims, str(after.keeps)) == (State.CANCELLED, (Invitee(f"{EVENT}/invitees/I1"),), "0")
     assert {"send:cancelled", f"release_event:{EVENT}"} <= owed(after)
@@ -128,8 +129,8 @@ def test_before_a_call_is_confirmed_its_money_goes_back_as_a_whole():
     lost = settled(a_live_booking(calendar=CalendarKind.CALENDLY), seen(Remote.PAID, "75"), slot=SlotSeen.LOST)
 
     with pytest.raises(Conflict, match="as a whole"):
-        steps.refund(lost, TEN, LATER, cancels=False)
-    after = steps.refund(lost, None, LATER, cancels=True)
+        steps.refund_part(lost, TEN, LATER, cancels=False)
+    after = steps.refund_all(lost, LATER, cancels=True)
 
     assert (after.state, after.choose_by, [str(one.amount) for one in after.refunds]) == (State.CANCELLED, None, ["75"])
 
@@ -137,7 +138,7 @@ def test_before_a_call_is_confirmed_its_money_goes_back_as_a_whole():
 def test_money_in_another_currency_goes_back_as_a_whole_in_its_own():
     foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
 
-    after = steps.refund(foreign, None, LATER, cancels=False)
+    after = steps.refund_all(foreign, LATER, cancels=False)
 
     assert [one.amount.shown for one in after.refunds] == ["75 BNB"]
     assert Flag.NEEDS_OWNER not in after.flags
@@ -153,9 +154,7 @@ def beside_foreign(**changes) -> Booking:
 
 
 def test_money_in_another_currency_beside_a_call_goes_back_by_itself_and_the_call_stays():
-    after = steps.refund(
-        beside_foreign(), None, LATER, cancels=False, order=2, note="not ours", request=RefundRequest("r1", "2")
-    )
+    after = steps.refund_order(beside_foreign(), 2, LATER, note="not ours", request=RefundRequest("r1", "2"))
 
     (back,) = after.refunds
     assert (back.trade_no, back.amount.shown, back.cause) == (OTHER, "0.3 BNB", Cause.OWNER)
@@ -168,14 +167,14 @@ def test_money_in_another_currency_beside_a_call_goes_back_by_itself_and_the_cal
 
 
 def test_all_that_is_left_of_a_call_is_left_in_every_currency():
-    after = steps.refund(beside_foreign(), None, LATER, cancels=True)
+    after = steps.refund_all(beside_foreign(), LATER, cancels=True)
 
     assert [one.amount.shown for one in after.refunds] == ["75 USDT", "0.3 BNB"]
     assert (after.state, Flag.NEEDS_OWNER in after.flags) == (State.CANCELLED, False)
 
 
 def test_a_part_of_a_call_leaves_the_other_currency_alone():
-    after = steps.refund(beside_foreign(), TEN, LATER, cancels=False)
+    after = steps.refund_part(beside_foreign(), TEN, LATER, cancels=False)
 
     assert [one.amount.shown for one in after.refunds] == ["10 USDT"]
     assert Flag.NEEDS_OWNER in after.flags
@@ -184,20 +183,14 @@ def test_a_part_of_a_call_leaves_the_other_currency_alone():
 @pytest.mark.parametrize("order", [1, 3])
 def test_only_what_cannot_be_counted_goes_back_by_itself(order):
     with pytest.raises(Conflict, match="nothing left to refund of this order"):
-        steps.refund(beside_foreign(), None, LATER, cancels=False, order=order)
+        steps.refund_order(beside_foreign(), order, LATER)
 
 
 def test_what_cannot_be_counted_goes_back_once():
-    once = steps.refund(beside_foreign(), None, LATER, cancels=False, order=2)
+    once = steps.refund_order(beside_foreign(), 2, LATER)
 
     with pytest.raises(Conflict, match="nothing left to refund of this order"):
-        steps.refund(once, None, LATER, cancels=False, order=2)
-
-
-@pytest.mark.parametrize("more", [{"amount": TEN, "cancels": False}, {"amount": None, "cancels": True}])
-def test_money_of_one_order_goes_back_whole_and_cancels_nothing(more):
-    with pytest.raises(Invalid, match="as a whole, and leaves the call as it is"):
-        steps.refund(beside_foreign(), more["amount"], LATER, cancels=more["cancels"], order=2)
+        steps.refund_order(once, 2, LATER)
 
 
 def test_a_call_whose_money_was_returned_in_part_stands_with_the_rest_once_the_owner_agrees():
@@ -240,12 +233,12 @@ def test_there_is_nothing_to_agree_to_where_no_known_part_of_a_calls_money_is_go
 
 
 def test_the_same_request_is_answered_and_another_with_its_name_is_refused():
-    once = steps.refund(a_call(), TEN, LATER, cancels=False, request=R1)
+    once = steps.refund_part(a_call(), TEN, LATER, cancels=False, request=R1)
 
-    assert steps.refund(once, TEN, LATER, cancels=False, request=R1) == once
+    assert steps.refund_part(once, TEN, LATER, cancels=False, request=R1) == once
     with pytest.raises(Conflict, match="Idempotency-Key"):
-        steps.refund(once, ALL, LATER, cancels=False, request=RefundRequest("r1", "75"))
-    assert len(steps.refund(once, TEN, LATER, cancels=False, request=RefundRequest("r2", "10")).refunds) == 2
+        steps.refund_part(once, ALL, LATER, cancels=False, request=RefundRequest("r1", "75"))
+    assert len(steps.refund_part(once, TEN, LATER, cancels=False, request=RefundRequest("r2", "10")).refunds) == 2
 
 
 def test_whoever_decided_on_an_older_page_decides_again():
@@ -263,13 +256,13 @@ def with_left(booking: Booking, left: int) -> Booking:
 
 
 def test_a_preview_says_what_will_happen():
-    preview = refunds.checked(a_call(), TEN, cancels=True)
+    preview = refunds.checked_part(a_call(), TEN, cancels=True)
 
     assert preview == refunds.Preview(TEN, ALL, Money.parse("65"), True, (), False)
 
 
 def test_a_preview_of_money_that_cannot_be_counted_leaves_what_is_left():
-    preview = refunds.checked(beside_foreign(), None, cancels=False, order=2)
+    preview = refunds.checked_order(beside_foreign(), 2)
 
     assert preview == refunds.Preview(Money.parse("0.3", "BNB"), ALL, ALL, False, (), False)
 
@@ -279,24 +272,24 @@ def test_money_of_which_binance_allows_no_refund_is_blocked_in_another_currency_
     used_up = foreign.with_attempt(replace(foreign.attempts[1], refunds_left=0))
 
     for order in (0, 2):
-        assert refunds.checked(used_up, None, cancels=False, order=order).blocked
+        assert refunds.checked_order(used_up, order).blocked
 
 
 def test_the_last_but_one_refund_warns_and_the_last_one_sends_no_part():
-    last_but_one = refunds.checked(with_left(a_call(), 2), TEN, cancels=False)
-    last = refunds.checked(with_left(a_call(), 1), TEN, cancels=False)
-    none = refunds.checked(with_left(a_call(), 0), TEN, cancels=False)
+    last_but_one = refunds.checked_part(with_left(a_call(), 2), TEN, cancels=False)
+    last = refunds.checked_part(with_left(a_call(), 1), TEN, cancels=False)
+    none = refunds.checked_part(with_left(a_call(), 0), TEN, cancels=False)
 
     assert (last_but_one.blocked, len(last_but_one.warnings)) == (False, 1)
     assert (last.blocked, "75 USDT" in last.warnings[0]) == (True, True)
     assert (none.blocked, len(none.warnings)) == (True, 1)
     with pytest.raises(Conflict, match="everything left"):
-        steps.refund(with_left(a_call(), 1), TEN, LATER, cancels=False)
+        steps.refund_part(with_left(a_call(), 1), TEN, LATER, cancels=False)
 
 
 @pytest.mark.parametrize("left", [1, 2])
 def test_all_that_is_left_needs_no_warning(left):
-    assert refunds.checked(with_left(a_call(), left), None, cancels=False).warnings == ()
+    assert refunds.checked_all(with_left(a_call(), left), cancels=False).warnings == ()
 
 
 def test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent():
@@ -456,7 +449,7 @@ def test_the_same_refusal_again_is_told_once():
 
 
 def test_one_refund_of_an_order_is_under_way_at_a_time():
-    two = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+    two = steps.refund_part(with_refund(), Money.parse("20"), LATER, cancels=False)
 
     first_sent = sent(two)
     first_done = heard(first_sent, told(first_sent.refunds[0]))
@@ -470,7 +463,7 @@ def test_one_refund_of_an_order_is_under_way_at_a_time():
 def test_while_one_may_be_at_binance_already_none_is_called_for_first():
     """Each would believe to be Binance's last but one refund of the order, and the last returns everything left."""
     poor = refused(with_refund(), with_refund().refunds[0], low_balance=True)
-    two = steps.refund(poor, Money.parse("20"), LATER, cancels=False)
+    two = steps.refund_part(poor, Money.parse("20"), LATER, cancels=False)
     unknown = refunds.sending(two, f"{ORDER}R02", LATER)
     hours_later = LATER + timedelta(hours=5)
 
@@ -484,9 +477,9 @@ def test_while_one_may_be_at_binance_already_none_is_called_for_first():
 
 def test_when_binances_last_refund_returned_everything_nothing_more_is_promised():
     """Asked for 20 of 75, it returned all: what was still to be sent of it has gone back by that, and only that."""
-    rejected = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+    rejected = steps.refund_part(with_refund(), Money.parse("20"), LATER, cancels=False)
     rejected = heard(sent(rejected), told(rejected.refunds[0], Outcome.FAILED, at=LATER))
-    three = sent(steps.refund(rejected, Money.parse("5"), LATER, cancels=False), f"{ORDER}R02")
+    three = sent(steps.refund_part(rejected, Money.parse("5"), LATER, cancels=False), f"{ORDER}R02")
 
     after = heard(three, replace(told(three.refunds[1], at=LATER), amount=ALL, refunded_in_all=ALL))
 
@@ -622,7 +615,7 @@ def by_hand_and_ten_planned() -> Booking:
     """10 of 75 were sent by another way, and 10 more are to follow by Binance."""
     stuck = refused(with_refund("10"), with_refund("10").refunds[0])
     by_hand = refunds.settled_by_hand(stuck, stuck.refunds[0].id, TEN, "", LATER)
-    return steps.refund(by_hand, TEN, LATER, cancels=False)
+    return steps.refund_part(by_hand, TEN, LATER, cancels=False)
 
 
 def test_after_a_refund_by_hand_an_order_is_asked_about_before_more_follows():
@@ -1028,7 +1021,7 @@ def test_a_refund_by_system_customer_or_owner_says_whose_wish_it_was():
     assert {
         "system": surplus.refunds[0],
         "customer": steps.cancel(call, ALL, LATER).refunds[0],
-        "owner": steps.refund(call, TEN, LATER, cancels=False, note="sorry", request=R1).refunds[0],
+        "owner": steps.refund_part(call, TEN, LATER, cancels=False, note="sorry", request=R1).refunds[0],
     } == wanted
 
 
@@ -1131,7 +1124,7 @@ def test_no_more_can_be_told_of_one_payment_than_that_payment_was():
 
 
 def test_what_is_only_promised_has_not_gone_back():
-    two = steps.refund(with_refund(), Money.parse("20"), LATER, cancels=False)
+    two = steps.refund_part(with_refund(), Money.parse("20"), LATER, cancels=False)
 
     assert refunds.returned_in_all(two) == Money.parse("0")
     assert refunds.returned_in_all(heard(sent(two), told(PLANNED))) == TEN
@@ -1158,7 +1151,7 @@ ONE_MORE = "After this refund Binance allows one more, which always returns ever
     ],
 )
 def test_the_owner_reads_before_a_refund_what_binance_will_do(left, amount, words, blocked):
-    preview = refunds.checked(with_left(a_call(), left), Money.parse(amount), cancels=False)
+    preview = refunds.checked_part(with_left(a_call(), left), Money.parse(amount), cancels=False)
 
     assert (preview.warnings, preview.blocked) == (words, blocked)
     assert (preview.left, preview.remains) == (ALL, ALL - Money.parse(amount))
@@ -1174,7 +1167,7 @@ def test_the_owner_reads_before_a_refund_what_binance_will_do(left, amount, word
 )
 def test_an_amount_that_cannot_go_back_is_refused_with_the_reason_at_its_field(amount, sentence, field):
     with pytest.raises(Invalid) as refusal:
-        refunds.checked(a_call(), amount, cancels=False)
+        refunds.checked_part(a_call(), amount, cancels=False)
 
     assert (str(refusal.value), refusal.value.fields) == (sentence, {"amount": field})
 

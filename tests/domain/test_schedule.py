@@ -107,7 +107,7 @@ NEXT_LOOKS = {
     "a refund that gave way": (lambda: replace_refund(with_refund(), replaced_by="x"), LATER, None),
     "a refund that is done": (lambda: heard(sent(with_refund()), told(with_refund().refunds[0])), LATER, None),
     "refunds of one payment, the first accepted": (
-        lambda: steps.refund(sent(with_refund()), Money.parse("20"), LATER, cancels=False), LATER, 5 * SECOND,
+        lambda: steps.refund_part(sent(with_refund()), Money.parse("20"), LATER, cancels=False), LATER, 5 * SECOND,
     ),
     "ended": (an_expired_booking, NOW + 17 * MINUTE, MINUTE),
     "ended, and a question is due": (an_expired_booking, NOW + 18 * MINUTE, 30 * SECOND),

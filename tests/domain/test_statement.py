@@ -41,7 +41,7 @@ def test_cancelled_it_gives_back_the_price_and_not_the_surplus_a_second_time():
 
 
 def test_a_part_that_went_back_before_is_told_apart_from_what_goes_back_now():
-    part = steps.refund(a_confirmed_booking(), Money.parse("20"), NOW + 2 * MINUTE, cancels=False)
+    part = steps.refund_part(a_confirmed_booking(), Money.parse("20"), NOW + 2 * MINUTE, cancels=False)
 
     after = steps.cancel(part, Money.parse("55"), LATER)
 

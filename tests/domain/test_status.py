@@ -58,7 +58,7 @@ def test_the_public_status_says_exactly_this_much():
 
 
 def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text():
-    part = steps.refund(a_confirmed_booking(edition=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False)
+    part = steps.refund_part(a_confirmed_booking(edition=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False)
 
     assert public_status(a_returned(part, NOW + 3 * MINUTE)) == {
         "success": True,
@@ -89,7 +89,7 @@ def test_a_payment_nobody_can_read_is_told_without_an_amount():
 
 
 def test_a_refund_that_another_took_the_place_of_is_not_told_twice_nor_one_whose_amount_nobody_knows():
-    asked = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    asked = steps.refund_part(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
     rejected = asked.with_refund(replace(asked.refunds[0], status=RefundStatus.REJECTED))
     again = tried_again(rejected, rejected.refunds[0].id, NOW + 3 * MINUTE)
     by_console = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
@@ -258,7 +258,7 @@ def test_a_refund_that_is_stuck_is_told_with_its_amount():
 
 
 def test_a_confirmed_call_with_a_stuck_refund_is_told_as_both():
-    twice = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    twice = steps.refund_part(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
     stuck = settled(twice.with_refund(replace(twice.refunds[0], status=RefundStatus.NEEDS_OWNER)))
 
     assert sentence(stuck) == (
@@ -267,10 +267,10 @@ def test_a_confirmed_call_with_a_stuck_refund_is_told_as_both():
 
 
 def test_money_the_owner_sent_by_another_way_is_not_said_to_be_at_binance():
-    called_off = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
+    called_off = steps.refund_all(a_confirmed_booking(), NOW + 2 * MINUTE, cancels=True)
     stuck = called_off.with_refund(replace(called_off.refunds[0], status=RefundStatus.REJECTED))
     by_hand = settled(settled_by_hand(stuck, stuck.refunds[0].id, stuck.price, "by bank", NOW + 3 * MINUTE))
-    part = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    part = steps.refund_part(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
     part = part.with_refund(replace(part.refunds[0], status=RefundStatus.REJECTED))
     part = settled(settled_by_hand(part, part.refunds[0].id, Money.parse("10"), "by bank", NOW + 3 * MINUTE))
 
@@ -306,7 +306,7 @@ def test_money_that_cannot_be_counted_is_told_beside_the_call_it_did_not_pay():
 
 
 def test_a_part_that_went_back_is_told_beside_the_call():
-    part = steps.refund(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
+    part = steps.refund_part(a_confirmed_booking(), Money.parse("10"), NOW + 2 * MINUTE, cancels=False)
 
     assert sentence(part) == (
         "Paid and confirmed. The owner returns money to you. 10 USDT is going back to the Binance account that paid."
@@ -339,7 +339,7 @@ def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
 
 
 def test_a_cancelled_call_is_told_with_what_went_back():
-    cancelled = steps.refund(a_confirmed_booking(), None, NOW + 2 * MINUTE, cancels=True)
+    cancelled = steps.refund_all(a_confirmed_booking(), NOW + 2 * MINUTE, cancels=True)
     done = settled(cancelled.with_refund(replace(cancelled.refunds[0], status=RefundStatus.SENT)))
 
     assert (

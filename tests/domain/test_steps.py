@@ -151,7 +151,7 @@ def test_a_call_whose_money_has_gone_back_already_is_refunded_once_it_is_cancell
 def test_a_call_that_the_owner_cancels_and_one_whose_money_only_goes_back():
     call = a_confirmed_booking(outbox=())
 
-    gone, kept = (steps.refund(call, TEN, LATER, cancels=cancels) for cancels in (True, False))
+    gone, kept = (steps.refund_part(call, TEN, LATER, cancels=cancels) for cancels in (True, False))
 
     part = Money.parse("65")
     assert (gone.state, gone.ended_at, gone.keeps, gone.refunds == kept.refunds) == (
@@ -165,7 +165,7 @@ def test_of_a_call_that_was_cancelled_the_owner_can_still_give_back_what_was_kep
     late = CALL.start - timedelta(hours=5)
     cancelled = steps.cancel(a_confirmed_booking(), Money.parse("37.5"), late)
 
-    after = steps.refund(cancelled, TEN, late, cancels=True)
+    after = steps.refund_part(cancelled, TEN, late, cancels=True)
 
     assert (after.state, after.ended_at, after.keeps) == (State.CANCELLED, late, Money.parse("27.5"))
     assert [str(one.amount) for one in after.refunds] == ["37.5", "10"]

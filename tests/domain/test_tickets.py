@@ -265,7 +265,7 @@ def ready(booking, at=NOW + MINUTE) -> dict[str, str]:
 
 
 def test_ready_answers_say_only_what_is_true_of_the_booking():
-    going_back = steps.refund(a_confirmed_booking(), None, NOW + MINUTE, cancels=True)
+    going_back = steps.refund_all(a_confirmed_booking(), NOW + MINUTE, cancels=True)
     back = a_returned(going_back, NOW + 2 * MINUTE)
     by_hand = replace(going_back, refunds=tuple(
         replace(one, status=type(one.status).EXTERNAL) for one in going_back.refunds

@@ -35,13 +35,13 @@ TEN = Money.parse("10")
 
 
 def stuck(why_not: str = "Too little balance.") -> Booking:
-    booking = steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False)
+    booking = steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False)
     (refund,) = booking.refunds
     return booking.with_refund(replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, why=why_not))
 
 
 def found_without_amount() -> Booking:
-    booking = steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False)
+    booking = steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False)
     (refund,) = booking.refunds
     return booking.with_refund(replace(refund, status=RefundStatus.EXTERNAL, cause=Cause.CONSOLE, amount=None))
 
@@ -140,7 +140,7 @@ CASES = {
     "cancelled": (cancelled_by_customer(), "The customer cancelled the confirmed call, and all of it goes back."),
     "cancelled and gone": (a_returned(cancelled_by_customer(), LATER), "and all of it has gone back."),
     "cancelled in part": (
-        steps.refund(a_confirmed_booking(), TEN, LATER, cancels=True),
+        steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=True),
         "You cancelled the confirmed call, and 10 USDT of 75 USDT goes back.",
     ),
     "called off": (by_owner.call_off(a_confirmed_booking(), LATER), "You cancelled the confirmed call, and nothing"),
@@ -209,7 +209,7 @@ def test_a_confirmed_call_says_what_its_customer_can_still_do():
 
 
 def test_money_on_its_way_says_every_step():
-    asked = steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False)
+    asked = steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False)
     (refund,) = asked.refunds
     tried = asked.with_refund(replace(refund, tries=1))
     taken = asked.with_refund(replace(refund, status=RefundStatus.SENT, retry_at=None))
@@ -223,7 +223,9 @@ def test_money_on_its_way_says_every_step():
 
 
 def test_one_that_waits_behind_another_or_was_replaced_is_not_announced():
-    two = steps.refund(steps.refund(a_confirmed_booking(), TEN, LATER, cancels=False), TEN, LATER, cancels=False)
+    two = steps.refund_part(
+        steps.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False), TEN, LATER, cancels=False
+    )
     first, _ = two.refunds
     held_up = two.with_refund(replace(first, status=RefundStatus.SENT, retry_at=None))
 

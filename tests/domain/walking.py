@@ -314,7 +314,11 @@ def cancel(walk: Walk) -> None:
 def owner_refunds(walk: Walk) -> None:
     if walk.random.random() < 0.4:
         amount = walk.random.choice((None, Money.parse("10"), Money.parse("25.5")))
-        walk.booking = steps.refund(walk.booking, amount, walk.now, cancels=walk.random.random() < 0.5)
+        cancels = walk.random.random() < 0.5
+        if amount is None:
+            walk.booking = steps.refund_all(walk.booking, walk.now, cancels=cancels)
+        else:
+            walk.booking = steps.refund_part(walk.booking, amount, walk.now, cancels=cancels)
 
 
 def owner_tries_again(walk: Walk) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from inspired.adapters.binance import NoticeHeaders
 from inspired.domain.booking import Booking
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.refunds import AllOfIt
 from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import delivery, idempotency, notices, payment, reconciling, refreshing, refunding
@@ -184,7 +185,7 @@ def _a_call_that_is_called_off(world: "World") -> Given:
 
 
 def _refunded(svc: Services, given: Given, say: Say) -> None:
-    refunding.refund(svc, given["booking"], None, cancels=True, note="as agreed", request="one", seen=0)
+    refunding.refund(svc, given["booking"], AllOfIt(), cancels=True, note="as agreed", request="one", seen=0)
     say("answered")
     refreshing.refresh(svc, given["booking"])
 

@@ -11,6 +11,7 @@ import pytest
 from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict
 from inspired.domain.meeting_types import get_meeting_type
+from inspired.domain.refunds import AllOfIt
 from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
 from inspired.flows import checking, payment, refreshing, refunding
@@ -68,7 +69,7 @@ def test_of_twenty_at_once_exactly_one_gets_each_thing(svc: Services, sandbox: S
 
 
 def refunded(svc: Services, booking: Booking, who: int) -> Booking:
-    return refunding.refund(svc, booking.id, None, cancels=True, note="x", request=f"{booking.id}{who}", seen=0)
+    return refunding.refund(svc, booking.id, AllOfIt(), cancels=True, note="x", request=f"{booking.id}{who}", seen=0)
 
 
 def wrong(svc: Services, sandbox: Servers, mailbox: Mailbox, winners: list[Booking], number: int) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from inspired.domain.invariants import INVARIANTS
+from inspired.domain.refunds import AllOfIt
 from inspired.flows import checking, refreshing, refunding
 from inspired.services import Services
 from tests.flows.steps import confirmed, later, live
@@ -12,7 +13,7 @@ from tests.harness import Servers
 def test_bookings_of_every_fate_leave_everything_as_it_must_be(svc: Services, sandbox: Servers):
     kept = confirmed(svc, sandbox)
     gone = confirmed(svc, sandbox, call=4, email="bob@example.com")
-    refunding.refund(svc, gone.id, None, cancels=True, note="x", request="r", seen=None)
+    refunding.refund(svc, gone.id, AllOfIt(), cancels=True, note="x", request="r", seen=None)
     refreshing.refresh(svc, gone.id)
     unpaid = live(svc, call=8, email="eve@example.com")
     refreshing.refresh(later(svc, minutes=17), unpaid.id)

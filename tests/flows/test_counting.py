@@ -15,6 +15,7 @@ from inspired.domain.booking import Booking
 from inspired.domain.errors import Busy
 from inspired.domain.money import Money
 from inspired.domain.numbers import Day, Found, Step
+from inspired.domain.refunds import PartOfIt
 from inspired.flows import checking, counting, refreshing, refunding, sweeping
 from inspired.flows.checking import BEGINNING
 from inspired.services import Services
@@ -106,7 +107,7 @@ def test_money_that_no_notice_told_of_is_counted_as_that(svc: Services, sandbox:
 
 def test_counting_again_changes_nothing_but_when_it_was_counted(svc: Services, sandbox: Servers):
     refunding.refund(
-        svc, confirmed(svc, sandbox).id, Money.parse("30"), cancels=False, note="", request="r1", seen=None
+        svc, confirmed(svc, sandbox).id, PartOfIt(Money.parse("30")), cancels=False, note="", request="r1", seen=None
     )
     counted(svc)
     once = all_days(svc)
@@ -120,7 +121,9 @@ def test_counting_again_changes_nothing_but_when_it_was_counted(svc: Services, s
 def test_days_hold_what_the_ledger_holds_refunds_included(svc: Services, sandbox: Servers):
     first, second = confirmed(svc, sandbox), confirmed(svc, sandbox, call=4, email="bob@example.com")
     for booking, amount in ((first, "30.00000001"), (second, "75")):
-        refunding.refund(svc, booking.id, Money.parse(amount), cancels=False, note="", request=amount, seen=None)
+        refunding.refund(
+            svc, booking.id, PartOfIt(Money.parse(amount)), cancels=False, note="", request=amount, seen=None
+        )
         refreshing.refresh(svc, booking.id)
         refreshing.refresh(later(svc, minutes=2), booking.id)
 

@@ -4,6 +4,7 @@ import pytest
 
 from inspired.domain.money import Money
 from inspired.domain.reconciliation import Kind
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.states import RefundStatus, State
 from inspired.flows import reconciling, refreshing, refunding
 from inspired.services import Services
@@ -105,7 +106,7 @@ def test_a_difference_that_is_gone_closes_its_case(svc: Services, sandbox: Serve
 
 def test_a_refund_binance_does_not_know_is_a_case(svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
-    refunding.refund(svc, booking.id, Money.parse("10"), cancels=False, note="x", request="r", seen=None)
+    refunding.refund(svc, booking.id, PartOfIt(Money.parse("10")), cancels=False, note="x", request="r", seen=None)
     refreshing.refresh(svc, booking.id)
     sandbox.control("reset", {})
 

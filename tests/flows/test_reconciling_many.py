@@ -154,7 +154,11 @@ class Books:
 
     def asking_back(self, booking: Booking, amount: Money | None = None) -> Booking:
         """The owner wants it back, and the call to Binance is about to be made."""
-        booking = steps.refund(booking, amount, self.svc.now(), cancels=amount is None)
+        now = self.svc.now()
+        if amount is None:
+            booking = steps.refund_all(booking, now, cancels=True)
+        else:
+            booking = steps.refund_part(booking, amount, now, cancels=False)
         return booking.with_refund(replace(booking.refunds[0], tries=1))
 
     def send(self, booking: Booking, amount: Money | None = None) -> Booking:

@@ -10,6 +10,7 @@ from inspired.domain.booking import Booking
 from inspired.domain.errors import Conflict, Invalid
 from inspired.domain.ledger import balances
 from inspired.domain.money import Money
+from inspired.domain.refunds import AllOfIt, PartOfIt
 from inspired.domain.states import Cause, Flag, RefundStatus, State
 from inspired.flows import notices, refreshing, refunding
 from inspired.services import Services
@@ -20,9 +21,9 @@ from tests.web.catcher import Catcher, catching
 
 
 def asked(svc: Services, booking: Booking, amount: str | None = None, **how) -> Booking:
-    money = None if amount is None else Money.parse(amount)
+    wanted = AllOfIt() if amount is None else PartOfIt(Money.parse(amount))
     given = {"cancels": False, "note": "as agreed", "request": "r1", "seen": None, **how}
-    return refunding.refund(svc, booking.id, money, **given)
+    return refunding.refund(svc, booking.id, wanted, **given)
 
 
 def statuses(booking: Booking) -> list[RefundStatus]:

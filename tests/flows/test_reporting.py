@@ -10,6 +10,7 @@ from inspired.domain import ledger, reports
 from inspired.domain.errors import Invalid
 from inspired.domain.money import Money
 from inspired.domain.periods import Length, parsed, period_of
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.reports import Kind, Plan
 from inspired.flows import counting, refreshing, refunding, reporting, sweeping
 from inspired.flows.checking import BEGINNING
@@ -171,7 +172,7 @@ def test_a_report_waits_until_its_days_are_counted_and_hold_what_the_ledger_hold
 def test_on_demand_each_is_what_the_ledger_holds(svc: Services, sandbox: Servers):
     for call, email, back in ((0, "ann@example.com", "0.00000001"), (4, "bob@example.com", "75")):
         booking = confirmed(svc, sandbox, call=call, email=email)
-        refunding.refund(svc, booking.id, Money.parse(back), cancels=False, note="", request="r", seen=None)
+        refunding.refund(svc, booking.id, PartOfIt(Money.parse(back)), cancels=False, note="", request="r", seen=None)
         refreshing.refresh(svc, booking.id)
         refreshing.refresh(at(svc, svc.now() + timedelta(minutes=2)), booking.id)
     later = at(svc, svc.now() + timedelta(minutes=3))

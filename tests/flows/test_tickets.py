@@ -14,6 +14,7 @@ from inspired.domain.errors import Busy, NotFound
 from inspired.domain.outbox import Result
 from inspired.domain.people import Person, Role
 from inspired.domain.promises import Kind
+from inspired.domain.refunds import AllOfIt
 from inspired.domain.states import State
 from inspired.domain.tickets import Mailed, Priority, Ticket, TicketEmail, TicketState, Topic
 from inspired.flows import promising, refreshing, refunding, sweeping, tickets
@@ -247,7 +248,7 @@ def test_a_refund_is_an_open_promise_until_it_is_done(svc: Services, sandbox: Se
     assert promising.owed(svc) == []
     sandbox.control("faults", {"binance": [{"call": "refund", "fault": "http_500", "times": 1}]})
 
-    refunding.refund(svc, booking.id, None, cancels=True, note="", request="r1", seen=0)
+    refunding.refund(svc, booking.id, AllOfIt(), cancels=True, note="", request="r1", seen=0)
     (owed,) = promising.owed(svc)
     soon = later(svc, minutes=1)
     booking = wait_until(lambda: _refunded(soon, booking), what="the refund")

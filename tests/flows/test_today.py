@@ -10,6 +10,7 @@ from inspired.domain.history import EventKind, TaskDone
 from inspired.domain.money import Money
 from inspired.domain.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
 from inspired.domain.people import Person, Role
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.tickets import Topic
 from inspired.flows import refreshing, refunding, tickets, today
 from inspired.flows.finding import day_of
@@ -62,7 +63,9 @@ def test_confirmed_calls_of_this_day_of_the_owners_and_no_other(svc: Services, s
 def test_money_in_is_what_the_ledger_has(svc: Services, sandbox: Servers):
     confirmed(svc, sandbox)
     booking = confirmed(svc, sandbox, call=2, type_id="deep-dive", email="bob@example.com")
-    refunding.refund(svc, booking.id, Money.parse("20.5"), cancels=False, note="as agreed", request="r", seen=None)
+    refunding.refund(
+        svc, booking.id, PartOfIt(Money.parse("20.5")), cancels=False, note="as agreed", request="r", seen=None
+    )
     refreshing.refresh(svc, booking.id)
     refreshing.refresh(svc, booking.id)
 

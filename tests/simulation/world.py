@@ -26,7 +26,7 @@ from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.funds import kept_of
 from inspired.domain.meeting_types import MEETING_TYPES
 from inspired.domain.money import PLACES, Money
-from inspired.domain.refunds import Outcome
+from inspired.domain.refunds import AllOfIt, Outcome, PartOfIt
 from inspired.domain.slots import Span
 from inspired.domain.states import State
 from inspired.flows import booking as booking_flow
@@ -325,11 +325,18 @@ class World:
     def refund(self, booking: Booking, how: str, *, cancels: bool, trouble: Trouble | None = None) -> None:
         """`how`: all, half or little. Pressed twice, as people do."""
         left, request = kept_of(booking), f"request {self._count()}"
-        amount = {"all": None, "half": part_of(left, "0.5"), "little": Money.parse("0.00000001")}[how]
+        part = {"half": part_of(left, "0.5"), "little": Money.parse("0.00000001")}
+        wanted = AllOfIt() if how == "all" else PartOfIt(part[how])
 
         def refund() -> None:
             refunding.refund(
-                self.svc, booking.id, amount, cancels=cancels, note="sorry", request=request, seen=len(booking.refunds)
+                self.svc,
+                booking.id,
+                wanted,
+                cancels=cancels,
+                note="sorry",
+                request=request,
+                seen=len(booking.refunds),
             )
 
         self.run(refund, about=booking.id, trouble=trouble)

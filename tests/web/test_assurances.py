@@ -11,6 +11,7 @@ from inspired.domain import assurances, runbook
 from inspired.domain.alerts import Severity
 from inspired.domain.booking import Booking
 from inspired.domain.money import Money
+from inspired.domain.refunds import PartOfIt
 from inspired.flows import refreshing, refunding
 from inspired.services import Services
 from tests.conftest import Mailbox
@@ -226,7 +227,9 @@ def test_a_call_paid_twice_and_cancelled_late_adds_up(svc: Services, sandbox: Se
 
 def test_what_was_returned_before_is_not_said_to_go_back_again(svc: Services, sandbox: Servers, reader: Reader):
     booking = confirmed(svc, sandbox)
-    refunding.refund(svc, booking.id, Money.parse("20"), cancels=False, note="as agreed", request="r", seen=None)
+    refunding.refund(
+        svc, booking.id, PartOfIt(Money.parse("20")), cancels=False, note="as agreed", request="r", seen=None
+    )
     refreshing.refresh(svc, booking.id)
     then = later(svc, minutes=5)
     refunding.cancel(then, booking.token, Money.parse("55"))

@@ -13,6 +13,7 @@ from inspired.adapters.books import Orphan
 from inspired.domain.booking import Booking
 from inspired.domain.money import Money
 from inspired.domain.people import FRESH, Role
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.states import HandKind, RefundStatus
 from inspired.flows import by_owner, refreshing, refunding
 from inspired.services import Services
@@ -77,7 +78,7 @@ def cases(svc: Services, sandbox: Servers) -> dict[str, Booking]:
 
 
 def _stuck(svc: Services, booking: Booking) -> Booking:
-    refunding.refund(svc, booking.id, Money.parse("20"), cancels=False, note="x", request="r", seen=None)
+    refunding.refund(svc, booking.id, PartOfIt(Money.parse("20")), cancels=False, note="x", request="r", seen=None)
     refund = replace(svc.bookings.get(booking.id).refunds[-1], status=RefundStatus.NEEDS_OWNER, retry_at=None)
     return svc.bookings.change(booking.id, lambda b: b.with_refund(refund))
 

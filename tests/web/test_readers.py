@@ -26,6 +26,7 @@ from inspired.domain.listing import Wanted
 from inspired.domain.money import Money
 from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.people import Role
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.tickets import Topic
 from inspired.flows import (
     alerting,
@@ -84,7 +85,9 @@ def secrets(svc: Services, sandbox: Servers, catcher: Catcher) -> set[str]:
     link = f"{svc.settings.site_url}/booking/{booking.token}"
     by_owner.note(svc, booking.id, who, f"She sent {link}/cancel, number {booking.token}")
     by_owner.write(svc, booking.id, who, f"Your page: {link}")
-    refunding.refund(svc, booking.id, Money.parse("10"), cancels=False, note=f"see {link}", request="r1", seen=None)
+    refunding.refund(
+        svc, booking.id, PartOfIt(Money.parse("10")), cancels=False, note=f"see {link}", request="r1", seen=None
+    )
     booking = refreshing.refresh(svc, booking.id)
     tickets.write(svc, booking, Topic.CALL, f"This does not work: {link}?a=1 ({booking.token})", "q1")
     stranger = tickets.write_as_stranger(svc, STRANGER, Topic.OTHER, f"I was at {link}", "q2")

@@ -11,6 +11,7 @@ from inspired.domain import numbers, reports
 from inspired.domain.money import Money
 from inspired.domain.people import Role
 from inspired.domain.periods import Length, period_of
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.reports import Kind
 from inspired.flows import counting, refreshing, refunding
 from inspired.services import Services
@@ -38,7 +39,7 @@ def business(svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch) -
     """One call, and 30 USDT of it returned."""
     monkeypatch.setattr(numbers, "REPORTED", Money.parse("70").amount)
     booking = confirmed(svc, sandbox, name="Canary Bird")
-    refunding.refund(svc, booking.id, Money.parse("30"), cancels=False, note="", request="r", seen=None)
+    refunding.refund(svc, booking.id, PartOfIt(Money.parse("30")), cancels=False, note="", request="r", seen=None)
     refreshing.refresh(svc, booking.id)
     refreshing.refresh(later(svc, minutes=2), booking.id)
     counted(later(svc, minutes=3))

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inspired.domain.people import Role
+from inspired.domain.refunds import AllOfIt
 from inspired.domain.tickets import Priority, Ticket, TicketState
 from inspired.flows import booking as booking_flow
 from inspired.flows import promising, refunding, tickets
@@ -347,7 +348,7 @@ def test_promises_are_listed_late_ones_first_and_shown_on_the_booking(
 ):
     booking = confirmed(svc, sandbox)
     sandbox.control("faults", {"binance": [{"call": "refund", "fault": "http_500", "times": 50}]})
-    refunding.refund(svc, booking.id, None, cancels=True, note="", request="r1", seen=0)
+    refunding.refund(svc, booking.id, AllOfIt(), cancels=True, note="", request="r1", seen=0)
     ask(client, booking.token, topic="PAYMENT_DELAYED")
     ticket = only(svc, booking.id)
 

@@ -13,6 +13,7 @@ from inspired.domain.money import Money
 from inspired.domain.outbox import Email, SendEmail
 from inspired.domain.people import Role
 from inspired.domain.reconciliation import Difference
+from inspired.domain.refunds import PartOfIt
 from inspired.domain.states import RefundStatus
 from inspired.domain.tickets import Topic
 from inspired.flows import refreshing, refunding, tickets
@@ -32,7 +33,7 @@ def owner(client: FlaskClient) -> FlaskClient:
 
 def a_stuck_refund(svc: Services, sandbox: Servers) -> Booking:
     booking = confirmed(svc, sandbox, name="Stuck One")
-    refunding.refund(svc, booking.id, Money.parse("20"), cancels=False, note="x", request="r", seen=None)
+    refunding.refund(svc, booking.id, PartOfIt(Money.parse("20")), cancels=False, note="x", request="r", seen=None)
     stuck = svc.bookings.get(booking.id)
     refund = replace(stuck.refunds[-1], status=RefundStatus.NEEDS_OWNER, retry_at=None)
     return svc.bookings.change(booking.id, lambda b: b.with_refund(refund))
