@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
+from inspired.adapters.binance_notices import PAID
 from inspired.adapters.books import Run
 from inspired.domain import numbers, periods
 from inspired.domain.booking import Attempt, Booking, Entry
@@ -149,7 +150,7 @@ def _of_the_provider(svc: Services, span: Span, known: dict[str, Booking]) -> Fi
     for entry in svc.logs.between(span.start, span.end):
         if entry["event"] == "CALL":
             calls.append((entry["verdict"], entry["ms"]))
-        elif (entry["event"], entry.get("biz_status")) == ("WEBHOOK_RECEIVED", "PAY_SUCCESS"):
+        elif (entry["event"], entry.get("biz_status")) == ("WEBHOOK_RECEIVED", PAID):
             before = came.get(entry["trade_no"])
             if before is None or entry["at"] < before[0]:
                 came[entry["trade_no"]] = (entry["at"], entry["booking_id"])

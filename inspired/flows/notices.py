@@ -1,16 +1,12 @@
-"""Webhooks of Binance Pay: verified, written down, acknowledged; worked on by a job that asks the provider.
-
-https://developers.binance.com/docs/binance-pay/webhook-common · …/order-notification
-"""
+"""Webhooks of Binance Pay: verified, written down, acknowledged; worked on by a job that asks the provider."""
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import structlog
 
-from inspired.adapters.binance import NoticeHeaders, read_json, read_moment, read_money, read_text
+from inspired.adapters.binance import NoticeHeaders
+from inspired.adapters.binance_notices import Facts, is_about_an_order, read_notice
 from inspired.adapters.books import Orphan
 from inspired.adapters.mail import Mail
 from inspired.adapters.mongo import Notice, Refusal
@@ -20,7 +16,6 @@ from inspired.domain.booking import Booking, booking_id_of
 from inspired.domain.delivery import LEASE
 from inspired.domain.errors import NotFound, UpstreamError
 from inspired.domain.lifecycle import Seen
-from inspired.domain.money import Money
 from inspired.domain.refunds import RefundSeen
 from inspired.domain.states import Remote
 from inspired.flows import refreshing, telling
@@ -31,22 +26,6 @@ LONGEST_HEADER = 1024
 REFUSALS_AN_HOUR = 200
 TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a payment nobody knows
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a notice says. `biz_id` is the order's prepay id, as text (it does not fit 64 bits for sure)."""
-
-    biz_type: str
-    biz_id: str
-    biz_status: str
-    trade_no: str
-    money: Money | None
-    transaction_id: str
-    paid_at: datetime | None
-    data_hash: str
-    commission: Money | None = None
-    refund_id: str = ""
 
 
 def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
@@ -95,7 +74,7 @@ def work(svc: Services, notice_id: str) -> None:
     if notice.work_at is None:
         return
     svc.logs.lease(notice.id, svc.now() + timedelta(milliseconds=svc.settings.webhook_retry_delay_ms))
-    if notice.biz_type not in ("PAY", "PAY_REFUND"):
+    if not is_about_an_order(notice.biz_type):
         return svc.logs.finished(notice, "ignored: not about an order", svc.now())
     facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
     booking = booking_of(svc, notice.trade_no)
@@ -106,7 +85,7 @@ def work(svc: Services, notice_id: str) -> None:
 
 
 def payments(notice: Notice, facts: Facts) -> list[Seen]:
-    if facts.biz_status != "PAY_SUCCESS":
+    if not facts.tells_of_payment:
         return []
     seen = Seen(
         trade_no=facts.trade_no,
@@ -124,30 +103,10 @@ def payments(notice: Notice, facts: Facts) -> list[Seen]:
 
 def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:
     """A notice of a refund is a hint: what became of it the provider is asked. Also for an id that is not ours."""
-    if facts.biz_type != "PAY_REFUND" or not facts.refund_id:
+    if not facts.tells_of_refund:
         return []
     currency = facts.money.currency if facts.money else "USDT"
     return [svc.pay.query_refund(facts.refund_id, currency, trade_no=facts.trade_no)]
-
-
-def read_notice(raw: bytes) -> Facts:
-    """Tolerant of everything but the signature: what cannot be read is empty, and the query decides anyway."""
-    outer = _object(raw)
-    data_text = outer.get("data")
-    data_raw = data_text.encode("utf-8", "replace") if isinstance(data_text, str) else raw
-    data = _object(data_raw) if isinstance(data_text, str) else data_text if isinstance(data_text, dict) else {}
-    return Facts(
-        biz_type=read_text(outer.get("bizType"), 32),
-        biz_id=read_text(outer.get("bizIdStr") or outer.get("bizId"), 64),
-        biz_status=read_text(outer.get("bizStatus"), 32),
-        trade_no=read_text(data.get("merchantTradeNo"), 32),
-        money=read_money(data.get("totalFee"), data.get("currency")),
-        transaction_id=read_text(data.get("transactionId"), 128),
-        paid_at=read_moment(data.get("transactTime")),
-        data_hash=hashlib.sha256(data_raw).hexdigest()[:16],
-        commission=read_money(data.get("commission"), data.get("currency")),
-        refund_id=read_text(_part(data, "refundInfo").get("refundRequestId"), 64),
-    )
 
 
 def booking_of(svc: Services, trade_no: str) -> Booking | None:
@@ -160,7 +119,7 @@ def booking_of(svc: Services, trade_no: str) -> Booking | None:
 
 def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
     """Signed, but about no order of ours. Money is not dropped: it is kept, booked as somebody's, and told."""
-    if facts.biz_status != "PAY_SUCCESS":
+    if not facts.tells_of_payment:
         return svc.logs.finished(notice, "ignored: no order of ours, and no payment", svc.now())
     orphan = Orphan(notice.id, notice.at, notice.trade_no, facts.money, facts.transaction_id, open_since=notice.at)
     svc.orphans.add(orphan)
@@ -215,16 +174,3 @@ def _kept(headers: NoticeHeaders) -> dict[str, str]:
         "nonce": headers.nonce[:LONGEST_HEADER],
         "signature": headers.signature[:LONGEST_HEADER],
     }
-
-
-def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        found = read_json(raw)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from inspired.adapters.binance import DUPLICATE_TRADE_NO
 from inspired.adapters.throttle import HeldBack
 from inspired.domain import ordering
 from inspired.domain.booking import Attempt, Booking
@@ -132,7 +133,7 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 
 def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
     # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
-    duplicate = error.code == "400201"
+    duplicate = error.code == DUPLICATE_TRADE_NO
     # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
     most_tries = attempt.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(

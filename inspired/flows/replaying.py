@@ -6,6 +6,7 @@ nothing; and once on the booking as it is now, to show whether anything is left 
 
 from dataclasses import dataclass, replace
 
+from inspired.adapters.binance_notices import Facts, read_notice
 from inspired.adapters.mongo import Notice
 from inspired.domain import lifecycle
 from inspired.domain.booking import Booking
@@ -13,7 +14,6 @@ from inspired.domain.history import EventKind
 from inspired.domain.lifecycle import Seen, SlotSeen
 from inspired.domain.states import State
 from inspired.flows import notices
-from inspired.flows.notices import Facts
 from inspired.services import Services
 
 NO_MONEY_YET = (
@@ -45,7 +45,7 @@ class Replay:
 
 def replay(svc: Services, notice: Notice) -> Replay | None:
     """None where the notice is about no booking of ours. Raises CannotDecrypt."""
-    facts = notices.read_notice(opened(svc, notice).encode())
+    facts = read_notice(opened(svc, notice).encode())
     booking = notices.booking_of(svc, notice.trade_no)
     if booking is None:
         return None

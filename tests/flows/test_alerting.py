@@ -19,6 +19,7 @@ from inspired.adapters import heartbeats, outgoing, redis_server
 from inspired.adapters import queue as queues
 from inspired.adapters.alerts import PAUSES
 from inspired.adapters.binance import NoticeHeaders
+from inspired.adapters.binance_notices import Facts, read_notice
 from inspired.adapters.http import Http
 from inspired.adapters.queue import Doorbell
 from inspired.domain import runbook
@@ -118,9 +119,9 @@ def test_money_that_is_not_confirmed_for_five_minutes(svc: Services, sandbox: Se
     assert not seen(later(svc, minutes=6), "unconfirmed_now")
 
 
-def _facts(svc: Services) -> notices.Facts:
+def _facts(svc: Services) -> Facts:
     notice = svc.logs.get(svc.logs.due(svc.now(), 1)[0])
-    return notices.read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
+    return read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
 
 
 def test_a_mail_that_nobody_has_begun_to_send_for_two_minutes(svc: Services, sandbox: Servers):

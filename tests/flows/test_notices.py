@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from inspired.adapters.binance import NoticeHeaders
+from inspired.adapters.binance_notices import read_notice
 from inspired.domain.errors import BadSignature
 from inspired.domain.history import EventKind
 from inspired.domain.ledger import balances
@@ -179,7 +180,7 @@ def test_two_partial_refunds_of_one_order_stay_two_entries():
             {"bizType": "PAY_REFUND", "data": data, "bizIdStr": "1", "bizId": 1, "bizStatus": "REFUND_SUCCESS"}
         ).encode()
 
-    first, second = notices.read_notice(notice("r1")), notices.read_notice(notice("r2"))
+    first, second = read_notice(notice("r1")), read_notice(notice("r2"))
 
     assert (first.biz_type, first.biz_id, first.biz_status) == (second.biz_type, second.biz_id, second.biz_status)
     assert first.data_hash != second.data_hash
@@ -201,14 +202,14 @@ def test_two_partial_refunds_of_one_order_stay_two_entries():
     ],
 )
 def test_a_signed_body_of_any_shape_is_read_without_failing(raw):
-    facts = notices.read_notice(raw)
+    facts = read_notice(raw)
 
     assert facts.money is None
     assert facts.trade_no == ""
 
 
 def test_data_as_an_object_and_numbers_in_scientific_notation_are_read():
-    facts = notices.read_notice(
+    facts = read_notice(
         b'{"bizType":"PAY","data":{"merchantTradeNo":"T1","totalFee":1.0E-7,"currency":"USDT","transactTime":1},'
         b'"bizId":29383937493038367292,"bizStatus":"PAY_SUCCESS"}'
     )
