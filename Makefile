@@ -39,7 +39,7 @@ help:
 	@echo "make clean   remove what is made by the others (.data too)"
 
 run: install
-	@exec .venv/bin/inspired dev --data .data
+	@exec .venv/bin/inspired dev --data .data $(RUN_ARGS)
 
 # What needs no server, and takes a moment.
 QUICK := tests/domain tests/adapters/test_spellings.py tests/test_architecture.py tests/test_docs.py tests/test_settings.py
