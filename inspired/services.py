@@ -151,7 +151,7 @@ def build(
         verify_certificate=settings.verifies_redis,
     )
     hints = Hints(redis)
-    bookings = mongo.Bookings(database, lambda booking: hints.publish(booking.token, hint_of(booking), is_news=True))
+    bookings = mongo.Bookings(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
     logs = mongo.PaymentLogs(database)
     throttle = Throttle(
         redis,

@@ -17,6 +17,8 @@ HINT_LIFE_MS = 5_000
 NUDGE_EVERY_MS = 4_000  # how often a poll looks whether the order should be asked about
 PAUSE = 1.0
 REVISION = "bookings:revision"
+CHANGED = "bookings:changed"  # the newest changes, "<revision>:<booking's id>"
+MOST_CHANGES = 16
 log = structlog.get_logger()
 
 # KEYS: count, hint, nudge. ARGV: window in ms, nudge interval in ms.
@@ -30,9 +32,13 @@ if hint and string.sub(hint, 1, 1) == 'o' then nudge = redis.call('SET', KEYS[3]
 return {count, left, hint, nudge and 1 or 0}
 """
 
-# KEYS: hint, revision. ARGV: edition, value, life, news. Never replaces a newer edition by an older one.
+# KEYS: hint, revision, changed. ARGV: edition, value, life, the changed booking's id, how many changes are kept. Never
+# replaces a newer edition by an older one.
 _PUBLISH = """
-if ARGV[4] == '1' then redis.call('INCR', KEYS[2]) end
+if ARGV[4] ~= '' then
+  redis.call('LPUSH', KEYS[3], redis.call('INCR', KEYS[2]) .. ':' .. ARGV[4])
+  redis.call('LTRIM', KEYS[3], 0, ARGV[5] - 1)
+end
 local old = redis.call('GET', KEYS[1])
 if old then
   local edition = tonumber(string.match(old, '^.(%d+)|'))
@@ -62,6 +68,22 @@ class Pulse:
     nudge: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`revision` grows by one with each change of any booking; `newest`: the last ones' revisions and bookings."""
+
+    revision: int
+    newest: tuple[tuple[int, str], ...] = ()
+
+    def since(self, revision: int) -> set[str] | None:
+        """Ids of the bookings that were changed after this revision; None where that is not known any more."""
+        count = self.revision - revision
+        told = self.newest[:count] if count >= 0 else ()
+        if [number for number, _ in told] != [self.revision - back for back in range(abs(count))]:
+            return None
+        return {booking_id for _, booking_id in told}
+
+
 class Hints:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
@@ -83,25 +105,29 @@ class Hints:
             return None
         return Pulse(int(count), int(left) / 1000, _parsed(hint), bool(nudge))
 
-    def revision(self) -> int | None:
-        """Another number with each change of any booking. None where Redis does not answer."""
+    def changes(self) -> Changes | None:
+        """None where Redis does not answer."""
         if time.monotonic() < self._silent_until:
             return None
         try:
-            found = self._redis.get(REVISION)
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.get(REVISION)
+                pipe.lrange(CHANGED, 0, MOST_CHANGES - 1)
+                revision, newest = pipe.execute()
         except redis.RedisError as error:
             self._away(error)
             return None
-        return int(found) if isinstance(found, bytes) else 0
+        return Changes(int(revision or 0), tuple(_change(one) for one in newest))
 
-    def publish(self, token: str, hint: Hint, *, is_news: bool = False) -> None:
-        """Best effort: what is lost here is read from Mongo a few seconds later. `is_news`: the booking was changed."""
+    def publish(self, token: str, hint: Hint, *, changed: str = "") -> None:
+        """Best effort: what is lost here is read from Mongo a few seconds later. `changed`: the booking's id, where it
+        was changed and not only read."""
         if time.monotonic() < self._silent_until:
             return
         value = f"{'o' if hint.is_open else 'f'}{hint.edition}|".encode() + hint.body
         try:
-            keys = [f"hint:{_name(token)}", REVISION]
-            self._publish(keys=keys, args=[hint.edition, value, HINT_LIFE_MS, int(is_news)])
+            keys = [f"hint:{_name(token)}", REVISION, CHANGED]
+            self._publish(keys=keys, args=[hint.edition, value, HINT_LIFE_MS, changed, MOST_CHANGES])
         except redis.RedisError as error:
             self._away(error)
 
@@ -112,6 +138,11 @@ class Hints:
 
 def _name(token: str) -> str:
     return hashlib.blake2s(token.encode(), digest_size=12).hexdigest()
+
+
+def _change(value: bytes) -> tuple[int, str]:
+    revision, _, booking_id = value.decode().partition(":")
+    return int(revision), booking_id
 
 
 def _parsed(value: bytes | None) -> Hint | None:

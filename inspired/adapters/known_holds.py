@@ -1,7 +1,7 @@
-"""What is taken, as lists of free times show it: read once, and kept until a booking changes.
+"""What is taken, as lists of free times show it: read once, and kept. What a changed booking holds is read again.
 
-It decides nothing: who takes a time that is taken is refused by the database (unique index of claims). Redis tells that
-something has changed; where such a word gets lost, what is kept is at most some seconds old.
+It decides nothing: who takes a time that is taken is refused by the database (unique index of claims). Redis tells
+which bookings have changed; where such a word gets lost, what is kept is at most some seconds old.
 """
 
 import threading
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from inspired.adapters.hints import Hints
+from inspired.adapters.hints import Changes, Hints
 from inspired.adapters.mongo import Bookings, Taken
 from inspired.domain.slots import Span
 
@@ -35,18 +35,27 @@ class KnownHolds:
     def taken(self, window: Span) -> Taken:
         """Of whole days around the window, so that lists of different types share what was read. Raises Busy."""
         # Asked before the database: a change after it makes this answer an old one, never the other way round.
-        revision = self._hints.revision()
-        if revision is None:
+        changes = self._hints.changes()
+        if changes is None:
             return self._bookings.taken(window)
-        days, now = _whole_days(window), self._elapsed()
-        known = self._known.get(days)
-        if known is None or known.revision != revision or now - known.read_at >= KEEP:
-            known = _Known(revision, now, self._bookings.taken(days))
-            with self._lock:
-                if len(self._known) >= MOST:
-                    self._known.clear()
-                self._known[days] = known
+        days = _whole_days(window)
+        known = self._as_of(changes, days)
+        with self._lock:
+            if len(self._known) >= MOST and days not in self._known:
+                self._known.clear()
+            self._known[days] = known
         return Taken.of(known.taken.holds, window)
+
+    def _as_of(self, changes: Changes, days: Span) -> _Known:
+        known, now = self._known.get(days), self._elapsed()
+        changed = changes.since(known.revision) if known is not None and now - known.read_at < KEEP else None
+        if known is None or changed is None:
+            return _Known(changes.revision, now, self._bookings.taken(days))
+        if not changed:
+            return known
+        others = [one for one in known.taken.holds if one.booking_id not in changed]
+        taken = Taken.of([*others, *self._bookings.holds_of(sorted(changed))], days)
+        return _Known(changes.revision, known.read_at, taken)
 
 
 def _whole_days(window: Span) -> Span:

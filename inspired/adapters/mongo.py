@@ -336,9 +336,16 @@ class Bookings(Claiming[Booking]):
         """The events at Calendly of bookings that hold their time, for calls after now; each with its booking's id."""
         return {one.event_uri: one.booking_id for one in self._holds({"$gt": hold_at(now)}) if one.event_uri}
 
+    def holds_of(self, booking_ids: Sequence[str]) -> list[Hold]:
+        """The times that these bookings hold or keep; of one that holds none there is none."""
+        return self._holds_found({"_id": {"$in": list(booking_ids)}, "hold": {"$exists": True}})
+
     def _holds(self, starts: Document) -> list[Hold]:
+        return self._holds_found({"hold": starts})
+
+    def _holds_found(self, query: Document) -> list[Hold]:
         with reaching():
-            found = self._collection.find({"hold": starts}, {"hold": 1}, batch_size=TAKEN_AT_ONCE)
+            found = self._collection.find(query, {"hold": 1}, batch_size=TAKEN_AT_ONCE)
             return [hold_in(one["_id"], one["hold"]) for one in found]
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inspired.adapters import redis_server
-from inspired.adapters.hints import Hint, Hints
+from inspired.adapters.hints import CHANGED, MOST_CHANGES, REVISION, Changes, Hint, Hints
 from inspired.adapters.known_holds import KEEP, KnownHolds
 from inspired.adapters.mongo import Bookings, create_indexes
 from inspired.domain.slots import Span
@@ -19,12 +19,26 @@ HOUR = timedelta(hours=1)
 MONTH = Span(CALL.start - timedelta(days=15), CALL.end + timedelta(days=15))
 
 
+def booking_at(day):
+    there = Span(CALL.start + timedelta(days=day), CALL.end + timedelta(days=day))
+    booking = a_booking(id=f"b{day}".ljust(24, "x"), token=f"t{day}".ljust(28, "x"))
+    return replace(booking, slot=replace(booking.slot, span=there), attempts=())
+
+
 class Counted(Bookings):
     asked = 0
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.reread = []
 
     def taken(self, window):
         self.asked += 1
         return super().taken(window)
+
+    def holds_of(self, booking_ids):
+        self.reread.append(list(booking_ids))
+        return super().holds_of(booking_ids)
 
 
 class Clock:
@@ -37,7 +51,7 @@ class Clock:
 @pytest.fixture
 def bookings(database, hints):
     create_indexes(database)
-    return Counted(database, lambda one: hints.publish(one.token, hint_of(one), is_news=True))
+    return Counted(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
 
 
 @pytest.fixture
@@ -107,13 +121,74 @@ def test_without_redis_the_database_is_asked_each_time(bookings):
     assert bookings.asked == 3
 
 
-def test_a_poll_that_tells_what_it_has_read_is_no_news(hints):
-    before = hints.revision()
+def test_a_poll_that_tells_what_it_has_read_is_no_change(hints):
+    before = hints.changes()
 
     hints.publish("token", Hint(1, True, b"{}"))
-    assert hints.revision() == before
-    hints.publish("token", Hint(1, True, b"{}"), is_news=True)
-    assert hints.revision() != before
+    assert hints.changes() == before
+    hints.publish("token", Hint(1, True, b"{}"), changed="b1")
+    assert hints.changes() == Changes(before.revision + 1, ((before.revision + 1, "b1"), *before.newest))
+
+
+def test_of_what_has_changed_only_that_is_read_again(known, bookings):
+    first, second = (bookings.add(booking_at(day)) for day in (0, 1))
+    assert len(known.taken(MONTH).spans) == 2
+
+    bookings.change(second.id, lambda one: replace(one, state=State.EXPIRED))
+    assert known.taken(MONTH).spans == [first.slot.span]
+    third = bookings.add(booking_at(2))
+    bookings.change(first.id, lambda one: replace(one, state=State.EXPIRED))
+
+    assert known.taken(MONTH).spans == [third.slot.span]
+    assert (bookings.asked, bookings.reread) == (1, [[second.id], sorted([first.id, third.id])])
+
+
+def test_more_changes_than_are_told_are_all_read(known, bookings, hints):
+    booking = bookings.add(a_booking())
+    assert known.taken(MONTH).spans == [CALL]
+
+    for number in range(MOST_CHANGES):
+        hints.publish("token", Hint(1, True, b"{}"), changed=f"b{number}")
+    assert known.taken(MONTH).spans == [CALL]
+    assert (bookings.asked, len(bookings.reread)) == (1, 1)
+    bookings.change(booking.id, lambda one: replace(one, state=State.EXPIRED))
+    for number in range(MOST_CHANGES):
+        hints.publish("token", Hint(1, True, b"{}"), changed=f"b{number}")
+
+    assert known.taken(MONTH).spans == []
+    assert (bookings.asked, len(bookings.reread)) == (2, 1)
+
+
+@pytest.mark.parametrize("now", [0, 1, 500])
+def test_a_redis_that_came_back_empty_or_an_older_release_that_tells_less_is_noticed(known, bookings, connection, now):
+    booking = bookings.add(a_booking())
+    assert known.taken(MONTH).spans == [CALL]
+    Bookings(bookings._collection.database, lambda _: None).change(
+        booking.id, lambda one: replace(one, state=State.EXPIRED)
+    )
+
+    connection.delete(CHANGED)
+    connection.set(REVISION, now)
+
+    assert known.taken(MONTH).spans == ([] if now != 1 else [CALL])  # the same number by chance: some seconds, at most
+
+
+@pytest.mark.parametrize(
+    ("newest", "revision", "found"),
+    [
+        ((), 7, set()),
+        (((7, "a"),), 6, {"a"}),
+        (((7, "a"), (6, "b"), (5, "a")), 4, {"a", "b"}),
+        (((7, "a"), (6, "b"), (5, "a")), 6, {"a"}),
+        (((7, "a"), (5, "b")), 4, None),
+        (((7, "a"),), 5, None),
+        ((), 6, None),
+        (((7, "a"),), 8, None),
+        (((3, "a"),), 6, None),
+    ],
+)
+def test_which_bookings_changed_since_is_told_where_every_one_of_them_is_known(newest, revision, found):
+    assert Changes(7, newest).since(revision) == found
 
 
 def test_no_more_than_some_spans_are_kept(known):
