@@ -47,7 +47,7 @@ class SlotSeen(StrEnum):
     UNKNOWN = "unknown"  # not asked, or the calendar did not answer
 
 
-# --- the table ------------------------------------------------------------------------------------------------------
+# --- what a row looks at --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,59 +57,6 @@ class Moment:
     booking: Booking
     slot: SlotSeen
     now: datetime
-
-    @property
-    def is_closed(self) -> bool:
-        """Every order was seen closed, or was never sent and nobody is sending it now."""
-        return no_money_can_arrive(self.booking, self.now)
-
-    @property
-    def is_over(self) -> bool:
-        return passed(self.booking.deadline, self.now)
-
-    @property
-    def may_top_up(self) -> bool:
-        return may_still_pay(self.booking, self.now)
-
-    @property
-    def awaits_rest(self) -> bool:
-        """The rest of a short payment may still come."""
-        return self.may_top_up or (self.booking.meeting_type.policy.top_up and not self.is_closed)
-
-    @property
-    def uncounted(self) -> list[Attempt]:
-        """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
-        is_confirmed = self.booking.state is State.CONFIRMED
-        return [one for one in unclear(self.booking) if came_unclear(self.booking, one) or not is_confirmed]
-
-    @property
-    def is_undecided(self) -> bool:
-        """It has the money for its price, and nothing was agreed or offered since."""
-        return self.booking.keeps is None and self.booking.choose_by is None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """In this case (state, payment, and what `when` asks) the booking becomes what `then` says, by this rule of money.
-
-    `slots`: what the calendar has to have said, where that matters. Every `then` may be repeated.
-    """
-
-    name: str
-    rule: int
-    states: tuple[State, ...]
-    payments: tuple[Payment, ...]
-    slots: tuple[SlotSeen, ...] = tuple(SlotSeen)
-    when: Callable[[Moment], bool] = lambda moment: True
-    then: Callable[[Moment], Booking] = lambda moment: moment.booking
-
-    def fits(self, payment: Payment, moment: Moment) -> bool:
-        return (
-            moment.booking.state in self.states
-            and payment in self.payments
-            and moment.slot in self.slots
-            and self.when(moment)
-        )
 
 
 PENDING, PAID, CONFIRMED = State.PENDING, State.PAID, State.CONFIRMED
@@ -121,240 +68,6 @@ SECURED, LOST = SlotSeen.SECURED, SlotSeen.LOST
 HAS_ENDED = (EXPIRED, CANCELLED)
 ALIVE = (PENDING, PAID, CONFIRMED, EXPIRED, CANCELLED, REFUNDED)
 UNPAID = (NONE, RETURNED, UNCLEAR)  # nothing that could pay for the call is here
-
-TABLE = (
-    # Rule 3: money that matches, authenticated, is PAID; our own query and a secured slot make it CONFIRMED.
-    Row("a signed notice that fits makes it paid", 3,
-        (PENDING,), (NOTIFIED,), when=lambda m: _notified_amount_fits(m.booking), then=lambda m: _paid(m)),
-    Row("money that matches makes it paid", 3,
-        (PENDING,), (EXACT,), then=lambda m: _paid(m)),
-    Row("paid, proven and the slot secured: confirmed", 3,
-        (PAID,), (EXACT,), slots=(SECURED,), then=lambda m: confirmed(m.booking, m.now)),
-    Row("paid for long and not confirmed: the owner is told", 3,
-        (PAID,), (EXACT, NOTIFIED), when=lambda m: _unconfirmed_for_long(m),
-        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.UNCONFIRMED))),
-    Row("told of by a notice, and denied when asked: the owner is told", 3,
-        (PENDING, PAID, *HAS_ENDED), (NOTIFIED,), when=lambda m: denied(m.booking) is not None,
-        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.DENIED))),
-    # Rule 6: money that does not match confirms nothing and is never dropped.
-    Row("too much, or twice: the surplus goes back", 6,
-        ALIVE, (OVER,), then=lambda m: _surplus_back(m)),
-    Row("short, and the rest may come: asked for", 6,
-        (PENDING,), (SHORT,), when=lambda m: m.may_top_up, then=lambda m: _rest_asked_for(m)),
-    Row("short: all of it goes back", 6,
-        (PENDING, PAID, *HAS_ENDED), (SHORT,), when=lambda m: m.booking.keeps is None and not m.awaits_rest,
-        then=lambda m: _short_back(m)),
-    Row("more has gone back than was agreed: it keeps what is left", 6,
-        HAS_ENDED, (SHORT,), when=lambda m: m.booking.keeps is not None,
-        then=lambda m: replace(m.booking, keeps=kept_of(m.booking))),
-    Row("money that cannot be counted: the owner decides", 6,
-        ALIVE, tuple(Payment), when=lambda m: bool(m.uncounted), then=lambda m: _unclear(m)),
-    Row("a confirmed call's money left by another way: the owner decides", 6,
-        (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=lambda m: kept_of(m.booking) < due(m.booking),
-        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.RETURNED))),
-    # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
-    Row("late money by notice: flagged, and asked about", 6,
-        HAS_ENDED, (NOTIFIED,), then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
-    Row("late money by our own query: flagged, whatever the calendar says", 6,
-        HAS_ENDED, (EXACT,), when=lambda m: m.is_undecided, then=lambda m: m.booking.flagged(Flag.PAID_LATE)),
-    Row("late money and the slot is still free: taken up again", 6,
-        HAS_ENDED, (EXACT,), slots=(SECURED,), when=lambda m: m.is_undecided, then=lambda m: _taken_up_again(m)),
-    Row("late money and the slot is gone: the customer chooses", 6,
-        HAS_ENDED, (EXACT,), slots=(LOST,), when=lambda m: m.is_undecided,
-        then=lambda m: _choosing(m, AlertKind.LATE, Flag.PAID_LATE)),
-    Row("paid, and the slot is gone: the customer chooses", 6,
-        (PAID,), (EXACT,), slots=(LOST,), when=lambda m: m.is_undecided,
-        then=lambda m: _choosing(m, AlertKind.SLOT_LOST)),
-    Row("nothing was chosen in time: the money goes back", 6,
-        (PAID, *HAS_ENDED), (EXACT,), when=lambda m: passed(m.booking.choose_by, m.now), then=lambda m: _not_chosen(m)),
-    # Rule 5: the slot goes only when every order was seen closed.
-    Row("given up and seen closed: the slot is free", 5,
-        (PENDING,), UNPAID, when=lambda m: m.booking.leaving and m.is_closed, then=lambda m: _ended(m, CANCELLED)),
-    Row("not paid in time and seen closed: the slot is free", 5,
-        (PENDING,), UNPAID, when=lambda m: m.is_over and m.is_closed, then=lambda m: _expired(m)),
-    Row("the provider cannot be asked for long: the owner is told", 5,
-        (PENDING,), (NONE, NOTIFIED), when=lambda m: _unreachable_for_long(m),
-        then=lambda m: m.booking.owing(m.now, AlertOwner(AlertKind.UNREACHABLE))),
-    Row("paid, but it cannot be counted: in the end the slot is free", 5,
-        (PAID,), (UNCLEAR,), when=lambda m: m.is_over and m.is_closed, then=lambda m: _ended(m, CANCELLED)),
-    # Rule 7: money that is leaving keeps no slot, and refunded is what was seen to have gone back.
-    Row("paid money that is leaving: the slot is free", 7,
-        (PAID,), (RETURNED,), then=lambda m: _left_paid(m)),
-    Row("everything has gone back: refunded", 7,
-        HAS_ENDED, (RETURNED,), when=lambda m: refunds.all_gone(m.booking), then=lambda m: _refunded(m)),
-    Row("a refund takes more than a day: the owner is told", 7,
-        ALIVE, tuple(Payment), when=lambda m: bool(refunds.slow(m.booking, m.now)), then=lambda m: _slow(m)),
-)  # fmt: skip
-
-
-def settle(
-    booking: Booking,
-    seen: Iterable[Seen],
-    slot: SlotSeen,
-    now: datetime,
-    refunds_seen: Iterable[RefundSeen] = (),
-) -> Booking:
-    """What the booking becomes, given these observations."""
-    for observation in seen:
-        booking = _recorded(booking, observation)
-    for told in refunds_seen:
-        booking = refunds.recorded(booking, told)
-    return decided(booking, slot, now)
-
-
-def decided(booking: Booking, slot: SlotSeen, now: datetime) -> Booking:
-    """The table, until nothing of it changes anything any more; then the books, the flags, the next look."""
-    while (step := next_step(booking, slot, now)) is not None:
-        _, booking = step
-    return scheduled(_flags(booked(booking, now)), now)
-
-
-def next_step(booking: Booking, slot: SlotSeen, now: datetime) -> tuple[Row, Booking] | None:
-    """The first row that fits and changes something, and what it makes of the booking."""
-    payment, moment = payment_of(booking), Moment(booking, slot, now)
-    fitting = (row for row in TABLE if row.fits(payment, moment))
-    return next(((row, after) for row in fitting if (after := row.then(moment)) != booking), None)
-
-
-# --- what a row asks ------------------------------------------------------------------------------------------------
-
-
-def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
-    """Every order was seen closed, or was never sent and nobody is sending it now; one with money has it already."""
-    return all(
-        one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
-        for one in booking.attempts
-    )
-
-
-def _notified_amount_fits(booking: Booking) -> bool:
-    """A notice with another amount decides nothing: our own query is asked soon, and its word counts."""
-    wanted = missing(booking)
-    return any(one.has_money and not one.proven and one.received == wanted for one in booking.attempts)
-
-
-def _unconfirmed_for_long(moment: Moment) -> bool:
-    booking = moment.booking
-    overdue = booking.paid_at is not None and moment.now >= booking.paid_at + ALERT_AFTER
-    return overdue and Flag.SLOT_LOST not in booking.flags
-
-
-def _unreachable_for_long(moment: Moment) -> bool:
-    deadline = moment.booking.deadline
-    return deadline is not None and moment.now >= deadline + ALERT_AFTER
-
-
-# --- what a row does ------------------------------------------------------------------------------------------------
-
-
-def _paid(moment: Moment) -> Booking:
-    return moved(moment.booking, PAID, moment.now, paid_at=moment.now)
-
-
-def confirmed(booking: Booking, now: datetime) -> Booking:
-    after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
-    after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
-    return left_pending(
-        reminded(after.owing(now, SendEmail(Email.CONFIRMED), SendEmail(Email.OWNER_CONFIRMED)), now), now
-    )
-
-
-def _choosing(moment: Moment, alert: AlertKind, *more: Flag) -> Booking:
-    """Paid, and there is no time any more: another one, or the money back; without an answer the money goes back."""
-    booking, now = moment.booking, moment.now
-    chosen_by = now + booking.meeting_type.policy.choice_time
-    told = replace(booking, choose_by=chosen_by).flagged(Flag.SLOT_LOST, *more)
-    offered = sum(event.kind is EventKind.CHOICE_OFFERED for event in booking.history)
-    occasion = str(offered + 1) if offered else ""
-    told = told.noted(now, EventKind.CHOICE_OFFERED)
-    return told.owing(now, SendEmail(Email.CHOOSE, occasion), AlertOwner(alert, occasion))
-
-
-def _not_chosen(moment: Moment) -> Booking:
-    booking = replace(moment.booking, choose_by=None)
-    return refunds.all_of_it(booking, Cause.NO_TIME, moment.now)
-
-
-def _surplus_back(moment: Moment) -> Booking:
-    booking, now = moment.booking, moment.now
-    after = refunds.surplus_back(booking, now)
-    is_second = any(one.cause is Cause.SECOND for one in after.refunds[len(booking.refunds) :])
-    if booking.state in (EXPIRED, CANCELLED, REFUNDED):
-        after = after.flagged(Flag.PAID_LATE)
-    if is_second:
-        return after.flagged(Flag.PAID_TWICE).owing(now, AlertOwner(AlertKind.PAID_TWICE))
-    return after.flagged(Flag.OVERPAID).owing(now, AlertOwner(AlertKind.AMOUNT))
-
-
-def _rest_asked_for(moment: Moment) -> Booking:
-    booking, now = moment.booking, moment.now
-    told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
-    if any(not one.has_money and not one.is_closed for one in booking.attempts):
-        return told
-    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
-        return told  # it was asked for once by itself; after that the customer's button is the way on
-    return with_new_attempt(told, now, tries=0)
-
-
-def _short_back(moment: Moment) -> Booking:
-    booking = replace(moment.booking, choose_by=None)
-    booking = refunds.all_of_it(booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
-    if booking.state in (EXPIRED, CANCELLED):
-        booking = booking.flagged(Flag.PAID_LATE)
-    return booking.owing(moment.now, AlertOwner(AlertKind.AMOUNT))
-
-
-def _unclear(moment: Moment) -> Booking:
-    """The owner is told of each such payment, whatever other money stands beside it."""
-    booking, now = moment.booking, moment.now
-    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in moment.uncounted))
-    return told.owing(now, SendEmail(Email.PROBLEM))
-
-
-def _taken_up_again(moment: Moment) -> Booking:
-    """Its claims come back with the state: where another booking has them by now, the database refuses."""
-    booking = moment.booking.flagged(Flag.PAID_LATE)
-    return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, leaving=False)
-
-
-def _ended(moment: Moment, state: State) -> Booking:
-    after = moved(moment.booking, state, moment.now, ended_at=moment.now, choose_by=None)
-    return released(after, moment.now)
-
-
-def _left_paid(moment: Moment) -> Booking:
-    """A refund of ours tells the customer by itself; one made in the provider's console has told nobody."""
-    after = _ended(moment, CANCELLED)
-    is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
-    return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
-
-
-def _expired(moment: Moment) -> Booking:
-    after = _ended(moment, EXPIRED)
-    return after.owing(moment.now, SendEmail(Email.EXPIRED)) if payment_of(after) is NONE else after
-
-
-def _slow(moment: Moment) -> Booking:
-    late = refunds.slow(moment.booking, moment.now)
-    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, one.id) for one in late))
-
-
-def _refunded(moment: Moment) -> Booking:
-    """From now on nothing may be kept: whatever still arrives goes back."""
-    nothing_left = nothing(moment.booking.price.currency)
-    return moved(moment.booking, REFUNDED, moment.now, keeps=nothing_left, choose_by=None)
-
-
-def _flags(booking: Booking) -> Booking:
-    """Two of the flags are not facts but follow from what is open now, and go with it."""
-    stuck = any(one.is_stuck for one in booking.refunds)
-    lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
-    open_ = stuck or lost or bool(unclear(booking))
-    flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
-    flags |= {Flag.REFUND_FAILED} if any(one.is_stuck and one.amount for one in booking.refunds) else set()
-    flags |= {Flag.NEEDS_OWNER} if open_ else set()
-    return replace(booking, flags=flags)
-
 
 # --- steps other rules share ----------------------------------------------------------------------------------------
 
@@ -406,6 +119,352 @@ def with_new_attempt(booking: Booking, now: datetime, *, tries: int) -> Booking:
         retry_at=now,
     )
     return replace(booking, attempts=(*booking.attempts, attempt)).noted(now, EventKind.NEW_ORDER, Order(number))
+
+
+# --- what a row asks ------------------------------------------------------------------------------------------------
+
+
+def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
+    """Every order was seen closed, or was never sent and nobody is sending it now; one with money has it already."""
+    return all(
+        one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
+        for one in booking.attempts
+    )
+
+
+def _notified_amount_fits(moment: Moment) -> bool:
+    """A notice with another amount decides nothing: our own query is asked soon, and its word counts."""
+    wanted = missing(moment.booking)
+    return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.attempts)
+
+
+def _unconfirmed_for_long(moment: Moment) -> bool:
+    booking = moment.booking
+    overdue = booking.paid_at is not None and moment.now >= booking.paid_at + ALERT_AFTER
+    return overdue and Flag.SLOT_LOST not in booking.flags
+
+
+def _unreachable_for_long(moment: Moment) -> bool:
+    deadline = moment.booking.deadline
+    return deadline is not None and moment.now >= deadline + ALERT_AFTER
+
+
+def _is_denied(moment: Moment) -> bool:
+    return denied(moment.booking) is not None
+
+
+def _may_top_up(moment: Moment) -> bool:
+    return may_still_pay(moment.booking, moment.now)
+
+
+def _no_rest_comes(moment: Moment) -> bool:
+    """Nothing was agreed about a short payment, and its rest can no longer come."""
+    awaits = _may_top_up(moment) or (moment.booking.meeting_type.policy.top_up and not _is_closed(moment))
+    return moment.booking.keeps is None and not awaits
+
+
+def _was_agreed(moment: Moment) -> bool:
+    return moment.booking.keeps is not None
+
+
+def _has_uncounted(moment: Moment) -> bool:
+    return bool(_uncounted(moment))
+
+
+def _uncounted(moment: Moment) -> list[Attempt]:
+    """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
+    booking = moment.booking
+    return [one for one in unclear(booking) if came_unclear(booking, one) or booking.state is not CONFIRMED]
+
+
+def _is_short_of_its_price(moment: Moment) -> bool:
+    return kept_of(moment.booking) < due(moment.booking)
+
+
+def _is_undecided(moment: Moment) -> bool:
+    """It has the money for its price, and nothing was agreed or offered since."""
+    return moment.booking.keeps is None and moment.booking.choose_by is None
+
+
+def _choice_is_over(moment: Moment) -> bool:
+    return passed(moment.booking.choose_by, moment.now)
+
+
+def _is_closed(moment: Moment) -> bool:
+    return no_money_can_arrive(moment.booking, moment.now)
+
+
+def _given_up_and_closed(moment: Moment) -> bool:
+    return moment.booking.leaving and _is_closed(moment)
+
+
+def _over_and_closed(moment: Moment) -> bool:
+    return passed(moment.booking.deadline, moment.now) and _is_closed(moment)
+
+
+def _all_has_gone(moment: Moment) -> bool:
+    return refunds.all_gone(moment.booking)
+
+
+def _is_slow(moment: Moment) -> bool:
+    return bool(refunds.slow(moment.booking, moment.now))
+
+
+# --- what a row does ------------------------------------------------------------------------------------------------
+
+
+def _paid(moment: Moment) -> Booking:
+    return moved(moment.booking, PAID, moment.now, paid_at=moment.now)
+
+
+def _alerting(kind: AlertKind) -> Callable[[Moment], Booking]:
+    """The owner is told, and nothing else changes."""
+    return lambda moment: moment.booking.owing(moment.now, AlertOwner(kind))
+
+
+def _confirmed(moment: Moment) -> Booking:
+    return confirmed(moment.booking, moment.now)
+
+
+def confirmed(booking: Booking, now: datetime) -> Booking:
+    after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
+    after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
+    return left_pending(
+        reminded(after.owing(now, SendEmail(Email.CONFIRMED), SendEmail(Email.OWNER_CONFIRMED)), now), now
+    )
+
+
+def _choosing(moment: Moment, alert: AlertKind, *more: Flag) -> Booking:
+    """Paid, and there is no time any more: another one, or the money back; without an answer the money goes back."""
+    booking, now = moment.booking, moment.now
+    chosen_by = now + booking.meeting_type.policy.choice_time
+    told = replace(booking, choose_by=chosen_by).flagged(Flag.SLOT_LOST, *more)
+    offered = sum(event.kind is EventKind.CHOICE_OFFERED for event in booking.history)
+    occasion = str(offered + 1) if offered else ""
+    told = told.noted(now, EventKind.CHOICE_OFFERED)
+    return told.owing(now, SendEmail(Email.CHOOSE, occasion), AlertOwner(alert, occasion))
+
+
+def _chooses(moment: Moment) -> Booking:
+    return _choosing(moment, AlertKind.SLOT_LOST)
+
+
+def _late_chooses(moment: Moment) -> Booking:
+    return _choosing(moment, AlertKind.LATE, Flag.PAID_LATE)
+
+
+def _not_chosen(moment: Moment) -> Booking:
+    booking = replace(moment.booking, choose_by=None)
+    return refunds.all_of_it(booking, Cause.NO_TIME, moment.now)
+
+
+def _surplus_back(moment: Moment) -> Booking:
+    booking, now = moment.booking, moment.now
+    after = refunds.surplus_back(booking, now)
+    is_second = any(one.cause is Cause.SECOND for one in after.refunds[len(booking.refunds) :])
+    if booking.state in (EXPIRED, CANCELLED, REFUNDED):
+        after = after.flagged(Flag.PAID_LATE)
+    if is_second:
+        return after.flagged(Flag.PAID_TWICE).owing(now, AlertOwner(AlertKind.PAID_TWICE))
+    return after.flagged(Flag.OVERPAID).owing(now, AlertOwner(AlertKind.AMOUNT))
+
+
+def _rest_asked_for(moment: Moment) -> Booking:
+    booking, now = moment.booking, moment.now
+    told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
+    if any(not one.has_money and not one.is_closed for one in booking.attempts):
+        return told
+    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
+        return told  # it was asked for once by itself; after that the customer's button is the way on
+    return with_new_attempt(told, now, tries=0)
+
+
+def _short_back(moment: Moment) -> Booking:
+    booking = replace(moment.booking, choose_by=None)
+    booking = refunds.all_of_it(booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
+    if booking.state in (EXPIRED, CANCELLED):
+        booking = booking.flagged(Flag.PAID_LATE)
+    return booking.owing(moment.now, AlertOwner(AlertKind.AMOUNT))
+
+
+def _unclear(moment: Moment) -> Booking:
+    """The owner is told of each such payment, whatever other money stands beside it."""
+    booking, now = moment.booking, moment.now
+    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in _uncounted(moment)))
+    return told.owing(now, SendEmail(Email.PROBLEM))
+
+
+def _keeps_what_is_left(moment: Moment) -> Booking:
+    return replace(moment.booking, keeps=kept_of(moment.booking))
+
+
+def _flagged_late(moment: Moment) -> Booking:
+    return moment.booking.flagged(Flag.PAID_LATE)
+
+
+def _taken_up_again(moment: Moment) -> Booking:
+    """Its claims come back with the state: where another booking has them by now, the database refuses."""
+    booking = moment.booking.flagged(Flag.PAID_LATE)
+    return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, leaving=False)
+
+
+def _ended(moment: Moment, state: State) -> Booking:
+    after = moved(moment.booking, state, moment.now, ended_at=moment.now, choose_by=None)
+    return released(after, moment.now)
+
+
+def _cancelled(moment: Moment) -> Booking:
+    return _ended(moment, CANCELLED)
+
+
+def _left_paid(moment: Moment) -> Booking:
+    """A refund of ours tells the customer by itself; one made in the provider's console has told nobody."""
+    after = _ended(moment, CANCELLED)
+    is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
+    return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
+
+
+def _expired(moment: Moment) -> Booking:
+    after = _ended(moment, EXPIRED)
+    return after.owing(moment.now, SendEmail(Email.EXPIRED)) if payment_of(after) is NONE else after
+
+
+def _slow(moment: Moment) -> Booking:
+    late = refunds.slow(moment.booking, moment.now)
+    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, one.id) for one in late))
+
+
+def _refunded(moment: Moment) -> Booking:
+    """From now on nothing may be kept: whatever still arrives goes back."""
+    nothing_left = nothing(moment.booking.price.currency)
+    return moved(moment.booking, REFUNDED, moment.now, keeps=nothing_left, choose_by=None)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In this case (state, payment, and what `when` asks) the booking becomes what `then` says, by this rule of money.
+
+    `slots`: what the calendar has to have said, where that matters. Every `then` may be repeated.
+    """
+
+    name: str
+    rule: int
+    states: tuple[State, ...]
+    payments: tuple[Payment, ...]
+    slots: tuple[SlotSeen, ...] = tuple(SlotSeen)
+    when: Callable[[Moment], bool] = lambda moment: True
+    then: Callable[[Moment], Booking] = lambda moment: moment.booking
+
+    def fits(self, payment: Payment, moment: Moment) -> bool:
+        return (
+            moment.booking.state in self.states
+            and payment in self.payments
+            and moment.slot in self.slots
+            and self.when(moment)
+        )
+
+
+TABLE = (
+    # Rule 3: money that matches, authenticated, is PAID; our own query and a secured slot make it CONFIRMED.
+    Row("a signed notice that fits makes it paid", 3,
+        (PENDING,), (NOTIFIED,), when=_notified_amount_fits, then=_paid),
+    Row("money that matches makes it paid", 3,
+        (PENDING,), (EXACT,), then=_paid),
+    Row("paid, proven and the slot secured: confirmed", 3,
+        (PAID,), (EXACT,), slots=(SECURED,), then=_confirmed),
+    Row("paid for long and not confirmed: the owner is told", 3,
+        (PAID,), (EXACT, NOTIFIED), when=_unconfirmed_for_long, then=_alerting(AlertKind.UNCONFIRMED)),
+    Row("told of by a notice, and denied when asked: the owner is told", 3,
+        (PENDING, PAID, *HAS_ENDED), (NOTIFIED,), when=_is_denied, then=_alerting(AlertKind.DENIED)),
+    # Rule 6: money that does not match confirms nothing and is never dropped.
+    Row("too much, or twice: the surplus goes back", 6,
+        ALIVE, (OVER,), then=_surplus_back),
+    Row("short, and the rest may come: asked for", 6,
+        (PENDING,), (SHORT,), when=_may_top_up, then=_rest_asked_for),
+    Row("short: all of it goes back", 6,
+        (PENDING, PAID, *HAS_ENDED), (SHORT,), when=_no_rest_comes, then=_short_back),
+    Row("more has gone back than was agreed: it keeps what is left", 6,
+        HAS_ENDED, (SHORT,), when=_was_agreed, then=_keeps_what_is_left),
+    Row("money that cannot be counted: the owner decides", 6,
+        ALIVE, tuple(Payment), when=_has_uncounted, then=_unclear),
+    Row("a confirmed call's money left by another way: the owner decides", 6,
+        (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=_is_short_of_its_price, then=_alerting(AlertKind.RETURNED)),
+    # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
+    Row("late money by notice: flagged, and asked about", 6,
+        HAS_ENDED, (NOTIFIED,), then=_flagged_late),
+    Row("late money by our own query: flagged, whatever the calendar says", 6,
+        HAS_ENDED, (EXACT,), when=_is_undecided, then=_flagged_late),
+    Row("late money and the slot is still free: taken up again", 6,
+        HAS_ENDED, (EXACT,), slots=(SECURED,), when=_is_undecided, then=_taken_up_again),
+    Row("late money and the slot is gone: the customer chooses", 6,
+        HAS_ENDED, (EXACT,), slots=(LOST,), when=_is_undecided, then=_late_chooses),
+    Row("paid, and the slot is gone: the customer chooses", 6,
+        (PAID,), (EXACT,), slots=(LOST,), when=_is_undecided, then=_chooses),
+    Row("nothing was chosen in time: the money goes back", 6,
+        (PAID, *HAS_ENDED), (EXACT,), when=_choice_is_over, then=_not_chosen),
+    # Rule 5: the slot goes only when every order was seen closed.
+    Row("given up and seen closed: the slot is free", 5,
+        (PENDING,), UNPAID, when=_given_up_and_closed, then=_cancelled),
+    Row("not paid in time and seen closed: the slot is free", 5,
+        (PENDING,), UNPAID, when=_over_and_closed, then=_expired),
+    Row("the provider cannot be asked for long: the owner is told", 5,
+        (PENDING,), (NONE, NOTIFIED), when=_unreachable_for_long, then=_alerting(AlertKind.UNREACHABLE)),
+    Row("paid, but it cannot be counted: in the end the slot is free", 5,
+        (PAID,), (UNCLEAR,), when=_over_and_closed, then=_cancelled),
+    # Rule 7: money that is leaving keeps no slot, and refunded is what was seen to have gone back.
+    Row("paid money that is leaving: the slot is free", 7,
+        (PAID,), (RETURNED,), then=_left_paid),
+    Row("everything has gone back: refunded", 7,
+        HAS_ENDED, (RETURNED,), when=_all_has_gone, then=_refunded),
+    Row("a refund takes more than a day: the owner is told", 7,
+        ALIVE, tuple(Payment), when=_is_slow, then=_slow),
+)  # fmt: skip
+
+
+# --- what a booking becomes -----------------------------------------------------------------------------------------
+
+
+def settle(
+    booking: Booking,
+    seen: Iterable[Seen],
+    slot: SlotSeen,
+    now: datetime,
+    refunds_seen: Iterable[RefundSeen] = (),
+) -> Booking:
+    """What the booking becomes, given these observations."""
+    for observation in seen:
+        booking = _recorded(booking, observation)
+    for told in refunds_seen:
+        booking = refunds.recorded(booking, told)
+    return decided(booking, slot, now)
+
+
+def decided(booking: Booking, slot: SlotSeen, now: datetime) -> Booking:
+    """The table, until nothing of it changes anything any more; then the books, the flags, the next look."""
+    while (step := next_step(booking, slot, now)) is not None:
+        _, booking = step
+    return scheduled(_flags(booked(booking, now)), now)
+
+
+def next_step(booking: Booking, slot: SlotSeen, now: datetime) -> tuple[Row, Booking] | None:
+    """The first row that fits and changes something, and what it makes of the booking."""
+    payment, moment = payment_of(booking), Moment(booking, slot, now)
+    fitting = (row for row in TABLE if row.fits(payment, moment))
+    return next(((row, after) for row in fitting if (after := row.then(moment)) != booking), None)
+
+
+def _flags(booking: Booking) -> Booking:
+    """Two of the flags are not facts but follow from what is open now, and go with it."""
+    stuck = any(one.is_stuck for one in booking.refunds)
+    lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
+    open_ = stuck or lost or bool(unclear(booking))
+    flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
+    flags |= {Flag.REFUND_FAILED} if any(one.is_stuck and one.amount for one in booking.refunds) else set()
+    flags |= {Flag.NEEDS_OWNER} if open_ else set()
+    return replace(booking, flags=flags)
 
 
 # --- what was seen --------------------------------------------------------------------------------------------------
