@@ -46,7 +46,9 @@ def a_call(**changes) -> Booking:
 
 
 def with_refund(amount: str | None = "10", *, cancels: bool = False) -> Booking:
-    return steps.refund_part(a_call(), Money.parse(amount) if amount else None, LATER, cancels=cancels)
+    if amount is None:
+        return steps.refund_all(a_call(), LATER, cancels=cancels)
+    return steps.refund_part(a_call(), Money.parse(amount), LATER, cancels=cancels)
 
 
 def sent(booking: Booking, refund_id: str = "", *, remaining: int | None = None, now=LATER) -> Booking:
@@ -271,8 +273,8 @@ def test_money_of_which_binance_allows_no_refund_is_blocked_in_another_currency_
     foreign = beside_foreign()
     used_up = foreign.with_attempt(replace(foreign.attempts[1], refunds_left=0))
 
-    for order in (0, 2):
-        assert refunds.checked_order(used_up, order).blocked
+    assert refunds.checked_all(used_up, cancels=False).blocked
+    assert refunds.checked_order(used_up, 2).blocked
 
 
 def test_the_last_but_one_refund_warns_and_the_last_one_sends_no_part():

@@ -285,8 +285,8 @@ BUGS = (
         name="late money is dropped",
         rule="6",
         file=LIFECYCLE,
-        old="        HAS_ENDED, (EXACT,), slots=(LOST,), when=_is_undecided,\n",
-        new="        HAS_ENDED, (SHORT,), slots=(LOST,), when=_is_undecided,\n",
+        old="HAS_ENDED, (EXACT,), slots=(LOST,), when=_is_undecided, then=_late_chooses),",
+        new="HAS_ENDED, (SHORT,), slots=(LOST,), when=_is_undecided, then=_late_chooses),",
         test=OF_LIFECYCLE + "test_a_late_payment_whose_slot_is_gone_lets_the_customer_choose",
     ),
     Bug(

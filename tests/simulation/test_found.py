@@ -8,7 +8,7 @@ import pytest
 from inspired.domain.booking import Booking
 from inspired.domain.ledger import SUSPENSE, balances
 from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome, checked
+from inspired.domain.refunds import Outcome, checked_all
 from inspired.domain.states import RefundStatus, State
 from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
@@ -54,7 +54,7 @@ def test_the_last_refund_is_held_back_where_it_would_return_what_was_sent_by_ano
     booking = settled_by_hand(world)
     last = replace(booking, attempts=(replace(booking.attempts[0], refunds_left=1),))
 
-    preview = checked(last, None, cancels=True)
+    preview = checked_all(last, cancels=True)
 
     assert preview.blocked
     assert "150 USDT" in preview.warnings[0]
