@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from inspired.domain.booking import Booking
 from inspired.domain.history import EventKind, TaskDone
-from inspired.domain.outbox import AlertKind, AlertOwner, Result, SendEmail, Task, UnknownTask
+from inspired.domain.outbox import AlertKind, AlertOwner, OutboxItem, Result, SendEmail, Task, UnknownTask
 from inspired.domain.schedule import scheduled
 
 LEASE = timedelta(seconds=60)
@@ -13,21 +14,37 @@ LONGEST_BACKOFF = timedelta(minutes=10)
 ALERT_AT_TRY = 8
 MOST_MAIL_TRIES = 300  # about two days of a mail server that is down
 UNDELIVERED = AlertOwner(AlertKind.UNDELIVERED)
+T = TypeVar("T")  # the tasks of an outbox: a booking's, or a ticket's
+
+
+def leased(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
+    """Counted, and nobody else's for a while."""
+    return tuple(replace(item, tries=item.tries + 1, due=now + LEASE) if item.task == task else item for item in outbox)
+
+
+def put_off(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
+    """The longer, the more often it was tried."""
+    return tuple(
+        replace(item, due=now + min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF))
+        if item.task == task
+        else item
+        for item in outbox
+    )
+
+
+def without(outbox: tuple[OutboxItem[T], ...], task: T) -> tuple[OutboxItem[T], ...]:
+    return tuple(item for item in outbox if item.task != task)
 
 
 def claimed(booking: Booking, task: Task, now: datetime) -> Booking:
     """Somebody does it now. Counted before it is done, so that a job that kills its worker still counts."""
-    outbox = tuple(
-        replace(item, tries=item.tries + 1, due=now + LEASE) if item.task == task else item for item in booking.outbox
-    )
-    return scheduled(replace(booking, outbox=outbox), now)
+    return scheduled(replace(booking, outbox=leased(booking.outbox, task, now)), now)
 
 
 def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DONE, count: int = 0) -> Booking:
     if task in booking.delivered:
         return booking
-    outbox = tuple(item for item in booking.outbox if item.task != task)
-    booking = replace(booking, outbox=outbox, delivered=booking.delivered | {task})
+    booking = replace(booking, outbox=without(booking.outbox, task), delivered=booking.delivered | {task})
     return scheduled(booking.noted(now, EventKind.DONE, TaskDone(task, result, count)), now)
 
 
@@ -41,9 +58,7 @@ def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = Fals
     if isinstance(task, SendEmail | AlertOwner | UnknownTask) and (for_good or item.tries >= MOST_MAIL_TRIES):
         booking = done(booking, task, now, Result.GIVEN_UP)
         return booking if is_alert else scheduled(booking.owing(now, UNDELIVERED), now)
-    wait = min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF)
-    outbox = tuple(replace(one, due=now + wait) if one.task == task else one for one in booking.outbox)
-    booking = replace(booking, outbox=outbox)
+    booking = replace(booking, outbox=put_off(booking.outbox, task, now))
     if item.tries == ALERT_AT_TRY and not is_alert:
         booking = booking.owing(now, UNDELIVERED)
     return scheduled(booking, now)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain.booking import Booking
-from inspired.domain.delivery import LEASE, LONGEST_BACKOFF, MOST_MAIL_TRIES
+from inspired.domain.delivery import MOST_MAIL_TRIES, leased, put_off, without
 from inspired.domain.errors import Conflict, Invalid, TooMany
 from inspired.domain.history import Unread
 from inspired.domain.outbox import OutboxItem, Result, UnknownTask
@@ -374,16 +374,13 @@ def _refuse_more(ticket: Ticket) -> None:
 
 
 def claimed(ticket: Ticket, task: TicketTask, now: datetime) -> Ticket:
-    outbox = tuple(
-        replace(item, due=now + LEASE, tries=item.tries + 1) if item.task == task else item for item in ticket.outbox
-    )
-    return replace(ticket, outbox=outbox)
+    return replace(ticket, outbox=leased(ticket.outbox, task, now))
 
 
 def mailed(ticket: Ticket, task: TicketTask, now: datetime, result: Result) -> Ticket:
     if not any(item.task == task for item in ticket.outbox):
         return ticket
-    ticket = replace(ticket, outbox=tuple(item for item in ticket.outbox if item.task != task))
+    ticket = replace(ticket, outbox=without(ticket.outbox, task))
     if isinstance(task, UnknownTask):
         return ticket
     return ticket.noted(now, TicketEventKind.MAILED, details=Mailed(task.template, result))
@@ -397,6 +394,4 @@ def mail_failed(ticket: Ticket, task: TicketTask, now: datetime, *, for_good: bo
     if for_good or failed.tries >= MOST_MAIL_TRIES:
         ticket = mailed(ticket, task, now, Result.GIVEN_UP)
         return reopened(ticket, "system", now) if _is(task, TicketEmail.ANSWER) else ticket
-    wait = min(timedelta(seconds=2 ** min(failed.tries, 10)), LONGEST_BACKOFF)
-    outbox = tuple(replace(item, due=now + wait) if item.task == task else item for item in ticket.outbox)
-    return replace(ticket, outbox=outbox)
+    return replace(ticket, outbox=put_off(ticket.outbox, task, now))
