@@ -13,10 +13,10 @@ from inspired.domain.funds import Payment, kept_of, nothing, payment_of
 from inspired.domain.history import Amount, EventKind, Letter, Vouched
 from inspired.domain.lifecycle import SlotSeen, confirmed, decided, moved, no_money_can_arrive, reminded
 from inspired.domain.money import Money
-from inspired.domain.outbox import AlertKind, AlertOwner, CancelEvent, Email, SendEmail
+from inspired.domain.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.schedule import ENDED, passed, scheduled
 from inspired.domain.states import Flag, HandKind, State
-from inspired.domain.steps import another_time, called_off, mails_of_move, may_choose, refuse_unfit
+from inspired.domain.steps import another_time, called_off, mails_of_move, may_choose, refuse_unfit, without_event_of
 
 LONGEST_NOTE = 1000  # letters
 MOST_NOTES = 200
@@ -78,8 +78,7 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     refuse_unfit(booking, slot)
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, no_show_at=None)
-    if old is not None and old.event_uri and old.event_uri != slot.event_uri:
-        after = after.owing(now, CancelEvent(old.event_uri))
+    after = without_event_of(old, after, now)
     after = after.noted(now, EventKind.MOVED_BY_OWNER).owing(now, *mails_of_move(after))
     return scheduled(reminded(after, now), now)
 

@@ -79,9 +79,14 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     refuse_unfit(booking, slot)
     before = booking
     booking = replace(booking, slot=slot).noted(now, EventKind.TIME_CHANGED)
-    if before.slot and before.slot.event_uri and before.slot.event_uri != slot.event_uri:
-        booking = booking.owing(now, CancelEvent(before.slot.event_uri))
-    return scheduled(booking, now)
+    return scheduled(without_event_of(before.slot, booking, now), now)
+
+
+def without_event_of(old: Slot | None, booking: Booking, now: datetime) -> Booking:
+    """The booking has another slot by now: the event of the old one is owed its cancelling."""
+    uri = old.event_uri if old is not None else ""
+    is_its_own = booking.slot is not None and booking.slot.event_uri == uri
+    return booking.owing(now, CancelEvent(uri)) if uri and not is_its_own else booking
 
 
 def refuse_unfit(booking: Booking, slot: Slot) -> None:
@@ -147,8 +152,7 @@ def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     old, flags = booking.slot, booking.flags - {Flag.SLOT_LOST}
     booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, leaving=False)
     booking = booking.noted(now, EventKind.TIME_CHANGED)
-    if old and old.event_uri and old.event_uri != slot.event_uri:
-        booking = booking.owing(now, CancelEvent(old.event_uri))
+    booking = without_event_of(old, booking, now)
     if booking.state is not State.PAID:
         booking = moved(booking, State.PAID, now, paid_at=now)
     return decided(booking, SlotSeen.SECURED, now)
@@ -290,8 +294,7 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     refuse_unfit(booking, slot)
     old = booking.slot
     after = replace(booking, slot=slot, moves=booking.moves + 1, most_back=most_back_after_move(booking, now))
-    if old is not None and old.event_uri and old.event_uri != slot.event_uri:
-        after = after.owing(now, CancelEvent(old.event_uri))
+    after = without_event_of(old, after, now)
     after = after.noted(now, EventKind.MOVED).owing(now, *mails_of_move(after))
     return scheduled(reminded(after, now), now)
 
