@@ -77,9 +77,10 @@ class Changes:
 
     def since(self, revision: int) -> set[str] | None:
         """Ids of the bookings that were changed after this revision; None where that is not known any more."""
-        count = self.revision - revision
-        told = self.newest[:count] if count >= 0 else ()
-        if [number for number, _ in told] != [self.revision - back for back in range(abs(count))]:
+        if revision > self.revision:
+            return None
+        told = self.newest[: self.revision - revision]
+        if [number for number, _ in told] != list(range(self.revision, revision, -1)):
             return None
         return {booking_id for _, booking_id in told}
 

@@ -39,15 +39,17 @@ class KnownHolds:
         if changes is None:
             return self._bookings.taken(window)
         days = _whole_days(window)
-        known = self._as_of(changes, days)
-        with self._lock:
-            if len(self._known) >= MOST and days not in self._known:
-                self._known.clear()
-            self._known[days] = known
+        before = self._known.get(days)
+        known = self._as_of(changes, days, before)
+        if known is not before:
+            with self._lock:
+                if len(self._known) >= MOST and days not in self._known:
+                    self._known.clear()
+                self._known[days] = known
         return Taken.of(known.taken.holds, window)
 
-    def _as_of(self, changes: Changes, days: Span) -> _Known:
-        known, now = self._known.get(days), self._elapsed()
+    def _as_of(self, changes: Changes, days: Span, known: _Known | None) -> _Known:
+        now = self._elapsed()
         changed = changes.since(known.revision) if known is not None and now - known.read_at < KEEP else None
         if known is None or changed is None:
             return _Known(changes.revision, now, self._bookings.taken(days))

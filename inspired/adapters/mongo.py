@@ -401,6 +401,10 @@ class Bookings(Claiming[Booking]):
                 found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
             yield from map(booking_in, found)
 
+    def known_among(self, ids: Sequence[str]) -> set[str]:
+        """Those of these ids that are a booking's."""
+        return set(self._ids({"_id": {"$in": list(ids)}}, len(ids))) if ids else set()
+
     def one_of(self, email_index: str) -> Booking | None:
         """Any booking that was made under this mail address."""
         with reaching():

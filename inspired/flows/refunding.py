@@ -55,7 +55,7 @@ def refund(
     """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
     `cancels`: whether the call is off; None leaves it to what goes back. `seen`: how many refunds the owner saw when
     deciding; with more of them since, nothing is done. Raises Invalid, Conflict."""
-    named = RefundRequest(_fingerprint(svc, request), svc.vault.fingerprint("refund", f"{_spelled(wanted, cancels)}"))
+    named = RefundRequest(_fingerprint(svc, request), svc.vault.fingerprint("refund", _spelled(wanted, cancels)))
 
     def decide(current: Booking) -> Booking:
         if seen is not None and not any(one.request == named for one in current.refunds):

@@ -130,7 +130,7 @@ def audit() -> str:
     before = parsing.number(request.args.get("before", ""))
     entries = svc.audit.newest(PER_PAGE + 1, before=before)
     checked = svc.audit.checked()
-    of_bookings = {one.id for one in svc.bookings.among(sorted({one.about for one in entries if one.about}))}
+    of_bookings = svc.bookings.known_among(sorted({one.about for one in entries if one.about}))
     return render_template(
         "admin/audit.html",
         entries=entries[:PER_PAGE],
