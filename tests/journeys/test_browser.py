@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.harness import wait_until
 from tests.journeys.running import Running, running
@@ -146,6 +147,27 @@ def test_a_time_is_kept_while_other_days_are_looked_at(
         expect(page.locator(".kept legend")).to_contain_text("Chosen:")
 
     expect(page.get_by_label("Your name")).to_have_value("Ann Example")
+    assert errors == []
+    page.context.close()
+
+
+def test_no_time_can_be_picked_while_other_days_are_on_their_way(browser: Browser, builtin: Running, errors: list[str]):
+    page = a_page(browser, errors, timezone_id="Europe/London", **DESKTOP)
+    page.goto(f"{builtin.web}/book/portfolio-review")
+    page.wait_for_load_state("networkidle")
+    first = page.locator(".day legend").last.inner_text()
+    waiting: list[Route] = []
+    page.route(re.compile(r"\?from="), lambda route: waiting.append(route))
+    page.get_by_role("link", name="Later days").click()
+    wait_until(lambda: waiting or page.wait_for_timeout(50), what="the request for other days")
+    with pytest.raises(PlaywrightTimeout):
+        page.locator("label.slot").nth(3).click(timeout=500)
+
+    waiting[0].continue_()
+    expect(page.locator(".day legend").last).not_to_have_text(first)
+    expect(page.get_by_role("link", name="Later days")).to_be_focused()
+    page.locator("label.slot").nth(3).click()
+    expect(page.locator("label.slot input").nth(3)).to_be_checked()
     assert errors == []
     page.context.close()
 
