@@ -42,7 +42,7 @@ run: install
 	@exec .venv/bin/inspired dev --data .data $(RUN_ARGS)
 
 # What needs no server, and takes a moment.
-QUICK := tests/domain tests/adapters/test_spellings.py tests/test_architecture.py tests/test_docs.py tests/test_settings.py
+QUICK := tests/domain tests/adapters/mongo/test_spellings.py tests/test_architecture.py tests/test_docs.py tests/test_settings.py
 
 check: lint
 	$(PY) -m pytest -n 2 -q -m "not slow" $(QUICK) $(PYTEST_ARGS)
@@ -63,7 +63,7 @@ soak: install-test
 	SIMULATION_EXAMPLES=$${SIMULATION_EXAMPLES:-20000} SIMULATION_STEPS=$${SIMULATION_STEPS:-100} \
 		$(PY) -m pytest tests/simulation/test_machine.py -n0 $(PYTEST_ARGS)
 	RACE_ROUNDS=$${RACE_ROUNDS:-1000} EVERY_SIDE=1 RECONCILED_ORDERS=1000 $(PY) -m pytest tests/faults/test_races.py \
-		tests/faults/test_crash_points.py tests/flows/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
+		tests/faults/test_crash_points.py tests/flows/booking/test_reconciling_many.py -n 2 --dist loadgroup $(PYTEST_ARGS)
 	# The suites that depend on a clock, at 32 moments.
 	$(PY) -m tests.clocks
 	# They wait most of the time, so several products are driven at once.

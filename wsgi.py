@@ -5,8 +5,8 @@
 
 import sys
 
-from inspired.adapters.logs import configure_logging
-from inspired.adapters.process import die_with_server
+from inspired.adapters.process.logs import configure_logging
+from inspired.adapters.process.processes import die_with_server
 from inspired.app import behind_gateway, create_app
 from inspired.services import build
 from inspired.settings import SettingsError, read_settings

@@ -7,8 +7,8 @@ import pymongo
 from flask import Flask
 from pymongo.database import Database
 
-from inspired.adapters.gateway import Gateway
-from inspired.adapters.process import die_with_parent
+from inspired.adapters.process.gateway import Gateway
+from inspired.adapters.process.processes import die_with_parent
 
 die_with_parent()
 application = Flask(__name__)

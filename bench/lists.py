@@ -28,19 +28,20 @@ from bench.product import ENVIRONMENT
 from bench.run import Run
 from bench.stock import AT_ONCE, settled
 from inspired import services
-from inspired.adapters import books, lists, mongo, people, room
-from inspired.adapters.documents import booking_out
-from inspired.adapters.vault import Vault
+from inspired.adapters.crypto.vault import Vault
+from inspired.adapters.mongo.documents import booking_out
+from inspired.adapters.mongo.indexes import create_indexes
+from inspired.adapters.mongo.lists import Lists
 from inspired.app import create_app
-from inspired.domain.booking import Booking, Sealed, Slot
-from inspired.domain.listing import By, Wanted
-from inspired.domain.meeting_types import MEETING_TYPES
-from inspired.domain.slots import Span
-from inspired.domain.states import CalendarKind, Flag, Remote, State
-from inspired.flows.finding import name_index
+from inspired.domain.booking.booking import Booking, Sealed, Slot
+from inspired.domain.booking.search_index import By, Wanted
+from inspired.domain.booking.states import CalendarKind, Flag, Remote, State
+from inspired.domain.catalogue.meeting_types import MEETING_TYPES
+from inspired.domain.shared.slots import Span
+from inspired.flows.booking.booking_search import name_index
 from inspired.services import Services
 from inspired.settings import Settings, read_settings
-from inspired.web.listing import PER_PAGE
+from inspired.web.admin.bookings import PER_PAGE
 from tests import harness
 from tests.harness import ADMIN_PASSWORD
 
@@ -151,10 +152,7 @@ def _product() -> Iterator[tuple[Flask, Services, Collection[dict[str, Any]]]]:
         stack.callback(svc.close)
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(uri, tz_aware=True)
         stack.callback(client.close)
-        for create in (mongo.create_indexes, books.create_book_indexes, people.create_people_indexes):
-            create(client["bench"])
-        lists.create_list_indexes(client["bench"])
-        room.create_room_indexes(client["bench"])
+        create_indexes(client["bench"])
         yield create_app(svc, settings), svc, client["bench"]["bookings"]
 
 
@@ -231,7 +229,7 @@ def _in_database(settings: Settings, times: int) -> dict[str, tuple[float, float
     """Median of all of a list without its page, and of the server's part of that."""
     server, uri = _Server(), settings.mongodb_uri.get_secret_value()
     with pymongo.MongoClient[dict[str, Any]](uri, tz_aware=True, event_listeners=[server]) as client:
-        found_in = lists.Lists(client[settings.mongodb_database])
+        found_in = Lists(client[settings.mongodb_database])
         questions = {
             "all": Wanted(),
             "confirmed": Wanted(state=State.CONFIRMED),

@@ -18,7 +18,7 @@ from bench.goals import number
 from bench.load import Asked, Load
 from bench.product import SERVER, Product, started
 from bench.run import Run
-from inspired.adapters.process import serve_command
+from inspired.adapters.process.processes import serve_command
 from tests.harness import ROOT, free_port, wait_until
 
 BOOKINGS = 40

@@ -20,9 +20,9 @@ import pymongo
 import redis
 from pymongo.collection import Collection
 
-from inspired.adapters.documents import booking_in, booking_out
-from inspired.domain.booking import Booking
-from inspired.domain.slots import Span
+from inspired.adapters.mongo.documents import booking_in, booking_out
+from inspired.domain.booking.booking import Booking
+from inspired.domain.shared.slots import Span
 from tests.journeys.running import AS_SOLD, Running, running
 
 SERVER = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "64"}

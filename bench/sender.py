@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench.product import Product
 from bench.stock import batches
-from inspired.domain.booking import Booking
+from inspired.domain.booking.booking import Booking
 
 CONNECTIONS = 256  # at once; more would be waiting for their turn
 RETRIES = 6

@@ -31,16 +31,17 @@ from bench.product import Product, started
 from bench.run import Run
 from bench.stock import batches, settled
 from inspired import services
-from inspired.adapters import mongo, offer
-from inspired.adapters.documents import booking_out
-from inspired.adapters.hints import Hint, Hints
-from inspired.domain.availability import Availability, Hours, Rules
-from inspired.domain.booking import Booking, Slot
-from inspired.domain.claims import CallsOn, Place
-from inspired.domain.meeting_types import MeetingType, get_meeting_type
-from inspired.domain.slots import Span, free
-from inspired.domain.states import CalendarKind, Remote
-from inspired.flows.booking import LONGEST_WINDOW, free_times
+from inspired.adapters.mongo import catalogue
+from inspired.adapters.mongo.bookings import Bookings, Taken
+from inspired.adapters.mongo.documents import booking_out
+from inspired.adapters.redis.status_cache import Hint, Hints
+from inspired.domain.booking.booking import Booking, Slot
+from inspired.domain.booking.claims import CallsOn, Place
+from inspired.domain.booking.states import CalendarKind, Remote
+from inspired.domain.catalogue.availability import Availability, Hours, Rules
+from inspired.domain.catalogue.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.shared.slots import Span, free
+from inspired.flows.booking.booking import LONGEST_WINDOW, free_times
 from inspired.settings import Settings
 from tests.harness import Servers
 
@@ -209,12 +210,12 @@ def _inside(product: Product, month: Month, count: int) -> list[Inside]:
     return made[WARM_UP:]
 
 
-class _Watched(mongo.Bookings):
+class _Watched(Bookings):
     """`ms`: what the last question for what is taken took."""
 
     ms = 0.0
 
-    def taken(self, window: Span) -> mongo.Taken:
+    def taken(self, window: Span) -> Taken:
         begun = time.perf_counter()
         taken = super().taken(window)
         self.ms = 1000 * (time.perf_counter() - begun)
@@ -241,10 +242,10 @@ class _Commands(monitoring.CommandListener):
 
 def _offered(product: Product) -> None:
     """The types and the hours, and until every process knows them."""
-    saved = offer.Offer(product.bookings.database, ZONE)
-    saved.save_types(tuple(offer.Listed(kind) for kind in TYPES), 0)
+    saved = catalogue.Offer(product.bookings.database, ZONE)
+    saved.save_types(tuple(catalogue.Listed(kind) for kind in TYPES), 0)
     saved.save_calendar(CALENDAR, 0)
-    time.sleep(offer.KEEP)
+    time.sleep(catalogue.KEEP)
 
 
 def _month(now: datetime, count: int) -> Month:

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from bench.product import ENVIRONMENT, Product
 from inspired import services
-from inspired.adapters.documents import booking_out
-from inspired.adapters.vault import Vault
-from inspired.domain import delivery, lifecycle, ordering, steps
-from inspired.domain.booking import Booking, Checkout, Sealed, Slot
-from inspired.domain.lifecycle import Seen, SlotSeen
-from inspired.domain.meeting_types import get_meeting_type
-from inspired.domain.outbox import Email, Result, SendEmail
-from inspired.domain.slots import Span
-from inspired.domain.states import CalendarKind, Remote, State
+from inspired.adapters.crypto.vault import Vault
+from inspired.adapters.mongo.documents import booking_out
+from inspired.domain.booking import customer_actions, delivery, lifecycle, payment_orders
+from inspired.domain.booking.booking import Booking, Checkout, Sealed, Slot
+from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.outbox import Email, Result, SendEmail
+from inspired.domain.booking.states import CalendarKind, Remote, State
+from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.slots import Span
 
 AT_ONCE = 500
 FIRST_CALL = datetime(2040, 1, 2, tzinfo=UTC)  # beyond every calendar that anybody looks at
@@ -38,7 +38,7 @@ def held(count: int, *, made_at: datetime, expiry: timedelta) -> list[Booking]:
 
 
 def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Booking:
-    booking = steps.draft(
+    booking = customer_actions.draft(
         booking_id=services.new_id(),
         token=services.new_token(),
         meeting_type=replace(get_meeting_type("quick-question"), reminders=()),  # quiet once all is done
@@ -46,7 +46,7 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
         now=made_at,
     )
     key, email = vault.new_key(booking.id), f"{booking.id}@example.com"
-    booking = steps.held(
+    booking = customer_actions.held(
         booking,
         slot=Slot(span, "Europe/Berlin", CalendarKind.BUILTIN),
         sealed=Sealed(key, *(vault.seal(key, booking.id, *field) for field in (("email", email), ("name", "Ann")))),
@@ -57,7 +57,7 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
         now=made_at,
     )
     booking = delivery.done(booking, SendEmail(Email.HELD), made_at, Result.SENT)
-    return ordering.creating(booking, made_at)
+    return payment_orders.creating(booking, made_at)
 
 
 def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | None) -> list[Booking]:
@@ -83,7 +83,7 @@ def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | Non
 def _created(booking: Booking, prepay_id: str) -> Booking:
     link = "http://127.0.0.1/made-in-bulk"
     checkout = Checkout(prepay_id, link, link, "bnc://app.binance.com/made-in-bulk", link)
-    return ordering.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
+    return payment_orders.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
 
 
 def settled(status: Remote, now: datetime) -> Booking:
@@ -91,7 +91,7 @@ def settled(status: Remote, now: datetime) -> Booking:
     at = now - timedelta(days=1)
     [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))
     trade_no, link = booking.attempts[0].trade_no, "http://127.0.0.1/made-in-bulk"
-    booking = ordering.created(booking, trade_no, Checkout("1", link, link, "", link), at)
+    booking = payment_orders.created(booking, trade_no, Checkout("1", link, link, "", link), at)
     money = booking.price if status.has_money else None
     for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
         booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)

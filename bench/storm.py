@@ -22,9 +22,9 @@ from bench.run import Run
 from bench.sender import Answer, Notice, Sender, notices_of
 from bench.stock import batches, held, stocked
 from inspired import services
-from inspired.adapters.vault import Vault
-from inspired.domain.booking import Booking
-from inspired.flows.notices import read_notice
+from inspired.adapters.crypto.vault import Vault
+from inspired.domain.booking.booking import Booking
+from inspired.flows.booking.payment_webhooks import read_notice
 from tests.harness import wait_until
 
 SEED = 20_261_123

@@ -16,9 +16,11 @@ from bench.goals import number
 from bench.run import Run
 from bench.stock import AT_ONCE, held, settled
 from inspired import services
-from inspired.adapters import mongo
-from inspired.adapters.documents import booking_out
-from inspired.domain.states import Remote
+from inspired.adapters.mongo.bookings import Bookings
+from inspired.adapters.mongo.database import connect
+from inspired.adapters.mongo.documents import booking_out
+from inspired.adapters.mongo.indexes import create_indexes
+from inspired.domain.booking.states import Remote
 from tests import harness
 
 SETTLED, QUICK = (1_000, 10_000, 100_000), (100, 400, 1_000)
@@ -30,9 +32,9 @@ LEASE = timedelta(seconds=15)
 def measure(run: Run) -> Findings:
     found, took = Findings(), dict[int, list[float]]()
     with harness.mongodb() as uri:
-        database = mongo.connect(uri, "bench", seconds=60)
-        mongo.create_indexes(database)
-        bookings = mongo.Bookings(database, lambda booking: None)
+        database = connect(uri, "bench", seconds=60)
+        create_indexes(database)
+        bookings = Bookings(database, lambda booking: None)
         collection = database["bookings"]
         now = services.now()
         due = [booking_out(replace(one, check_at=now)) for one in held(DUE, made_at=now, expiry=timedelta(hours=1))]
@@ -53,7 +55,7 @@ def measure(run: Run) -> Findings:
     return found
 
 
-def _sweep(bookings: mongo.Bookings, now: datetime) -> float:
+def _sweep(bookings: Bookings, now: datetime) -> float:
     """In ms; afterwards they are due as before."""
     begun = time.perf_counter()
     ids = bookings.due(now, DUE)

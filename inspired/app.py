@@ -16,47 +16,39 @@ from htmx_flask import Htmx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from inspired.adapters import deadline
-from inspired.adapters.gateway import Gateway
-from inspired.domain import addresses
-from inspired.domain.errors import Busy
-from inspired.flows import payment
+from inspired.adapters.process import deadline
+from inspired.adapters.process.gateway import Gateway
+from inspired.domain.shared import addresses
+from inspired.domain.shared.errors import Busy
+from inspired.flows.booking import payment
 from inspired.services import Services
 from inspired.settings import Settings
-from inspired.web import (
+from inspired.web.admin import (
     account,
     alerts,
-    api,
-    booking,
-    by_owner,
-    current,
-    display,
+    api_keys,
+    bookings,
+    catalogue,
     display_lists,
     display_tickets,
-    errors,
     evidence,
     health,
-    helping,
-    keys,
-    limiting,
-    limits,
-    listing,
-    newsletter,
-    numbers,
-    offering,
-    owner_settings,
-    refunding,
-    rehearsing,
+    metrics,
+    money,
+    owner_actions,
+    payment_limits,
+    preferences,
+    rehearsals,
     reports,
-    site,
     tickets,
     today,
-    webhooks,
 )
-from inspired.web.board import Board
-from inspired.web.https import PROBES, Https, headers_of_all
-from inspired.web.pulse import Pulse
-from inspired.web.static import Static
+from inspired.web.public import api, booking, newsletter, site, support, webhooks
+from inspired.web.public.status_poll import Pulse
+from inspired.web.public.status_snapshot import Board
+from inspired.web.shared import current, display, errors, rate_limits
+from inspired.web.shared.https import PROBES, Https, headers_of_all
+from inspired.web.shared.static import Static
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024
@@ -92,20 +84,20 @@ def create_app(services: Services, settings: Settings) -> Flask:
     _configure(app, services, settings)
     Htmx(app)
     csrf = CSRFProtect(app)
-    limits.limiter.init_app(app)
+    rate_limits.limiter.init_app(app)
     errors.init_app(app)
     display.init_app(app)
     display_lists.init_app(app)
     display_tickets.init_app(app)
-    for blueprint in (site.bp, newsletter.bp, booking.bp, helping.bp, api.bp, webhooks.bp):
+    for blueprint in (site.bp, newsletter.bp, booking.bp, support.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (today.bp, listing.bp, listing.api_bp, keys.bp, account.bp, tickets.bp, rehearsing.bp):
+    for blueprint in (today.bp, bookings.bp, bookings.api_bp, api_keys.bp, account.bp, tickets.bp, rehearsals.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (refunding.bp, refunding.api_bp, offering.bp, by_owner.bp, evidence.bp, limiting.bp):
+    for blueprint in (money.bp, money.api_bp, catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, owner_settings.bp, numbers.bp, reports.bp):
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, preferences.bp, metrics.bp, reports.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (api.bp, webhooks.bp, listing.api_bp, refunding.api_bp):
+    for blueprint in (api.bp, webhooks.bp, bookings.api_bp, money.api_bp):
         csrf.exempt(blueprint)
     csrf.exempt(newsletter.answer)  # which looks by itself, but for one kind
     api.spec.app = app

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspired.domain.errors import Busy, Invalid, Refusal, UpstreamError
+from inspired.domain.shared.errors import Busy, Invalid, Refusal, UpstreamError
 
 if TYPE_CHECKING:
     from inspired.services import Services
@@ -138,15 +138,15 @@ def _dev(arguments: argparse.Namespace) -> int:
 
 
 def _web(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import process
+    from inspired.adapters.process import processes
 
     _settings()  # one clear list here, rather than one from every worker
-    process.serve(arguments.host, arguments.port, arguments.workers)
+    processes.serve(arguments.host, arguments.port, arguments.workers)
 
 
 def _worker(arguments: argparse.Namespace) -> int:
     from inspired import jobs
-    from inspired.adapters import redis_server, worker
+    from inspired.adapters.redis import redis_server, worker
 
     settings = _started()
     # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
@@ -164,8 +164,9 @@ def _worker(arguments: argparse.Namespace) -> int:
 def _clock(arguments: argparse.Namespace) -> int:
     import structlog
 
-    from inspired.adapters import heartbeats
-    from inspired.flows import alerting, sweeping
+    from inspired.adapters.mongo import heartbeats
+    from inspired.flows.booking import sweeping
+    from inspired.flows.monitoring import alerting
     from inspired.services import build
 
     log = structlog.get_logger()
@@ -193,28 +194,21 @@ def _clock(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
-    from inspired.flows import finding
+    from inspired.adapters.mongo.database import connect
+    from inspired.adapters.mongo.indexes import create_indexes
+    from inspired.flows.booking import booking_search
 
     svc = _services(60.0)
     settings = svc.settings
-    database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
-    mongo.create_indexes(database)
-    books.create_book_indexes(database)
-    people.create_people_indexes(database)
-    lists.create_list_indexes(database)
-    room.create_room_indexes(database)
-    alerts.create_alert_indexes(database)
-    tickets.create_ticket_indexes(database)
-    rehearsals.create_rehearsal_indexes(database)
-    numbers.create_numbers_indexes(database)
-    filed = finding.file_all(svc)
+    database = connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, seconds=60)
+    create_indexes(database)
+    filed = booking_search.file_all(svc)
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
     return 0
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
-    from inspired.flows import refreshing
+    from inspired.flows.booking import refreshing
 
     booking = refreshing.refresh(_services(5.0), arguments.booking_id)
     print(f"{booking.id} is {booking.state}{' ' + ', '.join(sorted(booking.flags)) if booking.flags else ''}")
@@ -224,7 +218,7 @@ def _refresh(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from inspired.flows import checking
+    from inspired.flows.booking import checking
 
     svc = _services(30.0)
     after = svc.now() - timedelta(days=arguments.days) if arguments.days else checking.BEGINNING
@@ -236,7 +230,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _reconcile(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from inspired.flows import reconciling
+    from inspired.flows.booking import reconciling
 
     svc = _services(30.0)
     if not reconciling.start(svc, after=timedelta(days=arguments.days)):
@@ -251,35 +245,35 @@ def _reconcile(arguments: argparse.Namespace) -> int:
 
 
 def _connect(arguments: argparse.Namespace) -> int:
-    from inspired.flows import calendar_notices
+    from inspired.flows.booking import calendar_webhooks
 
-    print(f"Calendly sends its webhooks to {calendar_notices.connect(_services(5.0))}.")
+    print(f"Calendly sends its webhooks to {calendar_webhooks.connect(_services(5.0))}.")
     return 0
 
 
 def _create_account(arguments: argparse.Namespace) -> int:
-    from inspired.domain.people import Role
-    from inspired.flows import door
+    from inspired.domain.accounts.people import Role
+    from inspired.flows.accounts import authentication
 
     svc = _services(5.0)
-    link = door.invite(svc, arguments.email, Role(arguments.role))
+    link = authentication.invite(svc, arguments.email, Role(arguments.role))
     svc.audit.add(svc.now(), "command line", "account made", detail=arguments.role)
     print(f"Open this once, within 24 hours, and choose a password: {link}")
     return 0
 
 
 def _reset_account(arguments: argparse.Namespace) -> int:
-    from inspired.adapters.vault import normalised
-    from inspired.flows import door
+    from inspired.adapters.crypto.vault import normalised
+    from inspired.flows.accounts import authentication
 
     svc = _services(5.0)
     person = svc.people.by_email(normalised(arguments.email))
     if person is None:
         print("There is no such account.", file=sys.stderr)
         return 1
-    door.without_second_step(svc, person.id)
+    authentication.without_second_step(svc, person.id)
     svc.audit.add(svc.now(), "command line", "account reset", person.id)
-    print(f"Open this once, within 24 hours, and choose a password: {door.invite_again(svc, person.id)}")
+    print(f"Open this once, within 24 hours, and choose a password: {authentication.invite_again(svc, person.id)}")
     return 0
 
 
@@ -296,7 +290,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _backup_done(arguments: argparse.Namespace) -> int:
-    from inspired.adapters import heartbeats
+    from inspired.adapters.mongo import heartbeats
 
     svc = _services(30.0)
     svc.heartbeats.beat(heartbeats.BACKUP, svc.now(), detail=arguments.note[:LONGEST_NOTE])
@@ -305,7 +299,7 @@ def _backup_done(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from inspired.flows import doctor
+    from inspired.flows.monitoring import doctor
     from inspired.services import build
 
     is_well = True
@@ -316,8 +310,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
-    from inspired.domain.errors import NotFound
-    from inspired.flows import rehearsing
+    from inspired.domain.shared.errors import NotFound
+    from inspired.flows.monitoring import rehearsing
     from inspired.rehearsal import running
 
     svc = _services(5.0)
@@ -347,8 +341,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
-    from inspired.domain.ledger import balances
-    from inspired.flows import checking
+    from inspired.domain.booking.ledger import balances
+    from inspired.flows.booking import checking
 
     svc = _services(30.0)
     found = balances(entry for _, entry in svc.ledger.all(checking.BEGINNING, svc.now()))
@@ -359,8 +353,8 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 def _hash_password(arguments: argparse.Namespace) -> int:
     """Never as an argument: whoever lists the processes, or reads the shell's history, would have it."""
-    from inspired.domain.people import LEAST_PASSWORD, LONGEST_PASSWORD
-    from inspired.flows import door
+    from inspired.domain.accounts.people import LEAST_PASSWORD, LONGEST_PASSWORD
+    from inspired.flows.accounts import authentication
 
     if arguments.password:
         print("The password is asked for, and never stands in the command: leave it out.", file=sys.stderr)
@@ -372,7 +366,7 @@ def _hash_password(arguments: argparse.Namespace) -> int:
     if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         print(f"A password has at least {LEAST_PASSWORD} characters.", file=sys.stderr)
         return 1
-    print(door.hash_password(password))
+    print(authentication.hash_password(password))
     return 0
 
 
@@ -388,7 +382,7 @@ def _settings() -> "Settings":
 
 def _services(database_seconds: float) -> "Services":
     """`database_seconds`: what one operation may take. Raises Busy where the database cannot be reached."""
-    from inspired.adapters import deadline
+    from inspired.adapters.process import deadline
     from inspired.services import build
 
     svc = build(_started(), database_seconds=database_seconds, redis_seconds=1.0)
@@ -398,7 +392,7 @@ def _services(database_seconds: float) -> "Services":
 
 
 def _started() -> "Settings":
-    from inspired.adapters.logs import configure_logging
+    from inspired.adapters.process.logs import configure_logging
 
     settings = _settings()
     logging.basicConfig(level=logging.WARNING)

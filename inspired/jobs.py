@@ -6,25 +6,22 @@ from functools import cache, partial
 
 import structlog
 
-from inspired.adapters import worker
-from inspired.flows import (
-    alerting,
-    auditing,
-    calendar_watch,
+from inspired.adapters.redis import worker
+from inspired.flows.booking import (
+    bulk_jobs,
+    calendly_sync,
     checking,
-    chores,
-    counting,
     delivery,
-    forgetting,
-    newsletter,
-    notices,
-    own_calendar,
+    payment_webhooks,
     reconciling,
     refreshing,
-    reporting,
-    telling,
-    tickets,
 )
+from inspired.flows.catalogue import own_calendar
+from inspired.flows.monitoring import alerting, auditing
+from inspired.flows.reporting import counting, reporting
+from inspired.flows.shared import owner_notifications
+from inspired.flows.site import newsletter, retention
+from inspired.flows.support import tickets
 from inspired.rehearsal import running
 from inspired.services import Services, build
 from inspired.settings import read_settings
@@ -66,23 +63,23 @@ def deliver(booking_id: str) -> None:
 
 def chore(chore_id: str, booking_id: str) -> None:
     """One booking of a piece of work on many."""
-    chores.work(services(), chore_id, booking_id)
+    bulk_jobs.work(services(), chore_id, booking_id)
 
 
 def work_notice(notice_id: str) -> None:
-    notices.work(services(), notice_id)
+    payment_webhooks.work(services(), notice_id)
 
 
 def turn_page(run: str) -> None:
     """The next page of the reconciliation, the check, the forgetting or the numbers; it rings for the one after."""
-    turned = {one.NAME: one.turn_page for one in (reconciling, checking, forgetting, counting)}
+    turned = {one.NAME: one.turn_page for one in (reconciling, checking, retention, counting)}
     turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
         services().bell.ring_for_letters("turn_page", run)
 
 
 def watch_calendar() -> None:
-    calendar_watch.look(services())
+    calendly_sync.look(services())
 
 
 def read_own_calendar(feed_id: str) -> None:
@@ -103,7 +100,7 @@ def check_audit() -> None:
 
 
 def try_addresses() -> None:
-    telling.try_addresses(services())
+    owner_notifications.try_addresses(services())
 
 
 def ticket_mail(number: str) -> None:

@@ -14,41 +14,49 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from inspired.adapters import heartbeats, mongo, redis_server
-from inspired.adapters import queue as queues
-from inspired.adapters.alerts import Alerts, Deliveries, WebhookSetting
-from inspired.adapters.allowances import Allowances
-from inspired.adapters.audit import Audit
-from inspired.adapters.binance import SERVICE as BINANCE
-from inspired.adapters.binance import BinancePay, CallMade
-from inspired.adapters.books import Cases, Ledger, Orphans, Runs
-from inspired.adapters.calendly import Calendly
-from inspired.adapters.certificates import MongoShelf
-from inspired.adapters.documents import to_the_millisecond
-from inspired.adapters.feeds import Feed
-from inspired.adapters.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
-from inspired.adapters.hints import Hint, Hints
-from inspired.adapters.http import Http
-from inspired.adapters.known_holds import KnownHolds
-from inspired.adapters.letters import Letters
-from inspired.adapters.lists import Lists
-from inspired.adapters.mail import Smtp
-from inspired.adapters.numbers import Numbers, Visits
-from inspired.adapters.offer import Offer
-from inspired.adapters.own_calendar import OwnCalendar
-from inspired.adapters.people import AdminSessions, People, RefusedLogins
-from inspired.adapters.preferences import Preferences
-from inspired.adapters.rehearsals import Gate, Rehearsals
-from inspired.adapters.report_plans import ReportPlans
-from inspired.adapters.room import ApiKeys, Chores, Views
-from inspired.adapters.throttle import Throttle
-from inspired.adapters.tickets import Tickets
-from inspired.adapters.vault import Vault
-from inspired.adapters.version import version
-from inspired.adapters.watch import CalendarWatch
-from inspired.domain.booking import Booking, booking_id_of
-from inspired.domain.errors import Busy
-from inspired.domain.status import public_status
+from inspired.adapters.crypto.vault import Vault
+from inspired.adapters.mail.mail_templates import Letters
+from inspired.adapters.mail.smtp import Smtp
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.mongo.alerts import Alerts, Deliveries, WebhookSetting
+from inspired.adapters.mongo.allowances import Allowances
+from inspired.adapters.mongo.api_keys import ApiKeys
+from inspired.adapters.mongo.audit import Audit
+from inspired.adapters.mongo.availability_cache import KnownHolds
+from inspired.adapters.mongo.bookings import Bookings
+from inspired.adapters.mongo.bulk_jobs import Chores
+from inspired.adapters.mongo.calendly_sync_state import CalendarWatch
+from inspired.adapters.mongo.catalogue import Offer
+from inspired.adapters.mongo.database import connect, ping, server_version
+from inspired.adapters.mongo.documents import to_the_millisecond
+from inspired.adapters.mongo.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
+from inspired.adapters.mongo.idempotency_keys import IdempotencyKeys
+from inspired.adapters.mongo.ledger_store import Cases, Ledger, Orphans, Runs
+from inspired.adapters.mongo.lists import Lists
+from inspired.adapters.mongo.metrics import Numbers, Visits
+from inspired.adapters.mongo.own_calendar import OwnCalendar
+from inspired.adapters.mongo.payment_logs import PaymentLogs
+from inspired.adapters.mongo.people import AdminSessions, People, RefusedLogins
+from inspired.adapters.mongo.preferences import Preferences
+from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
+from inspired.adapters.mongo.report_plans import ReportPlans
+from inspired.adapters.mongo.saved_views import Views
+from inspired.adapters.mongo.subscribers import Subscribers
+from inspired.adapters.mongo.tickets import Tickets
+from inspired.adapters.process.version import version
+from inspired.adapters.providers.binance import SERVICE as BINANCE
+from inspired.adapters.providers.binance import BinancePay, CallMade
+from inspired.adapters.providers.binance_certificates import MongoShelf
+from inspired.adapters.providers.calendly import Calendly
+from inspired.adapters.providers.http import Http
+from inspired.adapters.providers.ics_feeds import Feed
+from inspired.adapters.redis import queue as queues
+from inspired.adapters.redis import redis_server
+from inspired.adapters.redis.status_cache import Hint, Hints
+from inspired.adapters.redis.throttle import Throttle
+from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.status import public_status
+from inspired.domain.shared.errors import Busy
 from inspired.settings import Settings
 
 log = structlog.get_logger()
@@ -67,10 +75,10 @@ class Services:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     new_token: Callable[[], str]
-    bookings: mongo.Bookings
+    bookings: Bookings
     known_holds: KnownHolds
     lists: Lists
-    logs: mongo.PaymentLogs
+    logs: PaymentLogs
     ledger: Ledger
     orphans: Orphans
     cases: Cases
@@ -86,8 +94,8 @@ class Services:
     visits: Visits
     report_plans: ReportPlans
     allowances: Allowances
-    keys: mongo.IdempotencyKeys
-    subscribers: mongo.Subscribers
+    keys: IdempotencyKeys
+    subscribers: Subscribers
     audit: Audit
     tickets: Tickets
     rehearsals: Rehearsals
@@ -138,7 +146,7 @@ def build(
     """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path), and waiting for
     one of the process's connections, as many as the settings say or `redis_connections`. A rehearsal has
     clocks of its own: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
-    database = mongo.connect(
+    database = connect(
         settings.mongodb_uri.get_secret_value(),
         settings.mongodb_database,
         seconds=database_seconds,
@@ -151,8 +159,8 @@ def build(
         verify_certificate=settings.verifies_redis,
     )
     hints = Hints(redis)
-    bookings = mongo.Bookings(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
-    logs = mongo.PaymentLogs(database)
+    bookings = Bookings(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
+    logs = PaymentLogs(database)
     throttle = Throttle(
         redis,
         service=BINANCE,
@@ -199,8 +207,8 @@ def build(
         visits=Visits(database, redis),
         report_plans=ReportPlans(database),
         allowances=Allowances(database),
-        keys=mongo.IdempotencyKeys(database),
-        subscribers=mongo.Subscribers(database),
+        keys=IdempotencyKeys(database),
+        subscribers=Subscribers(database),
         audit=Audit(database),
         tickets=Tickets(database),
         rehearsals=Rehearsals(database),
@@ -250,13 +258,13 @@ def build(
         redis_pool=redis.connection_pool,
         hints=hints,
         outside=outside,
-        ping=lambda: mongo.ping(database),
-        database_version=lambda: mongo.server_version(database),
+        ping=lambda: ping(database),
+        database_version=lambda: server_version(database),
         close=close,
     )
 
 
-def _evidence(logs: mongo.PaymentLogs, call: CallMade) -> None:
+def _evidence(logs: PaymentLogs, call: CallMade) -> None:
     """Best effort: a call that was made is not undone because nobody could write it down."""
     try:
         logs.add_call(

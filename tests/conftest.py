@@ -18,8 +18,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from inspired.adapters import alerts, books, lists, mongo, numbers, people, rehearsals, room, tickets
-from inspired.flows import checking
+from inspired.adapters.mongo.indexes import create_indexes
+from inspired.flows.booking import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
 from tests import clocks, harness
@@ -177,15 +177,7 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
     """One for all tests of a process, with its indexes: to make them anew for each would take a tenth of a second."""
     with pymongo.MongoClient[Any](servers.mongodb_uri, tz_aware=True) as client:
         made = client[f"test-{uuid.uuid4().hex[:12]}"]
-        mongo.create_indexes(made)
-        books.create_book_indexes(made)
-        people.create_people_indexes(made)
-        lists.create_list_indexes(made)
-        room.create_room_indexes(made)
-        alerts.create_alert_indexes(made)
-        tickets.create_ticket_indexes(made)
-        rehearsals.create_rehearsal_indexes(made)
-        numbers.create_numbers_indexes(made)
+        create_indexes(made)
         yield made
         client.drop_database(made.name)
 

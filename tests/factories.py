@@ -4,17 +4,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from inspired.adapters.spellings import event_in, task_in
-from inspired.domain import lifecycle, ordering, steps
-from inspired.domain.booking import Booking, Checkout, Refund, Sealed, Slot
-from inspired.domain.history import Event
-from inspired.domain.lifecycle import Seen, SlotSeen
-from inspired.domain.meeting_types import get_meeting_type
-from inspired.domain.money import Money
-from inspired.domain.outbox import OutboxItem, Task
-from inspired.domain.refunds import Outcome, RefundSeen
-from inspired.domain.slots import Span
-from inspired.domain.states import CalendarKind, Remote, State
+from inspired.adapters.mongo.spellings import event_in, task_in
+from inspired.domain.booking import customer_actions, lifecycle, payment_orders
+from inspired.domain.booking.booking import Booking, Checkout, Refund, Sealed, Slot
+from inspired.domain.booking.history import Event
+from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.outbox import OutboxItem, Task
+from inspired.domain.booking.refunds import Outcome, RefundSeen
+from inspired.domain.booking.states import CalendarKind, Remote, State
+from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -28,7 +28,7 @@ EVENT = "http://calendly/scheduled_events/E1"
 
 
 def a_draft(**changes: Any) -> Booking:
-    booking = steps.draft(
+    booking = customer_actions.draft(
         booking_id="b" * 24,
         token="t" * 28,
         meeting_type=replace(get_meeting_type("portfolio-review"), reminders=()),
@@ -41,7 +41,7 @@ def a_draft(**changes: Any) -> Booking:
 def a_booking(*, calendar: CalendarKind = CalendarKind.BUILTIN, **changes: Any) -> Booking:
     """Held, order not yet created."""
     event = (EVENT, f"{EVENT}/invitees/I1") if calendar is CalendarKind.CALENDLY else ("", "")
-    booking = steps.held(
+    booking = customer_actions.held(
         a_draft(),
         slot=Slot(CALL, "Europe/Berlin", calendar, *event),
         sealed=Sealed(b"key", b"mail", b"name"),
@@ -57,9 +57,9 @@ def a_booking(*, calendar: CalendarKind = CalendarKind.BUILTIN, **changes: Any) 
 def a_live_booking(**changes: Any) -> Booking:
     """Held, with an order that can be paid."""
     calendar = changes.pop("calendar", CalendarKind.BUILTIN)
-    booking = ordering.creating(a_booking(calendar=calendar), NOW)
+    booking = payment_orders.creating(a_booking(calendar=calendar), NOW)
     assert booking.attempt is not None
-    booking = ordering.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
+    booking = payment_orders.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
     return replace(booking, **changes)
 
 

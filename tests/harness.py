@@ -22,7 +22,7 @@ import pymongo
 import requests
 from argon2 import PasswordHasher
 
-from inspired.adapters.process import following_parent
+from inspired.adapters.process.processes import following_parent
 
 MEMORY = "/dev/shm"  # noqa: S108 - the folder made in it is our own
 ROOT = Path(__file__).resolve().parents[1]

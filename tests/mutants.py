@@ -13,16 +13,16 @@ from pathlib import Path
 GOAL = 90
 CHANGES = (
     "inspired.domain.*",
-    "inspired.adapters.vault.*",
-    "inspired.adapters.calendly.x_verified__*",
+    "inspired.adapters.crypto.vault.*",
+    "inspired.adapters.providers.calendly.x_verified__*",
     # Of the client of Binance Pay what signs, verifies, and reads and writes amounts.
-    "inspired.adapters.binance.x_sign__*",
-    "inspired.adapters.binance.x_read_money__*",
-    "inspired.adapters.binance.x_read_json__*",
-    "inspired.adapters.binance.x__json_number__*",
-    "inspired.adapters.binance.*verify_notice__*",
-    "inspired.adapters.certificates.*",
-    "inspired.adapters.binance.*certificates__*",
+    "inspired.adapters.providers.binance.x_sign__*",
+    "inspired.adapters.providers.binance.x_read_money__*",
+    "inspired.adapters.providers.binance.x_read_json__*",
+    "inspired.adapters.providers.binance.x__json_number__*",
+    "inspired.adapters.providers.binance.*verify_notice__*",
+    "inspired.adapters.providers.binance_certificates.*",
+    "inspired.adapters.providers.binance.*certificates__*",
 )
 NOTICED = (1, 3, 36, -24, 24, 152, 255)  # a test failed, or did not end
 

@@ -21,10 +21,10 @@ pytestmark = [
 ]
 # The files in which calls are booked so and so long before they begin, and money goes back by that.
 TELLING = (
-    "tests/domain/test_availability.py",
-    "tests/flows/test_calendar_notices.py",
-    "tests/flows/test_own_calendar.py",
-    "tests/web/test_ticket_pages.py",
+    "tests/domain/catalogue/test_availability.py",
+    "tests/flows/booking/test_calendar_webhooks.py",
+    "tests/flows/catalogue/test_own_calendar.py",
+    "tests/web/admin/test_tickets.py",
 )
 ODD = {
     "Sunday, end of a month": (clocks.WEEK[-1], "Pacific/Kiritimati"),

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from inspired.domain.booking import MOST_REFUNDS
-from inspired.domain.lifecycle import TABLE, SlotSeen
+from inspired.domain.booking.booking import MOST_REFUNDS
+from inspired.domain.booking.lifecycle import TABLE, SlotSeen
 
 ROOT = Path(__file__).resolve().parents[1]
 

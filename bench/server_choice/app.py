@@ -5,7 +5,7 @@ import time
 
 from flask import Flask, request
 
-from inspired.adapters.process import die_with_parent
+from inspired.adapters.process.processes import die_with_parent
 
 if os.environ.get("BENCH_FOLLOW") == "1":
     die_with_parent()

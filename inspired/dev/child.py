@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspired.adapters.process import ROOT, following_parent
+from inspired.adapters.process.processes import ROOT, following_parent
 from inspired.dev.reaper import Reaper, kill_session
 
 STEADY = 10.0  # alive this long, a child is no longer said to die in a loop

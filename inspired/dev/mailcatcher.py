@@ -21,7 +21,7 @@ from urllib.parse import quote
 from aiosmtpd.controller import UnthreadedController
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from inspired.adapters.process import die_with_parent
+from inspired.adapters.process.processes import die_with_parent
 
 HOST = "127.0.0.1"
 LARGEST_MAIL = 10 * 1024 * 1024

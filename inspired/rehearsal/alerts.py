@@ -3,10 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from inspired.adapters import heartbeats, outgoing
-from inspired.domain.errors import Paused
-from inspired.domain.states import State
-from inspired.flows import checking, door, own_calendar
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.providers import outgoing_webhooks
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Paused
+from inspired.flows.accounts import authentication
+from inspired.flows.booking import checking
+from inspired.flows.catalogue import own_calendar
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 from inspired.rehearsal.stage import ALERTS
@@ -128,7 +131,10 @@ def mail_refused(play: Play) -> None:
 )
 def passwords_guessed(play: Play) -> None:
     def guess(number: int) -> bool:
-        return door.log_in(play.svc, f"somebody-{number}@example.com", "Summer2026!", f"203.0.113.{number}") is not None
+        return (
+            authentication.log_in(play.svc, f"somebody-{number}@example.com", "Summer2026!", f"203.0.113.{number}")
+            is not None
+        )
 
     found = [guess(number) for number in range(19)]
     play.watch(minutes=1)
@@ -232,7 +238,7 @@ def own_calendar_away(play: Play) -> None:
 )
 def your_webhook_away(play: Play) -> None:
     play.stage.door.is_deaf = True
-    play.svc.webhook.set(f"{play.stage.door.url}{ALERTS}", "127.0.0.1", outgoing.new_secret(), play.svc.now())
+    play.svc.webhook.set(f"{play.stage.door.url}{ALERTS}", "127.0.0.1", outgoing_webhooks.new_secret(), play.svc.now())
     play.svc.heartbeats.beat(heartbeats.BACKUP, play.svc.now())
     play.skip_time(hours=27)
     play.watch(minutes=60)

@@ -1,12 +1,12 @@
 """Drills: money that does not fit. Too little, too much, twice, too late, in something else."""
 
-from inspired.domain.booking import Booking
-from inspired.domain.errors import AboveLimit
-from inspired.domain.money import Money
-from inspired.domain.states import Flag, State
-from inspired.flows import booking as bookings
-from inspired.flows import limits, payment, refunding
-from inspired.flows.booking import Customer
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.shared.errors import AboveLimit
+from inspired.domain.shared.money import Money
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import payment, payment_limits, refunding
+from inspired.flows.booking.booking import Customer
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, CALL, Play
 
@@ -248,7 +248,7 @@ def above_the_limit(play: Play) -> None:
     play.check("No order was made.", len(play.orders()) == orders)
     play.check_state(booking, State.CONFIRMED, Flag.OVERPAID)
     play.check_owner_told("more than one customer may")
-    limits.allow(play.svc, ANN, Money.parse("20000"), 30, "rehearsal", "rehearsed")
+    payment_limits.allow(play.svc, ANN, Money.parse("20000"), 30, "rehearsal", "rehearsed")
     payment.try_again(play.svc, waiting.token)
     play.scene("The owner has allowed it, and Ann has pressed “Try again”.")
     play.check("The order can be paid.", len(play.orders()) == orders + 1)

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from inspired.domain.booking import Booking
-from inspired.domain.errors import UpstreamError
-from inspired.domain.states import Flag, State
-from inspired.flows import calendar_notices, calendar_watch
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.shared.errors import UpstreamError
+from inspired.flows.booking import calendar_webhooks, calendly_sync
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, CALL, Play
 
@@ -44,7 +44,7 @@ def _followed(play: Play) -> None:
 )
 def moved(play: Play) -> None:
     booking = _confirmed(play)
-    calendar_notices.connect(play.svc)
+    calendar_webhooks.connect(play.svc)
     play.control(f"events/{_event(play, booking)}/reschedule", {})
     answers = play.wait_for_webhooks(2)
     _followed(play)
@@ -66,7 +66,7 @@ def moved(play: Play) -> None:
 def moved_unheard(play: Play) -> None:
     booking = _confirmed(play)
     play.control(f"events/{_event(play, booking)}/reschedule", {})
-    calendar_watch.look(play.svc)
+    calendly_sync.look(play.svc)
     _followed(play)
     play.scene("We have looked.")
     play.check("No message came.", not play.stage.door.answers)
@@ -86,7 +86,7 @@ def other_length(play: Play) -> None:
     booking = _confirmed(play)
     play.control("settings", {"duration_options": "90"})
     play.control(f"events/{_event(play, booking)}/reschedule", {"duration": 90})
-    calendar_watch.look(play.svc)
+    calendly_sync.look(play.svc)
     _followed(play)
     play.scene("Ann has moved her call to a time of 90 minutes.")
     play.check_state(booking, State.CONFIRMED)
@@ -107,7 +107,7 @@ def other_length(play: Play) -> None:
 )
 def cancelled_by_customer(play: Play) -> None:
     booking = _confirmed(play)
-    calendar_notices.connect(play.svc)
+    calendar_webhooks.connect(play.svc)
     play.control(f"events/{_event(play, booking)}/cancel", {"reason": "no time", "canceler_type": "invitee"})
     play.wait_for_webhooks(1)
     _followed(play)
@@ -127,7 +127,7 @@ def cancelled_by_customer(play: Play) -> None:
 )
 def cancelled_by_owner(play: Play) -> None:
     booking = _confirmed(play)
-    calendar_notices.connect(play.svc)
+    calendar_webhooks.connect(play.svc)
     play.control(f"events/{_event(play, booking)}/cancel", {"reason": "ill", "canceler_type": "host"})
     play.wait_for_webhooks(1)
     _followed(play)
@@ -235,7 +235,7 @@ def _booked_past_us(play: Play) -> Booking:
     form = {"start_time": play.times()[-20].start.isoformat(), "name": "Eve", "email": EVE}
     headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     play.check("Eve has booked in Calendly.", play.stage.sandbox.post(page, urlencode(form).encode(), headers) == 201)
-    calendar_watch.look(play.svc)
+    calendly_sync.look(play.svc)
     play.work()
     play.scene("Eve has booked in Calendly itself, past our pages, and we have looked.")
     play.check_mails(EVE, "Please pay for your call")

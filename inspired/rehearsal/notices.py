@@ -1,6 +1,6 @@
 """Drills: what Binance tells us, lost, late, twice, wrong or by somebody else."""
 
-from inspired.domain.states import State
+from inspired.domain.booking.states import State
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, Play
 

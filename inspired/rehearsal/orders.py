@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from inspired.domain.errors import Paused, UpstreamError
-from inspired.domain.ordering import may_try_again
-from inspired.domain.states import State
-from inspired.flows import payment
+from inspired.domain.booking.payment_orders import may_try_again
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Paused, UpstreamError
+from inspired.flows.booking import payment
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from inspired.adapters.mongo import Notice
-from inspired.domain.booking import Booking
-from inspired.domain.errors import Busy, Conflict, SlotTaken
-from inspired.domain.states import State
-from inspired.flows import idempotency, payment
+from inspired.adapters.mongo.payment_logs import Notice
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Busy, Conflict, SlotTaken
+from inspired.flows.booking import payment
+from inspired.flows.shared import idempotency
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 

@@ -8,32 +8,32 @@ from typing import Any
 
 import structlog
 
-from inspired.adapters import heartbeats
-from inspired.adapters.books import Run
-from inspired.adapters.mail import Mail
-from inspired.domain.booking import Booking
-from inspired.domain.errors import UpstreamError
-from inspired.domain.ledger import BINANCE, balances
-from inspired.domain.money import Money
-from inspired.domain.refunds import AllOfIt, PartOfIt
-from inspired.domain.rehearsals import Check, Letter, Record, Scene
-from inspired.domain.slots import Span
-from inspired.domain.states import Flag, State
-from inspired.domain.status import message
-from inspired.flows import (
-    alerting,
-    calendar_watch,
+from inspired.adapters.mail.smtp import Mail
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.mongo.ledger_store import Run
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.ledger import BINANCE, balances
+from inspired.domain.booking.refunds import AllOfIt, PartOfIt
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.booking.status import message
+from inspired.domain.monitoring.rehearsals import Check, Letter, Record, Scene
+from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import (
+    calendly_sync,
     checking,
     delivery,
-    notices,
     payment,
+    payment_webhooks,
     reconciling,
     refreshing,
     refunding,
     sweeping,
 )
-from inspired.flows import booking as bookings
-from inspired.flows.booking import Customer
+from inspired.flows.booking.booking import Customer
+from inspired.flows.monitoring import alerting
 from inspired.rehearsal.stage import Outbox, Stage
 from inspired.services import Services
 
@@ -46,8 +46,8 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh": refreshing.update_and_ring,
     "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
     "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
-    "work_notice": notices.work,
-    "watch_calendar": calendar_watch.look,
+    "work_notice": payment_webhooks.work,
+    "watch_calendar": calendly_sync.look,
     "turn_page": lambda svc, _: checking.turn_page(svc),
 }
 

@@ -1,9 +1,9 @@
 """Drills: money on its way back, and everything that can happen to it there."""
 
-from inspired.domain.booking import Booking
-from inspired.domain.refunds import refundable
-from inspired.domain.states import Flag, RefundStatus, State
-from inspired.flows import refreshing, refunding
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.refunds import refundable
+from inspired.domain.booking.states import Flag, RefundStatus, State
+from inspired.flows.booking import refreshing, refunding
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, Play
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import structlog
 
-from inspired.adapters.rehearsals import sweep_scratch
-from inspired.domain.errors import Busy, NotFound, UpstreamError
-from inspired.domain.rehearsals import Record, Run, Verdict
-from inspired.flows import rehearsing
+from inspired.adapters.mongo.rehearsals import sweep_scratch
+from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
+from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
+from inspired.flows.monitoring import rehearsing
 from inspired.rehearsal import alerts, amounts, calendar, notices, orders, ourselves, refunds
 from inspired.rehearsal.drill import Drill
 from inspired.rehearsal.play import Play

@@ -24,17 +24,17 @@ import structlog
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from inspired.adapters import heartbeats
-from inspired.adapters.binance import NoticeHeaders
-from inspired.adapters.heartbeats import Outcomes
-from inspired.adapters.http import Http
-from inspired.adapters.mail import Mail, Smtp
-from inspired.adapters.process import ROOT
-from inspired.adapters.queue import Doorbell, Waiting
-from inspired.adapters.redis_server import connect
-from inspired.adapters.rehearsals import scratch
-from inspired.domain.errors import BadSignature, Busy, UpstreamError
-from inspired.flows import calendar_notices, notices
+from inspired.adapters.mail.smtp import Mail, Smtp
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.mongo.heartbeats import Outcomes
+from inspired.adapters.mongo.rehearsals import scratch
+from inspired.adapters.process.processes import ROOT
+from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.http import Http
+from inspired.adapters.redis.queue import Doorbell, Waiting
+from inspired.adapters.redis.redis_server import connect
+from inspired.domain.shared.errors import BadSignature, Busy, UpstreamError
+from inspired.flows.booking import calendar_webhooks, payment_webhooks
 from inspired.services import Services, build, new_token
 from inspired.settings import Settings
 
@@ -240,7 +240,7 @@ class Door:
             return 503
         try:
             if environ["PATH_INFO"] == "/api/calendly/webhook":
-                calendar_notices.receive(svc, environ.get("HTTP_CALENDLY_WEBHOOK_SIGNATURE", ""), raw)
+                calendar_webhooks.receive(svc, environ.get("HTTP_CALENDLY_WEBHOOK_SIGNATURE", ""), raw)
                 return 200
             return self._of_binance(svc, environ, raw)
         except BadSignature:
@@ -254,9 +254,9 @@ class Door:
         self.overheard.append((f"{self.url}{environ['PATH_INFO']}", raw, told))
         headers = NoticeHeaders(*told.values())
         try:
-            notices.receive(svc, headers, raw)
+            payment_webhooks.receive(svc, headers, raw)
         except BadSignature as error:
-            notices.refused(svc, headers, raw, str(error))
+            payment_webhooks.refused(svc, headers, raw, str(error))
             return 401
         return 200
 

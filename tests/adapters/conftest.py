@@ -2,8 +2,8 @@
 
 import pytest
 
-from inspired.adapters import redis_server
-from inspired.adapters.hints import Hints
+from inspired.adapters.redis import redis_server
+from inspired.adapters.redis.status_cache import Hints
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from inspired.domain.errors import UpstreamError
+from inspired.domain.shared.errors import UpstreamError
 
 Behaviour = Callable[[socket.socket, bytes], None]
 

@@ -7,9 +7,9 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from inspired.adapters.binance import BinancePay, NoticeHeaders
-from inspired.adapters.http import Http
-from inspired.adapters.throttle import Permit
+from inspired.adapters.providers.binance import BinancePay, NoticeHeaders
+from inspired.adapters.providers.http import Http
+from inspired.adapters.redis.throttle import Permit
 from inspired.settings import BINANCE_HOST
 from tests.harness import API_KEY, SECRET_KEY
 

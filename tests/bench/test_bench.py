@@ -9,7 +9,7 @@ from bench.__main__ import ONLY_BY_NAME, PARTS
 from bench.findings import Findings, goal_table, percentile, table
 from bench.goals import GOALS, Goal, number
 from bench.product import _later
-from inspired.domain.claims import Tick
+from inspired.domain.booking.claims import Tick
 from tests.factories import a_booking
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from bench import slots, stock, storm, sweep
 from bench.sender import Notice, Sender
-from inspired.domain.schedule import orders_to_ask
-from inspired.domain.states import State
+from inspired.domain.booking.polling import orders_to_ask
+from inspired.domain.booking.states import State
 from tests.adapters.listeners import answer, answering, listening
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

@@ -18,10 +18,10 @@ print(child.pid, flush=True)
 child.wait()
 """
 CHILD = """
-from inspired.adapters import process
+from inspired.adapters.process import processes
 import sys, time
 {before}
-process.die_with_parent()
+processes.die_with_parent()
 print("following", flush=True)
 time.sleep(600)
 """
@@ -63,15 +63,15 @@ def test_importing_wsgi_outside_the_server_follows_nobody() -> None:
 
 def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> None:
     (tmp_path / "wsgi.py").write_text(
-        "from inspired.adapters.process import die_with_server\n"
+        "from inspired.adapters.process.processes import die_with_server\n"
         "die_with_server()\n"
         "async def server(scope, exchange):\n"
         "    exchange.response_bytes(200, [], b'')\n"
     )
     port = free_port()
     code = (
-        "import pathlib, sys; from inspired.adapters import process; "
-        "process.ROOT = pathlib.Path(sys.argv[1]); process.serve('127.0.0.1', int(sys.argv[2]), 2)"
+        "import pathlib, sys; from inspired.adapters.process import processes; "
+        "processes.ROOT = pathlib.Path(sys.argv[1]); processes.serve('127.0.0.1', int(sys.argv[2]), 2)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(port)], cwd=ROOT) as master:
         wait_until(lambda: listening(port), what="the web server")

@@ -9,12 +9,13 @@ from decimal import Decimal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from inspired.domain import numbers, steps
-from inspired.domain.booking import Booking, Entry
-from inspired.domain.money import Money
-from inspired.domain.numbers import Day
-from inspired.domain.periods import day_of
-from inspired.domain.states import Remote, State
+from inspired.domain.booking import customer_actions
+from inspired.domain.booking.booking import Booking, Entry
+from inspired.domain.booking.states import Remote, State
+from inspired.domain.reporting import metrics
+from inspired.domain.reporting.metrics import Day
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.periods import day_of
 from tests.factories import MINUTE, NOW, a_live_booking, a_returned, seen, settled
 
 ZONE = "Europe/Berlin"
@@ -45,7 +46,7 @@ def bookings(draw: st.DrawFn, number: int) -> Booking:
     later = at + timedelta(hours=draw(st.integers(1, 2000)))
     if booking.state is State.CONFIRMED and draw(st.booleans()):
         amount = Money(draw(st.decimals(Decimal("0.00000001"), booking.price.amount, places=8)))
-        booking = steps.refund_part(booking, amount, later, cancels=draw(st.booleans()))
+        booking = customer_actions.refund_part(booking, amount, later, cancels=draw(st.booleans()))
     return a_returned(booking, later + MINUTE)
 
 
@@ -66,15 +67,15 @@ def days_of(found: list[Booking]) -> list[Day]:
         by_day[day_of(entry.at, ZONE)].append((owner, entry))
     days = []
     for day, entries in sorted(by_day.items()):
-        returned = [numbers.returned(owner, known[owner], entry) for owner, entry in entries]
+        returned = [metrics.returned(owner, known[owner], entry) for owner, entry in entries]
         payments: dict[str, list[tuple[datetime, Money]]] = defaultdict(list)
         for booking in found:
-            payments[booking.email_index or booking.id] += numbers.payments_in(booking.ledger)
+            payments[booking.email_index or booking.id] += metrics.payments_in(booking.ledger)
         today = {known[owner].email_index or owner for owner, _ in entries}
         large = [
-            numbers.rolling(customer, [(day_of(at, ZONE), money) for at, money in payments[customer]], day)
+            metrics.rolling(customer, [(day_of(at, ZONE), money) for at, money in payments[customer]], day)
             for customer in sorted(today)
         ]
-        figures = numbers.of_entries(entry for _, entry in entries)
+        figures = metrics.of_entries(entry for _, entry in entries)
         days.append(Day(day, figures, tuple(one for one in returned if one), tuple(large)))
     return days

@@ -4,13 +4,14 @@ from random import Random
 
 import pytest
 
-from inspired.adapters.documents import booking_out
-from inspired.domain import history, outbox, runbook, status, why
-from inspired.domain.history import Event, EventKind, TaskDone
-from inspired.domain.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
+from inspired.adapters.mongo.documents import booking_out
+from inspired.domain.booking import explanation, history, outbox, status
+from inspired.domain.booking.history import Event, EventKind, TaskDone
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
+from inspired.domain.booking.states import Cause, HandKind
+from inspired.domain.monitoring import runbook
 from inspired.domain.sentences import owner
-from inspired.domain.states import Cause, HandKind
-from tests.domain.test_walk import walked
+from tests.domain.booking.test_walk import walked
 from tests.factories import NOW, an_event
 
 SEEDS = range(40)
@@ -24,7 +25,7 @@ def played() -> list[object]:
 def test_rewording_every_sentence_changes_no_booking(monkeypatch: pytest.MonkeyPatch):
     before = played()
     reworded = 0
-    for module in (owner, status, why):
+    for module in (owner, status, explanation):
         for name, value in list(vars(module).items()):
             if isinstance(value, dict) and value and all(isinstance(said, str) for said in value.values()):
                 reworded += len(value)

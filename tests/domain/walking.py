@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from inspired.domain import delivery, ledger, lifecycle, ordering, refunds, schedule, steps
-from inspired.domain.booking import Booking, refund_id
-from inspired.domain.errors import Refusal
-from inspired.domain.lifecycle import Seen, SlotSeen
-from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome, RefundSeen
-from inspired.domain.slots import Span
-from inspired.domain.states import CalendarKind, Remote, State
+from inspired.domain.booking import customer_actions, delivery, ledger, lifecycle, payment_orders, polling, refunds
+from inspired.domain.booking.booking import Booking, refund_id
+from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.refunds import Outcome, RefundSeen
+from inspired.domain.booking.states import CalendarKind, Remote, State
+from inspired.domain.shared.errors import Refusal
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
 from tests.factories import CHECKOUT, MINUTE, NOW, SECOND, a_booking, topping_up
 
 HOUR = 60 * MINUTE
@@ -168,7 +168,7 @@ def the_time_to_pay_is_over(walk: Walk) -> None:
 
 def create(walk: Walk) -> None:
     before = walk.booking
-    walk.booking = ordering.creating(before, walk.now)
+    walk.booking = payment_orders.creating(before, walk.now)
     attempt = walk.booking.attempt
     if walk.booking == before or attempt is None:
         return
@@ -176,9 +176,9 @@ def create(walk: Walk) -> None:
     if fate != "refused":
         walk.orders[attempt.trade_no] = Order(attempt.amount, remaining=walk.fewest)
     if fate == "fine":
-        walk.booking = ordering.created(walk.booking, attempt.trade_no, CHECKOUT, walk.now)
+        walk.booking = payment_orders.created(walk.booking, attempt.trade_no, CHECKOUT, walk.now)
     elif fate != "crashed":
-        walk.booking = ordering.create_failed(
+        walk.booking = payment_orders.create_failed(
             walk.booking, attempt.trade_no, uncertain=fate == "lost answer", retryable=True, most_tries=3,
             now=walk.now, why=fate,
         )  # fmt: skip
@@ -207,11 +207,11 @@ def begin_to_pay_or_fail(walk: Walk) -> None:
 
 def ask(walk: Walk) -> None:
     """As `refresh` does: what has to be closed is closed first; then every answer, and the calendar's."""
-    for one in schedule.orders_to_close(walk.booking, walk.now):
+    for one in polling.orders_to_close(walk.booking, walk.now):
         order = walk.orders.get(one.trade_no)
         if order is not None and order.is_payable and walk.random.random() < 0.8:
             order.status = Remote.CANCELED
-    seen = [walk.seen(one.trade_no) for one in schedule.orders_to_ask(walk.booking, walk.now)]
+    seen = [walk.seen(one.trade_no) for one in polling.orders_to_ask(walk.booking, walk.now)]
     told = tuple(walk.refund_seen(one.id, one.trade_no) for one in refunds.to_ask(walk.booking))
     walk.settle(*seen, slot=walk.random.choice((SlotSeen.SECURED, *SlotSeen)), told=told)
 
@@ -287,28 +287,30 @@ def another_slot(walk: Walk) -> None:
     span = Span(slot.span.start + MINUTE, slot.span.end + MINUTE)
     event = f"http://calendly/scheduled_events/E{number}" if slot.event_uri else ""
     moved = replace(slot, span=span, event_uri=event)
-    if steps.may_choose(walk.booking, walk.now):
-        walk.booking = steps.another_time(walk.booking, moved, walk.now)
+    if customer_actions.may_choose(walk.booking, walk.now):
+        walk.booking = customer_actions.another_time(walk.booking, moved, walk.now)
     else:
-        walk.booking = steps.change_time(walk.booking, moved, walk.now)
+        walk.booking = customer_actions.change_time(walk.booking, moved, walk.now)
 
 
 def give_up(walk: Walk) -> None:
     if walk.random.random() < 0.3:
-        walk.booking = steps.give_up(walk.booking, walk.now)
+        walk.booking = customer_actions.give_up(walk.booking, walk.now)
 
 
 def try_again(walk: Walk) -> None:
-    walk.booking = ordering.try_again(walk.booking, walk.now)
+    walk.booking = payment_orders.try_again(walk.booking, walk.now)
 
 
 def money_back(walk: Walk) -> None:
-    walk.booking = steps.money_back(walk.booking, walk.now)
+    walk.booking = customer_actions.money_back(walk.booking, walk.now)
 
 
 def cancel(walk: Walk) -> None:
     if walk.random.random() < 0.3:
-        walk.booking = steps.cancel(walk.booking, steps.goes_back(walk.booking, walk.now), walk.now)
+        walk.booking = customer_actions.cancel(
+            walk.booking, customer_actions.goes_back(walk.booking, walk.now), walk.now
+        )
 
 
 def owner_refunds(walk: Walk) -> None:
@@ -316,9 +318,9 @@ def owner_refunds(walk: Walk) -> None:
         amount = walk.random.choice((None, Money.parse("10"), Money.parse("25.5")))
         cancels = walk.random.random() < 0.5
         if amount is None:
-            walk.booking = steps.refund_all(walk.booking, walk.now, cancels=cancels)
+            walk.booking = customer_actions.refund_all(walk.booking, walk.now, cancels=cancels)
         else:
-            walk.booking = steps.refund_part(walk.booking, amount, walk.now, cancels=cancels)
+            walk.booking = customer_actions.refund_part(walk.booking, amount, walk.now, cancels=cancels)
 
 
 def owner_tries_again(walk: Walk) -> None:
@@ -365,10 +367,10 @@ def quieted(walk: Walk, *, days: int = 6) -> None:
     while walk.booking.check_at is not None and walk.now < end:
         walk.now = max(walk.booking.check_at, walk.now + SECOND)
         time_passes_for(walk)
-        for one in schedule.orders_to_close(walk.booking, walk.now):
+        for one in polling.orders_to_close(walk.booking, walk.now):
             if one.trade_no in walk.orders and walk.orders[one.trade_no].is_payable:
                 walk.orders[one.trade_no].status = Remote.CANCELED
-        seen = [walk.seen(one.trade_no) for one in schedule.orders_to_ask(walk.booking, walk.now)]
+        seen = [walk.seen(one.trade_no) for one in polling.orders_to_ask(walk.booking, walk.now)]
         told = tuple(walk.refund_seen(one.id, one.trade_no) for one in refunds.to_ask(walk.booking))
         walk.settle(*seen, slot=SlotSeen.SECURED, told=told)
         send_for_sure(walk)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from inspired.adapters.binance import NoticeHeaders
-from inspired.domain.booking import Booking
-from inspired.domain.meeting_types import get_meeting_type
-from inspired.domain.refunds import AllOfIt
-from inspired.domain.states import State
-from inspired.flows import booking as booking_flow
-from inspired.flows import delivery, idempotency, notices, payment, reconciling, refreshing, refunding
-from inspired.flows.booking import Customer
+from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.refunds import AllOfIt
+from inspired.domain.booking.states import State
+from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.flows.booking import booking as booking_flow
+from inspired.flows.booking import delivery, payment, payment_webhooks, reconciling, refreshing, refunding
+from inspired.flows.booking.booking import Customer
+from inspired.flows.shared import idempotency
 from inspired.services import Services
 from tests.flows.steps import free_calls, live, pay
 
@@ -113,10 +114,10 @@ def _a_signed_notice(world: "World") -> Given:
 
 
 def _received_and_worked_on(svc: Services, given: Given, say: Say) -> None:
-    notices.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+    payment_webhooks.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
     say("acknowledged")
     for notice_id in svc.logs.due(svc.now(), 1):
-        notices.work(svc, notice_id)
+        payment_webhooks.work(svc, notice_id)
     delivery.deliver(svc, svc.bookings.get(given["booking"]))
 
 
@@ -236,7 +237,7 @@ RECONCILIATION = Flow(
 
 def _acknowledged_too_early(svc: Services, given: Given, say: Say) -> None:
     say("acknowledged")
-    notices.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+    payment_webhooks.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
 
 
 TOO_EARLY = Flow(

@@ -8,10 +8,10 @@ from typing import Any
 import pymongo
 import redis
 
-from inspired.adapters.hints import Hint
-from inspired.domain.booking import Booking
-from inspired.domain.states import Flag, State
-from inspired.flows import checking, notices, refreshing, sweeping
+from inspired.adapters.redis.status_cache import Hint
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import Flag, State
+from inspired.flows.booking import checking, payment_webhooks, refreshing, sweeping
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults.crash_flows import Flow, Given
@@ -77,7 +77,7 @@ class World:
                 return
             sweeping.sweep(svc)
             for notice_id in notice_ids:
-                notices.work(svc, notice_id)
+                payment_webhooks.work(svc, notice_id)
             for booking_id in booking_ids:
                 refreshing.refresh(svc, booking_id)
             self.seen_wrong += two_payable(self.orders())

@@ -24,11 +24,12 @@ import pytest
 import redis
 import requests
 
-from inspired.adapters import mongo
-from inspired.adapters.books import Ledger
-from inspired.adapters.spellings import task_in
-from inspired.domain.lifecycle import is_reminder
-from inspired.flows import checking
+from inspired.adapters.mongo.bookings import Bookings
+from inspired.adapters.mongo.ledger_store import Ledger
+from inspired.adapters.mongo.payment_logs import PaymentLogs
+from inspired.adapters.mongo.spellings import task_in
+from inspired.domain.booking.lifecycle import is_reminder
+from inspired.flows.booking import checking
 from tests.harness import wait_until
 from tests.journeys.running import AS_SOLD, Running, running
 
@@ -217,9 +218,9 @@ def is_owed_now(effect: dict[str, Any]) -> bool:
 def violations(dev: Running, database: Any) -> list[str]:
     """The invariants, and the stand-in's own books against ours."""
     store = SimpleNamespace(
-        bookings=mongo.Bookings(database, lambda booking: None),
+        bookings=Bookings(database, lambda booking: None),
         ledger=Ledger(database),
-        logs=mongo.PaymentLogs(database),
+        logs=PaymentLogs(database),
         now=lambda: datetime.now(UTC),
     )
     report = checking.check(store, grace=timedelta(seconds=60))  # type: ignore[arg-type]

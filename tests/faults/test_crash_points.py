@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from inspired.domain.states import State
+from inspired.domain.booking.states import State
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults import crash_flows

@@ -13,7 +13,7 @@ import redis as redis_driver
 import requests
 from pymongo.collection import Collection
 
-from inspired.adapters.redis_server import connection_options
+from inspired.adapters.redis.redis_server import connection_options
 from tests.conftest import Mailbox
 from tests.faults.proxy import Boundaries, Http, Mongo, Redis, Side, Smtp, proxying, server_of, through
 from tests.harness import Servers

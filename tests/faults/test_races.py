@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from inspired.domain.booking import Booking
-from inspired.domain.errors import Conflict
-from inspired.domain.meeting_types import get_meeting_type
-from inspired.domain.refunds import AllOfIt
-from inspired.domain.states import State
-from inspired.flows import booking as booking_flow
-from inspired.flows import checking, payment, refreshing, refunding
-from inspired.flows.booking import Customer
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.refunds import AllOfIt
+from inspired.domain.booking.states import State
+from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.errors import Conflict
+from inspired.flows.booking import booking as booking_flow
+from inspired.flows.booking import checking, payment, refreshing, refunding
+from inspired.flows.booking.booking import Customer
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import free_calls, pay

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import redis
 import requests
 
-from inspired.domain import lifecycle
-from inspired.domain.booking import Booking
-from inspired.domain.errors import UpstreamError
-from inspired.domain.meeting_types import get_meeting_type
-from inspired.domain.slots import Span
-from inspired.domain.states import State
-from inspired.flows import booking as booking_flow
-from inspired.flows import payment, refreshing
-from inspired.flows.booking import Customer
+from inspired.domain.booking import lifecycle
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import State
+from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.slots import Span
+from inspired.flows.booking import booking as booking_flow
+from inspired.flows.booking import payment, refreshing
+from inspired.flows.booking.booking import Customer
 from inspired.services import Services
 from tests.harness import Servers, wait_until
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from inspired.adapters.process import following_parent
+from inspired.adapters.process.processes import following_parent
 from tests.harness import ROOT, wait_until
 
 AS_SOLD = {"REQUEST_SECONDS": "2.3"}  # for whoever measures, or breaks, what stands behind the web server

@@ -16,18 +16,19 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pymongo.database import Database
 
-from inspired.adapters.alerts import Alerts
-from inspired.adapters.books import Cases, Orphans
-from inspired.adapters.books import Orphan as OrphanPayment
-from inspired.adapters.mongo import Bookings
-from inspired.adapters.people import People
-from inspired.domain import alerts, delivery, runbook
-from inspired.domain.alerts import Seen
-from inspired.domain.booking import Booking
-from inspired.domain.money import Money
-from inspired.domain.outbox import Email, SendEmail
-from inspired.domain.reconciliation import Difference
-from inspired.domain.slots import Span
+from inspired.adapters.mongo.alerts import Alerts
+from inspired.adapters.mongo.bookings import Bookings
+from inspired.adapters.mongo.ledger_store import Cases, Orphans
+from inspired.adapters.mongo.ledger_store import Orphan as OrphanPayment
+from inspired.adapters.mongo.people import People
+from inspired.domain.booking import delivery
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.outbox import Email, SendEmail
+from inspired.domain.booking.reconciliation import Difference
+from inspired.domain.monitoring import alerts, runbook
+from inspired.domain.monitoring.alerts import Seen
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
 from tests.harness import ROOT, wait_until
 from tests.journeys.running import Running, running
 from tests.journeys.test_browser import DESKTOP, a_page

@@ -2,23 +2,23 @@
 
 from tests.planted.planting import Bug
 
-LIFECYCLE = "inspired/domain/lifecycle.py"
-BINANCE = "inspired/adapters/binance.py"
-CERTIFICATES = "inspired/adapters/certificates.py"
-MONGO = "inspired/adapters/mongo.py"
-BOOKING = "inspired/domain/booking.py"
-REFUNDS = "inspired/domain/refunds.py"
-NOTICES = "inspired/flows/notices.py"
-THROTTLE = "inspired/adapters/throttle.py"
-OF_LIFECYCLE = "tests/domain/test_lifecycle.py::"
-OF_BINANCE = "tests/adapters/test_binance.py::"
-OF_SIGNING = "tests/adapters/test_signing.py::"
-OF_MONGO = "tests/adapters/test_mongo.py::"
-OF_THROTTLE = "tests/adapters/test_throttle.py::"
-OF_PAUSED = "tests/web/test_paused.py::"
-OF_TABLE = "tests/domain/test_table.py::"
-OF_REFUNDS = "tests/domain/test_refunds.py::"
-OF_MIRRORED = "tests/domain/test_mirrored.py::"
+LIFECYCLE = "inspired/domain/booking/lifecycle.py"
+BINANCE = "inspired/adapters/providers/binance.py"
+CERTIFICATES = "inspired/adapters/providers/binance_certificates.py"
+MONGO = "inspired/adapters/mongo/bookings.py"
+BOOKING = "inspired/domain/booking/booking.py"
+REFUNDS = "inspired/domain/booking/refunds.py"
+NOTICES = "inspired/flows/booking/payment_webhooks.py"
+THROTTLE = "inspired/adapters/redis/throttle.py"
+OF_LIFECYCLE = "tests/domain/booking/test_lifecycle.py::"
+OF_BINANCE = "tests/adapters/providers/test_binance.py::"
+OF_SIGNING = "tests/adapters/providers/test_signing.py::"
+OF_MONGO = "tests/adapters/mongo/test_bookings.py::"
+OF_THROTTLE = "tests/adapters/redis/test_throttle.py::"
+OF_PAUSED = "tests/web/public/test_paused.py::"
+OF_TABLE = "tests/domain/booking/test_table.py::"
+OF_REFUNDS = "tests/domain/booking/test_refunds.py::"
+OF_MIRRORED = "tests/domain/booking/test_mirrored.py::"
 OF_RULES = "tests/planted/test_rules.py::"
 
 BUGS = (
@@ -42,7 +42,7 @@ BUGS = (
     Bug(
         name="what strangers name is asked for as often as they like",
         rule="1",
-        file="inspired/domain/certificates.py",
+        file="inspired/domain/monitoring/certificates.py",
         old="    if known.is_pausing(now) or len(of_same_kind) >= most or is_worn:",
         new="    if known.is_pausing(now) or is_worn:",
         test=OF_SIGNING + "test_forged_serials_spend_thirty_questions_an_hour_whoever_is_asked",
@@ -50,15 +50,15 @@ BUGS = (
     Bug(
         name="a body that comes in pieces is cut at the limit",
         rule="1",
-        file="inspired/adapters/gateway.py",
+        file="inspired/adapters/process/gateway.py",
         old='        return size, bytes(kept) if size <= self._largest else b""',
         new="        return len(kept), bytes(kept)",
-        test="tests/web/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
+        test="tests/web/shared/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
     ),
     Bug(
         name="strangers keep a changed key out",
         rule="1",
-        file="inspired/flows/notices.py",
+        file="inspired/flows/booking/payment_webhooks.py",
         old="order=lambda: _order_of_ours(svc, raw))",
         new='order=lambda: "")',
         test=OF_RULES + "test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent_everything",
@@ -74,35 +74,35 @@ BUGS = (
     Bug(
         name="whoever knocks as Calendly is let in",
         rule="1",
-        file="inspired/adapters/calendly.py",
+        file="inspired/adapters/providers/calendly.py",
         old="    if not any(fits):",
         new="    if not fits:",
-        test="tests/adapters/test_calendly_signing.py::test_what_is_not_signed_like_this_is_refused",
+        test="tests/adapters/providers/test_calendly_signing.py::test_what_is_not_signed_like_this_is_refused",
     ),
     Bug(
         name="a longer call is sold for the price of a short one",
         rule="3",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="return not slot.event_uri or slot.span.end - slot.span.start == length",
         new="return not slot.event_uri or slot.span.end - slot.span.start >= length",
-        test="tests/domain/test_following.py::test_no_other_length_is_taken_for_the_same_price",
+        test="tests/domain/booking/test_calendar_changes.py::test_no_other_length_is_taken_for_the_same_price",
     ),
     Bug(
         name="a paid call is made longer in the calendar for nothing",
         rule="3",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="    slot = _cut_to_paid(booking, slot)",
         new="    slot = slot if is_as_paid else replace(slot)",
-        test="tests/domain/test_following.py::"
+        test="tests/domain/booking/test_calendar_changes.py::"
         "test_paid_it_is_never_longer_than_was_paid_for_and_the_owner_is_told_once",
     ),
     Bug(
         name="an order lives as long as what was booked past the site may wait",
         rule="4",
-        file="inspired/domain/ordering.py",
+        file="inspired/domain/booking/payment_orders.py",
         old="expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)",
         new="expires_at = booking.expires_at or now",
-        test="tests/flows/test_calendar_watch.py::"
+        test="tests/flows/booking/test_calendly_sync.py::"
         "test_an_order_lasts_an_hour_and_the_customer_gets_another_while_there_is_time",
     ),
     Bug(
@@ -111,15 +111,15 @@ BUGS = (
         file=BOOKING,
         old="            claims.append(Invitee(self.slot.invitee_uri))",
         new="            pass",
-        test="tests/flows/test_calendar_watch.py::test_it_is_taken_in_once_however_often_and_by_however_many",
+        test="tests/flows/booking/test_calendly_sync.py::test_it_is_taken_in_once_however_often_and_by_however_many",
     ),
     Bug(
         name="moving a call late brings all of the money back",
         rule="7",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="    percent = min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)",
         new="    percent = booking.meeting_type.policy.percent(booking.slot.span.start, now)",
-        test="tests/domain/test_moving.py::test_moving_late_does_not_bring_back_the_time_in_which_cancelling_was_free",
+        test="tests/domain/booking/test_moving.py::test_moving_late_does_not_bring_back_the_time_in_which_cancelling_was_free",
     ),
     Bug(
         name="buffers are not held by the database",
@@ -127,13 +127,13 @@ BUGS = (
         file=BOOKING,
         old="claims += [Tick(number) for number in hold.around.ticks()]",
         new="claims += [Tick(number) for number in hold.span.ticks()]",
-        test="tests/domain/test_availability.py::test_a_booking_claims_what_is_kept_free_around_its_call_too",
+        test="tests/domain/catalogue/test_availability.py::test_a_booking_claims_what_is_kept_free_around_its_call_too",
     ),
     # --- 2: a webhook is durable before it is acknowledged
     Bug(
         name="a notice is acknowledged though it could not be written down",
         rule="2",
-        file="inspired/web/webhooks.py",
+        file="inspired/web/public/webhooks.py",
         old='(_answer("FAIL", "try again"), 503)\n    except Busy:\n        return _answer("FAIL", "try again"), 503\n',
         new='(_answer("FAIL", "try again"), 503)\n    except Busy:\n        pass\n',
         test=OF_RULES + "test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down",
@@ -150,7 +150,7 @@ BUGS = (
     Bug(
         name="a notice alone confirms",
         rule="3",
-        file="inspired/domain/funds.py",
+        file="inspired/domain/booking/balance.py",
         old="if one.has_money and one.proven and not _is_unreadable(booking, one)]",
         new="if one.has_money and not _is_unreadable(booking, one)]",
         test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
@@ -158,7 +158,7 @@ BUGS = (
     Bug(
         name="the amount is not looked at",
         rule="3",
-        file="inspired/domain/funds.py",
+        file="inspired/domain/booking/balance.py",
         old="    if kept == wanted and not kept.is_nothing:\n",
         new="    if not kept.is_nothing:\n",
         test=OF_LIFECYCLE + "test_a_short_payment_confirms_nothing_and_all_of_it_goes_back",
@@ -186,7 +186,7 @@ BUGS = (
     Bug(
         name="a second order while one can still be paid",
         rule="4",
-        file="inspired/domain/ordering.py",
+        file="inspired/domain/booking/payment_orders.py",
         old="    return _is_over(attempt) or (attempt.checkout is None and attempt.retry_at is None)\n",
         new="    return bool(attempt.tries)\n",
         test=OF_LIFECYCLE + "test_trying_again_with_a_live_order_changes_nothing",
@@ -194,7 +194,7 @@ BUGS = (
     Bug(
         name="create is called again before the provider was asked",
         rule="4",
-        file="inspired/domain/ordering.py",
+        file="inspired/domain/booking/payment_orders.py",
         old="        and not attempt.uncertain\n",
         new="",
         test=OF_LIFECYCLE + "test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked",
@@ -202,7 +202,7 @@ BUGS = (
     Bug(
         name="two call create at once",
         rule="4",
-        file="inspired/domain/ordering.py",
+        file="inspired/domain/booking/payment_orders.py",
         old="attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at",
         new="attempt, tries=attempt.tries + 1, expires_at",
         test=OF_LIFECYCLE + "test_creating_is_counted_and_leased_before_the_call",
@@ -210,7 +210,7 @@ BUGS = (
     Bug(
         name="a crash in the middle of create is forgotten",
         rule="4",
-        file="inspired/domain/ordering.py",
+        file="inspired/domain/booking/payment_orders.py",
         old="retry_at=now + CREATE_LEASE, uncertain=True, expires_at",
         new="retry_at=now + CREATE_LEASE, expires_at",
         test=OF_LIFECYCLE + "test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first",
@@ -226,7 +226,7 @@ BUGS = (
     Bug(
         name="the other order stays payable once there is money",
         rule="4",
-        file="inspired/domain/schedule.py",
+        file="inspired/domain/booking/polling.py",
         old="    all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))\n",
         new="    all_of_them = over\n",
         test=OF_LIFECYCLE + "test_once_there_is_money_every_other_order_is_closed_and_asked_about",
@@ -234,7 +234,7 @@ BUGS = (
     Bug(
         name="a time-out of create counts as a definite no",
         rule="4",
-        file="inspired/adapters/http.py",
+        file="inspired/adapters/providers/http.py",
         old="maybe_applied=not never_sent",
         new="maybe_applied=False",
         test=OF_BINANCE + "test_after_a_broken_connection_the_outcome_is_unknown",
@@ -251,7 +251,7 @@ BUGS = (
     Bug(
         name="the slot ends before the order",
         rule="5",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="deadline=expires_at + min(",
         new="deadline=expires_at - min(",
         test=OF_LIFECYCLE + "test_the_slot_outlives_the_order_by_a_fifth_and_at_most_a_minute",
@@ -316,7 +316,7 @@ BUGS = (
     Bug(
         name="nobody looks for late money",
         rule="6",
-        file="inspired/domain/schedule.py",
+        file="inspired/domain/booking/polling.py",
         old=(
             "        return tuple("
             "one for one in booking.attempts if one.was_sent and not (one.has_money and one.is_settled))\n"
@@ -340,12 +340,12 @@ BUGS = (
         file=BINANCE,
         old="json.loads(raw, parse_float=Decimal, parse_constant=no_constant)",
         new="json.loads(raw, parse_constant=no_constant)",
-        test="tests/adapters/test_amounts.py::test_numbers_of_the_provider_are_never_floats",
+        test="tests/adapters/providers/test_amounts.py::test_numbers_of_the_provider_are_never_floats",
     ),
     Bug(
         name="money is a float in the database",
         rule="8",
-        file="inspired/adapters/documents.py",
+        file="inspired/adapters/mongo/documents.py",
         old='{"amount": _stored(str(money.amount)), ',
         new='{"amount": float(money.amount), ',
         test=OF_MONGO + "test_money_is_exact_decimals_in_the_database",
@@ -353,16 +353,16 @@ BUGS = (
     Bug(
         name="an amount is read from a float",
         rule="8",
-        file="inspired/domain/money.py",
+        file="inspired/domain/shared/money.py",
         old="not isinstance(text, str | int | Decimal):",
         new="not isinstance(text, str | int | float | Decimal):",
-        test="tests/domain/test_money.py::test_what_is_not_an_exact_amount_is_refused_and_why",
+        test="tests/domain/shared/test_money.py::test_what_is_not_an_exact_amount_is_refused_and_why",
     ),
     # --- 9: no TTL on anything that carries money
     Bug(
         name="bookings expire by themselves",
         rule="9",
-        file=MONGO,
+        file="inspired/adapters/mongo/indexes.py",
         old='bookings.create_index("created_at")',
         new='bookings.create_index("created_at", expireAfterSeconds=31_536_000)',
         test=OF_MONGO + "test_nothing_that_carries_money_ever_expires_by_itself",
@@ -379,7 +379,7 @@ BUGS = (
     Bug(
         name="a paid booking gives its slot back",
         rule="one writer wins",
-        file="inspired/domain/booking.py",
+        file="inspired/domain/booking/booking.py",
         old="hold.calendar is CalendarKind.BUILTIN:",
         new="hold.calendar is CalendarKind.BUILTIN and self.state is State.PENDING:",
         test=OF_RULES + "test_a_confirmed_call_keeps_its_slot_against_everybody",
@@ -387,15 +387,15 @@ BUGS = (
     Bug(
         name="a task is done without having been claimed",
         rule="each task once",
-        file="inspired/flows/delivery.py",
+        file="inspired/flows/booking/delivery.py",
         old="return delivery.claimed(current, task, now) if is_due else None",
         new="return current",
-        test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
+        test="tests/flows/booking/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),
     Bug(
         name="a mail goes out before the change it tells of is saved",
         rule="each task once",
-        file="inspired/flows/refreshing.py",
+        file="inspired/flows/booking/refreshing.py",
         old=(
             "        return svc.bookings.change("
             "booking.id, lambda current: decide(current, slot.seen), known=booking)\n"
@@ -406,12 +406,12 @@ BUGS = (
             "            delivery._do(svc, after, item.task)\n"
             "        return svc.bookings.change(booking.id, lambda current: decide(current, slot.seen))\n"
         ),
-        test="tests/flows/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
+        test="tests/flows/booking/test_delivery.py::test_each_mail_is_sent_once_however_many_deliver",
     ),
     Bug(
         name="a mail sent again has another id",
         rule="each task once",
-        file="inspired/flows/delivery.py",
+        file="inspired/flows/booking/delivery.py",
         old='return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]',
         new='return __import__("secrets").token_hex(16)',
         test=OF_RULES + "test_a_mail_whose_acceptance_was_lost_is_sent_again_as_the_same_mail",
@@ -431,7 +431,7 @@ BUGS = (
         file=THROTTLE,
         old="super().__init__(service, why, retryable=True, maybe_applied=False)",
         new="super().__init__(service, why, retryable=True)",
-        test="tests/flows/test_payment.py::"
+        test="tests/flows/booking/test_payment.py::"
         "test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries",
     ),
     Bug(
@@ -461,7 +461,7 @@ BUGS = (
     Bug(
         name="a form is taken though nobody could pay",
         rule="providers' limits",
-        file="inspired/web/booking.py",
+        file="inspired/web/public/booking.py",
         old="        payment.refuse_while_paused(svc)\n",
         new="",
         test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
@@ -469,23 +469,23 @@ BUGS = (
     Bug(
         name="a job with somebody's callback is taken for ours",
         rule="1",
-        file="inspired/adapters/queue.py",
+        file="inspired/adapters/redis/queue.py",
         old=" if odd else self._not_ours()\n",
         new=" if not found else self._not_ours()\n",
-        test="tests/adapters/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
+        test="tests/adapters/redis/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
     ),
     Bug(
         name="a job of another name is taken for ours",
         rule="1",
-        file="inspired/adapters/queue.py",
+        file="inspired/adapters/redis/queue.py",
         old="        if self.func_name not in self.functions:\n            return _tame(str(self.func_name))\n",
         new="",
-        test="tests/adapters/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
+        test="tests/adapters/redis/test_worker.py::test_what_is_not_a_job_of_ours_is_not_run_but_counted_and_the_next_one_is",
     ),
     Bug(
         name="a call is sold that nobody would confirm",
         rule="1",
-        file="inspired/flows/payment.py",
+        file="inspired/flows/booking/payment.py",
         old="    refuse_unworked(svc)\n",
         new="",
         test=OF_PAUSED + "test_nothing_is_sold_that_nobody_would_confirm",
@@ -493,15 +493,15 @@ BUGS = (
     Bug(
         name="a worker that cannot reach Redis counts as one",
         rule="1",
-        file="inspired/adapters/worker.py",
+        file="inspired/adapters/redis/worker.py",
         old="        super().heartbeat(timeout, pipeline)\n",
         new="        self.on_turn(self.name)\n        super().heartbeat(timeout, pipeline)\n",
-        test="tests/adapters/test_worker.py::test_a_worker_that_cannot_ask_has_no_turn",
+        test="tests/adapters/redis/test_worker.py::test_a_worker_that_cannot_ask_has_no_turn",
     ),
     Bug(
         name="times are offered though every call is refused",
         rule="providers' limits",
-        file="inspired/flows/payment.py",
+        file="inspired/flows/booking/payment.py",
         old=" or breaker.open or breaker.refusal is not None\n",
         new=" or breaker.open\n",
         test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
@@ -509,7 +509,7 @@ BUGS = (
     Bug(
         name="a form is taken though every call is refused",
         rule="providers' limits",
-        file="inspired/flows/payment.py",
+        file="inspired/flows/booking/payment.py",
         old="    refuse_while_refused(svc)\n",
         new="",
         test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
@@ -517,16 +517,16 @@ BUGS = (
     Bug(
         name="a refund is given up because the key was revoked",
         rule="6",
-        file="inspired/flows/refunding.py",
+        file="inspired/flows/booking/refunding.py",
         old=" and not concerns_every_call(error.code)",
         new="",
-        test="tests/flows/test_refunding.py::"
+        test="tests/flows/booking/test_refunding.py::"
         "test_a_refund_waits_while_every_call_is_refused_and_goes_out_once_by_itself_afterwards",
     ),
     Bug(
         name="a write counts as soon as one server has it, where the address says so",
         rule="the database",
-        file=MONGO,
+        file="inspired/adapters/mongo/database.py",
         old='write_concern=WriteConcern(w="majority", j=True)',
         new="write_concern=None",
         test=OF_MONGO + "test_money_is_written_to_the_majority_and_read_from_the_primary_whatever_the_address_says",
@@ -534,7 +534,7 @@ BUGS = (
     Bug(
         name="another site's drill is dropped",
         rule="the database",
-        file="inspired/adapters/rehearsals.py",
+        file="inspired/adapters/mongo/rehearsals.py",
         old='{"_id": MARKER, "beside": beside, "at": {"$lt": before}}',
         new='{"_id": MARKER, "at": {"$lt": before}}',
         test="tests/rehearsal/test_stage.py::test_what_does_not_say_that_it_is_this_sites_own_is_left_alone",
@@ -542,10 +542,10 @@ BUGS = (
     Bug(
         name="a payment that is denied is said to have arrived",
         rule="3",
-        file="inspired/domain/status.py",
+        file="inspired/domain/booking/status.py",
         old="    if (how := denied(booking)) is not None:\n",
         new="    if (how := None) is not None:\n",
-        test="tests/domain/test_status.py::"
+        test="tests/domain/booking/test_status.py::"
         "test_a_payment_that_binance_denies_when_asked_is_told_in_words_and_to_the_owner",
     ),
     Bug(
@@ -560,7 +560,7 @@ BUGS = (
     Bug(
         name="money that is promised back is promised again",
         rule="7",
-        file="inspired/domain/funds.py",
+        file="inspired/domain/booking/balance.py",
         old="        (one for one in booking.refunds_of(attempt) if one.reserves), attempt.received.currency\n",
         new="        (one for one in booking.refunds_of(attempt) if one.is_gone), attempt.received.currency\n",
         test=OF_RULES + "test_money_that_is_promised_back_cannot_be_promised_again",
@@ -568,26 +568,26 @@ BUGS = (
     Bug(
         name="Binance's last refund is sent for a part",
         rule="7",
-        file="inspired/domain/refunds.py",
+        file="inspired/domain/booking/refunds.py",
         old='            blocking.append(\n                f"Binance allows one last',
         new='            warnings.append(\n                f"Binance allows one last',
-        test="tests/flows/test_refunding.py::test_the_last_refund_binance_allows_is_not_sent_where_it_would_return_more_than_asked",
+        test="tests/flows/booking/test_refunding.py::test_the_last_refund_binance_allows_is_not_sent_where_it_would_return_more_than_asked",
     ),
     Bug(
         name="a refund counts as done once it was accepted",
         rule="7",
-        file="inspired/domain/refunds.py",
+        file="inspired/domain/booking/refunds.py",
         old="    sent = replace(refund, status=RefundStatus.SENT,",
         new="    sent = replace(refund, status=RefundStatus.DONE,",
-        test="tests/flows/test_refunding.py::test_a_refund_under_way_is_not_told_as_done_and_a_rejected_one_can_be_tried_again",
+        test="tests/flows/booking/test_refunding.py::test_a_refund_under_way_is_not_told_as_done_and_a_rejected_one_can_be_tried_again",
     ),
     Bug(
         name="the owner's request is done again when repeated",
         rule="7",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="    return bool(before)\n",
         new="    return False\n",
-        test="tests/flows/test_refunding.py::test_the_same_request_is_one_refund_and_another_amount_under_its_name_is_refused",
+        test="tests/flows/booking/test_refunding.py::test_the_same_request_is_one_refund_and_another_amount_under_its_name_is_refused",
     ),
     Bug(
         name="a choice never ends",
@@ -595,39 +595,39 @@ BUGS = (
         file=LIFECYCLE,
         old="when=_choice_is_over, then=_not_chosen),",
         new="when=lambda m: False, then=_not_chosen),",
-        test="tests/flows/test_refunding.py::test_whoever_does_not_choose_gets_the_money_by_itself",
+        test="tests/flows/booking/test_refunding.py::test_whoever_does_not_choose_gets_the_money_by_itself",
     ),
     Bug(
         name="the policy gives nothing back",
         rule="6",
-        file="inspired/domain/policy.py",
+        file="inspired/domain/catalogue/refund_policy.py",
         old="        return self.part_percent if left >= self.part_until else 0\n",
         new="        return 0\n",
-        test="tests/domain/test_policy.py::test_what_goes_back_depends_on_how_long_before_the_call",
+        test="tests/domain/catalogue/test_refund_policy.py::test_what_goes_back_depends_on_how_long_before_the_call",
     ),
     Bug(
         name="what goes back is taken from nobody in the books",
         rule="ledger",
-        file="inspired/domain/ledger.py",
+        file="inspired/domain/booking/ledger.py",
         old="Line(BINANCE, -refund.amount))",
         new="Line(BINANCE, -first))",
-        test="tests/flows/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
+        test="tests/flows/booking/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
     ),
     Bug(
         name="a cancelled call keeps its time",
         rule="5",
-        file="inspired/domain/steps.py",
+        file="inspired/domain/booking/customer_actions.py",
         old="moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))",
         new="replace(booking, keeps=left)",
-        test="tests/flows/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
+        test="tests/flows/booking/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
     ),
     Bug(
         name="a difference is not kept as a case",
         rule="reconciliation",
-        file="inspired/flows/reconciling.py",
+        file="inspired/flows/booking/reconciling.py",
         old="    opened = svc.cases.record(left, svc.now())\n",
         new="    opened = svc.cases.record((), svc.now())\n",
-        test="tests/flows/test_reconciling.py::test_another_amount_in_our_books_is_a_case_for_the_owner_once",
+        test="tests/flows/booking/test_reconciling.py::test_another_amount_in_our_books_is_a_case_for_the_owner_once",
     ),
     Bug(
         name="money of an unknown order is not booked",
@@ -635,7 +635,7 @@ BUGS = (
         file=NOTICES,
         old="    if facts.money is not None:\n        svc.ledger.post(notice.id,",
         new="    if facts.money is None:\n        svc.ledger.post(notice.id,",
-        test="tests/flows/test_notices.py::test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told",
+        test="tests/flows/booking/test_payment_webhooks.py::test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told",
     ),
     # --- the domain's own table, refunds and books
     Bug(
@@ -649,7 +649,7 @@ BUGS = (
     Bug(
         name="surplus is kept silently",
         rule="6",
-        file="inspired/domain/funds.py",
+        file="inspired/domain/booking/balance.py",
         old="    if kept > wanted:\n        return Payment.OVER\n    if kept == wanted and",
         new="    if not kept < wanted and",
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
@@ -665,7 +665,7 @@ BUGS = (
     Bug(
         name="a time that lapsed is polled for ever",
         rule="each look once",
-        file="inspired/domain/schedule.py",
+        file="inspired/domain/booking/polling.py",
         old=" and (booking.choose_by > now or payment_of(booking) is Payment.EXACT):\n",
         new=":\n",
         test=OF_REFUNDS + "test_a_choice_that_can_no_longer_be_made_is_not_polled_for_ever",
@@ -673,7 +673,7 @@ BUGS = (
     Bug(
         name="nobody looks again after a payment",
         rule="each look once",
-        file="inspired/domain/schedule.py",
+        file="inspired/domain/booking/polling.py",
         old="    return replace(booking, check_at=min(moments, default=None))\n",
         new=(
             "    paid = any(one.has_money for one in booking.attempts)\n"
@@ -732,10 +732,10 @@ BUGS = (
     Bug(
         name="an order above what one customer may pay is made",
         rule="10",
-        file="inspired/flows/payment.py",
-        old="    if (found := limits.above(svc, booking, attempt.amount)) is not None:\n",
-        new="    if (found := limits.above(svc, booking, attempt.amount)) is not None and not booking:\n",
-        test="tests/flows/test_limits.py::"
+        file="inspired/flows/booking/payment.py",
+        old="    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None:\n",
+        new="    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None and not booking:\n",
+        test="tests/flows/booking/test_payment_limits.py::"
         "test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decides",
     ),
     Bug(
@@ -744,36 +744,36 @@ BUGS = (
         file=BINANCE,
         old="        name = goods_text(title, otherwise=reference)\n",
         new="        name = title\n",
-        test="tests/web/test_offering_pages.py::"
+        test="tests/web/admin/test_catalogue.py::"
         "test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_sees_how_it_reads",
     ),
     Bug(
         name="what a customer has paid already does not count",
         rule="10",
-        file="inspired/domain/limits.py",
+        file="inspired/domain/booking/payment_limits.py",
         old="        found += arrived\n",
         new="",
-        test="tests/domain/test_limits.py::"
+        test="tests/domain/booking/test_payment_limits.py::"
         "test_an_order_that_would_bring_a_customer_above_the_limit_is_found_in_its_shortest_window",
     ),
     Bug(
         name="refunding a part cancels the call",
         rule="7",
-        file="inspired/flows/refunding.py",
+        file="inspired/flows/booking/refunding.py",
         old="return booking.state is State.CONFIRMED and is_all",
         new="return booking.state is State.CONFIRMED",
-        test="tests/flows/test_refunding.py::test_a_part_cancels_nothing_unless_the_owner_says_so",
+        test="tests/flows/booking/test_refunding.py::test_a_part_cancels_nothing_unless_the_owner_says_so",
     ),
     Bug(
         name="an entry of the books is altered",
         rule="ledger",
-        file="inspired/domain/ledger.py",
+        file="inspired/domain/booking/ledger.py",
         old="            entries.append(Entry(len(entries), now, fact, text, difference))\n",
         new=(
             "            entries = [one for one in entries if one.fact != fact]\n"
             "            entries.append(Entry(len(entries), now, fact, text, tuple(lines)))\n"
         ),
-        test="tests/domain/test_ledger.py::test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays",
+        test="tests/domain/booking/test_ledger.py::test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays",
     ),
     Bug(
         name="nobody is told that a rest is missing while another order is open",
@@ -788,7 +788,7 @@ BUGS = (
     Bug(
         name="more follows a refund by hand and nobody asks what left by the console",
         rule="6",
-        file="inspired/flows/refunding.py",
+        file="inspired/flows/booking/refunding.py",
         old="        if refunds.is_asked_about_first(booking, refund):\n",
         new="        if refunds.is_asked_about_first(booking, refund) and not refund:\n",
         test=(
@@ -800,65 +800,67 @@ BUGS = (
     Bug(
         name="the list of payments gives out what opens a customer's page",
         rule="door",
-        file="inspired/web/listing.py",
+        file="inspired/web/admin/bookings.py",
         old='        "bookingId": booking.id,',
         new='        "bookingId": booking.token,',
-        test="tests/web/test_readers.py::test_a_key_that_may_read_payments_gets_ids_that_open_nothing",
+        test="tests/web/admin/test_readers.py::test_a_key_that_may_read_payments_gets_ids_that_open_nothing",
     ),
     Bug(
         name="a helper is led to the customer's page, where money goes back",
         rule="door",
-        file="inspired/web/permissions.py",
+        file="inspired/web/admin/permissions.py",
         old='    "by_owner.customers_page": O,',
         new='    "by_owner.customers_page": H,',
-        test="tests/web/test_readers.py::test_who_may_return_no_money_is_not_led_to_where_the_customer_can",
+        test="tests/web/admin/test_readers.py::test_who_may_return_no_money_is_not_led_to_where_the_customer_can",
     ),
     Bug(
         name="a program returns money by a login of yesterday",
         rule="door",
-        file="inspired/web/guards.py",
+        file="inspired/web/shared/auth.py",
         old="    if _is_stale():\n        return problem(",
         new="    if False:\n        return problem(",
-        test="tests/web/test_fresh_logins.py::test_by_the_api_as_by_the_page_a_refund_needs_a_login_of_a_moment_ago",
+        test="tests/web/admin/test_fresh_logins.py::test_by_the_api_as_by_the_page_a_refund_needs_a_login_of_a_moment_ago",
     ),
     Bug(
         name="a button that moves money stands in no table",
         rule="door",
-        file="inspired/web/permissions.py",
+        file="inspired/web/admin/permissions.py",
         old='"money.try_again", "money.by_hand"',
         new='"money.by_hand"',
-        test="tests/web/test_fresh_logins.py::test_with_an_old_login_no_route_moves_money",
+        test="tests/web/admin/test_fresh_logins.py::test_with_an_old_login_no_route_moves_money",
     ),
     Bug(
         name="a session takes any number of wrong passwords",
         rule="door",
-        file="inspired/web/guards.py",
+        file="inspired/web/shared/auth.py",
         old="        if number < MOST_GUESSES:\n            raise\n",
         new="        raise\n",
-        test="tests/web/test_account_pages.py::test_the_tenth_wrong_guess_ends_the_session",
+        test="tests/web/admin/test_account.py::test_the_tenth_wrong_guess_ends_the_session",
     ),
     Bug(
         name="what was too much is told as paid for the call",
         rule="6",
-        file="inspired/domain/statement.py",
+        file="inspired/domain/booking/statement.py",
         old="        return self.received - self.too_much\n",
         new="        return self.received\n",
-        test="tests/domain/test_statement.py::test_what_is_too_much_was_never_paid_for_the_call",
+        test="tests/domain/booking/test_statement.py::test_what_is_too_much_was_never_paid_for_the_call",
     ),
     Bug(
         name="a mail to a domain of other letters is sent as it was entered",
         rule="mail",
-        file="inspired/adapters/mail.py",
+        file="inspired/adapters/mail/smtp.py",
         old="    domain = _in_ascii(domain)\n",
         new="",
-        test=("tests/web/test_addresses.py::test_whoever_pays_with_an_address_of_other_letters_gets_the_confirmation"),
+        test=(
+            "tests/web/shared/test_addresses.py::test_whoever_pays_with_an_address_of_other_letters_gets_the_confirmation"
+        ),
     ),
     Bug(
         name="a mail that will never be delivered is told to nobody",
         rule="mail",
-        file="inspired/domain/mails.py",
+        file="inspired/domain/booking/mails.py",
         old="    if ended and ended[-1] is MailState.GIVEN_UP:\n",
         new="    if ended and ended[0] is MailState.OWED:\n",
-        test="tests/domain/test_mails.py::test_mails_reach_the_customer_until_one_of_them_is_given_up",
+        test="tests/domain/booking/test_mails.py::test_mails_reach_the_customer_until_one_of_them_is_given_up",
     ),
 )

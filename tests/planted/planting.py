@@ -25,7 +25,7 @@ class Bug:
     """`old` stands exactly once in `file`; with `new` in its place, `test` must fail."""
 
     name: str
-    rule: str  # the rule of money it breaks (docs/architecture.md), or what else
+    rule: str  # the rule of money it breaks (docs/money.md), or what else
     file: str
     old: str
     new: str

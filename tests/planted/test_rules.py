@@ -7,20 +7,21 @@ from datetime import timedelta
 import pytest
 from aiosmtpd.controller import Controller
 
-from inspired.adapters import mongo
-from inspired.adapters.certificates import MongoShelf
-from inspired.adapters.mail import Smtp
-from inspired.adapters.mongo import Claimed, PaymentLogs
+from inspired.adapters.mail.smtp import Smtp
+from inspired.adapters.mongo.bookings import Claimed
+from inspired.adapters.mongo.database import connect
+from inspired.adapters.mongo.payment_logs import PaymentLogs
+from inspired.adapters.providers.binance_certificates import MongoShelf
 from inspired.app import create_app
-from inspired.domain import lifecycle, refunds
-from inspired.domain.certificates import MOST_FOR_STRANGERS, Asked, Known
-from inspired.domain.claims import Tick
-from inspired.domain.errors import UpstreamError
-from inspired.domain.funds import Payment
-from inspired.domain.money import Money
-from inspired.domain.outbox import Email, SendEmail
-from inspired.domain.states import Cause, Flag, Remote, State
-from inspired.flows import notices, refreshing
+from inspired.domain.booking import lifecycle, refunds
+from inspired.domain.booking.balance import Payment
+from inspired.domain.booking.claims import Tick
+from inspired.domain.booking.outbox import Email, SendEmail
+from inspired.domain.booking.states import Cause, Flag, Remote, State
+from inspired.domain.monitoring.certificates import MOST_FOR_STRANGERS, Asked, Known
+from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.flows.booking import payment_webhooks, refreshing
 from tests.adapters.listeners import answering_json, listening
 from tests.adapters.merchants import PRIVATE_KEY, a_merchant, certificates, signed
 from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, seen, settled
@@ -89,7 +90,7 @@ def a_refund_notice(request: str) -> bytes:
 
 def test_two_partial_refunds_are_two_entries_and_a_repetition_is_none(signing):
     told = [
-        notices.receive(signing, signed(raw), raw)
+        payment_webhooks.receive(signing, signed(raw), raw)
         for raw in (a_refund_notice("r1"), a_refund_notice("r2"), a_refund_notice("r1"))
     ]
 
@@ -99,7 +100,7 @@ def test_two_partial_refunds_are_two_entries_and_a_repetition_is_none(signing):
 
 def test_a_notice_is_not_acknowledged_while_it_cannot_be_written_down(signing, settings):
     nobody = f"mongodb://127.0.0.1:{free_port()}/?directConnection=true"
-    away = mongo.connect(nobody, "away", seconds=0.3)
+    away = connect(nobody, "away", seconds=0.3)
     raw = a_refund_notice("r1")
     headers = signed(raw)
 
@@ -134,7 +135,7 @@ def test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent
 
         def sent(raw: bytes) -> str:
             try:
-                return f"new: {notices.receive(changed, signed(raw, serial='TWO'), raw)}"
+                return f"new: {payment_webhooks.receive(changed, signed(raw, serial='TWO'), raw)}"
             except UpstreamError as error:
                 return str(error)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from inspired.adapters.audit import Audit
-from inspired.adapters.rehearsals import Rehearsals
-from inspired.adapters.version import version
-from inspired.domain.rehearsals import Record, Run, Verdict
+from inspired.adapters.mongo.audit import Audit
+from inspired.adapters.mongo.rehearsals import Rehearsals
+from inspired.adapters.process.version import version
+from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
 from inspired.rehearsal.running import DRILLS
 from tests.harness import ROOT, Servers
 from tests.test_settings import PRODUCTION

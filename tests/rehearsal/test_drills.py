@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspired.domain.rehearsals import Verdict
+from inspired.domain.monitoring.rehearsals import Verdict
 from inspired.rehearsal import running
 from inspired.rehearsal.drill import Drill
 from inspired.rehearsal.stage import Sandbox

@@ -9,19 +9,20 @@ from flask.testing import FlaskClient
 from pymongo import monitoring
 from pymongo.database import Database
 
-from inspired.adapters.mongo import connect
-from inspired.adapters.rehearsals import Gate, Rehearsals
+from inspired.adapters.mongo.database import connect
+from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.app import create_app
-from inspired.domain.errors import Busy, Paused
-from inspired.domain.rehearsals import Check, Record, Run, Verdict
-from inspired.domain.states import State
-from inspired.flows import calendar_watch, payment, refreshing, rehearsing
+from inspired.domain.booking.states import State
+from inspired.domain.monitoring.rehearsals import Check, Record, Run, Verdict
+from inspired.domain.shared.errors import Busy, Paused
+from inspired.flows.booking import calendly_sync, payment, refreshing
+from inspired.flows.monitoring import rehearsing
 from inspired.services import Services
 from inspired.settings import Settings
 from tests.flows.steps import book_past_us, live, pay
 from tests.harness import Servers
 from tests.web.pages import words
-from tests.web.test_booking_pages import CALENDLY, START, typed
+from tests.web.public.test_booking import CALENDLY, START, typed
 
 GREEN, RED = Record(checks=(Check("It is well.", True),)), Record(checks=(Check("It is well.", False),))
 DRILLS = ("one", "two", "three")
@@ -245,7 +246,7 @@ def test_bookings_that_stand_go_on(svc: Services, closed: Services, shut: FlaskC
 def test_who_booked_past_us_is_not_asked_to_pay_before(closed: Services, svc: Services):
     book_past_us(svc)
 
-    calendar_watch.look(closed)
-    assert svc.bookings.made(svc.now() - calendar_watch.EVERY, svc.now() + calendar_watch.EVERY, 5) == []
-    calendar_watch.look(svc)
-    assert len(svc.bookings.made(svc.now() - calendar_watch.EVERY, svc.now() + calendar_watch.EVERY, 5)) == 1
+    calendly_sync.look(closed)
+    assert svc.bookings.made(svc.now() - calendly_sync.EVERY, svc.now() + calendly_sync.EVERY, 5) == []
+    calendly_sync.look(svc)
+    assert len(svc.bookings.made(svc.now() - calendly_sync.EVERY, svc.now() + calendly_sync.EVERY, 5)) == 1

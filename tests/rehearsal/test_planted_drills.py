@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from inspired.adapters.binance import BinancePay
-from inspired.adapters.mongo import PaymentLogs
-from inspired.domain import booking
-from inspired.domain.rehearsals import Verdict
-from inspired.flows import notices, refreshing
+from inspired.adapters.mongo.payment_logs import PaymentLogs
+from inspired.adapters.providers.binance import BinancePay
+from inspired.domain.booking import booking
+from inspired.domain.monitoring.rehearsals import Verdict
+from inspired.flows.booking import payment_webhooks, refreshing
 from inspired.rehearsal import running
 from inspired.rehearsal.stage import Sandbox
 from inspired.services import Services
@@ -24,8 +24,8 @@ def signatures_are_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 def notices_are_believed(patch: pytest.MonkeyPatch) -> None:
     """As if a notice were our own query's answer, and the query not asked."""
-    told = notices.payments
-    patch.setattr(notices, "payments", lambda *some: [replace(one, by_query=True) for one in told(*some)])
+    told = payment_webhooks.payments
+    patch.setattr(payment_webhooks, "payments", lambda *some: [replace(one, by_query=True) for one in told(*some)])
 
 
 def refunds_get_a_new_number_each_time(patch: pytest.MonkeyPatch) -> None:

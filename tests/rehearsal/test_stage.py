@@ -14,12 +14,13 @@ from pydantic import SecretStr
 from pymongo import errors
 from pymongo.database import Database
 
-from inspired.adapters import rehearsals
-from inspired.adapters.http import Http
-from inspired.adapters.version import content_hash, version
-from inspired.domain.errors import Busy
-from inspired.domain.rehearsals import Run, Verdict
-from inspired.flows import rehearsing, sweeping
+from inspired.adapters.mongo import rehearsals
+from inspired.adapters.process.version import content_hash, version
+from inspired.adapters.providers.http import Http
+from inspired.domain.monitoring.rehearsals import Run, Verdict
+from inspired.domain.shared.errors import Busy
+from inspired.flows.booking import sweeping
+from inspired.flows.monitoring import rehearsing
 from inspired.rehearsal import running, stage
 from inspired.rehearsal.stage import Sandbox
 from inspired.services import Services

@@ -6,8 +6,9 @@ import pytest
 import structlog
 
 from inspired import jobs
-from inspired.domain.errors import Busy, UpstreamError
-from inspired.flows import idempotency, refreshing
+from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.flows.booking import refreshing
+from inspired.flows.shared import idempotency
 from tests.simulation.world import World
 
 AWAY = (Busy, UpstreamError)

@@ -10,15 +10,15 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
 
-from inspired.domain.booking import Booking
-from inspired.domain.funds import came_unclear, due, kept_of, unclear
-from inspired.domain.invariants import violations
-from inspired.domain.ledger import BINANCE, balances, booked, is_balanced
-from inspired.domain.lifecycle import is_reminder
-from inspired.domain.money import Money
-from inspired.domain.outbox import AlertKind, AlertOwner, Email, SendEmail
-from inspired.domain.refunds import Outcome
-from inspired.domain.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.booking.balance import came_unclear, due, kept_of, unclear
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.invariants import violations
+from inspired.domain.booking.ledger import BINANCE, balances, booked, is_balanced
+from inspired.domain.booking.lifecycle import is_reminder
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
+from inspired.domain.booking.refunds import Outcome
+from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.shared.money import Money
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 

@@ -13,28 +13,31 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeVar
 
-from inspired.adapters.binance import Refused
-from inspired.adapters.books import Orphan
-from inspired.adapters.claiming import Claiming
-from inspired.adapters.hints import Hint
-from inspired.adapters.mail import ONE_PERSON, Mail
-from inspired.adapters.mongo import MOST_TRIES, Claimed, KeyUse, Notice, Refusal, Taken
-from inspired.adapters.offer import Listed, Offered
-from inspired.adapters.preferences import Chosen
-from inspired.adapters.queue import BOOKINGS, LETTERS, NOTICES
-from inspired.adapters.throttle import HeldBack
-from inspired.domain.availability import Availability
-from inspired.domain.booking import MOST_REFUNDS, Booking, Checkout, Entry
-from inspired.domain.claims import Claim, UnknownClaim
-from inspired.domain.errors import BadSignature, Busy, NotFound, UpstreamError
-from inspired.domain.lifecycle import Seen
-from inspired.domain.limits import Turnover
-from inspired.domain.meeting_types import MeetingType
-from inspired.domain.money import PLACES, Money
-from inspired.domain.refunds import Outcome, RefundSeen
-from inspired.domain.slots import Span
-from inspired.domain.states import Remote, State
-from inspired.domain.status import numbered
+from inspired.adapters.mail.smtp import ONE_PERSON, Mail
+from inspired.adapters.mongo.bookings import Claimed, Taken
+from inspired.adapters.mongo.catalogue import Listed, Offered
+from inspired.adapters.mongo.claiming import Claiming
+from inspired.adapters.mongo.database import MOST_TRIES
+from inspired.adapters.mongo.idempotency_keys import KeyUse
+from inspired.adapters.mongo.ledger_store import Orphan
+from inspired.adapters.mongo.payment_logs import Notice, Refusal
+from inspired.adapters.mongo.preferences import Chosen
+from inspired.adapters.providers.binance import Refused
+from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES
+from inspired.adapters.redis.status_cache import Hint
+from inspired.adapters.redis.throttle import HeldBack
+from inspired.domain.booking.booking import MOST_REFUNDS, Booking, Checkout, Entry
+from inspired.domain.booking.claims import Claim, UnknownClaim
+from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.payment_limits import Turnover
+from inspired.domain.booking.refunds import Outcome, RefundSeen
+from inspired.domain.booking.states import Remote, State
+from inspired.domain.booking.status import numbered
+from inspired.domain.catalogue.availability import Availability
+from inspired.domain.catalogue.meeting_types import MeetingType
+from inspired.domain.shared.errors import BadSignature, Busy, NotFound, UpstreamError
+from inspired.domain.shared.money import PLACES, Money
+from inspired.domain.shared.slots import Span
 
 T = TypeVar("T")
 DATABASE, PROVIDER, MAIL, QUEUE = "database", "provider", "mail", "queue"

@@ -7,22 +7,26 @@ from typing import Any
 
 import pytest
 
-from inspired.adapters import mongo, redis_server
-from inspired.adapters import queue as queues
-from inspired.adapters.binance import LOW_BALANCE, Refused
-from inspired.adapters.books import Ledger, Orphan, Orphans, create_book_indexes
-from inspired.adapters.mongo import Bookings, Claimed, IdempotencyKeys, KeyUse, Notice, PaymentLogs
-from inspired.adapters.queue import Doorbell
-from inspired.domain import delivery, lifecycle, steps
-from inspired.domain.booking import Booking, Entry, Fact, FactKind, Line
-from inspired.domain.claims import Tick
-from inspired.domain.errors import Conflict, NotFound
-from inspired.domain.history import Event, EventKind
-from inspired.domain.money import Money
-from inspired.domain.outbox import Email, SendEmail
-from inspired.domain.refunds import Outcome
-from inspired.domain.slots import Span
-from inspired.domain.states import Remote
+from inspired.adapters.mongo.bookings import Bookings, Claimed
+from inspired.adapters.mongo.database import connect
+from inspired.adapters.mongo.idempotency_keys import IdempotencyKeys, KeyUse
+from inspired.adapters.mongo.indexes import create_indexes
+from inspired.adapters.mongo.ledger_store import Ledger, Orphan, Orphans
+from inspired.adapters.mongo.payment_logs import Notice, PaymentLogs
+from inspired.adapters.providers.binance import LOW_BALANCE, Refused
+from inspired.adapters.redis import queue as queues
+from inspired.adapters.redis import redis_server
+from inspired.adapters.redis.queue import Doorbell
+from inspired.domain.booking import customer_actions, delivery, lifecycle
+from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, Line
+from inspired.domain.booking.claims import Tick
+from inspired.domain.booking.history import Event, EventKind
+from inspired.domain.booking.outbox import Email, SendEmail
+from inspired.domain.booking.refunds import Outcome
+from inspired.domain.booking.states import Remote
+from inspired.domain.shared.errors import Conflict, NotFound
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
 from tests.adapters.merchants import a_merchant
 from tests.factories import (
     CALL,
@@ -82,9 +86,8 @@ def stores(request):
         )
         return
     uri = request.getfixturevalue("servers").mongodb_uri
-    database = mongo.connect(uri, f"contracts-{time.monotonic_ns()}", seconds=5.0)
-    mongo.create_indexes(database)
-    create_book_indexes(database)
+    database = connect(uri, f"contracts-{time.monotonic_ns()}", seconds=5.0)
+    create_indexes(database)
     yield Stores(
         Bookings(database, changes.append),
         PaymentLogs(database),
@@ -143,7 +146,7 @@ def test_the_same_booking_added_again_is_there_once_and_another_with_its_token_i
 def test_a_change_has_a_version_and_is_told_where_the_customer_sees_it(stores):
     booking = stores.bookings.add(a_booking())
 
-    left = stores.bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+    left = stores.bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
     quiet = stores.bookings.change(booking.id, lambda b: delivery.claimed(b, SendEmail(Email.HELD), NOW))
 
     assert (left.version, left.edition) == (booking.version + 1, booking.edition + 1)
@@ -166,7 +169,7 @@ def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookin
     def second(current: Booking) -> Booking:
         seen.append(current.leaving)
         if len(seen) == 1:
-            bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+            bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
         return current.noted(NOW, EventKind.SEEN_TO)
 
     after = bookings.change(booking.id, second)
@@ -178,7 +181,7 @@ def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookin
 
 def test_an_old_copy_brought_along_is_noticed(bookings):
     booking = bookings.add(a_booking())
-    bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+    bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
 
     after = bookings.change(booking.id, lambda b: b.noted(NOW, EventKind.SEEN_TO), known=booking)
 
@@ -190,7 +193,7 @@ def test_what_a_decision_refuses_passes_through(bookings):
     booking = bookings.add(an_expired_booking())
 
     with pytest.raises(Conflict):
-        bookings.change(booking.id, lambda b: steps.give_up(b, NOW))
+        bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
 
     assert bookings.get(booking.id) == booking
 
@@ -216,7 +219,7 @@ def test_a_change_to_a_time_that_is_taken_is_refused_and_changes_nothing(booking
     other = bookings.add(another(1, slot=starting_in(60)))
 
     with pytest.raises(Claimed):
-        bookings.change(other.id, lambda b: steps.change_time(b, starting_in(30), NOW))
+        bookings.change(other.id, lambda b: customer_actions.change_time(b, starting_in(30), NOW))
 
     assert bookings.get(other.id) == other
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.domain.booking import Booking
-from inspired.domain.ledger import SUSPENSE, balances
-from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome, checked_all
-from inspired.domain.states import RefundStatus, State
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.ledger import SUSPENSE, balances
+from inspired.domain.booking.refunds import Outcome, checked_all
+from inspired.domain.booking.states import RefundStatus, State
+from inspired.domain.shared.money import Money
 from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
 

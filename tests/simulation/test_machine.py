@@ -19,9 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from inspired.domain.money import Money
-from inspired.domain.refunds import Outcome
-from inspired.domain.states import State
+from inspired.domain.booking.refunds import Outcome
+from inspired.domain.booking.states import State
+from inspired.domain.shared.money import Money
 from tests.simulation import invariants
 from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
 from tests.simulation.world import OTHERS, STARTS, World

@@ -16,22 +16,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from inspired import jobs
-from inspired.adapters.binance import NoticeHeaders
-from inspired.adapters.letters import Letters
-from inspired.adapters.vault import Vault
-from inspired.domain import steps
-from inspired.domain.availability import AS_USUAL, Availability, Rules
-from inspired.domain.booking import Booking
-from inspired.domain.errors import BadSignature, Busy, Refusal, UpstreamError
-from inspired.domain.funds import kept_of
-from inspired.domain.meeting_types import MEETING_TYPES
-from inspired.domain.money import PLACES, Money
-from inspired.domain.refunds import AllOfIt, Outcome, PartOfIt
-from inspired.domain.slots import Span
-from inspired.domain.states import State
-from inspired.flows import booking as booking_flow
-from inspired.flows import idempotency, notices, payment, reconciling, refreshing, refunding, sweeping
-from inspired.flows.booking import Customer
+from inspired.adapters.crypto.vault import Vault
+from inspired.adapters.mail.mail_templates import Letters
+from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.domain.booking import customer_actions
+from inspired.domain.booking.balance import kept_of
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.refunds import AllOfIt, Outcome, PartOfIt
+from inspired.domain.booking.states import State
+from inspired.domain.catalogue.availability import AS_USUAL, Availability, Rules
+from inspired.domain.catalogue.meeting_types import MEETING_TYPES
+from inspired.domain.shared.errors import BadSignature, Busy, Refusal, UpstreamError
+from inspired.domain.shared.money import PLACES, Money
+from inspired.domain.shared.slots import Span
+from inspired.flows.booking import booking as booking_flow
+from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding, sweeping
+from inspired.flows.booking.booking import Customer
+from inspired.flows.shared import idempotency
 from inspired.services import Services, hint_of
 from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
@@ -317,7 +318,7 @@ class World:
         self.run(lambda: refunding.money_back(self.svc, booking.token), about=booking.id, trouble=trouble)
 
     def cancel(self, booking: Booking, trouble: Trouble | None = None) -> None:
-        told = steps.goes_back(booking, self.svc.now())
+        told = customer_actions.goes_back(booking, self.svc.now())
         self.run(lambda: refunding.cancel(self.svc, booking.token, told), about=booking.id, trouble=trouble)
 
     # --- the owner ---
@@ -374,12 +375,12 @@ class World:
         waiting = [one.id for one in self.orphans.all.values() if one.open_since is not None]
         if waiting:
             self.settling.add(waiting[0])
-            self.run(lambda: notices.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
+            self.run(lambda: payment_webhooks.settle_orphan(self.svc, waiting[0], "given back"), trouble=trouble)
 
     def settle_begun_orphans(self) -> None:
         """Whoever saw it fail presses again."""
         for orphan_id in [one for one in self.settling if self.orphans.all[one].open_since is not None]:
-            self.run(lambda wanted=orphan_id: notices.settle_orphan(self.svc, wanted, "given back"))
+            self.run(lambda wanted=orphan_id: payment_webhooks.settle_orphan(self.svc, wanted, "given back"))
 
     # --- the provider and its money ---
 
@@ -444,9 +445,9 @@ class World:
         """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) to be sent again."""
         headers = NoticeHeaders(serial, "nonce", "1700000000000", signature)
         try:
-            notices.receive(self.svc, headers, raw)
+            payment_webhooks.receive(self.svc, headers, raw)
         except BadSignature as error:
-            notices.refused(self.svc, headers, raw, str(error))
+            payment_webhooks.refused(self.svc, headers, raw, str(error))
             return 401
         return 200
 

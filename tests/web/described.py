@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
-from inspired.web import api, document, schemas
+from inspired.web.public import api, api_document, schemas
 
 Described = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Caller(FlaskClient):
 def paths(app: Flask) -> dict[str, Described]:
     """What is described; with a title and an address that no test looks at here."""
     with app.app_context():
-        return document.completed(api.spec, title="", site_url="")["paths"]  # type: ignore[no-any-return]
+        return api_document.completed(api.spec, title="", site_url="")["paths"]  # type: ignore[no-any-return]
 
 
 def operation_of(app: Flask, method: str, path: str) -> Described | None:

@@ -1,7 +1,6 @@
 """What the owner reads about one booking: what happened, what is still owed, and what happens next."""
 
-from inspired.domain import runbook
-from inspired.domain.history import (
+from inspired.domain.booking.history import (
     Amount,
     Details,
     Event,
@@ -21,7 +20,7 @@ from inspired.domain.history import (
     Unread,
     Vouched,
 )
-from inspired.domain.outbox import (
+from inspired.domain.booking.outbox import (
     AlertOwner,
     CancelEvent,
     CancelStrayEvents,
@@ -34,7 +33,8 @@ from inspired.domain.outbox import (
     Task,
     UnknownTask,
 )
-from inspired.domain.states import Cause, HandKind
+from inspired.domain.booking.states import Cause, HandKind
+from inspired.domain.monitoring import runbook
 
 EMAILS = {
     Email.HELD: "Your time is held",

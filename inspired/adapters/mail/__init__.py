@@ -1,0 +1,1 @@
+"""Mails and calendar files: written from templates, sent by SMTP."""

@@ -1,0 +1,1 @@
+"""MongoDB: one file for each kind of document."""

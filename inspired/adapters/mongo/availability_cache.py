@@ -1,0 +1,68 @@
+"""What is taken, as lists of free times show it: read once, and kept. What a changed booking holds is read again.
+
+It decides nothing: who takes a time that is taken is refused by the database (unique index of claims). Redis tells
+which bookings have changed; where such a word gets lost, what is kept is at most some seconds old.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from inspired.adapters.mongo.bookings import Bookings, Taken
+from inspired.adapters.redis.status_cache import Changes, Hints
+from inspired.domain.shared.slots import Span
+
+KEEP = 5.0  # seconds
+MOST = 16  # spans of time that are kept
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    revision: int
+    read_at: float
+    taken: Taken
+
+
+class KnownHolds:
+    def __init__(self, bookings: Bookings, hints: Hints, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._bookings, self._hints, self._elapsed = bookings, hints, elapsed
+        self._known: dict[Span, _Known] = {}
+        self._lock = threading.Lock()
+
+    def taken(self, window: Span) -> Taken:
+        """Of whole days around the window, so that lists of different types share what was read. Raises Busy."""
+        # Asked before the database: a change after it makes this answer an old one, never the other way round.
+        changes = self._hints.changes()
+        if changes is None:
+            return self._bookings.taken(window)
+        days = _whole_days(window)
+        before = self._known.get(days)
+        known = self._as_of(changes, days, before)
+        if known is not before:
+            with self._lock:
+                if len(self._known) >= MOST and days not in self._known:
+                    self._known.clear()
+                self._known[days] = known
+        return Taken.of(known.taken.holds, window)
+
+    def _as_of(self, changes: Changes, days: Span, known: _Known | None) -> _Known:
+        now = self._elapsed()
+        changed = changes.since(known.revision) if known is not None and now - known.read_at < KEEP else None
+        if known is None or changed is None:
+            return _Known(changes.revision, now, self._bookings.taken(days))
+        if not changed:
+            return known
+        others = [one for one in known.taken.holds if one.booking_id not in changed]
+        taken = Taken.of([*others, *self._bookings.holds_of(sorted(changed))], days)
+        return _Known(changes.revision, known.read_at, taken)
+
+
+def _whole_days(window: Span) -> Span:
+    return Span(_midnight(window.start), _midnight(window.end) + DAY)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

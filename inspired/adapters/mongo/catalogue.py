@@ -1,0 +1,175 @@
+"""What the owner offers: the meeting types in their order, and the calendar. Two small documents.
+
+They are read by every page and changed some times a year, so each process keeps them for some seconds; while the
+database is away, what was known last is good enough to show. Until something is saved, the types the site was made with
+are offered, on workdays.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.audit_outbox import Note, Unlogged, notes_out
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document, day_in, day_out, rules_out, type_in, type_out, week_in, week_out
+from inspired.domain.catalogue.availability import Availability, DaysOff, SpecialDay
+from inspired.domain.catalogue.meeting_types import MEETING_TYPES, MeetingType
+from inspired.domain.catalogue.refund_policy import RefundPolicy
+from inspired.domain.shared.errors import Busy, Conflict, NotFound
+
+KEEP = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A meeting type in the owner's list. Hidden ones cannot be booked; bookings they have stand."""
+
+    type: MeetingType
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Everything at one moment. A version of 0: never saved. `terms_changes`: how often what the terms promise for the
+    calls that can be booked was changed."""
+
+    types: tuple[Listed, ...]
+    types_version: int
+    calendar: Availability
+    calendar_version: int
+    terms_changes: int = 0
+
+
+class Offer:
+    def __init__(self, database: Database[Document], zone: ZoneInfo, *, keep: float = KEEP) -> None:
+        self._collection: Collection[Document] = database["offer"]
+        self.unlogged = Unlogged(self._collection)
+        self._keep = keep
+        self._made_with = Offered(tuple(Listed(one) for one in MEETING_TYPES), 0, Availability(zone), 0)
+        self._known: Offered | None = None
+        self._known_until = 0.0
+        self._away_until = 0.0
+
+    def shown(self) -> tuple[MeetingType, ...]:
+        """For pages that only tell: where nothing was ever read and the database is away, what it was made with."""
+        try:
+            return self.types()
+        except Busy:
+            return tuple(one.type for one in self._made_with.types)
+
+    def types(self) -> tuple[MeetingType, ...]:
+        """What can be booked, in the owner's order."""
+        return tuple(one.type for one in self.now().types if not one.hidden)
+
+    def type(self, type_id: str) -> MeetingType:
+        """One that can be booked. Raises NotFound."""
+        for meeting_type in self.types():
+            if meeting_type.id == type_id:
+                return meeting_type
+        raise NotFound("We do not offer this kind of call.")
+
+    def calendar(self) -> Availability:
+        return self.now().calendar
+
+    def now(self) -> Offered:
+        """As read in the last seconds; while the database is away, as it was known last. Raises Busy where it never
+        was: a price is never guessed."""
+        known, clock = self._known, time.monotonic()
+        if known is not None and clock < self._known_until:
+            return known
+        if clock < self._away_until:
+            return _or_busy(known)
+        try:
+            return self.fresh()
+        except Busy:
+            self._away_until = clock + self._keep
+            return _or_busy(known)
+
+    def fresh(self) -> Offered:
+        """As it is in the database: whoever changes it starts from this. Raises Busy."""
+        with reaching():
+            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": ["types", "calendar"]}})}
+        offered = self._read(found.get("types"), found.get("calendar"))
+        self._known, self._known_until = offered, time.monotonic() + self._keep
+        return offered
+
+    def terms_changes(self) -> int:
+        """0 where nothing was ever read and the database is away."""
+        try:
+            return self.now().terms_changes
+        except Busy:
+            return 0
+
+    def save_types(self, types: tuple[Listed, ...], version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        before = self.fresh()
+        count = before.terms_changes + (_promised(types) != _promised(before.types))
+        listed = [{**type_out(one.type), "rules": rules_out(one.type.rules), "hidden": one.hidden} for one in types]
+        self._save({"_id": "types", "types": listed, "terms_changes": count}, version, notes)
+
+    def save_calendar(self, calendar: Availability, version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        self._save(
+            {
+                "_id": "calendar",
+                "week": week_out(calendar.week),
+                "special": [{"date": one.date.isoformat(), "hours": day_out(one.hours)} for one in calendar.special],
+                "days_off": [
+                    {"first": one.first.isoformat(), "last": one.last.isoformat()} for one in calendar.days_off
+                ],
+            },
+            version,
+            notes,
+        )
+
+    def _save(self, document: Document, version: int, notes: Iterable[Note]) -> None:
+        document = {**document, "version": version + 1, "unlogged": notes_out(notes)}
+        with reaching():
+            try:
+                if version == 0:
+                    self._collection.insert_one(document)
+                    saved = True
+                else:
+                    found = self._collection.replace_one({"_id": document["_id"], "version": version}, document)
+                    saved = found.matched_count == 1
+            except errors.DuplicateKeyError:
+                saved = False
+        self._known_until = 0.0
+        if not saved:
+            raise Conflict("Somebody changed this meanwhile. Please look again.")
+
+    def _read(self, types: Document | None, calendar: Document | None) -> Offered:
+        made_with = self._made_with
+        return Offered(
+            types=tuple(Listed(type_in(one), one["hidden"]) for one in types["types"]) if types else made_with.types,
+            types_version=types["version"] if types else 0,
+            calendar=_calendar_in(calendar, made_with.calendar.zone) if calendar else made_with.calendar,
+            calendar_version=calendar["version"] if calendar else 0,
+            terms_changes=types.get("terms_changes", 0) if types else 0,
+        )
+
+
+def _promised(types: tuple[Listed, ...]) -> dict[str, RefundPolicy]:
+    """What the page of the terms says of each call."""
+    return {one.type.title: one.type.policy for one in types if not one.hidden}
+
+
+def _or_busy(known: Offered | None) -> Offered:
+    if known is None:
+        raise Busy("The database does not answer.")
+    return known
+
+
+def _calendar_in(found: Document, zone: ZoneInfo) -> Availability:
+    return Availability(
+        zone,
+        week_in(found["week"]),
+        tuple(SpecialDay(date.fromisoformat(one["date"]), day_in(one["hours"])) for one in found["special"]),
+        tuple(DaysOff(date.fromisoformat(one["first"]), date.fromisoformat(one["last"])) for one in found["days_off"]),
+    )

@@ -1,0 +1,176 @@
+"""Signs of life: who was last at work, and whether it went well. One small document each, read for pages and alerts.
+
+Nothing depends on them but what people are told, and the turns of workers, without which nothing is sold.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document
+from inspired.domain.shared.errors import Busy
+
+CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
+SCHEME = "scheme"  # a proxy that does not tell how a visitor came
+MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8, and can send to letters such as "ü" before the @
+SAME_EVERY = 60.0  # seconds
+TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker writes a turn down, how long a reader keeps it
+WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """`since`: it is well, or is not, since then. `well_at`: when it last was."""
+
+    name: str
+    at: datetime
+    is_well: bool
+    since: datetime
+    well_at: datetime | None
+    detail: str
+
+
+class Heartbeats:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["heartbeats"]
+
+    def beat(self, name: str, now: datetime, *, is_well: bool = True, detail: str = "") -> None:
+        said: Document = {"at": now, "detail": detail, **({"well_at": now} if is_well else {})}
+        with reaching():
+            if self._collection.update_one({"_id": name, "is_well": is_well}, {"$set": said}).matched_count:
+                return
+            changed = {"$set": {**said, "is_well": is_well, "since": now}}
+            if self._collection.update_one({"_id": name}, changed).matched_count:
+                return
+            try:
+                self._collection.insert_one({"_id": name, "well_at": None, **changed["$set"]})
+            except errors.DuplicateKeyError:
+                self._collection.update_one({"_id": name}, changed)
+
+    def one(self, name: str) -> Beat | None:
+        with reaching():
+            found = self._collection.find_one({"_id": name})
+        return _in(found) if found is not None else None
+
+    def all(self) -> dict[str, Beat]:
+        with reaching():
+            return {one["_id"]: _in(one) for one in self._collection.find({}).limit(100)}
+
+
+class Outcomes:
+    """Writes down how something went that is done all the time: what is new at once, else once a minute.
+
+    A process that has just begun counts as one that has just said that all is well, or what `said` has; None: nothing.
+    """
+
+    def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime], *, said: bool | None = True) -> None:
+        self._beats, self._name, self._now = beats, name, now
+        self._was_well = said
+        self._written = time.monotonic()
+
+    def __call__(self, is_well: bool, detail: str = "") -> None:
+        """Best effort: what was done is not done again because nobody could write it down."""
+        if is_well is self._was_well and time.monotonic() - self._written < SAME_EVERY:
+            return
+        try:
+            self._beats.beat(self._name, self._now(), is_well=is_well, detail=detail)
+        except Busy:
+            log.warning("outcome_unrecorded", name=self._name, is_well=is_well)
+            return
+        self._was_well, self._written = is_well, time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One that was at work within a day. `at`: when its loop last came round."""
+
+    name: str
+    at: datetime
+
+
+class Workers:
+    """Turns of the workers' loops. In the database, for Redis may come back empty, and a worker that cannot reach Redis
+    has none: `turned` is called only by who has just asked it for work."""
+
+    def __init__(self, database: Database[Document], *, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._collection: Collection[Document] = database["workers"]
+        self._elapsed = elapsed
+        self._written = -TURN_EVERY
+        self._last: datetime | None = None
+        self._known_until = -TURN_KNOWN
+
+    def turned(self, name: str, now: datetime) -> None:
+        """Best effort, and every ten seconds at most: a loop comes round often while there is work."""
+        if self._elapsed() - self._written < TURN_EVERY:
+            return
+        try:
+            self.write_turn(name, now)
+        except Busy:
+            log.warning("turn_unrecorded", worker=name)
+        self._written = self._elapsed()  # also where it failed: a database that is away is not waited for each time
+
+    def write_turn(self, name: str, now: datetime) -> None:
+        """Raises Busy."""
+        with reaching():
+            self._collection.update_one({"_id": name}, {"$set": {"at": now}}, upsert=True)
+            self._collection.delete_many({"at": {"$lt": now - WORKER_FORGOTTEN}})
+        self._known_until = self._elapsed()
+
+    def all(self) -> list[Worker]:
+        """The last one first. Raises Busy."""
+        with reaching():
+            found = [Worker(one["_id"], one["at"]) for one in self._collection.find({}).limit(100)]
+        return sorted(found, key=lambda one: one.at, reverse=True)
+
+    def last_turn(self) -> datetime | None:
+        """Of any of them, as read within the last second; None where there never was one. Raises Busy."""
+        if self._elapsed() >= self._known_until:
+            self._last = next((one.at for one in self.all()), None)
+            self._known_until = self._elapsed() + TURN_KNOWN
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Jobs in the queue that were not ours, since a day went by without one. `what` and `at`: the last one."""
+
+    count: int
+    at: datetime
+    what: str
+
+
+class RefusedJobs:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["refused_jobs"]
+
+    def add(self, what: str, now: datetime) -> None:
+        """Best effort: the log has it too."""
+        last = {"_id": "last", "at": {"$gte": now - REFUSED_TOLD}}
+        try:
+            with reaching():
+                if not self._collection.update_one(
+                    last, {"$inc": {"count": 1}, "$set": {"at": now, "what": what}}
+                ).matched_count:
+                    self._collection.replace_one({"_id": "last"}, {"count": 1, "at": now, "what": what}, upsert=True)
+        except Busy:
+            log.warning("refused_job_unrecorded")
+
+    def recent(self, now: datetime) -> Refused | None:
+        """Within a day. Raises Busy."""
+        with reaching():
+            found = self._collection.find_one({"_id": "last"})
+        if found is None or now - found["at"] > REFUSED_TOLD:
+            return None
+        return Refused(found["count"], found["at"], found["what"])
+
+
+def _in(found: Document) -> Beat:
+    return Beat(found["_id"], found["at"], found["is_well"], found["since"], found["well_at"], found["detail"])

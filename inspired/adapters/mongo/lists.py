@@ -1,0 +1,134 @@
+"""Finding bookings: the owner's lists, page by page, and the search. Reads only.
+
+Each question is one range of one index. The embedded server reads all of a range before it sorts, so a page is taken
+from windows of time that grow from where it begins until it is full; MongoDB does the same in fewer steps.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document, booking_in
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.search_index import By, Wanted, place_of
+from inspired.domain.booking.status import iso
+
+FIRST_WINDOW = timedelta(hours=1)
+GROWTH = 4
+SKEW = timedelta(hours=1)  # how far the clock of whoever wrote may be ahead of ours
+AHEAD = timedelta(days=366)  # calls are taken at most a year ahead
+WEEK = timedelta(days=7)  # of what lies ahead, where most of the time is empty, no more is read at once
+BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`after` and `before` are the places to go on from, "" where there is nothing more."""
+
+    bookings: list[Booking]
+    after: str = ""
+    before: str = ""
+
+
+class Lists:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["bookings"]
+        self._kept: Collection[Document] = database["lists"]
+
+    def page(self, wanted: Wanted, now: datetime, *, most: int, cursor: str = "", back: bool = False) -> Page:
+        """Those after `cursor` in the order that is wanted, or with `back` those before it."""
+        falling = wanted.oldest_first is back
+        found = self._taken(wanted, now, cursor, falling, most + 1)
+        more, found = len(found) > most, found[:most]
+        if back:
+            found.reverse()
+        first, last = (place_of(found[0], wanted.by), place_of(found[-1], wanted.by)) if found else ("", "")
+        return Page(found, after=last if more or back else "", before=first if (more if back else cursor) else "")
+
+    def each(self, wanted: Wanted, now: datetime, *, most: int, at_once: int = 200) -> Iterator[Booking]:
+        """All of them in order, at most so many, without ever holding more than some."""
+        cursor = ""
+        while most > 0:
+            page = self.page(wanted, now, most=min(at_once, most), cursor=cursor)
+            yield from page.bookings
+            most, cursor = most - len(page.bookings), page.after
+            if not cursor:
+                return
+
+    def with_word(self, word: str, now: datetime, most: int) -> list[Booking]:
+        """Those with this blind index of a name's word, newest first."""
+        return self._walked("words", word, "by_made", now, iso_of(BEGINNING), _above(now), True, most)
+
+    def of_email(self, email_index: str, most: int) -> list[Booking]:
+        return self._found({"email_index": email_index}, most)
+
+    def with_number(self, number: str, most: int) -> list[Booking]:
+        """Those with this transaction or order of the provider's."""
+        return self._found({"numbers": number}, most)
+
+    def of_reference(self, reference: str, most: int) -> list[Booking]:
+        """Those whose number begins like this: pages and mails tell its first eight letters."""
+        return self._found({"_id": {"$gte": reference, "$lt": f"{reference}{{"}}, most)  # "{" comes after all of a-z
+
+    def alerted(self, after: datetime, before: datetime, most: int) -> list[Booking]:
+        """Those about which the owner was told something, the newest first."""
+        with reaching():
+            found = self._collection.find({"alerted_at": {"$gte": after, "$lt": before}}).sort("alerted_at", -1)
+            return [booking_in(one) for one in found.limit(most)]
+
+    def beginning(self) -> datetime:
+        """When the first booking was made, as far as is known: where a list that begins with the oldest begins."""
+        with reaching():
+            found = self._kept.find_one({"_id": "beginning"})
+        return BEGINNING if found is None else found["at"]
+
+    def _found(self, query: Document, most: int) -> list[Booking]:
+        """Newest first."""
+        with reaching():
+            return [booking_in(one) for one in self._collection.find(query).sort("created_at", -1).limit(most)]
+
+    def _taken(self, wanted: Wanted, now: datetime, cursor: str, falling: bool, most: int) -> list[Booking]:
+        low = iso_of(max(wanted.since or (BEGINNING if falling else self.beginning()), BEGINNING))
+        high = _least(_above(now + AHEAD if wanted.by is By.CALL else now), iso_of(wanted.until))
+        if cursor and falling:
+            high = _least(high, cursor)
+        elif cursor:
+            low = max(low, f"{cursor}/")  # beyond this very place, and before every other one
+        return self._walked("filed", wanted.label, f"by_{wanted.by}", now, low, high, falling, most)
+
+    def _walked(
+        self, field: str, value: str, order: str, now: datetime, low: str, high: str, falling: bool, most: int
+    ) -> list[Booking]:
+        """From one end of the range to the other, in windows, until there are enough."""
+        found: list[Booking] = []
+        wide = FIRST_WINDOW
+        while low < high and len(found) < most:
+            edge = _moment(high) - wide if falling else _moment(low) + wide
+            begin, end = (max(low, iso_of(edge)), high) if falling else (low, min(high, iso_of(edge)))
+            query = {field: value, order: {"$gte": begin, "$lt": end}}
+            with reaching():
+                rows = self._collection.find(query).sort(order, -1 if falling else 1).limit(most - len(found))
+                found += [booking_in(one) for one in rows]
+            low, high = (low, begin) if falling else (end, high)
+            wide = wide * GROWTH if end < iso_of(now) else min(wide * GROWTH, WEEK)
+        return found
+
+
+def iso_of(moment: datetime | None) -> str:
+    return iso(moment) or ""
+
+
+def _above(now: datetime) -> str:
+    return iso_of(now + SKEW)
+
+
+def _least(one: str, other: str) -> str:
+    return min(one, other) if other else one
+
+
+def _moment(place: str) -> datetime:
+    return datetime.fromisoformat(place[: len("2026-11-23T14:02:00.000Z")])

@@ -1,0 +1,98 @@
+"""What is known of the owner's own calendar: when it is busy, and nothing else of it. One small document for each feed.
+
+Pages read it here and never at the feed itself; each process keeps it for some seconds.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document
+from inspired.adapters.providers.ics_feeds import Feed
+from inspired.domain.shared.slots import Span, merged
+
+KEEP = 15.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One feed. `busy` and `unread` (entries whose time nobody could tell) are as of `read_at`. `failing_since`: it
+    could not be read since then, and `why`; `is_told`: the owner was told of that. `emptied_at`: it was full before and
+    has had nothing since then, `busy` is what it had; `emptied_told`: the owner was told of that."""
+
+    busy: tuple[Span, ...] = ()
+    unread: int = 0
+    read_at: datetime | None = None
+    tried_at: datetime | None = None
+    failing_since: datetime | None = None
+    why: str = ""
+    is_told: bool = False
+    due_at: datetime | None = None
+    emptied_at: datetime | None = None
+    emptied_told: bool = False
+
+
+class OwnCalendar:
+    def __init__(self, database: Database[Document], feeds: Iterable[Feed], *, keep: float = KEEP) -> None:
+        self._collection: Collection[Document] = database["own_calendar"]
+        self._keep = keep
+        self._known: dict[str, Known] = {}
+        self._known_until = 0.0
+        self.feeds = {feed.id: feed for feed in feeds}
+
+    def busy(self, window: Span) -> list[Span]:
+        """What of it reaches into this window. Raises Busy where the database is away and nothing was read lately."""
+        if self.feeds and time.monotonic() >= self._known_until:
+            self.known()
+        return [one for known in self._known.values() for one in known.busy if one.overlaps(window)]
+
+    def known(self) -> dict[str, Known]:
+        """Of every feed in the order of the setting, as it is in the database now."""
+        with reaching():
+            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(self.feeds)}})}
+        self._known = {feed_id: _known_in(found.get(feed_id, {})) for feed_id in self.feeds}
+        self._known_until = time.monotonic() + self._keep
+        return self._known
+
+    def save(self, feed_id: str, known: Known) -> None:
+        with reaching():
+            self._collection.replace_one({"_id": feed_id}, _known_out(known), upsert=True)
+        self._known_until = 0.0
+
+    def told(self, feed_id: str, failing_since: datetime | None) -> None:
+        """The owner was told of this outage. Whatever was read meanwhile stays."""
+        with reaching():
+            query = {"_id": feed_id, "failing_since": failing_since}
+            self._collection.update_one(query, {"$set": {"is_told": True}})
+
+    def due(self, now: datetime) -> list[str]:
+        return [feed_id for feed_id, one in self.known().items() if one.due_at is None or one.due_at <= now]
+
+    def due_again(self, feed_id: str, at: datetime) -> None:
+        with reaching():
+            self._collection.update_one({"_id": feed_id}, {"$set": {"due_at": at}}, upsert=True)
+
+
+def _known_out(known: Known) -> Document:
+    return {
+        "busy": [[one.start, one.end] for one in merged(known.busy)],
+        "unread": known.unread,
+        "read_at": known.read_at,
+        "tried_at": known.tried_at,
+        "failing_since": known.failing_since,
+        "why": known.why,
+        "is_told": known.is_told,
+        "due_at": known.due_at,
+        "emptied_at": known.emptied_at,
+        "emptied_told": known.emptied_told,
+    }
+
+
+def _known_in(found: Document) -> Known:
+    fields = {name: value for name, value in found.items() if name != "_id"}
+    return Known(**{**fields, "busy": tuple(Span(start, end) for start, end in found.get("busy", ()))})

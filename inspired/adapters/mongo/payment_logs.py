@@ -1,0 +1,253 @@
+"""The evidence: every webhook as it came, what followed from it, and every call of ours with its outcome."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import (
+    Document,
+)
+from inspired.domain.shared.errors import NotFound
+
+INBOUND_SPANS = (timedelta(hours=6), timedelta(days=2), timedelta(days=14))
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One inbound webhook, as it came. `raw` is sealed under `key`, made for `key_owner` (booking or notice)."""
+
+    id: str
+    at: datetime
+    biz_type: str
+    biz_status: str
+    trade_no: str
+    booking_id: str
+    raw: bytes
+    key: bytes
+    key_owner: str
+    headers: dict[str, str]
+    work_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An inbound notice that did not prove to come from the provider. `raw` is cut, and sealed under its own key."""
+
+    id: str
+    at: datetime
+    why: str
+    headers: dict[str, str]
+    raw: bytes
+    key: bytes
+
+
+class PaymentLogs:
+    """The evidence: every notice as it came, what followed from it, and every call of ours with its outcome.
+
+    Append only: nothing that is written here is altered or deleted; `work_at` alone, by which the clock finds a notice
+    that is still to be worked on, goes when that is done. And what a notice held goes with its customer's data.
+    """
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["payment_logs"]
+
+    def add_notice(self, notice: Notice) -> bool:
+        """False where this very event is written already. Acknowledged by the database before this returns."""
+        due = {} if notice.work_at is None else {"work_at": notice.work_at}
+        return self._appended(
+            {
+                "_id": notice.id,
+                "event": "WEBHOOK_RECEIVED",
+                "at": notice.at,
+                "notice_at": notice.at,
+                "biz_type": notice.biz_type,
+                "biz_status": notice.biz_status,
+                "trade_no": notice.trade_no,
+                "booking_id": notice.booking_id,
+                "raw": notice.raw,
+                "key": notice.key,
+                "key_owner": notice.key_owner,
+                "headers": notice.headers,
+                "verdict": "accepted",
+                **due,
+            }
+        )
+
+    def add_refusal(self, refusal: Refusal, *, most: int, within: timedelta) -> bool:
+        """At most so many in so long: a stranger must not be able to fill the database."""
+        with reaching():
+            query = {"refused_at": {"$gte": refusal.at - within}}
+            if len(list(self._collection.find(query, {"_id": 1}).limit(most))) >= most:
+                return False
+        return self._appended(
+            {
+                "_id": refusal.id,
+                "event": "WEBHOOK_REFUSED",
+                "at": refusal.at,
+                "refused_at": refusal.at,
+                "notice_at": refusal.at,
+                "verdict": refusal.why,
+                "headers": refusal.headers,
+                "raw": refusal.raw,
+                "key": refusal.key,
+                "key_owner": refusal.id,
+            }
+        )
+
+    def add_call(self, at: datetime, *, path: str, reference: str, booking_id: str, outcome: str, ms: int) -> None:
+        """One call of ours to the provider, as it went."""
+        with reaching():
+            self._collection.insert_one(
+                {
+                    "event": "CALL",
+                    "at": at,
+                    "path": path,
+                    "trade_no": reference,
+                    "booking_id": booking_id,
+                    "verdict": outcome,
+                    "ms": ms,
+                }
+            )
+
+    def _appended(self, document: Document) -> bool:
+        with reaching():
+            try:
+                self._collection.insert_one(document)
+            except errors.DuplicateKeyError:
+                return False
+        return True
+
+    def get(self, notice_id: str) -> Notice:
+        with reaching():
+            found = self._collection.find_one({"_id": notice_id})
+        if found is None:
+            raise NotFound("There is no such notice.")
+        return Notice(
+            id=found["_id"],
+            at=found["at"],
+            biz_type=found["biz_type"],
+            biz_status=found["biz_status"],
+            trade_no=found["trade_no"],
+            booking_id=found["booking_id"],
+            raw=bytes(found["raw"]),
+            key=bytes(found["key"]),
+            key_owner=found["key_owner"],
+            headers=found["headers"],
+            work_at=found.get("work_at"),
+        )
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        with reaching():
+            found = self._collection.find({"work_at": {"$lte": now}}, {"_id": 1}).sort("work_at", 1).limit(most)
+            return [document["_id"] for document in found]
+
+    def unworked(self, now: datetime, since: datetime, most: int) -> list[str]:
+        """Notices that came before `since` and are still to be worked on, whoever was rung for them."""
+        query = {"work_at": {"$gt": now - timedelta(days=365)}, "at": {"$lte": since}}
+        with reaching():
+            return [document["_id"] for document in self._collection.find(query, {"_id": 1}).limit(most)]
+
+    def refused_since(self, after: datetime, most: int) -> int:
+        with reaching():
+            return len(list(self._collection.find({"refused_at": {"$gte": after}}, {"_id": 1}).limit(most)))
+
+    def told_of_payment(self, after: datetime, most: int) -> set[str]:
+        """The bookings that a signed notice of a payment was about."""
+        query = {"at": {"$gte": after}, "event": "WEBHOOK_RECEIVED", "biz_status": "PAY_SUCCESS"}
+        with reaching():
+            return {one["booking_id"] for one in self._collection.find(query, {"booking_id": 1}).limit(most)}
+
+    def lease(self, notice_id: str, until: datetime) -> None:
+        """Somebody was rung for it, or is at it: due again at `until`."""
+        with reaching():
+            self._collection.update_one({"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
+
+    def finished(self, notice: Notice, verdict: str, now: datetime) -> None:
+        """What followed from it, as an entry of its own; then it is no longer due."""
+        self._appended(
+            {
+                "_id": f"{notice.id}#worked",
+                "event": "WEBHOOK_WORKED",
+                "at": now,
+                "biz_type": notice.biz_type,
+                "biz_status": notice.biz_status,
+                "trade_no": notice.trade_no,
+                "booking_id": notice.booking_id,
+                "verdict": verdict,
+            }
+        )
+        with reaching():
+            self._collection.update_one({"_id": notice.id}, {"$unset": {"work_at": ""}})
+
+    def verdict_on(self, notice_id: str) -> str:
+        """What followed from a notice; "" while that is still to come."""
+        with reaching():
+            found = self._collection.find_one({"_id": f"{notice_id}#worked"}, {"verdict": 1})
+        return "" if found is None else str(found["verdict"])
+
+    def of_booking(self, booking_id: str, most: int) -> list[Document]:
+        """Notices, what followed from them, and calls, without what they held."""
+        with reaching():
+            shown = {"raw": 0, "key": 0, "headers": 0}
+            return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
+
+    def inbound(self, *, before: datetime, after: datetime, most: int) -> list[Document]:
+        """Notices that came in, refused ones too, newest first; each with what followed from it ("" where that is still
+        to come, or nothing did), and without what it held."""
+        with reaching():
+            found = self._inbound(before, after, most)
+            names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
+            worked = {one["_id"]: one["verdict"] for one in self._collection.find(names, {"verdict": 1})}
+        return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
+
+    def _inbound(self, before: datetime, after: datetime, most: int) -> list[Document]:
+        """Looked for in ever longer spans: the embedded server sorts all of a span, however few are asked for."""
+        hidden = {"raw": 0, "key": 0, "headers": 0}
+        for span in (*INBOUND_SPANS, before - after):
+            since = max(after, before - span)
+            query = {"notice_at": {"$gte": since, "$lt": before}}
+            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
+            if len(found) == most or since == after:
+                break
+        return found
+
+    def kept(self, notice_id: str) -> Document:
+        """One notice with all that is kept of it, refused or not. Raises NotFound."""
+        with reaching():
+            found = self._collection.find_one({"_id": notice_id, "notice_at": {"$exists": True}})
+        if found is None:
+            raise NotFound("There is no such notice.")
+        return found
+
+    def awaits_work(self, booking_id: str) -> bool:
+        """A notice about this booking is still to be worked on."""
+        with reaching():
+            return self._collection.find_one({"booking_id": booking_id, "work_at": {"$ne": None}}) is not None
+
+    def forget(self, booking_id: str) -> None:
+        """What the notices about this booking held, and their keys. That they came, when, and what followed stays."""
+        with reaching():
+            query = {"booking_id": booking_id, "event": "WEBHOOK_RECEIVED"}
+            self._collection.update_many(query, {"$set": {"raw": b"", "key": b""}})
+
+    def has_told_of(self, booking_id: str) -> bool:
+        """Whether any notice of a payment has come for it."""
+        query = {"booking_id": booking_id, "biz_status": "PAY_SUCCESS", "event": "WEBHOOK_RECEIVED"}
+        with reaching():
+            return self._collection.find_one(query, {"_id": 1}) is not None
+
+    def between(self, after: datetime, before: datetime) -> Iterator[Document]:
+        """Every entry of this time, without what it held, in no order that matters."""
+        with reaching():
+            yield from self._collection.find({"at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0})
+
+    def since(self, after: datetime, most: int) -> list[Document]:
+        """The newest entries, without what they held."""
+        with reaching():
+            found = self._collection.find({"at": {"$gte": after}}, {"raw": 0, "key": 0, "headers": 0})
+            return list(found.sort("at", -1).limit(most))

@@ -1,0 +1,108 @@
+"""What the owner has chosen, one small document for each section, with a version.
+
+Every page reads them and they change some times a year, so each process keeps them for some seconds; while the database
+is away, what was known last is shown, and where nothing was ever read, what the site was made with.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.audit_outbox import Note, Unlogged, notes_out
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document
+from inspired.adapters.process import deadline
+from inspired.domain.shared.errors import Busy, Conflict
+from inspired.domain.site.preferences import NAMES, SECTIONS, Addresses, Brand, Home, Retention, Section, SmallPrint
+
+KEEP = 5.0  # seconds
+PATIENCE = 0.1  # seconds a page waits for news of what it knows already
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Everything at one moment. A version of 0: never saved."""
+
+    brand: Brand = field(default_factory=Brand)
+    home: Home = field(default_factory=Home)
+    small_print: SmallPrint = field(default_factory=SmallPrint)
+    addresses: Addresses = field(default_factory=Addresses)
+    retention: Retention = field(default_factory=Retention)
+    versions: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0))
+
+    def section(self, name: str) -> Section:
+        return cast(Section, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How the last mail to try the addresses went: in words, without an address."""
+
+    at: datetime
+    told: str
+
+
+class Preferences:
+    def __init__(self, database: Database[Document], *, keep: float = KEEP) -> None:
+        self._collection: Collection[Document] = database["preferences"]
+        self.unlogged = Unlogged(self._collection)
+        self._keep = keep
+        self._known = Chosen()
+        self._is_known = False
+        self._read_again = 0.0
+
+    def now(self) -> Chosen:
+        """As read in the last seconds, else as known last: a page is never refused for want of its colours."""
+        clock = time.monotonic()
+        if clock >= self._read_again:
+            self._read_again = clock + self._keep  # one reads; whoever comes meanwhile has what was known
+            try:
+                with deadline.within(PATIENCE) if self._is_known else nullcontext():
+                    return self.fresh()
+            except Busy:
+                self._read_again = clock + self._keep
+        return self._known
+
+    def fresh(self) -> Chosen:
+        """As it is in the database: whoever changes it starts from this. Raises Busy."""
+        with reaching():
+            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(SECTIONS)}})}
+        read: dict[str, Any] = {name: SECTIONS[name](one["values"]) for name, one in found.items()}
+        versions = {name: found[name]["version"] if name in found else 0 for name in SECTIONS}
+        self._known, self._is_known = Chosen(**read, versions=versions), True
+        self._read_again = time.monotonic() + self._keep
+        return self._known
+
+    def save(self, section: Section, version: int, notes: Iterable[Note] = ()) -> None:
+        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        name = NAMES[type(section)]
+        document = {"_id": name, "values": section.values, "version": version + 1, "unlogged": notes_out(notes)}
+        with reaching():
+            try:
+                if version == 0:
+                    self._collection.insert_one(document)
+                    saved = True
+                else:
+                    found = self._collection.replace_one({"_id": name, "version": version}, document)
+                    saved = found.matched_count == 1
+            except errors.DuplicateKeyError:
+                saved = False
+        self._read_again, self._is_known = 0.0, False  # what one saved oneself is waited for
+        if not saved:
+            raise Conflict("Somebody changed this meanwhile. Please look again.")
+
+    def tried(self) -> Tried | None:
+        with reaching():
+            found = self._collection.find_one({"_id": "tried"})
+        return Tried(found["at"], found["told"]) if found else None
+
+    def note_try(self, tried: Tried) -> None:
+        with reaching():
+            self._collection.replace_one({"_id": "tried"}, {"at": tried.at, "told": tried.told}, upsert=True)

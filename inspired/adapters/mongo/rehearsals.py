@@ -1,0 +1,294 @@
+"""Rehearsals and what follows from them: every run with its record, and the gate that lets payments begin.
+
+The gate is one small document, asked for before anything new is offered, so each process keeps it for some seconds;
+while the database is away, what was known last holds, and a gate nobody has ever seen open is closed.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from pymongo import UpdateOne, errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo import indexes
+from inspired.adapters.mongo.database import connect, reaching
+from inspired.adapters.mongo.documents import Document, booking_in, booking_out, entry_in, entry_out
+from inspired.domain.monitoring.rehearsals import Check, Letter, Opened, Record, Run, Scene, Verdict
+from inspired.domain.shared.errors import Busy, NotFound
+
+KEEP = 5.0  # seconds
+SCRATCH = "-drill-"
+MARK = 8  # letters of the run's id
+MARKER = "drill_of"  # the collection, and the document in it, that says whose a scratch database is
+LONGEST_NAME = 38 - len(SCRATCH) - MARK  # bytes: MongoDB allows a database's name 63, the smallest of Atlas 38
+log = structlog.get_logger()
+
+
+class Rehearsals:
+    """`rehearsals` holds every run, `drills` for each drill the newest that was asked for and the newest that ended."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._runs: Collection[Document] = database["rehearsals"]
+        self._drills: Collection[Document] = database["drills"]
+
+    def ask(self, runs: Sequence[Run]) -> None:
+        """All in two writes: each alone waits for the disks of the replica set, and the page for all of them."""
+        if not runs:
+            return
+        with reaching():
+            self._runs.insert_many([{**_out(run), "waits_since": run.asked_at} for run in runs])
+            asked = [UpdateOne({"_id": run.drill}, {"$set": {"asked": _short(run)}}, upsert=True) for run in runs]
+            self._drills.bulk_write(asked)
+
+    def begin(self, run_id: str, version: str, now: datetime) -> Run | None:
+        """None where somebody has begun it already: a ring may come twice."""
+        change = {"verdict": str(Verdict.RUNNING), "version": version, "began_at": now}
+        with reaching():
+            query = {"_id": run_id, "verdict": str(Verdict.WAITING)}
+            update = {"$set": {**change, "at_work_since": now}, "$unset": {"waits_since": ""}}
+            is_ours = self._runs.update_one(query, update).modified_count == 1
+        if not is_ours:
+            return None
+        run = self.get(run_id)
+        self._note(run)
+        return run
+
+    def end(self, run: Run) -> None:
+        """What it has shown takes the place of what this drill showed before; of every run the verdict is kept."""
+        older = {"drill": run.drill, "_id": {"$ne": run.id}, "record": {"$exists": True}}
+        with reaching():
+            self._runs.replace_one({"_id": run.id}, _out(run))
+            self._runs.update_many(older, {"$unset": {"record": ""}})
+            self._drills.update_one({"_id": run.drill}, {"$set": {"last": _short(run)}}, upsert=True)
+        self._note(run)
+
+    def get(self, run_id: str) -> Run:
+        with reaching():
+            found = self._runs.find_one({"_id": run_id})
+        if found is None:
+            raise NotFound("There is no such rehearsal.")
+        return _in(found)
+
+    def newest(self) -> dict[str, tuple[Run | None, Run | None]]:
+        """By drill: the run that was asked for last, and the one that ended last. Without their records."""
+        with reaching():
+            found = list(self._drills.find({}).limit(500))
+        return {one["_id"]: (_of(one.get("asked")), _of(one.get("last"))) for one in found}
+
+    def waiting(self, after: datetime, before: datetime, most: int) -> list[str]:
+        """Runs asked for in this time that no worker has begun."""
+        with reaching():
+            query = {"waits_since": {"$gte": after, "$lt": before}}
+            return [one["_id"] for one in self._runs.find(query, {"_id": 1}).sort("waits_since", 1).limit(most)]
+
+    def abandoned(self, before: datetime, most: int) -> list[Run]:
+        """Begun before this moment, and never ended."""
+        with reaching():
+            found = self._runs.find({"at_work_since": {"$lt": before}}).sort("at_work_since", 1).limit(most)
+            return [_in(one) for one in found]
+
+    def give_up(self, run: Run) -> None:
+        """As it ended, though it has shown nothing: what the drill showed before stays its last word."""
+        with reaching():
+            self._runs.replace_one({"_id": run.id, "at_work_since": {"$exists": True}}, _out(run))
+        self._note(run)
+
+    def _note(self, run: Run) -> None:
+        """Unless another run of this drill was asked for since."""
+        with reaching():
+            self._drills.update_one({"_id": run.drill, "asked._id": run.id}, {"$set": {"asked": _short(run)}})
+
+
+class Gate:
+    """Whether this version may take payments. Where it is not needed (in the sandbox) it is open."""
+
+    def __init__(self, database: Database[Document], version: str, *, is_needed: bool, keep: float = KEEP) -> None:
+        self._collection: Collection[Document] = database["gate"]
+        self.version = version
+        self.is_needed = is_needed
+        self._keep = keep
+        self._known: Opened | None = None
+        self._known_until = 0.0
+
+    def is_open(self) -> bool:
+        """As read in the last seconds. Open for this version, it stays so: the code is what it was."""
+        if not self.is_needed or self._fits(self._known):
+            return True
+        if time.monotonic() >= self._known_until:
+            self._known_until = time.monotonic() + self._keep
+            try:
+                self._known = self.opened()
+            except Busy:
+                log.warning("gate_unknown")
+        return self._fits(self._known)
+
+    def opened(self) -> Opened | None:
+        """For this version, as it is in the database. Raises Busy."""
+        with reaching():
+            found = self._collection.find_one({"_id": self.version})
+        return None if found is None else Opened(found["_id"], found["at"], found["by"])
+
+    def open(self, by: str, now: datetime) -> bool:
+        """False where it was open already."""
+        with reaching():
+            try:
+                self._collection.insert_one({"_id": self.version, "at": now, "by": by})
+            except errors.DuplicateKeyError:
+                return False
+        self._known_until = 0.0
+        return True
+
+    def _fits(self, known: Opened | None) -> bool:
+        return known is not None and known.version == self.version
+
+
+@contextmanager
+def scratch(uri: str, beside: str, mark: str, *, now: datetime, seconds: float) -> Iterator[str]:
+    """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy.
+
+    `beside`: the site's own database. `now`: when it is made; it says in a document of its own whose it is.
+    """
+    name = scratch_name(beside, mark)
+    database: Database[Any] = connect(uri, name, seconds=seconds)
+    try:
+        with reaching():
+            database[MARKER].replace_one({"_id": MARKER}, {"_id": MARKER, "beside": beside, "at": now}, upsert=True)
+        indexes.create_money_indexes(database)
+        yield name
+    finally:
+        _drop(database)
+        database.client.close()
+
+
+def sweep_scratch(uri: str, beside: str, *, before: datetime, seconds: float) -> list[str]:
+    """Drops what was left by workers that were killed, and answers the names. Only what says itself that it is this
+    site's and was made before this moment: other sites may share the server, with names that begin alike."""
+    mine: Database[Any] = connect(uri, beside, seconds=seconds)
+    try:
+        with reaching():
+            names = mine.client.list_database_names()
+        alike = (name for name in names if name.startswith(scratch_name(beside, "")))
+        return [name for name in alike if _swept(uri, name, beside, before, seconds)]
+    except Busy as error:
+        log.warning("scratch_not_swept", error=str(error))
+        return []
+    finally:
+        mine.client.close()
+
+
+def _swept(uri: str, name: str, beside: str, before: datetime, seconds: float) -> bool:
+    database: Database[Any] = connect(uri, name, seconds=seconds)
+    try:
+        with reaching():
+            found = database[MARKER].find_one({"_id": MARKER, "beside": beside, "at": {"$lt": before}})
+        return found is not None and _drop(database)
+    finally:
+        database.client.close()
+
+
+def scratch_name(beside: str, mark: str) -> str:
+    return f"{beside.encode()[:LONGEST_NAME].decode('utf-8', 'ignore')}{SCRATCH}{mark[:MARK]}"
+
+
+def _drop(database: Database[Any]) -> bool:
+    """Collection by collection, which `readWrite` may; with the last of them the database is gone, and with it the
+    word whose it was. The right to drop a database at once is in another role. Whether nothing is left."""
+    try:
+        with reaching():
+            names = database.list_collection_names()
+            for name in sorted(names, key=lambda one: one == MARKER):
+                database.drop_collection(name)
+    except Busy as error:
+        log.warning("scratch_left", database=database.name, error=str(error))
+        return False
+    return True
+
+
+# --- documents ------------------------------------------------------------------------------------------------------
+
+
+def _short(run: Run) -> Document:
+    return {
+        "_id": run.id,
+        "drill": run.drill,
+        "by": run.by,
+        "asked_at": run.asked_at,
+        "verdict": str(run.verdict),
+        "version": run.version,
+        "began_at": run.began_at,
+        "ended_at": run.ended_at,
+        "why": run.why,
+    }
+
+
+def _out(run: Run) -> Document:
+    return {**_short(run), **({"record": _record_out(run.record)} if run.record else {})}
+
+
+def _of(found: Document | None) -> Run | None:
+    return None if found is None else _in(found)
+
+
+def _in(found: Document) -> Run:
+    return Run(
+        id=found["_id"],
+        drill=found["drill"],
+        by=found["by"],
+        asked_at=found["asked_at"],
+        verdict=Verdict(found["verdict"]),
+        version=found["version"],
+        began_at=found["began_at"],
+        ended_at=found["ended_at"],
+        why=found["why"],
+        record=_readable(found["record"]) if "record" in found else None,
+    )
+
+
+def _record_out(record: Record) -> Document:
+    return {
+        "scenes": [
+            {
+                "at": scene.at,
+                "what": scene.what,
+                "bookings": [booking_out(one) for one in scene.bookings],
+                "customers": list(scene.customers),
+                "letters": [{"to": one.to, "subject": one.subject, "text": one.text} for one in scene.letters],
+            }
+            for scene in record.scenes
+        ],
+        "checks": [{"claim": one.claim, "holds": one.holds} for one in record.checks],
+        "ledger": [entry_out(one) for one in record.ledger],
+        "broken_off": record.broken_off,
+    }
+
+
+def _readable(found: Document) -> Record | None:
+    """None where another version has written it, in a shape that is not ours any more."""
+    try:
+        return _record_in(found)
+    except (LookupError, TypeError, ValueError) as error:
+        log.warning("record_unreadable", error=type(error).__name__)
+        return None
+
+
+def _record_in(found: Document) -> Record:
+    return Record(
+        scenes=tuple(
+            Scene(
+                at=one["at"],
+                what=one["what"],
+                bookings=tuple(booking_in(booking) for booking in one["bookings"]),
+                customers=tuple(one["customers"]),
+                letters=tuple(Letter(**letter) for letter in one["letters"]),
+            )
+            for one in found["scenes"]
+        ),
+        checks=tuple(Check(**one) for one in found["checks"]),
+        ledger=tuple(entry_in(one) for one in found["ledger"]),
+        broken_off=found["broken_off"],
+    )

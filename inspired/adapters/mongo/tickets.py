@@ -1,0 +1,170 @@
+"""Tickets. One is one document, altered by versioned writes; every list is bounded by an indexed date."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from bson.binary import Binary
+from pymongo import errors
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.claiming import Claiming
+from inspired.adapters.mongo.database import reaching, versioned
+from inspired.adapters.mongo.documents import Document, outbox_item_out
+from inspired.adapters.mongo.spellings import ticket_event_in, ticket_event_out, ticket_task_in
+from inspired.domain.booking.outbox import OutboxItem
+from inspired.domain.shared.errors import NotFound
+from inspired.domain.support.tickets import Author, Message, Priority, Ticket, TicketState, Topic
+
+MOST_OF_ONE = 50  # of one booking, or one stranger
+TIMES = tuple(timedelta(days=days) for days in (1, 7, 60, 400, 36_500))
+
+
+class Tickets(Claiming[Ticket]):
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["tickets"]
+
+    def add(self, ticket: Ticket) -> bool:
+        """False where its number, or its token, is another one's."""
+        with reaching():
+            try:
+                self._collection.insert_one(_out(ticket))
+            except errors.DuplicateKeyError:
+                return False
+        return True
+
+    def get(self, number: str) -> Ticket:
+        return self._one({"_id": number})
+
+    def by_token(self, token: str) -> Ticket:
+        return self._one({"token": token})
+
+    def of_booking(self, booking_id: str) -> list[Ticket]:
+        """Newest first."""
+        return self._newest({"booking_id": booking_id}, "created_at", MOST_OF_ONE)
+
+    def of_stranger(self, email_index: str) -> list[Ticket]:
+        """Newest first."""
+        return self._newest({"email_index": email_index}, "created_at", MOST_OF_ONE)
+
+    def owed(self, after: datetime, most: int, *, before: datetime | None = None, assigned: str = "") -> list[Ticket]:
+        """Those that wait for our word, the most urgent first: due after the one moment, and up to the other."""
+        query: Document = {"due": {"$gt": after, **({"$lte": before} if before else {})}}
+        with reaching():
+            found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
+            return [_in(one) for one in found]
+
+    def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
+        """Those that wait for the customer, the newest first."""
+        return self._newest_by("waiting_since", before, most, _of(assigned))
+
+    def done(self, before: datetime, most: int) -> list[Ticket]:
+        """The newest first."""
+        return self._newest_by("done_at", before, most, {})
+
+    def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
+        """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
+        return versioned(self._collection, lambda: self.get(number), decide, _out, "ticket")
+
+    def mail_due(self, now: datetime, most: int) -> list[str]:
+        with reaching():
+            found = self._collection.find({"mail_due": {"$lte": now}}, {"_id": 1}).limit(most)
+            return [document["_id"] for document in found]
+
+    def lease(self, number: str, until: datetime) -> None:
+        """Rung for: due again at `until` unless somebody has seen to it by then. No change of the ticket itself."""
+        with reaching():
+            self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
+
+    def _newest_by(self, moment: str, before: datetime, most: int, also: Document) -> list[Ticket]:
+        """Looked for in ever longer times: the embedded server reads all of a time to sort it."""
+        found: list[Ticket] = []
+        for time in TIMES:
+            found = self._newest({moment: {"$lt": before, "$gte": before - time}} | also, moment, most)
+            if len(found) == most:
+                break
+        return found
+
+    def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
+        with reaching():
+            return [_in(one) for one in self._collection.find(query).sort(by, -1).limit(most)]
+
+    def _one(self, query: Document) -> Ticket:
+        with reaching():
+            found = self._collection.find_one(query)
+        if found is None:
+            raise NotFound("There is no such ticket.")
+        return _in(found)
+
+
+def _of(assigned: str) -> Document:
+    return {"assigned": assigned} if assigned else {}
+
+
+def _out(ticket: Ticket) -> Document:
+    document: Document = {
+        "_id": ticket.id,
+        "token": ticket.token,
+        "version": ticket.version,
+        "key": Binary(ticket.key),
+        "created_at": ticket.created_at,
+        "topic": str(ticket.topic),
+        "priority": str(ticket.priority),
+        "booking_id": ticket.booking_id,
+        "email": Binary(ticket.email),
+        "subject": Binary(ticket.subject),
+        "state": str(ticket.state),
+        "messages": [
+            {
+                "id": one.id,
+                "at": one.at,
+                "author": str(one.author),
+                "text": Binary(one.text),
+                "person": one.person,
+                "promised": one.promised,
+            }
+            for one in ticket.messages
+        ],
+        "since": ticket.since,
+        "promised": ticket.promised,
+        "assigned": ticket.assigned,
+        "effects": [outbox_item_out(item) for item in ticket.outbox],
+        "history": [ticket_event_out(event) for event in ticket.history],
+    }
+    # Absent, not empty: these indexes are sparse, each with only the tickets its list is made of.
+    is_waiting = ticket.state is TicketState.WAITING and ticket.messages
+    listed = {
+        "email_index": ticket.email_index,
+        "due": ticket.due,
+        "waiting_since": ticket.messages[-1].at if is_waiting else None,
+        "done_at": ticket.done_at,
+        "mail_due": ticket.mail_due,
+    }
+    return document | {name: value for name, value in listed.items() if value}
+
+
+def _in(found: Document) -> Ticket:
+    return Ticket(
+        id=found["_id"],
+        token=found["token"],
+        version=found["version"],
+        key=bytes(found["key"]),
+        created_at=found["created_at"],
+        topic=Topic(found["topic"]),
+        priority=Priority(found["priority"]),
+        booking_id=found["booking_id"],
+        email=bytes(found["email"]),
+        email_index=found.get("email_index", ""),
+        subject=bytes(found["subject"]),
+        state=TicketState(found["state"]),
+        messages=tuple(
+            Message(one["id"], one["at"], Author(one["author"]), bytes(one["text"]), one["person"], one["promised"])
+            for one in found["messages"]
+        ),
+        since=found["since"],
+        promised=found["promised"],
+        done_at=found.get("done_at"),
+        assigned=found["assigned"],
+        outbox=tuple(OutboxItem(ticket_task_in(one["name"]), one["due"], one["tries"]) for one in found["effects"]),
+        history=tuple(ticket_event_in(one) for one in found["history"]),
+    )

@@ -1,0 +1,1 @@
+"""This process: requests coming in, deadlines, logs, version, child processes."""

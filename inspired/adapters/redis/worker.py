@@ -1,0 +1,99 @@
+"""The worker: RQ's `SimpleWorker`, so that jobs run in this very process (docs/decisions.md), with ways of its own.
+
+- It outlives a Redis that is away: RQ's ends at the first command that fails outside its loop, and a platform starts
+  what ends often later and later.
+- Each turn of its loop is told (`on_turn`): only then is work really taken.
+- It runs the jobs it is given by name and no others (`queue.Ring`): `on_refused` is told what was in the queue instead.
+- It listens to no commands through Redis, which saves a connection and a way in.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+
+import redis
+import structlog
+from rq import SimpleWorker
+
+from inspired.adapters.redis import queue as queues
+from inspired.adapters.redis.queue import Ring
+from inspired.adapters.redis.redis_server import why
+
+WORKER_TTL, LONGEST_WAIT = 30, 2.0  # seconds; an idle loop comes round after half of it
+QUEUE_CONNECTIONS = 2  # RQ waits on one, and watches with another while it changes what jobs depend on
+log = structlog.get_logger()
+
+
+class Worker(SimpleWorker):
+    max_connection_wait_time = LONGEST_WAIT  # RQ's own waits up to a minute after Redis is back
+    on_turn: Callable[[str], None]
+    on_refused: Callable[[str], None]
+    is_asked_to_stop = False
+
+    def heartbeat(self, timeout=None, pipeline=None):  # type: ignore[no-untyped-def]
+        """RQ calls it whenever its loop comes round; with a pipeline nothing has been asked yet."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None:
+            self.on_turn(self.name)
+
+    def execute_job(self, job, queue):  # type: ignore[no-untyped-def]
+        if job.refused:
+            self.connection.delete(job.key)
+            log.error("job_refused", queue=queue.name, what=job.refused)
+            self.on_refused(job.refused)
+        else:
+            super().execute_job(job, queue)
+
+    def request_stop(self, signum, frame):  # type: ignore[no-untyped-def]
+        self.is_asked_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def subscribe(self) -> None:
+        """To nothing."""
+
+
+def made(
+    connection: redis.Redis,
+    functions: Mapping[str, Callable[..., object]],
+    *,
+    on_turn: Callable[[str], None],
+    on_refused: Callable[[str], None],
+) -> Worker:
+    """`functions`: what may be run, by the name it has in the queue. `on_turn` is given the worker's name, `on_refused`
+    what was not run. Raises redis.RedisError."""
+    job_class = type("Ring", (Ring,), {"functions": functions})
+    worker = Worker(
+        queues.queues_on(connection, job_class),
+        connection=connection,
+        job_class=job_class,
+        serializer="json",
+        worker_ttl=WORKER_TTL,
+        maintenance_interval=10,
+        job_monitoring_interval=5,
+        log_job_description=False,
+    )
+    worker.on_turn, worker.on_refused = on_turn, on_refused
+    return worker
+
+
+def run(
+    connection: redis.Redis,
+    functions: Mapping[str, Callable[..., object]],
+    *,
+    on_turn: Callable[[str], None],
+    on_refused: Callable[[str], None],
+    pause: float = LONGEST_WAIT,
+) -> None:
+    """The same, until a signal ends it."""
+    while True:
+        worker: Worker | None = None
+        try:
+            worker = made(connection, functions, on_turn=on_turn, on_refused=on_refused)
+            worker.work(logging_level="WARNING")
+        except redis.RedisError as error:
+            log.warning("worker_waits_for_redis", why=why(error))
+        if worker is not None and worker.is_asked_to_stop:
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # RQ's handlers speak to a worker that is gone
+        time.sleep(pause)

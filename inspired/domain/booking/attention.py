@@ -1,0 +1,57 @@
+"""What of a booking only a person can settle: the owner's page "Today" is made of it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from inspired.domain.booking.balance import due, kept_of, unclear
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.delivery import ALERT_AT_TRY
+from inspired.domain.booking.history import EventKind, TaskDone
+from inspired.domain.booking.outbox import Result, Task
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Conflict
+
+
+class Matter(StrEnum):
+    """In the order of gravity, gravest first."""
+
+    REFUND_STUCK = "refund_stuck"  # money should be going back, and does not
+    REFUND_UNCOUNTED = "refund_uncounted"  # money went back in the provider's console, and nobody knows how much
+    UNCLEAR = "unclear"  # money came that cannot be held against the price
+    SHORT = "short"  # a confirmed call of whose money a part was returned by another way
+    UNDELIVERED = "undelivered"  # a mail, or something owed to the calendar, that keeps failing or was given up
+
+
+def matters(booking: Booking) -> tuple[Matter, ...]:
+    stuck = [one for one in booking.refunds if one.is_stuck]
+    found = {
+        Matter.REFUND_STUCK: any(one.amount is not None for one in stuck),
+        Matter.REFUND_UNCOUNTED: any(one.amount is None for one in stuck),
+        Matter.UNCLEAR: bool(unclear(booking)),
+        Matter.SHORT: booking.state is State.CONFIRMED and kept_of(booking) < due(booking),
+        Matter.UNDELIVERED: bool(undelivered(booking)),
+    }
+    return tuple(matter for matter, is_so in found.items() if is_so)
+
+
+def undelivered(booking: Booking) -> tuple[Task, ...]:
+    """What keeps failing, and mails that were given up since somebody last saw to it."""
+    failing = [item.task for item in booking.outbox if item.tries >= ALERT_AT_TRY]
+    return tuple(dict.fromkeys([*_given_up(booking), *failing]))
+
+
+def was_given_up(booking: Booking) -> bool:
+    return bool(_given_up(booking))
+
+
+def seen_to(booking: Booking, now: datetime) -> Booking:
+    """Somebody has told the customer by another way: what was given up needs nobody any more."""
+    if not was_given_up(booking):
+        raise Conflict("Nothing of this booking was given up.")
+    return booking.noted(now, EventKind.SEEN_TO)
+
+
+def _given_up(booking: Booking) -> list[Task]:
+    last = max((number for number, one in enumerate(booking.history) if one.kind is EventKind.SEEN_TO), default=-1)
+    done = (one.details for one in booking.history[last + 1 :])
+    return [one.task for one in done if isinstance(one, TaskDone) and one.result is Result.GIVEN_UP]

@@ -1,0 +1,64 @@
+"""Working off what a booking owes: claimed before it is done, ticked off after, tried again ever more slowly."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import EventKind, TaskDone
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, OutboxItem, Result, SendEmail, Task, UnknownTask
+from inspired.domain.booking.polling import scheduled
+
+LEASE = timedelta(seconds=60)
+LONGEST_BACKOFF = timedelta(minutes=10)
+ALERT_AT_TRY = 8
+MOST_MAIL_TRIES = 300  # about two days of a mail server that is down
+UNDELIVERED = AlertOwner(AlertKind.UNDELIVERED)
+T = TypeVar("T")  # the tasks of an outbox: a booking's, or a ticket's
+
+
+def leased(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
+    """Counted, and nobody else's for a while."""
+    return tuple(replace(item, tries=item.tries + 1, due=now + LEASE) if item.task == task else item for item in outbox)
+
+
+def put_off(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
+    """The longer, the more often it was tried."""
+    return tuple(
+        replace(item, due=now + min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF))
+        if item.task == task
+        else item
+        for item in outbox
+    )
+
+
+def without(outbox: tuple[OutboxItem[T], ...], task: T) -> tuple[OutboxItem[T], ...]:
+    return tuple(item for item in outbox if item.task != task)
+
+
+def claimed(booking: Booking, task: Task, now: datetime) -> Booking:
+    """Somebody does it now. Counted before it is done, so that a job that kills its worker still counts."""
+    return scheduled(replace(booking, outbox=leased(booking.outbox, task, now)), now)
+
+
+def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DONE, count: int = 0) -> Booking:
+    if task in booking.delivered:
+        return booking
+    booking = replace(booking, outbox=without(booking.outbox, task), delivered=booking.delivered | {task})
+    return scheduled(booking.noted(now, EventKind.DONE, TaskDone(task, result, count)), now)
+
+
+def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = False) -> Booking:
+    """Tried again, ever more slowly. A mail that was refused for good, or for two days, is given up, and told. What
+    only another release knows is given up after as long: while both run beside each other, that one does it."""
+    item = next((one for one in booking.outbox if one.task == task), None)
+    if item is None:
+        return booking
+    is_alert = isinstance(task, AlertOwner)
+    if isinstance(task, SendEmail | AlertOwner | UnknownTask) and (for_good or item.tries >= MOST_MAIL_TRIES):
+        booking = done(booking, task, now, Result.GIVEN_UP)
+        return booking if is_alert else scheduled(booking.owing(now, UNDELIVERED), now)
+    booking = replace(booking, outbox=put_off(booking.outbox, task, now))
+    if item.tries == ALERT_AT_TRY and not is_alert:
+        booking = booking.owing(now, UNDELIVERED)
+    return scheduled(booking, now)

@@ -1,0 +1,193 @@
+"""What happened to a booking, as values: the kind of each event, and what there is to say about it, typed.
+
+Sentences are made of these elsewhere, and no rule reads one. How an event is spelled in the database, older releases'
+spellings included, is known to `adapters/mongo/documents` alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from inspired.domain.booking.outbox import Result, Task
+from inspired.domain.booking.states import Cause, HandKind, Remote
+from inspired.domain.shared.money import Money
+
+
+class EventKind(StrEnum):
+    # the booking
+    STARTED = "started"
+    HELD = "held"
+    FOUND_IN_CALENDAR = "found_in_calendar"
+    TIME_CHANGED = "time_changed"
+    GIVEN_UP = "given_up"
+    OWNER_GAVE_UP = "owner_gave_up"
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+    BY_HAND = "by_hand"  # Vouched
+    AGREED = "agreed"  # Amount
+    CHOICE_OFFERED = "choice_offered"
+    MONEY_BACK_CHOSEN = "money_back_chosen"
+    MOVED = "moved"
+    MOVED_BY_OWNER = "moved_by_owner"
+    MOVED_IN_CALENDAR = "moved_in_calendar"
+    CANCELLED_IN_CALENDAR = "cancelled_in_calendar"
+    OTHER_LENGTH = "other_length"  # Length
+    CALLED_OFF = "called_off"
+    NO_SHOW = "no_show"
+    CAME_AFTER_ALL = "came_after_all"
+    # its orders and their money
+    NEW_ORDER = "new_order"  # Order
+    ORDER_CREATED = "order_created"  # Order
+    CREATE_FAILED = "create_failed"  # FailedOrder
+    ABOVE_LIMIT = "above_limit"  # OrderAboveLimit
+    ORDER_CLOSED = "order_closed"  # OrderStatus
+    MONEY = "money"  # MoneySeen
+    DENIED = "denied"  # OrderStatus
+    # its refunds
+    REFUND_REQUESTED = "refund_requested"  # RefundRequested
+    REFUND_SENT = "refund_sent"  # Amount
+    REFUND_STUCK = "refund_stuck"  # Reason
+    REFUND_REJECTED = "refund_rejected"
+    REFUND_DONE = "refund_done"  # Amount
+    REFUND_AGAIN = "refund_again"  # Amount
+    REFUND_BY_HAND = "refund_by_hand"  # Amount
+    REFUND_FOUND = "refund_found"  # RefundFound
+    RETURNED_OUTSIDE = "returned_outside"  # Amount
+    # what it owed, and its person
+    DONE = "done"  # TaskDone
+    SEEN_TO = "seen_to"
+    LETTER_WRITTEN = "letter_written"  # Letter
+    ERASED = "erased"
+    OTHER = "other"  # Unread, of another release
+
+
+class LimitWindow(StrEnum):
+    """In which span of time a customer would pay too much."""
+
+    DAY = "day"
+    MONTH = "month"  # 30 days
+    YEAR = "year"  # 365 days
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`number`: 1 for the booking's first order."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStatus:
+    number: int
+    status: Remote
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOrder:
+    """`reason`: what the provider answered, or how it could not be reached."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAboveLimit:
+    number: int
+    window: LimitWindow
+
+
+@dataclass(frozen=True, slots=True)
+class MoneySeen:
+    """`money` None: the provider told an amount that cannot be read. `by_query`: our own question told of it first,
+    else a signed notice."""
+
+    number: int
+    money: Money | None
+    by_query: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequested:
+    amount: Money
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFound:
+    """Made in the provider's console. `amount` None: the provider does not tell it."""
+
+    number: int
+    amount: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    money: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """The owner's word. `amount`: what came by another way, where it did."""
+
+    kind: HandKind
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDone:
+    """`count`: how many, for the results that have a number."""
+
+    task: Task
+    result: Result
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """As another release spelled it. `what`: its name for the kind, where that is not known here either."""
+
+    detail: str
+    what: str = ""
+
+
+Details = (
+    Order
+    | OrderStatus
+    | FailedOrder
+    | OrderAboveLimit
+    | MoneySeen
+    | RefundRequested
+    | RefundFound
+    | Amount
+    | Vouched
+    | Length
+    | Letter
+    | Reason
+    | TaskDone
+    | Unread
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: datetime
+    kind: EventKind
+    details: Details | None = None

@@ -1,0 +1,126 @@
+"""The ledger: double entry, append only, derived from a booking's facts.
+
+    binance    what lies in the merchant account           (asset)
+    suspense   received, and neither earned nor returned    (owed to somebody)
+    sales      earned by confirmed calls                    (income)
+    refunds    returned although it was earned              (less income)
+    fees       what the provider kept                       (cost)
+    outside    received by another way than the provider, on the owner's word   (asset)
+
+`targets` says what the books should hold for every fact; `booked` appends an entry for each difference and never alters
+one. So the books can be made again from the facts at any time, a correction is an entry of its own, and every entry
+sums to zero by construction. Debits are positive, credits negative.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from inspired.domain.booking.balance import nothing, received_of
+from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, Line
+from inspired.domain.booking.outbox import PostLedger
+from inspired.domain.shared.money import Money
+
+BINANCE, SUSPENSE, SALES, REFUNDS, FEES = "binance", "suspense", "sales", "refunds", "fees"
+OUTSIDE = "outside"
+ACCOUNTS = (BINANCE, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
+
+Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its words, its lines
+
+
+def booked(booking: Booking, now: datetime) -> Booking:
+    """The booking with its books brought in line with its facts; owes their posting where anything was appended."""
+    wanted = {fact: (text, lines) for fact, text, lines in targets(booking)}
+    entries = list(booking.ledger)
+    for fact in [*wanted, *(one.fact for one in booking.ledger if one.fact not in wanted)]:
+        text, lines = wanted.get(fact, ("taken back", ()))
+        difference = _difference(lines, [one for one in entries if one.fact == fact])
+        if difference:
+            entries.append(Entry(len(entries), now, fact, text, difference))
+    if len(entries) == len(booking.ledger):
+        return booking
+    return replace(booking, ledger=tuple(entries)).owing(now, PostLedger(len(entries)))
+
+
+def targets(booking: Booking) -> Iterator[Target]:
+    """What the books should hold, fact by fact."""
+    for attempt in booking.attempts:
+        if attempt.has_money and attempt.proven and attempt.received and not attempt.received.is_nothing:
+            fact = Fact(FactKind.RECEIVED, attempt.trade_no)
+            yield _moved(fact, "received", attempt.received, debit=BINANCE, credit=SUSPENSE)
+            if attempt.commission and not attempt.commission.is_nothing:
+                fact = Fact(FactKind.FEE, attempt.trade_no)
+                yield _moved(fact, "commission", attempt.commission, debit=FEES, credit=BINANCE)
+    if booking.earned is not None and not booking.earned.is_nothing:
+        earned = Fact(FactKind.EARNED)
+        yield _moved(earned, "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)
+    yield from _refunds(booking)
+    if (word := booking.by_hand) is not None and not word.amount.is_nothing:
+        text = "received by another way, on the owner's word"
+        yield _moved(Fact(FactKind.BY_HAND), text, word.amount, debit=OUTSIDE, credit=SALES)
+        if word.returned is not None:
+            fact = Fact(FactKind.BY_HAND_RETURNED)
+            yield _moved(fact, "returned by the same way", word.returned, debit=REFUNDS, credit=OUTSIDE)
+
+
+def _refunds(booking: Booking) -> Iterator[Target]:
+    """Money that was never earned leaves suspense; only what is beyond it makes the income smaller."""
+    price = booking.price.currency
+    unearned = received_of(booking) - (booking.earned or nothing(price))
+    for refund in booking.refunds:
+        if not refund.is_gone or refund.amount is None or refund.amount.is_nothing:
+            continue
+        fact = Fact(FactKind.REFUND, refund.id)
+        if refund.amount.currency != price:
+            yield _moved(fact, "returned", refund.amount, debit=SUSPENSE, credit=BINANCE)
+            continue
+        first = min(unearned, refund.amount)
+        unearned -= first
+        lines = (Line(SUSPENSE, first), Line(REFUNDS, refund.amount - first), Line(BINANCE, -refund.amount))
+        yield fact, "returned", tuple(line for line in lines if not line.money.is_nothing)
+
+
+def orphan(notice_id: str, money: Money, now: datetime) -> Entry:
+    """Money for an order nobody here knows: in the account, and owed to whoever it belongs to."""
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(BINANCE, money), Line(SUSPENSE, -money))
+    return Entry(0, now, fact, "received for an unknown order", lines)
+
+
+def orphan_settled(notice_id: str, money: Money, now: datetime) -> Entry:
+    """The owner settled it by hand: it has left, or was never this business's."""
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(BINANCE, -money))
+    return Entry(1, now, fact, "settled by hand", lines)
+
+
+def balances(entries: Iterable[Entry]) -> dict[tuple[str, str], Money]:
+    """By account and currency; what is nothing is left out."""
+    sums = _sums(line for entry in entries for line in entry.lines)
+    return {place: Money(amount, place[1]) for place, amount in sums.items() if amount}
+
+
+def is_balanced(lines: Iterable[Line]) -> bool:
+    """Debits and credits are equal, in each currency."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for line in lines:
+        sums[line.money.currency] += line.money.amount
+    return not any(sums.values())
+
+
+def _moved(fact: Fact, text: str, money: Money, *, debit: str, credit: str) -> Target:
+    return fact, text, (Line(debit, money), Line(credit, -money))
+
+
+def _difference(wanted: Iterable[Line], entries: Iterable[Entry]) -> tuple[Line, ...]:
+    sums = _sums(wanted)
+    for place, amount in _sums(line for entry in entries for line in entry.lines).items():
+        sums[place] -= amount
+    return tuple(Line(account, Money(amount, currency)) for (account, currency), amount in sums.items() if amount)
+
+
+def _sums(lines: Iterable[Line]) -> dict[tuple[str, str], Decimal]:
+    sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in lines:
+        sums[line.account, line.money.currency] += line.money.amount
+    return sums

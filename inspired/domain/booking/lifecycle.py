@@ -1,0 +1,577 @@
+"""The crux: what a booking becomes, given what the provider and the calendar say, and what is then owed.
+
+Every trigger (webhook, timer, click, restart) ends in `settle`. It is pure and gives the same answer however often it
+is asked; whatever has to happen outside is recorded as a task or a refund in the same value. Read `TABLE` first.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inspired.domain.booking import refunds
+from inspired.domain.booking.balance import (
+    Payment,
+    came_unclear,
+    denied,
+    due,
+    kept_of,
+    missing,
+    nothing,
+    payment_of,
+    unclear,
+)
+from inspired.domain.booking.booking import Attempt, Booking, trade_number
+from inspired.domain.booking.history import EventKind, MoneySeen, Order, OrderStatus
+from inspired.domain.booking.ledger import booked
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, CancelStrayEvents, Email, SendEmail, Task
+from inspired.domain.booking.polling import ALERT_AFTER, may_still_pay, passed, scheduled
+from inspired.domain.booking.refunds import RefundSeen
+from inspired.domain.booking.states import CalendarKind, Cause, Flag, Remote, State
+from inspired.domain.shared.money import Money
+
+TIDY_AFTER = ALERT_AFTER / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the provider said about one order, and when it was asked. `status` None: it knows no such order.
+
+    `by_query` is our own signed question; otherwise it is a webhook whose signature was right.
+    """
+
+    trade_no: str
+    asked_at: datetime
+    status: Remote | None
+    money: Money | None = None
+    commission: Money | None = None
+    prepay_id: str = ""
+    transaction_id: str = ""
+    paid_at: datetime | None = None
+    by_query: bool = True
+
+
+class SlotSeen(StrEnum):
+    SECURED = "secured"
+    LOST = "lost"
+    UNKNOWN = "unknown"  # not asked, or the calendar did not answer
+
+
+# --- what a row looks at --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a row may look at beside state and payment."""
+
+    booking: Booking
+    slot: SlotSeen
+    now: datetime
+
+
+PENDING, PAID, CONFIRMED = State.PENDING, State.PAID, State.CONFIRMED
+EXPIRED, CANCELLED, REFUNDED = State.EXPIRED, State.CANCELLED, State.REFUNDED
+NONE, NOTIFIED, EXACT, SHORT = Payment.NONE, Payment.NOTIFIED, Payment.EXACT, Payment.SHORT
+OVER, UNCLEAR, RETURNED = Payment.OVER, Payment.UNCLEAR, Payment.RETURNED
+SECURED, LOST = SlotSeen.SECURED, SlotSeen.LOST
+
+HAS_ENDED = (EXPIRED, CANCELLED)
+ALIVE = (PENDING, PAID, CONFIRMED, EXPIRED, CANCELLED, REFUNDED)
+UNPAID = (NONE, RETURNED, UNCLEAR)  # nothing that could pay for the call is here
+
+# --- steps other rules share ----------------------------------------------------------------------------------------
+
+
+def moved(booking: Booking, state: State, now: datetime, **changes: object) -> Booking:
+    booking = replace(booking, state=state, **changes)  # type: ignore[arg-type]
+    return booking.noted(now, EventKind(state.lower()))
+
+
+def released(booking: Booking, now: datetime) -> Booking:
+    """The built-in calendar's slot goes with the state itself; an event at Calendly has to be cancelled there."""
+    if booking.slot is not None and booking.slot.event_uri:
+        booking = booking.owing(now, CancelEvent(booking.slot.event_uri))
+    return left_pending(booking, now)
+
+
+def is_reminder(task: Task) -> bool:
+    return isinstance(task, SendEmail) and task.template is Email.REMINDER
+
+
+def reminded(booking: Booking, now: datetime) -> Booking:
+    """The mails some hours before the call. One whose hour is past is not sent: the confirmation has just come."""
+    booking = booking.not_owing(is_reminder)
+    if booking.slot is None:
+        return booking
+    for hours in booking.meeting_type.reminders:
+        due = booking.slot.span.start - timedelta(hours=hours)
+        if due > now:
+            booking = booking.owing(due, SendEmail(Email.REMINDER, f"{hours}:{booking.moves}"))
+    return booking
+
+
+def left_pending(booking: Booking, now: datetime) -> Booking:
+    """Events picked in the frame that never became the slot are looked for once more, a little later."""
+    if booking.slot is None or booking.slot.calendar is CalendarKind.CALENDLY:
+        return booking.owing(now + TIDY_AFTER, CancelStrayEvents())
+    return booking
+
+
+def with_new_attempt(booking: Booking, now: datetime, *, tries: int) -> Booking:
+    """A new order for whatever is missing. Its number is written before anything is sent."""
+    number = len(booking.attempts) + 1
+    attempt = Attempt(
+        number=number,
+        trade_no=trade_number(booking.id, number),
+        created_at=now,
+        amount=missing(booking),
+        tries=tries,
+        retry_at=now,
+    )
+    return replace(booking, attempts=(*booking.attempts, attempt)).noted(now, EventKind.NEW_ORDER, Order(number))
+
+
+# --- what a row asks ------------------------------------------------------------------------------------------------
+
+
+def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
+    """Every order was seen closed, or was never sent and nobody is sending it now; one with money has it already."""
+    return all(
+        one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
+        for one in booking.attempts
+    )
+
+
+def _notified_amount_fits(moment: Moment) -> bool:
+    """A notice with another amount decides nothing: our own query is asked soon, and its word counts."""
+    wanted = missing(moment.booking)
+    return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.attempts)
+
+
+def _unconfirmed_for_long(moment: Moment) -> bool:
+    booking = moment.booking
+    overdue = booking.paid_at is not None and moment.now >= booking.paid_at + ALERT_AFTER
+    return overdue and Flag.SLOT_LOST not in booking.flags
+
+
+def _unreachable_for_long(moment: Moment) -> bool:
+    deadline = moment.booking.deadline
+    return deadline is not None and moment.now >= deadline + ALERT_AFTER
+
+
+def _is_denied(moment: Moment) -> bool:
+    return denied(moment.booking) is not None
+
+
+def _may_top_up(moment: Moment) -> bool:
+    return may_still_pay(moment.booking, moment.now)
+
+
+def _no_rest_comes(moment: Moment) -> bool:
+    """Nothing was agreed about a short payment, and its rest can no longer come."""
+    awaits = _may_top_up(moment) or (moment.booking.meeting_type.policy.top_up and not _is_closed(moment))
+    return moment.booking.keeps is None and not awaits
+
+
+def _was_agreed(moment: Moment) -> bool:
+    return moment.booking.keeps is not None
+
+
+def _has_uncounted(moment: Moment) -> bool:
+    return bool(_uncounted(moment))
+
+
+def _uncounted(moment: Moment) -> list[Attempt]:
+    """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
+    booking = moment.booking
+    return [one for one in unclear(booking) if came_unclear(booking, one) or booking.state is not CONFIRMED]
+
+
+def _is_short_of_its_price(moment: Moment) -> bool:
+    return kept_of(moment.booking) < due(moment.booking)
+
+
+def _is_undecided(moment: Moment) -> bool:
+    """It has the money for its price, and nothing was agreed or offered since."""
+    return moment.booking.keeps is None and moment.booking.choose_by is None
+
+
+def _choice_is_over(moment: Moment) -> bool:
+    return passed(moment.booking.choose_by, moment.now)
+
+
+def _is_closed(moment: Moment) -> bool:
+    return no_money_can_arrive(moment.booking, moment.now)
+
+
+def _given_up_and_closed(moment: Moment) -> bool:
+    return moment.booking.leaving and _is_closed(moment)
+
+
+def _over_and_closed(moment: Moment) -> bool:
+    return passed(moment.booking.deadline, moment.now) and _is_closed(moment)
+
+
+def _all_has_gone(moment: Moment) -> bool:
+    return refunds.all_gone(moment.booking)
+
+
+def _is_slow(moment: Moment) -> bool:
+    return bool(refunds.slow(moment.booking, moment.now))
+
+
+# --- what a row does ------------------------------------------------------------------------------------------------
+
+
+def _paid(moment: Moment) -> Booking:
+    return moved(moment.booking, PAID, moment.now, paid_at=moment.now)
+
+
+def _alerting(kind: AlertKind) -> Callable[[Moment], Booking]:
+    """The owner is told, and nothing else changes."""
+    return lambda moment: moment.booking.owing(moment.now, AlertOwner(kind))
+
+
+def _confirmed(moment: Moment) -> Booking:
+    return confirmed(moment.booking, moment.now)
+
+
+def confirmed(booking: Booking, now: datetime) -> Booking:
+    after = moved(booking, CONFIRMED, now, confirmed_at=now, earned=due(booking), choose_by=None)
+    after = replace(after, flags=after.flags - {Flag.SLOT_LOST})
+    return left_pending(
+        reminded(after.owing(now, SendEmail(Email.CONFIRMED), SendEmail(Email.OWNER_CONFIRMED)), now), now
+    )
+
+
+def _choosing(moment: Moment, alert: AlertKind, *more: Flag) -> Booking:
+    """Paid, and there is no time any more: another one, or the money back; without an answer the money goes back."""
+    booking, now = moment.booking, moment.now
+    chosen_by = now + booking.meeting_type.policy.choice_time
+    told = replace(booking, choose_by=chosen_by).flagged(Flag.SLOT_LOST, *more)
+    offered = sum(event.kind is EventKind.CHOICE_OFFERED for event in booking.history)
+    occasion = str(offered + 1) if offered else ""
+    told = told.noted(now, EventKind.CHOICE_OFFERED)
+    return told.owing(now, SendEmail(Email.CHOOSE, occasion), AlertOwner(alert, occasion))
+
+
+def _chooses(moment: Moment) -> Booking:
+    return _choosing(moment, AlertKind.SLOT_LOST)
+
+
+def _late_chooses(moment: Moment) -> Booking:
+    return _choosing(moment, AlertKind.LATE, Flag.PAID_LATE)
+
+
+def _not_chosen(moment: Moment) -> Booking:
+    booking = replace(moment.booking, choose_by=None)
+    return refunds.all_of_it(booking, Cause.NO_TIME, moment.now)
+
+
+def _surplus_back(moment: Moment) -> Booking:
+    booking, now = moment.booking, moment.now
+    after = refunds.surplus_back(booking, now)
+    is_second = any(one.cause is Cause.SECOND for one in after.refunds[len(booking.refunds) :])
+    if booking.state in (EXPIRED, CANCELLED, REFUNDED):
+        after = after.flagged(Flag.PAID_LATE)
+    if is_second:
+        return after.flagged(Flag.PAID_TWICE).owing(now, AlertOwner(AlertKind.PAID_TWICE))
+    return after.flagged(Flag.OVERPAID).owing(now, AlertOwner(AlertKind.AMOUNT))
+
+
+def _rest_asked_for(moment: Moment) -> Booking:
+    booking, now = moment.booking, moment.now
+    told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
+    if any(not one.has_money and not one.is_closed for one in booking.attempts):
+        return told
+    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
+        return told  # it was asked for once by itself; after that the customer's button is the way on
+    return with_new_attempt(told, now, tries=0)
+
+
+def _short_back(moment: Moment) -> Booking:
+    booking = replace(moment.booking, choose_by=None)
+    booking = refunds.all_of_it(booking, Cause.SHORT, moment.now).flagged(Flag.UNDERPAID)
+    if booking.state in (EXPIRED, CANCELLED):
+        booking = booking.flagged(Flag.PAID_LATE)
+    return booking.owing(moment.now, AlertOwner(AlertKind.AMOUNT))
+
+
+def _unclear(moment: Moment) -> Booking:
+    """The owner is told of each such payment, whatever other money stands beside it."""
+    booking, now = moment.booking, moment.now
+    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in _uncounted(moment)))
+    return told.owing(now, SendEmail(Email.PROBLEM))
+
+
+def _keeps_what_is_left(moment: Moment) -> Booking:
+    return replace(moment.booking, keeps=kept_of(moment.booking))
+
+
+def _flagged_late(moment: Moment) -> Booking:
+    return moment.booking.flagged(Flag.PAID_LATE)
+
+
+def _taken_up_again(moment: Moment) -> Booking:
+    """Its claims come back with the state: where another booking has them by now, the database refuses."""
+    booking = moment.booking.flagged(Flag.PAID_LATE)
+    return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, leaving=False)
+
+
+def _ended(moment: Moment, state: State) -> Booking:
+    after = moved(moment.booking, state, moment.now, ended_at=moment.now, choose_by=None)
+    return released(after, moment.now)
+
+
+def _cancelled(moment: Moment) -> Booking:
+    return _ended(moment, CANCELLED)
+
+
+def _left_paid(moment: Moment) -> Booking:
+    """A refund of ours tells the customer by itself; one made in the provider's console has told nobody."""
+    after = _ended(moment, CANCELLED)
+    is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
+    return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
+
+
+def _expired(moment: Moment) -> Booking:
+    after = _ended(moment, EXPIRED)
+    return after.owing(moment.now, SendEmail(Email.EXPIRED)) if payment_of(after) is NONE else after
+
+
+def _slow(moment: Moment) -> Booking:
+    late = refunds.slow(moment.booking, moment.now)
+    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, one.id) for one in late))
+
+
+def _refunded(moment: Moment) -> Booking:
+    """From now on nothing may be kept: whatever still arrives goes back."""
+    nothing_left = nothing(moment.booking.price.currency)
+    return moved(moment.booking, REFUNDED, moment.now, keeps=nothing_left, choose_by=None)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In this case (state, payment, and what `when` asks) the booking becomes what `then` says, by this rule of money.
+
+    `slots`: what the calendar has to have said, where that matters. Every `then` may be repeated.
+    """
+
+    name: str
+    rule: int
+    states: tuple[State, ...]
+    payments: tuple[Payment, ...]
+    slots: tuple[SlotSeen, ...] = tuple(SlotSeen)
+    when: Callable[[Moment], bool] = lambda moment: True
+    then: Callable[[Moment], Booking] = lambda moment: moment.booking
+
+    def fits(self, payment: Payment, moment: Moment) -> bool:
+        return (
+            moment.booking.state in self.states
+            and payment in self.payments
+            and moment.slot in self.slots
+            and self.when(moment)
+        )
+
+
+TABLE = (
+    # Rule 3: money that matches, authenticated, is PAID; our own query and a secured slot make it CONFIRMED.
+    Row("a signed notice that fits makes it paid", 3,
+        (PENDING,), (NOTIFIED,), when=_notified_amount_fits, then=_paid),
+    Row("money that matches makes it paid", 3,
+        (PENDING,), (EXACT,), then=_paid),
+    Row("paid, proven and the slot secured: confirmed", 3,
+        (PAID,), (EXACT,), slots=(SECURED,), then=_confirmed),
+    Row("paid for long and not confirmed: the owner is told", 3,
+        (PAID,), (EXACT, NOTIFIED), when=_unconfirmed_for_long, then=_alerting(AlertKind.UNCONFIRMED)),
+    Row("told of by a notice, and denied when asked: the owner is told", 3,
+        (PENDING, PAID, *HAS_ENDED), (NOTIFIED,), when=_is_denied, then=_alerting(AlertKind.DENIED)),
+    # Rule 6: money that does not match confirms nothing and is never dropped.
+    Row("too much, or twice: the surplus goes back", 6,
+        ALIVE, (OVER,), then=_surplus_back),
+    Row("short, and the rest may come: asked for", 6,
+        (PENDING,), (SHORT,), when=_may_top_up, then=_rest_asked_for),
+    Row("short: all of it goes back", 6,
+        (PENDING, PAID, *HAS_ENDED), (SHORT,), when=_no_rest_comes, then=_short_back),
+    Row("more has gone back than was agreed: it keeps what is left", 6,
+        HAS_ENDED, (SHORT,), when=_was_agreed, then=_keeps_what_is_left),
+    Row("money that cannot be counted: the owner decides", 6,
+        ALIVE, tuple(Payment), when=_has_uncounted, then=_unclear),
+    Row("a confirmed call's money left by another way: the owner decides", 6,
+        (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=_is_short_of_its_price, then=_alerting(AlertKind.RETURNED)),
+    # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
+    Row("late money by notice: flagged, and asked about", 6,
+        HAS_ENDED, (NOTIFIED,), then=_flagged_late),
+    Row("late money by our own query: flagged, whatever the calendar says", 6,
+        HAS_ENDED, (EXACT,), when=_is_undecided, then=_flagged_late),
+    Row("late money and the slot is still free: taken up again", 6,
+        HAS_ENDED, (EXACT,), slots=(SECURED,), when=_is_undecided, then=_taken_up_again),
+    Row("late money and the slot is gone: the customer chooses", 6,
+        HAS_ENDED, (EXACT,), slots=(LOST,), when=_is_undecided, then=_late_chooses),
+    Row("paid, and the slot is gone: the customer chooses", 6,
+        (PAID,), (EXACT,), slots=(LOST,), when=_is_undecided, then=_chooses),
+    Row("nothing was chosen in time: the money goes back", 6,
+        (PAID, *HAS_ENDED), (EXACT,), when=_choice_is_over, then=_not_chosen),
+    # Rule 5: the slot goes only when every order was seen closed.
+    Row("given up and seen closed: the slot is free", 5,
+        (PENDING,), UNPAID, when=_given_up_and_closed, then=_cancelled),
+    Row("not paid in time and seen closed: the slot is free", 5,
+        (PENDING,), UNPAID, when=_over_and_closed, then=_expired),
+    Row("the provider cannot be asked for long: the owner is told", 5,
+        (PENDING,), (NONE, NOTIFIED), when=_unreachable_for_long, then=_alerting(AlertKind.UNREACHABLE)),
+    Row("paid, but it cannot be counted: in the end the slot is free", 5,
+        (PAID,), (UNCLEAR,), when=_over_and_closed, then=_cancelled),
+    # Rule 7: money that is leaving keeps no slot, and refunded is what was seen to have gone back.
+    Row("paid money that is leaving: the slot is free", 7,
+        (PAID,), (RETURNED,), then=_left_paid),
+    Row("everything has gone back: refunded", 7,
+        HAS_ENDED, (RETURNED,), when=_all_has_gone, then=_refunded),
+    Row("a refund takes more than a day: the owner is told", 7,
+        ALIVE, tuple(Payment), when=_is_slow, then=_slow),
+)  # fmt: skip
+
+
+# --- what a booking becomes -----------------------------------------------------------------------------------------
+
+
+def settle(
+    booking: Booking,
+    seen: Iterable[Seen],
+    slot: SlotSeen,
+    now: datetime,
+    refunds_seen: Iterable[RefundSeen] = (),
+) -> Booking:
+    """What the booking becomes, given these observations."""
+    for observation in seen:
+        booking = _recorded(booking, observation)
+    for told in refunds_seen:
+        booking = refunds.recorded(booking, told)
+    return decided(booking, slot, now)
+
+
+def decided(booking: Booking, slot: SlotSeen, now: datetime) -> Booking:
+    """The table, until nothing of it changes anything any more; then the books, the flags, the next look."""
+    while (step := next_step(booking, slot, now)) is not None:
+        _, booking = step
+    return scheduled(_flags(booked(booking, now)), now)
+
+
+def next_step(booking: Booking, slot: SlotSeen, now: datetime) -> tuple[Row, Booking] | None:
+    """The first row that fits and changes something, and what it makes of the booking."""
+    payment, moment = payment_of(booking), Moment(booking, slot, now)
+    fitting = (row for row in TABLE if row.fits(payment, moment))
+    return next(((row, after) for row in fitting if (after := row.then(moment)) != booking), None)
+
+
+def _flags(booking: Booking) -> Booking:
+    """Two of the flags are not facts but follow from what is open now, and go with it."""
+    stuck = any(one.is_stuck for one in booking.refunds)
+    lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
+    open_ = stuck or lost or bool(unclear(booking))
+    flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
+    flags |= {Flag.REFUND_FAILED} if any(one.is_stuck and one.amount for one in booking.refunds) else set()
+    flags |= {Flag.NEEDS_OWNER} if open_ else set()
+    return replace(booking, flags=flags)
+
+
+# --- what was seen --------------------------------------------------------------------------------------------------
+
+
+def _recorded(booking: Booking, seen: Seen) -> Booking:
+    """The observation in its attempt. An older one changes nothing, and nothing undoes money that was seen.
+
+    Money is the exception to age: clocks of two processes differ, and it cannot have been there and then not.
+    """
+    attempt = booking.find_attempt(seen.trade_no)
+    if attempt is None:
+        return booking
+    if seen.status is not None and seen.status.has_money:
+        return _with_money(booking, attempt, seen)
+    if attempt.seen_at is not None and seen.asked_at < attempt.seen_at:
+        return booking
+    if attempt.has_money:
+        return _denied(booking, attempt, seen)
+    if seen.status is None:
+        return booking.with_attempt(_unknown_there(booking, attempt, seen.asked_at))
+    return _with_status(booking, attempt, seen)
+
+
+def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    if attempt.proven and not seen.by_query:
+        return booking
+    is_older = attempt.proven and attempt.seen_at is not None and seen.asked_at < attempt.seen_at
+    tells_more = attempt.status is not seen.status or (seen.status is not None and seen.status.tells_of_refunds)
+    if is_older or (attempt.proven and not tells_more):
+        return booking
+    changed = replace(
+        attempt,
+        status=seen.status if seen.by_query or not attempt.has_money else attempt.status,
+        # A notice says nothing about when *we* asked; its clock may be another process's.
+        seen_at=seen.asked_at if seen.by_query else attempt.seen_at,
+        uncertain=False,
+        # What our own query has proven once is never rewritten; a notice's amount gives way to the query's.
+        received=attempt.received if attempt.proven or (attempt.has_money and not seen.by_query) else seen.money,
+        commission=attempt.commission or seen.commission,
+        proven=attempt.proven or seen.by_query,
+        denied=None if seen.by_query else attempt.denied,
+        prepay_id=attempt.prepay_id or seen.prepay_id,
+        transaction_id=seen.transaction_id or attempt.transaction_id,
+        paid_at=seen.paid_at or attempt.paid_at or seen.asked_at,
+    )
+    booking = booking.with_attempt(changed)
+    if changed.proven:
+        booking = refunds.console_refunds(booking, changed, seen.asked_at)
+    if attempt.has_money:
+        return booking
+    return booking.noted(seen.asked_at, EventKind.MONEY, MoneySeen(attempt.number, seen.money, seen.by_query))
+
+
+def _denied(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    """Money that was seen stays seen. Of money that only a notice has told of it is kept where our own question finds
+    the order closed without any: it confirms nothing, and both customer and owner are told."""
+    after = replace(attempt, seen_at=seen.asked_at)
+    if attempt.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
+        return booking.with_attempt(after)
+    booking = booking.with_attempt(replace(after, denied=seen.status))
+    if attempt.denied is seen.status:
+        return booking
+    return booking.noted(seen.asked_at, EventKind.DENIED, OrderStatus(attempt.number, seen.status))
+
+
+def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+    """What was seen closed stays closed: a later word that it is open is a server's that is behind, and would make a
+    second order payable beside the one that has taken its place."""
+    still_closed = attempt.is_closed and seen.status is not None and not seen.status.is_closed
+    changed = replace(
+        attempt,
+        status=attempt.status if still_closed else seen.status,
+        seen_at=seen.asked_at,
+        uncertain=False,
+        prepay_id=attempt.prepay_id or seen.prepay_id,
+    )
+    booking = booking.with_attempt(changed)
+    if seen.status is Remote.UNKNOWN:
+        booking = booking.owing(seen.asked_at, AlertOwner(AlertKind.UNKNOWN_STATUS))
+    if changed.status is not None and changed.is_closed and not attempt.is_closed:
+        booking = booking.noted(seen.asked_at, EventKind.ORDER_CLOSED, OrderStatus(attempt.number, changed.status))
+    return booking
+
+
+def _unknown_there(booking: Booking, attempt: Attempt, asked_at: datetime) -> Attempt:
+    """The provider knows no such order: create may be called again, or, when it is too late for that, it is over.
+
+    While somebody may be creating it this very moment (the lease in `retry_at`), nothing can be said. An order that was
+    created once is not gone because one answer says so: only its expiry makes that certain.
+    """
+    leased = attempt.retry_at is not None and attempt.retry_at > asked_at
+    expired = passed(booking.expires_at, asked_at)
+    if leased:
+        return attempt
+    if expired or (booking.leaving and attempt.checkout is None):
+        return replace(attempt, status=Remote.EXPIRED, seen_at=asked_at, uncertain=False)
+    if attempt.checkout is not None:
+        return replace(attempt, seen_at=asked_at)
+    return replace(attempt, status=None, seen_at=asked_at, uncertain=False)

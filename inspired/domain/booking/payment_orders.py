@@ -1,0 +1,138 @@
+"""Creating an order at the provider: counted and leased before the call, unknown until an answer says otherwise."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from inspired.domain.booking.booking import Attempt, Booking, Checkout
+from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
+from inspired.domain.booking.lifecycle import with_new_attempt
+from inspired.domain.booking.outbox import AlertKind, AlertOwner
+from inspired.domain.booking.polling import may_still_pay, passed, scheduled
+from inspired.domain.booking.states import Remote, State
+
+CREATE_LEASE = timedelta(seconds=15)  # longer than any call of create may take
+LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is not certain
+
+
+def may_create(booking: Booking, now: datetime) -> bool:
+    """The newest order still has no checkout, its turn has come, and there is time left to pay."""
+    attempt = booking.attempt
+    return (
+        booking.state is State.PENDING
+        and not booking.leaving
+        and not passed(booking.expires_at, now)
+        and attempt is not None
+        and attempt.checkout is None
+        and attempt.status is None
+        and not attempt.uncertain
+        and attempt.retry_at is not None
+        and attempt.retry_at <= now
+    )
+
+
+def may_try_again(booking: Booking, now: datetime) -> bool:
+    """No order is payable or about to be: the page offers a button."""
+    attempt = booking.attempt
+    if attempt is None or not may_still_pay(booking, now):
+        return False
+    return _is_over(attempt) or (attempt.checkout is None and attempt.retry_at is None)
+
+
+def _is_over(attempt: Attempt) -> bool:
+    """Nobody can pay it any more."""
+    return attempt.is_closed or attempt.has_money
+
+
+def creating(booking: Booking, now: datetime) -> Booking:
+    """Somebody calls create now: counted before the call, and leased, so that nobody else does it meanwhile."""
+    attempt = booking.attempt
+    if attempt is None or not may_create(booking, now):
+        return booking
+    # Until an answer says otherwise the outcome is unknown: whoever finds this after a crash has to ask first.
+    expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)
+    started = replace(
+        attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at
+    )
+    return scheduled(booking.with_attempt(started), now)
+
+
+def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) -> Booking:
+    """The provider has the order and told us how to pay it."""
+    attempt = booking.find_attempt(trade_no)
+    if attempt is None or attempt.checkout is not None:
+        return booking
+    status = attempt.status or Remote.INITIAL
+    # Seen now: an answer "no such order" to a question asked before this one is older, and changes nothing.
+    ready = replace(
+        attempt,
+        checkout=checkout,
+        prepay_id=checkout.prepay_id,
+        status=status,
+        seen_at=now,
+        retry_at=None,
+        uncertain=False,
+    )
+    return scheduled(booking.with_attempt(ready).noted(now, EventKind.ORDER_CREATED, Order(attempt.number)), now)
+
+
+def create_failed(
+    booking: Booking, trade_no: str, *, uncertain: bool, retryable: bool, most_tries: int, now: datetime, why: str
+) -> Booking:
+    """Create gave no usable answer. Jobs try again later; after `most_tries` the page offers a button."""
+    attempt = booking.find_attempt(trade_no)
+    if attempt is None or attempt.checkout is not None:
+        return booking
+    again = retryable and attempt.tries < most_tries
+    failed = replace(
+        attempt,
+        uncertain=uncertain,
+        retry_at=now + timedelta(seconds=2**attempt.tries) if again else None,
+    )
+    booking = booking.with_attempt(failed).noted(now, EventKind.CREATE_FAILED, FailedOrder(attempt.number, why))
+    if not again:
+        booking = booking.owing(now, AlertOwner(AlertKind.CREATE_FAILED))
+    return scheduled(booking, now)
+
+
+def above_limit(booking: Booking, trade_no: str, now: datetime, window: LimitWindow) -> Booking:
+    """It was not asked for, since it would be more than the customer may pay. The time stays held while there is time,
+    so that the owner can decide and the customer's button goes on."""
+    attempt = booking.find_attempt(trade_no)
+    if attempt is None or attempt.checkout is not None:
+        return booking
+    unsent = replace(attempt, tries=max(attempt.tries - 1, 0), uncertain=False, retry_at=None)
+    booking = booking.with_attempt(unsent).noted(now, EventKind.ABOVE_LIMIT, OrderAboveLimit(attempt.number, window))
+    return scheduled(booking.owing(now, AlertOwner(AlertKind.ABOVE_LIMIT)), now)
+
+
+def is_above_limit(booking: Booking) -> bool:
+    """The newest thing that became of its order is that it would have been too much."""
+    of_order = (EventKind.ABOVE_LIMIT, EventKind.ORDER_CREATED, EventKind.CREATE_FAILED, EventKind.NEW_ORDER)
+    told = [event.kind for event in booking.history if event.kind in of_order]
+    return bool(told) and told[-1] is EventKind.ABOVE_LIMIT
+
+
+def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: datetime) -> Booking:
+    """The order exists there, but how to pay it was in the answer that got lost, and query does not repeat it.
+
+    It was seen closed; a new order takes its place while there is time. The tries go on counting: once they are used
+    up, the customer's button is the way on.
+    """
+    attempt = booking.find_attempt(trade_no)
+    if attempt is None or attempt is not booking.attempt or not attempt.is_closed or attempt.checkout is not None:
+        return booking
+    # Another process's clock may have ended the booking already, though there is time left by this one's.
+    if not may_still_pay(booking, now) or attempt.tries >= most_tries:
+        return booking
+    return scheduled(with_new_attempt(booking, now, tries=attempt.tries), now)
+
+
+def try_again(booking: Booking, now: datetime) -> Booking:
+    """The customer's button: a new round for the same order, or a new order once the old one is closed."""
+    attempt = booking.attempt
+    if attempt is None or not may_try_again(booking, now):
+        return booking
+    if _is_over(attempt):
+        return scheduled(with_new_attempt(booking, now, tries=0), now)
+    again = replace(attempt, tries=0, retry_at=now)
+    return scheduled(booking.with_attempt(again), now)

@@ -1,0 +1,181 @@
+"""When to look at a booking again, and what to ask the provider then.
+
+`check_at` is the whole scheduler: the next moment anything could change, kept in the booking itself.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from inspired.domain.booking.balance import Payment, missing, payment_of
+from inspired.domain.booking.booking import DRAFT_CHECKS, Attempt, Booking
+from inspired.domain.booking.refunds import SLOW_AFTER, is_held_up
+from inspired.domain.booking.states import Flag, RefundStatus, State
+
+ASK_EVERY = timedelta(seconds=30)  # a live order is asked about this often when nobody looks at the page
+ASK_SOON = timedelta(seconds=5)  # … and this often when an answer is due (deadline passed, paid but not confirmed)
+ASK_AGAIN_LATE = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))  # after the end, for late money
+WAIT_FOR_OWNER = timedelta(hours=1)
+ALERT_AFTER = timedelta(minutes=10)
+ASK_PATIENTLY = timedelta(minutes=5)
+SOON_TIMES, OFTEN_TIMES = 24, 40  # looks without an answer that is due, before the pauses grow: of two and ten minutes
+RETRY_PAUSE = timedelta(seconds=2)
+ENDED = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
+
+
+def scheduled(booking: Booking, now: datetime) -> Booking:
+    """With `check_at` set to the next moment anything could change; None when nothing can."""
+    moments = [item.due for item in booking.outbox] + _refund_moments(booking, now)
+    match booking.state:
+        case State.DRAFT:
+            # The customer may have picked a time in the frame, and the page never told us.
+            moments += [at for wait in DRAFT_CHECKS if (at := booking.created_at + wait) > now][:1] or [now + ASK_EVERY]
+        case State.PENDING:
+            moments += _pending_moments(booking, now)
+        case State.PAID if _only_people_can_go_on(booking, now):
+            moments.append(now + WAIT_FOR_OWNER)
+        case State.PAID:
+            moments.append(now + _pause(booking, booking.paid_at, now))
+        case State.CONFIRMED if orders_to_ask(booking, now):
+            moments.append(now + ASK_EVERY)
+        case State.EXPIRED | State.CANCELLED | State.REFUNDED:
+            moments += _late_moments(booking, now)
+        case _:
+            pass
+    if booking.choose_by is not None and (booking.choose_by > now or payment_of(booking) is Payment.EXACT):
+        moments.append(max(booking.choose_by, now + RETRY_PAUSE))
+    return replace(booking, check_at=min(moments, default=None))
+
+
+def looked_at(before: Booking, after: Booking, now: datetime) -> Booking:
+    """After a look at what the provider and the calendar say: how many in a row brought nothing that was due."""
+    nothing_new = _awaits_answer(after, now) and after.history == before.history
+    return scheduled(replace(after, looks=before.looks + 1 if nothing_new else 0), now)
+
+
+def _awaits_answer(booking: Booking, now: datetime) -> bool:
+    """An answer is due: everything else is asked about at its own time."""
+    if any(one.status is RefundStatus.SENT and not one.replaced_by for one in booking.refunds):
+        return True
+    match booking.state:
+        case State.PENDING:
+            return booking.leaving or any(_is_urgent(booking, one, now) for one in orders_to_ask(booking, now))
+        case State.PAID:
+            return not _only_people_can_go_on(booking, now)
+    return False
+
+
+def _is_urgent(booking: Booking, attempt: Attempt, now: datetime) -> bool:
+    return booking.leaving or attempt.has_money or passed(booking.deadline, now)
+
+
+def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:
+    """Neither the provider nor the calendar has an answer to come."""
+    settled = payment_of(booking) is not Payment.EXACT or Flag.SLOT_LOST in booking.flags
+    return settled and bool(booking.flags) and not orders_to_ask(booking, now)
+
+
+def _refund_moments(booking: Booking, now: datetime) -> list[datetime]:
+    moments = []
+    for refund in booking.refunds:
+        if refund.replaced_by:
+            continue
+        if refund.status is RefundStatus.SENT:
+            moments.append(now + _pause(booking, refund.sent_at, now))
+        elif refund.retry_at is not None and not is_held_up(booking, refund):
+            moments.append(max(refund.retry_at, now + RETRY_PAUSE) if refund.tries else refund.retry_at)
+        if refund.is_under_way and (late := refund.requested_at + SLOW_AFTER) > now:
+            moments.append(late)
+    return moments
+
+
+def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
+    moments = []
+    if booking.deadline and now < booking.deadline:
+        moments.append(booking.deadline)
+    for attempt in booking.attempts:
+        if attempt.checkout is None and attempt.retry_at is not None and not attempt.is_closed:
+            moments.append(max(attempt.retry_at, now + RETRY_PAUSE))
+    for attempt in orders_to_ask(booking, now):
+        urgent = _is_urgent(booking, attempt, now)
+        moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
+    if booking.leaving or not moments:
+        # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
+        moments.append(now + _pause(booking, booking.deadline, now))
+    return moments
+
+
+def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta:
+    """How long to wait before asking again for an answer that is due: soon at first, then ever more patiently.
+
+    Old is not enough for that: where everything stood still for hours, asking has only begun.
+    """
+    waited = now - since if since else timedelta()
+    if waited < timedelta(minutes=2) or booking.looks < SOON_TIMES:
+        return ASK_SOON
+    return ASK_EVERY if waited < ALERT_AFTER or booking.looks < OFTEN_TIMES else ASK_PATIENTLY
+
+
+def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
+    """A question that could not be asked is asked again; one that was answered is done."""
+    due = _next_late_question(booking)
+    if any(one.has_money and not one.is_settled for one in booking.attempts):
+        due = now
+    if payment_of(booking) is Payment.EXACT and booking.keeps is None and booking.choose_by is None:
+        due = now  # paid late, and the calendar has not answered yet
+    return [] if due is None else [due if due > now else now + ASK_EVERY]
+
+
+def _next_late_question(booking: Booking) -> datetime | None:
+    unpaid = [one for one in booking.attempts if one.was_sent and not one.has_money]
+    if booking.ended_at is None or not unpaid:
+        return None
+    asked = min(one.seen_at or booking.ended_at for one in unpaid)
+    return next((at for wait in ASK_AGAIN_LATE if (at := booking.ended_at + wait) > asked), None)
+
+
+def may_still_pay(booking: Booking, now: datetime) -> bool:
+    """There is time, nobody has given up, and money is missing that may still come: none yet, or the rest of a short
+    payment where the policy lets it be completed, or all of it, after a wrong one went back."""
+    if booking.state is not State.PENDING or booking.leaving or passed(booking.expires_at, now):
+        return False
+    match payment_of(booking):
+        case Payment.NONE | Payment.RETURNED:
+            return True
+        case Payment.SHORT:
+            return booking.meeting_type.policy.top_up
+    return False
+
+
+def orders_to_close(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
+    """Orders that must not stay payable: those of a booking whose time is over, that was given up or that has its
+    money; one that asks for the whole price while only a rest is missing; and one whose checkout was in a lost answer
+    (query does not repeat it, so nobody can pay it on our page)."""
+    over = booking.state is State.PENDING and (booking.leaving or passed(booking.deadline, now))
+    payment, wanted = payment_of(booking), missing(booking)
+    all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
+    return tuple(
+        one
+        for one in booking.attempts
+        if one.was_sent
+        and not one.is_settled
+        and not one.has_money
+        and (
+            all_of_them
+            or (payment is Payment.SHORT and one.amount != wanted)
+            or (one.checkout is None and one.status is not None and passed(one.retry_at or now, now))
+        )
+    )
+
+
+def orders_to_ask(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
+    """The orders whose state at the provider still matters. After the end: all that were ever sent, now and then."""
+    if booking.state in ENDED:
+        unproven = tuple(one for one in booking.attempts if one.has_money and not one.is_settled)
+        if not passed(_next_late_question(booking), now):
+            return unproven
+        return tuple(one for one in booking.attempts if one.was_sent and not (one.has_money and one.is_settled))
+    return tuple(one for one in booking.attempts if one.was_sent and not one.is_settled)
+
+
+def passed(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and now >= moment

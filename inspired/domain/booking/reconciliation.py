@@ -1,0 +1,201 @@
+"""Reconciliation: the provider's word, the calendar's and our own books held against each other, booking by booking.
+
+Pure: whoever asks brings the answers. Every difference has a kind with a sentence and a proposed step; the same
+difference has the same id, however often it is found.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inspired.domain.booking.booking import Attempt, Booking, Entry, Refund
+from inspired.domain.booking.ledger import balances
+from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.refunds import Outcome, RefundSeen
+from inspired.domain.booking.states import CalendarKind, RefundStatus, Remote, State
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
+
+
+class Step(StrEnum):
+    ASK_AGAIN = "ask_again"  # our copy is behind: asking the provider or the calendar again brings it in line
+    POST = "post"  # the ledger is behind its booking: posting it again is harmless
+    OWNER = "owner"  # somebody has to look
+
+
+class Kind(StrEnum):
+    """What differs."""
+
+    UNKNOWN_PAYMENT = "unknown_payment"
+    MISSING_PAYMENT = "missing_payment"
+    AMOUNT = "amount"
+    STILL_PAYABLE = "still_payable"
+    UNKNOWN_REFUND = "unknown_refund"
+    MISSING_REFUND = "missing_refund"
+    REFUND_STATE = "refund_state"
+    REFUND_AMOUNT = "refund_amount"
+    LEDGER = "ledger"
+    CALL_WITHOUT_EVENT = "call_without_event"
+    EVENT_MOVED = "event_moved"
+    EVENT_WITHOUT_CALL = "event_without_call"
+
+
+STEPS: Mapping[Kind, tuple[str, Step]] = {
+    Kind.UNKNOWN_PAYMENT: ("Binance has a payment that is not in our books.", Step.ASK_AGAIN),
+    Kind.MISSING_PAYMENT: ("Our books have a payment that Binance does not show.", Step.OWNER),
+    Kind.AMOUNT: ("Binance and our books name different amounts for a payment.", Step.OWNER),
+    Kind.STILL_PAYABLE: ("An order can still be paid though its booking is over.", Step.ASK_AGAIN),
+    Kind.UNKNOWN_REFUND: ("Binance has returned money that is not in our books.", Step.ASK_AGAIN),
+    Kind.MISSING_REFUND: ("Our books have a refund that Binance does not know.", Step.OWNER),
+    Kind.REFUND_STATE: ("A refund stands elsewhere at Binance than in our books.", Step.ASK_AGAIN),
+    Kind.REFUND_AMOUNT: ("Binance and our books name different amounts for a refund.", Step.OWNER),
+    Kind.LEDGER: ("The ledger does not hold what its booking says.", Step.POST),
+    Kind.CALL_WITHOUT_EVENT: ("A confirmed call is not in the calendar.", Step.ASK_AGAIN),
+    Kind.EVENT_MOVED: ("The calendar has a confirmed call at another time.", Step.ASK_AGAIN),
+    Kind.EVENT_WITHOUT_CALL: ("The calendar holds a time for a booking that is over.", Step.ASK_AGAIN),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`subject` is the order's, refund's or event's number; `told` what each side says."""
+
+    kind: Kind
+    booking_id: str
+    subject: str
+    told: str
+
+    @classmethod
+    def of(cls, kind: str, booking_id: str, subject: str, told: str) -> "Difference":
+        return cls(Kind(kind), booking_id, subject, told)
+
+    @property
+    def id(self) -> str:
+        return f"{self.booking_id}/{self.kind}/{self.subject}"
+
+    @property
+    def sentence(self) -> str:
+        return STEPS[self.kind][0]
+
+    @property
+    def step(self) -> Step:
+        return STEPS[self.kind][1]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSeen:
+    """The calendar's word about the slot's event. `span` None where it is not active any more."""
+
+    uri: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was asked about one booking. What could not be asked is left out, and judged by nobody."""
+
+    orders: tuple[Seen, ...] = ()
+    refunds: tuple[RefundSeen, ...] = ()
+    event: EventSeen | None = None
+    posted: tuple[Entry, ...] | None = None
+
+
+def differences(booking: Booking, answers: Answers) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(kind, booking.id, subject, told)
+        for kind, subject, told in (
+            *_of_orders(booking, answers.orders),
+            *_of_refunds(booking, answers.refunds),
+            *_of_calendar(booking, answers.event),
+            *_of_ledger(booking, answers.posted),
+        )
+    )
+
+
+Found = tuple[Kind, str, str]
+
+
+def _of_orders(booking: Booking, seen: Iterable[Seen]) -> Iterator[Found]:
+    for one in seen:
+        attempt = booking.find_attempt(one.trade_no)
+        if attempt is not None:
+            yield from _of_order(booking, attempt, one)
+
+
+def _of_order(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[Found]:
+    there = seen.status is not None and seen.status.has_money
+    if there and not attempt.proven:
+        yield Kind.UNKNOWN_PAYMENT, attempt.trade_no, f"Binance: {_shown(seen.money)}"
+    elif attempt.proven and not there:
+        theirs = seen.status or "no such order"
+        yield Kind.MISSING_PAYMENT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {theirs}"
+    elif there and seen.money != attempt.received:
+        yield Kind.AMOUNT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {_shown(seen.money)}"
+    elif seen.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
+        yield Kind.STILL_PAYABLE, attempt.trade_no, f"ours: {booking.state}, Binance: {seen.status}"
+    if there and attempt.proven:
+        yield from _untold_refunds(booking, attempt, seen)
+
+
+def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[Found]:
+    """By the order's own status: it tells that money went back, not how much."""
+    mine = [one for one in booking.refunds_of(attempt) if one.reserves]
+    gone = [one for one in mine if one.is_gone]
+    moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
+    told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
+    known = sum(one.amount.amount for one in gone if one.amount)
+    if seen.status is Remote.REFUNDED and not gone and not moving:
+        yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
+    elif seen.status is Remote.FULL_REFUNDED and not moving and attempt.received and known < attempt.received.amount:
+        if not any(one.amount is None for one in gone):
+            yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
+    elif seen.status is Remote.PAID and any(not one.is_by_hand for one in gone):
+        yield Kind.MISSING_REFUND, attempt.trade_no, told
+
+
+def _of_refunds(booking: Booking, seen: Iterable[RefundSeen]) -> Iterator[Found]:
+    for one in seen:
+        refund = booking.find_refund(one.refund_id)
+        if refund is not None:
+            yield from _of_refund(refund, one)
+
+
+def _of_refund(refund: Refund, seen: RefundSeen) -> Iterator[Found]:
+    told = f"ours: {refund.status}, Binance: {seen.outcome or 'no such refund'}"
+    expected = {
+        RefundStatus.DONE: (Outcome.DONE,),
+        RefundStatus.SENT: (Outcome.PENDING,),
+        RefundStatus.REJECTED: (Outcome.FAILED,),
+    }
+    if seen.outcome is None:
+        if refund.status in (RefundStatus.DONE, RefundStatus.SENT):
+            yield Kind.MISSING_REFUND, refund.id, told
+    elif seen.outcome not in expected.get(refund.status, ()):
+        yield Kind.REFUND_STATE, refund.id, told
+    elif seen.amount != refund.amount:
+        yield Kind.REFUND_AMOUNT, refund.id, f"ours: {_shown(refund.amount)}, Binance: {_shown(seen.amount)}"
+
+
+def _of_calendar(booking: Booking, event: EventSeen | None) -> Iterator[Found]:
+    slot = booking.slot
+    if event is None or slot is None or slot.calendar is not CalendarKind.CALENDLY:
+        return
+    if booking.state is State.CONFIRMED and event.span is None:
+        yield Kind.CALL_WITHOUT_EVENT, event.uri, f"ours: {slot.span.start.isoformat()}, calendar: not active"
+    elif booking.state is State.CONFIRMED and event.span is not None and event.span.start != slot.span.start:
+        there = event.span.start.isoformat()
+        yield Kind.EVENT_MOVED, event.uri, f"ours: {slot.span.start.isoformat()}, calendar: {there}"
+    elif booking.state in (State.EXPIRED, State.CANCELLED, State.REFUNDED) and event.span is not None:
+        yield Kind.EVENT_WITHOUT_CALL, event.uri, f"ours: {booking.state}, calendar: active"
+
+
+def _of_ledger(booking: Booking, posted: tuple[Entry, ...] | None) -> Iterator[Found]:
+    if posted is None or posted == booking.ledger:
+        return
+    ours, theirs = balances(booking.ledger), balances(posted)
+    names = sorted({account for account, _ in {**ours, **theirs} if ours.get((account, _)) != theirs.get((account, _))})
+    yield Kind.LEDGER, "ledger", f"booking: {len(booking.ledger)} entries, ledger: {len(posted)}; {', '.join(names)}"
+
+
+def _shown(money: Money | None) -> str:
+    return money.shown if money else "unreadable"

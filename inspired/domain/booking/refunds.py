@@ -1,0 +1,592 @@
+"""Refunds: money on its way back.
+
+requested → sent → done, or rejected, or waiting for the owner. A refund is written down first and called for
+afterwards, with the id it got then; whatever happens to the call, it is repeated with the same id, which Binance
+answers instead of refunding again (https://developers.binance.com/docs/binance-pay/api-order-refund). One refund of an
+order is under way at a time, so that what Binance says about "refunded in all" can be held against our own.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inspired.domain.booking.balance import (
+    at_provider,
+    came_unclear,
+    counted,
+    due,
+    kept_of,
+    left_of,
+    nothing,
+    refunded,
+    total,
+)
+from inspired.domain.booking.booking import Attempt, Booking, Refund, RefundRequest, refund_id
+from inspired.domain.booking.history import Amount, EventKind, Reason, RefundFound, RefundRequested
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
+from inspired.domain.booking.states import Cause, RefundStatus, Remote
+from inspired.domain.shared.errors import Conflict, Invalid
+from inspired.domain.shared.money import Money
+
+REFUND_LEASE = timedelta(seconds=30)  # longer than the call may take
+LONGEST_PAUSE = timedelta(minutes=10)
+TRY_BALANCE_AGAIN = timedelta(hours=1)
+SLOW_AFTER = timedelta(hours=24)  # the plan's promise: refunded within a day
+ALERT_AT_TRY = 8
+LAST_ONE = 1
+
+
+class Outcome(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSeen:
+    """What the provider said about one refund. `refunded_in_all` is everything that went back for the order so far,
+    this one included; `remaining` how many more refunds it allows. `outcome` None: it knows no such refund."""
+
+    refund_id: str
+    asked_at: datetime
+    outcome: Outcome | None
+    trade_no: str = ""  # the order, for a refund that is not one of ours
+    amount: Money | None = None
+    refunded_in_all: Money | None = None
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for a refund. `note` is the owner's reason."""
+
+    by: str = "system"
+    note: str = ""
+    request: RefundRequest | None = None
+
+
+SYSTEM, CUSTOMER = Asked(), Asked(by="customer")
+
+
+# --- asking for one -------------------------------------------------------------------------------------------------
+
+
+def going_back(booking: Booking, amount: Money, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """So much goes back, the newest orders' money first. Never more than is left of each."""
+    for attempt, part in _shares(booking, amount):
+        booking = _with_refund(booking, attempt, part, cause, now, asked)
+    return booking
+
+
+def all_of_it(booking: Booking, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """Everything that is left, of every order, whatever its currency."""
+    for attempt, left in left_of_each(booking):
+        booking = _with_refund(booking, attempt, left, cause, now, asked)
+    return booking
+
+
+def uncounted_back(booking: Booking, order: int, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+    """All that is left of one payment that cannot be counted, in its own currency."""
+    attempt, left = _uncounted(booking, order)
+    return _with_refund(booking, attempt, left, cause, now, asked)
+
+
+def surplus_back(booking: Booking, now: datetime) -> Booking:
+    """What is more than the booking may keep. A whole second payment is told apart from one that was too high."""
+    surplus = kept_of(booking) - due(booking)
+    newest = next(one for one in reversed(counted(booking)) if not left_of(booking, one).is_nothing)
+    is_second = len(counted(booking)) > 1 and not left_of(booking, newest) > surplus
+    return going_back(booking, surplus, Cause.SECOND if is_second else Cause.SURPLUS, now)
+
+
+def _with_refund(
+    booking: Booking, attempt: Attempt, amount: Money, cause: Cause, now: datetime, asked: Asked
+) -> Booking:
+    refund = Refund(
+        id=refund_id(attempt.trade_no, len(booking.refunds) + 1),
+        trade_no=attempt.trade_no,
+        amount=amount,
+        cause=cause,
+        requested_at=now,
+        by=asked.by,
+        note=asked.note,
+        request=asked.request,
+        retry_at=now,
+    )
+    booking = replace(booking, refunds=(*booking.refunds, refund))
+    # The owner's own words may name somebody: they stay with the refund and are not repeated in the history.
+    booking = booking.noted(now, EventKind.REFUND_REQUESTED, RefundRequested(amount, cause))
+    return booking.owing(now, SendEmail(Email.REFUND_STARTED, refund.id))
+
+
+# --- the owner's word -----------------------------------------------------------------------------------------------
+
+
+NOTHING_LEFT = "There is nothing left to refund."
+
+
+@dataclass(frozen=True, slots=True)
+class AllOfIt:
+    """Everything that is left, of every order, whatever its currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfIt:
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class OfOneOrder:
+    """Only the money of this order, which cannot be counted: the call, and what it keeps, stay as they are."""
+
+    number: int
+
+
+Wanted = AllOfIt | PartOfIt | OfOneOrder  # what the owner wants to go back
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner.
+
+    With money that cannot be counted `amount` is in another currency, and leaves what is left as it is."""
+
+    amount: Money
+    left: Money
+    remains: Money
+    cancels: bool
+    warnings: tuple[str, ...]
+    blocked: bool  # Binance would do something else than asked
+
+
+def refundable(booking: Booking) -> Money:
+    """What the owner can still give back, in the price's currency."""
+    return kept_of(booking)
+
+
+def left_of_each(booking: Booking) -> list[tuple[Attempt, Money]]:
+    """Every proven payment of which something is left, and how much, whatever its currency."""
+    found = ((one, left_of(booking, one)) for one in booking.attempts if one.proven)
+    return [(one, left) for one, left in found if left > nothing(left.currency)]
+
+
+def uncounted(booking: Booking) -> list[tuple[Attempt, Money]]:
+    """Payments that came in another currency and have not gone back: each can be returned by itself."""
+    return [(one, left) for one, left in left_of_each(booking) if came_unclear(booking, one)]
+
+
+def _uncounted(booking: Booking, order: int) -> tuple[Attempt, Money]:
+    for attempt, left in uncounted(booking):
+        if attempt.number == order:
+            return attempt, left
+    raise Conflict("There is nothing left to refund of this order by itself.")
+
+
+def checked_all(booking: Booking, *, cancels: bool) -> Preview:
+    """The consequence of returning all that is left. Raises Conflict."""
+    left, shares = refundable(booking), left_of_each(booking)
+    if not shares:
+        raise Conflict(NOTHING_LEFT)
+    return _previewed(booking, shares, left, left, nothing(left.currency), cancels=cancels)
+
+
+def checked_part(booking: Booking, amount: Money, *, cancels: bool) -> Preview:
+    """The consequence of returning so much of it. Raises Invalid, Conflict."""
+    left = refundable(booking)
+    if left.is_nothing:
+        raise Conflict(NOTHING_LEFT)
+    if amount.currency != left.currency:
+        raise Invalid(f"The amount has to be in {left.currency}.", {"amount": f"must be in {left.currency}"})
+    if not amount > nothing(left.currency):
+        raise Invalid("An amount is more than nothing.", {"amount": "must be more than 0"})
+    if amount > left:
+        raise Invalid(f"At most {left.shown} can be refunded.", {"amount": f"must be at most {left}"})
+    return _previewed(booking, _shares(booking, amount), amount, left, left - amount, cancels=cancels)
+
+
+def checked_order(booking: Booking, order: int) -> Preview:
+    """The consequence of returning the money of one order that cannot be counted. Raises Conflict."""
+    left = refundable(booking)
+    attempt, its = _uncounted(booking, order)
+    return _previewed(booking, [(attempt, its)], its, left, left, cancels=False)
+
+
+def _previewed(
+    booking: Booking, shares: list[tuple[Attempt, Money]], amount: Money, left: Money, remains: Money, *, cancels: bool
+) -> Preview:
+    """What is special about the provider's last refund of an order: its amount is ignored, everything left goes."""
+    blocking: list[str] = []
+    warnings: list[str] = []
+    for attempt, part in shares:
+        there = at_provider(booking, attempt)
+        if attempt.refunds_left == 0:
+            blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
+        elif attempt.refunds_left == LAST_ONE and part < there:
+            blocking.append(
+                f"Binance allows one last refund of this payment and would return everything left, {there.shown}. "
+                "A smaller amount is not sent."
+            )
+        elif attempt.refunds_left == LAST_ONE + 1 and part < there:
+            warnings.append("After this refund Binance allows one more, which always returns everything left.")
+    return Preview(amount, left, remains, cancels, (*blocking, *warnings), bool(blocking))
+
+
+def _shares(booking: Booking, amount: Money) -> list[tuple[Attempt, Money]]:
+    """Which order gives how much: the newest money first, never more than is left of each."""
+    shares: list[tuple[Attempt, Money]] = []
+    rest = amount
+    for attempt in reversed(counted(booking)):
+        left = left_of(booking, attempt)
+        if left > nothing(left.currency):
+            part = min(rest, left)
+            rest -= part
+            if part > nothing(part.currency):
+                shares.append((attempt, part))
+    return shares
+
+
+def refuse_unseen(booking: Booking, seen: int) -> None:
+    """Whoever decided on a page that is older than the last refund decides again."""
+    if len(booking.refunds) != seen:
+        raise Conflict("Meanwhile another refund was made for this booking. Please look again.")
+
+
+def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """The owner's button for one that is stuck. A rejected one is over at Binance: a new one takes its place."""
+    refund = booking.find_refund(wanted)
+    if refund is None or not refund.is_stuck or refund.amount is None:
+        raise Conflict("This refund cannot be tried again.")
+    if refund.status is RefundStatus.NEEDS_OWNER:
+        again = replace(refund, status=RefundStatus.REQUESTED, retry_at=now)
+        return booking.with_refund(again).noted(now, EventKind.REFUND_AGAIN, Amount(refund.amount))
+    number = len(booking.refunds) + 1
+    fresh = refund_id(refund.trade_no, number)
+    replaced = booking.with_refund(replace(refund, replaced_by=fresh))
+    again = replace(
+        refund, id=fresh, requested_at=now, status=RefundStatus.REQUESTED, tries=0, retry_at=now, sent_at=None,
+        done_at=None, why="",
+    )  # fmt: skip
+    return replace(replaced, refunds=(*replaced.refunds, again)).noted(
+        now, EventKind.REFUND_AGAIN, Amount(refund.amount)
+    )
+
+
+def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now: datetime) -> Booking:
+    """The owner tells what left by another way: for one that is stuck, or that was found without its amount."""
+    refund = booking.find_refund(wanted)
+    if refund is None or not refund.is_stuck:
+        raise Conflict("This refund is not waiting for you.")
+    attempt = booking.find_attempt(refund.trade_no)
+    most = left_of(booking, attempt) + (refund.amount or _planned(booking, refund, amount)) if attempt else amount
+    if amount.currency != most.currency or amount > most or not amount > nothing(amount.currency):
+        raise Invalid(f"Between nothing and {most.shown}.", {"amount": f"must be at most {most}"})
+    done = replace(
+        refund, amount=amount, status=RefundStatus.EXTERNAL, by="owner", note=note, retry_at=None, done_at=now
+    )
+    booking = booking.with_refund(done).noted(now, EventKind.REFUND_BY_HAND, Amount(amount))
+    return _given_way(booking, attempt, done.id) if attempt and refund.amount is None else booking
+
+
+def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
+    """What gives way to a refund by the console that is told now: it has left already."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and _gives_way(one))
+    return refunded(others, amount.currency)
+
+
+# --- sending one ----------------------------------------------------------------------------------------------------
+
+
+def due_to_send(booking: Booking, now: datetime) -> Refund | None:
+    """The next refund whose call is due. One of an order is under way at a time: while one may be there already, none
+    is called for first."""
+    sent = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
+    due = (one for one in booking.refunds if _is_due(one, now) and one.trade_no not in sent)
+    return next((one for one in due if not is_held_up(booking, one)), None)
+
+
+def _may_be_there(refund: Refund) -> bool:
+    """A call was made whose outcome is unknown, and no later one has told it."""
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
+    return waits and refund.tries > 0 and not refund.replaced_by
+
+
+def _is_due(refund: Refund, now: datetime) -> bool:
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
+    return waits and refund.retry_at is not None and refund.retry_at <= now and not refund.replaced_by
+
+
+def is_held_up(booking: Booking, refund: Refund) -> bool:
+    """It was never called for, and waits behind another of its order: that one's turn is its own."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and one.id != refund.id)
+    return not refund.tries and any(one.status is RefundStatus.SENT or _may_be_there(one) for one in others)
+
+
+def is_calling(booking: Booking, now: datetime) -> bool:
+    """A refund's call is due, or its outcome is to be asked for: it does not wait behind letters."""
+    return due_to_send(booking, now) is not None or bool(to_ask(booking))
+
+
+def to_ask(booking: Booking) -> tuple[Refund, ...]:
+    """Accepted by the provider, and not done."""
+    return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)
+
+
+def is_asked_about_first(booking: Booking, refund: Refund) -> bool:
+    """Where the owner has sent some of this order's money by another way, Binance's own limit no longer keeps it from
+    going back twice: what left by its console has to be in our books before the call."""
+    others = (one for one in booking.refunds if one.trade_no == refund.trade_no)
+    return not refund.tries and any(one.is_by_hand for one in others)
+
+
+def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """It could not be asked about: its call waits."""
+    refund = booking.find_refund(wanted)
+    return booking if refund is None else booking.with_refund(replace(refund, retry_at=now + REFUND_LEASE))
+
+
+def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
+    """Somebody calls now: counted and leased before the call. What Binance would not do as asked is not sent."""
+    refund = booking.find_refund(wanted)
+    attempt = booking.find_attempt(refund.trade_no) if refund else None
+    if refund is None or attempt is None or refund.amount is None:
+        return booking
+    if reason := _impossible(booking, attempt, refund):
+        return _needs_owner(booking, refund, reason, now, again=None)
+    leased = replace(refund, status=RefundStatus.REQUESTED, tries=refund.tries + 1, retry_at=now + REFUND_LEASE)
+    return booking.with_refund(leased)
+
+
+def _impossible(booking: Booking, attempt: Attempt, refund: Refund) -> str:
+    left = at_provider(booking, attempt)
+    if not attempt.prepay_id:
+        return "The order's own number at Binance is not known."
+    if refund.tries:
+        return ""  # it may be there already: only the same call again tells
+    if attempt.refunds_left <= 0:
+        return "Binance allows no further refund of this payment."
+    if _of_unknown_amount(booking, attempt) is not None and is_asked_about_first(booking, refund):
+        return "Some of this payment went back by Binance's console, and how much is not known yet."
+    if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
+        return f"It would be Binance's last refund of this payment, which returns everything left, {left.shown}."
+    return ""
+
+
+def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
+    """The provider took it. Whether the money went back, a query will tell."""
+    refund = booking.find_refund(seen.refund_id)
+    if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
+        return booking
+    sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, why="")
+    booking = booking.with_refund(sent).noted(now, EventKind.REFUND_SENT, _told(refund.amount))
+    return _counted_down(booking, sent, seen.remaining)
+
+
+def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused: bool, low_balance: bool) -> Booking:
+    """The call gave no acceptance. `refused`: a definite no; otherwise it is repeated with the same id."""
+    refund = booking.find_refund(wanted)
+    if refund is None or refund.status is not RefundStatus.REQUESTED:
+        return booking
+    if refused:
+        if refund.tries == 1:
+            refund = replace(refund, tries=0)  # its only call: surely it is not there
+        return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
+    pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
+    booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
+    return (
+        booking.owing(now, AlertOwner(AlertKind.REFUND_UNSENT, refund.id)) if refund.tries == ALERT_AT_TRY else booking
+    )
+
+
+def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, again: datetime | None) -> Booking:
+    waiting = replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=again, why=why)
+    booking = booking.with_refund(waiting)
+    if (instead := _left_otherwise(booking, waiting)) is not None:
+        return instead
+    booking = booking.owing(now, AlertOwner(AlertKind.REFUND_STUCK, refund.id))
+    # Tried by itself every hour: the same refusal again is no news.
+    return booking if refund.why == why else booking.noted(now, EventKind.REFUND_STUCK, Reason(why))
+
+
+# --- what the provider says -----------------------------------------------------------------------------------------
+
+
+def recorded(booking: Booking, seen: RefundSeen) -> Booking:
+    """The observation in its refund. What is done stays done."""
+    refund, now = booking.find_refund(seen.refund_id), seen.asked_at
+    if refund is None:
+        return _found(booking, seen)
+    if refund.is_gone or refund.status is RefundStatus.REJECTED or seen.outcome is None:
+        return booking
+    booking = _counted_down(booking, refund, seen.remaining)
+    match seen.outcome:
+        case Outcome.DONE:
+            booking = booking.with_refund(
+                replace(
+                    refund, status=RefundStatus.DONE, amount=seen.amount or refund.amount, done_at=now, retry_at=None
+                )
+            )
+            amount = seen.amount or refund.amount
+            booking = booking.noted(now, EventKind.REFUND_DONE, _told(amount))
+            booking = _gone_with_it(_console_beside(booking, refund, seen), refund)
+            return booking.owing(now, SendEmail(Email.REFUND_DONE, refund.id))
+        case Outcome.FAILED:
+            rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
+            booking = booking.with_refund(rejected).noted(now, EventKind.REFUND_REJECTED)
+            if (instead := _left_otherwise(booking, rejected)) is not None:
+                return instead
+            return booking.owing(now, AlertOwner(AlertKind.REFUND_REJECTED, refund.id))
+    if refund.status is not RefundStatus.SENT:
+        return accepted(booking, seen, now)
+    return booking
+
+
+def _found(booking: Booking, seen: RefundSeen) -> Booking:
+    """A refund under an id that is not ours, told by a signed notice and read back by query."""
+    attempt = booking.find_attempt(seen.trade_no)
+    if attempt is None or not attempt.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
+        return booking
+    if attempt.received is not None and attempt.received.currency != seen.amount.currency:
+        return booking  # the order's own status tells that something went back
+    mine = booking.refunds_of(attempt)
+    if any(one.found_as == seen.refund_id for one in mine):
+        return booking
+    if (unknown := _of_unknown_amount(booking, attempt)) is not None:
+        known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
+        return _given_way(known, attempt, unknown.id)
+    if attempt.received is not None and seen.amount > at_provider(booking, attempt):
+        return booking  # explained already, by the order's own status
+    nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.found_as), None)
+    if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
+        return _named(booking, nameless, seen, nameless.amount - seen.amount)
+    return _console(booking, attempt, seen.amount, seen.asked_at, seen.refund_id)
+
+
+def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
+    """One of those we knew only the sum of: it gets its name, and the sum is what is left of it."""
+    if rest.is_nothing:
+        return booking.with_refund(replace(nameless, found_as=seen.refund_id))
+    named = replace(nameless, id=seen.refund_id, amount=seen.amount, found_as=seen.refund_id)
+    booking = booking.with_refund(replace(nameless, amount=rest))
+    return replace(booking, refunds=(*booking.refunds, named))
+
+
+def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Booking:
+    """The order's status says that money went back. What our own refunds do not explain was made in the console."""
+    mine = [one for one in booking.refunds_of(attempt) if one.reserves]
+    if attempt.status is None or attempt.status is Remote.REFUNDING or not attempt.status.tells_of_refunds:
+        return booking
+    if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
+        return booking  # ours may be the explanation: it is looked at again when that is known
+    gap = at_provider(booking, attempt)
+    if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
+        if (unknown := _of_unknown_amount(booking, attempt)) is None:
+            return _console(booking, attempt, gap, now)
+        return _given_way(booking.with_refund(replace(unknown, amount=gap)), attempt, unknown.id)
+    if attempt.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
+        return _console(booking, attempt, None, now)
+    return booking
+
+
+def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
+    """Binance's last refund of an order returns everything left, whatever was asked: what others were still to return
+    has gone back by it."""
+    attempt = booking.find_attempt(refund.trade_no)
+    return booking if attempt is None else _given_way(booking, attempt, refund.id)
+
+
+def _of_unknown_amount(booking: Booking, attempt: Attempt) -> Refund | None:
+    return next((one for one in booking.refunds_of(attempt) if one.is_gone and one.amount is None), None)
+
+
+def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
+    """Binance's own sum of what went back is larger than ours: the rest was made in the console."""
+    attempt = booking.find_attempt(refund.trade_no)
+    if attempt is None or seen.refunded_in_all is None:
+        return booking
+    known = (one for one in booking.refunds_of(attempt) if one.has_left_provider)
+    ours = refunded(known, seen.refunded_in_all.currency)
+    if seen.refunded_in_all > ours and _of_unknown_amount(booking, attempt) is None:
+        return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)
+    return booking
+
+
+def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: datetime, found: str = "") -> Booking:
+    """Nothing is asked for: it has happened. Refunds of ours that were only planned give way to it."""
+    refund = Refund(
+        id=found or refund_id(attempt.trade_no, len(booking.refunds) + 1),
+        trade_no=attempt.trade_no,
+        amount=amount,
+        cause=Cause.CONSOLE,
+        requested_at=now,
+        by="owner",
+        found_as=found,
+        status=RefundStatus.EXTERNAL,
+        done_at=now,
+    )
+    booking = replace(booking, refunds=(*booking.refunds, refund))
+    booking = _given_way(booking, attempt, refund.id)
+    booking = booking.noted(now, EventKind.REFUND_FOUND, RefundFound(attempt.number, amount))
+    return booking.owing(now, AlertOwner(AlertKind.CONSOLE_REFUND, refund.id))
+
+
+def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
+    """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
+    the table's to return. One that may be at the provider already stays, until that is known."""
+    for planned in reversed(booking.refunds_of(attempt)):
+        left = left_of(booking, attempt)
+        if _gives_way(planned) and left < nothing(left.currency):
+            booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))
+    return booking
+
+
+def _gives_way(refund: Refund) -> bool:
+    """It is not at the provider for sure."""
+    waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not refund.tries
+    return (waits or refund.status is RefundStatus.REJECTED) and not refund.replaced_by
+
+
+def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
+    """This one did not go, and so much went by the console that it no longer can: it gives way after all."""
+    attempt = booking.find_attempt(refund.trade_no)
+    console = [one for one in booking.refunds if one.trade_no == refund.trade_no and one.cause is Cause.CONSOLE]
+    if attempt is None or not console:
+        return None
+    after = _given_way(booking, attempt, console[-1].id)
+    mine = after.find_refund(refund.id)
+    return after if mine is not None and mine.replaced_by else None
+
+
+def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Booking:
+    attempt = booking.find_attempt(refund.trade_no)
+    if attempt is None or remaining is None or remaining >= attempt.refunds_left:
+        return booking
+    return booking.with_attempt(replace(attempt, refunds_left=remaining))
+
+
+# --- what it means for the whole ------------------------------------------------------------------------------------
+
+
+def all_gone(booking: Booking) -> bool:
+    """Money had come, and every refund of it is done."""
+    live = [one for one in booking.refunds if one.reserves]
+    return bool(live) and all(one.is_gone and one.amount is not None for one in live)
+
+
+def slow(booking: Booking, now: datetime) -> tuple[Refund, ...]:
+    """Not done a day after they were asked for."""
+    return tuple(one for one in booking.refunds if one.is_under_way and now >= one.requested_at + SLOW_AFTER)
+
+
+def of_request(booking: Booking, name: str) -> tuple[Refund, ...]:
+    """What the owner's request of this name has become."""
+    return tuple(one for one in booking.refunds if one.request is not None and one.request.name == name)
+
+
+def _told(amount: Money | None) -> Amount | None:
+    return None if amount is None else Amount(amount)
+
+
+def returned_in_all(booking: Booking) -> Money:
+    """What has gone back, in the price's currency."""
+    gone = (one.amount for one in booking.refunds if one.is_gone and one.amount)
+    return total((one for one in gone if one.currency == booking.price.currency), booking.price.currency)

@@ -1,0 +1,36 @@
+"""When the person behind a booking is forgotten by itself: months after the last thing happened, and never with money
+open. Amounts, times and the provider's records stay; they are the books."""
+
+from calendar import monthrange
+from datetime import datetime
+
+from inspired.domain.booking.balance import Payment, payment_of
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import Flag, State
+
+OVER = (State.CONFIRMED, State.EXPIRED, State.CANCELLED, State.REFUNDED)
+SETTLED = (Payment.NONE, Payment.EXACT, Payment.RETURNED)
+
+
+def due_for_erasure(booking: Booking, months: int, now: datetime) -> bool:
+    """`months` of 0: never. A call still to come, something owed, or money that waits for anybody keeps the person."""
+    if not months or booking.sealed is None or booking.state not in OVER or _is_unsettled(booking):
+        return False
+    return _last_moment(booking) <= months_before(now, months)
+
+
+def months_before(now: datetime, months: int) -> datetime:
+    """The same day so many months ago, or the last of a shorter month."""
+    year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
+    return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
+
+
+def _is_unsettled(booking: Booking) -> bool:
+    refunds = any(one.is_under_way or one.is_stuck for one in booking.refunds)
+    waits = booking.is_open or booking.outbox or Flag.NEEDS_OWNER in booking.flags
+    return refunds or bool(waits) or payment_of(booking) not in SETTLED
+
+
+def _last_moment(booking: Booking) -> datetime:
+    moments = [booking.created_at, *(event.at for event in booking.history)]
+    return max([*moments, booking.slot.span.end] if booking.slot else moments)

@@ -1,0 +1,105 @@
+"""Lists of bookings: what each is filed under, and where a question looks.
+
+A booking is filed under every combination of what can be asked for (its state, its call, a flag, an amount), each
+written as one label. A question is exactly one label, so that whatever is combined, one range of one index answers it,
+however many bookings there are.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+
+from inspired.domain.booking.attention import matters
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import Event, TaskDone
+from inspired.domain.booking.outbox import AlertOwner
+from inspired.domain.booking.states import State
+from inspired.domain.booking.status import iso
+
+MOST_AMOUNTS = 6
+ATTENTION = "attention"  # stands among the flags: bookings that need a person
+
+
+class By(StrEnum):
+    """The moment a list is ordered by, and bounded by."""
+
+    MADE = "made"
+    CALL = "call"
+    PAID = "paid"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which bookings, in which order. Empty: of every kind. `flag` may be ATTENTION; `amount` is a number such as "75",
+    of the price or of money that came. From `since` on and before `until`."""
+
+    by: By = By.MADE
+    state: str = ""
+    type_id: str = ""
+    flag: str = ""
+    amount: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+
+    @property
+    def label(self) -> str:
+        return _label(self.state, self.type_id, self.flag, self.amount)
+
+
+def labels(booking: Booking) -> tuple[str, ...]:
+    """Every question this booking is an answer to. None for a draft: it is in no list."""
+    if booking.state is State.DRAFT:
+        return ()
+    flags = sorted(booking.flags) + ([ATTENTION] if matters(booking) else [])
+    amounts = amounts_of(booking)[:MOST_AMOUNTS]
+    every = product(("", str(booking.state)), ("", booking.meeting_type.id), ("", *flags), ("", *amounts))
+    return tuple(_label(*one) for one in every)
+
+
+def amounts_of(booking: Booking) -> list[str]:
+    """The price, and what came where that is something else."""
+    came = [str(one.received) for one in booking.attempts if one.received is not None]
+    return list(dict.fromkeys([str(booking.price), *came]))
+
+
+def moments(booking: Booking) -> dict[By, datetime]:
+    """By what it can be ordered; a moment that never was is left out. Money that came short is a payment too."""
+    came = (one.paid_at for one in booking.attempts if one.has_money and one.paid_at is not None)
+    found = {
+        By.MADE: booking.created_at,
+        By.CALL: booking.slot.span.start if booking.slot else None,
+        By.PAID: booking.paid_at or min(came, default=None),
+    }
+    return {by: moment for by, moment in found.items() if moment is not None}
+
+
+def mark(moment: datetime, booking_id: str) -> str:
+    """A booking's place in a list: no two have the same, and as text they stand in the order of time."""
+    return f"{iso(moment)}/{booking_id}"
+
+
+def place_of(booking: Booking, by: By) -> str:
+    found = moments(booking).get(by)
+    return mark(found, booking.id) if found is not None else ""
+
+
+def numbers(booking: Booking) -> tuple[str, ...]:
+    """What the provider calls this booking's payments: its transactions and orders."""
+    found = [number for one in booking.attempts for number in (one.transaction_id, one.prepay_id) if number]
+    return tuple(dict.fromkeys(found))
+
+
+def alerted_at(booking: Booking) -> datetime | None:
+    """When the owner was last told of something about it."""
+    return max((event.at for event in booking.history if is_alert(event)), default=None)
+
+
+def is_alert(event: Event) -> bool:
+    """The owner was told by mail, or it was given up."""
+    return isinstance(event.details, TaskDone) and isinstance(event.details.task, AlertOwner)
+
+
+def _label(state: str, type_id: str, flag: str, amount: str) -> str:
+    return f"{state}|{type_id}|{flag}|{amount}"

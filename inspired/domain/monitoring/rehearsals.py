@@ -1,0 +1,94 @@
+"""What a rehearsal of one failure has shown: what was seen step by step, and what was checked in the end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from inspired.domain.booking.booking import Booking, Entry
+
+
+class Verdict(StrEnum):
+    WAITING = "waiting"  # asked for; no worker has begun yet
+    RUNNING = "running"
+    GREEN = "green"
+    RED = "red"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (Verdict.GREEN, Verdict.RED)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail of the drill, as it would have been sent."""
+
+    to: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One step: what happened, how its bookings stood after it and whose they are, and the mails since the step before.
+    `at` is the drill's own clock, on which hours pass in a moment."""
+
+    at: datetime
+    what: str
+    bookings: tuple[Booking, ...] = ()
+    customers: tuple[str, ...] = ()
+    letters: tuple[Letter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that must be so, and whether it was."""
+
+    claim: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`ledger`: all that was posted there. `broken_off`: why the drill did not come to its end, where it did not."""
+
+    scenes: tuple[Scene, ...] = ()
+    checks: tuple[Check, ...] = ()
+    ledger: tuple[Entry, ...] = ()
+    broken_off: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Green only where something was checked, and all of it holds."""
+        is_well = bool(self.checks) and not self.broken_off and all(one.holds for one in self.checks)
+        return Verdict.GREEN if is_well else Verdict.RED
+
+    @property
+    def why(self) -> str:
+        """Why it is red, in one line; nothing where it is green."""
+        failed = [f"Not so: {one.claim}" for one in self.checks if not one.holds]
+        return " ".join([*failed, self.broken_off]).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One drill, played once. `version` is the code's that played it; "" until a worker has begun."""
+
+    id: str
+    drill: str
+    by: str
+    asked_at: datetime
+    verdict: Verdict = Verdict.WAITING
+    version: str = ""
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    why: str = ""
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Since when payments are taken with this version, and by whose rehearsal."""
+
+    version: str
+    at: datetime
+    by: str

@@ -1,0 +1,728 @@
+"""Every alert with its run-book: what happened, what it means, what to do, and how to see it on purpose.
+
+`SITE` is about the site as a whole and looked for each minute; `OF_BOOKING` is about one booking, which owes the mail
+itself. Both have a page at /admin/runbook/<id>.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from inspired.domain.monitoring.alerts import Alert, Channel, Severity
+
+MAILED_ALREADY = (Channel.WEBHOOK,)  # a mail of its own says more, and was sent by whoever found it
+ASK_ENGINEER = "If it stays, give this page to whoever looks after the site."
+
+SITE: Mapping[str, Alert] = {
+    one.id: one
+    for one in (
+        Alert(
+            id="unconfirmed_now",
+            sentence="A booking was paid more than five minutes ago and is not confirmed.",
+            severity=Severity.NOW,
+            found="A booking is PAID for more than 5 minutes, and does not wait for your own word.",
+            happened="A customer's money is here, and our own question to Binance Pay or to the calendar, which has to "
+            "come before a confirmation, has not been answered yet.",
+            means="The customer has paid and holds no confirmed call yet. The money is safe and the time is still "
+            "kept; it is asked again all the time.",
+            todo=(
+                "Open the booking: its history says which answer is missing.",
+                "Press “Ask Binance again” there.",
+                "Look under Health whether Binance Pay, Calendly and the workers are well; mend those first.",
+                "If it lasts longer than half an hour, write to the customer that the payment has arrived.",
+            ),
+            drill="Sandbox: let calls of “query order” fail, pay an order, and wait five minutes.",
+            drills=("binance-down-while-paying",),
+        ),
+        Alert(
+            id="effect_overdue",
+            sentence="Something owed to a customer was due two minutes ago and nobody has begun it.",
+            severity=Severity.NOW,
+            found="A mail, an alert or the freeing of a time is due for more than 2 minutes.",
+            happened="What bookings owe the outside is written down with them, and a worker does it within seconds. "
+            "That did not happen.",
+            means="Customers wait for mails, or times stay blocked. Nothing is lost: it is done as soon as a worker "
+            "comes to it, once.",
+            todo=(
+                "Look under Health whether a worker runs and how long the queues are.",
+                "Start the worker again if there is none (on a Heroku-style platform: restart “worker”).",
+                "Many letters at once need some minutes: wait until the queue “letters” is empty.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the worker, pay an order in the sandbox, and wait two minutes.",
+            drills=("worker-gone",),
+        ),
+        Alert(
+            id="notice_waiting",
+            sentence="A notice of Binance Pay has not been worked on for two minutes.",
+            severity=Severity.NOW,
+            found="A signed notice is older than 2 minutes and nobody has written down what followed from it.",
+            happened="Binance Pay has told us of a payment or a refund, and the question that follows from it was not "
+            "answered or not asked.",
+            means="A payment may be noticed late. It is found without the notice too, by asking every half minute.",
+            todo=(
+                "Look under Health whether a worker runs and whether Binance Pay answers.",
+                "It is tried again every few seconds by itself; when it succeeds this is over.",
+                ASK_ENGINEER,
+            ),
+            drill="Sandbox: let calls of “query order” fail and pay an order with its notice.",
+            drills=("worker-gone",),
+        ),
+        Alert(
+            id="payments_failing",
+            sentence="More than 5 % of payments fail.",
+            severity=Severity.TODAY,
+            found="Of the bookings of the last 24 hours whose payment has ended one way or another (at least 50), "
+            "surely more than 5 % failed: no order could be made, Binance called it an error, or the money did not "
+            "match. Bookings that nobody paid do not count.",
+            happened="More payments than usual went wrong, and not by chance: with so few of them, one or two that "
+            "fail are not enough to be told.",
+            means="Customers want to pay and cannot. Each of these bookings has said so on its own page.",
+            todo=(
+                "Look at the newest bookings: which of them failed, and by the same cause?",
+                "Orders that cannot be made: look under Health at Binance Pay, and at the keys in the merchant portal.",
+                "Amounts that do not match: has the price list changed, or the currency in the merchant account?",
+            ),
+            drill="Sandbox: let calls of “create order” fail and book fifty times (the bulk page does it).",
+            drills=("create-gives-up", "create-refused"),
+        ),
+        Alert(
+            id="notices_failing",
+            sentence="More than 2 % of payments come without a notice of Binance Pay.",
+            severity=Severity.TODAY,
+            found="Of the payments of the last 24 hours that are older than 5 minutes (at least 50), surely more than "
+            "2 % were found by asking, and no signed notice came.",
+            happened="Binance Pay tells of each payment by a notice to this site. Some did not arrive, or did not "
+            "prove to be Binance's.",
+            means="No payment is lost: every order is asked about as well. Customers wait up to half a minute longer.",
+            todo=(
+                "Compare the webhook address in the merchant portal with BINANCE_PAY_WEBHOOK_URL.",
+                "Look whether the site was away or answered 503 in that time.",
+                "Look at the evidence for refused notices: a wrong certificate, or somebody's attempts?",
+            ),
+            drill="Sandbox: pay with the notice “lost”.",
+            drills=("webhook-lost",),
+        ),
+        Alert(
+            id="notices_refused",
+            sentence="Many notices were refused because they do not prove to come from Binance Pay.",
+            severity=Severity.TODAY,
+            found="At least 20 notices were refused within an hour.",
+            happened="Somebody sends notices with a wrong or missing signature, or Binance signs with a certificate "
+            "that we do not know.",
+            means="Nothing was believed and nothing was changed. If it is Binance itself, notices are lost and "
+            "payments are found by asking.",
+            todo=(
+                "Is “Certificates of Binance Pay” under Health red too? Then mend that.",
+                "If BINANCE_PAY_CERT_ID is set, compare it with the certificate in the merchant portal.",
+                "Otherwise it is somebody's attempt. It has no effect; the addresses are limited by themselves.",
+            ),
+            drill="Sandbox: pay with the notice “forged”, twenty times.",
+            drills=("webhook-forged", "webhook-altered"),
+        ),
+        Alert(
+            id="logins_refused",
+            sentence="Many wrong passwords or codes were entered at the owner's login.",
+            severity=Severity.TODAY,
+            found="At least 20 were refused within an hour, or 60 within a day, wherever they came from and whichever "
+            "account they were for.",
+            happened="Somebody tries passwords, perhaps from many places and for many accounts, so that each place and "
+            "each account by itself looks harmless.",
+            means="Nobody has got in by it: what was right is not counted. Each account takes ten guesses in a quarter "
+            "of an hour, and a second step keeps out whoever finds a password.",
+            todo=(
+                "Look under Account whether you have a second step; set one up if not, and see that the others do.",
+                "Is it one of yours who forgot a password? Under “Other accounts” you can make a new link.",
+                "Switch off the accounts that nobody needs any more, and look where you are logged in.",
+                "Was a password used elsewhere too? Change it.",
+                "If it goes on for days, let whoever looks after the site limit /admin to your own addresses.",
+            ),
+            drill="Enter a wrong password at the login, twenty times within an hour.",
+            drills=("passwords-guessed",),
+        ),
+        Alert(
+            id="reconciliation_missed",
+            sentence="Binance, the calendar and the books were not held against each other for more than a day.",
+            severity=Severity.TODAY,
+            found="The last finished reconciliation is older than 26 hours, or none ever finished.",
+            happened="The reconciliation of the night did not begin, or did not come to its end.",
+            means="A difference between Binance and the books could be there unseen. What bookings do by themselves "
+            "is not touched by it.",
+            todo=(
+                "Look under Health whether the clock and a worker run.",
+                "Press “Reconcile now” under Money.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the clock for longer than a day.",
+            drills=("standstill",),
+            after=timedelta(minutes=15),
+        ),
+        Alert(
+            id="check_missed",
+            sentence="What must always be true was not checked for three hours.",
+            severity=Severity.TODAY,
+            found="The hourly check has not finished for 3 hours.",
+            happened="The check of the hour did not begin, or did not come to its end.",
+            means="Something could be broken and nobody would be told.",
+            todo=("Look under Health whether the clock and a worker run.", ASK_ENGINEER),
+            drill="Stop the worker for three hours.",
+            drills=("standstill",),
+            after=timedelta(minutes=15),
+        ),
+        Alert(
+            id="invariant_broken",
+            sentence="Something in the database is not as it must be.",
+            severity=Severity.NOW,
+            found="The hourly check found a sentence that must always be true and is not.",
+            happened="A booking or the books say something that cannot be right, such as a ledger that does not sum "
+            "to zero.",
+            means="It is a fault of the program or of somebody's hand in the database. No money moves because of it.",
+            todo=(
+                "Give this to whoever looks after the site: “inspired check” has the details.",
+                "Until then do not refund the booking it names, or settle it by hand.",
+            ),
+            drill="Alter a booking's ledger in a copy of the database and run “inspired check”.",
+            drills=("books-altered",),
+        ),
+        Alert(
+            id="orphan",
+            sentence="Somebody paid an order that is not ours.",
+            severity=Severity.TODAY,
+            found="A signed notice of a payment names an order that no booking has.",
+            happened="Money came to your Binance account for an order this site does not know: made elsewhere with "
+            "the same account, or of a database that was lost.",
+            means="The money is yours to return or to keep; the books hold it as somebody's.",
+            todo=(
+                "Look the order up in the Binance merchant portal and return the money there, or find out whose it is.",
+                "Then press “It is settled” under Money and write down how.",
+            ),
+            drill="Sandbox: send a signed notice about an order number of your own.",
+            drills=("webhook-unknown-order",),
+            channels=MAILED_ALREADY,
+        ),
+        Alert(
+            id="case_open",
+            sentence="The reconciliation has found a difference it cannot mend.",
+            severity=Severity.TODAY,
+            found="A case of the reconciliation is open.",
+            happened="Binance, the calendar and the books do not agree about a booking, and asking again did not help.",
+            means="Until it is looked at nobody knows which of them is right.",
+            todo=("Open Money: each case says what differs and what the next step is.",),
+            drill="Sandbox: refund an order by hand in “Binance's console”, then reconcile.",
+            drills=("refund-in-console",),
+            channels=MAILED_ALREADY,
+        ),
+        Alert(
+            id="certificates",
+            sentence="The certificates of Binance Pay could not be fetched for ten minutes.",
+            severity=Severity.TODAY,
+            found="The question for them has failed for 10 minutes.",
+            happened="Notices are proven with certificates that Binance Pay gives out and changes. They could not be "
+            "asked for.",
+            means="As long as the old ones hold, notices are proven as before. After a change they would be refused, "
+            "and payments would be found by asking.",
+            todo=(
+                "Look at Binance's own status page.",
+                "“Invalid API key” or a refusal means: the key was withdrawn, or this server's address is not on its "
+                "list in the merchant portal.",
+                ASK_ENGINEER,
+            ),
+            drill="Sandbox: let calls of “certificates” fail for ten minutes.",
+            drills=("certificates-away",),
+            after=timedelta(minutes=10),
+        ),
+        Alert(
+            id="clock_skew",
+            sentence="This server's clock differs from Binance's.",
+            severity=Severity.NOW,
+            found="The difference is more than about a second and a half.",
+            happened="The server's clock runs wrong.",
+            means="Binance Pay refuses calls that are more than about a second off: no orders, no refunds.",
+            todo=("Restart the site, which on most platforms sets the clock.", ASK_ENGINEER),
+            drill="Sandbox: advance its clock by a minute.",
+            drills=("clock-off",),
+            after=timedelta(minutes=3),
+        ),
+        Alert(
+            id="scheme_unsaid",
+            sentence="Your site cannot tell whether visitors come by https.",
+            severity=Severity.TODAY,
+            found="A page or a call was asked for within 15 minutes without the header X-Forwarded-Proto, though the "
+            "site's address is https and TRUSTED_PROXIES says that a proxy is in front.",
+            happened="The proxy in front of the site ends the encryption and should say in X-Forwarded-Proto which way "
+            "a visitor came. It does not say it, or fewer proxies say it than TRUSTED_PROXIES counts.",
+            means="Everything works, but whoever opens the site by http is not sent on to https: what they type could "
+            "be read on its way. Nobody is sent on by guessing, since that could go in circles.",
+            todo=(
+                "Have every proxy set the header. nginx does with “proxy_set_header X-Forwarded-Proto $scheme;” in its "
+                "configuration.",
+                "Compare TRUSTED_PROXIES with the number of proxies that are really in front.",
+                "If the site can also be reached past the proxy, close that way.",
+            ),
+            drill="Start the site with an https SITE_URL and TRUSTED_PROXIES=1, and open it without a proxy.",
+            drills=("scheme-unsaid",),
+        ),
+        Alert(
+            id="binance_paused",
+            sentence="Binance Pay does not answer, and no bookings are taken.",
+            severity=Severity.NOW,
+            found="Calls to Binance Pay have been paused for 5 minutes.",
+            happened="Five calls in a row had no usable answer, and those after the pauses had none either.",
+            means="No times are offered, since nobody could pay. Bookings that stand keep their time and are asked "
+            "about again by themselves.",
+            todo=("Look at Binance's own status page.", "It ends by itself with the first answer."),
+            drill="Sandbox: let any call of Binance fail.",
+            drills=("payments-paused",),
+            after=timedelta(minutes=5),
+        ),
+        Alert(
+            id="binance_refuses",
+            sentence="Binance Pay refuses every call, and no bookings are taken.",
+            severity=Severity.NOW,
+            found="Three calls in a row, or three orders in a row, were refused for what this site is and not for what "
+            "was asked: its key, its signature, its address, its region or its merchant account.",
+            happened="Binance Pay answers, and takes no call of ours. The detail has its own words and what they mean.",
+            means="No times are offered, since nobody could pay. Bookings that stand keep their time. Payments already "
+            "made are found, and refunds sent, as soon as calls are taken again.",
+            todo=(
+                "Open the Binance merchant portal: is the key still there, may it take payments and refund, and is "
+                "this server’s address on its list?",
+                "A new key goes into BINANCE_PAY_API_KEY, its secret into BINANCE_PAY_SECRET_KEY; then restart.",
+                "A restricted location or account: ask Binance’s merchant support. A site in such a region has to "
+                "move to another.",
+                "“inspired doctor” says whether calls are taken. This ends by itself within two minutes of the first "
+                "answer; where only orders were refused, the next order is tried ten minutes after the last.",
+            ),
+            drill="Sandbox: let any call of Binance end with “key_refused”.",
+            drills=("binance-refuses",),
+        ),
+        Alert(
+            id="calendly",
+            sentence="Calendly cannot be asked.",
+            severity=Severity.TODAY,
+            found="The look at Calendly every ten minutes has failed for an hour, or we are refused.",
+            happened="Calendly does not answer, or does not accept the token any more.",
+            means="What happens in Calendly itself is followed late, and times may not be offered.",
+            todo=(
+                "Is the token still valid? A new one goes into CALENDLY_TOKEN.",
+                "“inspired doctor” says which permission is missing.",
+            ),
+            drill="Sandbox: let any call of Calendly fail.",
+            drills=("calendly-down",),
+            channels=MAILED_ALREADY,
+        ),
+        Alert(
+            id="own_calendar",
+            sentence="Your own calendar cannot be read.",
+            severity=Severity.TODAY,
+            found="Its address has not answered with a calendar for an hour.",
+            happened="The secret address of your calendar has changed, or its server is away.",
+            means="What was known of it is still kept free; what is new in it is not.",
+            todo=("Look whether your calendar has a new secret address, and put it into BUSY_FEED_URLS.",),
+            drill="Set BUSY_FEED_URLS to an address that is not there.",
+            drills=("own-calendar-away",),
+            channels=MAILED_ALREADY,
+        ),
+        Alert(
+            id="workers_gone",
+            sentence="No worker runs.",
+            severity=Severity.NOW,
+            found="No worker has given a sign of life for two minutes.",
+            happened="The process that does what is due has ended, or cannot reach Redis.",
+            means="No bookings are taken meanwhile, since nobody would confirm them. Payments are noticed only where "
+            "a customer has the page open; mails are not sent; times are not freed. All of it is made up for when a "
+            "worker runs again.",
+            todo=(
+                "Start “worker” again.",
+                "Look at its log for the reason it ended, or why it waits for Redis.",
+                "Look under Health how Redis is. Is it its certificate, REDIS_TLS may be what it needs.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the worker.",
+            drills=("worker-gone",),
+            after=timedelta(minutes=2),
+        ),
+        Alert(
+            id="strange_job",
+            sentence="The queue held a job that is not this site's. It was not run.",
+            severity=Severity.NOW,
+            found="A worker has refused a job within the last 24 hours. The name of the last one is told with it.",
+            happened="Somebody or something else writes to this site's Redis. Workers run the jobs of this site and no "
+            "others, so nothing came of it.",
+            means="Whoever writes there could delete or repeat what waits in the queue, lift limits, and show a "
+            "payment page a wrong status for some seconds. Money, bookings and personal data are not there, and what "
+            "is due is found in the database in any case.",
+            todo=(
+                "Does its name begin with “inspired.jobs.”, just after a release? Then the version before has rung for "
+                "it, and nothing is wrong.",
+                "Does another program use the same Redis? Give each its own.",
+                "Change the password of Redis (at Heroku: “heroku redis:credentials --reset”) and put the new address "
+                "into REDIS_URL.",
+                "Look for “job_refused” in the worker's log: when it began, and what was wanted.",
+                ASK_ENGINEER,
+            ),
+            drill="Put a job of another name into the queue “bookings”.",
+            drills=("strange-job",),
+        ),
+        Alert(
+            id="queue_stuck",
+            sentence="Work waits in the queue for more than two minutes.",
+            severity=Severity.NOW,
+            found="The oldest job of a queue is older than 2 minutes.",
+            happened="The workers are slower than the work, or hang.",
+            means="Confirmations and mails come late. Nothing is lost.",
+            todo=(
+                "Look under Health which queue it is, and whether the workers are busy.",
+                "Start a second worker, or restart the one there is.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the worker and book some calls.",
+            drills=("worker-gone",),
+        ),
+        Alert(
+            id="clock",
+            sentence="The clock does not run.",
+            severity=Severity.NOW,
+            found="It has given no sign of life for 2 minutes.",
+            happened="The process that rings for what is due has ended or hangs.",
+            means="Unpaid bookings do not expire, mails and reminders are not sent, and nobody looks for alerts. Only "
+            "this page and the public status page say so: where the clock is dead, no mail comes.",
+            todo=("Start “clock” again (exactly one of it).", "Look at its log for the reason it ended."),
+            drill="Stop the clock.",
+            drills=("standstill",),
+            after=timedelta(minutes=1),  # where it has just been started it has not beaten yet
+        ),
+        Alert(
+            id="database",
+            sentence="The database does not answer.",
+            severity=Severity.NOW,
+            found="The clock could not reach it for 2 minutes. Told by mail alone, since where webhooks go is in it.",
+            happened="MongoDB is away or too slow, or it refuses us: a password or a role that was changed, another "
+            "replica set. Where it has said so, the detail has its code and name.",
+            means="The site cannot take bookings. Notices of Binance are refused with 503, so that they are sent "
+            "again; nothing is lost.",
+            todo=(
+                "Look at the database's own status page or console.",
+                "“inspired doctor” says what it answers: compare user, password and replicaSet in MONGODB_URI.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the database for three minutes.",
+            drills=("database-away",),
+            channels=(Channel.MAIL,),
+        ),
+        Alert(
+            id="redis",
+            sentence="Redis does not answer.",
+            severity=Severity.NOW,
+            found="The clock could not reach it for 2 minutes.",
+            happened="Redis is away or too slow.",
+            means="Workers get nothing to do: confirmations and mails wait, and after two minutes no bookings are "
+            "taken. Nothing is lost, since what is due is in the database.",
+            todo=(
+                "The mail and the page Health say why: a certificate, a password, too many connections, or no answer.",
+                "Look at Redis's own status page or console.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop Redis for three minutes.",
+            drills=("redis-away",),
+            after=timedelta(minutes=2),
+        ),
+        Alert(
+            id="mail",
+            sentence="Mails cannot be sent.",
+            severity=Severity.NOW,
+            found="Sending has failed for ten minutes and never succeeded since.",
+            happened="The mail server does not answer, or does not let us in.",
+            means="Customers get no confirmation; the page they booked on still says everything. Mails are tried again "
+            "for two days.",
+            todo=(
+                "Look whether the password of the mail account has changed (SMTP_PASSWORD).",
+                "Look whether the account has reached its limit for today.",
+                "“inspired doctor” says whether the server lets us in.",
+            ),
+            drill="Set SMTP_PASSWORD to something wrong.",
+            drills=("mail-down",),
+            after=timedelta(minutes=10),
+        ),
+        Alert(
+            id="backup_late",
+            sentence="No backup was reported for more than a day.",
+            severity=Severity.TODAY,
+            found="The last “inspired backup-done” is older than 26 hours. If it was never run, nobody can know.",
+            happened="The backup did not run, or did not end with the command that reports it.",
+            means="If the database were lost now, what happened since the last backup would have to be found again at "
+            "Binance and in the calendar.",
+            todo=(
+                "Look at whatever makes your backups: has it run?",
+                "End it with “inspired backup-done”, so that it is known here.",
+            ),
+            drill="Run “inspired backup-done” once and never again.",
+            drills=("backup-late",),
+        ),
+        Alert(
+            id="webhook_undelivered",
+            sentence="Your own webhook does not take what is sent to it.",
+            severity=Severity.TODAY,
+            found="A message has been tried at least four times without success.",
+            happened="The address under Alerts does not answer with 200, or not in time.",
+            means="Alerts reach you by mail alone.",
+            todo=(
+                "Look under Alerts what it answered.",
+                "Mend the receiver, press “Send a test”, then “Send again” on what it missed.",
+            ),
+            drill="Set the webhook to an address that answers 500, and send a test.",
+            drills=("your-webhook-away",),
+            channels=(Channel.MAIL,),
+        ),
+    )
+}
+
+NOTHING = ("Nothing: it goes on by itself.",)
+
+
+def _of_booking(
+    alert_id: str,
+    sentence: str,
+    happened: str,
+    todo: tuple[str, ...],
+    drill: str,
+    severity: Severity = Severity.TODAY,
+    drills: tuple[str, ...] = (),
+) -> Alert:
+    found = "The booking itself finds it when it is looked at, and owes the mail."
+    means = "The rest of the site is not touched by it. The booking's page says what has become of its money."
+    channels = (Channel.MAIL,)
+    return Alert(alert_id, sentence, severity, found, happened, means, todo, drill, drills, channels=channels)
+
+
+OF_BOOKING: Mapping[str, Alert] = {
+    one.id: one
+    for one in (
+        _of_booking(
+            "amount",
+            "A payment does not match the price. What is too much, or all of a payment that is short, goes back by "
+            "itself.",
+            "Somebody paid another amount than was asked for. Binance's app does not offer that, so it is rare.",
+            NOTHING,
+            "Sandbox: pay an order with another amount.",
+            Severity.KNOW,
+            drills=("too-little", "too-much"),
+        ),
+        _of_booking(
+            "unclear",
+            "A payment cannot be counted: it came in another currency, Binance does not tell its amount, or a part of "
+            "it went back and nobody knows how much. It is kept, and waits for you on the booking's page.",
+            "Money is there, and nobody can say how much of the price it is.",
+            (
+                "Look the order up in Binance's console.",
+                "Refund it on the booking's page, or enter the amount that is asked for there.",
+            ),
+            "Sandbox: pay an order in another currency.",
+            drills=("other-currency",),
+        ),
+        _of_booking(
+            "late",
+            "Money arrived after the time to pay was over, and the time is taken. The customer was asked to choose "
+            "another time or the money; without an answer it goes back by itself.",
+            "The customer paid after the end, and somebody else has the time by then.",
+            ("Nothing: without an answer it goes back by itself after two days.",),
+            "Sandbox: let an order expire, book its time again, and pay it with “force”.",
+            Severity.KNOW,
+            drills=("late-and-taken-chooses-time", "late-and-taken-wants-money", "late-and-taken-says-nothing"),
+        ),
+        _of_booking(
+            "paid_twice",
+            "A booking was paid twice. The second payment goes back by itself.",
+            "An order that was seen closed was paid after all, beside the one that counts.",
+            NOTHING,
+            "Sandbox: close an order, try again, pay both with “force”.",
+            Severity.KNOW,
+            drills=("paid-twice",),
+        ),
+        _of_booking(
+            "slot_lost",
+            "A paid booking has lost its slot: the event is no longer active in the calendar. The customer was asked "
+            "to choose another time or the money; without an answer it goes back by itself.",
+            "The event was cancelled in Calendly while it was being paid.",
+            ("Nothing: without an answer it goes back by itself after two days.",),
+            "Sandbox: cancel the event in Calendly, then pay.",
+            Severity.KNOW,
+            drills=("calendly-slot-lost",),
+        ),
+        _of_booking(
+            "returned",
+            "Money of a booking was returned by another way than this site. Look whether the call stands.",
+            "Somebody refunded it in Binance's console.",
+            ("Open the booking: if the call stands all the same, press “The call stands with” what is left.",),
+            "Sandbox: refund a confirmed order by hand.",
+            drills=("refund-in-console",),
+        ),
+        _of_booking(
+            "console_refund",
+            "A refund was found that was not made here: in Binance's console, it seems. It is in the books now. Where "
+            "Binance does not tell the amount, please enter it.",
+            "Somebody refunded in Binance's console.",
+            ("Open the booking and enter the amount where it is asked for.",),
+            "Sandbox: refund an order by hand.",
+            drills=("refund-meets-console",),
+        ),
+        _of_booking(
+            "refund_stuck",
+            "A refund could not be sent. Its page says why, and has the button to try it again.",
+            "There is too little balance in the merchant account, or Binance refuses it.",
+            (
+                "Put money into the merchant account: it is tried again every hour.",
+                "Or press “Try again”, or “I settled it by hand”, on the booking's page.",
+            ),
+            "Sandbox: let refunds be refused.",
+            Severity.NOW,
+            drills=("refund-low-balance",),
+        ),
+        _of_booking(
+            "refund_unsent",
+            "A refund could not be sent for some time now. It is tried again by itself.",
+            "Binance Pay does not answer the question for it.",
+            ("Look under Health at Binance Pay. Nothing else: it goes on by itself.",),
+            "Sandbox: let calls of “refund” fail.",
+            drills=("refund-answer-lost",),
+        ),
+        _of_booking(
+            "refund_rejected",
+            "Binance rejected a refund. The money is still in your account; the booking's page has the next step.",
+            "Binance had accepted it, and has given it up since.",
+            ("Press “Try again”, or “I settled it by hand”, on the booking's page.",),
+            "Sandbox: make refunds pending, then reject one.",
+            Severity.NOW,
+            drills=("refund-rejected",),
+        ),
+        _of_booking(
+            "refund_slow",
+            "A refund is not done a day after it was asked for.",
+            "Binance has accepted it and not finished.",
+            ("Ask Binance's merchant support about the refund's number.", "Write to the customer that it is coming."),
+            "Sandbox: make refunds pending and wait a day.",
+            Severity.NOW,
+            drills=("refund-takes-long",),
+        ),
+        _of_booking(
+            "cancelled",
+            "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
+            "The customer pressed the button, or cancelled in Calendly.",
+            NOTHING,
+            "Cancel a confirmed call on its own page.",
+            Severity.KNOW,
+            drills=("cancelled-by-policy",),
+        ),
+        _of_booking(
+            "cancelled_by_owner",
+            "You cancelled a confirmed call. The customer is told; what goes back, if anything, is on its way.",
+            "You cancelled it here or in Calendly.",
+            NOTHING,
+            "Cancel a call in the admin area.",
+            Severity.KNOW,
+            drills=("refund-all",),
+        ),
+        _of_booking(
+            "past_our_pages",
+            "Somebody booked in Calendly itself, past this site. They got a mail with the way to pay; unpaid in time, "
+            "the event is cancelled by itself.",
+            "They have the address of your Calendly page.",
+            (
+                "Nothing, as a rule.",
+                "For guests who need not pay use another event type, or CALENDLY_ORPHAN_HOURS=0.",
+            ),
+            "Sandbox: book on Calendly's own page.",
+            Severity.KNOW,
+            drills=("calendly-past-us-paid", "calendly-past-us-unpaid"),
+        ),
+        _of_booking(
+            "other_length",
+            "A customer moved a paid call in Calendly to a time of another length. It takes place then, and no longer "
+            "than was paid for.",
+            "The event type in Calendly lets customers choose among lengths.",
+            (
+                "Agree with the customer how long it takes; what stands in Calendly is the other length.",
+                "Offer one length for each event type in Calendly, so that it does not happen again.",
+            ),
+            "Sandbox: set duration_options, and move a paid call to a longer time.",
+            drills=("calendly-other-length",),
+        ),
+        _of_booking(
+            "unconfirmed",
+            "A booking has been paid for ten minutes and could not be confirmed yet.",
+            "Our own question to Binance Pay or the calendar has no answer yet.",
+            ("Open the booking and press “Ask Binance again”.", "Look under Health whether everything is well."),
+            "Sandbox: let calls of “query order” fail, and pay.",
+            Severity.NOW,
+            drills=("binance-down-while-paying", "webhook-contradicted"),
+        ),
+        _of_booking(
+            "denied",
+            "Binance Pay told of a payment and, asked, says that its order was closed without one.",
+            "A signed notice said that it is paid, and the answer to our own question says otherwise. The customer's "
+            "page says so. One of the two is wrong at Binance.",
+            (
+                "Look the order up in the Binance merchant portal: is the money there?",
+                "If it is, give Binance's support the order's number; the booking is confirmed by itself once the "
+                "answer agrees. If it is not, write to the customer.",
+            ),
+            "Sandbox: send a signed notice of a payment for an order, and let the order expire.",
+            Severity.NOW,
+            drills=("webhook-contradicted",),
+        ),
+        _of_booking(
+            "undelivered",
+            "Something owed to a customer (a mail, or freeing a time in the calendar) cannot be delivered, or keeps "
+            "failing.",
+            "The mail server refuses this address, or Calendly does not answer.",
+            (
+                "Open the booking: it says what is still to be done.",
+                "If the address is wrong, reach the customer another way.",
+            ),
+            "Book with an address your mail server refuses.",
+            drills=("mail-refused",),
+        ),
+        _of_booking(
+            "unreachable",
+            "Binance Pay could not be asked about an order for ten minutes after its time was over.",
+            "An order's fate is unknown, and its time stays held.",
+            ("Look at Binance's own status page.", "It goes on by itself with the first answer."),
+            "Sandbox: let calls of “query order” fail until an order's time is over.",
+            drills=("binance-down-at-the-deadline",),
+        ),
+        _of_booking(
+            "create_failed",
+            "An order could not be created at Binance Pay. The customer was offered to try again.",
+            "Binance Pay refused it or did not answer, three times.",
+            ("Nothing, unless it repeats: then look under Health at Binance Pay, and at your keys.",),
+            "Sandbox: let calls of “create order” fail.",
+            Severity.KNOW,
+            drills=("create-gives-up",),
+        ),
+        _of_booking(
+            "above_limit",
+            "An order was not made, since its customer would have paid more than one customer may without your word.",
+            "The customer has paid much already, or booked in Calendly itself, past this site.",
+            (
+                "Decide. To allow it: “Reports”, “Limits”, their mail address and an amount; then the customer presses "
+                "“Try again” on their page.",
+                "To let it be: nothing. Without a payment the booking ends by itself and its time is free again.",
+            ),
+            "Book twice in the sandbox with a call of 6,000 USDT, and pay the first one.",
+            drills=("above-the-limit",),
+        ),
+        _of_booking(
+            "unknown_status",
+            "Binance Pay told a status this program does not know. The booking is being watched.",
+            "Binance has changed something.",
+            ("Give it to whoever looks after the site.",),
+            "Only by a change at Binance.",
+        ),
+    )
+}
+
+ALL: Mapping[str, Alert] = {**SITE, **OF_BOOKING}
+
+
+def told_of(drill_id: str) -> list[Alert]:
+    """What would be told if it were no drill."""
+    return [one for one in ALL.values() if drill_id in one.drills]

@@ -1,0 +1,363 @@
+"""The business in figures: what a day's bookings, books and logs add up to, and what days add up to.
+
+`Figures` can be added: those of a month are those of its days together, so that a page reads one small document for a
+day and never the bookings. Nothing is guessed: every figure is a count or a sum of what was written down when it
+happened (history of a booking, entry of the ledger, notice, call). Funnel, failures and times to pay belong to the
+day a booking was made, money to the day it was booked, notices and calls to the day they came or were made.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from inspired.domain.booking import ledger
+from inspired.domain.booking.booking import Attempt, Booking, Entry, Fact, FactKind
+from inspired.domain.booking.history import EventKind, MoneySeen, Order
+from inspired.domain.booking.states import Cause, Flag, State
+from inspired.domain.catalogue.meeting_types import LIMIT
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.slots import Span
+
+Tally = Mapping[int, int]  # a value of at most two digits that count (see two_digits), and how often it came
+USDT = "USDT"  # 1 USDT is 1 USD, as the prices say
+REPORTED, MOST = Decimal(1_000), LIMIT.amount  # USD by one customer: looked at, and the limit
+WINDOWS = {"day": 1, "month": 30, "year": 365}  # in days, each up to and with the day that is looked at
+LEAST_WEEKS, MOST_WEEKS = 8, 13  # that a forecast looks back
+LEAST_SALES = 10
+AHEAD_DAYS = 30
+# Student's t, two-sided 80 %, by degrees of freedom: https://www.itl.nist.gov/div898/handbook/eda/section3/eda3672.htm
+T_80 = dict(zip(range(7, 13), map(Decimal, ("1.415", "1.397", "1.383", "1.372", "1.363", "1.356")), strict=True))
+
+
+class Step(StrEnum):
+    """Of the way to a confirmed call, after the page."""
+
+    HELD = "held"
+    SHOWN = "shown"  # Binance has the order, and the page its QR code
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+
+
+class Failure(StrEnum):
+    EXPIRED = "expired"
+    GIVEN_UP = "given_up"
+    CALENDAR = "calendar"
+    NO_ORDER = "no_order"
+    UNDERPAID = "underpaid"
+    OVERPAID = "overpaid"
+    PAID_TWICE = "paid_twice"
+    PAID_LATE = "paid_late"
+    SLOT_LOST = "slot_lost"
+    REFUND_STUCK = "refund_stuck"
+
+
+class Found(StrEnum):
+    """Who told of a payment first."""
+
+    NOTICE = "notice"
+    QUERY = "query"
+    UNTOLD = "untold"  # of those found by our own query: no notice has come at all
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sums of a day, or of days. What is 0 is left out."""
+
+    visits: Mapping[str, int] = field(default_factory=dict)  # page loads, by meeting type
+    steps: Mapping[tuple[str, Step], int] = field(default_factory=dict)  # by meeting type
+    failures: Mapping[Failure, int] = field(default_factory=dict)
+    found: Mapping[Found, int] = field(default_factory=dict)
+    to_pay: Tally = field(default_factory=dict)  # seconds from the QR code to the payment
+    notices: Tally = field(default_factory=dict)  # milliseconds from a payment to the notice of it
+    calls: Tally = field(default_factory=dict)  # milliseconds that a call to the provider took
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # of these calls
+    customers: Mapping[str, int] = field(default_factory=dict)  # "new", "back"
+    sales: int = 0  # calls that began to be earned
+    accounts: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)  # as ledger.balances: account, currency
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return summed([self, other])
+
+    def reached(self, step: Step) -> int:
+        return sum(count for (_, reached), count in self.steps.items() if reached is step)
+
+    def money(self, account: str, currency: str) -> Money:
+        return Money(self.accounts.get((account, currency), Decimal()), currency)
+
+    def revenue(self, currency: str) -> Money:
+        return -self.money(ledger.SALES, currency)
+
+    def net(self, currency: str) -> Money:
+        """Earned, less what was returned of it and what the provider kept."""
+        less = self.money(ledger.REFUNDS, currency) + self.money(ledger.FEES, currency)
+        return self.revenue(currency) - less
+
+    @property
+    def currencies(self) -> list[str]:
+        return sorted({currency for _, currency in self.accounts})
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """One entry of the ledger about a refund that has gone. `cause` None: the booking knows no such refund any more."""
+
+    at: datetime
+    booking_id: str
+    refund_id: str
+    money: Money
+    cause: Cause | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """What arrived from one customer in the days up to this one: in it, in 30 and in 365 days. `customer` is the blind
+    index of a mail address."""
+
+    customer: str
+    day: Money
+    month: Money
+    year: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the owner's calendar."""
+
+    date: date
+    figures: Figures = field(default_factory=Figures)
+    returned: tuple[Returned, ...] = ()
+    large: tuple[Rolling, ...] = ()  # customers above REPORTED in 365 days, who paid on this day
+    counted_at: datetime | None = None
+
+
+def together(days: Iterable[Day]) -> Figures:
+    return summed([one.figures for one in days])
+
+
+def summed(parts: Sequence[Figures]) -> Figures:
+    names = (one.name for one in fields(Figures) if one.name != "sales")
+    sums = {name: _added(getattr(one, name) for one in parts) for name in names}
+    return Figures(**sums, sales=sum(one.sales for one in parts))
+
+
+# --- what a day's events add up to ----------------------------------------------------------------------------------
+
+
+def of_bookings(bookings: Iterable[Booking], told_of: Container[str]) -> Figures:
+    """The bookings made on a day. `told_of`: those of which any notice of a payment has come."""
+    steps: dict[tuple[str, Step], int] = defaultdict(int)
+    failures: dict[Failure, int] = defaultdict(int)
+    found: dict[Found, int] = defaultdict(int)
+    to_pay: dict[int, int] = defaultdict(int)
+    for booking in bookings:
+        for step in steps_of(booking):
+            steps[booking.meeting_type.id, step] += 1
+        for failure in failures_of(booking):
+            failures[failure] += 1
+        for teller in found_by(booking):
+            found[teller] += 1
+            if teller is Found.QUERY and booking.id not in told_of:
+                found[Found.UNTOLD] += 1
+        seconds = seconds_to_pay(booking)
+        if seconds is not None:
+            to_pay[two_digits(seconds)] += 1
+    return Figures(steps=dict(steps), failures=dict(failures), found=dict(found), to_pay=dict(to_pay))
+
+
+def of_entries(entries: Iterable[Entry]) -> Figures:
+    """A day's entries of the ledger."""
+    known = list(entries)
+    sums = {place: money.amount for place, money in ledger.balances(known).items()}
+    return Figures(accounts=sums, sales=sum(map(_earns, known)))
+
+
+def of_calls(calls: Iterable[tuple[str, int]]) -> Figures:
+    """Calls to the provider: how each went, and the milliseconds it took."""
+    times: dict[int, int] = defaultdict(int)
+    outcomes: dict[str, int] = defaultdict(int)
+    for outcome, milliseconds in calls:
+        times[two_digits(milliseconds)] += 1
+        outcomes[outcome] += 1
+    return Figures(calls=dict(times), outcomes=dict(outcomes))
+
+
+def of_notices(notices: Iterable[tuple[datetime, Attempt]]) -> Figures:
+    """The first notice of each payment: when it came, and the order it is about."""
+    delays: dict[int, int] = defaultdict(int)
+    for came, attempt in notices:
+        if attempt.paid_at is not None:
+            delays[two_digits(max(came - attempt.paid_at, timedelta()) // timedelta(milliseconds=1))] += 1
+    return Figures(notices=dict(delays))
+
+
+def of_customers(sales: Iterable[Iterable[datetime]], day: Span) -> Figures:
+    """`sales`: for each customer, when their calls were earned. Counted are those whose first or second was today."""
+    counts: dict[str, int] = defaultdict(int)
+    for moments in sales:
+        for name, moment in zip(("new", "back"), sorted(moments), strict=False):
+            if day.start <= moment < day.end:
+                counts[name] += 1
+    return Figures(customers=dict(counts))
+
+
+KINDS = {
+    Step.HELD: EventKind.HELD,
+    Step.SHOWN: EventKind.ORDER_CREATED,
+    Step.PAID: EventKind.PAID,
+    Step.CONFIRMED: EventKind.CONFIRMED,
+}
+
+
+def steps_of(booking: Booking) -> list[Step]:
+    happened = {event.kind for event in booking.history}
+    return [step for step, kind in KINDS.items() if kind in happened]
+
+
+def failures_of(booking: Booking) -> list[Failure]:
+    """What went wrong; one booking may be several."""
+    events, failures = {event.kind for event in booking.history}, []
+    if booking.state is State.EXPIRED:
+        failures.append(Failure.EXPIRED)
+    if booking.state is State.CANCELLED and EventKind.PAID not in events:
+        failures += [Failure.GIVEN_UP] if EventKind.GIVEN_UP in events else []
+        failures += [Failure.CALENDAR] if EventKind.CANCELLED_IN_CALENDAR in events else []
+    failures += [Failure.NO_ORDER] if EventKind.CREATE_FAILED in events else []
+    odd = (Flag.UNDERPAID, Flag.OVERPAID, Flag.PAID_TWICE, Flag.PAID_LATE, Flag.SLOT_LOST)
+    failures += [Failure(flag) for flag in odd if flag in booking.flags]
+    failures += [Failure.REFUND_STUCK] if events & {EventKind.REFUND_STUCK, EventKind.REFUND_REJECTED} else []
+    return failures
+
+
+def found_by(booking: Booking) -> list[Found]:
+    """For each payment, who told of it first."""
+    seen = (event.details for event in booking.history if event.kind is EventKind.MONEY)
+    return [Found.QUERY if isinstance(one, MoneySeen) and one.by_query else Found.NOTICE for one in seen]
+
+
+def seconds_to_pay(booking: Booking) -> int | None:
+    """From the moment the QR code was there to the payment, by the provider's clock. None: not paid."""
+    made = (event for event in booking.history if event.kind is EventKind.ORDER_CREATED)
+    shown = {event.details: event.at for event in made}
+    paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.attempts
+            if one.paid_at is not None and Order(one.number) in shown]  # fmt: skip
+    return max(min(paid)[0] - min(paid)[1], timedelta()) // timedelta(seconds=1) if paid else None
+
+
+def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned | None:
+    """The refund this entry is about; None for every other entry."""
+    refund_id = entry.fact.subject_id
+    moved = [line.money for line in entry.lines if line.account == ledger.BINANCE]
+    if entry.fact.kind is not FactKind.REFUND or not moved:
+        return None
+    refund = booking.find_refund(refund_id) if booking else None
+    return Returned(
+        entry.at, booking_id, refund_id, -moved[0], refund.cause if refund else None, refund.by if refund else ""
+    )
+
+
+# --- customers ------------------------------------------------------------------------------------------------------
+
+
+def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
+    """What arrived with each order, dated when it was first booked: a correction belongs to what it corrects."""
+    facts: dict[tuple[Fact, str], tuple[datetime, Money]] = {}
+    for entry in sorted(entries, key=lambda one: one.number):
+        if entry.fact.kind is FactKind.RECEIVED:
+            for money in (line.money for line in entry.lines if line.account == ledger.BINANCE):
+                at, before = facts.get((entry.fact, money.currency), (entry.at, money - money))
+                facts[entry.fact, money.currency] = (at, before + money)
+    return sorted(facts.values(), key=lambda one: one[0])
+
+
+def earned_at(entries: Iterable[Entry]) -> datetime | None:
+    """When a booking's call was earned first; None where it was not."""
+    return min((one.at for one in entries if _earns(one)), default=None)
+
+
+def rolling(customer: str, payments: Iterable[tuple[date, Money]], day: date) -> Rolling:
+    """The sums of the windows that end with this day, in USDT: what came in anything else has no rate to USD here."""
+    sums = dict.fromkeys(WINDOWS, Decimal())
+    for paid, money in payments:
+        for name, days in WINDOWS.items():
+            if money.currency == USDT and timedelta() <= day - paid < timedelta(days=days):
+                sums[name] += money.amount
+    return Rolling(customer, *(Money(amount, USDT) for amount in sums.values()))
+
+
+def largest(days: Iterable[Day]) -> list[Rolling]:
+    """For each customer above REPORTED the most that arrived in a day, in 30 days and in 365, at any time of these
+    days; the largest first."""
+    found: dict[str, Rolling] = {}
+    for one in (one for day in days for one in day.large):
+        before = found.get(one.customer, one)
+        parts = (max(getattr(one, name), getattr(before, name)) for name in WINDOWS)
+        found[one.customer] = Rolling(one.customer, *parts)
+    return sorted(found.values(), key=lambda one: (-one.year.amount, one.customer))
+
+
+# --- figures of many values -----------------------------------------------------------------------------------------
+
+
+def two_digits(number: int) -> int:
+    """Rounded so that two digits count: 87 stays, 1,234 becomes 1,200. Off by at most 5 %, and few values are left."""
+    step = 10 ** max(len(str(number)) - 2, 0)
+    return int((number + step // 2) // step * step)
+
+
+def percentile(tally: Tally, percent: int) -> int | None:
+    """The least value that so many percent of all are not above. None where there is none."""
+    left = sum(tally.values()) * percent
+    for value in sorted(tally):
+        left -= tally[value] * 100
+        if left <= 0:
+            return value
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """For the next 30 days. `low` to `high`: in four of five cases it should lie there."""
+
+    low: Money
+    middle: Money
+    high: Money
+    weeks: int
+
+
+def forecast(weeks: Sequence[Money], sales: int) -> Forecast | None:
+    """From what whole weeks brought, newest last. None below LEAST_WEEKS weeks or LEAST_SALES sales in them.
+
+    The middle goes on with the average week. The interval is Student's, for a sum of so many weeks that are independent
+    and alike: it knows no season and no trend, and revenue does not fall below nothing.
+    """
+    looked_at = weeks[-MOST_WEEKS:]
+    count = len(looked_at)
+    if count < LEAST_WEEKS or sales < LEAST_SALES:
+        return None
+    amounts, currency = [one.amount for one in looked_at], looked_at[0].currency
+    mean, ahead = sum(amounts, Decimal()) / count, Decimal(AHEAD_DAYS) / 7
+    variance = sum(((one - mean) ** 2 for one in amounts), Decimal()) / (count - 1)
+    reach = T_80[count - 1] * (variance * (ahead + ahead**2 / count)).sqrt()
+    low, middle, high = (_cents(one, currency) for one in (mean * ahead - reach, mean * ahead, mean * ahead + reach))
+    return Forecast(max(low, middle - middle), middle, high, count)
+
+
+def _cents(amount: Decimal, currency: str) -> Money:
+    return Money(amount.quantize(Decimal("0.01")), currency)
+
+
+def _earns(entry: Entry) -> bool:
+    return any(line.account == ledger.SALES and line.money.amount < 0 for line in entry.lines)
+
+
+def _added(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    sums: dict[Any, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            sums[key] = sums.get(key, 0) + value
+    return {key: value for key, value in sums.items() if value}

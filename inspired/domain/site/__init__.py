@@ -1,0 +1,1 @@
+"""What the owner chooses, what customers are assured of, and the newsletter."""

@@ -1,0 +1,1 @@
+"""Conversations with customers: tickets, what was promised in them, ready-made answers."""

@@ -1,0 +1,128 @@
+"""What a customer was promised, by when, and whether it was kept. Pure: made from the booking and its tickets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inspired.domain.booking.balance import unclear
+from inspired.domain.booking.booking import Attempt, Booking, Refund
+from inspired.domain.booking.history import TaskDone
+from inspired.domain.booking.outbox import AlertKind, AlertOwner
+from inspired.domain.booking.refunds import SLOW_AFTER
+from inspired.domain.booking.states import RefundStatus, State
+from inspired.domain.support.tickets import Author, Ticket, TicketEventKind
+
+WORD_WITHIN = timedelta(hours=24)  # "the owner writes to you" names no time: this is what a customer takes it for
+PLACE_BEFORE = timedelta(hours=1)  # the call: later than that, it is no use
+
+
+class Kind(StrEnum):
+    REFUND = "refund"  # "at most a day"
+    REPLY = "reply"  # "you hear from us by …"
+    WORD = "word"  # "the owner has been told and writes to you"
+    PLACE = "place"  # "the owner will write to you where the call takes place"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """`about`: a refund's id, a ticket's number, an order's number. `kept_at` None: not kept yet."""
+
+    kind: Kind
+    about: str
+    made_at: datetime
+    due: datetime
+    kept_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.kept_at is None
+
+    def is_late(self, now: datetime) -> bool:
+        """Not kept in time, or not yet."""
+        return (self.kept_at or now) > self.due
+
+
+def promises(booking: Booking | None, tickets: Iterable[Ticket] = (), *, place_is_told: bool = True) -> list[Promise]:
+    """All that were made, those that are due first at the top. `place_is_told`: the confirmation says where."""
+    tickets = list(tickets)
+    found = [one for ticket in tickets for one in replies(ticket)]
+    if booking is not None:
+        found += _refunds(booking)
+        found += _words(booking, tickets)
+        found += [] if place_is_told else _place(booking, tickets)
+    return sorted(found, key=lambda one: (one.due, one.about))
+
+
+def promised_by(booking: Booking) -> datetime | None:
+    """The first moment at which something promised about its money is due; None where nothing is open. Written beside
+    the booking, so that the list of promises finds it."""
+    return min((one.due for one in promises(booking) if one.is_open), default=None)
+
+
+def replies(ticket: Ticket) -> list[Promise]:
+    """One for each time the customer waited. An answer keeps it; so does our word that it is done."""
+    ends = [one.at for one in ticket.messages if one.author is Author.OWNER]
+    ends += [one.at for one in ticket.history if one.kind is TicketEventKind.CLOSED]
+    found: dict[datetime, Promise] = {}
+    for message in ticket.messages:
+        if message.promised is not None and message.promised not in found:
+            kept_at = min((at for at in ends if at >= message.at), default=None)
+            found[message.promised] = Promise(Kind.REPLY, ticket.id, message.at, message.promised, kept_at)
+    return list(found.values())
+
+
+def _refunds(booking: Booking) -> list[Promise]:
+    """Counted from when the customer was first told: one that takes a rejected one's place does not begin anew."""
+    told = [one for one in booking.refunds if one.reserves and one.status is not RefundStatus.EXTERNAL]
+    told += [one for one in booking.refunds if one.reserves and one.is_by_hand]
+    return [
+        Promise(
+            Kind.REFUND,
+            one.id,
+            (first := _first_told(booking, one)),
+            first + SLOW_AFTER,
+            (one.done_at or first) if one.is_gone else None,
+        )
+        for one in told
+    ]
+
+
+def _first_told(booking: Booking, refund: Refund) -> datetime:
+    moments = [refund.requested_at]
+    while before := next((one for one in booking.refunds if one.replaced_by == refund.id), None):
+        moments.append(before.requested_at)
+        refund = before
+    return min(moments)
+
+
+def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
+    """For each payment that waits for the owner, as long as it does."""
+    found = []
+    for attempt in unclear(booking):
+        made_at = _seen_unclear(booking, attempt)
+        due = made_at + WORD_WITHIN
+        found.append(Promise(Kind.WORD, attempt.trade_no, made_at, due, _first_word(tickets, made_at)))
+    return found
+
+
+def _seen_unclear(booking: Booking, attempt: Attempt) -> datetime:
+    """When the owner was told of it, and the page began to say so."""
+    alert = AlertOwner(AlertKind.UNCLEAR, attempt.trade_no)
+    told = (
+        event.at for event in booking.history if isinstance(event.details, TaskDone) and event.details.task == alert
+    )
+    return next(told, None) or attempt.paid_at or attempt.created_at
+
+
+def _place(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
+    if booking.state is not State.CONFIRMED or booking.slot is None or booking.confirmed_at is None:
+        return []
+    due = max(booking.slot.span.start - PLACE_BEFORE, booking.confirmed_at)
+    return [Promise(Kind.PLACE, booking.id, booking.confirmed_at, due, _first_word(tickets, booking.confirmed_at))]
+
+
+def _first_word(tickets: list[Ticket], after: datetime) -> datetime | None:
+    """When we first wrote to the customer since."""
+    words = (one.at for ticket in tickets for one in ticket.messages if one.author is Author.OWNER)
+    return min((at for at in words if at >= after), default=None)

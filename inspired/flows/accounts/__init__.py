@@ -1,0 +1,1 @@
+"""Logging in, accounts, keys for programs."""

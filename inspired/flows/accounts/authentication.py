@@ -1,0 +1,309 @@
+"""Getting into the admin area: password, sessions, and what each account is allowed.
+
+The account of ADMIN_EMAIL has the password of the settings for as long as it has none of its own, so that whoever runs
+the site can always get in.
+"""
+
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+
+import pyotp
+import structlog
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
+
+from inspired.adapters.crypto.vault import normalised
+from inspired.adapters.mongo.people import RefusedLogin
+from inspired.domain.accounts.people import (
+    INVITED_FOR,
+    LONGEST_PASSWORD,
+    Passkey,
+    Person,
+    Role,
+    Session,
+    check_password,
+)
+from inspired.domain.shared.errors import Conflict, Invalid, NotFound
+from inspired.services import Services
+
+CODES = 10
+CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+STEP = 30  # seconds, of an authenticator app (RFC 6238)
+_hasher = PasswordHasher()
+_nobodys = _hasher.hash("verified where there is no such account, so that the time taken tells nothing")
+log = structlog.get_logger()
+
+
+def person_with(svc: Services, email: str, password: str) -> Person | None:
+    """The account of this address, where this is its password. A password is always verified, so that the time taken
+    does not tell whether there is an account."""
+    person = _first_owner(svc, email) or svc.people.by_email(normalised(email))
+    known = _password_of(svc, person) if person is not None and not person.disabled else _nobodys
+    is_right = len(password) <= LONGEST_PASSWORD and _fits(known, password)
+    return person if is_right and person is not None and not person.disabled else None
+
+
+def log_in(svc: Services, email: str, password: str, address: str) -> Person | None:
+    """As `person_with`. `address`: of the browser; what it is refused counts among `refused`."""
+    person = person_with(svc, email, password)
+    if person is None:
+        refused(svc, email, address)
+    return person
+
+
+def refused(svc: Services, email: str, address: str) -> None:
+    """Somebody at this address has entered a wrong password or code for this account, or was not let try any more."""
+    log.warning("login_refused")
+    account = svc.vault.fingerprint("refused", f"account {normalised(email)}")
+    svc.refused_logins.add(RefusedLogin(svc.now(), svc.vault.fingerprint("refused", f"from {address}"), account))
+
+
+def hash_password(password: str) -> str:
+    return _hasher.hash(password)
+
+
+def open_session(svc: Services, person: Person, browser: str) -> str:
+    """What the browser's cookie has to hold. Of it only a hash is kept."""
+    token, now = svc.new_token(), svc.now()
+    session = Session(hashed(token), person.id, mark_of(svc, person), now, now, now, browser[:120])
+    svc.sessions.add(session)
+    log.info("logged_in", person=person.id)
+    return token
+
+
+def found_session(svc: Services, token: str) -> tuple[Session, Person] | None:
+    """The session of this cookie with its person, while it is neither idle nor too old, and the password is still the
+    one it was opened with."""
+    session = svc.sessions.get(hashed(token)) if token else None
+    if session is None or not session.is_alive(svc.now()):
+        return None
+    person = svc.people.get(session.person_id)
+    if person.disabled or not hmac.compare_digest(session.mark, mark_of(svc, person)):
+        return None
+    return session, person
+
+
+def mark_of(svc: Services, person: Person) -> str:
+    return hashlib.sha256(_password_of(svc, person).encode()).hexdigest()[:16]
+
+
+def hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _first_owner(svc: Services, email: str) -> Person | None:
+    """The account of ADMIN_EMAIL exists from its first use on."""
+    address = normalised(svc.settings.admin_email)
+    if normalised(email) != address:
+        return None
+    known = svc.people.by_email(address)
+    if known is not None:
+        return known
+    person_id = svc.new_id()
+    owner = Person(person_id, address, Role.OWNER, svc.now(), svc.vault.new_key(person_id))
+    try:
+        return svc.people.add(owner)
+    except Conflict:
+        return svc.people.by_email(address)
+
+
+def _password_of(svc: Services, person: Person) -> str:
+    """Its hash. Nobody's, where there is none: an account that was invited and has not been to the site yet."""
+    if person.password_hash:
+        return person.password_hash
+    is_first = person.email == normalised(svc.settings.admin_email)
+    return svc.settings.admin_password_hash.get_secret_value() if is_first else _nobodys
+
+
+def _fits(known: str, password: str) -> bool:
+    try:
+        return _hasher.verify(known, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+# --- the second step ------------------------------------------------------------------------------------------------
+
+
+def new_app_secret(svc: Services, person_id: str) -> str:
+    """For an authenticator app, in base32. It counts once a code of it was entered."""
+    secret = pyotp.random_base32()
+    sealed = svc.vault.seal(svc.people.get(person_id).key, person_id, "totp", secret)
+    svc.people.change(person_id, lambda person: replace(person, totp_pending=sealed))
+    return secret
+
+
+def app_address(svc: Services, person: Person, secret: str) -> str:
+    """What the QR code holds: https://github.com/google/google-authenticator/wiki/Key-Uri-Format"""
+    return pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=svc.preferences.now().brand.name)
+
+
+def pending_secret(svc: Services, person: Person) -> str:
+    return svc.vault.open(person.key, person.id, "totp", person.totp_pending)
+
+
+def confirm_app(svc: Services, person_id: str, code: str) -> list[str]:
+    """The app is the second step from now on. Answers the recovery codes, which are shown this once. Raises Invalid."""
+    person = svc.people.get(person_id)
+    step = _step_of(svc, pending_secret(svc, person), code) if person.totp_pending else None
+    if step is None:
+        raise Invalid("The code is wrong. Please enter the one your app shows now.", {"code": "is wrong"})
+    codes, hashes = _new_codes()
+
+    def decide(current: Person) -> Person:
+        return replace(current, totp=current.totp_pending, totp_pending=b"", totp_step=step, recovery=hashes)
+
+    svc.people.change(person_id, decide)
+    return codes
+
+
+def new_recovery_codes(svc: Services, person_id: str) -> list[str]:
+    """The old ones are worth nothing any more."""
+    codes, hashes = _new_codes()
+    svc.people.change(person_id, lambda person: replace(person, recovery=hashes))
+    return codes
+
+
+def use_code(svc: Services, person_id: str, code: str) -> Person:
+    """A code of the app, or a recovery code; each once. Raises Invalid."""
+    person = svc.people.get(person_id)
+    step = _step_of(svc, svc.vault.open(person.key, person.id, "totp", person.totp), code) if person.totp else None
+    if step is not None:
+        return svc.people.change(person_id, lambda current: current.with_code_of(step))
+    used = hashed("".join(letter for letter in code.lower() if letter in CODE_LETTERS))
+    return svc.people.change(person_id, lambda current: current.without_recovery_code(used))
+
+
+def without_second_step(svc: Services, person_id: str) -> Person:
+    return svc.people.change(
+        person_id,
+        lambda person: replace(person, totp=b"", totp_pending=b"", recovery=(), passkeys=()),
+    )
+
+
+def add_passkey(svc: Services, person_id: str, passkey: Passkey) -> list[str]:
+    """Answers recovery codes where there were none yet: a lost phone must lock nobody out."""
+    codes, hashes = _new_codes()
+    was_without = not svc.people.get(person_id).recovery
+
+    def decide(person: Person) -> Person:
+        others = tuple(one for one in person.passkeys if one.id != passkey.id)
+        return replace(person, passkeys=(*others, passkey), recovery=person.recovery or hashes)
+
+    svc.people.change(person_id, decide)
+    return codes if was_without else []
+
+
+def remove_passkey(svc: Services, person_id: str, name: str) -> Person:
+    return svc.people.change(
+        person_id,
+        lambda person: replace(person, passkeys=tuple(one for one in person.passkeys if one.id.hex() != name)),
+    )
+
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+
+def invite(svc: Services, email: str, role: Role) -> str:
+    """A new account; answers the address of the page on which its password is set, good for a day and once. Raises
+    Invalid, Conflict."""
+    email, person_id, token = mail_address(email), svc.new_id(), svc.new_token()
+    person = Person(person_id, normalised(email), role, svc.now(), svc.vault.new_key(person_id))
+    until = svc.now() + INVITED_FOR
+    svc.people.add(replace(person, invitation=hashed(token), invited_until=until))
+    return _welcome(svc, token)
+
+
+def mail_address(text: str) -> str:
+    """As accounts keep it. Raises Invalid."""
+    try:
+        return validate_email(text.strip(), check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise Invalid("Please check the marked fields.", {"email": "is not a mail address"}) from None
+
+
+def invite_again(svc: Services, person_id: str) -> str:
+    """For who has forgotten the password, or let the first invitation lapse. What was set stays until it is used."""
+    token = svc.new_token()
+    until = svc.now() + INVITED_FOR
+    svc.people.change(person_id, lambda person: replace(person, invitation=hashed(token), invited_until=until))
+    return _welcome(svc, token)
+
+
+def invited(svc: Services, token: str) -> Person:
+    """Raises NotFound where the link is used, too old, or never was."""
+    person = svc.people.by_invitation(hashed(token))
+    if person is None or not person.is_invited(svc.now()):
+        raise NotFound("This link was used already, or is too old. Please ask the owner for a new one.")
+    return person
+
+
+def accept(svc: Services, token: str, password: str) -> Person:
+    """Raises NotFound, Invalid."""
+    check_password(password)
+    invitation, password_hash = hashed(token), hash_password(password)
+
+    def decide(person: Person) -> Person:
+        if person.invitation != invitation or not person.is_invited(svc.now()):
+            raise NotFound("This link was used already, or is too old. Please ask the owner for a new one.")
+        return person.with_password(password_hash)
+
+    return svc.people.change(invited(svc, token).id, decide)
+
+
+def set_password(svc: Services, person_id: str, password: str) -> Person:
+    """Every session ends with the old one. Raises Invalid."""
+    check_password(password)
+    password_hash = hash_password(password)
+    return svc.people.change(person_id, lambda person: person.with_password(password_hash))
+
+
+def change_person(svc: Services, person_id: str, decide: Callable[[Person], Person]) -> Person:
+    """Raises Conflict where no owner would be left."""
+    only = Conflict("Somebody has to be the owner: this is the only one.")
+    before = svc.people.get(person_id)
+    others = [one for one in svc.people.all() if one.id != person_id]
+    if not any(map(_is_owner, others)) and not _is_owner(decide(before)):
+        raise only
+    after = svc.people.change(person_id, decide)
+    if not any(map(_is_owner, svc.people.all())):
+        # Two took each other's role at the same moment: whoever finds nobody left takes it back.
+        svc.people.change(person_id, lambda one: replace(one, role=before.role, disabled=before.disabled))
+        raise only
+    return after
+
+
+def _is_owner(person: Person) -> bool:
+    return person.role is Role.OWNER and not person.disabled
+
+
+def _welcome(svc: Services, token: str) -> str:
+    return f"{svc.settings.site_url}/admin/welcome/{token}"
+
+
+def _new_codes() -> tuple[list[str], tuple[str, ...]]:
+    """Sixteen letters each (79 bits), and their hashes."""
+    codes = ["".join(secrets.choice(CODE_LETTERS) for _ in range(16)) for _ in range(CODES)]
+    return ["-".join(one[i : i + 4] for i in range(0, 16, 4)) for one in codes], tuple(map(hashed, codes))
+
+
+def _digits(code: str) -> str:
+    """As apps and password managers hand a code to the clipboard: with blanks of any kind, marks that nobody sees, a
+    dash, or digits of full width."""
+    plain = unicodedata.normalize("NFKC", code)
+    return "".join(one for one in plain if unicodedata.category(one)[0] not in "ZC" and one != "-")
+
+
+def _step_of(svc: Services, secret: str, code: str) -> int | None:
+    """The time step whose code this is, of now and one before and after; None where it is none."""
+    digits = _digits(code)
+    now = int(svc.now().timestamp()) // STEP
+    app = pyotp.TOTP(secret)
+    steps = [now + ahead for ahead in (-1, 0, 1)]
+    fits = [hmac.compare_digest(app.generate_otp(step).encode(), digits.encode()) for step in steps]
+    return next((step for step, is_it in zip(steps, fits, strict=True) if is_it), None)

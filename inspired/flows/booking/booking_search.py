@@ -1,0 +1,186 @@
+"""Finding a booking by whatever somebody has at hand, and filing those that an older release has written."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from inspired.adapters.crypto.vault import CannotDecrypt, Vault
+from inspired.adapters.mongo.ledger_store import Orphan
+from inspired.adapters.mongo.lists import BEGINNING
+from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.search_index import By, Wanted
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import NotFound
+from inspired.domain.shared.money import Money
+from inspired.domain.support.tickets import Ticket
+from inspired.flows.booking import delivery
+from inspired.services import Services
+
+MOST = 50
+MOST_WORDS = 5
+LONGEST = 120  # letters of a question
+MONTH = timedelta(days=30)
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,8})?)\s*([A-Za-z]{3,5})?")
+NUMBER = re.compile(r"[A-Za-z0-9_-]{5,64}")
+REFERENCE = re.compile(r"(?:reference:?\s*)?([a-z0-9]{8})", re.IGNORECASE)
+TICKET = re.compile(r"(?:ticket:?\s*)?(\d{6})", re.IGNORECASE)
+ORDER = re.compile(r"([a-z0-9]{24}\d{3})(R\d\d)?")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`why` it was found, in words that repeat nothing personal."""
+
+    booking: Booking
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Newest first, MOST at most; `more`: there are others. `orphans`: payments that belong to no booking."""
+
+    hits: list[Hit]
+    orphans: list[Orphan]
+    more: bool
+    ticket: Ticket | None = None  # of that number
+
+
+def search(svc: Services, text: str) -> Found:
+    """By exact mail address, words of the name, token, reference, number of a booking, order, refund, transaction or
+    ticket, amount, day."""
+    text = " ".join(text.split())[:LONGEST]
+    found: dict[str, Hit] = {}
+    for why, booking in _found(svc, text) if text else ():
+        known = found.get(booking.id)
+        if booking.state is not State.DRAFT and (known is None or why not in known.why):
+            found[booking.id] = Hit(booking, (*known.why, why) if known else (why,))
+    hits = sorted(found.values(), key=lambda hit: hit.booking.created_at, reverse=True)
+    orphans = [one for one in svc.orphans.waiting() if text and text in (one.trade_no, one.transaction_id)]
+    return Found(hits[:MOST], orphans, more=len(hits) > MOST, ticket=_ticket(svc, text))
+
+
+def _ticket(svc: Services, text: str) -> Ticket | None:
+    number = TICKET.fullmatch(text)
+    try:
+        return svc.tickets.get(number[1]) if number is not None else None
+    except NotFound:
+        return None
+
+
+def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
+    now, most = svc.now(), MOST + 1
+    if ADDRESS.fullmatch(text):
+        index = svc.vault.blind_index("email", text)
+        yield from (("the mail address", one) for one in svc.lists.of_email(index, most))
+    elif DAY.fullmatch(text):
+        yield from _of_day(svc, text, most)
+    elif (amount := AMOUNT.fullmatch(text)) is not None:
+        yield from _of_amount(svc, amount[1], amount[2], most)
+    else:
+        yield from (("the name", one) for one in _of_name(svc, text, now, most))
+    if NUMBER.fullmatch(text):
+        yield from _of_number(svc, text, most)
+    if (reference := REFERENCE.fullmatch(text)) is not None:
+        yield from (("its reference", one) for one in svc.lists.of_reference(reference[1].lower(), most))
+
+
+def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
+    yield from (("a number of Binance Pay’s", one) for one in svc.lists.with_number(text, most))
+    order = ORDER.fullmatch(text)
+    asked = [
+        ("the customer’s page", svc.bookings.by_token, text),
+        ("its number", svc.bookings.get, text),
+    ]
+    if order is not None:
+        why = "the number of a refund" if order[2] else "the number of an order"
+        asked.append((why, svc.bookings.get, booking_id_of(order[1])))
+    for why, ask, value in asked:
+        try:
+            yield why, ask(value)
+        except NotFound:
+            continue
+
+
+def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
+    """Calls of that day of the owner's, and bookings made on it."""
+    try:
+        begin, end = day_of(date.fromisoformat(text), svc.settings.owner_timezone)
+    except (ValueError, OverflowError):  # the days at both ends of the calendar have no other beside them
+        return
+    for why, by in (("a call on that day", By.CALL), ("made on that day", By.MADE), ("paid on that day", By.PAID)):
+        wanted = Wanted(by=by, since=begin, until=end)
+        yield from ((why, one) for one in svc.lists.page(wanted, svc.now(), most=most).bookings)
+
+
+def _of_amount(svc: Services, amount: str, currency: str | None, most: int) -> Iterator[tuple[str, Booking]]:
+    number = str(Money.parse(amount))
+    for booking in svc.lists.page(Wanted(amount=number), svc.now(), most=most).bookings:
+        received = [one.received for one in booking.attempts if one.received is not None]
+        sums = [("the price", booking.price), *(("the amount that came", one) for one in received)]
+        for why, money in sums:
+            if str(money) == number and currency in (None, money.currency, money.currency.lower()):
+                yield why, booking
+
+
+def _of_name(svc: Services, text: str, now: datetime, most: int) -> list[Booking]:
+    """With several words, those that have all of them."""
+    words = words_of(text)
+    wanted = name_index(svc.vault, text)[len(words) :] if len(words) > 1 else name_index(svc.vault, text)
+    if not wanted:
+        return []
+    found = svc.lists.with_word(wanted[0], now, most * len(wanted))
+    return [one for one in found if set(wanted) <= set(one.name_index)][:most]
+
+
+def day_of(day: date, zone_name: str) -> tuple[datetime, datetime]:
+    """Where it begins and ends, by the owner's clock."""
+    zone = ZoneInfo(zone_name)
+    begin, end = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
+    return begin.astimezone(UTC), end.astimezone(UTC)
+
+
+# --- filing ---------------------------------------------------------------------------------------------------------
+
+
+def words_of(name: str) -> list[str]:
+    """As they are compared: without accents, in lower case; the first few."""
+    plain = unicodedata.normalize("NFKD", name)
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
+    return list(dict.fromkeys(re.findall(r"\w+", letters)))[:MOST_WORDS]
+
+
+def name_index(vault: Vault, name: str) -> tuple[str, ...]:
+    """Blind indexes of the words, then of every two of them: two words are one question, however common each is."""
+    words = words_of(name)
+    pairs = [f"{one} {other}" for one, other in combinations(sorted(words), 2)]
+    return tuple(vault.blind_index("name", one) for one in (*words, *pairs))
+
+
+def file_all(svc: Services) -> int:
+    """At a release: what an older one has written is filed as this one does, so that lists find it. How many."""
+    begin, end, first, count = svc.lists.beginning(), svc.now(), svc.now(), 0
+    while begin < end:
+        for booking in svc.bookings.unfiled(begin, begin + MONTH):
+            svc.bookings.file(_with_name_index(svc, booking))
+            first, count = min(first, booking.created_at), count + 1
+        begin += MONTH
+    if svc.lists.beginning() == BEGINNING:
+        svc.bookings.keep_beginning(first)
+    return count
+
+
+def _with_name_index(svc: Services, booking: Booking) -> Booking:
+    try:
+        return replace(booking, name_index=name_index(svc.vault, delivery.opened(svc, booking)["name"]))
+    except CannotDecrypt:
+        log.warning("name_unreadable", booking=booking.id)
+        return booking

@@ -1,0 +1,150 @@
+"""A look at Calendly every ten minutes: what happened there without us, whether a webhook told of it or not.
+
+Events that were booked past our pages become bookings with some hours to be paid in; events that were moved or
+cancelled are followed; event types that differ from what is offered, and a subscription that has ended, are told.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from inspired.adapters.providers.calendly import Scheduled, Upcoming
+from inspired.domain.booking import customer_actions
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.claims import Invitee
+from inspired.domain.booking.outbox import CancelStrayEvents, SyncEvent
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.catalogue.meeting_types import MeetingType
+from inspired.domain.shared.errors import NotFound, Refusal, UpstreamError
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import calendar_webhooks
+from inspired.flows.catalogue import calendar_drift
+from inspired.flows.shared import owner_notifications
+from inspired.services import Services
+
+EVERY = timedelta(minutes=10)
+SETTLED = timedelta(minutes=10)  # until then the page an event was picked on, or its draft's own look, takes it up
+TOLD_AFTER = timedelta(hours=1)  # of a Calendly that does not answer; of one that refuses us: at once
+NEVER_ALLOWED = ("401", "403")
+log = structlog.get_logger()
+
+
+def look(svc: Services) -> None:
+    """Safe at any time, and twice at once."""
+    if not svc.settings.uses_calendly or svc.calendly.is_short:
+        return
+    before, now = svc.watch.get(), svc.now()
+    try:
+        _events(svc)
+        found = tuple(calendar_drift.drift(svc))
+        calendar_webhooks.watch(svc)
+    except UpstreamError as error:
+        since = before.trouble_since or now
+        is_due = error.code in NEVER_ALLOWED or now - since >= TOLD_AFTER
+        log.warning("calendar_not_watched", error=str(error))
+        svc.watch.failed(str(error), since, told=before.trouble_told)
+        if is_due and not before.trouble_told:
+            owner_notifications.owner(svc, "calendar_trouble", since.isoformat(), trouble=str(error), code=error.code)
+            svc.watch.failed(str(error), since, told=True)
+        return
+    if set(found) - set(before.told_drift):
+        owner_notifications.owner(svc, "drift", now.isoformat(), drift=found)
+    svc.watch.looked(now, found)
+
+
+def _events(svc: Services) -> None:
+    """Both ways: events there that no booking has, and bookings whose event is not there any more."""
+    known = svc.calendly.event_types()
+    types = {known[one.type.id].uri: one.type for one in svc.offer.now().types if one.type.id in known}
+    now = svc.now()
+    upcoming = svc.calendly.upcoming(now)
+    ours = svc.bookings.events_after(now)
+    for event in upcoming:
+        if event.event_uri not in ours and event.event_type_uri in types:
+            _of_nobody(svc, types[event.event_type_uri], event)
+    there = {event.event_uri for event in upcoming}
+    for booking_id in (ours[uri] for uri in ours if uri not in there):
+        _followed(svc, svc.bookings.get(booking_id))
+
+
+def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> None:
+    seen = svc.calendly.invited(event.event_uri)
+    if seen is None:
+        return
+    before = svc.bookings.by_claim([Invitee(uri) for uri in (seen.invitee_uri, seen.old_invitee_uri) if uri])
+    if before is not None:
+        _followed(svc, before)
+        return
+    told = _by_token(svc, seen)
+    if told is not None and told.state is State.DRAFT and not told.gave_back(seen.event_uri):
+        svc.bell.ring("refresh", told.id)
+    elif told is not None and customer_actions.may_choose(told, svc.now()) and not told.gave_back(seen.event_uri):
+        _chosen(svc, told, seen)
+    elif told is None or _is_left(svc, told, event):
+        _taken_in(svc, meeting_type, seen, event)
+
+
+def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
+    """The other time for money that is here already: it must not be asked for again."""
+    try:
+        bookings.take_scheduled(
+            svc, booking.token, seen.event_uri, seen.invitee_uri, customer=None, address="", network=""
+        )
+    except Refusal as refusal:
+        log.warning("choice_not_taken_up", booking=booking.id, error=str(refusal))
+        return
+    svc.bell.ring("refresh", booking.id)
+
+
+def _by_token(svc: Services, seen: Scheduled) -> Booking | None:
+    try:
+        return svc.bookings.by_token(seen.token) if seen.token else None
+    except NotFound:
+        return None
+
+
+def _is_left(svc: Services, booking: Booking, event: Upcoming) -> bool:
+    """Picked once more with an address of ours, when the booking it names needed it no more."""
+    is_old = event.made_at + SETTLED <= svc.now()
+    tidies = booking.owes(CancelStrayEvents)
+    return is_old and booking.state is not State.PENDING and not tidies and not booking.gave_back(event.event_uri)
+
+
+def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: Upcoming) -> None:
+    # Before this version was rehearsed nobody is asked to pay: the event waits for a later look.
+    if not svc.settings.calendly_orphan_hours or not svc.gate.is_open():
+        return
+    if seen.span.end - seen.span.start != timedelta(minutes=meeting_type.minutes):
+        # Whoever books there may choose among lengths; the price is that of one. The event itself says what is to be
+        # done, so that a look that fails half-way is made up for by the next one.
+        svc.calendly.cancel(seen.event_uri, _not_sold(svc, meeting_type))
+        log.info("orphan_refused", event_type=meeting_type.id)
+        return
+    booking = bookings.take_in(svc, meeting_type, seen)
+    if booking is None:
+        return
+    log.info("orphan_taken_in", booking=booking.id)
+    last = svc.watch.get().last_notice_at
+    if last is None or last < event.made_at:
+        svc.watch.found_by_looking()
+    svc.bell.ring("refresh", booking.id)
+
+
+def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
+    """Calendly mails it to whoever is invited."""
+    return (
+        f"{meeting_type.title} takes {meeting_type.minutes} minutes, and another length cannot be booked. "
+        f"Please choose a time of {meeting_type.minutes} minutes, best here: {svc.settings.site_url}"
+    )
+
+
+def _followed(svc: Services, booking: Booking) -> None:
+    """Written down as something owed, as when a webhook tells of it."""
+    is_decided = booking.leaving or booking.choose_by is not None or Flag.SLOT_LOST in booking.flags
+    is_owed = booking.owes(SyncEvent)
+    if booking.state not in (State.PENDING, State.PAID, State.CONFIRMED) or is_decided or is_owed:
+        return
+    svc.watch.found_by_looking()
+    occasion = f"look:{svc.now():%Y%m%dT%H%M%S}"
+    svc.bookings.change(booking.id, lambda b: customer_actions.to_follow(b, occasion, svc.now()))
+    svc.bell.ring("refresh", booking.id)

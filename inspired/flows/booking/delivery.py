@@ -1,0 +1,391 @@
+"""What a booking owes the outside world: mails, alerts, events to cancel. Each once, however often it is tried."""
+
+import hashlib
+import json
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Any
+
+import structlog
+
+from inspired.adapters.mail.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
+from inspired.adapters.mail.smtp import Mail, with_ascii_domain
+from inspired.domain.booking import customer_actions, delivery, polling, status
+from inspired.domain.booking.balance import Payment, missing, payment_of, refunded
+from inspired.domain.booking.booking import Booking, Sealed
+from inspired.domain.booking.customer_links import without_links
+from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.outbox import (
+    AlertKind,
+    AlertOwner,
+    CancelEvent,
+    CancelStrayEvents,
+    Email,
+    PostLedger,
+    ReportNoShow,
+    Result,
+    SendEmail,
+    SyncEvent,
+    Task,
+)
+from inspired.domain.booking.statement import Statement, statement
+from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
+from inspired.domain.booking.status import sentence
+from inspired.domain.monitoring import runbook
+from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.timezones import in_words, moment_in_words
+from inspired.flows.shared import owner_notifications
+from inspired.services import Services
+
+log = structlog.get_logger()
+
+INVITING = (Email.CONFIRMED, Email.OWNER_CONFIRMED, Email.MOVED, Email.OWNER_MOVED)
+ALERTS_OF_CANCELLING = (AlertKind.CANCELLED, AlertKind.CANCELLED_BY_OWNER)
+
+
+def deliver(svc: Services, booking: Booking) -> Booking:
+    """Everything that is due. One that fails is tried again later and holds up none of the others."""
+    for item in booking.outbox:
+        if item.due <= svc.now():
+            booking, is_ours = _claimed(svc, booking, item.task)
+            booking = _delivered(svc, booking, item.task) if is_ours else booking
+    return booking
+
+
+def _claimed(svc: Services, booking: Booking, task: Task) -> tuple[Booking, bool]:
+    """The booking as it is now, and whether the task is ours to do: lease and count are saved before it is done."""
+
+    def decide(current: Booking) -> Booking | None:
+        now = svc.now()
+        is_due = any(item.task == task and item.due <= now for item in current.outbox)
+        return delivery.claimed(current, task, now) if is_due else None
+
+    return svc.bookings.claim(booking.id, decide, known=booking)
+
+
+def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:
+    for_good = False
+    try:
+        result, count = _do(svc, booking, task)
+    except UpstreamError as error:
+        for_good = not error.retryable
+        log.warning("task_failed", booking=booking.id, task=type(task).__name__, error=str(error))
+    except Busy:
+        raise
+    except Exception:
+        log.exception("task_broken", booking=booking.id, task=task.key)
+    else:
+        return svc.bookings.change(
+            booking.id, lambda b: delivery.done(b, task, svc.now(), result, count), known=booking
+        )
+    return svc.bookings.change(
+        booking.id, lambda b: delivery.failed(b, task, svc.now(), for_good=for_good), known=booking
+    )
+
+
+def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
+    """Do it. What came of it, and how many where that is counted."""
+    match task:
+        case SendEmail() if still_true(booking, task, svc.now()):
+            _send(svc, booking, task)
+            return Result.SENT, 0
+        case SendEmail():
+            return Result.STALE, 0
+        case AlertOwner():
+            _alert(svc, booking, task)
+            return Result.OWNER_TOLD, 0
+        case CancelEvent() if booking.holds(task.event_uri):
+            return Result.OWN_SLOT, 0
+        case CancelEvent():
+            svc.calendly.cancel(task.event_uri, _why_freed(booking))
+            return Result.CANCELLED, 0
+        case CancelStrayEvents():
+            return Result.STRAYS_CANCELLED, _cancel_strays(svc, booking)
+        case SyncEvent():
+            return _sync_event(svc, booking), 0
+        case ReportNoShow() if booking.slot is not None:
+            svc.calendly.tell_no_show(booking.slot.invitee_uri, came=booking.no_show_at is None)
+            return Result.REPORTED, 0
+        case PostLedger():
+            return Result.POSTED, svc.ledger.post(booking.id, booking.ledger)
+    raise UpstreamError("delivery", f"nobody here knows how to do {task.key}")
+
+
+def _why_freed(booking: Booking) -> str:
+    """Calendly mails it to whoever is invited."""
+    if booking.is_open and any(event.kind is EventKind.OTHER_LENGTH for event in booking.history):
+        return f"This call takes {booking.meeting_type.minutes} minutes: a time of another length cannot be booked."
+    if booking.state is State.EXPIRED:
+        return "Not paid, so this time is free for others again."
+    return "This is not the time of your booking, so it is free for others again."
+
+
+def _cancel_strays(svc: Services, booking: Booking) -> int:
+    """Cancel events that carry this booking's token and never became its slot: picked in a second tab, or too late."""
+    found = svc.calendly.find(booking.token, booking.created_at)
+    strays = [event_uri for event_uri, _ in found if not booking.holds(event_uri)]
+    for event_uri in strays:
+        svc.calendly.cancel(event_uri, _why_freed(booking))
+    return len(strays)
+
+
+def _sync_event(svc: Services, booking: Booking) -> Result:
+    """What became of the event in the calendar: moved, cancelled, or nothing."""
+    slot = booking.slot
+    if slot is None or slot.calendar is not CalendarKind.CALENDLY:
+        return Result.NO_EVENT
+    found = svc.calendly.follow(slot.invitee_uri)
+    now = svc.now()
+    at = found.at or now
+    if found.now is not None:
+        there = found.now.slot
+        # Customers move a call to a new event; the time of the same one changes by the owner's hand only.
+        by_owner = found.by_host or there.invitee_uri == slot.invitee_uri
+        after = svc.bookings.change(
+            booking.id,
+            lambda b: customer_actions.moved_in_calendar(b, slot, there, by_owner=by_owner, moved_at=at, now=now),
+            known=booking,
+        )
+        return Result.MOVED if after.holds(there.event_uri) and after.slot != slot else Result.UNCHANGED
+    svc.bookings.change(
+        booking.id,
+        lambda b: customer_actions.cancelled_in_calendar(b, slot, by_owner=found.by_host, cancelled_at=at, now=now),
+        known=booking,
+    )
+    return Result.CANCELLED_THERE
+
+
+def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
+    """The state is read again at sending: a mail that would lie is not sent, nor one whose address was erased."""
+    if booking.erased_at is not None and not email.template.is_to_owner:
+        return False
+    refund = booking.find_refund(email.subject_id)
+    match email.template:
+        case Email.HELD | Email.UNPAID:
+            in_time = booking.expires_at is not None and now < booking.expires_at
+            return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
+        case Email.CONFIRMED | Email.OWNER_CONFIRMED:
+            return booking.state is State.CONFIRMED
+        case Email.MOVED | Email.OWNER_MOVED:
+            return booking.state is State.CONFIRMED and email.subject_id == str(booking.moves)
+        case Email.REMINDER:
+            return booking.state is State.CONFIRMED and booking.slot is not None and now < booking.slot.span.start
+        case Email.EXPIRED:
+            return booking.state is State.EXPIRED and payment_of(booking) is Payment.NONE
+        case Email.CHOOSE:
+            return customer_actions.may_choose(booking, now)
+        case Email.SHORT:
+            return payment_of(booking) is Payment.SHORT and polling.may_still_pay(booking, now)
+        case Email.CANCELLED:
+            return booking.state in (State.CANCELLED, State.REFUNDED)
+        case Email.REFUND_STARTED:
+            is_told = booking.has_owed(SendEmail(Email.CANCELLED)) or refund is None or not refund.reserves
+            return not is_told and refund is not None and not refund.is_gone
+        case Email.REFUND_DONE:
+            return refund is not None and refund.is_gone
+        case Email.LETTER:
+            return True
+        case Email.PROBLEM:
+            return Flag.NEEDS_OWNER in booking.flags
+
+
+def _send(svc: Services, booking: Booking, email: SendEmail) -> None:
+    template = email.template
+    context = {**letter_context(svc, booking), **_refund_context(booking, email.subject_id)}
+    if template is Email.LETTER:
+        context["words"] = words_of(svc, booking, "letter", int(email.subject_id))
+    if template.is_to_owner:
+        context["answers"] = [(question, without_links(answer)) for question, answer in context["answers"]]
+    subject, text, html = svc.letters.write(template, context)
+
+    method = Method.REQUEST if template in INVITING else Method.CANCEL if template is Email.CANCELLED else None
+    mail_id, page = _mail_id(booking.id, email.name), (admin_page_of if template.is_to_owner else page_of)
+
+    def addressed(to: str) -> Mail:
+        return Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, method, to, page(svc, booking)))
+
+    if template.is_to_owner:
+        owner_notifications.everybody(svc, "calls", addressed)
+    else:
+        svc.smtp.send(addressed(context["email"]))
+
+
+def _invitation(svc: Services, booking: Booking, method: Method | None, to: str, page: str) -> dict[str, Any]:
+    """What the mail puts into its reader's calendar, or takes out of it, with its reader's own page: whoever sees the
+    owner's calendar must not get the customer's. Calendly sends its own."""
+    if method is None or booking.confirmed_at is None or booking.slot is None:
+        return {}
+    if booking.slot.calendar is CalendarKind.CALENDLY:
+        return {}
+    organizer = with_ascii_domain(parseaddr(svc.settings.mail_from)[1])
+    invited = invitation_for(method, organizer=organizer, to=with_ascii_domain(to))
+    return {"calendar": call_as_file(svc, booking, invited, page=page), "method": str(invited.method)}
+
+
+def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
+    """What was written: a "note" or a "letter", counted from 1. Raises CannotDecrypt."""
+    said = (booking.letters if field == "letter" else booking.notes)[number - 1]
+    key = booking.sealed.key if booking.sealed else b""
+    return svc.vault.open(key, booking.id, f"{field}:{number}", said.sealed)
+
+
+def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
+    refund = booking.find_refund(refund_id)
+    if refund is None or refund.amount is None:
+        return {}
+    attempt = booking.find_attempt(refund.trade_no)
+    arrived = attempt.received if attempt else None
+    others = booking.refunds[: booking.refunds.index(refund)]
+    earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
+    return {
+        "refund": refund.amount.shown,
+        "refund_why": status.why_back(booking, refund),
+        "arrived": arrived.shown if arrived else "",
+        "returned_before": _some(refunded(earlier, refund.amount.currency)),
+    }
+
+
+def _alert(svc: Services, booking: Booking, task: AlertOwner) -> None:
+    alert = runbook.OF_BOOKING[task.kind]
+    runbook_url = f"{svc.settings.site_url}/admin/runbook/{alert.id}"
+    context = {
+        **letter_context(svc, booking),
+        "what": alert.sentence,
+        "needs_you": alert.needs_you,
+        "sentence": status.message(booking),
+        "runbook_url": runbook_url,
+    }
+    subject, text, html = svc.letters.write("alert", context)
+    method = Method.CANCEL if task.kind in ALERTS_OF_CANCELLING else None
+    mail_id, page = _mail_id(booking.id, task.key), admin_page_of(svc, booking)
+
+    def addressed(to: str) -> Mail:
+        return Mail(mail_id, to, subject, text, html, **_invitation(svc, booking, method, to, page))
+
+    owner_notifications.everybody(svc, "alerts", addressed)
+
+
+def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
+    """Everything a letter may say. `place` is told only once the call is confirmed."""
+    person = opened(svc, booking)
+    zone = booking.slot.zone if booking.slot else "UTC"
+    owner_zone = svc.settings.owner_timezone
+    money = statement(booking)
+    return {
+        **person,
+        "title": booking.meeting_type.title,
+        "minutes": booking.meeting_type.minutes,
+        "price": booking.price.shown,
+        "received": _some(money.received),
+        "paid": _paid(booking, money),
+        "too_much": _some(money.too_much),
+        "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
+        "when": in_words(booking.slot.span, zone) if booking.slot else "",
+        "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
+        "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",
+        "missing": missing(booking).shown,
+        "is_attached": booking.slot is not None and booking.slot.calendar is CalendarKind.BUILTIN,
+        "move_until": _move_until(svc, booking, zone),
+        "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
+        "policy": booking.meeting_type.policy.sentences,
+        "cancelled_by": status.cancelled_by(booking),
+        "call_stands": _call_stands(svc, booking, zone),
+        "goes_back": _some(money.goes_back),
+        "returned_before": _some(money.before),
+        "kept": _some(money.kept),
+        "place": place_of(svc, booking),
+        "answers": answers_of(svc, booking),
+        "sentence": sentence(booking),
+        "also": svc.preferences.now().small_print.confirmation,
+        "reference": booking.id[:8],
+        "booking_url": page_of(svc, booking),
+        "book_again_url": f"{svc.settings.site_url}/book/{booking.meeting_type.id}",
+        "admin_url": admin_page_of(svc, booking),
+        "site_url": svc.settings.site_url,
+    }
+
+
+def _some(money: Money) -> str:
+    """ "75 USDT"; nothing for nothing."""
+    return "" if money.is_nothing else money.shown
+
+
+def _paid(booking: Booking, money: Statement) -> str:
+    """What the confirmation says was paid for the call; nothing for a gift."""
+    word = booking.by_hand
+    if word is not None and word.kind is HandKind.OUTSIDE:
+        return f"{word.amount.shown}, by another way than Binance Pay"
+    if word is not None and word.kind is HandKind.GIFT:
+        return _some(money.paid)
+    return _some(money.paid) or booking.price.shown
+
+
+def _call_stands(svc: Services, booking: Booking, zone: str) -> str:
+    """When a confirmed call takes place that is still to come: whoever reads of money going back wants to know."""
+    if booking.state is not State.CONFIRMED or booking.slot is None or booking.slot.span.start <= svc.now():
+        return ""
+    return in_words(booking.slot.span, zone)
+
+
+def _move_until(svc: Services, booking: Booking, zone: str) -> str:
+    """Until when the customer can still move the call; nothing where that is over."""
+    if booking.slot is None:
+        return ""
+    until = booking.slot.span.start - booking.meeting_type.policy.move_until
+    return moment_in_words(until, zone) if until > svc.now() else ""
+
+
+def opened(svc: Services, booking: Booking) -> dict[str, str]:
+    """The personal part, decrypted."""
+    sealed: Sealed | None = booking.sealed
+    if sealed is None:
+        return {"email": "", "name": ""}
+    return {
+        field: svc.vault.open(sealed.key, booking.id, field, value)
+        for field, value in (("email", sealed.email), ("name", sealed.name))
+    }
+
+
+def answers_of(svc: Services, booking: Booking) -> list[tuple[str, str]]:
+    """What was asked before the call, each with its answer, decrypted."""
+    if booking.sealed is None or not booking.sealed.answers:
+        return []
+    text = svc.vault.open(booking.sealed.key, booking.id, "answers", booking.sealed.answers)
+    return [(question, answer) for question, answer in json.loads(text)]
+
+
+def place_of(svc: Services, booking: Booking) -> str:
+    """Where the call takes place, told once it is confirmed."""
+    return (booking.meeting_type.place or svc.settings.meeting_place) if booking.state is State.CONFIRMED else ""
+
+
+def page_of(svc: Services, booking: Booking) -> str:
+    """The customer's own page: whoever has this address acts for the customer."""
+    return f"{svc.settings.site_url}/booking/{booking.token}"
+
+
+def admin_page_of(svc: Services, booking: Booking) -> str:
+    return f"{svc.settings.site_url}/admin/bookings/{booking.id}"
+
+
+def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED, *, page: str = "") -> bytes:
+    """The call for somebody's own calendar, with the page where its reader finds it (the customer's by default). Its
+    cancelling comes after the last of its moves."""
+    if booking.slot is None:
+        return b""
+    return calendar_file(
+        invitation,
+        uid=f"{booking.id}@inspired-analyst",
+        span=booking.slot.span,
+        title=f"{booking.meeting_type.title} – {svc.preferences.now().brand.name}",
+        place=place_of(svc, booking),
+        description=page or page_of(svc, booking),
+        sequence=booking.moves + (invitation.method is Method.CANCEL),
+        made_at=svc.now(),
+    )
+
+
+def _mail_id(booking_id: str, what: str) -> str:
+    """The same for every repetition; tells nobody what it is about."""
+    return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]

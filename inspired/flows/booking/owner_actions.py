@@ -1,0 +1,164 @@
+"""What the owner does with one booking by hand: notes, letters, mails once more, a word that confirms, erasing.
+
+Another time is in `booking`, giving money back in `refunding`.
+"""
+
+from inspired.adapters.mongo.bookings import Claimed
+from inspired.domain.booking import mails, owner_actions
+from inspired.domain.booking.booking import Booking, ByHand, Words
+from inspired.domain.booking.outbox import SendEmail
+from inspired.domain.booking.states import CalendarKind, HandKind
+from inspired.domain.shared.errors import Conflict, SlotTaken, UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.flows.booking import delivery, refreshing
+from inspired.flows.support import tickets
+from inspired.services import Services
+
+ASK_SECONDS = 0.6  # each question of those that are asked while a page waits
+NO_ANSWER = "Binance does not answer just now, and without its word nothing is marked. Please try again in a minute."
+BINANCE_KNOWS = "Binance knows of a payment after all, and its word counts. Nothing was marked by hand."
+
+
+def note(svc: Services, booking_id: str, who: str, text: str) -> Booking:
+    def decide(current: Booking) -> Booking:
+        return owner_actions.noted_down(current, _words(svc, current, "note", len(current.notes) + 1, who, text))
+
+    return svc.bookings.change(booking_id, decide)
+
+
+def write(svc: Services, booking_id: str, who: str, text: str) -> Booking:
+    """A letter to the customer, by mail."""
+
+    def decide(current: Booking) -> Booking:
+        words = _words(svc, current, "letter", len(current.letters) + 1, who, text)
+        return owner_actions.written(current, words, svc.now())
+
+    return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+def _words(svc: Services, booking: Booking, field: str, number: int, who: str, text: str) -> Words:
+    """Bound to its place among the others."""
+    owner_actions.refuse_erased(booking)
+    key = booking.sealed.key if booking.sealed else b""
+    return Words(svc.now(), who, svc.vault.seal(key, booking.id, f"{field}:{number}", text))
+
+
+def may_send_again(svc: Services, booking: Booking, email: SendEmail) -> bool:
+    """It was sent, and is still true: a mail that would lie is not sent."""
+    return mails.may_send_again(booking, email) and delivery.still_true(booking, email, svc.now())
+
+
+def send_again(svc: Services, booking_id: str, name: str) -> SendEmail:
+    """The mail of this name (`SendEmail.name`) once more. Raises Conflict, NotFound."""
+    email = mails.find(svc.bookings.get(booking_id), name)
+
+    def decide(current: Booking) -> Booking:
+        if not delivery.still_true(current, email, svc.now()):
+            raise Conflict("This mail would no longer be true, so it is not sent again.")
+        return mails.sent_again(current, email, svc.now())
+
+    _rung(svc, svc.bookings.change(booking_id, decide))
+    return email
+
+
+def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -> Booking:
+    """No call, and no money goes back. The reason is kept as a note. `seen`: how many refunds the owner saw."""
+
+    def decide(current: Booking) -> Booking:
+        if len(current.refunds) != seen:
+            raise Conflict("Meanwhile another refund was made for this booking. Please look again.")
+        noted = owner_actions.noted_down(current, _words(svc, current, "note", len(current.notes) + 1, who, reason))
+        return owner_actions.call_off(noted, svc.now())
+
+    return _rung(svc, svc.bookings.change(booking_id, decide))
+
+
+# --- a word that confirms -------------------------------------------------------------------------------------------
+
+
+def vouch(
+    svc: Services, booking_id: str, who: str, *, kind: HandKind, amount: Money, reason: str, evidence: str
+) -> Booking:
+    """Confirms on the owner's word. Binance is asked first, and what could still be paid is closed: whatever it knows
+    is written down and counts. Raises Conflict, Invalid, SlotTaken."""
+    booking = svc.bookings.get(booking_id)
+    word = ByHand(kind, svc.now(), who, amount, evidence, _sealed_reason(svc, booking, reason))
+    if kind not in owner_actions.may_vouch(booking, svc.now()):
+        raise Conflict("This booking cannot be marked by hand as it stands now. Please look at it again.")
+    owner_actions.refuse_amount(booking, word)
+    booking = _asked(svc, booking)
+    _refuse_lost_event(svc, booking, kind)
+    try:
+        change = svc.bookings.change(booking.id, lambda b: owner_actions.confirmed_by_hand(b, word, svc.now()))
+    except Claimed:
+        raise SlotTaken("Its time is taken by another booking by now. Ask the customer for another time.") from None
+    return _rung(svc, change)
+
+
+def _asked(svc: Services, booking: Booking) -> Booking:
+    """The booking with Binance's own word about each of its orders. Raises Conflict where that is missing, or better
+    than the owner's."""
+    begun = svc.now()
+    after = refreshing.ask_and_close(svc, booking, seconds=ASK_SECONDS)
+    if _money_seen(after) != _money_seen(booking):
+        raise Conflict(BINANCE_KNOWS)
+    if after.state is not booking.state:
+        raise Conflict("Meanwhile the booking has changed. Please look at it again.")
+    if any(one.was_sent and (one.seen_at is None or one.seen_at < begun) for one in after.attempts):
+        raise Conflict(NO_ANSWER)
+    return after
+
+
+def _money_seen(booking: Booking) -> list[tuple[str, Money | None]]:
+    return [(one.trade_no, one.received) for one in booking.attempts if one.has_money]
+
+
+def _refuse_lost_event(svc: Services, booking: Booking, kind: HandKind) -> None:
+    """At Calendly the time stands while its event does; where the owner vouches for it, nobody is asked."""
+    slot = booking.slot
+    if slot is None or slot.calendar is not CalendarKind.CALENDLY or kind is HandKind.TIME:
+        return
+    try:
+        is_active = svc.calendly.is_active(slot.event_uri, seconds=ASK_SECONDS)
+    except UpstreamError:
+        raise Conflict("Calendly does not answer just now. Please try again in a minute.") from None
+    if not is_active:
+        raise Conflict("Its event in Calendly was cancelled, so there is no time. Ask the customer to book again.")
+
+
+def _sealed_reason(svc: Services, booking: Booking, reason: str) -> bytes:
+    owner_actions.refuse_erased(booking)
+    key = booking.sealed.key if booking.sealed else b""
+    return svc.vault.seal(key, booking.id, "by_hand", reason)
+
+
+def reason_of(svc: Services, booking: Booking) -> str:
+    """Why the owner vouched for it; "" once that was erased. Raises CannotDecrypt."""
+    if booking.by_hand is None or booking.sealed is None:
+        return ""
+    return svc.vault.open(booking.sealed.key, booking.id, "by_hand", booking.by_hand.reason)
+
+
+def returned_outside(svc: Services, booking_id: str, amount: Money) -> Booking:
+    return _rung(svc, svc.bookings.change(booking_id, lambda b: owner_actions.returned_outside(b, amount, svc.now())))
+
+
+# --- erasing --------------------------------------------------------------------------------------------------------
+
+
+def erase(svc: Services, booking_id: str) -> Booking:
+    """The booking first, since it may refuse; then what its notices held, and what was written about it. Done again
+    after a crash in between, it finishes."""
+    booking = svc.bookings.get(booking_id)
+    if svc.logs.awaits_work(booking_id):
+        raise Conflict("A notice about it is still to be worked on. Please try again in a minute.")
+    if booking.erased_at is None:
+        booking = svc.bookings.change(booking_id, lambda b: owner_actions.erased(b, svc.now()))
+    svc.logs.forget(booking_id)
+    tickets.erase(svc, booking_id)
+    return booking
+
+
+def _rung(svc: Services, booking: Booking) -> Booking:
+    svc.bell.ring("refresh", booking.id)
+    return booking

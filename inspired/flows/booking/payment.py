@@ -1,0 +1,152 @@
+"""Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
+
+from math import ceil
+
+from inspired.adapters.providers.binance import DUPLICATE_TRADE_NO
+from inspired.adapters.redis.throttle import HeldBack
+from inspired.domain.booking import payment_orders
+from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.monitoring.health import is_silent
+from inspired.domain.monitoring.provider_refusals import concerns_every_call
+from inspired.domain.shared.errors import Paused, UpstreamError
+from inspired.flows.booking import payment_limits
+from inspired.services import Services
+
+IN_REQUEST_SECONDS = 1.9
+IN_JOB_SECONDS = 5.0
+GATE_SECONDS = 300  # when to come again, while the site is not open yet
+WORKER_SECONDS = 30  # and while no worker runs
+REFUSED_SECONDS = 120  # and while every call is refused: somebody has to mend that
+
+
+def refuse_while_paused(svc: Services) -> None:
+    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every call,
+    while no worker runs, and where this version was not rehearsed."""
+    refuse_unrehearsed(svc)
+    refuse_unworked(svc)
+    refuse_while_refused(svc)
+    breaker = svc.throttle.state()
+    if breaker.open and breaker.until is not None:
+        raise Paused(
+            "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
+            "owed. Please try again in a minute.",
+            retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
+        )
+
+
+def refuse_while_refused(svc: Services) -> None:
+    """Binance Pay answers, but takes no call of ours: a key that was revoked, a region that is not served."""
+    if svc.throttle.state().refusal is not None:
+        raise Paused(
+            "Payments are paused, because Binance Pay does not take this site’s calls at the moment. Nothing was held "
+            "and nothing is owed. The owner has been told. Please try again later.",
+            retry_after=REFUSED_SECONDS,
+        )
+
+
+def refuse_unrehearsed(svc: Services) -> None:
+    """With real keys no payment is begun by a version whose drills were not all green. What was begun goes on."""
+    if not svc.gate.is_open():
+        raise Paused(
+            "This site takes no payments yet. Nothing was held and nothing is owed. Please come back later.",
+            retry_after=GATE_SECONDS,
+        )
+
+
+def refuse_unworked(svc: Services) -> None:
+    """What is sold must be confirmed: where no worker's loop has come round for two minutes, nothing would be. A
+    release and the longest job take less."""
+    if not is_worked(svc):
+        raise Paused(
+            "Payments are paused, because this site could not confirm one at the moment. Nothing was held and nothing "
+            "is owed. Please try again in a few minutes.",
+            retry_after=WORKER_SECONDS,
+        )
+
+
+def is_worked(svc: Services) -> bool:
+    return not is_silent(svc.workers.last_turn(), svc.now())
+
+
+def is_paused(svc: Services) -> bool:
+    """For pages: nothing new is offered now."""
+    breaker = svc.throttle.state()
+    return not svc.gate.is_open() or not is_worked(svc) or breaker.open or breaker.refusal is not None
+
+
+def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """Create the newest order if its turn has come. Whatever happens there, the booking stands and says so.
+
+    The try is counted and leased before the call: two at once call create once, and a crash is noticed.
+    """
+    leased, is_ours = _leased(svc, booking)
+    return open_held_order(svc, leased, seconds=seconds) if is_ours else leased
+
+
+def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
+    """The same for a booking whose newest order is leased to the caller already (as `hold_time` leaves it)."""
+    attempt = booking.attempt
+    if attempt is None:
+        return booking
+    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None:
+        window = found.window
+        return svc.bookings.change(
+            booking.id, lambda b: payment_orders.above_limit(b, attempt.trade_no, svc.now(), window), known=booking
+        )
+    try:
+        checkout = svc.pay.create(
+            trade_no=attempt.trade_no,
+            price=attempt.amount,
+            title=booking.meeting_type.title,
+            reference=booking.meeting_type.id,
+            expires_at=attempt.expires_at or svc.now(),
+            page_url=f"{svc.settings.site_url}/booking/{booking.token}",
+            seconds=seconds,
+        )
+    except UpstreamError as error:
+        return _failed(svc, booking, attempt, error)
+    return svc.bookings.change(
+        booking.id, lambda b: payment_orders.created(b, attempt.trade_no, checkout, svc.now()), known=booking
+    )
+
+
+def try_again(svc: Services, token: str) -> Booking:
+    """The page's button, after the automatic tries came to nothing or the order was closed."""
+    booking = svc.bookings.by_token(token)
+    if not payment_orders.may_try_again(booking, svc.now()):
+        return booking
+    booking = svc.bookings.change(booking.id, lambda b: payment_orders.try_again(b, svc.now()), known=booking)
+    booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return booking
+
+
+def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
+    """The booking as it is now, and whether its create is ours to call: due, and nobody else is at it."""
+
+    def decide(current: Booking) -> Booking | None:
+        now = svc.now()
+        return payment_orders.creating(current, now) if payment_orders.may_create(current, now) else None
+
+    return svc.bookings.claim(booking.id, decide, known=booking)
+
+
+def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
+    # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
+    duplicate = error.code == DUPLICATE_TRADE_NO
+    # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
+    most_tries = attempt.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
+    return svc.bookings.change(
+        booking.id,
+        lambda b: payment_orders.create_failed(
+            b,
+            attempt.trade_no,
+            uncertain=error.maybe_applied or duplicate,
+            # Refused for what we are and not for what was asked: it may be taken in a moment.
+            retryable=error.retryable or duplicate or concerns_every_call(error.code),
+            most_tries=most_tries,
+            now=svc.now(),
+            why=str(error),
+        ),
+        known=booking,
+    )

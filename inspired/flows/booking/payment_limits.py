@@ -1,0 +1,51 @@
+"""Nobody pays more than the limit without the owner's word: looked at before a time is held and an order is made."""
+
+import structlog
+
+from inspired.domain.booking import payment_limits
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.payment_limits import Above, Allowance
+from inspired.domain.shared.money import Money
+from inspired.services import Services
+
+SHORT_INDEX = 12
+log = structlog.get_logger()
+
+
+def refuse_above(svc: Services, booking: Booking) -> None:
+    """Before its time is held; only blind index, type and creation of the booking are looked at. Raises AboveLimit."""
+    if (found := above(svc, booking, booking.price)) is not None:
+        log.warning("above_limit", booking=booking.id, window=found.window)
+        raise payment_limits.refusal(found)
+
+
+def above(svc: Services, booking: Booking, amount: Money) -> Above | None:
+    """Whether an order of `amount` for this booking would be too much; None where it may be made. Without a mail
+    address, which was erased, the order counts by itself."""
+    now, zone, customer = svc.now(), svc.settings.owner_timezone, booking.email_index
+    turnover = svc.bookings.turnover(customer) if customer else []
+    counted = payment_limits.before(turnover, booking.id, booking.created_at)
+    found = payment_limits.above(counted, amount, payment_limits.limit_for(booking.meeting_type), now, zone)
+    if found is None or not customer:
+        return found
+    allowed = svc.allowances.of(customer, now)
+    return (
+        payment_limits.above(counted, amount, allowed.most, now, zone)
+        if allowed and allowed.most > found.most
+        else found
+    )
+
+
+def allow(svc: Services, email: str, most: Money, days: int, by: str, why: str) -> Allowance:
+    """The owner's word, written into the audit log before it holds. Raises Invalid."""
+    made = payment_limits.allowance(svc.vault.blind_index("email", email), most, days, by, svc.now())
+    told = f"up to {made.most.shown} until {made.until:%Y-%m-%d}: {why}"
+    svc.audit.add(svc.now(), by, "limit_raised", made.customer[:SHORT_INDEX], told)
+    svc.allowances.set(made)
+    return made
+
+
+def end(svc: Services, customer: str, by: str) -> None:
+    """From now on the limit holds for this customer as for all. What was paid stays. Raises NotFound."""
+    svc.allowances.end(customer)
+    svc.audit.add(svc.now(), by, "limit_restored", customer[:SHORT_INDEX])

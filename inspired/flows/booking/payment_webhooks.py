@@ -1,0 +1,177 @@
+"""Webhooks of Binance Pay: verified, written down, acknowledged; worked on by a job that asks the provider."""
+
+import hashlib
+from datetime import timedelta
+
+import structlog
+
+from inspired.adapters.mail.smtp import Mail
+from inspired.adapters.mongo.ledger_store import Orphan
+from inspired.adapters.mongo.payment_logs import Notice, Refusal
+from inspired.adapters.mongo.spellings import applied_out
+from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance_webhooks import Facts, is_about_an_order, read_notice
+from inspired.domain.booking import ledger
+from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.delivery import LEASE
+from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.refunds import RefundSeen
+from inspired.domain.booking.states import Remote
+from inspired.domain.shared.errors import NotFound, UpstreamError
+from inspired.flows.booking import refreshing
+from inspired.flows.shared import owner_notifications
+from inspired.services import Services
+
+KEPT_OF_REFUSED = 4096  # bytes
+LONGEST_HEADER = 1024
+REFUSALS_AN_HOUR = 200
+TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a payment nobody knows
+log = structlog.get_logger()
+
+
+def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
+    """Verify, write, ring. Returns only when the notice is durable; False where it was known already.
+
+    Raises BadSignature; UpstreamError while certificates cannot be fetched; Busy while the database is away.
+    """
+    svc.pay.verify_notice(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
+    facts = read_notice(raw)
+    booking = booking_of(svc, facts.trade_no)
+    notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
+    if booking is not None and booking.sealed is not None:
+        owner, key = booking.id, booking.sealed.key
+    else:
+        owner, key = notice_id, svc.vault.new_key(notice_id)
+    is_new = svc.logs.add_notice(
+        Notice(
+            id=notice_id,
+            at=svc.now(),
+            biz_type=facts.biz_type,
+            biz_status=facts.biz_status,
+            trade_no=facts.trade_no,
+            booking_id=booking.id if booking else "",
+            raw=svc.vault.seal(key, owner, "notice", raw.decode("utf-8", "replace")),
+            key=key,
+            key_owner=owner,
+            headers=_kept(headers),
+            work_at=svc.now(),
+        )
+    )
+    svc.bell.ring_for_notice("work_notice", notice_id)
+    return is_new
+
+
+def _order_of_ours(svc: Services, raw: bytes) -> str:
+    """The number of an order of ours that this names, else "". Nothing is proven yet; but only Binance, the customer
+    and we know such a number."""
+    trade_no = read_notice(raw).trade_no
+    is_number = trade_no.isascii() and trade_no.isalnum()
+    return trade_no if is_number and booking_of(svc, trade_no) is not None else ""
+
+
+def work(svc: Services, notice_id: str) -> None:
+    """What follows from a notice: our own question to the provider. Safe to run twice."""
+    notice = svc.logs.get(notice_id)
+    if notice.work_at is None:
+        return
+    svc.logs.lease(notice.id, svc.now() + timedelta(milliseconds=svc.settings.webhook_retry_delay_ms))
+    if not is_about_an_order(notice.biz_type):
+        return svc.logs.finished(notice, "ignored: not about an order", svc.now())
+    facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
+    booking = booking_of(svc, notice.trade_no)
+    if booking is None:
+        return _orphan(svc, notice, facts)
+    after = refreshing.update_and_ring(svc, booking.id, payments(notice, facts), _refunds(svc, facts))
+    svc.logs.finished(notice, applied_out(after.state), svc.now())
+
+
+def payments(notice: Notice, facts: Facts) -> list[Seen]:
+    if not facts.tells_of_payment:
+        return []
+    seen = Seen(
+        trade_no=facts.trade_no,
+        asked_at=notice.at,
+        status=Remote.PAID,
+        money=facts.money,
+        commission=facts.commission,
+        prepay_id=facts.biz_id,
+        transaction_id=facts.transaction_id,
+        paid_at=facts.paid_at,
+        by_query=False,
+    )
+    return [seen]
+
+
+def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:
+    """A notice of a refund is a hint: what became of it the provider is asked. Also for an id that is not ours."""
+    if not facts.tells_of_refund:
+        return []
+    currency = facts.money.currency if facts.money else "USDT"
+    return [svc.pay.query_refund(facts.refund_id, currency, trade_no=facts.trade_no)]
+
+
+def booking_of(svc: Services, trade_no: str) -> Booking | None:
+    try:
+        booking = svc.bookings.get(booking_id_of(trade_no))
+    except NotFound:
+        return None
+    return booking if booking.find_attempt(trade_no) else None
+
+
+def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
+    """Signed, but about no order of ours. Money is not dropped: it is kept, booked as somebody's, and told."""
+    if not facts.tells_of_payment:
+        return svc.logs.finished(notice, "ignored: no order of ours, and no payment", svc.now())
+    orphan = Orphan(notice.id, notice.at, notice.trade_no, facts.money, facts.transaction_id, open_since=notice.at)
+    svc.orphans.add(orphan)
+    if facts.money is not None:
+        svc.ledger.post(notice.id, [ledger.orphan(notice.id, facts.money, notice.at)])
+    now = svc.now()
+    if not svc.orphans.tell(orphan.id, now, now + LEASE):
+        return  # somebody is at it; the notice stays due until that is done
+    context = {
+        "biz_status": notice.biz_status,
+        "trade_no": notice.trade_no,
+        "amount": facts.money.shown if facts.money else "an amount that cannot be read",
+        "at": notice.at.isoformat(" ", "seconds"),
+        "site_url": svc.settings.site_url,
+    }
+    subject, text, html = svc.letters.write("orphan", context)
+    mail_id = hashlib.sha256(notice.id.encode()).hexdigest()[:32]
+    try:
+        owner_notifications.everybody(svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html))
+    except UpstreamError as error:
+        log.warning("orphan_unsent", notice=notice.id, error=str(error))
+        if svc.now() - notice.at < TELL_FOR:
+            return
+    svc.logs.finished(notice, "orphan", svc.now())
+
+
+def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
+    """The owner says what became of it; the books follow. Once.
+
+    The books first: what was booked and is still waiting is settled again, and booked once; the other way round a crash
+    in between would leave the books wrong, and nobody would look again.
+    """
+    orphan = svc.orphans.get(orphan_id)
+    if orphan.money is not None:
+        svc.ledger.post(orphan_id, [ledger.orphan_settled(orphan_id, orphan.money, svc.now())])
+    svc.orphans.settle(orphan_id, note, svc.now())
+
+
+def refused(svc: Services, headers: NoticeHeaders, raw: bytes, why: str) -> None:
+    """A notice that did not prove to be Binance's is kept too, cut and sealed, a bounded number an hour."""
+    body = raw[:KEPT_OF_REFUSED].decode("utf-8", "replace")
+    refusal_id = f"refused:{svc.new_id()}"
+    key = svc.vault.new_key(refusal_id)
+    refusal = Refusal(refusal_id, svc.now(), why, _kept(headers), svc.vault.seal(key, refusal_id, "notice", body), key)
+    svc.logs.add_refusal(refusal, most=REFUSALS_AN_HOUR, within=timedelta(hours=1))
+
+
+def _kept(headers: NoticeHeaders) -> dict[str, str]:
+    return {
+        "serial": headers.serial[:LONGEST_HEADER],
+        "timestamp": headers.timestamp[:LONGEST_HEADER],
+        "nonce": headers.nonce[:LONGEST_HEADER],
+        "signature": headers.signature[:LONGEST_HEADER],
+    }

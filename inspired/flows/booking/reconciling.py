@@ -1,0 +1,151 @@
+"""Reconciliation: what Binance, the calendar and our books say of each booking, held against each other.
+
+Nightly and on demand. Where asking again, or posting again, brings us in line, that is done at once; everything else
+becomes a case for the owner. Running twice finds the same and changes nothing.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from inspired.adapters.mongo.ledger_store import Run
+from inspired.domain.booking import customer_actions, lifecycle
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.lifecycle import SlotSeen
+from inspired.domain.booking.outbox import CancelEvent, PostLedger
+from inspired.domain.booking.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
+from inspired.domain.booking.states import CalendarKind, RefundStatus, State
+from inspired.domain.shared.errors import Invalid, UpstreamError
+from inspired.flows.booking import refreshing
+from inspired.flows.shared import owner_notifications, paging
+from inspired.services import Services
+
+NAME = "reconcile"
+DAYS = timedelta(days=35)
+SECONDS = 3.0
+log = structlog.get_logger()
+
+
+def start(svc: Services, *, after: timedelta = DAYS) -> bool:
+    """Begin with the bookings of the last `after`; the jobs go on from there. False while one is at work already."""
+    started = paging.start(svc, NAME, after=svc.now() - after)
+    svc.bell.ring_for_letters("turn_page", NAME)
+    return started
+
+
+def turn_page(svc: Services) -> bool:
+    """The next page. True while there is more."""
+    return paging.turn(svc, NAME, lambda booking: _counted(svc, booking), lambda run: _finished(svc, run))
+
+
+def _counted(svc: Services, booking: Booking) -> paging.Counts:
+    if booking.state is State.DRAFT:
+        return {}
+    found, left = reconcile(svc, booking)
+    opened = svc.cases.record(left, svc.now())
+    closed = svc.cases.close_others(booking.id, left, svc.now())
+    return {
+        "bookings": 1,
+        "found": len(found),
+        "healed": len(found) - len(left),
+        "opened": opened,
+        "closed": closed,
+    }
+
+
+def reconcile(svc: Services, booking: Booking) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+    """What differs, and what of it is left after what can be brought in line was."""
+    found = _found(svc, booking)
+    if not found:
+        return (), ()
+    # Somebody may have been at work between our reading and Binance's answer: only what stays is a difference.
+    booking = svc.bookings.get(booking.id)
+    answers = ask(svc, booking)
+    found = differences(booking, answers)
+    if not any(one.step is not Step.OWNER for one in found):
+        return found, found
+    _brought_in_line(svc, booking, answers, found)
+    left = _found(svc, svc.bookings.get(booking.id))
+    for one in found:
+        log.warning("difference", booking=booking.id, kind=str(one.kind), subject=one.subject, healed=one not in left)
+    return found, left
+
+
+def _found(svc: Services, booking: Booking) -> tuple[Difference, ...]:
+    return differences(booking, ask(svc, booking))
+
+
+def ask(svc: Services, booking: Booking) -> Answers:
+    """Everything the provider, the calendar and the ledger have about one booking."""
+    sent = [one for one in booking.attempts if one.was_sent]
+    orders = (refreshing.queried(svc, one, SECONDS) for one in sent)
+    ours = (one for one in booking.refunds if one.status is not RefundStatus.EXTERNAL)
+    known = [one for one in ours if one.tries and not one.replaced_by]
+    is_posted = not booking.owes(PostLedger)
+    return Answers(
+        orders=tuple(one for one in orders if one is not None),
+        refunds=tuple(refreshing.refunds_seen(svc, known, SECONDS)),
+        event=_event(svc, booking),
+        posted=svc.ledger.of(booking.id) if is_posted else None,
+    )
+
+
+def _event(svc: Services, booking: Booking) -> EventSeen | None:
+    slot = booking.slot
+    if slot is None or slot.calendar is not CalendarKind.CALENDLY or slot.span.start <= svc.now():
+        return None
+    if booking.owes(CancelEvent):
+        return None
+    try:
+        found = svc.calendly.scheduled(slot.event_uri, slot.invitee_uri, seconds=SECONDS)
+    except UpstreamError as error:
+        return EventSeen(slot.event_uri, None) if error.code == "404" else None
+    except Invalid:
+        return None
+    return EventSeen(slot.event_uri, found.span if found.active else None)
+
+
+def _brought_in_line(svc: Services, booking: Booking, answers: Answers, found: tuple[Difference, ...]) -> None:
+    for one in found:
+        try:
+            _stepped(svc, booking, one)
+        except UpstreamError as error:
+            log.warning("not_brought_in_line", booking=booking.id, kind=str(one.kind), error=str(error))
+    fresh = ask(svc, booking)
+    svc.bookings.change(
+        booking.id, lambda b: lifecycle.settle(b, fresh.orders, SlotSeen.UNKNOWN, svc.now(), fresh.refunds)
+    )
+    refreshing.refresh(svc, booking.id)
+
+
+def _stepped(svc: Services, booking: Booking, difference: Difference) -> None:
+    match difference.kind:
+        case Kind.LEDGER:
+            svc.ledger.post(booking.id, booking.ledger)
+        case Kind.STILL_PAYABLE:
+            svc.pay.close(difference.subject, seconds=SECONDS)
+        case Kind.CALL_WITHOUT_EVENT | Kind.EVENT_MOVED:
+            occasion = f"reconciled:{svc.now():%Y%m%dT%H%M%S}"
+            svc.bookings.change(booking.id, lambda b: customer_actions.to_follow(b, occasion, svc.now()))
+        case Kind.EVENT_WITHOUT_CALL:
+            svc.calendly.cancel(difference.subject, "Not paid, so this time is free for others again.", seconds=SECONDS)
+
+
+def _finished(svc: Services, run: Run) -> None:
+    """The owner hears of cases that are new; a night without any is quiet."""
+    log.info("reconciled", **run.counts)
+    if not run.counts.get("opened"):
+        return
+    cases = svc.cases.waiting()
+    owner_notifications.owner(
+        svc,
+        "reconciled",
+        run.started_at.isoformat(),
+        cases=[(case.difference.sentence, case.difference.told, _link(svc, case.difference)) for case in cases[:20]],
+        count=len(cases),
+        admin_url=f"{svc.settings.site_url}/admin/money",
+    )
+
+
+def _link(svc: Services, difference: Difference) -> str:
+    return f"{svc.settings.site_url}/admin/bookings/{difference.booking_id}"

@@ -1,0 +1,101 @@
+"""A stored notice once more, as a dry run: read and worked out by today's code, on copies in memory. Nothing is saved.
+
+Twice on a copy of the booking as it was before any money came, to show what the notice does and that a repetition does
+nothing; and once on the booking as it is now, to show whether anything is left of it to be done.
+"""
+
+from dataclasses import dataclass, replace
+
+from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.providers.binance_webhooks import Facts, read_notice
+from inspired.domain.booking import lifecycle
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.states import State
+from inspired.flows.booking import payment_webhooks
+from inspired.services import Services
+
+NO_MONEY_YET = (
+    EventKind.STARTED,
+    EventKind.HELD,
+    EventKind.ORDER_CREATED,
+    EventKind.NEW_ORDER,
+    EventKind.CREATE_FAILED,
+    EventKind.TIME_CHANGED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`before`, `once`, `twice`: a copy as it was before any money. `stored`, `now`: the booking as it is."""
+
+    facts: Facts
+    before: Booking
+    once: Booking
+    twice: Booking
+    stored: Booking
+    now: Booking
+
+    @property
+    def is_harmless(self) -> bool:
+        """The second time changes nothing."""
+        return self.twice == self.once
+
+
+def replay(svc: Services, notice: Notice) -> Replay | None:
+    """None where the notice is about no booking of ours. Raises CannotDecrypt."""
+    facts = read_notice(opened(svc, notice).encode())
+    booking = payment_webhooks.booking_of(svc, notice.trade_no)
+    if booking is None:
+        return None
+    seen = payment_webhooks.payments(notice, facts)
+    before = untouched(booking)
+    once = _applied(before, seen, notice)
+    twice = _applied(once, seen, notice)
+    return Replay(facts, before, once, twice, booking, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now()))
+
+
+def opened(svc: Services, notice: Notice) -> str:
+    """The body as it came; "" once it was erased. Raises CannotDecrypt."""
+    return svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw)
+
+
+def _applied(booking: Booking, seen: list[Seen], notice: Notice) -> Booking:
+    return lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, notice.at)
+
+
+def untouched(booking: Booking) -> Booking:
+    """As it was before any money came and before it ended: held, with the orders it had, none of them paid."""
+    attempts = tuple(
+        replace(
+            one,
+            status=None,
+            seen_at=None,
+            received=None,
+            commission=None,
+            proven=False,
+            transaction_id="",
+            paid_at=None,
+        )
+        for one in booking.attempts
+    )
+    return replace(
+        booking,
+        state=State.PENDING,
+        flags=frozenset(),
+        attempts=attempts,
+        refunds=(),
+        ledger=(),
+        keeps=None,
+        earned=None,
+        by_hand=None,
+        leaving=False,
+        choose_by=None,
+        outbox=(),
+        delivered=frozenset(),
+        history=tuple(one for one in booking.history if one.kind in NO_MONEY_YET),
+        paid_at=None,
+        confirmed_at=None,
+        ended_at=None,
+    )

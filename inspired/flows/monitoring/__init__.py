@@ -1,0 +1,1 @@
+"""Watching the site: alerts, health, audit, rehearsals, the doctor."""

@@ -1,0 +1,162 @@
+"""How is every part? For the owner's page, and a monitor that may log in. Asks the database and Redis and reads what
+others have written down; calls nobody outside."""
+
+import platform
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from importlib.metadata import version
+
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.mongo.heartbeats import Beat
+from inspired.domain.monitoring import runbook
+from inspired.domain.monitoring.alerts import Channel
+from inspired.domain.monitoring.health import SILENT_AFTER, SLOW_DATABASE, Health, Part, is_silent
+from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.flows.booking import checking, reconciling
+from inspired.flows.monitoring import alerting
+from inspired.services import Services
+
+LONG_QUEUE = 500
+NO_WORKER = "none runs, or none reaches Redis; no bookings are taken"
+
+
+def versions(svc: Services) -> dict[str, str]:
+    """Of the product, Python and the database's server."""
+    try:
+        database = svc.database_version()
+    except Busy:
+        database = "does not answer"
+    return {"product": version("inspired-analyst"), "python": platform.python_version(), "database": database}
+
+
+def examine(svc: Services) -> list[Part]:
+    """Each part with its state. What needs the database is not known while that is away."""
+    database = _database(svc)
+    parts = [database, *_queues(svc), _binance(svc)]
+    if database.health is Health.ILL:
+        return parts
+    try:
+        return [*parts, *_remembered(svc)]
+    except Busy as error:
+        return [_ill("database", "Database", str(error)), *parts[1:]]
+
+
+def _database(svc: Services) -> Part:
+    begun = time.monotonic()
+    try:
+        svc.ping()
+    except Busy as error:
+        return _ill("database", "Database", str(error))
+    took = timedelta(seconds=time.monotonic() - begun)
+    health = Health.SLOW if took > SLOW_DATABASE else Health.WELL
+    return Part("database", "Database", health, f"answered in {took / timedelta(milliseconds=1):.0f} ms", svc.now())
+
+
+def _queues(svc: Services) -> Iterator[Part]:
+    try:
+        queues = svc.bell.queues()
+    except UpstreamError as error:
+        yield _ill("redis", "Redis", error.message)
+        return
+    now = svc.now()
+    yield Part("redis", "Redis", Health.WELL, "answers", now)
+    for one in queues:
+        is_late = one.since is not None and now - one.since > alerting.OVERDUE_AFTER
+        health = Health.ILL if is_late else Health.SLOW if one.count > LONG_QUEUE else Health.WELL
+        yield Part("queue_stuck", f"Queue “{one.queue}”", health, f"{one.count} waiting", one.since, "queue_stuck")
+
+
+def _binance(svc: Services) -> Part:
+    breaker = svc.throttle.state()
+    if breaker.refusal is not None:
+        told = f"refuses every call: {breaker.refusal.told}"
+        return Part("binance_paused", "Binance Pay", Health.ILL, told, breaker.refusal.since, "binance_refuses")
+    detail = {"ok": "answers", "backing off": "the last call failed"}.get(breaker.word, "paused, it does not answer")
+    health = Health.ILL if breaker.open else Health.SLOW if breaker.failures else Health.WELL
+    return Part("binance_paused", "Binance Pay", health, detail, breaker.until, "binance_paused")
+
+
+def _remembered(svc: Services) -> Iterator[Part]:
+    now, beats = svc.now(), svc.heartbeats.all()
+    yield _workers(svc, now)
+    strange = svc.refused_jobs.recent(now)
+    if strange is not None:
+        told = f"{strange.count} not of this site, the last one {strange.what}; none was run"
+        yield Part("strange_job", "Jobs in the queue", Health.ILL, told, strange.at, "strange_job")
+    yield _sign_of_life(beats.get(heartbeats.CLOCK), "Clock", now)
+    yield _sign_of_life(beats.get(heartbeats.WATCHER), "Look for alerts", now)
+    yield _outcome(beats.get(heartbeats.BINANCE), "certificates", "Certificates of Binance Pay", "not asked for yet")
+    yield _outcome(beats.get(heartbeats.MAIL), "mail", "Mail", "none was sent yet")
+    yield _outcome(beats.get(heartbeats.CHECK), "invariant_broken", "Check of the books", "not run yet")
+    yield _backup(beats.get(heartbeats.BACKUP), now)
+    standings = svc.alerts.all()
+    for alert_id, name, title in (
+        ("reconciliation_missed", reconciling.NAME, "Reconciliation"),
+        ("check_missed", checking.NAME, "Hourly check"),
+    ):
+        run = svc.runs.get(name)
+        is_missed = alert_id in standings and standings[alert_id].is_firing
+        detail = "never" if run is None else "at work" if run.finished_at is None else "finished"
+        at = None if run is None else run.finished_at or run.started_at
+        health = Health.ILL if is_missed else Health.UNKNOWN if run is None else Health.WELL
+        yield Part(alert_id, title, health, detail, at, alert_id)
+    if svc.settings.uses_calendly:
+        watched = svc.watch.get()
+        health = Health.ILL if watched.trouble else Health.WELL if watched.looked_at else Health.UNKNOWN
+        detail = watched.trouble or ("looked at" if watched.looked_at else "not looked at yet")
+        yield Part("calendly", "Calendly", health, detail, watched.trouble_since or watched.looked_at, "calendly")
+    for known in svc.own_calendar.known().values() if svc.own_calendar.feeds else ():
+        health = Health.ILL if known.failing_since else Health.WELL if known.read_at else Health.UNKNOWN
+        at = known.failing_since or known.read_at
+        unsure = f"read, {known.unread} of its entries not for sure" if known.unread else "read"
+        yield Part("own_calendar", "Your own calendar", health, known.why or unsure, at, "own_calendar")
+    yield from _webhook(svc)
+
+
+def _workers(svc: Services, now: datetime) -> Part:
+    known = svc.workers.all()
+    alive = [one for one in known if not is_silent(one.at, now)]
+    said = f"{len(alive)} at work: {', '.join(one.name[:8] for one in alive)}" if alive else NO_WORKER
+    at = known[0].at if known else None
+    return Part("workers_gone", "Workers", Health.WELL if alive else Health.ILL, said, at, "workers_gone")
+
+
+def _sign_of_life(beat: Beat | None, title: str, now: datetime) -> Part:
+    is_alive = beat is not None and now - beat.at <= SILENT_AFTER
+    detail = "runs" if is_alive else "gives no sign of life"
+    at = beat.at if beat else None
+    return Part("clock", title, Health.WELL if is_alive else Health.ILL, detail, at, "clock")
+
+
+def _outcome(beat: Beat | None, alert_id: str, title: str, never: str) -> Part:
+    if beat is None:
+        return Part(alert_id, title, Health.UNKNOWN, never, None, alert_id)
+    if beat.is_well:
+        return Part(alert_id, title, Health.WELL, beat.detail or "the last one went well", beat.at, alert_id)
+    return Part(alert_id, title, Health.ILL, beat.detail or "failed", beat.since, alert_id)
+
+
+def _backup(beat: Beat | None, now: datetime) -> Part:
+    if beat is None:
+        detail = "nobody has told this site of one"
+        return Part("backup_late", "Backups", Health.UNKNOWN, detail, None, "backup_late")
+    is_late = now - beat.at > alerting.BACKUP_WITHIN
+    detail = f"{'the last one is old' if is_late else 'made'}{', ' * bool(beat.detail)}{beat.detail}"
+    return Part("backup_late", "Backups", Health.ILL if is_late else Health.WELL, detail, beat.at, "backup_late")
+
+
+def _webhook(svc: Services) -> Iterator[Part]:
+    if svc.webhook.get(svc.now()) is None:
+        return
+    sent = svc.deliveries.newest(svc.now() - timedelta(days=1), 200)
+    last = next((one for one in sent if one.channel is Channel.WEBHOOK and one.tries), None)
+    if last is None:
+        yield Part("webhook_undelivered", "Your webhook", Health.UNKNOWN, "nothing was sent lately")
+        return
+    health = Health.WELL if last.done_at else Health.ILL
+    yield Part("webhook_undelivered", "Your webhook", health, last.answer, last.last_at, "webhook_undelivered")
+
+
+def _ill(alert_id: str, title: str, detail: str) -> Part:
+    return Part(alert_id, title, Health.ILL, detail, None, runbook.SITE[alert_id].id)

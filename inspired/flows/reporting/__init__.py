@@ -1,0 +1,1 @@
+"""Counting days, making and sending reports, the owner's first page."""

@@ -1,0 +1,190 @@
+"""The figures of each day, counted anew from bookings, ledger and logs by a job; pages read what was counted.
+
+Today several times a minute, every hour the last three days, every night the last 35, and all of them when there are
+none or the owner asks. Counting a day twice gives the same, so nothing is ever added up that might have been counted
+before.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from inspired.adapters.mongo.ledger_store import Run
+from inspired.adapters.providers.binance_webhooks import PAID
+from inspired.domain.booking.booking import Attempt, Booking, Entry
+from inspired.domain.reporting import metrics
+from inspired.domain.reporting.metrics import Day, Figures
+from inspired.domain.shared import periods
+from inspired.domain.shared.periods import Period
+from inspired.domain.shared.slots import Span
+from inspired.flows.booking.checking import BEGINNING
+from inspired.flows.shared import paging
+from inspired.services import Services
+
+NAME, TODAY = "numbers", "numbers of today"
+EVERY = timedelta(hours=1)
+TODAY_EVERY = timedelta(seconds=25)  # with the clock's half minute and the queue, what is shown is a minute old at most
+TODAY_SHARE = 20  # of a worker's time counting today may take a twentieth: a day that takes long is counted less often
+RECENT_DAYS, NIGHTLY_DAYS = 3, 35
+PAGE = 500
+log = structlog.get_logger()
+
+
+def start(svc: Services) -> bool:
+    """Begin with as many days as are due; the jobs go on from there. False while a counting is at work already."""
+    now, zone, run = svc.now(), svc.settings.owner_timezone, svc.runs.get(NAME)
+    today = periods.day_of(now, zone)
+    if run is None:
+        return start_from(svc, periods.FIRST)
+    last = periods.day_of(run.started_at, zone)
+    if last == today:
+        return start_from(svc, today - (RECENT_DAYS - 1) * periods.DAY)
+    # After a standstill of weeks, what was left out meanwhile too.
+    return start_from(svc, min(today - NIGHTLY_DAYS * periods.DAY, last - RECENT_DAYS * periods.DAY))
+
+
+def start_today(svc: Services) -> bool:
+    """Today, and yesterday where it was not over yet when this was last done. False while it is at work already."""
+    now, run = svc.now(), svc.runs.get(TODAY)
+    after = max(run.started_at, now - periods.DAY) if run else now
+    started = paging.start(svc, TODAY, after=min(after, now))
+    svc.bell.ring_for_letters("turn_page", TODAY)
+    return started
+
+
+def pause_of_today(run: Run | None) -> timedelta:
+    """How long after its last beginning today is counted again."""
+    took = timedelta(milliseconds=run.counts.get("ms", 0)) if run else timedelta()
+    return max(TODAY_EVERY, took * TODAY_SHARE)
+
+
+def start_from(svc: Services, day: date) -> bool:
+    """Never from before there was anything: days without a business would be days without revenue."""
+    after = periods.midnight(max(day, opened(svc)), svc.settings.owner_timezone)
+    started = paging.start(svc, NAME, after=after)
+    svc.bell.ring_for_letters("turn_page", NAME)
+    return started
+
+
+def opened(svc: Services) -> date:
+    """The day of the first booking, or of money that had come before; today where there is nothing yet."""
+    now = svc.now()
+    first = svc.bookings.first_made(BEGINNING, now + paging.MILLISECOND) or now
+    first = min((entry.at for _, entry in svc.ledger.all(BEGINNING, first)), default=first)
+    return periods.day_of(first, svc.settings.owner_timezone)
+
+
+def visited(svc: Services, type_id: str) -> None:
+    """Somebody opened the page of this call."""
+    svc.visits.count(periods.day_of(svc.now(), svc.settings.owner_timezone), type_id)
+
+
+def counted_at(svc: Services, period: Period) -> datetime | None:
+    """When the newest day of this period was counted; None where none was."""
+    days = svc.numbers.between(period.first, period.last)
+    return max((one.counted_at for one in days if one.counted_at), default=None)
+
+
+def turn_page(svc: Services, name: str = NAME) -> bool:
+    """The next days, as many as fit into a job. True while there are more."""
+    now, run, zone = svc.now(), svc.runs.get(name), svc.settings.owner_timezone
+    if run is None or run.finished_at is not None or not svc.runs.lease(run, now, now + paging.LEASE):
+        return False
+    day = periods.day_of(run.cursor, zone)
+    counted = 0
+    while day <= periods.day_of(run.until, zone) and (not counted or svc.now() - now < paging.PAGE_TIME):
+        svc.numbers.save(count(svc, day))
+        day, counted = day + periods.DAY, counted + 1
+    is_over = day > periods.day_of(run.until, zone)
+    took = (svc.now() - now) // timedelta(milliseconds=1)
+    counts = {"days": run.counts.get("days", 0) + counted, "ms": run.counts.get("ms", 0) + took}
+    svc.runs.turn(run, _turned(svc, run, periods.midnight(day, zone), counts, is_over=is_over))
+    return not is_over
+
+
+def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *, is_over: bool) -> Run:
+    if is_over and run.name == NAME:
+        svc.numbers.save_all_time(periods.day_of(svc.now(), svc.settings.owner_timezone))
+        log.info("counted", **counts)
+    finished = svc.now() if is_over else None
+    return replace(run, cursor=cursor, counts=counts, finished_at=finished, leased_until=svc.now())
+
+
+def count(svc: Services, day: date) -> Day:
+    """What this day adds up to, as things are now."""
+    span = periods.between(day, day).span(svc.settings.owner_timezone)
+    known: dict[str, Booking] = {}
+    entries = list(svc.ledger.all(span.start, span.end))
+    figures = Figures(visits=svc.visits.of(day)) + metrics.of_entries(entry for _, entry in entries)
+    figures += _of_the_provider(svc, span, known)
+    figures += _of_bookings(svc, span)
+    owners = sorted({owner for owner, _ in entries} - set(known))
+    known.update((one.id, one) for one in svc.bookings.among(owners))
+    found = (metrics.returned(owner, known.get(owner), entry) for owner, entry in entries)
+    of_customers, large = _of_customers(svc, day, span, [known[owner] for owner, _ in entries if owner in known])
+    return Day(
+        day,
+        figures + of_customers,
+        returned=tuple(sorted((one for one in found if one), key=lambda one: (one.at, one.refund_id))),
+        large=large,
+        counted_at=svc.now(),
+    )
+
+
+def _of_bookings(svc: Services, span: Span) -> Figures:
+    figures, cursor = Figures(), span.start - paging.MILLISECOND
+    while page := paging.page_after(svc, cursor, span.end, PAGE):
+        by_query = [one for one in page if metrics.Found.QUERY in metrics.found_by(one)]
+        told_of = {one.id for one in by_query if svc.logs.has_told_of(one.id)}
+        figures += metrics.of_bookings(page, told_of)
+        cursor = page[-1].created_at
+    return figures
+
+
+def _of_the_provider(svc: Services, span: Span, known: dict[str, Booking]) -> Figures:
+    """Calls, and how late notices of payments came. Bookings that were read for that are added to `known`."""
+    calls: list[tuple[str, int]] = []
+    came: dict[str, tuple[datetime, str]] = {}
+    for entry in svc.logs.between(span.start, span.end):
+        if entry["event"] == "CALL":
+            calls.append((entry["verdict"], entry["ms"]))
+        elif (entry["event"], entry.get("biz_status")) == ("WEBHOOK_RECEIVED", PAID):
+            before = came.get(entry["trade_no"])
+            if before is None or entry["at"] < before[0]:
+                came[entry["trade_no"]] = (entry["at"], entry["booking_id"])
+    known.update((one.id, one) for one in svc.bookings.among(sorted({owner for _, owner in came.values()})))
+    return metrics.of_calls(calls) + metrics.of_notices(_with_orders(came, known))
+
+
+def _with_orders(
+    came: dict[str, tuple[datetime, str]], known: dict[str, Booking]
+) -> Iterator[tuple[datetime, Attempt]]:
+    for trade_no, (at, owner) in came.items():
+        attempt = known[owner].find_attempt(trade_no) if owner in known else None
+        if attempt is not None:
+            yield at, attempt
+
+
+def _of_customers(
+    svc: Services, day: date, span: Span, bookings: list[Booking]
+) -> tuple[Figures, tuple[metrics.Rolling, ...]]:
+    """Of those whose money moved today, by all they have ever booked. One whose mail address is erased is a customer
+    for each booking."""
+    zone = svc.settings.owner_timezone
+    books: dict[str, list[tuple[Entry, ...]]] = defaultdict(list)
+    for booking in {one.id: one for one in bookings}.values():
+        if not booking.email_index:
+            books[booking.id] = [booking.ledger]
+        elif booking.email_index not in books:
+            books[booking.email_index] = svc.bookings.books_of(booking.email_index)
+    sales = [[at for one in entries if (at := metrics.earned_at(one))] for entries in books.values()]
+    large = []
+    for customer, entries in sorted(books.items()):
+        payments = [(periods.day_of(at, zone), money) for one in entries for at, money in metrics.payments_in(one)]
+        rolling = metrics.rolling(customer, payments, day)
+        if rolling.year.amount > metrics.REPORTED:
+            large.append(rolling)
+    return metrics.of_customers(sales, span), tuple(large)

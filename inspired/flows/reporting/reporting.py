@@ -1,0 +1,140 @@
+"""Reports: made on demand from the figures of days, and sent by mail after each week or month.
+
+Before one is sent it is held against the ledger itself; where a digit differs, its days are counted again first. A plan
+names the period that comes next, and moves on by one once that was sent: each is sent, also after a standstill, and
+none twice (a mail whose sender died at the last moment is repeated under the same id).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from inspired.domain.booking.booking import Entry
+from inspired.domain.reporting import metrics, reports
+from inspired.domain.reporting.reports import Kind, Plan, Report
+from inspired.domain.shared import periods
+from inspired.domain.shared.errors import Invalid, UpstreamError
+from inspired.domain.shared.periods import Length, Period
+from inspired.domain.shared.timezones import moment_in_words
+from inspired.flows.booking import checking, reconciling
+from inspired.flows.reporting import counting
+from inspired.flows.shared import owner_notifications
+from inspired.services import Services
+
+READY = timedelta(hours=6)  # after the period's last midnight: what was still being posted then is in the books
+LEASE = timedelta(minutes=5)
+MOST_ENTRIES = 3_000  # what is read well within a request
+MOST_ROWS = 50  # in a mail
+log = structlog.get_logger()
+
+
+def make(svc: Services, kind: Kind, period: Period) -> Report:
+    """Raises Invalid where a file of every entry would be too long."""
+    zone = svc.settings.owner_timezone
+    match kind:
+        case Kind.TAX:
+            return reports.tax(svc.numbers.between(period.first, period.last, "accounts"), period)
+        case Kind.REFUNDS:
+            return reports.refunds(svc.numbers.between(period.first, period.last, "returned"), period, zone)
+        case Kind.LIMITS:
+            return reports.limits(svc.numbers.between(period.first, period.last, "large"), period)
+        case Kind.RECONCILIATION:
+            cases = [(one.difference, one.open_since) for one in svc.cases.waiting()]
+            return reports.reconciliation(cases, _runs(svc), period, zone)
+    return reports.entries(_entries(svc, period), period, zone)
+
+
+def _entries(svc: Services, period: Period) -> list[tuple[str, Entry]]:
+    span = period.span(svc.settings.owner_timezone)
+    found = list(svc.ledger.all(span.start, span.end, most=MOST_ENTRIES + 1))
+    if len(found) > MOST_ENTRIES:
+        raise Invalid(f"There are more than {MOST_ENTRIES:,} entries. Please ask for a shorter period.")
+    return found
+
+
+def _runs(svc: Services) -> list[str]:
+    """What the last reconciliation and the last check of the invariants found."""
+    lines = []
+    for name, what in ((reconciling.NAME, "The last reconciliation"), (checking.NAME, "The last check of the books")):
+        run = svc.runs.get(name)
+        if run is None:
+            lines.append(f"{what} has not run yet.")
+            continue
+        began = moment_in_words(run.started_at, svc.settings.owner_timezone)
+        looked = f"looked at {run.counts.get('bookings', 0)} bookings" if run.finished_at else "is still at work"
+        found = f" and found {run.counts['found']} differences" if run.counts.get("found") else ""
+        lines.append(f"{what} began {began}, {looked}{found}.")
+    return lines
+
+
+# --- by mail --------------------------------------------------------------------------------------------------------
+
+
+def plan(svc: Services, kind: Kind, length: Length | None) -> None:
+    """From the period that is running now on; None: no more."""
+    before = svc.report_plans.all().get(kind)
+    if length is None:
+        svc.report_plans.stop(kind)
+    elif before is None or before.length is not length:
+        today = periods.day_of(svc.now(), svc.settings.owner_timezone)
+        svc.report_plans.set(Plan(kind, length, periods.period_of(length, today).first, svc.now()))
+
+
+def sweep(svc: Services) -> None:
+    """Ring for each report that is due."""
+    now = svc.now()
+    for one in svc.report_plans.all().values():
+        if _is_due(svc, one) and one.leased_until <= now:
+            svc.bell.ring_for_letters("send_report", str(one.kind))
+
+
+def send(svc: Services, kind_name: str) -> None:
+    """The period that comes next, if it is due. One that is not ready yet is looked at again after the lease."""
+    one = svc.report_plans.all().get(Kind(kind_name))
+    now = svc.now()
+    if one is None or not _is_due(svc, one) or not svc.report_plans.lease(one, now, now + LEASE):
+        return
+    if one.kind is not Kind.RECONCILIATION and not _is_ready(svc, one):
+        return
+    try:
+        _mail(svc, make(svc, one.kind, one.period), one)
+    except UpstreamError as error:
+        log.warning("report_unsent", kind=kind_name, period=one.period.name, error=str(error))
+        return
+    following = periods.after(one.period, one.length)
+    svc.report_plans.sent(one, following.first)
+    log.info("report_sent", kind=kind_name, period=one.period.name)
+    if _is_due(svc, replace(one, first=following.first)):
+        svc.bell.ring_for_letters("send_report", kind_name)
+
+
+def _is_due(svc: Services, one: Plan) -> bool:
+    return svc.now() >= one.period.span(svc.settings.owner_timezone).end + READY
+
+
+def _is_ready(svc: Services, one: Plan) -> bool:
+    """Counted after its end, and the same as the ledger."""
+    span = one.period.span(svc.settings.owner_timezone)
+    days = svc.numbers.between(one.period.first, one.period.last, "accounts")
+    in_the_books = (entry for _, entry in svc.ledger.all(span.start, span.end))
+    opened = counting.opened(svc)
+    if reports.is_counted(days, one.period, span.end, opened) and reports.agrees(metrics.together(days), in_the_books):
+        return True
+    log.warning("report_counted_again", kind=str(one.kind), period=one.period.name)
+    counting.start_from(svc, one.period.first)
+    return False
+
+
+def _mail(svc: Services, report: Report, one: Plan) -> None:
+    address = f"{svc.settings.site_url}/admin/reports/{report.kind}"
+    owner_notifications.owner(
+        svc,
+        "report",
+        f"{report.kind}/{one.period.name}",
+        report=report,
+        rows=report.rows[:MOST_ROWS],
+        more=max(len(report.rows) - MOST_ROWS, 0),
+        days=f"{one.period.first} to {one.period.last}",
+        admin_url=address if report.kind is Kind.RECONCILIATION else f"{address}?period={one.period.name}",
+    )

@@ -1,0 +1,114 @@
+"""What the owner should know this morning: what needs a person, today's calls, money in, what was told lately."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from inspired.adapters.mongo.ledger_store import Case, Orphan
+from inspired.domain.booking import attention, ledger
+from inspired.domain.booking.attention import Matter
+from inspired.domain.booking.balance import nothing
+from inspired.domain.booking.booking import Booking, Entry, FactKind
+from inspired.domain.booking.history import Event
+from inspired.domain.booking.search_index import ATTENTION, By, Wanted, is_alert
+from inspired.domain.booking.states import State
+from inspired.domain.monitoring import runbook
+from inspired.domain.monitoring.alerts import Alert
+from inspired.domain.shared.money import Money
+from inspired.domain.support.tickets import Ticket
+from inspired.flows.booking.booking_search import day_of
+from inspired.flows.booking.checking import BEGINNING
+from inspired.flows.support import promising
+from inspired.flows.support.promising import Owed
+from inspired.services import Services
+
+MOST = 50
+MOST_CALLS = 100
+LATELY = timedelta(days=3)
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came and what went back, by currency, each as often as it happened."""
+
+    received: tuple[Money, ...]
+    payments: int
+    returned: tuple[Money, ...]
+    refunds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """`needs`: bookings, each with what only a person can settle, newest first; `more`: there are others. `late`:
+    promises that are not kept in time. `unanswered`: tickets that wait for our word, the most urgent first, without
+    those of `late`. `alerts`: what the owner was told about which booking."""
+
+    needs: list[tuple[Booking, tuple[Matter, ...]]]
+    more: bool
+    orphans: list[Orphan]
+    cases: list[Case]
+    firing: list[Alert]
+    late: list[Owed]
+    unanswered: list[Ticket]
+    more_unanswered: bool
+    calls: list[Booking]
+    today: Moved
+    week: Moved
+    alerts: list[tuple[Booking, Event]]
+
+
+def gather(svc: Services) -> Today:
+    now = svc.now()
+    begin, end = day_of(now.astimezone(ZoneInfo(svc.settings.owner_timezone)).date(), svc.settings.owner_timezone)
+    needing = svc.lists.page(Wanted(flag=ATTENTION), now, most=MOST)
+    calls = svc.lists.page(
+        Wanted(by=By.CALL, state=State.CONFIRMED, since=begin, until=end, oldest_first=True), now, most=MOST_CALLS
+    )
+    entries = [entry for _, entry in svc.ledger.all(now - WEEK, now + timedelta(seconds=1))]
+    late = promising.late(svc)
+    owed = svc.tickets.owed(BEGINNING, MOST + 1)
+    told_as_late = {one.ticket.id for one in late if one.ticket is not None}
+    alerted = svc.lists.alerted(now - LATELY, now + timedelta(seconds=1), MOST)
+    return Today(
+        needs=[(one, attention.matters(one)) for one in needing.bookings],
+        more=bool(needing.after),
+        orphans=svc.orphans.waiting(),
+        cases=svc.cases.waiting(),
+        firing=[runbook.SITE[one.id] for one in svc.alerts.all().values() if one.is_firing and one.id in runbook.SITE],
+        late=late,
+        unanswered=[one for one in owed[:MOST] if one.id not in told_as_late],
+        more_unanswered=len(owed) > MOST,
+        calls=calls.bookings,
+        today=_moved(one for one in entries if one.at >= begin),
+        week=_moved(entries),
+        alerts=_alerts(alerted, now - LATELY),
+    )
+
+
+def _moved(entries: Iterable[Entry]) -> Moved:
+    """In and out of the account at the provider, as the books have it; commissions and corrections are no payments."""
+    received: dict[str, list[Money]] = defaultdict(list)
+    returned: dict[str, list[Money]] = defaultdict(list)
+    for entry in entries:
+        there = [line.money for line in entry.lines if line.account == ledger.BINANCE]
+        side = returned if entry.fact.kind is FactKind.REFUND else received
+        if entry.fact.kind is not FactKind.FEE:
+            for money in there:
+                side[money.currency].append(-money if side is returned else money)
+    return Moved(*_summed(received), *_summed(returned))
+
+
+def _summed(found: dict[str, list[Money]]) -> tuple[tuple[Money, ...], int]:
+    sums = tuple(sum(amounts[1:], amounts[0]) for amounts in found.values())
+    times = sum(1 for amounts in found.values() for one in amounts if one > nothing(one.currency))
+    return tuple(one for one in sums if not one.is_nothing), times
+
+
+def _alerts(bookings: list[Booking], after: datetime) -> list[tuple[Booking, Event]]:
+    told = [
+        (booking, event) for booking in bookings for event in booking.history if is_alert(event) and event.at >= after
+    ]
+    return sorted(told, key=lambda one: one[1].at, reverse=True)[:MOST]

@@ -1,0 +1,1 @@
+"""The owner's choices, the newsletter, forgetting personal data."""

@@ -1,0 +1,87 @@
+"""Newsletter with double opt-in. Answers never tell whether an address is known."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from inspired.adapters.mail.smtp import Mail
+from inspired.domain.booking.booking import Sealed
+from inspired.domain.shared.errors import NotFound, UpstreamError
+from inspired.domain.site import newsletter
+from inspired.domain.site.newsletter import Subscriber
+from inspired.flows.booking.refreshing import RING_AGAIN
+from inspired.services import Services
+
+
+def subscribe(svc: Services, email: str) -> None:
+    """Ask the address, by mail, whether it wants the newsletter. The same whether it is new or known."""
+    now = svc.now()
+    index = svc.vault.blind_index("newsletter", email)
+    known = svc.subscribers.by_email(index)
+    if known is None:
+        known = _new(svc, email, index)
+        if not svc.subscribers.add(known):
+            return
+    else:
+        known = svc.subscribers.change(known.id, lambda s: newsletter.asked_again(s, now))
+    if known.mail_due is not None:
+        svc.bell.ring_for_letters("newsletter_mail", known.id)
+
+
+def find(svc: Services, token: str) -> Subscriber:
+    found = svc.subscribers.by_token(token) if token else None
+    if found is None:
+        raise NotFound("This link is not valid.")
+    return found
+
+
+def confirm(svc: Services, token: str) -> Subscriber:
+    return svc.subscribers.change(find(svc, token).id, lambda s: newsletter.confirmed(s, svc.now()))
+
+
+def unsubscribe(svc: Services, token: str) -> Subscriber:
+    return svc.subscribers.change(find(svc, token).id, newsletter.unsubscribed)
+
+
+def address_of(svc: Services, subscriber: Subscriber) -> str:
+    return svc.vault.open(subscriber.sealed.key, subscriber.id, "email", subscriber.sealed.email)
+
+
+def send_opt_in(svc: Services, subscriber_id: str) -> None:
+    """The mail that asks. Counted and put off before it is sent, so that two workers send one."""
+    now = svc.now()
+
+    def decide(subscriber: Subscriber) -> Subscriber | None:
+        # The clock puts it off while it rings for it, so what is due within that time is due now.
+        if subscriber.mail_due is None or subscriber.mail_due > now + RING_AGAIN:
+            return None
+        wait = timedelta(seconds=min(60 * 2**subscriber.mail_tries, 3600))
+        return replace(subscriber, mail_due=now + wait, mail_tries=subscriber.mail_tries + 1)
+
+    subscriber, is_mine = svc.subscribers.claim(subscriber_id, decide)
+    if not is_mine:
+        return
+    link = f"{svc.settings.site_url}/newsletter/{subscriber.token}"
+    subject, text, html = svc.letters.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
+    to = address_of(svc, subscriber)
+    mail = Mail(f"{subscriber.id}-{subscriber.version}", to, subject, text, html, unsubscribe=link)
+    try:
+        svc.smtp.send(mail)
+    except UpstreamError as error:
+        if error.retryable:
+            return
+    svc.subscribers.change(subscriber_id, lambda s: replace(s, mail_due=None))
+
+
+def _new(svc: Services, email: str, index: str) -> Subscriber:
+    subscriber_id, now = svc.new_id(), svc.now()
+    key = svc.vault.new_key(subscriber_id)
+    sealed = Sealed(key=key, email=svc.vault.seal(key, subscriber_id, "email", email.strip()))
+    return Subscriber(
+        id=subscriber_id,
+        token=svc.new_token(),
+        sealed=sealed,
+        email_index=index,
+        created_at=now,
+        asked_at=now,
+        mail_due=now,
+    )

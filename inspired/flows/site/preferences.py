@@ -1,0 +1,79 @@
+"""What the owner chooses, saved: each thing that became different has an entry of its own in the audit log.
+
+What is to be logged is saved with the change and ticked off when it stands in the log, so that neither a refused save
+nor a killed process makes the log tell anything but what happened. Killed in between, an entry may stand there twice.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from inspired.adapters.mongo.audit_outbox import Note, Owing, Unlogged
+from inspired.adapters.mongo.catalogue import Listed
+from inspired.domain.catalogue.availability import Availability
+from inspired.domain.catalogue.descriptions import calendar_in_words, list_in_words, type_in_words
+from inspired.domain.site.preferences import NAMES, SECTIONS, Section, SmallPrint, changes, checked
+from inspired.services import Services
+
+NOTHING: Mapping[str, str] = {}
+LEFT_LYING = timedelta(minutes=1)  # after which whoever saved it will not log it any more
+OFFERED = ("types", "calendar")
+
+
+def save(svc: Services, who: str, wanted: Section, version: int) -> None:
+    """`who`: the account that saves. Raises Invalid, Conflict, and Busy."""
+    name = NAMES[type(wanted)]
+    before = svc.preferences.fresh().section(name)
+    if isinstance(wanted, SmallPrint) and isinstance(before, SmallPrint):
+        wanted = wanted.after(before)
+    about = name.replace("_", " ")
+    notes = tuple(_notes(svc, who, "setting changed", about, before.words, checked(wanted).words))
+    log_owed(svc)
+    svc.preferences.save(wanted, version, notes)
+    _log(svc, svc.preferences.unlogged, Owing(name, version + 1, notes))
+
+
+def save_types(svc: Services, who: str, wanted: tuple[Listed, ...], version: int) -> None:
+    """The meeting types and their order. Raises Conflict, and Busy."""
+    notes = tuple(_about_types(svc, who, svc.offer.fresh().types, wanted))
+    log_owed(svc)
+    svc.offer.save_types(wanted, version, notes)
+    _log(svc, svc.offer.unlogged, Owing("types", version + 1, notes))
+
+
+def save_calendar(svc: Services, who: str, wanted: Availability, version: int) -> None:
+    """Raises Conflict, and Busy."""
+    before = calendar_in_words(svc.offer.fresh().calendar)
+    notes = tuple(_notes(svc, who, "calendar changed", "", before, calendar_in_words(wanted)))
+    log_owed(svc)
+    svc.offer.save_calendar(wanted, version, notes)
+    _log(svc, svc.offer.unlogged, Owing("calendar", version + 1, notes))
+
+
+def log_owed(svc: Services) -> None:
+    """What somebody saved and did not live to log. Before each save, and by the clock."""
+    for unlogged, ids in ((svc.preferences.unlogged, tuple(SECTIONS)), (svc.offer.unlogged, OFFERED)):
+        for owing in unlogged.owing(ids):
+            if owing.notes[0].at <= svc.now() - LEFT_LYING:
+                _log(svc, unlogged, owing)
+
+
+def _log(svc: Services, unlogged: Unlogged, owing: Owing) -> None:
+    for note in owing.notes:
+        svc.audit.add(note.at, note.who, note.what, note.about, note.detail)
+    if owing.notes:
+        unlogged.logged(owing)
+
+
+def _about_types(svc: Services, who: str, before: tuple[Listed, ...], wanted: tuple[Listed, ...]) -> Iterator[Note]:
+    was = {one.type.id: type_in_words(one.type) for one in before}
+    for type_id, words in ((one.type.id, type_in_words(one.type)) for one in wanted):
+        what = "call changed" if type_id in was else "call added"
+        yield from _notes(svc, who, what, type_id, was.get(type_id, NOTHING), words)
+    shown_before, shown = (list_in_words((one.type.title, one.hidden) for one in types) for types in (before, wanted))
+    yield from _notes(svc, who, "list of calls changed", "", shown_before, shown)
+
+
+def _notes(
+    svc: Services, who: str, what: str, about: str, before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterator[Note]:
+    return (Note(svc.now(), who, what, about, change) for change in changes(before, after))

@@ -1,0 +1,56 @@
+"""Each night, where the owner wishes it: who is behind bookings that are long over is erased, page by page."""
+
+import structlog
+
+from inspired.adapters.mongo.ledger_store import Run
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.retention import due_for_erasure, months_before
+from inspired.domain.shared.errors import Conflict
+from inspired.flows.booking import owner_actions
+from inspired.flows.booking.checking import BEGINNING
+from inspired.flows.shared import paging
+from inspired.services import Services
+
+NAME = "forget"
+log = structlog.get_logger()
+
+
+def start(svc: Services) -> bool:
+    """False where nothing is to be erased by itself, or the last run is still at work."""
+    months = svc.preferences.now().retention.months
+    if not months:
+        return False
+    # A booking is over after it was made, so younger ones need no look.
+    started = paging.start(svc, NAME, after=BEGINNING, until=months_before(svc.now(), months))
+    svc.bell.ring_for_letters("turn_page", NAME)
+    return started
+
+
+def turn_page(svc: Services) -> bool:
+    """The wish is read anew for each page: whoever takes it back stops a run that has begun. Raises Busy."""
+    months = svc.preferences.fresh().retention.months
+    return paging.turn(svc, NAME, lambda booking: _forgotten(svc, booking, months), lambda run: _finished(svc, run))
+
+
+def _forgotten(svc: Services, booking: Booking, months: int) -> paging.Counts:
+    if not due_for_erasure(booking, months, svc.now()):
+        return {"kept": 1}
+
+    try:
+        owner_actions.erase(svc, booking.id)
+    except Conflict as conflict:
+        log.info("not_forgotten", booking=booking.id, why=str(conflict))
+        return {"kept": 1}
+    return {"erased": 1}
+
+
+def _finished(svc: Services, run: Run) -> None:
+    log.info("forgotten", **run.counts)
+    if erased := run.counts.get("erased", 0):
+        svc.audit.add(
+            svc.now(),
+            "system",
+            "personal data erased",
+            "",
+            f"of {erased} {'booking' if erased == 1 else 'bookings'}, as the settings wish",
+        )

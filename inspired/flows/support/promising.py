@@ -1,0 +1,54 @@
+"""What was promised to customers and is still open, over all bookings and tickets: the latest first."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from inspired.domain.booking.booking import Booking
+from inspired.domain.support.promises import Kind, Promise, promises, replies
+from inspired.domain.support.tickets import Ticket
+from inspired.flows.booking.checking import BEGINNING
+from inspired.services import Services
+
+MOST = 100  # of each kind
+CALLS_AHEAD = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An open promise, and whom it was made to."""
+
+    promise: Promise
+    booking: Booking | None
+    ticket: Ticket | None = None
+
+
+def of_booking(svc: Services, booking: Booking) -> list[Promise]:
+    """Kept ones too."""
+    return promises(booking, svc.tickets.of_booking(booking.id), place_is_told=place_is_told(svc, booking))
+
+
+def owed(svc: Services) -> list[Owed]:
+    """Each list is found by an index and bounded; no booking is looked at that has promised nothing."""
+    now = svc.now()
+    tickets = svc.tickets.owed(BEGINNING, MOST)
+    asked_about = {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in tickets} - {""}))}
+    found = [
+        Owed(promise, asked_about.get(ticket.booking_id), ticket) for ticket in tickets for promise in replies(ticket)
+    ]
+    bookings = svc.bookings.promised(BEGINNING, MOST)
+    if not svc.settings.meeting_place:
+        known = {one.id for one in bookings}
+        calls = svc.bookings.confirmed_calls(now, now + CALLS_AHEAD, MOST)
+        bookings += [one for one in calls if one.id not in known]
+    for booking in bookings:
+        found += [Owed(one, booking) for one in of_booking(svc, booking) if one.kind is not Kind.REPLY]
+    return sorted((one for one in found if one.promise.is_open), key=lambda one: one.promise.due)
+
+
+def late(svc: Services) -> list[Owed]:
+    """What needs a person now."""
+    return [one for one in owed(svc) if one.promise.is_late(svc.now())]
+
+
+def place_is_told(svc: Services, booking: Booking) -> bool:
+    return bool(booking.meeting_type.place or svc.settings.meeting_place)

@@ -1,0 +1,209 @@
+"""Alerts, their run-books, and where the owner is told of them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.adapters.mongo.alerts import OLD_SECRET_LASTS, Delivery
+from inspired.adapters.providers import outgoing_webhooks
+from inspired.adapters.providers.http import leads_outside
+from inspired.domain.monitoring import alerts as rules
+from inspired.domain.monitoring import runbook
+from inspired.domain.monitoring.alerts import Alert, Episode, Standing
+from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
+from inspired.flows.monitoring import alerting
+from inspired.flows.shared import owner_notifications
+from inspired.rehearsal.running import drill_called
+from inspired.services import Services
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import WebhookForm, read
+from inspired.web.shared.htmx import go
+
+SHOWN = 50
+A_TRY_TAKES = timedelta(seconds=30)
+MESSAGES_OF = timedelta(days=30)
+NO_WEBHOOK = "No webhook is set."
+
+bp = Blueprint("alerts", __name__, url_prefix="/admin")
+bp.before_request(auth.admit)
+
+
+@bp.get("/alerts")
+def alerts() -> str:
+    return _page(services())
+
+
+@bp.post("/alerts/<alert_id>/acknowledge")
+def acknowledge(alert_id: str) -> ResponseReturnValue:
+    """Somebody has it in hand."""
+    svc, alert = services(), _alert(alert_id)
+    by = auth.session_of(svc).person_id
+    before = svc.alerts.all().get(alert.id)
+    if before is None or not before.is_firing:
+        raise Conflict("This is over already.")
+    auth.note(svc, "alert acknowledged", alert.id)
+    svc.alerts.change(alert.id, lambda one: rules.acknowledged(one, by, svc.now()))
+    return go(url_for("alerts.alerts", said="acknowledged"))
+
+
+@bp.post("/alerts/webhook")
+def set_webhook() -> ResponseReturnValue:
+    """A new address has a new secret, shown on the answer and never again."""
+    svc = services()
+    try:
+        url = read(WebhookForm, request.form).url
+        host = _host(svc, url)
+    except Refusal as refusal:
+        return _page(svc, refusal=refusal), refusal.status
+    secret = outgoing_webhooks.new_secret()
+    auth.note(svc, "webhook set", host)
+    svc.webhook.set(url, host, secret, svc.now())
+    return render_template("admin/webhook_secret.html", secret=secret, host=host, old_until=None)
+
+
+@bp.post("/alerts/webhook/rotate")
+def rotate() -> ResponseReturnValue:
+    """For a day both secrets sign, so that the receiver can be changed in between."""
+    svc = services()
+    before, secret, now = svc.webhook.get(svc.now()), outgoing_webhooks.new_secret(), svc.now()
+    if before is None:
+        raise Conflict(NO_WEBHOOK)
+    auth.note(svc, "webhook secret changed", before.host)
+    svc.webhook.rotated(before, secret, now)
+    until = now + OLD_SECRET_LASTS
+    return render_template("admin/webhook_secret.html", secret=secret, host=before.host, old_until=until)
+
+
+@bp.post("/alerts/webhook/remove")
+def remove_webhook() -> ResponseReturnValue:
+    svc = services()
+    if (before := svc.webhook.get(svc.now())) is not None:
+        auth.note(svc, "webhook removed", before.host)
+        svc.webhook.remove()
+    return go(url_for("alerts.alerts", said="removed"))
+
+
+@bp.post("/alerts/webhook/test")
+def test_webhook() -> ResponseReturnValue:
+    svc = services()
+    if svc.webhook.get(svc.now()) is None:
+        raise Conflict(NO_WEBHOOK)
+    alerting.send_test(svc)
+    return go(url_for("alerts.alerts", said="sent", _anchor="messages"))
+
+
+@bp.post("/alerts/messages/<delivery_id>/again")
+def send_again(delivery_id: str) -> ResponseReturnValue:
+    svc = services()
+    auth.note(svc, "alert sent again", svc.deliveries.get(delivery_id).message_id)
+    alerting.send_again(svc, delivery_id)
+    return go(url_for("alerts.alerts", said="sent", _anchor="messages"))
+
+
+@bp.get("/runbook")
+def runbooks() -> str:
+    return render_template("admin/runbooks.html", of_site=runbook.SITE.values(), of_booking=runbook.OF_BOOKING.values())
+
+
+@bp.get("/runbook/<alert_id>")
+def one_runbook(alert_id: str) -> str:
+    svc, alert = services(), _alert(alert_id)
+    played = [drill_called(one) for one in alert.drills]
+    return render_template("admin/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id), played=played)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    alert: Alert
+    standing: Standing
+    acknowledged_by: str
+
+
+def _page(svc: Services, refusal: Refusal | None = None) -> str:
+    now, standings = svc.now(), svc.alerts.all()
+    names = {person.id: person.email for person in svc.people.all()}
+    firing = [
+        Firing(runbook.SITE[one.id], one, names.get(one.acknowledged_by, one.acknowledged_by))
+        for one in standings.values()
+        if one.is_firing and one.id in runbook.SITE
+    ]
+    messages = svc.deliveries.newest(now - MESSAGES_OF, SHOWN)
+    return render_template(
+        "admin/alerts.html",
+        firing=sorted(firing, key=lambda one: (SEVERITIES.index(one.alert.severity), one.standing.firing_since)),
+        history=_history(standings, names),
+        messages=[(one, _sentence_of(one)) for one in messages],
+        is_sending=any(_is_under_way(one, now) for one in messages),
+        rates=_rates(svc),
+        recipients=owner_notifications.addresses(svc, "alerts"),
+        webhook=svc.webhook.get(now),
+        url=request.form.get("url", "") if refusal else "",
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+        said=request.args.get("said", ""),
+    )
+
+
+SEVERITIES = tuple(rules.Severity)
+
+
+def _history(standings: dict[str, Standing], names: dict[str, str]) -> list[tuple[Alert, Episode, str]]:
+    known = [one for one in standings.values() if one.id in runbook.SITE]
+    past = [(runbook.SITE[one.id], episode) for one in known for episode in one.episodes]
+    past.sort(key=lambda one: one[1].until, reverse=True)
+    return [
+        (alert, episode, names.get(episode.acknowledged_by, episode.acknowledged_by)) for alert, episode in past[:SHOWN]
+    ]
+
+
+def _rates(svc: Services) -> list[tuple[str, rules.Rate, int, bool]]:
+    """Each rate with what it is of, its limit in percent, and whether it is beyond that for sure."""
+    payments, notices = alerting.rates(svc)
+    limits = (alerting.PAYMENTS_LIMIT, alerting.NOTICES_LIMIT)
+    names = ("Payments that failed", "Payments without a notice of Binance Pay")
+    return [
+        (name, rate, int(limit * 100), rate.is_beyond(limit))
+        for name, rate, limit in zip(names, (payments, notices), limits, strict=True)
+    ]
+
+
+def _is_under_way(delivery: Delivery, now: datetime) -> bool:
+    """It is worth looking again in a moment."""
+    if delivery.due_at is None:
+        return False
+    is_tried = delivery.last_at is not None and not delivery.answer and now - delivery.last_at < A_TRY_TAKES
+    return delivery.due_at <= now or is_tried
+
+
+def _sentence_of(delivery: Delivery) -> str:
+    return runbook.SITE[delivery.alert].sentence if delivery.alert in runbook.SITE else alerting.TEST.sentence
+
+
+def _alert(alert_id: str) -> Alert:
+    if alert_id not in runbook.ALL:
+        raise NotFound("There is no such alert.")
+    return runbook.ALL[alert_id]
+
+
+def _host(svc: Services, url: str) -> str:
+    """The address's host, if it may be called: https, and outside our own network. Raises Invalid."""
+    parts = urlsplit(url)
+    wrong = Invalid("Please give an https address.", {"url": "An address such as https://example.org/hook."})
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong from None
+    if not host or parts.username or parts.fragment or parts.scheme not in ("https", "http"):
+        raise wrong
+    if svc.settings.dev_mode:
+        return host
+    if parts.scheme != "https":
+        raise wrong
+    if not leads_outside(host, port or 443):
+        sentence = "This address is not there, or leads into a private network."
+        raise Invalid(sentence, {"url": sentence})
+    return host

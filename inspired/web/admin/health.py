@@ -1,0 +1,105 @@
+"""How the site is: for machines (live, ready, deep), for the owner, and in public."""
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, render_template
+from flask.typing import ResponseReturnValue
+from spectree import Response as Documented
+
+from inspired.domain.booking.status import iso
+from inspired.domain.monitoring.health import Health, Line, Part, overall, public_lines
+from inspired.domain.shared.errors import Busy
+from inspired.flows.monitoring import health
+from inspired.web.public.api import spec
+from inspired.web.public.api_document import SESSION
+from inspired.web.public.schemas import HealthAnswer, Problem
+from inspired.web.public.status_snapshot import board
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+
+public = Blueprint("status", __name__)
+bp = Blueprint("health_pages", __name__, url_prefix="/admin")
+api_bp = Blueprint("health_api", __name__, url_prefix="/api/admin")
+bp.before_request(auth.admit)
+api_bp.before_request(auth.admit_api)
+
+
+@public.get("/livez")
+def live() -> Response:
+    """This process answers. Asks nobody: a platform that restarts us for a database that is away helps nobody."""
+    return jsonify(ok=True)
+
+
+@public.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """This process can do its work: it reaches the database."""
+    try:
+        services().ping()
+    except Busy:
+        return jsonify(ok=False, database=False), 503
+    return jsonify(ok=True, database=True), 200
+
+
+@public.get("/status")
+def page() -> str:
+    lines = _lines()
+    return render_template("site/status.html", lines=lines, overall=overall(lines))
+
+
+@public.get("/status.json")
+def as_json() -> ResponseReturnValue:
+    """503 while something is not working or not known, so that a monitor need not read it."""
+    lines = _lines()
+    worst = overall(lines)
+    parts = [{"name": one.name, "state": one.health, "since": iso(one.since)} for one in lines]
+    body = {"state": worst, "parts": parts, "at": iso(services().now())}
+    return jsonify(body), 503 if worst in (Health.ILL, Health.UNKNOWN) else 200
+
+
+def _lines() -> tuple[Line, ...]:
+    return public_lines(board().facts(), services().now())
+
+
+@bp.get("/health")
+def deep_page() -> str:
+    svc = services()
+    parts = sorted(health.examine(svc), key=lambda one: ORDER.index(one.health))
+    return render_template("admin/health.html", parts=parts, versions=health.versions(svc), now=svc.now())
+
+
+ORDER = (Health.ILL, Health.SLOW, Health.UNKNOWN, Health.WELL)
+
+
+@api_bp.get("/health")
+@spec.validate(
+    resp=Documented(HTTP_200=HealthAnswer, HTTP_401=Problem, HTTP_403=Problem),
+    security={SESSION: []},
+    skip_validation=True,
+    tags=["admin"],
+)
+def deep() -> Response:
+    """Every part with its state. `ok` is false while one of them is not working."""
+    svc = services()
+    parts = health.examine(svc)
+    body = {
+        "ok": all(one.health is not Health.ILL for one in parts),
+        "at": iso(svc.now()),
+        "parts": [_shape(one) for one in parts],
+        "versions": health.versions(svc),
+    }
+    response = make_response(jsonify(body))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _shape(part: Part) -> dict[str, Any]:
+    now = services().now()
+    return {
+        "id": part.id,
+        "title": part.title,
+        "state": part.health,
+        "detail": part.detail,
+        "at": iso(part.at),
+        "ageSeconds": None if part.at is None else round((now - part.at).total_seconds()),
+        "runbook": f"/admin/runbook/{part.runbook}" if part.runbook else None,
+    }

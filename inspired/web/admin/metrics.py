@@ -1,0 +1,344 @@
+"""The business in figures: a span of days beside the one before it. Reads what was counted, and never the bookings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking import ledger
+from inspired.domain.reporting import metrics
+from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
+from inspired.domain.shared import periods
+from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.periods import DAY, Length, Period
+from inspired.flows.reporting import counting
+from inspired.services import Services
+from inspired.web.admin import charts
+from inspired.web.shared import auth, parsing
+from inspired.web.shared.current import services
+from inspired.web.shared.htmx import go
+
+CHOICES = (7, 30, 90)
+MOST_DAYS = 366
+MOST_COLUMNS = 45  # more days than that are shown by weeks
+STEPS = {
+    Step.HELD: ("Time held", "Bookings made in these days with a time that was held for them."),
+    Step.SHOWN: ("QR code shown", "Of these, those for which Binance Pay made an order, so that they could be paid."),
+    Step.PAID: ("Paid", "Of these, those whose payment arrived and fits the price."),
+    Step.CONFIRMED: ("Confirmed", "Of these, those where our own question to Binance agreed and the time was kept."),
+}
+VISITED = (
+    "Page of a call opened",
+    "How often the page of a call was loaded. Loads, not people: reloading counts again, and so do robots.",
+)
+FAILURES = {
+    Failure.EXPIRED: "The time to pay ran out, and nothing was paid",
+    Failure.GIVEN_UP: "The customer gave it up before paying",
+    Failure.CALENDAR: "Cancelled in the calendar before it was paid",
+    Failure.NO_ORDER: "Binance Pay did not make the order at the first try",
+    Failure.UNDERPAID: "Paid too little",
+    Failure.OVERPAID: "Paid too much",
+    Failure.PAID_TWICE: "Paid twice",
+    Failure.PAID_LATE: "Paid after the end",
+    Failure.SLOT_LOST: "Paid, and the time was gone",
+    Failure.REFUND_STUCK: "A refund was refused or could not be sent",
+}
+
+bp = Blueprint("numbers", __name__, url_prefix="/admin/numbers")
+bp.before_request(auth.admit)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure with what it means, beside what it was in the days before."""
+
+    name: str
+    value: str
+    before: str
+    change: str
+    meaning: str
+
+
+@bp.get("")
+def show() -> ResponseReturnValue:
+    svc = services()
+    try:
+        period, message = _wanted(svc), ""
+    except Invalid as refusal:
+        period, message = _last(svc, 30), str(refusal)
+    return _page(svc, period, message), 422 if message else 200
+
+
+@bp.post("/count")
+def count_again() -> ResponseReturnValue:
+    """All days, from the first booking on."""
+    svc = services()
+    counting.start_from(svc, periods.FIRST)
+    return go(url_for("numbers.show"), said="All days are counted again in the background; nothing else is changed.")
+
+
+def _wanted(svc: Services) -> Period:
+    if request.args.get("from") or request.args.get("to"):
+        first, last = (parsing.day(request.args.get(name, "")) for name in ("from", "to"))
+        if first is None or last is None:
+            raise Invalid("Please give both days, such as 2026-11-01 and 2026-11-30.")
+        if not periods.FIRST <= first <= last < periods.LAST:
+            raise Invalid("The first day must not be after the last one.")
+        if (last - first) // DAY >= MOST_DAYS:
+            raise Invalid(f"Please ask for at most {MOST_DAYS} days.")
+        return periods.between(first, last)
+    days = parsing.number(request.args.get("days", ""))
+    return _last(svc, days if days in CHOICES else 30)
+
+
+def _last(svc: Services, days: int) -> Period:
+    today = periods.day_of(svc.now(), svc.settings.owner_timezone)
+    return periods.between(today - (days - 1) * DAY, today)
+
+
+def _page(svc: Services, period: Period, message: str) -> str:
+    today = periods.day_of(svc.now(), svc.settings.owner_timezone)
+    found = svc.numbers.between(period.before.first, period.last, "figures")
+    days, days_before = (
+        [one for one in found if part.first <= one.date <= part.last] for part in (period, period.before)
+    )
+    now, before = metrics.together(days), metrics.together(days_before)
+    all_time = svc.numbers.all_time()
+    currencies = sorted({*now.currencies, *before.currencies}) or [metrics.USDT]
+    funnel = _funnel(now, before)
+    return render_template(
+        "admin/numbers.html",
+        period=period,
+        choices=CHOICES,
+        chosen=period.days if period.last == today and period.days in CHOICES else 0,
+        message=message,
+        counted_at=max((one.counted_at for one in found if one.counted_at), default=None),
+        run=svc.runs.get(counting.NAME),
+        money=[(currency, _money(now, before, currency)) for currency in currencies],
+        days=_by_time(days, period, metrics.USDT),
+        income=_income(days, days_before, period),
+        funnel=funnel,
+        funnel_chart=_funnel_chart(funnel, now),
+        types=_by_type(svc, now),
+        conversion=_conversion(now, before),
+        speed=_speed(now, before),
+        failures=_failures(now, before),
+        failures_chart=_failures_chart(now),
+        outcomes=sorted((one for one in now.outcomes.items() if one[0] != "ok"), key=lambda one: -one[1]),
+        customers=_customers(now, before, all_time),
+        forecast=_forecast(svc, today),
+        ahead=AHEAD_DAYS,
+    )
+
+
+# --- money ----------------------------------------------------------------------------------------------------------
+
+
+def _money(now: Figures, before: Figures, currency: str) -> list[Figure]:
+    def line(name: str, of: Any, meaning: str) -> Figure:
+        one, other = of(now), of(before)
+        return Figure(name, one.shown, other.shown, _change(one.amount, other.amount), meaning)
+
+    return [
+        line("Revenue", lambda one: one.revenue(currency), "Earned by calls that were confirmed in these days."),
+        line(
+            "Refunds",
+            lambda one: one.money(ledger.REFUNDS, currency),
+            "Returned in these days of what had been earned. Money that was never earned (short, surplus, second "
+            "payments) is not in it.",
+        ),
+        line("Commission", lambda one: one.money(ledger.FEES, currency), "What Binance Pay kept, where it told."),
+        line("Net", lambda one: one.net(currency), "Revenue, less refunds and commission. All four are the ledger’s."),
+    ]
+
+
+def _by_time(days: list[Day], period: Period, currency: str) -> list[tuple[str, Money, Money]]:
+    """Revenue and net of each day, or of each week where there are too many days."""
+    return [(label, sums.revenue(currency), sums.net(currency)) for label, sums in _parts(days, period)]
+
+
+def _parts(days: list[Day], period: Period) -> list[tuple[str, Figures]]:
+    sums: dict[date, Figures] = {}
+    step = 1 if period.days <= MOST_COLUMNS else 7
+    for day in period.dates():
+        sums.setdefault(period.first + (day - period.first) // DAY // step * step * DAY, Figures())
+    for one in days:
+        start = period.first + (one.date - period.first) // DAY // step * step * DAY
+        sums[start] += one.figures
+    return [(f"{start.day} {start:%b}", figures) for start, figures in sums.items()]
+
+
+def _income(days: list[Day], before: list[Day], period: Period) -> charts.Chart:
+    parts = [(label, sums.revenue(metrics.USDT).amount) for label, sums in _parts(days, period)]
+    was = [sums.revenue(metrics.USDT).amount for _, sums in _parts(before, period.before)]
+    each = "day" if period.days <= MOST_COLUMNS else "week"
+    told = f"Revenue of each {each} in USDT, as columns; the days before as a line."
+    return charts.columns("income", f"Revenue by {each}", told, parts, was)
+
+
+# --- the way to a confirmed call --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    name: str
+    count: int
+    share: str  # of the step before
+    before: int
+    meaning: str
+
+
+def _funnel(now: Figures, before: Figures) -> list[Stage]:
+    counts = [(VISITED, sum(now.visits.values()), sum(before.visits.values()))]
+    counts += [(words, now.reached(step), before.reached(step)) for step, words in STEPS.items()]
+    stages, last = [], 0
+    for (name, meaning), count, was in counts:
+        stages.append(Stage(name, count, _percent(count, last), was, meaning))
+        last = count
+    return stages
+
+
+def _funnel_chart(funnel: list[Stage], now: Figures) -> charts.Chart:
+    told = "; ".join(f"{one.name}: {one.count}" for one in funnel)
+    return charts.rows("funnel", "From the page to the confirmed call", told,
+                       [(one.name, one.count, str(one.count)) for one in funnel])  # fmt: skip
+
+
+def _by_type(svc: Services, now: Figures) -> list[tuple[str, list[int]]]:
+    known = {one.id: one.title for one in svc.offer.types()}
+    names = sorted({*now.visits, *(type_id for type_id, _ in now.steps)})
+    return [
+        (known.get(name, name), [now.visits.get(name, 0), *(now.steps.get((name, step), 0) for step in Step)])
+        for name in names
+    ]
+
+
+def _conversion(now: Figures, before: Figures) -> list[Figure]:
+    def line(name: str, part: Step, whole: Step, meaning: str) -> Figure:
+        one, other = (_percent(each.reached(part), each.reached(whole)) for each in (now, before))
+        return Figure(name, one or "–", other or "–", "", meaning)
+
+    return [
+        line("Conversion", Step.CONFIRMED, Step.HELD, "Confirmed calls, of the bookings made in the same days."),
+        line("Paid of those who could", Step.PAID, Step.SHOWN, "Paid bookings, of those that were shown a QR code."),
+    ]
+
+
+# --- how fast, and what went wrong ------------------------------------------------------------------------------------
+
+
+def _speed(now: Figures, before: Figures) -> list[Figure]:
+    def times(name: str, of: str, unit: str, meaning: str) -> list[Figure]:
+        def line(percent: int, word: str, rest: str) -> Figure:
+            one, other = (_time(percentile(getattr(each, of), percent), unit) for each in (now, before))
+            return Figure(f"{name}, {word}", one, other, "", f"{meaning} {rest}")
+
+        return [
+            line(50, "median", "Half took no longer."),
+            line(90, "nine of ten", "Nine of ten took no longer."),
+        ]
+
+    found, was = (_shares(one.found) for one in (now, before))
+    return [
+        *times("Time to pay", "to_pay", "s", "From the QR code to the payment, by Binance’s clock."),
+        *times("Answer of Binance Pay", "calls", "ms", "How long our calls took, failed ones too."),
+        *times("Delay of notices", "notices", "ms", "From a payment, by Binance’s clock, to its first notice here."),
+        Figure(
+            "Found by asking", found[0], was[0], "",
+            "Of all payments, those our own question found before a notice had come.",
+        ),
+        Figure(
+            "Never told of", found[1], was[1], "",
+            "Of all payments, those no notice has come of at all. Asking found them, so nothing was lost.",
+        ),
+    ]  # fmt: skip
+
+
+def _shares(found: Mapping[Found, int]) -> tuple[str, str]:
+    every = found.get(Found.NOTICE, 0) + found.get(Found.QUERY, 0)
+    return (
+        _percent(found.get(Found.QUERY, 0), every) or "–",
+        _percent(found.get(Found.UNTOLD, 0), every) or "–",
+    )
+
+
+def _failures(now: Figures, before: Figures) -> list[tuple[str, int, int]]:
+    rows = [(words, now.failures.get(one, 0), before.failures.get(one, 0)) for one, words in FAILURES.items()]
+    return sorted((row for row in rows if row[1] or row[2]), key=lambda row: -row[1])
+
+
+def _failures_chart(now: Figures) -> charts.Chart:
+    rows = [
+        (words, now.failures[one], str(now.failures[one])) for one, words in FAILURES.items() if one in now.failures
+    ]
+    told = "; ".join(f"{label}: {count}" for label, count, _ in rows)
+    return charts.rows("failures", "What went wrong", told, sorted(rows, key=lambda row: -row[1]))
+
+
+# --- customers, and what is to come -----------------------------------------------------------------------------------
+
+
+def _customers(now: Figures, before: Figures, all_time: Figures) -> list[Figure]:
+    def line(name: str, key: str, meaning: str) -> Figure:
+        one, other = now.customers.get(key, 0), before.customers.get(key, 0)
+        return Figure(name, str(one), str(other), _change(Decimal(one), Decimal(other)), meaning)
+
+    people, back = (all_time.customers.get(key, 0) for key in ("new", "back"))
+    worth = all_time.net(metrics.USDT).amount / people if people else None
+    return [
+        line("New customers", "new", "Mail addresses whose first call was earned in these days."),
+        line("Came back", "back", "Mail addresses whose second call was earned in these days."),
+        Figure(
+            "Value of a customer so far",
+            "–" if worth is None else f"{worth:.2f} USDT",
+            "",
+            "",
+            f"Net of all time by {people} paying customers, divided by them. A customer is a mail address.",
+        ),
+        Figure(
+            "Came back, of all",
+            _percent(back, people) or "–",
+            "",
+            "",
+            "Of all customers who ever paid, those who have paid for a second call.",
+        ),
+    ]
+
+
+def _forecast(svc: Services, today: date) -> Forecast | None:
+    """From whole weeks; those before anything was counted are none."""
+    this_week = periods.period_of(Length.WEEK, today)
+    first = this_week.first - metrics.MOST_WEEKS * 7 * DAY
+    by_week: dict[date, list[Day]] = {}
+    for day in svc.numbers.between(first, this_week.first - DAY, "accounts", "sales"):
+        by_week.setdefault(periods.period_of(Length.WEEK, day.date).first, []).append(day)
+    whole = [metrics.together(days) for _, days in sorted(by_week.items()) if len(days) == 7]
+    return metrics.forecast([one.revenue(metrics.USDT) for one in whole], sum(one.sales for one in whole))
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{round(Decimal(part * 100) / whole)} %" if whole else ""
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    if not before:
+        return ""
+    percent = round((now - before) * 100 / abs(before))
+    return f"{'+' if percent > 0 else '−' if percent < 0 else '±'}{abs(percent)} %"
+
+
+def _time(value: int | None, unit: str) -> str:
+    """ "340 ms", "1.2 s", "63 s", "3 min" """
+    if value is None:
+        return "–"
+    if unit == "ms":
+        return f"{value} ms" if value < 1000 else f"{(Decimal(value) / 1000).normalize():f} s"
+    return f"{value} s" if value < 100 else f"{(Decimal(value) / 60):.1f} min"

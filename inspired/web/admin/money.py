@@ -1,0 +1,331 @@
+"""The owner's money: giving some back, what is stuck, payments nobody knows, the books, what does not agree."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from spectree import Response as Documented
+
+from inspired.domain.booking import customer_actions, ledger
+from inspired.domain.booking.balance import kept_of
+from inspired.domain.booking.booking import Booking, Refund
+from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, Wanted, refundable, uncounted
+from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
+from inspired.domain.shared.money import Money
+from inspired.flows.booking import payment_webhooks, reconciling, refreshing, refunding
+from inspired.services import Services
+from inspired.web.admin.admin import BEGINNING, booking_page, person_of
+from inspired.web.admin.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
+from inspired.web.public.api import json_object, spec
+from inspired.web.public.api_document import SESSION
+from inspired.web.public.schemas import LONGEST_KEY, Problem, RefundAnswer, RefundHeaders, RefundRequest, parsed
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
+from inspired.web.shared.htmx import go
+
+ASK_SECONDS = 1.0
+DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, as https://www.rfc-editor.org/rfc/rfc9745 writes it
+log = structlog.get_logger()
+
+bp = Blueprint("money", __name__, url_prefix="/admin")
+bp.before_request(auth.admit)
+api_bp = Blueprint("money_api", __name__, url_prefix="/api/admin")
+api_bp.before_request(auth.admit_api)
+
+
+# --- a refund: asked for, looked at, confirmed ----------------------------------------------------------------------
+
+
+@bp.get("/bookings/<booking_id>/refund")
+def refund(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    order = request.args.get("order", "")
+    values = {"request": svc.new_token(), "order": order}
+    return _refund_form(svc, booking, values)
+
+
+@bp.post("/bookings/<booking_id>/refund/preview")
+def preview(booking_id: str) -> ResponseReturnValue:
+    """Sent by POST, so that the reason stands in no address. Nothing is changed."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        return preview_page(svc, booking, read(RefundForm, request.form))
+    except Refusal as refusal:
+        return _refund_form(svc, booking, request.form.to_dict(), refusal), refusal.status
+
+
+def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
+    """What this refund would do, and the button for it. Raises Invalid, Conflict."""
+    seen = refunding.preview(svc, booking, _wanted(booking, form.amount, form.order), cancels=form.wanted)
+    return render_template(
+        "admin/refund_preview.html",
+        booking=booking,
+        person=person_of(svc, booking),
+        form=form,
+        preview=seen,
+        what=seen.amount.shown if form.amount or form.order or len(lefts(booking)) == 1 else ", ".join(lefts(booking)),
+        lefts=lefts(booking),
+        by_policy=customer_actions.goes_back(booking, svc.now()),
+    )
+
+
+@bp.post("/bookings/<booking_id>/refund")
+def refund_confirmed(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(RefundConfirmedForm, request.form)
+        is_new = not refunding.of_request(svc, booking, form.request)
+        after = refunding.refund(
+            svc,
+            booking_id,
+            _wanted(booking, form.amount, form.order),
+            cancels=form.wanted,
+            note=form.reason,
+            request=form.request,
+            seen=form.seen,
+        )
+        if is_new:
+            _note_refund(svc, booking_id, form.amount, cancels=form.wanted is True)
+    except Refusal as refusal:
+        fresh = {**request.form.to_dict(), "request": svc.new_token()}
+        return _refund_form(svc, svc.bookings.get(booking_id), fresh, refusal), refusal.status
+    said = refund_said(after, refunding.of_request(svc, after, form.request))
+    return go(_page_of(booking_id), said=said if is_new else f"This was done already, and not once more. {said}")
+
+
+def _note_refund(svc: Services, booking_id: str, amount: str, *, cancels: bool) -> None:
+    how = f"{amount or 'all of it'}{', the call is cancelled' if cancels else ''}"
+    auth.note(svc, "refunded", booking_id, how)
+
+
+def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
+    alone = {str(one.number): left.shown for one, left in uncounted(booking)}
+    return render_template(
+        "admin/refund.html",
+        booking=booking,
+        alone=alone,
+        only=alone.get(values.get("order", ""), ""),
+        person=person_of(svc, booking),
+        left=refundable(booking),
+        lefts=lefts(booking),
+        in_parts=may_refund_a_part(booking),
+        by_policy=customer_actions.goes_back(booking, svc.now()),
+        values=values,
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+    )
+
+
+def _wanted(booking: Booking, amount: str | None, order: int | None) -> Wanted:
+    """Raises Invalid."""
+    if order and amount:
+        raise Invalid(refunding.AS_A_WHOLE)
+    if order:
+        return OfOneOrder(order)
+    return PartOfIt(Money.parse(amount, booking.price.currency)) if amount else AllOfIt()
+
+
+# --- refunds that are stuck, and asking again -----------------------------------------------------------------------
+
+
+@bp.post("/bookings/<booking_id>/refunds/<refund_id>/again")
+def try_again(booking_id: str, refund_id: str) -> ResponseReturnValue:
+    svc = services()
+    before = svc.bookings.get(booking_id).find_refund(refund_id)
+    refunding.try_again(svc, booking_id, refund_id)
+    auth.note(svc, "refund_again", booking_id)
+    what = before.amount.shown if before and before.amount else "The refund"
+    return go(_page_of(booking_id), said=f"{what} is sent back once more. Under “Money” you see what comes of it.")
+
+
+@bp.post("/bookings/<booking_id>/refunds/<refund_id>/by-hand")
+def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(ByHandForm, request.form)
+        amount = Money.parse(form.amount, _currency(booking, refund_id))
+        refunding.settled_by_hand(svc, booking_id, refund_id, amount, form.note)
+        auth.note(svc, "refund_by_hand", booking_id, amount.shown)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    told = f"{amount.shown} is written into the books as returned by you. No money moved by this, and no mail goes out."
+    return go(_page_of(booking_id), said=told)
+
+
+def _currency(booking: Booking, refund_id: str) -> str:
+    """The refund's own, else that of the payment it belongs to."""
+    found = booking.find_refund(refund_id)
+    attempt = booking.find_attempt(found.trade_no) if found else None
+    money = (found and found.amount) or (attempt and attempt.received) or booking.price
+    return money.currency
+
+
+@bp.post("/bookings/<booking_id>/agree")
+def agree(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    after = refunding.agree(svc, booking_id)
+    auth.note(svc, "part_agreed", booking_id)
+    return go(
+        _page_of(booking_id), said=f"Written down: the call stands with {kept_of(after).shown}. No mail goes out."
+    )
+
+
+@bp.post("/bookings/<booking_id>/ask")
+def ask(booking_id: str) -> ResponseReturnValue:
+    """About every order of it; what follows from the answers is a job's."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    if booking.state is State.DRAFT:
+        raise Conflict("There is nothing to ask Binance about yet.")
+    after, answers = refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
+    svc.bell.ring("refresh", booking_id)
+    return go(_page_of(booking_id), said=asked_said(booking, after, answers))
+
+
+def _page_of(booking_id: str) -> str:
+    """From its top, where the page says what was done."""
+    return url_for("admin.booking", booking_id=booking_id)
+
+
+# --- all of the money -----------------------------------------------------------------------------------------------
+
+
+@bp.get("/money")
+def money() -> str:
+    return _money_page(services())
+
+
+@bp.post("/money/orphans")
+def settle_orphan() -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(OrphanForm, request.form)
+    except Invalid as refusal:
+        return _money_page(svc, str(refusal)), refusal.status
+    payment_webhooks.settle_orphan(svc, form.orphan, form.note)
+    auth.note(svc, "orphan_settled", form.orphan)
+    return go(url_for("money.money"), said="Written down: that payment is settled. No money moved by this.")
+
+
+@bp.post("/money/reconcile")
+def reconcile() -> ResponseReturnValue:
+    svc = services()
+    started = reconciling.start(svc)
+    if started:
+        auth.note(svc, "reconciled", "")
+    return go(url_for("money.money", reconcile="started" if started else "at-work"))
+
+
+def _money_page(svc: Services, message: str = "") -> str:
+    tomorrow: datetime = svc.now() + timedelta(days=1)
+    balances = ledger.balances(entry for _, entry in svc.ledger.all(BEGINNING, tomorrow))
+    return render_template(
+        "admin/money.html",
+        balances=list(balance_rows(balances)),
+        orphans=svc.orphans.waiting(),
+        cases=svc.cases.waiting(),
+        run=svc.runs.get(reconciling.NAME),
+        said=request.args.get("reconcile", ""),
+        message=message,
+    )
+
+
+# --- the same by a program ------------------------------------------------------------------------------------------
+
+
+@api_bp.post("/payments/<booking_id>/refund")
+@spec.validate(
+    json=RefundRequest,
+    headers=RefundHeaders,
+    resp=Documented(
+        HTTP_200=RefundAnswer,
+        HTTP_401=Problem,
+        HTTP_403=Problem,
+        HTTP_404=Problem,
+        HTTP_409=Problem,
+        HTTP_422=Problem,
+    ),
+    security={SESSION: []},
+    skip_validation=True,
+    tags=["admin"],
+)
+def refund_payment(booking_id: str) -> Response:
+    """Give money back: of the `bookingId` in the list of payments. Needs a login of the last quarter of an hour, as the
+    page does, and an `Idempotency-Key` header: the same request under the same key is done once."""
+    svc = services()
+    auth.refuse_foreign(svc)
+    wanted = parsed(RefundRequest, json_object())
+    booking = _named(svc, booking_id)
+    what, key = _wanted(booking, wanted.amount, wanted.order), request.headers.get("Idempotency-Key", "")
+    if not 0 < len(key) <= LONGEST_KEY:
+        message = "A refund needs an Idempotency-Key of 1 to 255 characters."
+        raise Invalid(message, {"Idempotency-Key": "is missing or too long"})
+    before = refunding.of_request(svc, booking, key)
+    seen = None if before else refunding.preview(svc, booking, what, cancels=wanted.cancelCall)
+    if not wanted.preview:
+        booking = refunding.refund(
+            svc,
+            booking.id,
+            what,
+            cancels=wanted.cancelCall,
+            note=wanted.reason,
+            request=key,
+            seen=None,
+        )
+        if seen is not None:
+            _note_refund(svc, booking.id, wanted.amount or "", cancels=seen.cancels)
+    response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
+    response.headers["Cache-Control"] = "no-store"
+    if booking_id != booking.id:
+        response.headers["Deprecation"] = DEPRECATED_SINCE
+    return response
+
+
+def _named(svc: Services, booking_id: str) -> Booking:
+    """By its id; for one release also by the customer's token, which the list of payments used to give out. Raises
+    NotFound."""
+    try:
+        return svc.bookings.get(booking_id)
+    except NotFound:
+        booking = svc.bookings.by_token(booking_id)
+    log.warning("refund_asked_by_token", booking=booking.id)
+    return booking
+
+
+def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, is_preview: bool) -> dict[str, Any]:
+    body = {
+        "success": True,
+        "refunds": [_shape(one) for one in refunding.of_request(svc, booking, key) if one.reserves],
+        "status": str(booking.state),
+        "left": str(refundable(booking)),
+        "currency": booking.price.currency,
+        "warnings": list(seen.warnings) if seen else [],
+    }
+    if is_preview and seen is not None:
+        body["preview"] = {
+            "amount": str(seen.amount),
+            "currency": seen.amount.currency,
+            "remains": str(seen.remains),
+            "cancelsCall": seen.cancels,
+            "byPolicy": str(customer_actions.goes_back(booking, svc.now())),
+            "blocked": seen.blocked,
+        }
+    return body
+
+
+def _shape(one: Refund) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "amount": str(one.amount),
+        "currency": one.amount.currency if one.amount else None,
+        "status": "waiting" if one.is_stuck else "done" if one.is_gone else "under_way",
+        "reason": str(one.cause),
+    }

@@ -1,0 +1,320 @@
+"""What the owner does with one booking: each button has a page that says what follows, or says it beside the button."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking import customer_actions, owner_actions
+from inspired.domain.booking.balance import kept_of, nothing
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import HandKind, State
+from inspired.domain.sentences import owner
+from inspired.domain.shared.errors import Conflict, Invalid, Refusal
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.timezones import in_words
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import owner_actions as flow
+from inspired.services import Services
+from inspired.web.admin.admin import booking_page, person_of
+from inspired.web.admin.display_money import lefts
+from inspired.web.admin.money import preview_page
+from inspired.web.public.booking import times_of
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import (
+    AgainForm,
+    AmountForm,
+    CallOffConfirmedForm,
+    CallOffForm,
+    LetterForm,
+    NoteForm,
+    OwnersMoveForm,
+    OwnTimeForm,
+    RefundForm,
+    VouchForm,
+    read,
+)
+from inspired.web.shared.htmx import go, wants_fragment
+
+bp = Blueprint("by_owner", __name__, url_prefix="/admin/bookings/<booking_id>")
+bp.before_request(auth.admit)
+
+
+# --- notes, mails, letters ------------------------------------------------------------------------------------------
+
+
+@bp.post("/notes")
+def note(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(NoteForm, request.form)
+        flow.note(svc, booking_id, _who(svc), form.text)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    return _done(svc, booking_id, "note", said="Your note is kept. The customer does not see it.")
+
+
+@bp.post("/mails")
+def send_again(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(AgainForm, request.form)
+        email = flow.send_again(svc, booking_id, form.mail)
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    way = "comes to you" if email.template.is_to_owner else "goes out to the customer"
+    said = f"The mail “{owner.EMAILS[email.template]}” {way} once more."
+    return _done(svc, booking_id, "mail_again", form.mail, said=said)
+
+
+@bp.get("/letter")
+def letter(booking_id: str) -> str:
+    svc = services()
+    return _page("letter", svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/letter")
+def write(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(LetterForm, request.form)
+        flow.write(svc, booking_id, _who(svc), form.text)
+    except Refusal as refusal:
+        return _page("letter", svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "letter", said="Your letter goes out to the customer by mail.")
+
+
+# --- the customer's own page -----------------------------------------------------------------------------------------
+
+
+@bp.get("/customers-page")
+def customers_page(booking_id: str) -> ResponseReturnValue:
+    """Whoever is there acts for the customer, and can cancel with money going back: so it is written down first."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    auth.note(svc, "opened_customers_page", booking_id)
+    return redirect(url_for("booking.show", token=booking.token), 303)
+
+
+# --- another time ---------------------------------------------------------------------------------------------------
+
+
+@bp.get("/move")
+def move(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    return _move_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/move")
+def move_to(booking_id: str) -> ResponseReturnValue:
+    """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
+    svc = services()
+    try:
+        if "date" in request.form:
+            own = read(OwnTimeForm, request.form)
+            start, seen = _by_own_clock(svc, own), own.seen
+        else:
+            form = read(OwnersMoveForm, request.form)
+            start, seen = form.start, form.seen
+        after = bookings.move_by_owner(svc, booking_id, start, seen)
+    except Refusal as refusal:
+        return _move_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    when = in_words(after.slot.span, svc.settings.owner_timezone) if after.slot else ""
+    said = f"The call is moved to {when}. The old time is free for others. The customer and you get a mail."
+    return _done(svc, booking_id, "moved", start.isoformat(), said=said)
+
+
+def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
+    return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
+
+
+def _move_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    url = url_for("by_owner.move", booking_id=booking.id)
+    times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
+    if wants_fragment() and refusal is None:
+        return render_template("booking/_times.html", times=times)
+    return _page(
+        "move",
+        svc,
+        booking,
+        refusal,
+        times=times,
+        allowed=owner_actions.may_move(booking, svc.now()),
+        uses_calendly=svc.settings.uses_calendly,
+    )
+
+
+# --- calling it off -------------------------------------------------------------------------------------------------
+
+
+@bp.get("/call-off")
+def call_off(booking_id: str) -> str:
+    svc = services()
+    return _call_off_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/call-off/preview")
+def look_at_call_off(booking_id: str) -> ResponseReturnValue:
+    """By POST, so that the reason stands in no address. With money that goes back it is a refund like any other."""
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(CallOffForm, request.form)
+        if not owner_actions.may_call_off(booking):
+            raise Conflict("This booking can no longer be cancelled.")
+        if (amount := _to_return(svc, booking, form)) is not None:
+            asked = {"amount": amount, "reason": form.reason, "cancels": "yes", "request": svc.new_token()}
+            return preview_page(svc, booking, read(RefundForm, asked))
+    except Refusal as refusal:
+        return _call_off_page(svc, booking, refusal), refusal.status
+    return _page("call_off_preview", svc, booking, form=form, lefts=lefts(booking))
+
+
+def _to_return(svc: Services, booking: Booking, form: CallOffForm) -> str | None:
+    """As the refund's form has it: "" is all of it. None: nothing goes back."""
+    match form.money:
+        case "all":
+            return ""
+        case "policy":
+            amount = customer_actions.goes_back(booking, svc.now())
+            return None if amount.is_nothing else str(amount)
+        case "part":
+            if not form.amount:
+                raise Invalid("Please say how much goes back.", {"amount": "Please say how much goes back."})
+            return form.amount
+    return None
+
+
+@bp.post("/call-off")
+def called_off(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(CallOffConfirmedForm, request.form)
+        after = flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
+    except Refusal as refusal:
+        return _call_off_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    said = "The call is cancelled, and no money goes back. Its time is free for others. The customer is told by mail."
+    if after.state is State.PENDING:
+        said = (
+            "The booking ends as soon as Binance says that its order is closed; until then its time stays held. "
+            "The customer gets no mail; their page says that you cancelled it."
+        )
+    return _done(svc, booking_id, "called_off", "no money goes back", said=said)
+
+
+def _call_off_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    kept = kept_of(booking)
+    return _page(
+        "call_off",
+        svc,
+        booking,
+        refusal,
+        allowed=owner_actions.may_call_off(booking),
+        has_money=booking.state is State.CONFIRMED and kept > nothing(kept.currency),
+        kept=kept,
+        by_policy=customer_actions.goes_back(booking, svc.now()),
+    )
+
+
+# --- a word that confirms -------------------------------------------------------------------------------------------
+
+
+@bp.get("/by-hand")
+def by_hand(booking_id: str) -> str:
+    svc = services()
+    return _by_hand_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/by-hand")
+def vouch(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    currency = booking.price.currency
+    try:
+        form = read(VouchForm, request.form)
+        kind = HandKind(form.kind)
+        amount = Money.parse(form.amount or "0", currency) if kind is HandKind.OUTSIDE else nothing(currency)
+        if kind is HandKind.GIFT and form.amount:
+            raise Invalid(
+                "Please check the marked fields.", {"amount": "A gift has none. Did the money come, perhaps?"}
+            )
+        flow.vouch(svc, booking_id, _who(svc), kind=kind, amount=amount, reason=form.reason, evidence=form.evidence)
+    except Refusal as refusal:
+        return _by_hand_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    what = {
+        HandKind.OUTSIDE: f"{amount.shown} came by another way, on your word",
+        HandKind.GIFT: "as a gift",
+        HandKind.TIME: "you vouch for its time",
+    }
+    said = f"The call is confirmed by hand: {what[kind]}. The customer and you get the mails of a confirmed call."
+    return _done(svc, booking_id, "by_hand", f"{kind}, {amount.shown}", said=said)
+
+
+def _by_hand_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    return _page(
+        "by_hand", svc, booking, refusal, kinds=[str(one) for one in owner_actions.may_vouch(booking, svc.now())]
+    )
+
+
+@bp.post("/returned-outside")
+def returned_outside(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.get(booking_id)
+    try:
+        form = read(AmountForm, request.form)
+        flow.returned_outside(svc, booking_id, Money.parse(form.amount, booking.price.currency))
+    except Refusal as refusal:
+        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    said = f"Written into the books: you sent {form.amount} {booking.price.currency} back. No money moved by this."
+    return _done(svc, booking_id, "returned_outside", form.amount, said=said)
+
+
+# --- erasing --------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/erase")
+def erase(booking_id: str) -> str:
+    svc = services()
+    return _erase_page(svc, svc.bookings.get(booking_id))
+
+
+@bp.post("/erase")
+def erased(booking_id: str) -> ResponseReturnValue:
+    svc = services()
+    try:
+        flow.erase(svc, booking_id)
+    except Refusal as refusal:
+        return _erase_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    return _done(svc, booking_id, "erased", said="Erased for good: nothing personal of this booking is left here.")
+
+
+def _erase_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
+    return _page("erase", svc, booking, refusal, why_not=owner_actions.why_not_erase(booking, svc.now()))
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _page(name: str, svc: Services, booking: Booking, refusal: Refusal | None = None, **more: object) -> str:
+    return render_template(
+        f"admin/{name}.html",
+        booking=booking,
+        person=person_of(svc, booking),
+        values=request.form.to_dict(),
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+        now=svc.now(),
+        **more,
+    )
+
+
+def _who(svc: Services) -> str:
+    return auth.session_of(svc).person_id
+
+
+def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, said: str) -> ResponseReturnValue:
+    """Written down, and back to the booking, which opens with what was done."""
+    auth.note(svc, what, booking_id, detail)
+    return go(url_for("admin.booking", booking_id=booking_id), said=said)

@@ -1,0 +1,65 @@
+"""Who may pay more than the limit for one customer: the owner's word, listed, given and taken back."""
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking.payment_limits import LONGEST, MOST_ALLOWED
+from inspired.domain.catalogue.meeting_types import LIMIT
+from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.timezones import moment_in_words
+from inspired.flows.booking import payment_limits
+from inspired.services import Services
+from inspired.web.admin.admin import person_of
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import AllowanceForm, read
+from inspired.web.shared.htmx import go
+
+bp = Blueprint("limiting", __name__, url_prefix="/admin/limits")
+bp.before_request(auth.admit)
+
+
+@bp.get("")
+def allowances() -> str:
+    """?booking=…: the form is about its customer."""
+    svc, booking_id = services(), request.args.get("booking", "")
+    about = auth.may("limiting.allow") and booking_id
+    email = person_of(svc, svc.bookings.get(booking_id))["email"] if about else ""
+    return _page(svc, {"email": email, "days": str(LONGEST.days)})
+
+
+@bp.post("")
+def allow() -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(AllowanceForm, request.form)
+        by = auth.session_of(svc).person_id
+        made = payment_limits.allow(svc, form.email, Money.parse(form.amount), form.days, by, form.reason)
+    except Invalid as refusal:
+        return _page(svc, request.form.to_dict(), refusal), refusal.status
+    until = moment_in_words(made.until, svc.settings.owner_timezone)
+    said = f"This customer may pay up to {made.most.shown} in a day, in 30 and in 365 days, until {until}."
+    return go(url_for("limiting.allowances"), said=f"{said} It stands in the audit log. No mail goes out.")
+
+
+@bp.post("/<customer>/end")
+def end(customer: str) -> ResponseReturnValue:
+    svc = services()
+    payment_limits.end(svc, customer, auth.session_of(svc).person_id)
+    said = f"Taken back: {LIMIT.shown} is the limit for this customer again. What was paid stays."
+    return go(url_for("limiting.allowances"), said=said)
+
+
+def _page(svc: Services, values: dict[str, str], refusal: Invalid | None = None) -> str:
+    return render_template(
+        "admin/limits.html",
+        allowed=svc.allowances.all(svc.now()),
+        people={one.id: one.email for one in svc.people.all()},
+        short=payment_limits.SHORT_INDEX,
+        limit=LIMIT,
+        most=MOST_ALLOWED,
+        values=values,
+        errors=refusal.fields if refusal else {},
+        message=str(refusal) if refusal else "",
+    )

@@ -1,0 +1,162 @@
+"""What the owner changes without an engineer, section by section, each with a look at it first; and the audit log."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking.status import iso
+from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
+from inspired.domain.site.preferences import COLOURS, LEAST_MONTHS, LONGEST, MOST_MONTHS, SECTIONS, Section, checked
+from inspired.flows.monitoring import auditing
+from inspired.flows.shared import owner_notifications
+from inspired.flows.site import preferences
+from inspired.services import Services
+from inspired.web.shared import auth, parsing
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import ChoiceForm, read
+from inspired.web.shared.htmx import go
+
+SHOWN_TO_CUSTOMERS = ("brand", "home", "small_print")
+PER_PAGE = 50
+WAITING = timedelta(minutes=1)  # how long a page waits for the worker
+
+bp = Blueprint("settings", __name__, url_prefix="/admin")
+bp.before_request(auth.admit)
+
+
+@bp.get("/settings")
+def settings() -> str:
+    svc = services()
+    tried = svc.preferences.tried()
+    return render_template(
+        "admin/settings.html",
+        chosen=svc.preferences.fresh(),
+        told={kind: owner_notifications.addresses(svc, kind) for kind in owner_notifications.KINDS},
+        kinds=owner_notifications.KINDS,
+        tried=tried,
+        is_trying=_is_waiting(svc, tried.at if tried else None),
+        saved=request.args.get("saved", ""),
+    )
+
+
+@bp.get("/settings/<name>")
+def section(name: str) -> str:
+    return _section_page(services(), _known(name))
+
+
+@bp.post("/settings/<name>")
+def change_section(name: str) -> ResponseReturnValue:
+    return _change(services(), _known(name))
+
+
+@bp.get("/settings/addresses")
+def addresses() -> str:
+    return _section_page(services(), "addresses")
+
+
+@bp.post("/settings/addresses")
+def change_addresses() -> ResponseReturnValue:
+    return _change(services(), "addresses")
+
+
+@bp.post("/settings/addresses/try")
+def try_addresses() -> ResponseReturnValue:
+    """By the worker: a mail server may take its time."""
+    svc = services()
+    now = svc.now()
+    svc.bell.ring_for_letters("try_addresses")
+    return go(url_for("settings.settings", asked=iso(now)))
+
+
+@bp.get("/settings/retention")
+def retention() -> str:
+    return _section_page(services(), "retention")
+
+
+@bp.post("/settings/retention")
+def change_retention() -> ResponseReturnValue:
+    return _change(services(), "retention")
+
+
+def _known(name: str) -> str:
+    section_name = name.replace("-", "_")
+    if section_name not in SHOWN_TO_CUSTOMERS:
+        raise NotFound("There is no such setting.")
+    return section_name
+
+
+def _change(svc: Services, name: str) -> ResponseReturnValue:
+    """Looked at, or saved. What is not right comes back with its sentence, and nothing is lost."""
+    wanted = SECTIONS[name](request.form)
+    try:
+        form = read(ChoiceForm, request.form)
+        if form.do == "look":
+            return _section_page(svc, name, wanted=checked(wanted))
+        preferences.save(svc, auth.session_of(svc).person_id, wanted, form.version)
+    except Refusal as refusal:
+        return _section_page(svc, name, wanted=wanted, refusal=refusal), refusal.status
+    return go(url_for("settings.settings", saved=name))
+
+
+def _section_page(svc: Services, name: str, *, wanted: Section | None = None, refusal: Refusal | None = None) -> str:
+    chosen = svc.preferences.fresh()
+    saved = chosen.section(name)
+    values: Mapping[str, str] = request.form.to_dict() if wanted else saved.values
+    other = saved.words if wanted and isinstance(refusal, Conflict) else {}
+    return render_template(
+        f"admin/setting_{name}.html",
+        name=name,
+        values=values,
+        version=chosen.versions[name],
+        wanted=wanted if refusal is None else None,
+        meanwhile=[(label, words) for label, words in other.items() if wanted and wanted.words[label] != words],
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+        longest=LONGEST,
+        accents=list(COLOURS),
+        kinds=owner_notifications.KINDS,
+        owner_email=svc.settings.owner_email,
+        months=(LEAST_MONTHS, MOST_MONTHS),
+    )
+
+
+# --- the audit log --------------------------------------------------------------------------------------------------
+
+
+@bp.get("/audit")
+def audit() -> str:
+    """?before=51: the entries with smaller numbers, newest first."""
+    svc = services()
+    before = parsing.number(request.args.get("before", ""))
+    entries = svc.audit.newest(PER_PAGE + 1, before=before)
+    checked = svc.audit.checked()
+    of_bookings = svc.bookings.known_among(sorted({one.about for one in entries if one.about}))
+    return render_template(
+        "admin/audit.html",
+        entries=entries[:PER_PAGE],
+        older=entries[PER_PAGE - 1].number if len(entries) > PER_PAGE else None,
+        is_newest=before is None,
+        people={one.id: one.email for one in svc.people.all()},
+        keys={one.id: one.name for one in svc.api_keys.all()},
+        of_bookings=of_bookings,
+        checked=checked,
+        is_checking=_is_waiting(svc, checked.at if checked else None),
+    )
+
+
+@bp.post("/audit/check")
+def check_audit() -> ResponseReturnValue:
+    svc = services()
+    now = svc.now()
+    auditing.check_soon(svc)
+    return go(url_for("settings.audit", asked=iso(now)))
+
+
+def _is_waiting(svc: Services, done_at: datetime | None) -> bool:
+    """The worker was asked a moment ago, as the address of the page says, and is not done."""
+    since = parsing.moment(request.args.get("asked", ""))
+    if since is None or (done_at is not None and done_at >= since):
+        return False
+    return timedelta() <= svc.now() - since < WAITING

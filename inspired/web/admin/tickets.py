@@ -1,0 +1,258 @@
+"""Tickets in the admin area: what waits for an answer, one conversation beside its booking, what was promised."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.adapters.crypto.vault import CannotDecrypt
+from inspired.domain.accounts.people import Person
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.status import iso
+from inspired.domain.shared.errors import Invalid, Refusal
+from inspired.domain.support.ready_answers import Ready, ready_answers
+from inspired.domain.support.tickets import Priority, Ticket, is_told_of_closing
+from inspired.flows.support import promising, tickets
+from inspired.flows.support.tickets import Sent
+from inspired.services import Services
+from inspired.web.admin.admin import BEGINNING, UNREADABLE, person_of
+from inspired.web.admin.display_tickets import Shown, shown
+from inspired.web.shared import auth, parsing
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import BeginForm, OwnAnswerForm, TicketForm, read
+from inspired.web.shared.htmx import go
+
+PER_PAGE = 50
+LISTS = {
+    "open": "Open",
+    "mine": "Mine",
+    "late": "Late",
+    "waiting": "Waiting for the customer",
+    "done": "Done",
+}
+
+SAID = {
+    "answer": "Your answer goes out to the customer by mail.",
+    "answer-done": "Your answer goes out to the customer by mail, and the ticket is done.",
+    "note": "Your note is kept. The customer does not see it.",
+    "take": "You look after this ticket now.",
+    "back": "Nobody looks after this ticket now.",
+    "priority": "The priority is changed, and with it when an answer is due.",
+    "done": "The ticket is done.",
+    "open": "The ticket is open again.",
+}
+
+bp = Blueprint("tickets", __name__, url_prefix="/admin")
+bp.before_request(auth.admit)
+
+
+# --- the lists ------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets")
+def list_() -> str:
+    svc = services()
+    chosen = request.args.get("show", "open")
+    chosen = chosen if chosen in LISTS else "open"
+    found, more = _listed(svc, chosen, _beyond())
+    names, bookings = (
+        names_of(svc),
+        {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in found} - {""}))},
+    )
+    rows = [
+        (_shown(svc, one), _about(svc, one, bookings.get(one.booking_id)), names.get(one.assigned)) for one in found
+    ]
+    return render_template("admin/tickets.html", rows=rows, lists=LISTS, chosen=chosen, more=iso(more), now=svc.now())
+
+
+def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[Ticket], datetime | None]:
+    """A page of one list, and where the next begins: after a due time, or before the moment of the last word."""
+    now, me = svc.now(), auth.session_of(svc).person_id
+    after, before = beyond or BEGINNING, beyond or now + timedelta(minutes=1)
+    match chosen:
+        case "waiting":
+            found = svc.tickets.waiting(before, PER_PAGE)
+            return found, found[-1].messages[-1].at if len(found) == PER_PAGE else None
+        case "done":
+            found = svc.tickets.done(before, PER_PAGE)
+            return found, found[-1].done_at if len(found) == PER_PAGE else None
+        case "mine":
+            found = svc.tickets.owed(after, PER_PAGE, assigned=me)
+            if beyond is None:
+                found += svc.tickets.waiting(before, PER_PAGE, assigned=me)
+        case "late":
+            found = svc.tickets.owed(after, PER_PAGE, before=now)
+        case _:
+            found = svc.tickets.owed(after, PER_PAGE)
+    owed = [one.due for one in found if one.due]
+    return found, owed[-1] if len(owed) == PER_PAGE else None
+
+
+def _beyond() -> datetime | None:
+    text = request.args.get("beyond", "")
+    if not text:
+        return None
+    moment = parsing.moment(text)
+    if moment is None:
+        raise Invalid("“beyond” is a moment such as 2026-11-23T14:02:00Z.", {"beyond": "is not a moment"})
+    return max(moment, BEGINNING)
+
+
+def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:
+    """Who wrote."""
+    if booking is not None:
+        return person_of(svc, booking)["name"]
+    try:
+        return tickets.address_of(svc, ticket)
+    except CannotDecrypt:
+        return UNREADABLE["email"]
+
+
+def names_of(svc: Services) -> dict[str, str]:
+    """Accounts' addresses by their id."""
+    return {one.id: one.email for one in svc.people.all()}
+
+
+# --- one ticket -----------------------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets/<number>")
+def ticket(number: str) -> str:
+    svc = services()
+    return _page(svc, svc.tickets.get(number))
+
+
+@bp.post("/tickets/<number>/answer")
+def answer(number: str) -> ResponseReturnValue:
+    def do(svc: Services, person: Person) -> str:
+        form = read(OwnAnswerForm, request.form)
+        sent = Sent(form.text, form.form_token, form.seen)
+        if form.do == "note":
+            tickets.note(svc, person, number, sent)
+        else:
+            tickets.answer(svc, person, number, sent, done=form.do == "done")
+        return SAID[form.do if form.do != "done" else "answer-done"]
+
+    return _done(number, do)
+
+
+@bp.post("/tickets/<number>")
+def change(number: str) -> ResponseReturnValue:
+    def do(svc: Services, person: Person) -> str:
+        form = read(TicketForm, request.form)
+        tells = form.do == "done" and is_told_of_closing(svc.tickets.get(number))
+        match form.do:
+            case "take" | "back":
+                tickets.take(svc, person, number, back=form.do == "back")
+            case "priority":
+                tickets.prioritise(svc, person, number, form.priority)
+            case "done":
+                tickets.close(svc, person, number, form.seen)
+            case "open":
+                tickets.reopen(svc, person, number)
+        return SAID[form.do] + (" The customer is told by mail." if tells else "")
+
+    return _done(number, do)
+
+
+def _done(number: str, do: Callable[[Services, Person], str]) -> ResponseReturnValue:
+    """Done, and to the page again, which opens with what `do` answers; refused, the page with the sentence and what was
+    typed."""
+    svc = services()
+    try:
+        said = do(svc, auth.here(svc))
+    except Refusal as refusal:
+        return _page(svc, svc.tickets.get(number), refusal), refusal.status
+    return go(url_for("tickets.ticket", number=number), said=said)
+
+
+def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
+    booking = svc.bookings.get(ticket.booking_id) if ticket.booking_id else None
+    person = person_of(svc, booking) if booking else {"name": "", "email": _about(svc, ticket, None)}
+    ready = ready_answers(booking, person["name"] if person is not UNREADABLE else "", svc.now())
+    return render_template(
+        "admin/ticket.html",
+        one=_shown(svc, ticket),
+        booking=booking,
+        person=person,
+        names=names_of(svc),
+        me=auth.session_of(svc).person_id,
+        priorities=list(Priority),
+        ready=ready,
+        is_told_of_closing=is_told_of_closing(ticket),
+        text=request.form.get("text", "") if refusal else _ready_text(ready),
+        **_form(svc, refusal),
+    )
+
+
+def _ready_text(ready: list[Ready]) -> str:
+    return next((one.text for one in ready if one.id == request.args.get("ready", "")), "")
+
+
+def _form(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
+    return {
+        "now": svc.now(),
+        "request_token": svc.new_token(),
+        "errors": refusal.fields if isinstance(refusal, Invalid) else {},
+        "message": str(refusal) if refusal else "",
+    }
+
+
+def _shown(svc: Services, ticket: Ticket) -> Shown:
+    return shown(svc, ticket, for_customer=False)
+
+
+# --- what was promised ----------------------------------------------------------------------------------------------
+
+
+@bp.get("/promises")
+def promises() -> str:
+    """What was said to customers with a time, and is not done yet: the latest first."""
+    svc = services()
+    rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
+    return render_template("admin/promises.html", rows=rows, now=svc.now())
+
+
+def _who(svc: Services, owed: promising.Owed) -> str:
+    if owed.booking is not None:
+        return person_of(svc, owed.booking)["name"]
+    return _about(svc, owed.ticket, None) if owed.ticket else ""
+
+
+# --- the first word is ours -----------------------------------------------------------------------------------------
+
+
+@bp.get("/tickets/new")
+def new() -> str:
+    svc = services()
+    booking_id = request.args.get("booking", "")
+    return _new_page(svc, svc.bookings.get(booking_id) if booking_id else None)
+
+
+@bp.post("/tickets/new")
+def begin() -> ResponseReturnValue:
+    svc = services()
+    booking_id = request.form.get("booking", "")
+    booking = svc.bookings.get(booking_id) if booking_id else None
+    try:
+        form = read(BeginForm, request.form)
+        sent = Sent(form.text, form.form_token)
+        begun = tickets.begin(svc, auth.here(svc), booking, form.subject, sent, form.priority)
+    except Refusal as refusal:
+        return _new_page(svc, booking, refusal), refusal.status
+    goes = " It goes to the customer by mail." if begun.has_customer else ""
+    return go(url_for("tickets.ticket", number=begun.id), said=f"The ticket is begun.{goes}")
+
+
+def _new_page(svc: Services, booking: Booking | None, refusal: Refusal | None = None) -> str:
+    person = person_of(svc, booking) if booking else None
+    return render_template(
+        "admin/ticket_new.html",
+        booking=booking,
+        person=person,
+        priorities=list(Priority),
+        values=request.form.to_dict() if refusal else {},
+        **_form(svc, refusal),
+    )

@@ -1,0 +1,257 @@
+"""One booking's story: what happened to it, from its history and the evidence, in the order of time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from inspired.adapters.crypto.vault import CannotDecrypt
+from inspired.adapters.mongo.spellings import applied_in
+from inspired.domain.booking import explanation, mails, owner_actions
+from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.customer_links import without_links
+from inspired.domain.booking.mails import MailState, Told
+from inspired.domain.booking.outbox import Email
+from inspired.domain.sentences import owner
+from inspired.domain.shared.errors import NotFound
+from inspired.flows.booking import delivery
+from inspired.flows.booking import owner_actions as by_owner_flow
+from inspired.flows.booking.replaying import Replay
+from inspired.services import Services
+from inspired.web.shared import display
+
+MOST_EVIDENCE = 300
+CALLS = {
+    "v3/order": "Binance Pay was asked to make the order",
+    "v2/order/query": "Binance was asked whether it was paid",
+    "order/close": "Binance was asked to close the order",
+    "order/refund": "Binance was asked to send money back",
+    "order/refund/query": "Binance was asked what became of the refund",
+}
+MAIL_STATES = {
+    MailState.OWED: ("owed", "wait"),
+    MailState.SENT: ("accepted by the mail server", "good"),
+    MailState.GIVEN_UP: ("given up", "bad"),
+    MailState.DROPPED: ("not sent, no longer true", "quiet"),
+}
+NOTICES = {
+    ("PAY", "PAY_SUCCESS"): "it was paid",
+    ("PAY", "PAY_CLOSED"): "the order is closed",
+    ("PAY_REFUND", "REFUND_SUCCESS"): "money has gone back",
+    ("PAY_REFUND", "REFUND_REJECTED"): "a refund was rejected",
+}
+
+
+def of_page(svc: Services, booking: Booking) -> dict[str, object]:
+    """Everything the page of one booking says beside its facts and its money."""
+    now, zone = svc.now(), svc.settings.owner_timezone
+    return {
+        "why": explanation.why(booking, now, zone),
+        "next_up": explanation.next_up(booking, now),
+        "story": story(booking, svc.logs.of_booking(booking.id, MOST_EVIDENCE)),
+        "mails": _mail_rows(svc, booking),
+        "notes": _notes(svc, booking),
+        "reason": _readable(lambda: by_owner_flow.reason_of(svc, booking)),
+        "may_write": owner_actions.may_write(booking),
+        "may_move_by_owner": owner_actions.may_move(booking, now) and not svc.settings.in_frame,
+        "may_call_off": owner_actions.may_call_off(booking),
+        "may_vouch": bool(owner_actions.may_vouch(booking, now)),
+        "may_return_outside": owner_actions.may_return_outside(booking),
+        "why_not_erase": owner_actions.why_not_erase(booking, now),
+    }
+
+
+# --- what happened --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence of the story. `until`: it was repeated since, `times` in all; `notice`: an id of the evidence."""
+
+    at: datetime
+    text: str
+    until: datetime | None = None
+    times: int = 1
+    notice: str = ""
+
+
+def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
+    """The oldest first. Calls of ours that only repeat each other are told once."""
+    lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event)) is not None]
+    lines += [line for entry in evidence if (line := _of_evidence(entry)) is not None]
+    return list(_folded(sorted(lines, key=lambda line: line.at)))
+
+
+def _folded(lines: list[Line]) -> Iterator[Line]:
+    held: Line | None = None
+    for line in lines:
+        if held is not None and held.text == line.text and not line.notice:
+            held = replace(held, until=line.at, times=held.times + 1)
+            continue
+        if held is not None:
+            yield held
+        held = line
+    if held is not None:
+        yield held
+
+
+def _of_evidence(entry: dict[str, Any]) -> Line | None:
+    at: datetime = entry["at"]
+    match entry["event"]:
+        case "CALL":
+            path = str(entry["path"]).lstrip("/")
+            answer = "it answered" if entry["verdict"] == "ok" else f"no usable answer ({entry['verdict']})"
+            return Line(at, f"{CALLS.get(path, 'Binance was asked')}; {answer}.")
+        case "WEBHOOK_RECEIVED":
+            return Line(at, f"{notice_words(entry)} The signature was right.", notice=str(entry["_id"]))
+    return None  # what followed from a notice stands in the history
+
+
+def notice_words(entry: dict[str, Any]) -> str:
+    """ "A notice of Binance said that it was paid." """
+    kind = str(entry.get("biz_type", "")), str(entry.get("biz_status", ""))
+    if kind[0] == "CALENDLY":
+        what = "an event was made" if kind[1] == "invitee.created" else "an event was cancelled or moved"
+        return f"A notice of Calendly said that {what}."
+    if kind[0]:
+        return f"A notice of Binance said that {NOTICES.get(kind, f'{kind[0]} is {kind[1]}')}."
+    return "Somebody sent a notice that did not prove to be Binance’s."
+
+
+def verdict(entry: dict[str, Any]) -> dict[str, str]:
+    """What became of a notice, and its badge's colour."""
+    if entry["event"] == "WEBHOOK_REFUSED":
+        return {"text": f"refused: {entry['verdict']}", "tone": "bad"}
+    followed = str(entry["followed"])
+    if (state := applied_in(followed)) is not None:
+        followed = f"worked on: the booking was {state} then"
+    return {"text": followed or "accepted, still to be worked on", "tone": "good" if followed else "wait"}
+
+
+# --- mails ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MailRow:
+    """`title`: what the mail is called; `text`: what the owner wrote, where it is a letter."""
+
+    told: Told
+    title: str
+    state: dict[str, str]
+    again: bool
+    text: str
+
+
+def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
+    """The button to send one again stands at its newest sending."""
+    told = mails.of(booking)
+    newest = {one.first: one for one in told}
+    return [
+        MailRow(
+            one,
+            owner.EMAILS[one.email.template],
+            mail_state(one),
+            newest[one.first] is one and by_owner_flow.may_send_again(svc, booking, one.first),
+            _letter(svc, booking, one),
+        )
+        for one in told
+    ]
+
+
+def _letter(svc: Services, booking: Booking, told: Told) -> str:
+    email = told.email
+    if email.template is not Email.LETTER or booking.erased_at is not None or email.repeat:
+        return ""
+    return _words(svc, booking, "letter", int(email.subject_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    at: datetime
+    who: str
+    text: str
+
+
+def _notes(svc: Services, booking: Booking) -> list[Note]:
+    return [
+        Note(one.at, _name(svc, one.who), _words(svc, booking, "note", number))
+        for number, one in enumerate(booking.notes, 1)
+    ]
+
+
+def _name(svc: Services, person_id: str) -> str:
+    try:
+        return svc.people.get(person_id).email
+    except NotFound:
+        return "somebody who is no longer here"
+
+
+def _words(svc: Services, booking: Booking, field: str, number: int) -> str:
+    return _readable(lambda: delivery.words_of(svc, booking, field, number))
+
+
+def _readable(read: Callable[[], str]) -> str:
+    try:
+        return without_links(read())
+    except CannotDecrypt:
+        return "cannot be read"
+
+
+def mail_state(told: Told) -> dict[str, str]:
+    text, tone = MAIL_STATES[told.state]
+    failed = told.state is MailState.OWED and told.tries
+    return {"text": f"{text}, {told.tries} tries failed" if failed else text, "tone": "bad" if failed else tone}
+
+
+# --- what a replay shows --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    what: str
+    before: str
+    after: str
+
+
+def differences(before: Booking, after: Booking) -> list[Difference]:
+    """Everything about a booking that a person would notice, where the two differ."""
+    pairs = [
+        ("State", str(before.state), str(after.state)),
+        ("Flags", _flags(before), _flags(after)),
+        *_orders(before, after),
+        ("Refunds", _refunds(before), _refunds(after)),
+        ("Ledger entries", str(len(before.ledger)), str(len(after.ledger))),
+        ("Owed then", _owed(before), _owed(after)),
+        ("Looked at next", _moment(before.check_at), _moment(after.check_at)),
+    ]
+    return [Difference(*one) for one in pairs if one[1] != one[2]]
+
+
+def is_same(replayed: Replay) -> bool:
+    """Nothing is left to be done on the booking as it is now; when it is looked at next does not count."""
+    return replace(replayed.now, check_at=replayed.stored.check_at) == replayed.stored
+
+
+def _orders(before: Booking, after: Booking) -> Iterator[tuple[str, str, str]]:
+    for old, new in zip(before.attempts, after.attempts, strict=False):
+        yield f"Order {old.number}", _order(old), _order(new)
+
+
+def _order(attempt: Attempt) -> str:
+    return display.attempt_line(attempt)
+
+
+def _flags(booking: Booking) -> str:
+    return ", ".join(display.flag_name(flag) for flag in sorted(booking.flags)) or "none"
+
+
+def _refunds(booking: Booking) -> str:
+    return ", ".join(one.amount.shown if one.amount else "unknown" for one in booking.refunds) or "none"
+
+
+def _owed(booking: Booking) -> str:
+    return ", ".join(owner.task(item.task) for item in booking.outbox) or "nothing"
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%d %b %Y, %H:%M:%S} UTC" if moment else "never"

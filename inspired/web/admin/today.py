@@ -1,0 +1,54 @@
+"""The first page of the owner's room: what needs a person, today's calls, money in, alerts; and the search."""
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking import attention
+from inspired.flows.booking import booking_search, delivery
+from inspired.flows.reporting import today as today_flow
+from inspired.web.admin import display_tickets
+from inspired.web.admin.admin import person_of
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+from inspired.web.shared.htmx import go
+
+bp = Blueprint("today", __name__, url_prefix="/admin")
+bp.before_request(auth.admit)
+
+
+@bp.get("/")
+def today() -> str:
+    svc = services()
+    found = today_flow.gather(svc)
+    return render_template(
+        "admin/today.html",
+        today=found,
+        needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
+        unanswered=[(one, display_tickets.subject(svc, one)) for one in found.unanswered],
+        calls=[(one, person_of(svc, one), delivery.place_of(svc, one)) for one in found.calls],
+        now=svc.now(),
+        is_open=svc.gate.is_open(),
+    )
+
+
+@bp.get("/search")
+def search_form() -> str:
+    return render_template("admin/search.html", text="", found=None)
+
+
+@bp.post("/search")
+def search() -> str:
+    """By POST, so that nobody's name or mail address stands in an address or a log. Changes nothing."""
+    svc, text = services(), request.form.get("text", "").strip()[: booking_search.LONGEST]
+    found = booking_search.search(svc, text)
+    hits = [(hit.booking, person_of(svc, hit.booking), hit.why) for hit in found.hits]
+    return render_template("admin/search.html", text=text, found=found, hits=hits)
+
+
+@bp.post("/bookings/<booking_id>/seen-to")
+def seen_to(booking_id: str) -> ResponseReturnValue:
+    """What could not be delivered was told to the customer by another way."""
+    svc = services()
+    svc.bookings.change(booking_id, lambda one: attention.seen_to(one, svc.now()))
+    auth.note(svc, "seen_to", booking_id)
+    return go(url_for("today.today"), said="Written down: the customer was told by another way. No mail goes out.")

@@ -1,0 +1,1 @@
+"""What customers, programs and providers open without an account."""

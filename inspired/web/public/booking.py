@@ -1,0 +1,504 @@
+"""The journey's pages: choose a time, hold it, pay, be confirmed. What happens is in flows."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking import customer_actions
+from inspired.domain.booking.balance import kept_of
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import State
+from inspired.domain.catalogue.meeting_types import MeetingType, answered
+from inspired.domain.shared.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    OtherLength,
+    Paused,
+    Refusal,
+    TooMany,
+    UpstreamError,
+)
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.timezones import is_zone
+from inspired.domain.site import assurances
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import delivery, payment, refreshing, refunding
+from inspired.flows.booking.booking import Customer
+from inspired.flows.reporting import counting
+from inspired.flows.shared import idempotency, mail_reachability
+from inspired.services import Services
+from inspired.web.admin.display_money import consequence, moves_here, moving_of
+from inspired.web.public import status_poll
+from inspired.web.shared import parsing, rate_limits
+from inspired.web.shared.current import services, visitor_address
+from inspired.web.shared.display import Day, days_of, millis, qr_svg, zone_list
+from inspired.web.shared.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
+from inspired.web.shared.htmx import go, wants_fragment
+
+DAYS_PER_PAGE = 5
+CHECK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 30
+ASKED = {"yes": "We asked Binance just now.", "no": "Binance Pay did not answer just now."}
+bp = Blueprint("booking", __name__)
+
+
+# --- choosing a time ------------------------------------------------------------------------------------------------
+
+
+@bp.get("/book/<type_id>")
+def start(type_id: str) -> ResponseReturnValue:
+    meeting_type = services().offer.type(type_id)
+    if request.method == "GET" and not wants_fragment():
+        counting.visited(services(), meeting_type.id)
+    if payment.is_paused(services()) and not wants_fragment():
+        return _paused(meeting_type)
+    if _in_frame():
+        return render_template("booking/start_calendly.html", type=meeting_type, errors={})
+    if wants_fragment():
+        return render_template("booking/_times.html", times=times_of(meeting_type))
+    return _booking_form(meeting_type, {"form_token": services().new_token()})
+
+
+@bp.post("/book/<type_id>")
+@rate_limits.creating
+def hold(type_id: str) -> ResponseReturnValue:
+    meeting_type = services().offer.type(type_id)
+    try:
+        booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
+    except Refusal as refusal:
+        if isinstance(refusal, Paused) and wants_fragment():
+            raise  # the form stays as it is, with all that was typed, and the sentence is shown above it
+        wait = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Paused | TooMany) else {}
+        return _asked_again(meeting_type, refusal), refusal.status, wait
+    except UpstreamError:
+        # The same form, sent again, goes on where this one stopped.
+        return render_template("booking/unsure.html", values=request.form.to_dict()), 503
+    return go(_page_of(booking))
+
+
+def _drafted(meeting_type: MeetingType) -> Booking:
+    read(TermsForm, request.form)
+    payment.refuse_while_paused(services())
+    return bookings.start_draft(services(), meeting_type)
+
+
+def _held(meeting_type: MeetingType) -> Booking:
+    """One booking per form: whoever presses twice is taken to the same one."""
+    svc = services()
+    form, answers = _filled_in(meeting_type)
+    customer = Customer(form.email, form.name, visitor_address(), answers)
+    body = {"type": meeting_type.id, **form.model_dump(mode="json"), "answers": answers}
+    key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
+
+    def make(token: str) -> tuple[int, Booking]:
+        payment.refuse_while_paused(svc)
+        booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
+        booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+        svc.bell.ring("refresh", booking.id)  # for the mail with the payment link
+        return 201, booking
+
+    return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
+
+
+def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str, str], ...]]:
+    """The form with the answers. Raises Invalid with all that is missing or wrong in both."""
+    asked = range(len(meeting_type.questions))
+    wrong: dict[str, str] = {}
+    form, answers, message = None, None, ""
+    try:
+        form = read(BookingForm, request.form)
+        mail_reachability.refuse_unreachable(services(), form.email, "email")
+    except Invalid as refusal:
+        wrong, message = refusal.fields, str(refusal)
+    try:
+        answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
+    except Invalid as refusal:
+        wrong, message = {**wrong, **refusal.fields}, str(refusal)
+    if message or form is None or answers is None:
+        raise Invalid(message, wrong)
+    return form, answers
+
+
+def _asked_again(meeting_type: MeetingType, refusal: Refusal) -> str:
+    """The form with the sentence, and everything that was typed."""
+    errors = refusal.fields if isinstance(refusal, Invalid) else {}
+    if _in_frame():
+        return render_template("booking/start_calendly.html", type=meeting_type, errors=errors, message=str(refusal))
+    return _booking_form(meeting_type, request.form.to_dict(), errors, str(refusal))
+
+
+def _booking_form(
+    meeting_type: MeetingType, values: dict[str, str], errors: dict[str, str] | None = None, message: str = ""
+) -> str:
+    template = "booking/_form.html" if wants_fragment() else "booking/start.html"
+    times = times_of(meeting_type, from_form=values)
+    return render_template(
+        template, type=meeting_type, times=times, values=values, errors=errors or {}, message=message
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """One page of free times. `chosen` was picked before, and `kept` is its day with nothing else on it, where it is
+    free still and on another page; `earlier` and `later` are other pages' first days.
+
+    While payments are paused there are none, and what was chosen is only kept. `is_open` is false where this site takes
+    no payments yet, `is_worked` where no worker runs; `is_refused`: Binance answers, and takes no call of ours; else it
+    is Binance that does not answer.
+    """
+
+    url: str
+    zone: str
+    zones: list[str]
+    is_guess: bool
+    days: list[Day]
+    chosen: str
+    kept: Day | None
+    earlier: date | None
+    later: date | None
+    is_paused: bool
+    is_open: bool
+    is_worked: bool
+    is_refused: bool
+
+
+def times_of(
+    meeting_type: MeetingType, *, url: str = "", mine: str = "", from_form: dict[str, str] | None = None
+) -> Times:
+    """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
+    which needs nothing of Binance Pay."""
+    svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
+    owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
+    zone = wanted if is_zone(wanted) else owner_zone
+    is_paused = not url and payment.is_paused(svc)
+    free = [] if is_paused else bookings.all_free_times(svc, meeting_type, mine=mine)
+    days = days_of(free, zone, owner_zone)
+    chosen = asked.get("start", "")
+    first = _first_day(days, asked.get("from", ""), chosen)
+    elsewhere = (*days[:first], *days[first + DAYS_PER_PAGE :])
+    return Times(
+        url=url or url_for("booking.start", type_id=meeting_type.id),
+        zone=zone,
+        zones=zone_list(zone, owner_zone),
+        is_guess=zone != wanted,
+        days=days[first : first + DAYS_PER_PAGE],
+        chosen=chosen,
+        kept=next((only for day in elsewhere if (only := _only(day, chosen)) is not None), None),
+        earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
+        later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
+        is_paused=is_paused,
+        is_open=svc.gate.is_open(),
+        is_worked=payment.is_worked(svc),
+        is_refused=svc.throttle.state().refusal is not None,
+    )
+
+
+def _only(day: Day, chosen: str) -> Day | None:
+    """This day with the chosen time alone; None where it is not on it."""
+    choices = tuple(one for one in day.choices if one.value == chosen)
+    return replace(day, choices=choices) if choices else None
+
+
+def _first_day(days: list[Day], asked: str, chosen: str) -> int:
+    """The first day at or after the asked one; without one, the page that holds the chosen time."""
+    wanted = parsing.day(asked)
+    if wanted is None:
+        with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
+        return next(with_chosen, 0) // DAYS_PER_PAGE * DAYS_PER_PAGE
+    return next((i for i, day in enumerate(days) if day.date >= wanted), max(0, len(days) - DAYS_PER_PAGE))
+
+
+# --- the booking's own page -----------------------------------------------------------------------------------------
+
+
+@bp.get("/booking/<token>")
+def show(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = status_poll.shown(svc, svc.bookings.by_token(token))
+    if booking.state is State.DRAFT:
+        return _paused(booking.meeting_type) if payment.is_paused(svc) else _with_frame(svc, booking)
+    return render_template("booking/show.html", **_payment_context(svc, booking, request.args.get("asked", "")))
+
+
+@bp.post("/booking/<token>/scheduled")
+@rate_limits.choosing
+def scheduled(token: str) -> ResponseReturnValue:
+    """Calendly's frame said that a time was picked. Only a hint: the flow reads it back at Calendly."""
+    svc, form, address = services(), read(ScheduledForm, request.form), visitor_address()
+    try:
+        booking = bookings.take_scheduled(
+            svc, token, form.event_uri, form.invitee_uri, customer=None, address=address, network=""
+        )
+    except OtherLength as refusal:
+        return _with_frame(svc, svc.bookings.by_token(token), str(refusal))
+    except UpstreamError:
+        return render_template("booking/unread.html", form=form), 503
+    booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", booking.id)
+    return go(_page_of(booking))
+
+
+@bp.post("/booking/<token>/picked")
+@rate_limits.choosing
+def picked(token: str) -> ResponseReturnValue:
+    """The way back from Calendly's own page, where nothing tells us: it is asked. Unless a webhook has told already,
+    since the page with the button was shown."""
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.edition:
+        return go(_page_of(booking))
+    try:
+        after = refreshing.pick_up(svc, booking)
+    except OtherLength as refusal:
+        return _with_frame(svc, booking, str(refusal))
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    if after is None:
+        return _with_frame(svc, booking, "Calendly does not show a new time of yours yet. Please pick one first.")
+    after = payment.open_order(svc, after, seconds=payment.IN_REQUEST_SECONDS)
+    svc.bell.ring("refresh", after.id)
+    return go(_page_of(after))
+
+
+@bp.get("/booking/<token>/payment", endpoint="payment")
+def poll(token: str) -> ResponseReturnValue:
+    """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
+    svc = services()
+    booking = status_poll.news(token, parsing.number(request.args.get("v", "")))
+    if booking is None:
+        return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
+    if "frame" in request.args:  # a time was taken up another way: by a webhook, or in another window
+        return go(_page_of(booking))
+    return render_template("booking/_payment.html", **_payment_context(svc, booking))
+
+
+@bp.post("/booking/<token>/retry")
+@rate_limits.verifying
+def retry(token: str) -> ResponseReturnValue:
+    return _answer(payment.try_again(services(), token))
+
+
+@bp.post("/booking/<token>/check")
+@rate_limits.verifying
+def check(token: str) -> ResponseReturnValue:
+    """“I have paid”: ask now what else would be asked within seconds."""
+    svc = services()
+    booking, begun = svc.bookings.by_token(token), svc.now()
+    if booking.is_open and booking.state is not State.DRAFT:
+        booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=CHECK_SECONDS))
+        svc.bell.ring("refresh", booking.id)
+    attempt = booking.attempt
+    is_silent = attempt is not None and attempt.is_payable and (attempt.seen_at is None or attempt.seen_at < begun)
+    return _answer(booking, "no" if is_silent else "yes")
+
+
+@bp.get("/booking/<token>/time")
+def choose_time(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = _changeable(svc, token)
+    if not _in_frame():
+        return _time_form(booking)
+    return _on_to_calendly(svc, booking) if booking.state is State.CONFIRMED else _with_frame(svc, booking)
+
+
+@bp.post("/booking/<token>/time")
+@rate_limits.choosing
+def change_time(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = _changeable(svc, token)
+    if _in_frame() and booking.state is State.CONFIRMED:
+        raise Conflict(assurances.moving(in_calendly=True))
+    try:
+        booking = _to_another_time(svc, booking)
+    except Refusal as refusal:
+        return _time_form(svc.bookings.by_token(token), str(refusal)), refusal.status
+    return go(_page_of(booking))
+
+
+def _to_another_time(svc: Services, booking: Booking) -> Booking:
+    if booking.state is State.CONFIRMED:
+        move = read(MoveForm, request.form)
+        return bookings.move(svc, booking.token, move.start, move.tz, move.seen)
+    form = read(TimeForm, request.form)
+    choose = bookings.change_time if booking.choose_by is None else bookings.choose_another_time
+    return choose(svc, booking.token, form.start, form.tz)
+
+
+@bp.get("/booking/<token>/give-up")
+def leave(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state not in (State.DRAFT, State.PENDING) or booking.leaving:
+        return go(_page_of(booking))
+    return render_template("booking/give_up.html", booking=booking)
+
+
+@bp.post("/booking/<token>/give-up")
+def give_up(token: str) -> ResponseReturnValue:
+    return go(_page_of(bookings.give_up(services(), token)))
+
+
+@bp.get("/booking/<token>/money-back")
+def money_back(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not customer_actions.may_choose(booking, svc.now()):
+        return go(_page_of(booking))
+    return render_template("booking/money_back.html", booking=booking, amount=kept_of(booking))
+
+
+@bp.post("/booking/<token>/money-back")
+def take_money_back(token: str) -> ResponseReturnValue:
+    return go(_page_of(refunding.money_back(services(), token)))
+
+
+@bp.get("/booking/<token>/cancel")
+def cancel(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if not customer_actions.may_cancel(booking, svc.now()):
+        return go(_page_of(booking))
+    return _cancel_page(svc, booking)
+
+
+@bp.post("/booking/<token>/cancel")
+def call_off(token: str) -> ResponseReturnValue:
+    """Only for what the page told: what goes back falls with time."""
+    svc, form = services(), read(CancelForm, request.form)
+    booking = svc.bookings.by_token(token)
+    told = Money.parse(form.told, booking.price.currency)
+    try:
+        return go(_page_of(refunding.cancel(svc, token, told)))
+    except Conflict as conflict:
+        booking = svc.bookings.by_token(token)
+        if not customer_actions.may_cancel(booking, svc.now()):
+            raise
+        return _cancel_page(svc, booking, str(conflict)), conflict.status
+
+
+@bp.get("/booking/<token>/qr.svg")
+def qr_code(token: str) -> Response:
+    """The QR code of the live order as a picture: what `qrCodeUrl` of the JSON API leads to."""
+    attempt = services().bookings.by_token(token).attempt
+    if attempt is None or attempt.checkout is None or not attempt.is_payable:
+        raise NotFound("There is nothing to pay here now.")
+    headers = {"Cache-Control": "no-store"}
+    return Response(str(qr_svg(attempt.checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
+
+
+@bp.get("/booking/<token>/call.ics")
+def call_file(token: str) -> Response:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    if booking.state is not State.CONFIRMED:
+        raise NotFound("There is nothing to enter into a calendar before the booking is confirmed.")
+    headers = {"Content-Disposition": "attachment; filename=call.ics", "Cache-Control": "no-store"}
+    return Response(delivery.call_as_file(svc, booking), mimetype="text/calendar", headers=headers)
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
+    """In the place of times. It looks again by itself."""
+    svc = services()
+    page = render_template(
+        "booking/paused.html",
+        type=meeting_type,
+        seconds=LOOK_AGAIN_SECONDS,
+        is_open=svc.gate.is_open(),
+        is_worked=payment.is_worked(svc),
+        is_refused=svc.throttle.state().refusal is not None,
+    )
+    return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
+
+
+def _in_frame() -> bool:
+    return services().settings.in_frame
+
+
+def _page_of(booking: Booking) -> str:
+    return url_for("booking.show", token=booking.token)
+
+
+def _changeable(svc: Services, token: str) -> Booking:
+    booking = svc.bookings.by_token(token)
+    if customer_actions.may_choose(booking, svc.now()) or moves_here(booking, svc.now()):
+        return booking
+    if booking.state is State.CONFIRMED:
+        raise Conflict(assurances.too_late_to_move(booking.meeting_type.policy))
+    late = booking.expires_at is not None and booking.expires_at <= svc.now()
+    if booking.state is not State.PENDING or booking.leaving or late:
+        raise Conflict("The time can be changed only while the booking waits for its payment.")
+    return booking
+
+
+def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
+    result = consequence(booking, svc.now())
+    return render_template("booking/cancel.html", booking=booking, result=result, message=message, now=svc.now())
+
+
+def _time_form(booking: Booking, message: str = "") -> str:
+    url = url_for("booking.choose_time", token=booking.token)
+    times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
+    if wants_fragment() and not message:
+        return render_template("booking/_times.html", times=times)
+    moving = moving_of(booking, services().now()) if booking.state is State.CONFIRMED else None
+    return render_template("booking/time.html", booking=booking, times=times, message=message, moving=moving)
+
+
+def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseReturnValue:
+    """Calendly's page for this booking in a frame, and by a plain link. Whoever chooses again need not type again."""
+    host = urlsplit(svc.settings.site_url).netloc
+    accent = svc.preferences.now().brand.colour.lstrip("#")
+    asked = {**delivery.opened(svc, booking), "primary_color": accent}
+    try:
+        page_url = svc.calendly.page_url(booking.meeting_type.id, booking.token, **asked)
+        frame_url = svc.calendly.frame_url(booking.meeting_type.id, booking.token, host, **asked)
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    page = render_template(
+        "booking/frame.html",
+        booking=booking,
+        frame_url=frame_url,
+        frame_origin=svc.settings.calendly_frame_origin,
+        page_url=page_url,
+        message=message,
+    )
+    return page, 409 if message else 200
+
+
+def _on_to_calendly(svc: Services, booking: Booking) -> ResponseReturnValue:
+    """To Calendly's own page for another time of this very call: what is moved there is followed."""
+    if booking.slot is None:
+        raise Conflict("No time is chosen yet.")
+    try:
+        url = svc.calendly.move_url(booking.slot.invitee_uri)
+    except UpstreamError:
+        return render_template("booking/away.html", booking=booking), 503
+    if not url.startswith(f"{svc.settings.calendly_frame_origin}/"):
+        return render_template("booking/away.html", booking=booking), 503
+    return redirect(url, 303)
+
+
+def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:
+    """After a button on the payment page: the fragment, or the page again."""
+    if not wants_fragment():
+        return go(url_for("booking.show", token=booking.token, asked=asked or None))
+    return render_template("booking/_payment.html", **_payment_context(services(), booking, asked))
+
+
+def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
+    """`asked`: whether Binance has answered just now ("yes", "no"); nothing where nobody pressed the button for it."""
+    return {
+        "booking": booking,
+        "now": svc.now(),
+        "note": ASKED.get(asked, ""),
+        "is_answered": asked == "yes",
+        "binance": svc.throttle.state(),
+        "place": delivery.place_of(svc, booking),
+    }

@@ -1,0 +1,381 @@
+"""The JSON API's shapes, as they stand in /api/openapi.json. Amounts are decimal strings, times ISO 8601 in UTC."""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
+from pydantic.functional_validators import AfterValidator, BeforeValidator
+
+from inspired.adapters.mail.smtp import deliverable
+from inspired.domain.shared.errors import Invalid
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for letter in value):
+        raise ValueError("must be one line of text")
+    return value.strip()
+
+
+def _clean_name(value: str) -> str:
+    """A person's name: one line, no markup."""
+    value = _one_line(value)
+    if re.search(r"[<>]", value):
+        raise ValueError("must not contain < or >")
+    return value
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _written_out(value: Any) -> Any:
+    """A moment is text with its offset; a number could be seconds or milliseconds, and means neither here."""
+    if not isinstance(value, str) or not MOMENT.match(value):
+        raise ValueError("must be RFC 3339 with an offset, e.g. 2026-11-24T09:00:00Z")
+    return value
+
+
+def _of_our_days(value: datetime) -> datetime:
+    if not 2000 < value.year < 2200:
+        raise ValueError("is out of any calendar's reach")
+    return value
+
+
+def _bare_address(value: Any) -> Any:
+    """The address alone: a display name would be dropped silently, and is not what the form shows."""
+    if isinstance(value, str) and re.search(r'[<>"\s]', value.strip()):
+        raise ValueError("must be a mail address alone, such as ada@example.org")
+    return value
+
+
+def _deliverable(value: str) -> str:
+    """What mailers could not send to is no address here either."""
+    deliverable(value)
+    return value
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_of_our_days)]
+Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean_name)]
+Email = Annotated[EmailStr, BeforeValidator(_bare_address), AfterValidator(_deliverable), Field(max_length=254)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]
+LONGEST_KEY = 255
+MOST_ORDERS = 999  # of a booking: its order numbers have three digits
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class CalendlyUris(_Request):
+    eventUri: Uri
+    inviteeUri: Uri
+
+
+class CreateRequest(_Request):
+    """Either `slotStart` (built-in calendar), or `bookingId` with `calendly`. `network` is stored and has no effect:
+    Binance Pay is an internal transfer. `timeZone` (IANA) is how times are written to the customer. `answers`: to the
+    questions of the meeting type, in their order (built-in calendar)."""
+
+    meetingTypeId: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    customerEmail: Email
+    customerName: Name | None = None
+    network: Literal["TRC20", "BEP20", "ERC20"] | None = None
+    slotStart: Moment | None = None
+    timeZone: Annotated[str, StringConstraints(max_length=64)] | None = None
+    bookingId: Token | None = None
+    calendly: CalendlyUris | None = None
+    answers: Annotated[list[Annotated[str, StringConstraints(max_length=1000)]], Field(max_length=6)] | None = None
+
+
+class VerifyRequest(_Request):
+    bookingId: Token
+
+
+class NewsletterRequest(_Request):
+    email: Email
+
+
+class NewsletterChange(_Request):
+    action: Literal["confirm", "unsubscribe"] = "confirm"
+
+
+class QuestionShape(BaseModel):
+    text: str
+    required: bool
+
+
+class MeetingTypeShape(BaseModel):
+    id: str
+    title: str
+    minutes: int
+    price: str
+    currency: str
+    questions: list[QuestionShape]
+
+
+class MeetingTypesAnswer(BaseModel):
+    meetingTypes: list[MeetingTypeShape]
+
+
+class SlotShape(BaseModel):
+    start: str
+    end: str
+
+
+class SlotsAnswer(BaseModel):
+    slots: list[SlotShape]
+
+
+class SlotsQuery(BaseModel):
+    """`from` and `to`: RFC 3339, or a date in `tz`; at most 31 days apart."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    tz: str | None = None
+
+
+class CreateHeaders(BaseModel):
+    """With a key the request may be repeated: the same booking is answered. It is known for 30 days."""
+
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)] | None = Field(
+        default=None, alias="Idempotency-Key"
+    )
+
+
+class RefundHeaders(BaseModel):
+    """The same request under the same key is done once."""
+
+    idempotency_key: str = Field(alias="Idempotency-Key", min_length=1, max_length=LONGEST_KEY)
+
+
+class StatusHeaders(BaseModel):
+    """With the ETag of the last answer only what is new is told."""
+
+    if_none_match: str | None = Field(default=None, alias="If-None-Match")
+
+
+class NewsletterQuery(BaseModel):
+    """`token`: from the mail."""
+
+    token: str
+
+
+class CreateAnswer(BaseModel):
+    """201, or 202 where Binance could not be reached yet: then its fields are null and jobs go on."""
+
+    success: bool
+    bookingId: str
+    merchantTradeNo: str
+    binanceOrderId: str | None
+    qrCodeUrl: str | None
+    deepLinkUrl: str | None
+    checkoutUrl: str | None
+    amount: str
+    currency: str
+    status: Status
+    expiresAt: datetime
+    serverTime: datetime
+
+
+class PaymentDetails(BaseModel):
+    transactionId: str | None
+    paidAt: datetime | None
+    amount: str | None
+    currency: str | None
+
+
+class RefundTold(BaseModel):
+    """Money going back: `under_way`, `done`, or `waiting` for the owner."""
+
+    amount: str
+    currency: str
+    status: Literal["under_way", "done", "waiting"]
+    reason: str
+
+
+class StatusAnswer(BaseModel):
+    """`chooseBy`: paid, but without a time. Until then another time or the money is chosen on the booking's page."""
+
+    success: bool
+    status: Status
+    flags: list[str]
+    message: str
+    expiresAt: datetime | None
+    serverTime: datetime
+    version: int
+    chooseBy: datetime | None = None
+    refunds: list[RefundTold] | None = None
+    paymentDetails: PaymentDetails | None = None
+
+
+class VerifyAnswer(BaseModel):
+    success: bool
+    verified: bool
+    details: dict[str, Any]
+
+
+class NewsletterAnswer(BaseModel):
+    success: bool
+    status: str | None = None
+
+
+class WebhookAnswer(BaseModel):
+    """What Binance Pay reads: SUCCESS, or FAIL to be sent the notice again."""
+
+    returnCode: Literal["SUCCESS", "FAIL"]
+    returnMessage: str | None
+
+
+class PaymentShape(BaseModel):
+    """One booking with its newest order, for the owner. Nothing personal. `bookingId` is the one of the admin area, and
+    of the refund's address; it is not the `bookingId` that the customer's browser has, which opens their page."""
+
+    bookingId: str
+    merchantTradeNo: str | None
+    meetingTypeId: str
+    status: Status
+    flags: list[str]
+    amount: str
+    currency: str
+    callAt: datetime | None
+    createdAt: datetime | None
+    paidAt: datetime | None
+    confirmedAt: datetime | None
+    expiresAt: datetime | None
+    transactionId: str | None
+
+
+class RefundRequest(_Request):
+    """Without `amount` everything that is left goes back. `cancelCall`: by default the call is off when all of its
+    money goes back. `order`: only the money of that order goes back, which cannot be counted since it came in another
+    currency; without `amount`, and the call stays. `preview`: tell what would happen, and do nothing."""
+
+    amount: Amount | None = None
+    order: Annotated[int, Field(ge=1, le=MOST_ORDERS)] | None = None
+    reason: Reason
+    cancelCall: bool | None = None
+    preview: bool = False
+
+
+class RefundShape(BaseModel):
+    id: str
+    amount: str
+    currency: str
+    status: Literal["under_way", "done", "waiting"]
+    reason: str
+
+
+class RefundPreview(BaseModel):
+    """What would happen, `amount` in `currency`. `byPolicy`: what the customer would get back for cancelling now.
+    `blocked`: Binance would do something else than asked, so it would be refused; `warnings` says why."""
+
+    amount: str
+    currency: str
+    remains: str
+    cancelsCall: bool
+    byPolicy: str
+    blocked: bool
+
+
+class RefundAnswer(BaseModel):
+    """`refunds` are those of this very request (one for each payment it takes from); a preview has none. `left` is
+    what can still be refunded."""
+
+    success: bool
+    refunds: list[RefundShape]
+    status: Status
+    left: str
+    currency: str
+    warnings: list[str]
+    preview: RefundPreview | None = None
+
+
+class PaymentsQuery(BaseModel):
+    """Every filter goes with every other. `from` and `to` bound the moment that is sorted by: days of the owner's time
+    zone, the last one included, or moments of RFC 3339, of which the last is not. `flag` is one of a payment's `flags`,
+    or `attention`: needs a person. `amount`: the price, or what came. `cursor` is the `nextCursor` of the page before;
+    `before`, with which older programs ask, is a moment."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    state: Status | None = None
+    flag: str | None = None
+    type: str | None = None
+    amount: Amount | None = None
+    sort: Literal["made-newest", "made-oldest", "call-next", "call-last", "paid-newest", "paid-oldest"] = "made-newest"
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: str | None = None
+
+
+class PaymentsAnswer(BaseModel):
+    """In the order asked for. `nextCursor` is the `cursor` of the next page, null on the last one; `nextBefore`, for
+    older programs, is a `before`."""
+
+    payments: list[PaymentShape]
+    nextCursor: str | None
+    nextBefore: datetime | None
+
+
+class HealthPart(BaseModel):
+    """`at` is the moment this is about; `runbook` the page that says what to do."""
+
+    id: str
+    title: str
+    state: Literal["working", "slow", "not working", "not known"]
+    detail: str
+    at: datetime | None
+    ageSeconds: int | None
+    runbook: str | None
+
+
+class HealthAnswer(BaseModel):
+    """`ok` is false while a part is not working."""
+
+    ok: bool
+    at: datetime
+    parts: list[HealthPart]
+    versions: dict[str, str]
+
+
+class Problem(BaseModel):
+    """RFC 9457, as application/problem+json. `errors` maps a field to its sentence; `reference` finds a failure of ours
+    in the logs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: dict[str, str] | None = None
+    reference: str | None = None
+
+
+def parsed(model: type[Model], body: Any) -> Model:
+    """The body as the model. Raises Invalid with a sentence per field, never echoing what was sent."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        fields = {
+            ".".join(str(part) for part in one["loc"]) or "body": _sentence(one["type"], one["msg"])
+            for one in error.errors(include_input=False, include_url=False)
+        }
+        names = ", ".join(list(fields)[:5])
+        raise Invalid(f"Please check: {names}.", fields) from None
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not known here"
+    return message.removeprefix("Value error, ")[:200]

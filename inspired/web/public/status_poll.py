@@ -1,0 +1,183 @@
+"""The product's pulse: thousands of pages asking every two seconds whether anything is new.
+
+An unchanged booking costs one round trip to Redis, which counts the poll, reads the hint and says whether it is time
+to bring the booking's check forward. Such a poll is answered here, before Flask is woken (`Pulse`, a WSGI layer);
+everything else goes on to the views, which find in the request what was counted already. Whoever knows a newer edition
+than the hint, or finds none, is answered from the database: nobody is shown an older state than was shown before.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import limits as counting
+from flask import request
+
+from inspired.adapters.redis import status_cache
+from inspired.adapters.redis.status_cache import Hint
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.states import State
+from inspired.domain.booking.status import iso
+from inspired.domain.shared.errors import NotFound, TooMany
+from inspired.services import Services, hint_of
+from inspired.web.shared.current import services
+from inspired.web.shared.rate_limits import Counter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+STATUS_CALL = re.compile(rf"/api/payments/status/({TOKEN.pattern})")
+FRAGMENT = re.compile(rf"/booking/({TOKEN.pattern})/payment")
+EDITION = re.compile(r"(?:^|&)v=(\d{1,9})(?:&|$)", re.ASCII)
+COUNTED = "inspired.pulse"
+CHECK_AFTER_SECONDS = 7  # with the nudge's 4 s: at least every 15 s while somebody looks
+DRAFT_BODY = b'{"success":true,"status":"DRAFT"'  # written before a slot is chosen; the public API does not know it
+_polls_here = Counter(lambda svc: svc.settings.rate_limit_status, "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulsed:
+    """What is known now; `booking` only where the database was read."""
+
+    hint: Hint
+    booking: Booking | None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One poll as it came in. `known`: the edition its page or client has."""
+
+    token: str
+    known: int | None
+    is_fragment: bool
+
+
+class Pulse:
+    """WSGI: answers polls of unchanged bookings by itself, and hands on the rest."""
+
+    def __init__(self, app: "WSGIApplication", svc: Services) -> None:
+        self._app = app
+        self._svc = svc
+        self._amount, self._window = limit(svc.settings.rate_limit_status)
+
+    def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+        poll = _poll(environ)
+        if poll is None:
+            return self._app(environ, start_response)
+        pulse = self._svc.hints.pulse(poll.token, self._window)
+        answer = self._unchanged(poll, pulse)
+        if answer is None:
+            environ[COUNTED] = (pulse,)
+            return self._app(environ, start_response)
+        status, headers, body = answer
+        start_response(status, headers)
+        return [body]
+
+    def _unchanged(
+        self, poll: Poll, pulse: status_cache.Pulse | None
+    ) -> tuple[str, list[tuple[str, str]], bytes] | None:
+        if pulse is None or pulse.hint is None or pulse.nudge or pulse.count > self._amount:
+            return None
+        hint = pulse.hint
+        if (poll.known is not None and hint.edition < poll.known) or hint.body.startswith(DRAFT_BODY):
+            return None
+        if poll.is_fragment:
+            return self._nothing_new() if poll.known == hint.edition else None
+        return status_answer(hint, poll.known, self._svc.now())
+
+    def _nothing_new(self) -> tuple[str, list[tuple[str, str]], bytes]:
+        """With our clock, so that the page's countdown stays right however wrong the visitor's own clock is."""
+        now = round(self._svc.now().timestamp() * 1000)
+        return "204 No Content", [*_plain_headers(), ("X-Now", str(now))], b""
+
+
+def news(token: str, known: int | None) -> Booking | None:
+    """The booking, or None where the page's edition `known` is still the newest. Raises TooMany, NotFound."""
+    svc = services()
+    pulsed = look(svc, token, known)
+    if known is not None and pulsed.hint.edition == known:
+        return None
+    return pulsed.booking or svc.bookings.by_token(token)
+
+
+def look(svc: Services, token: str, known: int | None) -> Pulsed:
+    """Count this poll, unless that is done, and tell the newest edition. Raises TooMany, NotFound."""
+    if TOKEN.fullmatch(token) is None:
+        raise NotFound("There is no such booking.")
+    amount, window = limit(svc.settings.rate_limit_status)
+    (pulse,) = request.environ.get(COUNTED) or (svc.hints.pulse(token, window),)
+    if pulse is None:
+        _polls_here.count_here(svc, svc.vault.fingerprint("limit", token))
+        return _from_database(svc, token)
+    if pulse.count > amount:
+        raise TooMany("This page asks too often. Please wait a moment.", max(1, round(pulse.window_left)))
+    if pulse.hint is None or pulse.nudge or (known is not None and pulse.hint.edition < known):
+        return _from_database(svc, token)
+    return Pulsed(pulse.hint, None)
+
+
+def shown(svc: Services, booking: Booking) -> Booking:
+    """This state is about to be shown: no poll may be answered with an older one afterwards."""
+    svc.hints.publish(booking.token, hint_of(booking))
+    return booking
+
+
+def status_answer(hint: Hint, known: int | None, now: datetime) -> tuple[str, list[tuple[str, str]], bytes]:
+    """The status call's answer as WSGI has it: 304 for who has this edition, else the hint and our time."""
+    headers = [*_plain_headers(), ("ETag", f'"{hint.edition}"')]
+    if known == hint.edition:
+        return "304 Not Modified", headers, b""
+    body = hint.body[:-1] + f',"serverTime":"{iso(now)}"}}'.encode()
+    return "200 OK", [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
+
+
+def known_edition(tag: str | None) -> int | None:
+    """From an `If-None-Match` (of several, the last one); None for anything that is no edition of ours."""
+    newest = (tag or "").rsplit(",", 1)[-1].strip()
+    text = newest.removeprefix("W/").strip('"')
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+@lru_cache
+def limit(notation: str) -> tuple[int, int]:
+    """The tightest of the limits named: how many, in how many seconds."""
+    items = counting.parse_many(notation)
+    item = min(items, key=lambda one: one.amount / one.get_expiry())
+    return item.amount, item.get_expiry()
+
+
+def _poll(environ: dict[str, Any]) -> Poll | None:
+    if environ["REQUEST_METHOD"] != "GET":
+        return None
+    path = environ["PATH_INFO"]
+    if match := STATUS_CALL.fullmatch(path):
+        return Poll(match[1], known_edition(environ.get("HTTP_IF_NONE_MATCH")), is_fragment=False)
+    if match := FRAGMENT.fullmatch(path):
+        asked = EDITION.search(environ.get("QUERY_STRING", ""))
+        return Poll(match[1], int(asked[1]) if asked else None, is_fragment=True)
+    return None
+
+
+def _plain_headers() -> list[tuple[str, str]]:
+    return [("Cache-Control", "no-store")]
+
+
+def _from_database(svc: Services, token: str) -> Pulsed:
+    booking = svc.bookings.by_token(token)
+    hint = hint_of(shown(svc, booking))
+    if _wants_a_check(svc, booking):
+        svc.bookings.check_soon(booking.id, svc.now())
+    return Pulsed(hint, booking)
+
+
+def _wants_a_check(svc: Services, booking: Booking) -> bool:
+    """While a page is open, a live order is asked about at least every 15 s."""
+    attempt = booking.attempt
+    if booking.state is not State.PENDING or attempt is None or not attempt.is_payable:
+        return False
+    last = attempt.seen_at or attempt.created_at
+    return (svc.now() - last).total_seconds() >= CHECK_AFTER_SECONDS

@@ -1,0 +1,133 @@
+"""Where customers write to us: the help page of a booking, the contact form, and the page of who has no booking."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from inspired.domain.booking.booking import Booking
+from inspired.domain.shared.errors import Invalid, Refusal
+from inspired.domain.support.tickets import TicketState, Topic
+from inspired.flows.shared import mail_reachability
+from inspired.flows.support import tickets
+from inspired.services import Services
+from inspired.web.admin.display_tickets import Shown, shown
+from inspired.web.shared import rate_limits
+from inspired.web.shared.current import services
+from inspired.web.shared.forms import AnswerForm, ContactForm, QuestionForm, read
+from inspired.web.shared.htmx import go
+
+bp = Blueprint("help", __name__)
+
+
+# --- about a booking ------------------------------------------------------------------------------------------------
+
+
+@bp.get("/booking/<token>/help")
+def of_booking(token: str) -> str:
+    svc = services()
+    return _page(svc, svc.bookings.by_token(token))
+
+
+@bp.post("/booking/<token>/help")
+@rate_limits.writing
+def ask(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    try:
+        form = read(QuestionForm, request.form)
+        ticket = tickets.write(svc, booking, form.topic, form.text, form.form_token)
+    except Refusal as refusal:
+        return _page(svc, booking, refusal), refusal.status
+    return go(_place(booking, ticket.id))
+
+
+@bp.post("/booking/<token>/help/<number>")
+@rate_limits.writing
+def answer(token: str, number: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    ticket = tickets.of_booking(svc, booking, number)
+    try:
+        form = read(AnswerForm, request.form)
+        tickets.write_again(svc, ticket, form.text, form.form_token)
+    except Refusal as refusal:
+        return _page(svc, booking, refusal, number), refusal.status
+    return go(_place(booking, number))
+
+
+def _place(booking: Booking, number: str) -> str:
+    return url_for("help.of_booking", token=booking.token, _anchor=f"t{number}")
+
+
+def _page(svc: Services, booking: Booking, refusal: Refusal | None = None, number: str = "") -> str:
+    """`number`: the conversation whose form was refused; "" for the form of a new question."""
+    found = [shown(svc, one, for_customer=True) for one in svc.tickets.of_booking(booking.id)]
+    found = [one for one in found if one.said]
+    return render_template(
+        "help/booking.html",
+        booking=booking,
+        tickets=found,
+        may_ask=not found or all(one.ticket.state is TicketState.DONE for one in found) or (refusal and not number),
+        refused=number,
+        zone=booking.slot.zone if booking.slot else svc.settings.owner_timezone,
+        **_refused(svc, refusal),
+    )
+
+
+def _refused(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
+    return {
+        "topics": list(Topic),
+        "request_token": svc.new_token(),
+        "values": request.form.to_dict() if refusal else {},
+        "errors": refusal.fields if isinstance(refusal, Invalid) else {},
+        "message": str(refusal) if refusal else "",
+    }
+
+
+# --- about none -----------------------------------------------------------------------------------------------------
+
+
+@bp.get("/help")
+def contact() -> str:
+    return _contact_form(services())
+
+
+@bp.post("/help")
+@rate_limits.writing
+def ask_as_stranger() -> ResponseReturnValue:
+    svc = services()
+    try:
+        form = read(ContactForm, request.form)
+        mail_reachability.refuse_unreachable(svc, form.email, "email")
+        ticket = tickets.write_as_stranger(svc, form.email, form.topic, form.text, form.form_token)
+    except Refusal as refusal:
+        return _contact_form(svc, refusal), refusal.status
+    return go(url_for("help.of_stranger", token=ticket.token))
+
+
+@bp.get("/help/<token>")
+def of_stranger(token: str) -> str:
+    svc = services()
+    return _own_page(svc, shown(svc, tickets.of_stranger(svc, token), for_customer=True))
+
+
+@bp.post("/help/<token>")
+@rate_limits.writing
+def answer_as_stranger(token: str) -> ResponseReturnValue:
+    svc = services()
+    ticket = tickets.of_stranger(svc, token)
+    try:
+        form = read(AnswerForm, request.form)
+        tickets.write_again(svc, ticket, form.text, form.form_token)
+    except Refusal as refusal:
+        return _own_page(svc, shown(svc, ticket, for_customer=True), refusal), refusal.status
+    return go(url_for("help.of_stranger", token=token))
+
+
+def _contact_form(svc: Services, refusal: Refusal | None = None) -> str:
+    return render_template("help/contact.html", **_refused(svc, refusal))
+
+
+def _own_page(svc: Services, one: Shown, refusal: Refusal | None = None) -> str:
+    return render_template("help/own.html", one=one, zone=svc.settings.owner_timezone, **_refused(svc, refusal))

@@ -1,0 +1,1 @@
+"""What every page needs: login, errors, forms, headers, filters."""

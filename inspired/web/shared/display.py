@@ -1,0 +1,437 @@
+"""What templates may call: times in words, the QR code as one SVG path, and what a booking's page tells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import qrcode
+from flask import Flask
+from markupsafe import Markup
+from qrcode.constants import ERROR_CORRECT_M
+
+from inspired.domain.accounts.people import Role
+from inspired.domain.booking import customer_actions, mails, payment_orders, polling, status
+from inspired.domain.booking.balance import Payment, denied, payment_of
+from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.customer_links import without_links
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.monitoring import health
+from inspired.domain.sentences import owner
+from inspired.domain.shared.slots import Span
+from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
+from inspired.domain.site import assurances
+from inspired.web.admin import display_money
+from inspired.web.public import status_snapshot
+from inspired.web.shared import auth
+from inspired.web.shared.current import services
+
+QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
+
+
+ROLES = {
+    Role.READER: "see everything, and change nothing",
+    Role.HELPER: "look after bookings and customers; no refunds, no settings",
+    Role.OWNER: "do everything: the owner",
+}
+
+
+class Stage(StrEnum):
+    """Which face the booking's page shows: its state, and for a pending one where the payment is."""
+
+    DRAFT = "draft"
+    PREPARING = "preparing"
+    PAYABLE = "payable"
+    RETRY = "retry"
+    CHECKING = "checking"
+    LEAVING = "leaving"
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+    LATE = "late"  # paid after the end, and it is being looked whether the time is still free
+    CHOOSE = "choose"  # paid, and there is no time: another one, or the money
+    UNCLEAR = "unclear"
+    RETURNING = "returning"
+    STUCK = "stuck"  # money should be going back, and only the owner can go on
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    CALLED_OFF = "called_off"  # cancelled after money had come; what goes back of it is done
+    REFUNDED = "refunded"
+
+
+BADGES = {
+    Stage.DRAFT: ("No time chosen", "quiet"),
+    Stage.PREPARING: ("Held, not confirmed", "wait"),
+    Stage.PAYABLE: ("Held, not confirmed", "wait"),
+    Stage.RETRY: ("Held, not confirmed", "wait"),
+    Stage.CHECKING: ("Checking with Binance", "wait"),
+    Stage.LEAVING: ("Being cancelled", "quiet"),
+    Stage.PAID: ("Payment received", "good"),
+    Stage.CONFIRMED: ("Confirmed", "good"),
+    Stage.LATE: ("Paid late, being checked", "wait"),
+    Stage.CHOOSE: ("Please choose", "wait"),
+    Stage.UNCLEAR: ("The owner is looking at it", "bad"),
+    Stage.RETURNING: ("Money going back", "wait"),
+    Stage.STUCK: ("Refund delayed", "bad"),
+    Stage.EXPIRED: ("Expired", "quiet"),
+    Stage.CANCELLED: ("Cancelled", "quiet"),
+    Stage.CALLED_OFF: ("Cancelled", "quiet"),
+    Stage.REFUNDED: ("Refunded", "quiet"),
+}
+
+STAGE_SENTENCES = {
+    Stage.PREPARING: "We are preparing your payment. Your time is held meanwhile.",
+    Stage.RETRY: "The payment could not be prepared. Your time is still held.",
+    Stage.CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
+    Stage.LEAVING: "Your booking is being cancelled. Do not pay for it any more.",
+}
+ABOVE_LIMIT_SENTENCE = (
+    "This payment would be above what one customer may pay here without the owner’s word. The owner has been told. "
+    "Your time is held meanwhile, and nothing is owed."
+)
+NOTIFIED_SENTENCE = "Binance tells us of a payment. We are checking it with Binance. Do not pay again."
+NOT_CHOSEN_SENTENCE = "The time to choose is over. Your money goes back to the Binance account that paid."
+
+FLAG_NAMES = {
+    Flag.BY_HAND: "confirmed by hand",
+    Flag.OVERPAID: "paid too much",
+    Flag.UNDERPAID: "paid too little",
+    Flag.PAID_TWICE: "paid twice",
+    Flag.PAID_LATE: "paid late",
+    Flag.SLOT_LOST: "time lost",
+    Flag.REFUND_FAILED: "refund failed",
+    Flag.NEEDS_OWNER: "needs you",
+}
+
+# What was done by hand, in the audit log; whatever is missing here says itself what it is.
+ACTS = {
+    "note": "note written",
+    "letter": "letter to the customer",
+    "mail_again": "mail sent again",
+    "moved": "call moved",
+    "called_off": "call cancelled",
+    "by_hand": "marked by hand",
+    "returned_outside": "money sent back another way, entered",
+    "erased": "personal data erased",
+    "seen_to": "customer told another way",
+    "no_show": "customer did not come",
+    "came": "customer came after all",
+    "refunded": "refund",
+    "refund_again": "refund tried again",
+    "refund_by_hand": "refund settled by hand",
+    "part_agreed": "agreed that the call stands",
+    "orphan_settled": "payment of nobody's settled",
+    "reconciled": "reconciliation begun",
+    "exported": "list exported",
+    "guessed_out": "logged out after ten wrong guesses",
+    "opened_customers_page": "customer’s page opened",
+    "report_exported": "report exported",
+    "report_planned": "report by mail changed",
+    "made_key": "API key made",
+    "revoked_key": "API key taken back",
+    "limit_raised": "a customer allowed above the limit",
+    "limit_restored": "a customer under the limit again",
+    "asked_binance_about_many": "Binance asked about many",
+}
+
+# One for each rule of clock changes people live under; the visitor's own zone is always added to the list.
+ZONES = """
+    Pacific/Auckland Pacific/Honolulu America/Anchorage America/Los_Angeles America/Vancouver America/Phoenix
+    America/Denver America/Chicago America/Mexico_City America/New_York America/Toronto America/Bogota America/Lima
+    America/Caracas America/Halifax America/Santiago America/St_Johns America/Sao_Paulo
+    America/Argentina/Buenos_Aires Atlantic/Azores UTC Europe/London Europe/Dublin Europe/Lisbon Africa/Casablanca
+    Africa/Accra Europe/Amsterdam Europe/Athens Europe/Berlin Europe/Brussels Europe/Bucharest Europe/Budapest
+    Europe/Copenhagen Europe/Helsinki Europe/Istanbul Europe/Kyiv Europe/Madrid Europe/Moscow Europe/Oslo
+    Europe/Paris Europe/Prague Europe/Rome Europe/Stockholm Europe/Vienna Europe/Warsaw Europe/Zurich Africa/Lagos
+    Africa/Cairo Africa/Johannesburg Africa/Nairobi Asia/Jerusalem Asia/Beirut Asia/Riyadh Asia/Tehran Asia/Dubai
+    Asia/Baku Asia/Tbilisi Asia/Kabul Asia/Karachi Asia/Tashkent Asia/Kolkata Asia/Colombo Asia/Kathmandu Asia/Dhaka
+    Asia/Almaty Asia/Yangon Asia/Bangkok Asia/Ho_Chi_Minh Asia/Jakarta Asia/Hong_Kong Asia/Kuala_Lumpur Asia/Manila
+    Asia/Shanghai Asia/Singapore Asia/Taipei Australia/Perth Asia/Seoul Asia/Tokyo Australia/Darwin
+    Australia/Adelaide Australia/Brisbane Australia/Sydney Pacific/Noumea Pacific/Fiji Pacific/Tongatapu
+"""
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        stage_of=stage_of,
+        badge=badge,
+        may=auth.may,
+        mail_reach=mails.reach,
+        awaits_confirmation=mails.awaits_confirmation,
+        assured=assurances,
+        without_mail=lambda booking: status.WITHOUT_MAIL[mails.reach(booking)],
+    )
+    app.jinja_env.filters.update(
+        without_links=without_links,
+        act=lambda what: ACTS.get(what, what),
+        ago=ago,
+        in_words=in_words,
+        moment_in_words=moment_in_words,
+        clock=clock,
+        held_until=held_until,
+        role_in_words=role_in_words,
+        day=day,
+        weekday=weekday,
+        millis=millis,
+        short=short,
+        to_the_second=to_the_second,
+        qr_svg=qr_svg,
+        tone=tone,
+        flag_name=flag_name,
+        event_line=owner.event,
+        attempt_line=attempt_line,
+        owed_line=owner.task,
+        told=told,
+    )
+    display_money.init_app(app)
+    app.context_processor(_of_this_site)
+    app.context_processor(_of_the_owner)
+
+
+def _of_this_site() -> dict[str, Any]:
+    settings, chosen = services().settings, services().preferences.now()
+    return {
+        "brand": chosen.brand,
+        "has_imprint": bool(chosen.small_print.imprint),
+        "is_sandbox": settings.is_sandbox,
+        "owner_zone": settings.owner_timezone,
+        "in_frame": settings.in_frame,
+        "uses_calendly": settings.uses_calendly,
+        "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
+    }
+
+
+def _of_the_owner() -> dict[str, Any]:
+    """What every page of the owner says of alerts, from memory: also when the clock, which looks for them, is dead."""
+    if not auth.is_known():
+        return {}
+    facts = status_snapshot.board().facts()
+    silent = health.clock_is_silent(facts, services().now())
+    return {"firing_now": len(facts.firing) if facts else 0, "clock_is_silent": silent}
+
+
+# --- a booking's page -----------------------------------------------------------------------------------------------
+
+
+def stage_of(booking: Booking, now: datetime) -> Stage:
+    match booking.state:
+        case State.DRAFT | State.CONFIRMED:
+            return Stage(booking.state.lower())
+        case State.PENDING:
+            return _pending_stage(booking, now)
+    return _money_stage(booking, now) or Stage(booking.state.lower())
+
+
+def _pending_stage(booking: Booking, now: datetime) -> Stage:
+    if payment_of(booking) is Payment.UNCLEAR or denied(booking) is not None:
+        return Stage.UNCLEAR
+    if booking.leaving:
+        return Stage.LEAVING
+    if polling.passed(booking.expires_at, now) or not polling.may_still_pay(booking, now):
+        return Stage.CHECKING
+    if booking.attempt is not None and booking.attempt.is_payable:
+        return Stage.PAYABLE
+    return Stage.RETRY if payment_orders.may_try_again(booking, now) else Stage.PREPARING
+
+
+def _money_stage(booking: Booking, now: datetime) -> Stage | None:
+    """After the payment, or the end: where the money is says more than the state. None: it says nothing more."""
+    payment = payment_of(booking)
+    is_good = payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER)
+    if customer_actions.may_choose(booking, now):
+        return Stage.CHOOSE
+    if booking.choose_by is not None:
+        return Stage.RETURNING
+    if denied(booking) is not None:
+        return Stage.UNCLEAR
+    if booking.state is State.PAID and is_good:
+        return Stage.PAID
+    if any(one.is_stuck and one.amount for one in booking.refunds):
+        return Stage.STUCK
+    if payment is Payment.UNCLEAR:
+        return Stage.UNCLEAR
+    if any(one.is_under_way for one in booking.refunds):
+        return Stage.RETURNING
+    if booking.state in (State.EXPIRED, State.CANCELLED) and booking.keeps is None and is_good:
+        return Stage.LATE
+    was_paid = booking.state is State.CANCELLED and any(one.has_money for one in booking.attempts)
+    return Stage.CALLED_OFF if was_paid else None
+
+
+def told(booking: Booking, stage: Stage) -> str:
+    """The one sentence on top of the page."""
+    has_money = any(one.has_money for one in booking.attempts)
+    match stage:
+        case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
+            return NOTIFIED_SENTENCE
+        case Stage.RETRY if payment_orders.is_above_limit(booking):
+            return ABOVE_LIMIT_SENTENCE
+        case Stage.PREPARING | Stage.RETRY if has_money:
+            return status.sentence(booking)
+        case Stage.RETURNING if booking.choose_by is not None:
+            return NOT_CHOSEN_SENTENCE
+    return STAGE_SENTENCES.get(stage) or status.sentence(booking)
+
+
+def badge(stage: Stage) -> dict[str, str]:
+    text, tone = BADGES[stage]
+    return {"text": text, "tone": tone}
+
+
+@lru_cache(maxsize=512)
+def qr_svg(content: str) -> Markup:
+    """One path of horizontal runs. Always dark on light, in dark mode too: many scanners cannot read it inverted."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
+    code.add_data(content)
+    code.make(fit=True)
+    matrix = code.get_matrix()
+    size = len(matrix)
+    path = "".join(f"M{x} {y}.5h{length}" for y, row in enumerate(matrix) for x, length in _runs(row))
+    return Markup(
+        '<svg class="qr" viewBox="0 0 {size} {size}" role="img" '
+        'xmlns="http://www.w3.org/2000/svg" shape-rendering="crispEdges">'
+        "<title>QR code to pay with the Binance app</title>"
+        '<rect width="{size}" height="{size}" fill="#fff"/><path stroke="#000" d="{path}"/></svg>'
+    ).format(size=size, path=path)
+
+
+def _runs(row: list[bool]) -> Iterable[tuple[int, int]]:
+    """Where dark modules begin, and how many there are side by side."""
+    x = 0
+    for dark, group in groupby(row):
+        length = sum(1 for _ in group)
+        if dark:
+            yield x, length
+        x += length
+
+
+# --- times ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One free time. `there` is the owner's clock, empty where both clocks agree."""
+
+    value: str
+    here: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The visitor's and the owner's offset from UTC on one day."""
+
+    here: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    date: date
+    clocks: Clocks
+    choices: tuple[Choice, ...]
+
+
+def days_of(times: Iterable[Span], zone_name: str, owner_zone: str) -> list[Day]:
+    """Free times by the visitor's own calendar day."""
+    here, there = zone(zone_name), zone(owner_zone)
+    by_day = groupby(times, key=lambda span: span.start.astimezone(here).date())
+    days = []
+    for date_, group in by_day:
+        spans = list(group)
+        first = spans[0].start
+        days.append(
+            Day(
+                date=date_,
+                clocks=Clocks(offset(first.astimezone(here)), offset(first.astimezone(there))),
+                choices=tuple(_choice(span.start, zone_name, owner_zone) for span in spans),
+            )
+        )
+    return days
+
+
+def _choice(start: datetime, zone_name: str, owner_zone: str) -> Choice:
+    here, there = start.astimezone(zone(zone_name)), start.astimezone(zone(owner_zone))
+    same = here.utcoffset() == there.utcoffset()
+    other_day = "" if here.date() == there.date() else f"{there:%a} "
+    return Choice(
+        value=status.iso(start) or "",
+        here=f"{here:%H:%M}",
+        there="" if same else f"{other_day}{there:%H:%M}",
+    )
+
+
+def zone_list(chosen: str, owner_zone: str) -> list[str]:
+    return sorted({*ZONES.split(), chosen, owner_zone})
+
+
+def clock(moment: datetime, zone_name: str) -> str:
+    """ "14:02 (Europe/Berlin, UTC+01:00)" """
+    local = moment.astimezone(zone(zone_name))
+    return f"{local:%H:%M} ({named(local)})"
+
+
+def role_in_words(role: Role) -> str:
+    return ROLES[role]
+
+
+def held_until(booking: Booking, now: datetime) -> str:
+    """Until when an unpaid time is held, with the date where that is not within hours."""
+    if booking.expires_at is None:
+        return ""
+    zone_name = booking.slot.zone if booking.slot else "UTC"
+    tell = clock if booking.expires_at - now < timedelta(hours=3) else moment_in_words
+    return tell(booking.expires_at, zone_name)
+
+
+def short(moment: datetime, zone_name: str) -> str:
+    """ "24 Nov 2026, 14:02", where the page says which zone."""
+    local = moment.astimezone(zone(zone_name))
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def to_the_second(moment: datetime, zone_name: str) -> str:
+    """ "24 Nov 2026, 14:02:33" """
+    return f"{short(moment, zone_name)}:{moment:%S}"
+
+
+def day(moment: date) -> str:
+    """ "24 November" """
+    return f"{moment.day} {moment:%B}"
+
+
+def weekday(moment: date) -> str:
+    return f"{moment:%A}"
+
+
+def millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+# --- the owner's words ----------------------------------------------------------------------------------------------
+
+
+def tone(state: State) -> str:
+    """The colour of a state's badge."""
+    match state:
+        case State.PENDING:
+            return "wait"
+        case State.PAID | State.CONFIRMED:
+            return "good"
+    return "quiet"
+
+
+def flag_name(flag: Flag) -> str:
+    return FLAG_NAMES[flag]
+
+
+def attempt_line(attempt: Attempt) -> str:
+    if attempt.has_money and attempt.received:
+        proof = "our own query agrees" if attempt.proven else "by notice only so far"
+        fee = f", commission {attempt.commission.shown}" if attempt.commission else ""
+        return f"{attempt.status}, {attempt.received.shown}{fee} ({proof})"
+    if attempt.status is not None:
+        return str(attempt.status)
+    return "not known to Binance Pay yet" if attempt.tries else "not sent yet"

@@ -1,0 +1,218 @@
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.redis.queue import BOOKINGS, queues_on
+from inspired.domain.booking.states import State
+from inspired.flows.booking import refreshing, sweeping
+from inspired.services import Services
+from tests.flows.steps import hold, live, pay
+from tests.harness import Servers
+
+
+def waiting(sandbox: Servers) -> list[tuple[str, tuple]]:
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        return [(job.func_name, tuple(job.args)) for queue in queues_on(connection) for job in queue.jobs]
+
+
+def at(svc: Services, **span: float) -> Services:
+    return replace(svc, now=lambda: svc.now() + timedelta(**span))
+
+
+def test_what_is_due_is_rung_for_by_id_and_put_off(svc: Services, sandbox: Servers):
+    booking = hold(svc)
+
+    assert sweeping.sweep(at(svc, seconds=20)) == 1
+    assert sweeping.sweep(at(svc, seconds=20)) == 0
+
+    assert waiting(sandbox) == [("inspired.jobs.refresh_batch", (booking.id,))]
+
+
+def test_a_lost_ring_is_rung_again_within_seconds(svc: Services, sandbox: Servers):
+    booking = hold(svc)
+    sweeping.sweep(at(svc, seconds=20))
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        connection.flushdb()
+
+    sweeping.sweep(at(svc, seconds=40))
+
+    assert waiting(sandbox) == [("inspired.jobs.refresh_batch", (booking.id,))]
+
+
+def test_nothing_personal_reaches_redis(svc: Services, sandbox: Servers):
+    booking = hold(svc, email="canary@example.com", name="Canary Bird", address="198.51.100.77")
+    svc.hints.pulse(booking.token, 60)
+    sweeping.sweep(at(svc, seconds=20))
+
+    with redis.Redis.from_url(sandbox.redis_url) as connection:
+        dumped = b" ".join(key + b" " + (connection.dump(key) or b"") for key in connection.keys("*"))
+
+    for canary in (b"canary", b"Canary", b"198.51.100.77", booking.token.encode()):
+        assert canary not in dumped
+    assert BOOKINGS.encode() in dumped
+
+
+def test_a_letter_is_rung_for_once_while_somebody_may_be_at_it(svc: Services, sandbox: Servers, mailbox):
+    from inspired.flows.site import newsletter
+
+    newsletter.subscribe(svc, "ann@example.com")
+    for _ in range(3):
+        sweeping.sweep(svc)
+
+    rung = [job for job in waiting(sandbox) if job[0] == "inspired.jobs.newsletter_mail"]
+    assert len(rung) == 2  # by the form, and once by the clock
+    newsletter.send_opt_in(svc, rung[0][1][0])
+    newsletter.send_opt_in(svc, rung[0][1][0])
+    assert len(mailbox.messages) == 1
+
+
+def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbox: Servers):
+    booking = hold(svc)
+    for _ in range(sweeping.MOST_JOBS):
+        svc.bell.ring("refresh", "somebody")
+
+    sweeping.sweep(at(svc, seconds=20))
+
+    assert ("inspired.jobs.refresh_batch", (booking.id,)) not in waiting(sandbox)
+    assert svc.bookings.due(at(svc, seconds=20).now(), 10) == [booking.id], "it stays due"
+
+
+def test_letters_that_wait_for_their_turn_do_not_make_the_provider_be_asked_again(svc: Services, sandbox: Servers):
+    booking = live(svc)
+    refreshing.update_and_ring(svc, booking.id)
+    rung = waiting(sandbox)
+
+    sweeping.sweep(at(svc, seconds=5))
+
+    assert ("inspired.jobs.deliver", (booking.id,)) in rung
+    assert waiting(sandbox) == rung
+    assert sweeping.sweep(at(svc, seconds=20)) == 1
+
+
+def test_letters_wait_the_longer_the_more_wait_before_them(svc: Services):
+    first, second = live(svc), live(svc, call=1)
+    refreshing.update_and_ring(svc, first.id)
+    for _ in range(100):
+        svc.bell.ring_for_letters("deliver", "somebody")
+    refreshing.update_and_ring(svc, second.id)
+
+    assert svc.bookings.due(at(svc, seconds=16).now(), 10) == [first.id]
+    assert svc.bookings.due(at(svc, seconds=15 + 101 * 0.05 + 1).now(), 10) == [first.id, second.id]
+
+
+def test_letters_never_wait_for_long_where_their_rings_are_lost(svc: Services, monkeypatch):
+    monkeypatch.setattr(refreshing, "A_LETTER_TAKES", timedelta(hours=1))
+    booking = live(svc)
+    svc.bell.ring_for_letters("deliver", "somebody")
+
+    refreshing.update_and_ring(svc, booking.id)
+
+    assert svc.bookings.due(at(svc, seconds=110).now(), 10) == []
+    assert svc.bookings.due(at(svc, seconds=121).now(), 10) == [booking.id]
+
+
+def test_bookings_due_together_are_rung_for_together_and_no_more_than_can_be_worked_off(
+    svc: Services, sandbox: Servers, monkeypatch
+):
+    monkeypatch.setattr(sweeping, "TOGETHER", 2)
+    monkeypatch.setattr(sweeping, "MOST_JOBS", 2)
+    bookings = [hold(svc, call=call) for call in range(0, 10, 2)]
+
+    rung = sweeping.sweep(at(svc, seconds=20))
+
+    [first, second] = [ids for job, ids in waiting(sandbox) if job == "inspired.jobs.refresh_batch"]
+    assert (rung, len(first), len(second)) == (4, 2, 2)
+    [left] = svc.bookings.due(at(svc, seconds=20).now(), 10)
+    assert {*first, *second, left} == {booking.id for booking in bookings}
+
+
+def test_a_queue_is_filled_again_when_half_of_it_is_worked_off(svc: Services, sandbox: Servers):
+    booking = hold(svc)
+    for _ in range(sweeping.MOST_JOBS // 2):
+        svc.bell.ring("refresh", "somebody")
+
+    sweeping.sweep(at(svc, seconds=20))
+
+    assert ("inspired.jobs.refresh_batch", (booking.id,)) in waiting(sandbox)
+
+
+def test_a_batch_is_worked_off_and_one_that_fails_stops_none_of_the_others(svc: Services, sandbox: Servers):
+    bookings = [live(svc, call=call) for call in range(0, 6, 2)]
+    for booking in bookings:
+        pay(sandbox, booking)
+
+    refreshing.update_batch_and_ring(svc, [bookings[0].id, "nobody", bookings[1].id, bookings[2].id])
+
+    assert [svc.bookings.get(booking.id).state for booking in bookings] == [State.CONFIRMED] * 3
+    letters = [ids for job, ids in waiting(sandbox) if job == "inspired.jobs.deliver"]
+    assert sorted(letters) == sorted((booking.id,) for booking in bookings)
+    assert svc.bookings.due(at(svc, seconds=5).now(), 10) == []
+
+
+def test_a_batch_whose_time_is_over_begins_nothing_new(svc: Services):
+    """As RQ does it: the time-out is an exception in the thread that waits, wherever it is."""
+    begun = []
+
+    def late() -> datetime:
+        begun.append(1)
+        time.sleep(0.2)
+        return datetime.now(UTC)
+
+    bookings = [hold(svc, call=call) for call in range(0, 4, 2)]
+    slow = replace(svc, now=late)
+
+    with pytest.raises(TimeoutError), time_over_after(0.1):
+        refreshing.update_batch_and_ring(slow, [booking.id for booking in bookings] * 50)
+
+    asked = len(bookings) * 50
+    assert 0 < len(begun) < asked, "each look reads the clock more than once"
+
+
+@contextlib.contextmanager
+def time_over_after(seconds: float) -> Iterator[None]:
+    def over(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_notice_whose_ring_was_lost_is_rung_for_and_put_off(svc: Services, sandbox: Servers):
+    key = svc.vault.new_key("n1")
+    raw = svc.vault.seal(key, "n1", "notice", "{}")
+    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+
+    sweeping.sweep(svc)
+    sweeping.sweep(svc)
+
+    assert waiting(sandbox) == [("inspired.jobs.work_notice", ("n1",))]
+    assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
+
+
+def test_notices_that_were_rung_for_and_wait_for_a_worker_are_not_rung_for_again(svc: Services, sandbox: Servers):
+    key = svc.vault.new_key("n1")
+    raw = svc.vault.seal(key, "n1", "notice", "{}")
+    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+    for _ in range(sweeping.BATCH):
+        svc.bell.ring_for_notice("work_notice", "another")
+
+    sweeping.sweep(at(svc, seconds=20))
+
+    assert ("inspired.jobs.work_notice", ("n1",)) not in waiting(sandbox)
+    assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
+
+
+def test_settled_bookings_are_not_looked_at(svc: Services):
+    assert sweeping.sweep(svc) == 0

@@ -1,0 +1,135 @@
+"""The owner's numbers: what the page shows is what happened."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from inspired.adapters.mongo.metrics import Visits
+from inspired.domain.booking import ledger
+from inspired.domain.reporting.metrics import Day, Figures
+from inspired.flows.reporting import counting
+from inspired.services import Services
+from tests.flows.reporting.test_counting import counted, today
+from tests.flows.steps import confirmed, live
+from tests.harness import Servers
+from tests.web.admin.test_admin import log_in
+from tests.web.pages import send, words
+
+
+def test_the_page_tells_the_way_from_the_page_to_the_confirmed_call(
+    client: FlaskClient, svc: Services, sandbox: Servers
+):
+    for _ in range(3):
+        client.get("/book/portfolio-review")
+    client.get("/book/portfolio-review", headers={"HX-Request": "true"})
+    svc.visits.carry_over()
+    confirmed(svc, sandbox)
+    live(svc, call=3, email="bob@example.com")
+    counted(svc)
+    log_in(client)
+
+    shown = words(client.get("/admin/numbers").text)
+
+    assert "Page of a call opened 3" in shown
+    assert "Time held 2 67 %" in shown
+    assert "QR code shown 2 100 %" in shown
+    assert "Paid 1 50 %" in shown
+    assert "Confirmed 1 100 %" in shown
+    assert "Revenue 75 USDT" in shown
+    assert "Found by asking 100 %" in shown
+    assert "Too little data" in shown
+
+
+def test_a_span_is_compared_with_the_one_before(client: FlaskClient, svc: Services, sandbox: Servers):
+    old = confirmed(svc, sandbox)
+    confirmed(svc, sandbox, call=4, email="bob@example.com")
+    made = svc.now() - timedelta(days=8)
+    svc.bookings.change(old.id, lambda one: replace(one, created_at=made))
+    counted(svc)
+    log_in(client)
+
+    week = words(client.get("/admin/numbers?days=7").text)
+
+    assert "Time held 1 – 1 " in week, "one in these days, one in those before"
+    assert "Last 30 days" in week
+    assert "Revenue 150 USDT before 0 USDT" in week
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("from=2026-11-30&to=2026-11-01", "must not be after"),
+        ("from=2026-11-30", "both days"),
+        ("from=yesterday&to=today", "both days"),
+        ("from=2024-01-01&to=2026-01-01", "at most 366 days"),
+        ("from=0001-01-01&to=0001-01-02", "must not be after"),
+    ],
+)
+def test_a_span_that_makes_no_sense_is_refused_with_a_sentence(client: FlaskClient, query: str, told: str):
+    log_in(client)
+
+    answer = client.get(f"/admin/numbers?{query}")
+
+    assert (answer.status_code, told in words(answer.text)) == (422, True)
+
+
+@pytest.mark.parametrize("query", ["", "days=7", "days=9999", "days=x", "from=2026-01-01&to=2026-12-31"])
+def test_without_anything_counted_the_page_says_so(client: FlaskClient, query: str):
+    log_in(client)
+
+    answer = client.get(f"/admin/numbers?{query}")
+
+    assert answer.status_code == 200
+    assert "Nothing is counted for these days" in words(answer.text)
+    assert "style=" not in answer.text
+
+
+def test_everything_is_counted_again_at_the_owners_word(client: FlaskClient, svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+    counted(svc)
+    made = svc.now() - timedelta(days=100)
+    svc.bookings.change(booking.id, lambda one: replace(one, created_at=made))
+    log_in(client)
+
+    answer = send(client, "/admin/numbers/count", {}, page="/admin/numbers")
+
+    run = svc.runs.get(counting.NAME)
+    assert answer.headers["Location"] == "/admin/numbers"
+    assert run is not None
+    assert (svc.now() - run.cursor).days >= 99
+
+
+def test_a_robot_that_asks_for_the_head_is_no_visit_and_a_slow_redis_no_wait(client: FlaskClient, svc: Services):
+    client.head("/book/portfolio-review")
+    client.get("/book/nothing-of-the-kind")
+    svc.visits.carry_over()
+    assert svc.visits.of(today(svc)) == {}
+
+    away = Visits(svc.visits._collection.database, redis.Redis(port=9, socket_connect_timeout=0.1))
+    away.count(today(svc), "deep-dive")
+    away.count(today(svc), "deep-dive")
+    away.carry_over()
+    assert svc.visits.of(today(svc)) == {}
+
+
+def test_many_weeks_come_to_a_forecast(client: FlaskClient, svc: Services):
+    first = today(svc) - timedelta(days=100)
+    for number in range(101):
+        sums = {(ledger.SALES, "USDT"): Decimal(-75), (ledger.BINANCE, "USDT"): Decimal(75)}
+        figures = Figures(accounts=sums, sales=1, customers={"new": 1}, calls={1200: 1}, to_pay={150: 1})
+        svc.numbers.save(Day(first + timedelta(days=number), figures, counted_at=svc.now()))
+    svc.numbers.save_all_time(today(svc))
+    log_in(client)
+
+    shown = words(client.get(f"/admin/numbers?from={first}&to={today(svc)}").text)
+
+    assert "Revenue of about 2250 USDT" in shown
+    assert "The average of the last 13 whole weeks goes on" in shown
+    assert "Value of a customer so far 75.00 USDT" in shown
+    assert "Revenue by week" in shown
+    assert "Time to pay, median 2.5 min" in shown
+    assert "Answer of Binance Pay, median 1.2 s" in shown
