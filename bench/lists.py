@@ -271,8 +271,8 @@ def _bookings(chance: random.Random) -> Iterator[tuple[Booking, dict[str, str]]]
                 "email": f"{booking.id}@example.com",
                 "name": name,
                 "word": word,
-                "transaction": booking.attempts[0].transaction_id,
-                "order": booking.attempts[0].trade_no,
+                "transaction": booking.orders[0].transaction_id,
+                "order": booking.orders[0].trade_no,
                 "day": day,
             },
         )
@@ -284,8 +284,8 @@ def _dressed(like: Booking, vault: Vault, chance: random.Random, state: State, n
     start = at + timedelta(hours=1) + CALL_AHEAD * chance.random()
     key, email = vault.new_key(id_), f"{id_}@example.com"
     has_money = like.paid_at is not None
-    attempt = replace(
-        like.attempts[0],
+    order = replace(
+        like.orders[0],
         trade_no=f"{id_}001",
         amount=kind.price,
         received=kind.price if has_money else None,
@@ -305,11 +305,11 @@ def _dressed(like: Booking, vault: Vault, chance: random.Random, state: State, n
         sealed=Sealed(key, vault.seal(key, id_, "email", email), vault.seal(key, id_, "name", name)),
         email_index=vault.blind_index("email", email),
         name_index=name_index(vault, name),
-        attempts=(attempt,),
+        orders=(order,),
         earned=kind.price if like.earned else None,
-        keeps=None,
-        paid_at=attempt.paid_at,
-        confirmed_at=attempt.paid_at,
+        agreed_amount=None,
+        paid_at=order.paid_at,
+        confirmed_at=order.paid_at,
     )
 
 

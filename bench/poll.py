@@ -78,8 +78,8 @@ def _with_tag(product: Product, token: str) -> tuple[str, dict[str, str]]:
 
 
 def _fragment(product: Product, token: str) -> tuple[str, dict[str, str]]:
-    edition = _with_tag(product, token)[1]["If-None-Match"]
-    return f"/booking/{token}/payment?v={edition}", {"HX-Request": "true"}
+    status_version = _with_tag(product, token)[1]["If-None-Match"]
+    return f"/booking/{token}/payment?v={status_version}", {"HX-Request": "true"}
 
 
 def _check(kind: str, base: str, asked: Asked) -> None:

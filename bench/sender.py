@@ -39,7 +39,7 @@ class Answer:
     """One try. `late`: seconds after its time that it was sent; `status` 0: no answer came; `ms`: until the answer."""
 
     notice: Notice
-    attempt: int
+    order: int
     late: float
     ms: float
     status: int
@@ -50,7 +50,7 @@ def notices_of(product: Product, bookings: list[Booking], refused_refunds: int) 
     """All of these orders are paid now, and nobody was told: here is what Binance would say, signed by its key."""
     told: list[dict[str, Any]] = []
     for some in batches(bookings, SIGNED_AT_ONCE):
-        wanted = {"orders": [one.attempts[-1].trade_no for one in some], "refused_refunds": refused_refunds}
+        wanted = {"orders": [one.orders[-1].trade_no for one in some], "refused_refunds": refused_refunds}
         told += product.dev.control("bulk/notices", wanted)
     return [Notice(one["order"], one["what"], one["headers"], one["body"]) for one in told]
 
@@ -58,7 +58,7 @@ def notices_of(product: Product, bookings: list[Booking], refused_refunds: int) 
 class Sender:
     def __init__(self, web: str, notices: Sequence[Notice], a_second: float, *, retries: int = RETRIES) -> None:
         self._netloc = urlsplit(web).netloc
-        self._last_attempt = 1 + retries
+        self._last_order = 1 + retries
         self._changed = threading.Condition()
         begun = time.monotonic()
         self._waiting = [(begun + place / a_second, place, 1, notice) for place, notice in enumerate(notices)]
@@ -83,15 +83,15 @@ class Sender:
                 self._changed.wait(wait)
         return None
 
-    def _sent(self, due: float, place: int, attempt: int, notice: Notice) -> None:
+    def _sent(self, due: float, place: int, order: int, notice: Notice) -> None:
         begun = time.monotonic()
         status, accepted = self._posted(notice)
         ended = time.monotonic()
         with self._changed:
-            self.answers.append(Answer(notice, attempt, begun - due, 1000 * (ended - begun), status, accepted))
-            if not accepted and attempt < self._last_attempt:
-                again = ended + FIRST_PAUSE * 2 ** (attempt - 1)
-                heapq.heappush(self._waiting, (again, place, attempt + 1, notice))
+            self.answers.append(Answer(notice, order, begun - due, 1000 * (ended - begun), status, accepted))
+            if not accepted and order < self._last_order:
+                again = ended + FIRST_PAUSE * 2 ** (order - 1)
+                heapq.heappush(self._waiting, (again, place, order + 1, notice))
             self._under_way -= 1
             self._changed.notify()
 

@@ -34,7 +34,7 @@ from inspired import services
 from inspired.adapters.mongo import catalogue
 from inspired.adapters.mongo.bookings import Bookings, Taken
 from inspired.adapters.mongo.documents import booking_out
-from inspired.adapters.redis.status_cache import Hint, Hints
+from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.domain.booking.booking import Booking, Slot
 from inspired.domain.booking.claims import CallsOn, Place
 from inspired.domain.booking.states import CalendarKind, Remote
@@ -152,14 +152,14 @@ def _asked(product: Product, month: Month, run: Run, *, after_changes: bool = Fa
         contextlib.closing(http.client.HTTPConnection(urlsplit(product.dev.web).netloc, timeout=10)) as connection,
         redis.Redis.from_url(product.dev.ready["redis_url"]) as words,
     ):
-        hints = Hints(words)
+        hints = StatusCache(words)
         changed = str(product.bookings.find_one({"hold": {"$exists": True}}, {"_id": 1})["_id"])
 
         def some(count: int) -> list[float]:
             took = []
             for place in range(count):
                 if after_changes:
-                    hints.publish("somebody", Hint(0, False, b""), changed=changed)
+                    hints.publish("somebody", CachedStatus(0, False, b""), changed=changed)
                 kind = TYPES[place % len(TYPES)]
                 starts, ms = _list(connection, kind, month.window)
                 if starts != expected[kind.id]:
@@ -194,7 +194,7 @@ def _inside(product: Product, month: Month, count: int) -> list[Inside]:
     )
     bookings = _Watched(client[ready["database"]], lambda booking: None)
     svc = services.build(settings, database_seconds=5.0, redis_seconds=1.0)
-    watched = replace(svc, known_holds=bookings)  # as after a change
+    watched = replace(svc, availability_cache=bookings)  # as after a change
     made = []
     for place in range(WARM_UP + count):
         kind = TYPES[place % len(TYPES)]
@@ -242,7 +242,7 @@ class _Commands(monitoring.CommandListener):
 
 def _offered(product: Product) -> None:
     """The types and the hours, and until every process knows them."""
-    saved = catalogue.Offer(product.bookings.database, ZONE)
+    saved = catalogue.Catalogue(product.bookings.database, ZONE)
     saved.save_types(tuple(catalogue.Listed(kind) for kind in TYPES), 0)
     saved.save_calendar(CALENDAR, 0)
     time.sleep(catalogue.KEEP)

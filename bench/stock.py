@@ -15,7 +15,7 @@ from inspired.adapters.crypto.vault import Vault
 from inspired.adapters.mongo.documents import booking_out
 from inspired.domain.booking import customer_actions, delivery, lifecycle, payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, Sealed, Slot
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import Email, Result, SendEmail
 from inspired.domain.booking.states import CalendarKind, Remote, State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
@@ -66,7 +66,7 @@ def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | Non
     for some in batches(bookings):
         wishes = [
             {
-                "merchantTradeNo": one.attempts[-1].trade_no,
+                "merchantTradeNo": one.orders[-1].trade_no,
                 "amount": str(one.price),
                 "expireTime": one.expires_at and round(one.expires_at.timestamp() * 1000),
                 "webhookUrl": webhook_url,
@@ -83,18 +83,18 @@ def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | Non
 def _created(booking: Booking, prepay_id: str) -> Booking:
     link = "http://127.0.0.1/made-in-bulk"
     checkout = Checkout(prepay_id, link, link, "bnc://app.binance.com/made-in-bulk", link)
-    return payment_orders.created(booking, booking.attempts[-1].trade_no, checkout, booking.created_at)
+    return payment_orders.created(booking, booking.orders[-1].trade_no, checkout, booking.created_at)
 
 
 def settled(status: Remote, now: datetime) -> Booking:
     """Ended a day ago: nothing is owed and nothing will be asked any more."""
     at = now - timedelta(days=1)
     [booking] = held(1, made_at=at, expiry=timedelta(minutes=15))
-    trade_no, link = booking.attempts[0].trade_no, "http://127.0.0.1/made-in-bulk"
+    trade_no, link = booking.orders[0].trade_no, "http://127.0.0.1/made-in-bulk"
     booking = payment_orders.created(booking, trade_no, Checkout("1", link, link, "", link), at)
     money = booking.price if status.has_money else None
     for later in (at + timedelta(minutes=17), at + timedelta(hours=2)):
-        booking = lifecycle.settle(booking, [Seen(trade_no, later, status, money)], SlotSeen.SECURED, later)
+        booking = lifecycle.settle(booking, [OrderObservation(trade_no, later, status, money)], SlotSeen.SECURED, later)
         for item in booking.outbox:
             booking = delivery.done(booking, item.task, later, Result.SENT)
     if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):

@@ -191,13 +191,13 @@ def _doubled(product: Product, bookings: list[Booking]) -> dict[str, int]:
 
 
 def _tries(answers: list[Answer]) -> str:
-    firsts = [one for one in answers if one.attempt == 1]
+    firsts = [one for one in answers if one.order == 1]
     statuses = Counter(str(one.status or "no answer") for one in answers if not one.accepted)
     refused = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items())) or "none"
     taken = [one.ms for one in answers if one.accepted]
     times = ", ".join(f"{name} {number(percentile(taken, share))}" for name, share in SHARES.items())
     late = 1000 * max(one.late for one in firsts)
     return (
-        f"{len(firsts):,} notices, {len(answers):,} tries, the most for one {max(one.attempt for one in answers)}; not "
+        f"{len(firsts):,} notices, {len(answers):,} tries, the most for one {max(one.order for one in answers)}; not "
         f"taken: {refused}. Acknowledged after, in ms: {times}. The sender was late by at most {late:.0f} ms."
     )

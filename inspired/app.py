@@ -45,7 +45,7 @@ from inspired.web.admin import (
 )
 from inspired.web.public import api, booking, newsletter, site, support, webhooks
 from inspired.web.public.status_poll import Pulse
-from inspired.web.public.status_snapshot import Board
+from inspired.web.public.status_snapshot import StatusSnapshot
 from inspired.web.shared import current, display, errors, rate_limits
 from inspired.web.shared.https import PROBES, Https, headers_of_all
 from inspired.web.shared.static import Static
@@ -80,7 +80,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.extensions["inspired"] = services
-    app.extensions["inspired_board"] = Board(services)
+    app.extensions["inspired_board"] = StatusSnapshot(services)
     _configure(app, services, settings)
     Htmx(app)
     csrf = CSRFProtect(app)

@@ -61,9 +61,9 @@ def deliver(booking_id: str) -> None:
     delivery.deliver(services(), services().bookings.get(booking_id))
 
 
-def chore(chore_id: str, booking_id: str) -> None:
+def bulk_job(bulk_job_id: str, booking_id: str) -> None:
     """One booking of a piece of work on many."""
-    bulk_jobs.work(services(), chore_id, booking_id)
+    bulk_jobs.work(services(), bulk_job_id, booking_id)
 
 
 def work_notice(notice_id: str) -> None:
@@ -75,7 +75,7 @@ def turn_page(run: str) -> None:
     turned = {one.NAME: one.turn_page for one in (reconciling, checking, retention, counting)}
     turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
-        services().bell.ring_for_letters("turn_page", run)
+        services().queue.enqueue_mail("turn_page", run)
 
 
 def watch_calendar() -> None:
@@ -131,7 +131,7 @@ JOBS: dict[str, Callable[..., None]] = {
         refresh,
         refresh_batch,
         deliver,
-        chore,
+        bulk_job,
         work_notice,
         turn_page,
         watch_calendar,
@@ -145,3 +145,4 @@ JOBS: dict[str, Callable[..., None]] = {
         rehearse,
     )
 }
+JOBS[f"{__name__}.chore"] = bulk_job  # its name in the last release, which may have enqueued some

@@ -22,11 +22,11 @@ from inspired.adapters.mongo.alerts import Alerts, Deliveries, WebhookSetting
 from inspired.adapters.mongo.allowances import Allowances
 from inspired.adapters.mongo.api_keys import ApiKeys
 from inspired.adapters.mongo.audit import Audit
-from inspired.adapters.mongo.availability_cache import KnownHolds
+from inspired.adapters.mongo.availability_cache import AvailabilityCache
 from inspired.adapters.mongo.bookings import Bookings
-from inspired.adapters.mongo.bulk_jobs import Chores
-from inspired.adapters.mongo.calendly_sync_state import CalendarWatch
-from inspired.adapters.mongo.catalogue import Offer
+from inspired.adapters.mongo.bulk_jobs import BulkJobs
+from inspired.adapters.mongo.calendly_sync_state import CalendlySyncState
+from inspired.adapters.mongo.catalogue import Catalogue
 from inspired.adapters.mongo.database import connect, ping, server_version
 from inspired.adapters.mongo.documents import to_the_millisecond
 from inspired.adapters.mongo.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
@@ -52,7 +52,7 @@ from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.ics_feeds import Feed
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.status_cache import Hint, Hints
+from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.adapters.redis.throttle import Throttle
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.status import public_status
@@ -76,21 +76,21 @@ class Services:
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     bookings: Bookings
-    known_holds: KnownHolds
+    availability_cache: AvailabilityCache
     lists: Lists
     logs: PaymentLogs
     ledger: Ledger
     orphans: Orphans
     cases: Cases
     runs: Runs
-    watch: CalendarWatch
+    calendly_sync_state: CalendlySyncState
     alerts: Alerts
     deliveries: Deliveries
-    webhook: WebhookSetting
+    outgoing_webhook: WebhookSetting
     heartbeats: Heartbeats
     workers: Workers
     refused_jobs: RefusedJobs
-    numbers: Numbers
+    metrics: Numbers
     visits: Visits
     report_plans: ReportPlans
     allowances: Allowances
@@ -104,20 +104,20 @@ class Services:
     sessions: AdminSessions
     refused_logins: RefusedLogins
     api_keys: ApiKeys
-    views: Views
-    chores: Chores
+    saved_views: Views
+    bulk_jobs: BulkJobs
     vault: Vault
     pay: BinancePay
     throttle: Throttle
     calendly: Calendly
-    offer: Offer
+    catalogue: Catalogue
     preferences: Preferences
     own_calendar: OwnCalendar
     smtp: Smtp
-    letters: Letters
-    bell: queues.Doorbell
+    mail_templates: Letters
+    queue: queues.JobQueue
     redis_pool: redis_server.Pool
-    hints: Hints
+    status_cache: StatusCache
     outside: Http
     ping: Callable[[], None]
     database_version: Callable[[], str]
@@ -158,8 +158,8 @@ def build(
         most=redis_connections or settings.redis_connections,
         verify_certificate=settings.verifies_redis,
     )
-    hints = Hints(redis)
-    bookings = Bookings(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
+    hints = StatusCache(redis)
+    bookings = Bookings(database, lambda one: hints.publish(one.token, cached_status(one), changed=one.id))
     logs = PaymentLogs(database)
     throttle = Throttle(
         redis,
@@ -189,21 +189,21 @@ def build(
         new_id=new_id,
         new_token=new_token,
         bookings=bookings,
-        known_holds=KnownHolds(bookings, hints, elapsed),
+        availability_cache=AvailabilityCache(bookings, hints, elapsed),
         lists=Lists(database),
         logs=logs,
         ledger=Ledger(database),
         orphans=Orphans(database),
         cases=Cases(database),
         runs=Runs(database),
-        watch=CalendarWatch(database),
+        calendly_sync_state=CalendlySyncState(database),
         alerts=Alerts(database),
         deliveries=Deliveries(database),
-        webhook=WebhookSetting(database, vault),
+        outgoing_webhook=WebhookSetting(database, vault),
         heartbeats=beats,
         workers=Workers(database),
         refused_jobs=RefusedJobs(database),
-        numbers=Numbers(database),
+        metrics=Numbers(database),
         visits=Visits(database, redis),
         report_plans=ReportPlans(database),
         allowances=Allowances(database),
@@ -217,8 +217,8 @@ def build(
         sessions=AdminSessions(database),
         refused_logins=RefusedLogins(database),
         api_keys=ApiKeys(database),
-        views=Views(database),
-        chores=Chores(database),
+        saved_views=Views(database),
+        bulk_jobs=BulkJobs(database),
         vault=vault,
         pay=BinancePay(
             http,
@@ -236,7 +236,7 @@ def build(
         ),
         throttle=throttle,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
-        offer=Offer(database, zone),
+        catalogue=Catalogue(database, zone),
         preferences=preferences,
         own_calendar=OwnCalendar(
             database,
@@ -253,10 +253,10 @@ def build(
             lambda: _sender_name(preferences),
             Outcomes(beats, heartbeats.MAIL_UTF8, now, said=None),
         ),
-        letters=Letters(brand=lambda: preferences.now().brand),
-        bell=queues.Doorbell(redis),
+        mail_templates=Letters(brand=lambda: preferences.now().brand),
+        queue=queues.JobQueue(redis),
         redis_pool=redis.connection_pool,
-        hints=hints,
+        status_cache=hints,
         outside=outside,
         ping=lambda: ping(database),
         database_version=lambda: server_version(database),
@@ -285,9 +285,9 @@ def _sender_name(preferences: Preferences) -> str:
     return chosen.brand.name if chosen.versions["brand"] else ""
 
 
-def hint_of(booking: Booking) -> Hint:
+def cached_status(booking: Booking) -> CachedStatus:
     body = json.dumps(public_status(booking), separators=(",", ":")).encode()
-    return Hint(edition=booking.edition, is_open=booking.is_open, body=body)
+    return CachedStatus(status_version=booking.status_version, is_open=booking.is_open, body=body)
 
 
 def new_id() -> str:

@@ -8,7 +8,7 @@ from inspired.adapters.mongo.spellings import event_in, task_in
 from inspired.domain.booking import customer_actions, lifecycle, payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, Refund, Sealed, Slot
 from inspired.domain.booking.history import Event
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import OutboxItem, Task
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, Remote, State
@@ -58,17 +58,17 @@ def a_live_booking(**changes: Any) -> Booking:
     """Held, with an order that can be paid."""
     calendar = changes.pop("calendar", CalendarKind.BUILTIN)
     booking = payment_orders.creating(a_booking(calendar=calendar), NOW)
-    assert booking.attempt is not None
-    booking = payment_orders.created(booking, booking.attempt.trade_no, CHECKOUT, NOW)
+    assert booking.order is not None
+    booking = payment_orders.created(booking, booking.order.trade_no, CHECKOUT, NOW)
     return replace(booking, **changes)
 
 
 def seen(
     status: Remote | None, amount: str | None = None, *, at: datetime = NOW + MINUTE, order: int = 1, **more: Any
-) -> Seen:
+) -> OrderObservation:
     """What our own query answered. `amount` is in USDT."""
     currency = more.pop("currency", "USDT")
-    return Seen(
+    return OrderObservation(
         trade_no=f"{'b' * 24}{order:03d}",
         asked_at=at,
         status=status,
@@ -80,7 +80,7 @@ def seen(
 
 
 def settled(
-    booking: Booking, *observations: Seen, slot: SlotSeen = SlotSeen.SECURED, now: datetime = NOW + MINUTE
+    booking: Booking, *observations: OrderObservation, slot: SlotSeen = SlotSeen.SECURED, now: datetime = NOW + MINUTE
 ) -> Booking:
     return lifecycle.settle(booking, observations, slot, now)
 

@@ -25,7 +25,7 @@ GROUP = Group("What you are told of")
 )
 def worker_gone(play: Play) -> None:
     booking = play.hold()
-    play.stage.rings.unheard = True
+    play.stage.enqueued.unheard = True
     play.pay(booking, notify="now")
     play.check("Binance’s message is accepted all the same.", play.wait_for_webhooks(1) == [200])
     play.watch(minutes=1)
@@ -35,7 +35,7 @@ def worker_gone(play: Play) -> None:
     play.check("Bob is told that payments are paused, and nothing was held.", _refused(play, BOB))
     play.check_owner_told("No worker runs")
     play.check_owner_told("A notice of Binance Pay has not been worked on")
-    play.stage.rings.unheard = False
+    play.stage.enqueued.unheard = False
     play.watch(minutes=12)
     play.scene("The worker runs again.")
     play.check_state(booking, State.CONFIRMED)
@@ -61,7 +61,7 @@ def _refused(play: Play, email: str) -> bool:
     should="It is not run, and the owner is told. The others are done.",
 )
 def strange_job(play: Play) -> None:
-    play.stage.rings.ring("not_a_job_of_this_site", "anything")
+    play.stage.enqueued.enqueue("not_a_job_of_this_site", "anything")
     booking = play.hold()
     play.pay(booking)
     play.pass_time(seconds=31)
@@ -238,7 +238,9 @@ def own_calendar_away(play: Play) -> None:
 )
 def your_webhook_away(play: Play) -> None:
     play.stage.door.is_deaf = True
-    play.svc.webhook.set(f"{play.stage.door.url}{ALERTS}", "127.0.0.1", outgoing_webhooks.new_secret(), play.svc.now())
+    play.svc.outgoing_webhook.set(
+        f"{play.stage.door.url}{ALERTS}", "127.0.0.1", outgoing_webhooks.new_secret(), play.svc.now()
+    )
     play.svc.heartbeats.beat(heartbeats.BACKUP, play.svc.now())
     play.skip_time(hours=27)
     play.watch(minutes=60)

@@ -61,7 +61,7 @@ def too_much(play: Play) -> None:
 )
 def paid_twice(play: Play) -> None:
     booking = play.hold()
-    first = play.now_of(booking).attempts[-1].trade_no
+    first = play.now_of(booking).orders[-1].trade_no
     play.control(f"orders/{first}/close", {})
     play.pass_time(seconds=31)
     payment.try_again(play.svc, booking.token)
@@ -238,7 +238,7 @@ def above_the_limit(play: Play) -> None:
     play.scene("Ann has paid much more than was asked for.")
     orders = len(play.orders())
     payment.open_held_order(play.svc, waiting, seconds=5.0)
-    play.svc.bell.ring("refresh", waiting.id)
+    play.svc.queue.enqueue("refresh", waiting.id)
     play.work()
     try:
         play.hold_only()
@@ -262,7 +262,7 @@ def above_the_limit(play: Play) -> None:
 def _held_without_order(play: Play) -> Booking:
     """As when two forms are sent at once: its time is held, and its order is still to be made."""
     start = play.times()[-30].start
-    offered = play.svc.offer.type(CALL)
+    offered = play.svc.catalogue.type(CALL)
     customer = Customer(ANN, "Ann", "203.0.113.8")
     token = play.svc.new_token()
     return bookings.hold_time(play.svc, offered, start, "Europe/Berlin", customer, network="", token=token)

@@ -23,7 +23,7 @@ def create_refused(play: Play) -> None:
     booking = play.hold()
     play.scene("Ann holds a time. There is no QR code yet.")
     play.check_state(booking, State.PENDING)
-    play.check("There is nothing to pay yet.", play.now_of(booking).attempts[-1].checkout is None)
+    play.check("There is nothing to pay yet.", play.now_of(booking).orders[-1].checkout is None)
     for _ in range(3):
         play.pass_time(seconds=6)
     play.scene("Some seconds later.")

@@ -54,7 +54,7 @@ def mail_down(play: Play) -> None:
 )
 def redis_away(play: Play) -> None:
     booking = play.hold()
-    play.stage.rings.lost = True
+    play.stage.enqueued.lost = True
     play.pay(booking, notify="now")
     play.check("Binance’s message is accepted.", play.wait_for_webhooks(1) == [200])
     play.pass_time(minutes=2)
@@ -62,7 +62,7 @@ def redis_away(play: Play) -> None:
     play.scene("Ann has paid. Every ring is lost.")
     play.check_state(booking, State.PENDING)
     play.check_owner_told("Redis does not answer")
-    play.stage.rings.lost = False
+    play.stage.enqueued.lost = False
     play.pass_time(seconds=16)
     play.scene("Redis is back.")
     play.check_state(booking, State.CONFIRMED)

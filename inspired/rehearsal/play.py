@@ -73,7 +73,7 @@ class Play:
     def times(self) -> list[Span]:
         now = self.svc.now()
         window = Span(now, now + timedelta(days=14))
-        return bookings.free_times(self.svc, self.svc.offer.type(CALL), window)
+        return bookings.free_times(self.svc, self.svc.catalogue.type(CALL), window)
 
     def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0) -> Booking:
         """Picks a time (any, or this one) and sends the form, as the page does it; then the worker has its turn."""
@@ -91,7 +91,7 @@ class Play:
         start = span.start if span else self.times()[-20].start
         held = bookings.hold_time(
             self.svc,
-            self.svc.offer.type(CALL),
+            self.svc.catalogue.type(CALL),
             start,
             "Europe/Berlin",
             Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
@@ -99,7 +99,7 @@ class Play:
             token=token or self.svc.new_token(),
         )
         held = payment.open_held_order(self.svc, held, seconds=seconds)
-        self.svc.bell.ring("refresh", held.id)
+        self.svc.queue.enqueue("refresh", held.id)
         return held
 
     def newest(self) -> Booking:
@@ -145,8 +145,8 @@ class Play:
     def pay(self, booking: Booking, *, number: int = 0, **how: Any) -> None:
         """The newest order of the booking, or the one with this number. By default no webhook comes."""
         booking = self.now_of(booking)
-        attempt = next(one for one in reversed(booking.attempts) if number in (0, one.number))
-        self.control(f"orders/{attempt.trade_no}/pay", {"notify": "lost", **how})
+        order = next(one for one in reversed(booking.orders) if number in (0, one.number))
+        self.control(f"orders/{order.trade_no}/pay", {"notify": "lost", **how})
 
     def break_calls(self, call: str, fault: str, times: int = 1, *, service: str = "binance") -> None:
         self.control("faults", {service: [{"call": call, "fault": fault, "times": times, "delay_s": 0.1}]})
@@ -168,21 +168,21 @@ class Play:
 
     def order(self, booking: Booking, number: int = 0) -> str:
         """The status Binance has of the newest order, or of the one with this number."""
-        attempts = self.now_of(booking).attempts
-        trade_no = next(one.trade_no for one in reversed(attempts) if number in (0, one.number))
+        orders = self.now_of(booking).orders
+        trade_no = next(one.trade_no for one in reversed(orders) if number in (0, one.number))
         return next(str(one["status"]) for one in self.orders() if one["merchantTradeNo"] == trade_no)
 
     def announce(self, booking: Booking, biz_status: str) -> None:
         """A genuinely signed message about the booking’s newest order, whatever is true of it."""
-        attempt = self.now_of(booking).attempts[-1]
+        order = self.now_of(booking).orders[-1]
         data = {
-            "merchantTradeNo": attempt.trade_no,
-            "totalFee": str(attempt.amount),
-            "currency": attempt.amount.currency,
+            "merchantTradeNo": order.trade_no,
+            "totalFee": str(order.amount),
+            "currency": order.amount.currency,
             "transactionId": "M_R_282737362839373",
         }
-        biz_id = attempt.prepay_id or (attempt.checkout.prepay_id if attempt.checkout else "")
-        body = {"biz_status": biz_status, "biz_id": biz_id, "data": data, "order": attempt.trade_no}
+        biz_id = order.prepay_id or (order.checkout.prepay_id if order.checkout else "")
+        body = {"biz_status": biz_status, "biz_id": biz_id, "data": data, "order": order.trade_no}
         self.control("notices", body)
 
     def statuses(self) -> list[str]:
@@ -206,7 +206,7 @@ class Play:
 
     def worker_turns(self) -> None:
         """A worker looks for work even when there is none. It cannot while the queue is away."""
-        if not self.stage.rings.unheard and not self.stage.rings.lost:
+        if not self.stage.enqueued.unheard and not self.stage.enqueued.lost:
             self.svc.workers.write_turn("rehearsal", self.svc.now())
 
     def be_killed(self, *, at_save: int = 0, after_mail: str = "") -> None:
@@ -220,16 +220,16 @@ class Play:
         try:
             self._work_as(dying)
         except Killed:
-            self.stage.rings.take()
+            self.stage.enqueued.take()
         else:
             raise RuntimeError("the worker was not killed")
 
     def _work_as(self, svc: Services) -> None:
-        if self.stage.rings.unheard:
+        if self.stage.enqueued.unheard:
             return
         self.worker_turns()
         for _ in range(MOST_ROUNDS):
-            taken = self.stage.rings.take()
+            taken = self.stage.enqueued.take()
             if not taken:
                 return
             for job, ids in taken:

@@ -160,8 +160,8 @@ def refund_low_balance(play: Play) -> None:
 )
 def refund_in_console(play: Play) -> None:
     booking = play.confirmed()
-    attempt = play.now_of(booking).attempts[-1]
-    play.control(f"orders/{attempt.trade_no}/refund", {})
+    order = play.now_of(booking).orders[-1]
+    play.control(f"orders/{order.trade_no}/refund", {})
     play.scene("The money was returned in the console. We do not know it yet.")
     refreshing.ask_about_all(play.svc, play.now_of(booking), seconds=3.0)
     play.catch_up()
@@ -179,8 +179,8 @@ def refund_in_console(play: Play) -> None:
 )
 def refund_meets_console(play: Play) -> None:
     booking = play.confirmed()
-    attempt = play.now_of(booking).attempts[-1]
-    play.control(f"orders/{attempt.trade_no}/refund", {})
+    order = play.now_of(booking).orders[-1]
+    play.control(f"orders/{order.trade_no}/refund", {})
     play.refund(booking, cancels=True)
     play.pass_time(minutes=2)
     play.scene("Returned there, and asked for here.")

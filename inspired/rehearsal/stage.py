@@ -31,7 +31,7 @@ from inspired.adapters.mongo.rehearsals import scratch
 from inspired.adapters.process.processes import ROOT
 from inspired.adapters.providers.binance import NoticeHeaders
 from inspired.adapters.providers.http import Http
-from inspired.adapters.redis.queue import Doorbell, Waiting
+from inspired.adapters.redis.queue import JobQueue, Waiting
 from inspired.adapters.redis.redis_server import connect
 from inspired.domain.shared.errors import BadSignature, Busy, UpstreamError
 from inspired.flows.booking import calendar_webhooks, payment_webhooks
@@ -157,7 +157,7 @@ class Outbox(Smtp):
             raise UpstreamError("mail", "ConnectionRefusedError")
 
 
-class Rings(Doorbell):
+class CollectedJobs(JobQueue):
     """Rings are kept until the drill's worker takes them. `lost`: Redis is away, and they are gone. `unheard`: there is
     no worker."""
 
@@ -168,19 +168,19 @@ class Rings(Doorbell):
         self.lost = False
         self.unheard = False
 
-    def ring(self, job: str, *ids: str) -> bool:
+    def enqueue(self, job: str, *ids: str) -> bool:
         if self.lost:
             return False
         with self._lock:
             self._kept.append((job, ids))
         return True
 
-    ring_for_notice = ring_for_letters = ring_for_rehearsal = ring
+    enqueue_webhook = enqueue_mail = enqueue_rehearsal = enqueue
 
     def waiting(self) -> int:
         return 0
 
-    notices_waiting = letters_waiting = waiting
+    webhooks_waiting = mails_waiting = waiting
 
     def queues(self) -> list[Waiting]:
         self._reach()
@@ -286,7 +286,7 @@ class Stage:
     sandbox: Sandbox
     door: Door
     outbox: Outbox
-    rings: Rings
+    enqueued: CollectedJobs
     site_url: str
     real_now: Callable[[], datetime]
     ahead: timedelta = timedelta()
@@ -309,9 +309,9 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
     stand_in.control("reset", {"everything": True})
     uri = svc.settings.mongodb_uri.get_secret_value()
     with _door() as door, scratch(uri, svc.settings.mongodb_database, mark, now=svc.now(), seconds=15.0) as database:
-        rings = Rings()
+        enqueued = CollectedJobs()
         outbox = Outbox("", 0, "none", "", "", "", lambda is_well, why: outcomes(is_well, why))
-        stage = Stage(stand_in, door, outbox, rings, svc.settings.site_url, real_now=svc.now)
+        stage = Stage(stand_in, door, outbox, enqueued, svc.settings.site_url, real_now=svc.now)
         settings = stage_settings(svc, stand_in, door.url, database, changes)
         built = build(
             settings,
@@ -322,7 +322,7 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
             elapsed=stage.elapsed,
         )
         outcomes = Outcomes(built.heartbeats, heartbeats.MAIL, stage.now)
-        player = replace(built, now=stage.now, smtp=stage.outbox, bell=stage.rings)
+        player = replace(built, now=stage.now, smtp=stage.outbox, queue=stage.enqueued)
         door.opened_to = player
         try:
             yield stage, player

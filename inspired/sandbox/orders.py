@@ -188,7 +188,7 @@ class OrderBook:
                 return
             body = self._pay_body(liar, "PAY_SUCCESS")
             notice = self._new_notice(order.merchant_trade_no, "PAY_SUCCESS", body, order.webhook_url)
-            notice.last_attempt = 1
+            notice.last_order = 1
             if how == "forged":
                 notice.forged = True
             else:
@@ -319,7 +319,7 @@ class OrderBook:
     def _new_notice(self, about: str, what: str, body: str, url: str, delay_s: float = 0.0) -> Notice:
         return Notice(
             id=self._store.hex(24), kind="binance", about=about, what=what, url=url, body=body,
-            due=time.time() + delay_s, last_attempt=1 + RETRIES,
+            due=time.time() + delay_s, last_order=1 + RETRIES,
         )  # fmt: skip
 
 

@@ -335,7 +335,7 @@ class Calendar:
                     "payload": payload}  # fmt: skip
             self._dispatcher.send(Notice(
                 id=self._store.hex(24), kind="calendly", about=event.uuid, what=what, url=one.url,
-                body=wire.dumps(body), due=time.time(), last_attempt=1 + RETRIES, signing_key=one.signing_key,
+                body=wire.dumps(body), due=time.time(), last_order=1 + RETRIES, signing_key=one.signing_key,
             ))  # fmt: skip
 
 

@@ -139,8 +139,8 @@ class Notice:
     url: str
     body: str
     due: float
-    attempt: int = 1
-    last_attempt: int = 7
+    order: int = 1
+    last_order: int = 7
     forged: bool = False
     altered_body: str | None = None
     signing_key: str | None = None

@@ -114,7 +114,7 @@ class Dispatcher:
         status, error, accepted = self._post(notice)
         self.deliveries.append({
             "order" if notice.kind == "binance" else "event": notice.about, "kind": notice.kind, "what": notice.what,
-            "attempt": notice.attempt, "status": status, "accepted": accepted, "error": error, "forged": notice.forged,
+            "attempt": notice.order, "status": status, "accepted": accepted, "error": error, "forged": notice.forged,
             "altered": notice.altered_body is not None, "url": notice.url, "at": round(started, 3),
             "ms": round(1000 * (time.perf_counter() - clock), 1),
         })  # fmt: skip
@@ -124,11 +124,11 @@ class Dispatcher:
         with self._store.lock:
             if notice.id not in self._store.notices:
                 return  # a reset came between
-            if accepted or notice.attempt >= notice.last_attempt:
+            if accepted or notice.order >= notice.last_order:
                 self._store.put("notices", notice.id, None)
                 return
-            notice.due = time.time() + self._settings().webhook_retry_base_s * 2 ** (notice.attempt - 1)
-            notice.attempt += 1
+            notice.due = time.time() + self._settings().webhook_retry_base_s * 2 ** (notice.order - 1)
+            notice.order += 1
             self._store.put("notices", notice.id, notice)
         self._schedule(notice)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.status_cache import Hints
+from inspired.adapters.redis.status_cache import StatusCache
 
 
 @pytest.fixture
@@ -17,4 +17,4 @@ def connection(servers):
 
 @pytest.fixture
 def hints(connection):
-    return Hints(connection)
+    return StatusCache(connection)

@@ -21,7 +21,7 @@ def test_every_notice_is_sent_once_as_it_is_where_it_is_taken():
     with listening(answering(TAKEN)) as web:
         answers = Sender(web.address, NOTICES, 100).run()
 
-    assert sorted((one.notice.order, one.attempt, one.status, one.accepted) for one in answers) == [
+    assert sorted((one.notice.order, one.order, one.status, one.accepted) for one in answers) == [
         ("order1", 1, 200, True),
         ("order2", 1, 200, True),
     ]
@@ -37,12 +37,12 @@ def test_what_is_not_taken_is_sent_again_and_given_up_at_last():
     with listening(lambda connection, _: connection.close()) as web:
         lost = Sender(web.address, NOTICES[:1], 100, retries=1).run()
 
-    assert [(one.attempt, one.status, one.accepted) for one in taken] == [
+    assert [(one.order, one.status, one.accepted) for one in taken] == [
         (1, 503, False),
         (2, 200, False),
         (3, 200, True),
     ]
-    assert [(one.attempt, one.status, one.accepted) for one in lost] == [(1, 0, False), (2, 0, False)]
+    assert [(one.order, one.status, one.accepted) for one in lost] == [(1, 0, False), (2, 0, False)]
 
 
 def test_each_is_killed_once_in_the_order_and_at_the_times_of_the_seed():

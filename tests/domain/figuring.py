@@ -28,18 +28,18 @@ def bookings(draw: st.DrawFn, number: int) -> Booking:
     """One booking, paid with some amount, perhaps with a commission, perhaps given back in part or whole later."""
     booking_id = f"{number:024d}"
     made = NOW + timedelta(days=draw(st.integers(0, 400)), minutes=draw(st.integers(0, 1439)))
-    attempt = replace(a_live_booking().attempts[0], trade_no=f"{booking_id}001", prepay_id="P1")
+    order = replace(a_live_booking().orders[0], trade_no=f"{booking_id}001", prepay_id="P1")
     booking = a_live_booking(
         id=booking_id,
         created_at=made,
         expires_at=made + 15 * MINUTE,
         deadline=made + 16 * MINUTE,
-        attempts=(attempt,),
+        orders=(order,),
         email_index=draw(st.sampled_from(["ann", "bob", "eve", ""])),
     )
     paid = draw(st.one_of(st.just(Decimal(75)), AMOUNTS))
     at = made + draw(st.integers(1, 10)) * MINUTE
-    observed = replace(seen(Remote.PAID, str(paid), at=at), trade_no=attempt.trade_no)
+    observed = replace(seen(Remote.PAID, str(paid), at=at), trade_no=order.trade_no)
     if draw(st.booleans()):
         observed = replace(observed, commission=Money(draw(st.decimals(0, 1, places=8))))
     booking = settled(booking, observed, now=at)

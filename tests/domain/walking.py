@@ -11,7 +11,7 @@ from random import Random
 
 from inspired.domain.booking import customer_actions, delivery, ledger, lifecycle, payment_orders, polling, refunds
 from inspired.domain.booking.booking import Booking, refund_id
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, Remote, State
 from inspired.domain.shared.errors import Refusal
@@ -82,7 +82,7 @@ class Walk:
     states: set[State] = field(default_factory=set)
     now: datetime = NOW
     orders: dict[str, Order] = field(default_factory=dict)
-    answers: list[Seen] = field(default_factory=list)
+    answers: list[OrderObservation] = field(default_factory=list)
     booking: Booking = field(default_factory=a_booking)
 
     def __post_init__(self) -> None:
@@ -110,11 +110,11 @@ class Walk:
             return f"{action.__name__} (refused)"
         return action.__name__
 
-    def seen(self, trade_no: str, *, by_query: bool = True) -> Seen:
+    def seen(self, trade_no: str, *, by_query: bool = True) -> OrderObservation:
         order = self.orders.get(trade_no)
         if order is None:
-            return Seen(trade_no, self.now, None, by_query=by_query)
-        return Seen(
+            return OrderObservation(trade_no, self.now, None, by_query=by_query)
+        return OrderObservation(
             trade_no,
             self.now,
             order.told(),
@@ -124,7 +124,7 @@ class Walk:
             by_query=by_query,
         )
 
-    def settle(self, *seen: Seen, slot: SlotSeen, told: tuple[RefundSeen, ...] = ()) -> None:
+    def settle(self, *seen: OrderObservation, slot: SlotSeen, told: tuple[RefundSeen, ...] = ()) -> None:
         for one in seen:
             self.pairs.add((self.booking.state, one.status))
         self.answers += [one for one in seen if one not in self.answers]
@@ -169,17 +169,17 @@ def the_time_to_pay_is_over(walk: Walk) -> None:
 def create(walk: Walk) -> None:
     before = walk.booking
     walk.booking = payment_orders.creating(before, walk.now)
-    attempt = walk.booking.attempt
-    if walk.booking == before or attempt is None:
+    order = walk.booking.order
+    if walk.booking == before or order is None:
         return
     fate = walk.random.choice(("fine",) * 8 + ("lost answer", "refused", "crashed"))
     if fate != "refused":
-        walk.orders[attempt.trade_no] = Order(attempt.amount, remaining=walk.fewest)
+        walk.orders[order.trade_no] = Order(order.amount, remaining=walk.fewest)
     if fate == "fine":
-        walk.booking = payment_orders.created(walk.booking, attempt.trade_no, CHECKOUT, walk.now)
+        walk.booking = payment_orders.created(walk.booking, order.trade_no, CHECKOUT, walk.now)
     elif fate != "crashed":
         walk.booking = payment_orders.create_failed(
-            walk.booking, attempt.trade_no, uncertain=fate == "lost answer", retryable=True, most_tries=3,
+            walk.booking, order.trade_no, uncertain=fate == "lost answer", retryable=True, most_tries=3,
             now=walk.now, why=fate,
         )  # fmt: skip
 
@@ -235,7 +235,7 @@ def an_unknown_word(walk: Walk) -> None:
 def no_such_order(walk: Walk) -> None:
     """An answer from a replica that is behind."""
     if walk.orders:
-        walk.settle(Seen(walk.random.choice(list(walk.orders)), walk.now, None), slot=SlotSeen.UNKNOWN)
+        walk.settle(OrderObservation(walk.random.choice(list(walk.orders)), walk.now, None), slot=SlotSeen.UNKNOWN)
 
 
 def send_refunds(walk: Walk) -> None:

@@ -59,7 +59,7 @@ def _hold(svc: Services, given: Given) -> Booking:
         start = datetime.fromisoformat(given["start"])
         booking = booking_flow.hold_time(svc, meeting_type, start, "Europe/Berlin", customer, network="", token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
-        svc.bell.ring("refresh", booking.id)
+        svc.queue.enqueue("refresh", booking.id)
         return 201, booking
 
     return idempotency.once(svc, key="form:one", body=given, token=svc.new_token(), make=make)[1]

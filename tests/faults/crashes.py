@@ -8,7 +8,7 @@ from typing import Any
 import pymongo
 import redis
 
-from inspired.adapters.redis.status_cache import Hint
+from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import Flag, State
 from inspired.flows.booking import checking, payment_webhooks, refreshing, sweeping
@@ -57,7 +57,9 @@ class World:
             self.database[name].delete_many({})
         with redis.Redis.from_url(self.servers.redis_url) as connection:
             connection.flushdb()
-        self.direct.hints.publish("nobody", Hint(0, False, b""))  # else the very first run would bring the script
+        self.direct.status_cache.publish(
+            "nobody", CachedStatus(0, False, b"")
+        )  # else the very first run would bring the script
         self.servers.control("reset", {})
         self.mailbox.messages.clear()
         self.catcher.caught.clear()
@@ -193,7 +195,7 @@ def _of_money(booking: Booking, orders: Sequence[dict[str, Any]], returned: Sequ
         yield f"is {booking.state}, and {back or 'nothing'} went back"
     if still_open:
         yield f"is {booking.state}, and can be paid by {still_open}"
-    unknown = {one["merchantTradeNo"] for one in orders} - {one.trade_no for one in booking.attempts}
+    unknown = {one["merchantTradeNo"] for one in orders} - {one.trade_no for one in booking.orders}
     if unknown:
         yield f"does not know its orders {unknown}"
 

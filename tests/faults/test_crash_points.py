@@ -125,7 +125,7 @@ def test_whatever_has_not_come_to_its_end_is_told(world: World):
     world.clean()
     booking = live(world.svc, reminders=())
     other = live(world.svc, call=1, email="bob@example.com")
-    assert other.attempt is not None
+    assert other.order is not None
     pay(world.servers, booking)
     world.database["bookings"].delete_one({"_id": other.id})
     before = problems(world, ("acknowledged",), [State.CONFIRMED])
@@ -133,7 +133,7 @@ def test_whatever_has_not_come_to_its_end_is_told(world: World):
     world.pass_time(timedelta(minutes=1))
     after = problems(world, (), [State.CONFIRMED])
 
-    stray = f"order {other.attempt.trade_no} can be paid and belongs to no booking"
+    stray = f"order {other.order.trade_no} can be paid and belongs to no booking"
     assert before == [
         "ended ['PENDING'] instead of ['CONFIRMED']",
         "booking is PENDING, with 1 paid orders",

@@ -56,8 +56,8 @@ def live(svc: Services, **more: Any) -> Booking:
 
 
 def pay(sandbox: Servers, booking: Booking, **how: Any) -> Any:
-    assert booking.attempt is not None
-    return sandbox.control(f"orders/{booking.attempt.trade_no}/pay", {"notify": "lost", **how})
+    assert booking.order is not None
+    return sandbox.control(f"orders/{booking.order.trade_no}/pay", {"notify": "lost", **how})
 
 
 def book_past_us(
@@ -121,8 +121,8 @@ def refunds_there(sandbox: Servers) -> list[tuple[str, str]]:
 def paid_again(svc: Services, sandbox: Servers, **how: Any) -> Booking:
     """A confirmed call, whose first order was closed and is paid after all."""
     booking = live(svc)
-    assert booking.attempt is not None
-    first = booking.attempt.trade_no
+    assert booking.order is not None
+    first = booking.order.trade_no
     sandbox.control(f"orders/{first}/close", {})
     booking = payment.try_again(svc, refreshing.refresh(svc, booking.id).token)
     pay(sandbox, booking)

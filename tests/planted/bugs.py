@@ -167,9 +167,9 @@ BUGS = (
         name="the currency is not looked at",
         rule="3",
         file=LIFECYCLE,
-        old="(attempt.has_money and not seen.by_query) else seen.money,\n",
+        old="(order.has_money and not seen.by_query) else seen.money,\n",
         new=(
-            "(attempt.has_money and not seen.by_query) "
+            "(order.has_money and not seen.by_query) "
             "else (seen.money and replace(seen.money, currency=booking.price.currency)),\n"
         ),
         test=OF_LIFECYCLE + "test_money_that_cannot_be_counted_is_kept_and_the_owner_sees_it",
@@ -178,7 +178,7 @@ BUGS = (
         name="an older observation wins",
         rule="3",
         file=LIFECYCLE,
-        old="    if attempt.seen_at is not None and seen.asked_at < attempt.seen_at:\n        return booking\n",
+        old="    if order.seen_at is not None and seen.asked_at < order.seen_at:\n        return booking\n",
         new="",
         test=OF_LIFECYCLE + "test_an_older_observation_changes_nothing",
     ),
@@ -187,15 +187,15 @@ BUGS = (
         name="a second order while one can still be paid",
         rule="4",
         file="inspired/domain/booking/payment_orders.py",
-        old="    return _is_over(attempt) or (attempt.checkout is None and attempt.retry_at is None)\n",
-        new="    return bool(attempt.tries)\n",
+        old="    return _is_over(order) or (order.checkout is None and order.retry_at is None)\n",
+        new="    return bool(order.tries)\n",
         test=OF_LIFECYCLE + "test_trying_again_with_a_live_order_changes_nothing",
     ),
     Bug(
         name="create is called again before the provider was asked",
         rule="4",
         file="inspired/domain/booking/payment_orders.py",
-        old="        and not attempt.uncertain\n",
+        old="        and not order.uncertain\n",
         new="",
         test=OF_LIFECYCLE + "test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked",
     ),
@@ -203,8 +203,8 @@ BUGS = (
         name="two call create at once",
         rule="4",
         file="inspired/domain/booking/payment_orders.py",
-        old="attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at",
-        new="attempt, tries=attempt.tries + 1, expires_at",
+        old="order, tries=order.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at",
+        new="order, tries=order.tries + 1, expires_at",
         test=OF_LIFECYCLE + "test_creating_is_counted_and_leased_before_the_call",
     ),
     Bug(
@@ -219,8 +219,8 @@ BUGS = (
         name="one answer of no such order ends an order that can be paid",
         rule="4",
         file=LIFECYCLE,
-        old="    if attempt.checkout is not None:\n        return replace(attempt, seen_at=asked_at)\n",
-        new="    if attempt.checkout is not None:\n        return replace(attempt, status=Remote.EXPIRED)\n",
+        old="    if order.checkout is not None:\n        return replace(order, seen_at=asked_at)\n",
+        new="    if order.checkout is not None:\n        return replace(order, status=Remote.EXPIRED)\n",
         test=OF_LIFECYCLE + "test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created",
     ),
     Bug(
@@ -268,7 +268,7 @@ BUGS = (
         name="a late PAY_CLOSED undoes money that was seen",
         rule="5",
         file=LIFECYCLE,
-        old="    if attempt.has_money:\n        return _denied(booking, attempt, seen)\n",
+        old="    if order.has_money:\n        return _denied(booking, order, seen)\n",
         new="",
         test=OF_RULES + "test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot",
     ),
@@ -277,7 +277,7 @@ BUGS = (
         rule="5",
         file=LIFECYCLE,
         old="when=_given_up_and_closed, then=_cancelled),",
-        new="when=lambda m: m.booking.leaving, then=_cancelled),",
+        new="when=lambda m: m.booking.cancel_requested, then=_cancelled),",
         test=OF_LIFECYCLE + "test_giving_up_waits_for_the_order_to_be_seen_closed",
     ),
     # --- 6: money that arrives anyway is never dropped
@@ -319,7 +319,7 @@ BUGS = (
         file="inspired/domain/booking/polling.py",
         old=(
             "        return tuple("
-            "one for one in booking.attempts if one.was_sent and not (one.has_money and one.is_settled))\n"
+            "one for one in booking.orders if one.was_sent and not (one.has_money and one.is_settled))\n"
         ),
         new="        return unproven\n",
         test=OF_LIFECYCLE + "test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more",
@@ -561,8 +561,8 @@ BUGS = (
         name="money that is promised back is promised again",
         rule="7",
         file="inspired/domain/booking/balance.py",
-        old="        (one for one in booking.refunds_of(attempt) if one.reserves), attempt.received.currency\n",
-        new="        (one for one in booking.refunds_of(attempt) if one.is_gone), attempt.received.currency\n",
+        old="        (one for one in booking.refunds_of(order) if one.reserves), order.received.currency\n",
+        new="        (one for one in booking.refunds_of(order) if one.is_gone), order.received.currency\n",
         test=OF_RULES + "test_money_that_is_promised_back_cannot_be_promised_again",
     ),
     Bug(
@@ -617,8 +617,8 @@ BUGS = (
         name="a cancelled call keeps its time",
         rule="5",
         file="inspired/domain/booking/customer_actions.py",
-        old="moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))",
-        new="replace(booking, keeps=left)",
+        old="moved(booking, State.CANCELLED, now, ended_at=now, agreed_amount=max(left, nothing(left.currency)))",
+        new="replace(booking, agreed_amount=left)",
         test="tests/flows/booking/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
     ),
     Bug(
@@ -642,7 +642,7 @@ BUGS = (
         name="an order that was seen closed can be paid again",
         rule="4",
         file=LIFECYCLE,
-        old="        status=attempt.status if still_closed else seen.status,\n",
+        old="        status=order.status if still_closed else seen.status,\n",
         new="        status=seen.status,\n",
         test=OF_MIRRORED + "test_late_events_of_a_closed_attempt_do_not_hurt_the_one_that_followed",
     ),
@@ -658,8 +658,8 @@ BUGS = (
         name="surplus is taken from money nobody can count",
         rule="6",
         file=REFUNDS,
-        old="    for attempt in reversed(counted(booking)):\n",
-        new="    for attempt in reversed([one for one in booking.attempts if one.received]):\n",
+        old="    for order in reversed(counted(booking)):\n",
+        new="    for order in reversed([one for one in booking.orders if one.received]):\n",
         test=OF_REFUNDS + "test_surplus_is_never_taken_from_money_nobody_can_count",
     ),
     Bug(
@@ -676,7 +676,7 @@ BUGS = (
         file="inspired/domain/booking/polling.py",
         old="    return replace(booking, check_at=min(moments, default=None))\n",
         new=(
-            "    paid = any(one.has_money for one in booking.attempts)\n"
+            "    paid = any(one.has_money for one in booking.orders)\n"
             "    return replace(booking, check_at=None if paid else min(moments, default=None))\n"
         ),
         test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
@@ -693,24 +693,24 @@ BUGS = (
         name="the second refund has the first one's id",
         rule="7",
         file=REFUNDS,
-        old="    refund = Refund(\n        id=refund_id(attempt.trade_no, len(booking.refunds) + 1),\n",
-        new="    refund = Refund(\n        id=refund_id(attempt.trade_no, 1),\n",
+        old="    refund = Refund(\n        id=refund_id(order.trade_no, len(booking.refunds) + 1),\n",
+        new="    refund = Refund(\n        id=refund_id(order.trade_no, 1),\n",
         test=OF_REFUNDS + "test_several_parts_go_back_until_nothing_is_left",
     ),
     Bug(
         name="a part that became Binance's last refund is sent",
         rule="7",
         file=REFUNDS,
-        old="    if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:\n",
-        new="    if attempt.refunds_left < LAST_ONE and refund.amount is not None and refund.amount < left:\n",
+        old="    if order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:\n",
+        new="    if order.refunds_left < LAST_ONE and refund.amount is not None and refund.amount < left:\n",
         test=OF_REFUNDS + "test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent",
     ),
     Bug(
         name="a refund made in the console is not found",
         rule="7",
         file=REFUNDS,
-        old="    if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):\n",
-        new="    if attempt.status is Remote.FULL_REFUNDED and gap < nothing(gap.currency):\n",
+        old="    if order.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):\n",
+        new="    if order.status is Remote.FULL_REFUNDED and gap < nothing(gap.currency):\n",
         test=OF_REFUNDS + "test_all_of_it_by_console_is_found_by_the_orders_own_status_and_its_notice_adds_nothing",
     ),
     Bug(
@@ -733,8 +733,8 @@ BUGS = (
         name="an order above what one customer may pay is made",
         rule="10",
         file="inspired/flows/booking/payment.py",
-        old="    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None:\n",
-        new="    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None and not booking:\n",
+        old="    if (found := payment_limits.above(svc, booking, order.amount)) is not None:\n",
+        new="    if (found := payment_limits.above(svc, booking, order.amount)) is not None and not booking:\n",
         test="tests/flows/booking/test_payment_limits.py::"
         "test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decides",
     ),
@@ -779,9 +779,9 @@ BUGS = (
         name="nobody is told that a rest is missing while another order is open",
         rule="6",
         file=LIFECYCLE,
-        old=("    if any(not one.has_money and not one.is_closed for one in booking.attempts):\n        return told\n"),
+        old=("    if any(not one.has_money and not one.is_closed for one in booking.orders):\n        return told\n"),
         new=(
-            "    if any(not one.has_money and not one.is_closed for one in booking.attempts):\n        return booking\n"
+            "    if any(not one.has_money and not one.is_closed for one in booking.orders):\n        return booking\n"
         ),
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),

@@ -126,7 +126,7 @@ def test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent
     asked = tuple(Asked(now - timedelta(seconds=60 + second)) for second in range(MOST_FOR_STRANGERS))
     shelf = MongoShelf(database)
     assert shelf.put(Known((), now - timedelta(minutes=1), asked, version=1))
-    data = json.dumps({"merchantTradeNo": booking.attempt.trade_no, "totalFee": "75", "currency": "USDT"})
+    data = json.dumps({"merchantTradeNo": booking.order.trade_no, "totalFee": "75", "currency": "USDT"})
     paid = json.dumps({"bizType": "PAY", "data": data, "bizIdStr": "1", "bizStatus": "PAY_SUCCESS"}).encode()
     nobodys = a_refund_notice("r1")
 
@@ -154,7 +154,7 @@ def test_a_confirmed_call_keeps_its_slot_against_everybody(svc, state):
     svc.bookings.add(a_confirmed_booking(state=state))
 
     with pytest.raises(Claimed):
-        svc.bookings.add(replace(a_live_booking(), id="x" * 24, token="another", attempts=()))
+        svc.bookings.add(replace(a_live_booking(), id="x" * 24, token="another", orders=()))
 
 
 class Forgetful:

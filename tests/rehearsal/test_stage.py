@@ -186,7 +186,7 @@ def test_a_record_is_read_back_as_it_was_written(svc: Services, stand_in: Sandbo
 def test_rings_that_got_lost_are_rung_again_for_a_while(svc: Services, monkeypatch: pytest.MonkeyPatch):
     rung: list[tuple[str, ...]] = []
     run = asked(svc)
-    monkeypatch.setattr(type(svc.bell), "ring_for_rehearsal", lambda _, job, *ids: rung.append((job, *ids)))
+    monkeypatch.setattr(type(svc.queue), "enqueue_rehearsal", lambda _, job, *ids: rung.append((job, *ids)))
 
     for minutes in (0, 2, 30):
         rehearsing.sweep(later(svc, minutes=minutes))

@@ -86,12 +86,12 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
         yield f"I6 {name}: the ledger was altered"
     if after.version != before.version + 1:
         yield f"I7 {name}: a version is missing"
-    if after.edition < before.edition:
+    if after.status_version < before.status_version:
         yield f"I22 {name}: the edition went back"
     if not before.delivered <= after.delivered:
         yield f"I2 {name}: what was done is not done any more: {before.delivered - after.delivered}"
-    for old in before.attempts:
-        new = after.find_attempt(old.trade_no)
+    for old in before.orders:
+        new = after.find_order(old.trade_no)
         if new is None or (old.has_money and not new.has_money) or (old.proven and new.received != old.received):
             yield f"I1 {name}: money of order {old.number} was undone"
     for refund in before.refunds:
@@ -131,9 +131,9 @@ def _of_booking(booking: Booking) -> Iterator[str]:
     owed = Counter([item.task.key for item in booking.outbox])
     if any(count > 1 for count in owed.values()):
         yield f"I2 {name}: one thing is owed twice: {owed}"
-    for attempt in booking.attempts:
-        if attempt.received is not None and attempt.received < _promised(booking, attempt.trade_no, attempt.received):
-            yield f"I3 {name}: more of order {attempt.number} is promised back than it has"
+    for order in booking.orders:
+        if order.received is not None and order.received < _promised(booking, order.trade_no, order.received):
+            yield f"I3 {name}: more of order {order.number} is promised back than it has"
     if booking.state in (PENDING, PAID) and booking.check_at is None:
         yield f"I11 {name}: {booking.state} and never looked at again"
 
@@ -146,16 +146,16 @@ def _promised(booking: Booking, trade_no: str, like: Money) -> Money:
 def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
     """The provider has the money, and our word about it is the provider's."""
     arrived = Money.parse(0)
-    for attempt in booking.attempts:
-        order = world.pay.orders.get(attempt.trade_no)
-        if not attempt.proven:
+    for order in booking.orders:
+        remote = world.pay.orders.get(order.trade_no)
+        if not order.proven:
             continue
-        if attempt.trade_no not in world.pay.told_paid:
-            yield f"I4 {booking.id}: order {attempt.number} is proven, and nobody was asked"
-        if order is None or order.paid != attempt.received:
-            yield f"I4 {booking.id}: order {attempt.number} is proven with {attempt.received}, not with {order}"
-        elif order.paid.currency == booking.price.currency:
-            arrived += order.paid
+        if order.trade_no not in world.pay.told_paid:
+            yield f"I4 {booking.id}: order {order.number} is proven, and nobody was asked"
+        if remote is None or remote.paid != order.received:
+            yield f"I4 {booking.id}: order {order.number} is proven with {order.received}, not with {remote}"
+        elif remote.paid.currency == booking.price.currency:
+            arrived += remote.paid
     if arrived < booking.price:
         yield f"I4 {booking.id}: confirmed with {arrived} of {booking.price}"
     kept = kept_of(booking)
@@ -176,7 +176,7 @@ def _one_slot(world: World) -> Iterator[str]:
 def _of_provider(world: World) -> Iterator[str]:
     for order in world.orders():
         booking = world.bookings.all.get(order.trade_no[:-3])
-        if booking is None or booking.find_attempt(order.trade_no) is None:
+        if booking is None or booking.find_order(order.trade_no) is None:
             yield f"I12 order {order.trade_no} is nobody's"
             continue
         ended_unpaid = booking.state in ENDED and booking.confirmed_at is None
@@ -272,37 +272,37 @@ def is_flagged(booking: Booking) -> bool:
 
 def _every_coin(world: World, booking: Booking) -> Iterator[str]:
     """With the provider, and kept: exactly what the booking may keep. Everything else went back, or the owner knows."""
-    orders = [world.pay.orders[one.trade_no] for one in booking.attempts if one.trade_no in world.pay.orders]
-    if is_flagged(booking) or any(is_unknowable(booking, one) for one in orders):
+    remotes = [world.pay.orders[one.trade_no] for one in booking.orders if one.trade_no in world.pay.orders]
+    if is_flagged(booking) or any(is_unknowable(booking, one) for one in remotes):
         return
-    for order in orders:
-        attempt = booking.find_attempt(order.trade_no)
-        if order.paid is not None and (attempt is None or not attempt.proven or attempt.received != order.paid):
-            yield f"I1 {booking.id}: {order.paid.shown} of order {order.trade_no} is not in our books"
-    may_keep = due(booking) if booking.state is CONFIRMED or booking.keeps is not None else Money.parse(0)
-    here = sum((world.left_of(one) for one in orders if one.paid and one.paid.currency == "USDT"), Money.parse(0))
-    other = [one for one in orders if one.paid and one.paid.currency != "USDT" and not world.left_of(one).is_nothing]
+    for remote in remotes:
+        order = booking.find_order(remote.trade_no)
+        if remote.paid is not None and (order is None or not order.proven or order.received != remote.paid):
+            yield f"I1 {booking.id}: {remote.paid.shown} of order {remote.trade_no} is not in our books"
+    may_keep = due(booking) if booking.state is CONFIRMED or booking.agreed_amount is not None else Money.parse(0)
+    here = sum((world.left_of(one) for one in remotes if one.paid and one.paid.currency == "USDT"), Money.parse(0))
+    other = [one for one in remotes if one.paid and one.paid.currency != "USDT" and not world.left_of(one).is_nothing]
     if here != may_keep or other:
         yield f"I1 {booking.id} is {booking.state} and has {here.shown} instead of {may_keep.shown}, {other}"
 
 
-def is_unknowable(booking: Booking, order: Order) -> bool:
+def is_unknowable(booking: Booking, remote: Order) -> bool:
     """A part was refunded in the console after another refund: nothing Binance answers tells that, until the next."""
-    attempt = booking.find_attempt(order.trade_no)
-    known = attempt is not None and any(one.is_gone for one in booking.refunds_of(attempt))
-    return known and order.status is Remote.REFUNDED and any(one.console for one in order.refunds)
+    order = booking.find_order(remote.trade_no)
+    known = order is not None and any(one.is_gone for one in booking.refunds_of(order))
+    return known and remote.status is Remote.REFUNDED and any(one.console for one in remote.refunds)
 
 
 def _refunds_agree(world: World, booking: Booking) -> Iterator[str]:
-    for attempt in booking.attempts:
-        order = world.pay.orders.get(attempt.trade_no)
-        ours = [one for one in booking.refunds_of(attempt) if one.is_gone]
-        if order is None or order.paid is None or is_unknowable(booking, order) or is_flagged(booking):
+    for order in booking.orders:
+        remote = world.pay.orders.get(order.trade_no)
+        ours = [one for one in booking.refunds_of(order) if one.is_gone]
+        if remote is None or remote.paid is None or is_unknowable(booking, remote) or is_flagged(booking):
             continue
         gone = sum((one.amount.amount for one in ours if one.amount), Decimal(0))
-        there = world.pay.returned(order).amount + world.by_hand[order.trade_no]
+        there = world.pay.returned(remote).amount + world.by_hand[remote.trade_no]
         if gone != there:
-            yield f"I3 {booking.id}: of order {attempt.number} {there} went back, our books say {gone}"
+            yield f"I3 {booking.id}: of order {order.number} {there} went back, our books say {gone}"
 
 
 def _books_agree(world: World, booking: Booking) -> Iterator[str]:

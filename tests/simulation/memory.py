@@ -24,11 +24,11 @@ from inspired.adapters.mongo.payment_logs import Notice, Refusal
 from inspired.adapters.mongo.preferences import Chosen
 from inspired.adapters.providers.binance import Refused
 from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES
-from inspired.adapters.redis.status_cache import Hint
+from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.adapters.redis.throttle import HeldBack
 from inspired.domain.booking.booking import MOST_REFUNDS, Booking, Checkout, Entry
 from inspired.domain.booking.claims import Claim, UnknownClaim
-from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.payment_limits import Turnover
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import Remote, State
@@ -159,7 +159,7 @@ class MemoryBookings(Claiming[Booking]):
                 return before
             after = replace(numbered(before, after), version=before.version + 1)
             if self._replaced(before, after):
-                if after.edition != before.edition or not after.is_open:
+                if after.status_version != before.status_version or not after.is_open:
                     self._on_change(after)
                 return after
         raise Busy("This booking is being changed by too many at once.")
@@ -438,29 +438,29 @@ class NoTickets:
 # --- the queue and the hints ----------------------------------------------------------------------------------------
 
 
-class MemoryBell:
+class MemoryQueue:
     """Jobs lie in `jobs` as (queue, name, ids) until somebody takes one."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.jobs: list[tuple[str, str, tuple[str, ...]]] = []
 
-    def ring(self, job: str, *ids: str) -> bool:
+    def enqueue(self, job: str, *ids: str) -> bool:
         return self._rung(BOOKINGS, job, ids)
 
-    def ring_for_notice(self, job: str, *ids: str) -> bool:
+    def enqueue_webhook(self, job: str, *ids: str) -> bool:
         return self._rung(NOTICES, job, ids)
 
-    def ring_for_letters(self, job: str, *ids: str) -> bool:
+    def enqueue_mail(self, job: str, *ids: str) -> bool:
         return self._rung(LETTERS, job, ids)
 
     def waiting(self) -> int:
         return self._count(BOOKINGS)
 
-    def notices_waiting(self) -> int:
+    def webhooks_waiting(self) -> int:
         return self._count(NOTICES)
 
-    def letters_waiting(self) -> int:
+    def mails_waiting(self) -> int:
         return self._count(LETTERS)
 
     def _count(self, queue: str) -> int:
@@ -477,15 +477,15 @@ class MemoryBell:
         return True
 
 
-class MemoryHints:
+class MemoryStatusCache:
     """What polls would be told; `editions` only grow, as a poll must never be shown an older state."""
 
     def __init__(self) -> None:
-        self.hints: dict[str, Hint] = {}
+        self.hints: dict[str, CachedStatus] = {}
 
-    def publish(self, token: str, hint: Hint) -> None:
+    def publish(self, token: str, hint: CachedStatus) -> None:
         old = self.hints.get(token)
-        if old is None or old.edition <= hint.edition:
+        if old is None or old.status_version <= hint.status_version:
             self.hints[token] = hint
 
 
@@ -576,7 +576,7 @@ class MemoryPay:
     ) -> Checkout:
         return self._wire.call(PROVIDER, lambda: self._created(trade_no, price, expires_at))
 
-    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> Seen:
+    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
         at = asked_at or self._now()
         return self._wire.call(PROVIDER, lambda: self._seen(trade_no, at))
 
@@ -636,15 +636,15 @@ class MemoryPay:
         self.calls["create"] += 1
         return Checkout(order.prepay_id, f"qr/{trade_no}", f"pay/{trade_no}", "", "")
 
-    def _seen(self, trade_no: str, at: datetime) -> Seen:
+    def _seen(self, trade_no: str, at: datetime) -> OrderObservation:
         order = self._order(trade_no)
         if order is None:
-            return Seen(trade_no, at, None)
+            return OrderObservation(trade_no, at, None)
         status = order.was if self.is_behind else order.status
         money = order.paid if status.has_money else None
         if money:
             self.told_paid.add(trade_no)
-        return Seen(
+        return OrderObservation(
             trade_no=trade_no,
             asked_at=at,
             status=status,

@@ -16,7 +16,7 @@ from inspired.adapters.mongo.payment_logs import Notice, PaymentLogs
 from inspired.adapters.providers.binance import LOW_BALANCE, Refused
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.queue import Doorbell
+from inspired.adapters.redis.queue import JobQueue
 from inspired.domain.booking import customer_actions, delivery, lifecycle
 from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, Line
 from inspired.domain.booking.claims import Tick
@@ -40,13 +40,13 @@ from tests.factories import (
 )
 from tests.harness import Servers
 from tests.simulation.memory import (
-    MemoryBell,
     MemoryBookings,
     MemoryKeys,
     MemoryLedger,
     MemoryLogs,
     MemoryOrphans,
     MemoryPay,
+    MemoryQueue,
     Wire,
 )
 
@@ -149,8 +149,8 @@ def test_a_change_has_a_version_and_is_told_where_the_customer_sees_it(stores):
     left = stores.bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
     quiet = stores.bookings.change(booking.id, lambda b: delivery.claimed(b, SendEmail(Email.HELD), NOW))
 
-    assert (left.version, left.edition) == (booking.version + 1, booking.edition + 1)
-    assert (quiet.version, quiet.edition) == (left.version + 1, left.edition)
+    assert (left.version, left.status_version) == (booking.version + 1, booking.status_version + 1)
+    assert (quiet.version, quiet.status_version) == (left.version + 1, left.status_version)
     assert stores.bookings.get(booking.id) == quiet
     assert stores.changes == [booking, left]
 
@@ -167,7 +167,7 @@ def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookin
     seen = []
 
     def second(current: Booking) -> Booking:
-        seen.append(current.leaving)
+        seen.append(current.cancel_requested)
         if len(seen) == 1:
             bookings.change(booking.id, lambda b: customer_actions.give_up(b, NOW))
         return current.noted(NOW, EventKind.SEEN_TO)
@@ -175,7 +175,7 @@ def test_whoever_comes_second_decides_again_on_what_the_first_has_written(bookin
     after = bookings.change(booking.id, second)
 
     assert seen == [False, True]
-    assert after.leaving
+    assert after.cancel_requested
     assert after.version == booking.version + 2
 
 
@@ -185,7 +185,7 @@ def test_an_old_copy_brought_along_is_noticed(bookings):
 
     after = bookings.change(booking.id, lambda b: b.noted(NOW, EventKind.SEEN_TO), known=booking)
 
-    assert after.leaving
+    assert after.cancel_requested
     assert after.history[-1] == Event(NOW, EventKind.SEEN_TO)
 
 
@@ -401,10 +401,10 @@ def test_a_key_has_one_owner_and_is_given_back_only_before_its_answer(stores):
 
 
 @pytest.fixture(params=BOTH)
-def bell(request):
+def queue(request):
     """The bell, and what lies in its queues as (name, ids), the most urgent queue first."""
     if request.param == "memory":
-        memory = MemoryBell(Wire())
+        memory = MemoryQueue(Wire())
 
         def lying() -> list[tuple[str, list[str]]]:
             order = [queues.NOTICES, queues.BOOKINGS, queues.LETTERS]
@@ -419,20 +419,20 @@ def bell(request):
         found = [job for queue in queues.queues_on(connection) for job in queue.jobs]
         return [(job.func_name.removeprefix("inspired.jobs."), job.args) for job in found]
 
-    yield Doorbell(connection), waiting
+    yield JobQueue(connection), waiting
     connection.close()
 
 
-def test_rings_lie_in_queues_by_urgency_and_two_rings_are_two_jobs(bell):
-    doorbell, lying = bell
+def test_rings_lie_in_queues_by_urgency_and_two_rings_are_two_jobs(queue):
+    doorbell, lying = queue
 
-    assert doorbell.ring_for_letters("deliver", "b1")
-    assert doorbell.ring("refresh", "b1")
-    assert doorbell.ring("refresh", "b1")
-    assert doorbell.ring_for_notice("work_notice", "n1")
+    assert doorbell.enqueue_mail("deliver", "b1")
+    assert doorbell.enqueue("refresh", "b1")
+    assert doorbell.enqueue("refresh", "b1")
+    assert doorbell.enqueue_webhook("work_notice", "n1")
 
     assert lying() == [("work_notice", ["n1"]), ("refresh", ["b1"]), ("refresh", ["b1"]), ("deliver", ["b1"])]
-    assert (doorbell.notices_waiting(), doorbell.waiting(), doorbell.letters_waiting()) == (1, 2, 1)
+    assert (doorbell.webhooks_waiting(), doorbell.waiting(), doorbell.mails_waiting()) == (1, 2, 1)
 
 
 # --- the provider ---------------------------------------------------------------------------------------------------

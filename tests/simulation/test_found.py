@@ -52,7 +52,7 @@ def test_what_the_owner_sent_by_another_way_is_no_difference_to_binance(world):
 
 def test_the_last_refund_is_held_back_where_it_would_return_what_was_sent_by_another_way(world):
     booking = settled_by_hand(world)
-    last = replace(booking, attempts=(replace(booking.attempts[0], refunds_left=1),))
+    last = replace(booking, orders=(replace(booking.orders[0], refunds_left=1),))
 
     preview = checked_all(last, cancels=True)
 
@@ -107,7 +107,7 @@ def test_everything_goes_well_where_nothing_goes_wrong(world):
     assert booking.state is State.CONFIRMED
     assert world.pay.calls == {"create": 1}
     assert {mail.to for mail, _ in world.smtp.sent} == {"customer0@example.com", "owner@example.com"}
-    assert world.bell.jobs == []
+    assert world.queue.jobs == []
 
 
 def test_what_left_by_the_console_unseen_is_not_returned_once_more_after_a_refund_by_hand(world):

@@ -114,7 +114,7 @@ def is_confirmed(booking):
 
 
 def has_money(booking):
-    return any(one.has_money for one in booking.attempts)
+    return any(one.has_money for one in booking.orders)
 
 
 def is_stuck(booking):
@@ -247,12 +247,12 @@ class Simulation(RuleBasedStateMachine):
 
     # --- our processes ---
 
-    @precondition(lambda self: self.world.bell.jobs)
+    @precondition(lambda self: self.world.queue.jobs)
     @rule(place=PLACES, again=st.booleans(), trouble=trouble)
     def works(self, place, again, trouble):
         self.world.work(place, again=again, trouble=trouble)
 
-    @precondition(lambda self: self.world.bell.jobs)
+    @precondition(lambda self: self.world.queue.jobs)
     @rule()
     def works_on_everything(self):
         self.world.work_all()
@@ -281,7 +281,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule()
     def loses_the_queue(self):
-        self.world.bell.jobs.clear()
+        self.world.queue.jobs.clear()
 
     @precondition(lambda self: self.world.all)
     @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE]), seconds=st.sampled_from(WAITS))

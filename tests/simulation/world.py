@@ -33,22 +33,22 @@ from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding, sweeping
 from inspired.flows.booking.booking import Customer
 from inspired.flows.shared import idempotency
-from inspired.services import Services, hint_of
+from inspired.services import Services, cached_status
 from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
 from tests.simulation.memory import (
     AsMade,
     Crash,
     FixedOffer,
-    MemoryBell,
     MemoryBookings,
-    MemoryHints,
     MemoryKeys,
     MemoryLedger,
     MemoryLogs,
     MemoryOrphans,
     MemoryPay,
+    MemoryQueue,
     MemorySmtp,
+    MemoryStatusCache,
     NoOwnCalendar,
     NoSubscribers,
     NoTickets,
@@ -116,11 +116,11 @@ class World:
         self.by_hand: Counter[str] = Counter()
         self.keys: dict[str, set[str]] = {}
         self._ids = 0
-        self.hints = MemoryHints()
-        self.bookings = MemoryBookings(self.wire, lambda one: self.hints.publish(one.token, hint_of(one)))
+        self.status_cache = MemoryStatusCache()
+        self.bookings = MemoryBookings(self.wire, lambda one: self.status_cache.publish(one.token, cached_status(one)))
         self.logs, self.ledger = MemoryLogs(self.wire), MemoryLedger(self.wire)
         self.orphans, self.idempotency = MemoryOrphans(self.wire), MemoryKeys(self.wire)
-        self.bell = MemoryBell(self.wire)
+        self.queue = MemoryQueue(self.wire)
         self.pay = MemoryPay(self.wire, lambda: self.now)
         self.pay.commission = Decimal(commission)
         self.smtp = MemorySmtp(self.wire, lambda: self.stack[-1][0])
@@ -133,7 +133,7 @@ class World:
             "new_id": lambda: f"b{self._count():023d}",
             "new_token": lambda: f"t{self._count():027d}",
             "bookings": self.bookings,
-            "known_holds": self.bookings,
+            "availability_cache": self.bookings,
             "logs": self.logs,
             "ledger": self.ledger,
             "orphans": self.orphans,
@@ -142,13 +142,13 @@ class World:
             "tickets": NoTickets(),
             "vault": VAULT,
             "pay": self.pay,
-            "offer": FixedOffer(TYPES, CALENDAR),
+            "catalogue": FixedOffer(TYPES, CALENDAR),
             "own_calendar": NoOwnCalendar(),
             "preferences": AsMade(),
             "smtp": self.smtp,
-            "letters": LETTERS,
-            "bell": self.bell,
-            "hints": self.hints,
+            "mail_templates": LETTERS,
+            "queue": self.queue,
+            "status_cache": self.status_cache,
             "ping": lambda: None,
             "close": lambda: None,
         }
@@ -200,10 +200,10 @@ class World:
 
     def work(self, place: int, *, again: bool = False, trouble: Trouble | None = None) -> None:
         """A worker takes a job. `again`: the queue hands it out once more later."""
-        if not self.bell.jobs:
+        if not self.queue.jobs:
             return
-        place %= len(self.bell.jobs)
-        _, name, ids = self.bell.jobs[place] if again else self.bell.jobs.pop(place)
+        place %= len(self.queue.jobs)
+        _, name, ids = self.queue.jobs[place] if again else self.queue.jobs.pop(place)
         self.run(lambda: getattr(jobs, name)(*ids), about=ids[0] if ids else "", trouble=trouble)
 
     def sweep(self, trouble: Trouble | None = None) -> None:
@@ -211,10 +211,10 @@ class World:
 
     def work_all(self) -> None:
         for _ in range(500):
-            if not self.bell.jobs:
+            if not self.queue.jobs:
                 return
             self.work(0)
-        raise AssertionError(f"the queue is never empty: {self.bell.jobs[:5]}")
+        raise AssertionError(f"the queue is never empty: {self.queue.jobs[:5]}")
 
     def reconcile(self, booking: Booking, trouble: Trouble | None = None) -> Any:
         return self.run(lambda: reconciling.reconcile(self.svc, booking), about=booking.id, trouble=trouble)
@@ -273,7 +273,7 @@ class World:
                 self.svc, TYPES[kind], start, "Europe/Berlin", person, network="", token=chosen
             )
             booking = payment.open_held_order(self.svc, booking, seconds=payment.IN_REQUEST_SECONDS)
-            self.bell.ring("refresh", booking.id)
+            self.queue.enqueue("refresh", booking.id)
             return 201, booking
 
         if not key:
@@ -295,7 +295,7 @@ class World:
         def look() -> None:
             self.bookings.check_soon(booking.id, self.svc.now())
             refreshing.ask(self.svc, self.bookings.get(booking.id), seconds=1.5)
-            self.bell.ring("refresh", booking.id)
+            self.queue.enqueue("refresh", booking.id)
 
         self.run(look, about=booking.id, trouble=trouble)
 
@@ -356,11 +356,11 @@ class World:
         )
         if stuck is None:
             return
-        order, attempt = self.pay.orders[stuck.trade_no], booking.find_attempt(stuck.trade_no)
-        if stuck.amount is not None and self.left_of(order) < stuck.amount:
+        remote, order = self.pay.orders[stuck.trade_no], booking.find_order(stuck.trade_no)
+        if stuck.amount is not None and self.left_of(remote) < stuck.amount:
             return
-        known = [one.amount for one in booking.refunds_of(attempt) if one.has_left_provider and one.amount]
-        unknown = sum((-one for one in known), self.pay.returned(order))
+        known = [one.amount for one in booking.refunds_of(order) if one.has_left_provider and one.amount]
+        unknown = sum((-one for one in known), self.pay.returned(remote))
         amount = stuck.amount or unknown
         done = self.run(lambda: refunding.settled_by_hand(self.svc, booking.id, stuck.id, amount, "by hand"))
         if done is not None and stuck.amount is not None:
@@ -436,10 +436,10 @@ class World:
             "altered": (lie.serial, lie.raw, genuine.signature if genuine else ""),
             "foreign": ("serial-0", lie.raw, signature_of("serial-0", lie.raw)),
         }[how]
-        before = (dict(self.bookings.all), dict(self.logs.notices), list(self.bell.jobs))
+        before = (dict(self.bookings.all), dict(self.logs.notices), list(self.queue.jobs))
         answer = self.run(lambda: self._answered(serial, raw, signature))
         assert answer in (401, None)
-        assert before == (self.bookings.all, self.logs.notices, self.bell.jobs), "a lie changed something"
+        assert before == (self.bookings.all, self.logs.notices, self.queue.jobs), "a lie changed something"
 
     def _answered(self, serial: str, raw: bytes, signature: str) -> int | None:
         """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) to be sent again."""

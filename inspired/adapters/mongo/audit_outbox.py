@@ -31,7 +31,7 @@ class Owing:
     notes: tuple[Note, ...]
 
 
-class Unlogged:
+class AuditOutbox:
     """Of one collection whose documents have a version."""
 
     def __init__(self, collection: Collection[Document]) -> None:

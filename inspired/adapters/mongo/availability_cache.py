@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from inspired.adapters.mongo.bookings import Bookings, Taken
-from inspired.adapters.redis.status_cache import Changes, Hints
+from inspired.adapters.redis.status_cache import Changes, StatusCache
 from inspired.domain.shared.slots import Span
 
 KEEP = 5.0  # seconds
@@ -26,8 +26,8 @@ class _Known:
     taken: Taken
 
 
-class KnownHolds:
-    def __init__(self, bookings: Bookings, hints: Hints, elapsed: Callable[[], float] = time.monotonic) -> None:
+class AvailabilityCache:
+    def __init__(self, bookings: Bookings, hints: StatusCache, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._bookings, self._hints, self._elapsed = bookings, hints, elapsed
         self._known: dict[Span, _Known] = {}
         self._lock = threading.Lock()

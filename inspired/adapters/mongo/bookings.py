@@ -137,7 +137,7 @@ class Bookings(Claiming[Booking]):
             after = replace(numbered(before, after), version=before.version + 1)
             if self._replaced(before, after):
                 _log_change("changed", after)
-                if after.edition != before.edition or after.hold != before.hold or not after.is_open:
+                if after.status_version != before.status_version or after.hold != before.hold or not after.is_open:
                     self._on_change(after)
                 return after
         raise Busy("This booking is being changed by too many at once.")

@@ -12,7 +12,7 @@ from inspired.domain.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class BulkJob:
     """Something somebody wants done with each of these bookings. `done`: booking → what came of it."""
 
     id: str
@@ -27,47 +27,47 @@ class Chore:
         return [one for one in self.bookings if one not in self.done]
 
 
-class Chores:
+class BulkJobs:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["chores"]
 
-    def add(self, chore: Chore, due_at: datetime) -> None:
+    def add(self, bulk_job: BulkJob, due_at: datetime) -> None:
         with reaching():
             self._collection.insert_one(
                 {
-                    "_id": chore.id,
-                    "what": chore.what,
-                    "by": chore.by,
-                    "at": chore.at,
-                    "bookings": list(chore.bookings),
+                    "_id": bulk_job.id,
+                    "what": bulk_job.what,
+                    "by": bulk_job.by,
+                    "at": bulk_job.at,
+                    "bookings": list(bulk_job.bookings),
                     "done": {},
                     "due_at": due_at,
                 }
             )
 
-    def get(self, chore_id: str) -> Chore:
+    def get(self, bulk_job_id: str) -> BulkJob:
         with reaching():
-            found = self._collection.find_one({"_id": chore_id})
+            found = self._collection.find_one({"_id": bulk_job_id})
         if found is None:
             raise NotFound("There is no such work.")
-        return _chore_in(found)
+        return _bulk_job_in(found)
 
-    def due(self, now: datetime, most: int) -> list[Chore]:
+    def due(self, now: datetime, most: int) -> list[BulkJob]:
         """Those whose rings were lost."""
         with reaching():
-            return [_chore_in(one) for one in self._collection.find({"due_at": {"$lte": now}}).limit(most)]
+            return [_bulk_job_in(one) for one in self._collection.find({"due_at": {"$lte": now}}).limit(most)]
 
-    def lease(self, chore_id: str, until: datetime) -> None:
+    def lease(self, bulk_job_id: str, until: datetime) -> None:
         with reaching():
-            self._collection.update_one({"_id": chore_id, "due_at": {"$exists": True}}, {"$set": {"due_at": until}})
+            self._collection.update_one({"_id": bulk_job_id, "due_at": {"$exists": True}}, {"$set": {"due_at": until}})
 
-    def done(self, chore_id: str, booking_id: str, outcome: str) -> None:
+    def done(self, bulk_job_id: str, booking_id: str, outcome: str) -> None:
         """Booking ids are letters and digits: each is a field's name."""
         with reaching():
-            self._collection.update_one({"_id": chore_id}, {"$set": {f"done.{booking_id}": outcome}})
-            if not self.get(chore_id).left:
-                self._collection.update_one({"_id": chore_id}, {"$unset": {"due_at": ""}})
+            self._collection.update_one({"_id": bulk_job_id}, {"$set": {f"done.{booking_id}": outcome}})
+            if not self.get(bulk_job_id).left:
+                self._collection.update_one({"_id": bulk_job_id}, {"$unset": {"due_at": ""}})
 
 
-def _chore_in(found: Document) -> Chore:
-    return Chore(found["_id"], found["what"], found["by"], found["at"], tuple(found["bookings"]), dict(found["done"]))
+def _bulk_job_in(found: Document) -> BulkJob:
+    return BulkJob(found["_id"], found["what"], found["by"], found["at"], tuple(found["bookings"]), dict(found["done"]))

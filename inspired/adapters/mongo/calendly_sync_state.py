@@ -35,7 +35,7 @@ class Watched:
     connected: bool = False
 
 
-class CalendarWatch:
+class CalendlySyncState:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["calendar_watch"]
 

@@ -15,7 +15,7 @@ from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from inspired.adapters.mongo.audit_outbox import Note, Unlogged, notes_out
+from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, notes_out
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document, day_in, day_out, rules_out, type_in, type_out, week_in, week_out
 from inspired.domain.catalogue.availability import Availability, DaysOff, SpecialDay
@@ -46,10 +46,10 @@ class Offered:
     terms_changes: int = 0
 
 
-class Offer:
+class Catalogue:
     def __init__(self, database: Database[Document], zone: ZoneInfo, *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["offer"]
-        self.unlogged = Unlogged(self._collection)
+        self.audit_outbox = AuditOutbox(self._collection)
         self._keep = keep
         self._made_with = Offered(tuple(Listed(one) for one in MEETING_TYPES), 0, Availability(zone), 0)
         self._known: Offered | None = None

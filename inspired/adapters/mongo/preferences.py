@@ -15,7 +15,7 @@ from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from inspired.adapters.mongo.audit_outbox import Note, Unlogged, notes_out
+from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, notes_out
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document
 from inspired.adapters.process import deadline
@@ -52,7 +52,7 @@ class Tried:
 class Preferences:
     def __init__(self, database: Database[Document], *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["preferences"]
-        self.unlogged = Unlogged(self._collection)
+        self.audit_outbox = AuditOutbox(self._collection)
         self._keep = keep
         self._known = Chosen()
         self._is_known = False

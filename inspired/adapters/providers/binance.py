@@ -33,7 +33,7 @@ from inspired.adapters.providers.binance_certificates import Certificates, OwnSh
 from inspired.adapters.providers.http import Answer, Http
 from inspired.adapters.redis.throttle import Throttle
 from inspired.domain.booking.booking import Checkout
-from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.monitoring.provider_refusals import concerns_every_call
@@ -190,14 +190,14 @@ class BinancePay:
         )
         return self._checkout(data, price)
 
-    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> Seen:
+    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
         """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: it knows no such order."""
         asked_at = asked_at or self._now()
         try:
             data = self._call("/v2/order/query", {"merchantTradeNo": trade_no}, seconds)
         except Refused as refusal:
             if refusal.code == ORDER_NOT_FOUND:
-                return Seen(trade_no, asked_at, None)
+                return OrderObservation(trade_no, asked_at, None)
             raise
         body = _object(data)
         if str(body.get("merchantTradeNo", "")) != trade_no:
@@ -205,7 +205,7 @@ class BinancePay:
         if self._merchant_id and str(body.get("merchantId", "")) != self._merchant_id:
             raise UpstreamError(SERVICE, "the answer is about another merchant")
         status = _status(body.get("status"))
-        return Seen(
+        return OrderObservation(
             trade_no=trade_no,
             asked_at=asked_at,
             status=status,

@@ -50,7 +50,7 @@ FIELDS = frozenset(
 log = structlog.get_logger()
 
 
-class Ring(Job):
+class ProductJob(Job):
     """A job as it was read from Redis, where others may have written too. Nothing is imported by a name found there:
     not the job, nor what RQ would call after it. `refused`: why it is not one of ours; "" where it is."""
 
@@ -89,7 +89,7 @@ def _tame(text: str) -> str:
     return re.sub(r"[^\w., ]", "?", text)[:LONGEST_NAME]
 
 
-def queues_on(connection: redis.Redis, job_class: type[Ring] = Ring) -> list[Queue]:
+def queues_on(connection: redis.Redis, job_class: type[ProductJob] = ProductJob) -> list[Queue]:
     """As a worker takes from them: a payment that was just made waits for nothing, a rehearsal for everything."""
     names = (NOTICES, BOOKINGS, LETTERS, REHEARSALS)
     return [Queue(name, connection=connection, serializer=JSONSerializer, job_class=job_class) for name in names]
@@ -104,7 +104,7 @@ class Waiting:
     since: datetime | None
 
 
-class Doorbell:
+class JobQueue:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
         self._notices, self._bookings, self._letters, self._rehearsals = queues_on(connection)
@@ -117,27 +117,27 @@ class Doorbell:
         except redis.RedisError as error:
             raise UpstreamError("redis", why(error)) from None
 
-    def ring(self, job: str, *ids: str) -> bool:
+    def enqueue(self, job: str, *ids: str) -> bool:
         """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
-        return self._ring(self._bookings, job, ids)
+        return self._enqueue(self._bookings, job, ids)
 
-    def ring_for_notice(self, job: str, *ids: str) -> bool:
-        return self._ring(self._notices, job, ids)
+    def enqueue_webhook(self, job: str, *ids: str) -> bool:
+        return self._enqueue(self._notices, job, ids)
 
-    def ring_for_letters(self, job: str, *ids: str) -> bool:
-        return self._ring(self._letters, job, ids)
+    def enqueue_mail(self, job: str, *ids: str) -> bool:
+        return self._enqueue(self._letters, job, ids)
 
-    def ring_for_rehearsal(self, job: str, *ids: str) -> bool:
-        return self._ring(self._rehearsals, job, ids)
+    def enqueue_rehearsal(self, job: str, *ids: str) -> bool:
+        return self._enqueue(self._rehearsals, job, ids)
 
     def waiting(self) -> int:
         """Rings for bookings that no worker has come to yet. 0 where Redis is away."""
         return _waiting(self._bookings)
 
-    def notices_waiting(self) -> int:
+    def webhooks_waiting(self) -> int:
         return _waiting(self._notices)
 
-    def letters_waiting(self) -> int:
+    def mails_waiting(self) -> int:
         return _waiting(self._letters)
 
     def queues(self) -> list[Waiting]:
@@ -147,7 +147,7 @@ class Doorbell:
         except redis.RedisError as error:
             raise UpstreamError("redis", why(error)) from None
 
-    def _ring(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
+    def _enqueue(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
             return False
         try:

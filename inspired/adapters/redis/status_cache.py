@@ -50,10 +50,10 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class CachedStatus:
     """`body` is the public status as JSON, without the server's time."""
 
-    edition: int
+    status_version: int
     is_open: bool
     body: bytes
 
@@ -64,7 +64,7 @@ class Pulse:
 
     count: int
     window_left: float
-    hint: Hint | None
+    hint: CachedStatus | None
     nudge: bool
 
 
@@ -85,7 +85,7 @@ class Changes:
         return {booking_id for _, booking_id in told}
 
 
-class Hints:
+class StatusCache:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._pulse = connection.register_script(_PULSE)
@@ -120,15 +120,15 @@ class Hints:
             return None
         return Changes(int(revision or 0), tuple(_change(one) for one in newest))
 
-    def publish(self, token: str, hint: Hint, *, changed: str = "") -> None:
+    def publish(self, token: str, hint: CachedStatus, *, changed: str = "") -> None:
         """Best effort: what is lost here is read from Mongo a few seconds later. `changed`: the booking's id, where it
         was changed and not only read."""
         if time.monotonic() < self._silent_until:
             return
-        value = f"{'o' if hint.is_open else 'f'}{hint.edition}|".encode() + hint.body
+        value = f"{'o' if hint.is_open else 'f'}{hint.status_version}|".encode() + hint.body
         try:
             keys = [f"hint:{_name(token)}", REVISION, CHANGED]
-            self._publish(keys=keys, args=[hint.edition, value, HINT_LIFE_MS, changed, MOST_CHANGES])
+            self._publish(keys=keys, args=[hint.status_version, value, HINT_LIFE_MS, changed, MOST_CHANGES])
         except redis.RedisError as error:
             self._away(error)
 
@@ -146,8 +146,8 @@ def _change(value: bytes) -> tuple[int, str]:
     return int(revision), booking_id
 
 
-def _parsed(value: bytes | None) -> Hint | None:
+def _parsed(value: bytes | None) -> CachedStatus | None:
     if not value:
         return None
     head, _, body = value.partition(b"|")
-    return Hint(edition=int(head[1:]), is_open=head[:1] == b"o", body=body)
+    return CachedStatus(status_version=int(head[1:]), is_open=head[:1] == b"o", body=body)

@@ -16,7 +16,7 @@ import structlog
 from rq import SimpleWorker
 
 from inspired.adapters.redis import queue as queues
-from inspired.adapters.redis.queue import Ring
+from inspired.adapters.redis.queue import ProductJob
 from inspired.adapters.redis.redis_server import why
 
 WORKER_TTL, LONGEST_WAIT = 30, 2.0  # seconds; an idle loop comes round after half of it
@@ -61,7 +61,7 @@ def made(
 ) -> Worker:
     """`functions`: what may be run, by the name it has in the queue. `on_turn` is given the worker's name, `on_refused`
     what was not run. Raises redis.RedisError."""
-    job_class = type("Ring", (Ring,), {"functions": functions})
+    job_class = type("Ring", (ProductJob,), {"functions": functions})
     worker = Worker(
         queues.queues_on(connection, job_class),
         connection=connection,

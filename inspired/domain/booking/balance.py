@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
-from inspired.domain.booking.booking import Attempt, Booking, Refund
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.money import Money
 
@@ -26,7 +26,7 @@ class Payment(StrEnum):
 
 
 def payment_of(booking: Booking) -> Payment:
-    paid = [one for one in booking.attempts if one.has_money]
+    paid = [one for one in booking.orders if one.has_money]
     if not paid:
         return Payment.NONE
     kept, wanted = kept_of(booking), due(booking)
@@ -46,12 +46,12 @@ def denied(booking: Booking) -> Remote | None:
     """A notice told of the payment, and the provider, asked, says that the order ended without one. None otherwise."""
     if payment_of(booking) is not Payment.NOTIFIED:
         return None
-    return next((one.denied for one in booking.attempts if one.has_money and not one.proven and one.denied), None)
+    return next((one.denied for one in booking.orders if one.has_money and not one.proven and one.denied), None)
 
 
 def due(booking: Booking) -> Money:
     """What the booking may keep: its price, unless something else was agreed since."""
-    return booking.price if booking.keeps is None else booking.keeps
+    return booking.price if booking.agreed_amount is None else booking.agreed_amount
 
 
 def kept_of(booking: Booking) -> Money:
@@ -61,7 +61,7 @@ def kept_of(booking: Booking) -> Money:
 
 def received_of(booking: Booking) -> Money:
     """What has arrived, proven, in the price's currency, whatever became of it."""
-    amounts = (one.received for one in booking.attempts if one.has_money and one.proven and one.received)
+    amounts = (one.received for one in booking.orders if one.has_money and one.proven and one.received)
     return total((one for one in amounts if one.currency == booking.price.currency), booking.price.currency)
 
 
@@ -71,64 +71,64 @@ def missing(booking: Booking) -> Money:
     return wanted - kept if wanted > kept else nothing(booking.price.currency)
 
 
-def counted(booking: Booking) -> list[Attempt]:
+def counted(booking: Booking) -> list[PaymentOrder]:
     """Orders whose money counts against the price."""
-    return [one for one in booking.attempts if one.has_money and one.proven and not _is_unreadable(booking, one)]
+    return [one for one in booking.orders if one.has_money and one.proven and not _is_unreadable(booking, one)]
 
 
-def unclear(booking: Booking) -> list[Attempt]:
+def unclear(booking: Booking) -> list[PaymentOrder]:
     """Orders whose money waits for the owner. There may be other money beside it, and the call may be confirmed."""
-    return [one for one in booking.attempts if is_unclear(booking, one)]
+    return [one for one in booking.orders if is_unclear(booking, one)]
 
 
-def is_unclear(booking: Booking, attempt: Attempt) -> bool:
+def is_unclear(booking: Booking, order: PaymentOrder) -> bool:
     """Proven to be there, but it cannot be held against the price; and it has not gone back since."""
-    if not (attempt.has_money and attempt.proven and _is_unreadable(booking, attempt)):
+    if not (order.has_money and order.proven and _is_unreadable(booking, order)):
         return False
-    gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(attempt))
-    if attempt.received is None:
-        return not gone and attempt.status is not Remote.FULL_REFUNDED
-    return not left_of(booking, attempt).is_nothing
+    gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(order))
+    if order.received is None:
+        return not gone and order.status is not Remote.FULL_REFUNDED
+    return not left_of(booking, order).is_nothing
 
 
-def came_unclear(booking: Booking, attempt: Attempt) -> bool:
+def came_unclear(booking: Booking, order: PaymentOrder) -> bool:
     """It arrived like this: in another currency, or with no amount that can be read."""
-    return attempt.received is None or attempt.received.currency != booking.price.currency
+    return order.received is None or order.received.currency != booking.price.currency
 
 
-def _is_unreadable(booking: Booking, attempt: Attempt) -> bool:
+def _is_unreadable(booking: Booking, order: PaymentOrder) -> bool:
     """Another currency, no amount at all, or a part that went back of which nobody knows how much it was."""
-    if came_unclear(booking, attempt):
+    if came_unclear(booking, order):
         return True
-    ours = [one for one in booking.refunds_of(attempt) if one.reserves]
+    ours = [one for one in booking.refunds_of(order) if one.reserves]
     if any(one.is_gone and one.amount is None for one in ours):
         return True
-    return attempt.status is Remote.REFUNDING and not ours
+    return order.status is Remote.REFUNDING and not ours
 
 
-def left_of(booking: Booking, attempt: Attempt) -> Money:
+def left_of(booking: Booking, order: PaymentOrder) -> Money:
     """What is left of one order's money, in its own currency."""
-    if attempt.received is None:
+    if order.received is None:
         return nothing(booking.price.currency)
-    return attempt.received - refunded(
-        (one for one in booking.refunds_of(attempt) if one.reserves), attempt.received.currency
+    return order.received - refunded(
+        (one for one in booking.refunds_of(order) if one.reserves), order.received.currency
     )
 
 
-def still_there(booking: Booking, attempt: Attempt) -> Money:
+def still_there(booking: Booking, order: PaymentOrder) -> Money:
     """What the provider still has of it for us: refunds that are only promised have not left yet."""
-    if attempt.received is None:
+    if order.received is None:
         return nothing(booking.price.currency)
-    gone = refunded((one for one in booking.refunds_of(attempt) if one.is_gone), attempt.received.currency)
-    return attempt.received - gone
+    gone = refunded((one for one in booking.refunds_of(order) if one.is_gone), order.received.currency)
+    return order.received - gone
 
 
-def at_provider(booking: Booking, attempt: Attempt) -> Money:
+def at_provider(booking: Booking, order: PaymentOrder) -> Money:
     """What the provider would return with its last refund: what the owner sent by another way it still has."""
-    if attempt.received is None:
+    if order.received is None:
         return nothing(booking.price.currency)
-    known = (one for one in booking.refunds_of(attempt) if one.has_left_provider)
-    return attempt.received - refunded(known, attempt.received.currency)
+    known = (one for one in booking.refunds_of(order) if one.has_left_provider)
+    return order.received - refunded(known, order.received.currency)
 
 
 def refunded(refunds: Iterable[Refund], currency: str) -> Money:

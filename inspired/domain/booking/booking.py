@@ -100,7 +100,7 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class PaymentOrder:
     """One order at the provider. Written before the first call, so that no order there is unknown here."""
 
     number: int
@@ -269,7 +269,7 @@ class Booking:
     created_at: datetime
     state: State = State.DRAFT
     version: int = 0
-    edition: int = 0  # grows when what the customer sees changes
+    status_version: int = 0  # grows when what the customer sees changes
     flags: frozenset[Flag] = frozenset()
     slot: Slot | None = None
     sealed: Sealed | None = None
@@ -281,11 +281,11 @@ class Booking:
     terms_version: str = ""
     expires_at: datetime | None = None
     deadline: datetime | None = None
-    leaving: bool = False  # the customer gave up; becomes CANCELLED once the order is seen closed
-    attempts: tuple[Attempt, ...] = ()
+    cancel_requested: bool = False  # the customer gave up; becomes CANCELLED once the order is seen closed
+    orders: tuple[PaymentOrder, ...] = ()
     refunds: tuple[Refund, ...] = ()
     ledger: tuple[Entry, ...] = ()
-    keeps: Money | None = None  # what it may keep of the money, where that is not the price any more
+    agreed_amount: Money | None = None  # what it may keep of the money, where that is not the price any more
     earned: Money | None = None  # what its money was worth when it was confirmed
     moves: int = 0  # how often the confirmed call was moved
     most_back: int = 100  # percent of the price that cancelling can still give back, since it was moved late
@@ -294,7 +294,7 @@ class Booking:
     delivered: frozenset[Task] = frozenset()  # was owed, and is done
     history: tuple[Event, ...] = ()
     check_at: datetime | None = None
-    looks: int = 0  # in a row, after which an answer that is due was still missing
+    unanswered_checks: int = 0  # in a row, after which an answer that is due was still missing
     paid_at: datetime | None = None
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
@@ -309,9 +309,9 @@ class Booking:
         return self.meeting_type.price
 
     @property
-    def attempt(self) -> Attempt | None:
+    def order(self) -> PaymentOrder | None:
         """The newest payment attempt."""
-        return self.attempts[-1] if self.attempts else None
+        return self.orders[-1] if self.orders else None
 
     @property
     def is_open(self) -> bool:
@@ -323,9 +323,9 @@ class Booking:
     @property
     def _is_paid_late(self) -> bool:
         """Money came after the end, and it is not decided yet what becomes of it."""
-        undecided = self.keeps is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
+        undecided = self.agreed_amount is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
         has_ended = self.state in (State.EXPIRED, State.CANCELLED)
-        here = (one.has_money and not (one.proven and one.status is Remote.FULL_REFUNDED) for one in self.attempts)
+        here = (one.has_money and not (one.proven and one.status is Remote.FULL_REFUNDED) for one in self.orders)
         return has_ended and undecided and any(here)
 
     def holds(self, event_uri: str) -> bool:
@@ -354,7 +354,7 @@ class Booking:
             claims += [hold.day_place] if hold.day_place else []
         if self.slot is not None and self.slot.invitee_uri:
             claims.append(Invitee(self.slot.invitee_uri))
-        if self.state is State.PENDING and not any(one.has_money for one in self.attempts):
+        if self.state is State.PENDING and not any(one.has_money for one in self.orders):
             claims += self.seats
         return tuple(claims)
 
@@ -384,9 +384,9 @@ class Booking:
         """Some task of this kind is still to be done."""
         return any(isinstance(item.task, kind) for item in self.outbox)
 
-    def with_attempt(self, changed: Attempt) -> "Booking":
-        attempts = tuple(changed if one.number == changed.number else one for one in self.attempts)
-        return replace(self, attempts=attempts)
+    def with_order(self, changed: PaymentOrder) -> "Booking":
+        orders = tuple(changed if one.number == changed.number else one for one in self.orders)
+        return replace(self, orders=orders)
 
     def with_refund(self, changed: Refund) -> "Booking":
         return replace(self, refunds=tuple(changed if one.id == changed.id else one for one in self.refunds))
@@ -394,11 +394,11 @@ class Booking:
     def find_refund(self, refund_id: str) -> Refund | None:
         return next((one for one in self.refunds if one.id == refund_id), None)
 
-    def refunds_of(self, attempt: Attempt) -> tuple[Refund, ...]:
-        return tuple(one for one in self.refunds if one.trade_no == attempt.trade_no)
+    def refunds_of(self, order: PaymentOrder) -> tuple[Refund, ...]:
+        return tuple(one for one in self.refunds if one.trade_no == order.trade_no)
 
-    def find_attempt(self, trade_no: str) -> Attempt | None:
-        return next((one for one in self.attempts if one.trade_no == trade_no), None)
+    def find_order(self, trade_no: str) -> PaymentOrder | None:
+        return next((one for one in self.orders if one.trade_no == trade_no), None)
 
 
 def trade_number(booking_id: str, number: int) -> str:

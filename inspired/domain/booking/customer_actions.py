@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from inspired.domain.booking import refunds
 from inspired.domain.booking.balance import Payment, due, kept_of, nothing, payment_of, unclear
-from inspired.domain.booking.booking import Attempt, Booking, RefundRequest, Sealed, Slot, trade_number
+from inspired.domain.booking.booking import Booking, PaymentOrder, RefundRequest, Sealed, Slot, trade_number
 from inspired.domain.booking.history import Amount, EventKind, Length
 from inspired.domain.booking.lifecycle import SlotSeen, decided, is_reminder, left_pending, moved, released, reminded
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, Email, ReportNoShow, SendEmail, SyncEvent
@@ -50,7 +50,7 @@ def held(
         network=network,
         expires_at=expires_at,
         deadline=expires_at + min(timedelta(seconds=60), expiry / 5),
-        attempts=(Attempt(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now),),
+        orders=(PaymentOrder(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now),),
     )
     return scheduled(booking.noted(now, EventKind.HELD).owing(now, SendEmail(Email.HELD)), now)
 
@@ -67,14 +67,14 @@ def give_up(booking: Booking, now: datetime) -> Booking:
         return scheduled(left_pending(moved(booking, State.CANCELLED, now, ended_at=now), now), now)
     if booking.state is not State.PENDING:
         raise Conflict("This booking can no longer be cancelled here.")
-    if booking.leaving:
+    if booking.cancel_requested:
         return booking
-    return replace(booking, leaving=True, check_at=now).noted(now, EventKind.GIVEN_UP)
+    return replace(booking, cancel_requested=True, check_at=now).noted(now, EventKind.GIVEN_UP)
 
 
 def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
     """Another slot for the same unpaid booking. Price, order and deadline stay."""
-    if booking.state is not State.PENDING or booking.leaving or passed(booking.expires_at, now):
+    if booking.state is not State.PENDING or booking.cancel_requested or passed(booking.expires_at, now):
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     refuse_unfit(booking, slot)
     before = booking
@@ -150,7 +150,7 @@ def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
         raise Conflict("There is no time to be chosen for this booking any more.")
     refuse_unfit(booking, slot)
     old, flags = booking.slot, booking.flags - {Flag.SLOT_LOST}
-    booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, leaving=False)
+    booking = replace(booking, slot=slot, flags=flags, choose_by=None, ended_at=None, cancel_requested=False)
     booking = booking.noted(now, EventKind.TIME_CHANGED)
     booking = without_event_of(old, booking, now)
     if booking.state is not State.PAID:
@@ -253,7 +253,7 @@ def _allowed(preview: Preview) -> Preview:
 
 def _may_keep(booking: Booking) -> bool:
     """What does not go back is kept: the call was confirmed."""
-    return booking.state is State.CONFIRMED or booking.keeps is not None
+    return booking.state is State.CONFIRMED or booking.agreed_amount is not None
 
 
 def _unchosen(booking: Booking) -> Booking:
@@ -264,7 +264,7 @@ def _unchosen(booking: Booking) -> Booking:
 def _left_with(booking: Booking, preview: Preview, now: datetime) -> Booking:
     """The refunds are written down: what remains is kept, and the call is off where that was wanted."""
     if _may_keep(booking):
-        booking = replace(booking, keeps=preview.remains)
+        booking = replace(booking, agreed_amount=preview.remains)
     if preview.cancels and booking.state is State.CONFIRMED:
         booking = called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED_BY_OWNER))
     return decided(booking, SlotSeen.UNKNOWN, now)
@@ -345,7 +345,7 @@ def _moved_to_other_length(booking: Booking, asked: Slot, slot: Slot, now: datet
     if booking.slot != asked:
         return booking
     booking = event_refused(booking, slot, now)
-    return booking if booking.leaving else replace(booking, leaving=True, check_at=now)
+    return booking if booking.cancel_requested else replace(booking, cancel_requested=True, check_at=now)
 
 
 def _cut_to_paid(booking: Booking, slot: Slot) -> Slot:
@@ -365,8 +365,8 @@ def cancelled_in_calendar(
     the owner, and all of the money goes back. Unpaid, it is given up. Paid and not confirmed, its slot is lost."""
     if booking.slot != asked:
         return booking
-    if booking.state is State.PENDING and not booking.leaving:
-        return replace(booking, leaving=True, check_at=now).noted(now, EventKind.CANCELLED_IN_CALENDAR)
+    if booking.state is State.PENDING and not booking.cancel_requested:
+        return replace(booking, cancel_requested=True, check_at=now).noted(now, EventKind.CANCELLED_IN_CALENDAR)
     if booking.state is State.PAID:
         return decided(booking, SlotSeen.LOST, now)
     if booking.state is not State.CONFIRMED:
@@ -374,7 +374,7 @@ def cancelled_in_calendar(
     booking = booking.noted(now, EventKind.CANCELLED_IN_CALENDAR)
     if by_owner:
         booking = refunds.all_of_it(booking, Cause.OWNER, now, refunds.Asked(by="owner"))
-        booking = replace(booking, keeps=kept_of(booking))
+        booking = replace(booking, agreed_amount=kept_of(booking))
     else:
         amount = goes_back(booking, cancelled_at)
         booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
@@ -411,11 +411,13 @@ def agree(booking: Booking, now: datetime) -> Booking:
     if not may_agree(booking):
         raise Conflict("There is nothing to agree to.")
     left = kept_of(booking)
-    return decided(replace(booking, keeps=left).noted(now, EventKind.AGREED, Amount(left)), SlotSeen.UNKNOWN, now)
+    return decided(
+        replace(booking, agreed_amount=left).noted(now, EventKind.AGREED, Amount(left)), SlotSeen.UNKNOWN, now
+    )
 
 
 def called_off(booking: Booking, now: datetime) -> Booking:
     """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
     left = kept_of(booking)
-    booking = moved(booking, State.CANCELLED, now, ended_at=now, keeps=max(left, nothing(left.currency)))
+    booking = moved(booking, State.CANCELLED, now, ended_at=now, agreed_amount=max(left, nothing(left.currency)))
     return released(booking.not_owing(is_reminder), now).owing(now, SendEmail(Email.CANCELLED))

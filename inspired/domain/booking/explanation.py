@@ -79,7 +79,7 @@ def _pending(booking: Booking, now: datetime, zone: str) -> str:
         if denied(booking) is not None:
             return DENIED
         return "A notice tells of a payment, and Binance’s own answer to our question is still to come."
-    if booking.leaving:
+    if booking.cancel_requested:
         return f"{_who_gave_up(booking)}, and it ends as soon as Binance says that its order is closed."
     if passed(booking.expires_at, now):
         return (
@@ -93,8 +93,8 @@ def _pending(booking: Booking, now: datetime, zone: str) -> str:
             "Its order was not made, since it would be above what one customer may pay. Allow the customer more under "
             f"“Reports”, “Limits”, and they can pay until {until}; otherwise it ends by itself."
         )
-    attempt = booking.attempt
-    if attempt is not None and attempt.checkout is None and attempt.retry_at is None:
+    order = booking.order
+    if order is not None and order.checkout is None and order.retry_at is None:
         return f"Binance Pay did not make the order, so nobody can pay yet; the customer can try again until {until}."
     return f"The time is held and nothing was paid yet, payable until {until}."
 
@@ -131,7 +131,7 @@ def _ended(booking: Booking, now: datetime, zone: str) -> str:
         until = _told(booking.choose_by, zone)
         return f"Money came when it was over and the time was taken: the customer chooses until {until}."
     payment = payment_of(booking)
-    if booking.keeps is None and payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
+    if booking.agreed_amount is None and payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
         if denied(booking) is not None:
             return DENIED
         return "Money came when it was over, and it is being looked whether the time is still free."
@@ -146,7 +146,7 @@ def _ended(booking: Booking, now: datetime, zone: str) -> str:
 
 def _expired(booking: Booking, zone: str) -> str:
     until = _told(booking.expires_at, zone)
-    if not any(one.checkout for one in booking.attempts):
+    if not any(one.checkout for one in booking.orders):
         return f"Nobody could pay: Binance Pay had not made the order when the time to pay was over {until}."
     return f"Nothing was paid until {until}, and Binance said that the order is closed."
 
@@ -234,14 +234,14 @@ def _of_state(booking: Booking, now: datetime) -> Iterator[Next]:
 
 
 def _of_pending(booking: Booking, now: datetime) -> Iterator[Next]:
-    attempt = booking.attempt
-    if attempt is not None and attempt.checkout is None and attempt.retry_at is not None:
-        yield Next(attempt.retry_at, "Binance Pay is asked for the order again.")
-    elif booking.check_at is not None and any(one.was_sent for one in booking.attempts):
+    order = booking.order
+    if order is not None and order.checkout is None and order.retry_at is not None:
+        yield Next(order.retry_at, "Binance Pay is asked for the order again.")
+    elif booking.check_at is not None and any(one.was_sent for one in booking.orders):
         yield Next(booking.check_at, "Binance is asked whether it was paid.")
-    if booking.expires_at is not None and now < booking.expires_at and not booking.leaving:
+    if booking.expires_at is not None and now < booking.expires_at and not booking.cancel_requested:
         yield Next(booking.expires_at, "The time to pay is over.")
-    if booking.deadline is not None and now < booking.deadline and not booking.leaving:
+    if booking.deadline is not None and now < booking.deadline and not booking.cancel_requested:
         told = "If nothing was paid by then, the order is closed and the time is free again."
         yield Next(booking.deadline, told)
 
@@ -255,7 +255,7 @@ def _of_call(booking: Booking, call: Span, now: datetime) -> Iterator[Next]:
 
 
 def _is_asked_late(booking: Booking) -> bool:
-    unpaid = any(one.was_sent and not one.has_money for one in booking.attempts)
+    unpaid = any(one.was_sent and not one.has_money for one in booking.orders)
     waits = {item.due for item in booking.outbox}
     return booking.state in ENDED and unpaid and booking.check_at is not None and booking.check_at not in waits
 

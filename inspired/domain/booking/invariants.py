@@ -83,10 +83,10 @@ def _confirmation(booking: Booking) -> Iterator[Violation]:
 def _refunds(booking: Booking) -> Iterator[Violation]:
     if len({one.id for one in booking.refunds}) < len(booking.refunds):
         yield "refunds_bounded", "two refunds have the same id"
-    for attempt in booking.attempts:
-        for what, left in (("promised", left_of(booking, attempt)), ("gone", still_there(booking, attempt))):
+    for order in booking.orders:
+        for what, left in (("promised", left_of(booking, order)), ("gone", still_there(booking, order))):
             if left < nothing(left.currency):
-                yield "refunds_bounded", f"order {attempt.number}: {(-left).shown} more {what} than arrived"
+                yield "refunds_bounded", f"order {order.number}: {(-left).shown} more {what} than arrived"
 
 
 def _end(booking: Booking, now: datetime) -> Iterator[Violation]:
@@ -95,7 +95,7 @@ def _end(booking: Booking, now: datetime) -> Iterator[Violation]:
         yield "refunded_gone", f"refunded, and {kept_of(booking).shown} is here ({payment})"
     if booking.state not in (State.EXPIRED, State.CANCELLED):
         return
-    waits = booking.choose_by is not None or booking.keeps is not None or booking.check_at is not None
+    waits = booking.choose_by is not None or booking.agreed_amount is not None or booking.check_at is not None
     if not waits and payment not in (Payment.NONE, Payment.RETURNED, Payment.UNCLEAR):
         yield "money_accounted", f"{booking.state} with {kept_of(booking).shown} and nothing to come"
     if booking.confirmed_at is None and not no_money_can_arrive(booking, now):

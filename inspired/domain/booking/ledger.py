@@ -46,13 +46,13 @@ def booked(booking: Booking, now: datetime) -> Booking:
 
 def targets(booking: Booking) -> Iterator[Target]:
     """What the books should hold, fact by fact."""
-    for attempt in booking.attempts:
-        if attempt.has_money and attempt.proven and attempt.received and not attempt.received.is_nothing:
-            fact = Fact(FactKind.RECEIVED, attempt.trade_no)
-            yield _moved(fact, "received", attempt.received, debit=BINANCE, credit=SUSPENSE)
-            if attempt.commission and not attempt.commission.is_nothing:
-                fact = Fact(FactKind.FEE, attempt.trade_no)
-                yield _moved(fact, "commission", attempt.commission, debit=FEES, credit=BINANCE)
+    for order in booking.orders:
+        if order.has_money and order.proven and order.received and not order.received.is_nothing:
+            fact = Fact(FactKind.RECEIVED, order.trade_no)
+            yield _moved(fact, "received", order.received, debit=BINANCE, credit=SUSPENSE)
+            if order.commission and not order.commission.is_nothing:
+                fact = Fact(FactKind.FEE, order.trade_no)
+                yield _moved(fact, "commission", order.commission, debit=FEES, credit=BINANCE)
     if booking.earned is not None and not booking.earned.is_nothing:
         earned = Fact(FactKind.EARNED)
         yield _moved(earned, "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)

@@ -21,7 +21,7 @@ from inspired.domain.booking.balance import (
     payment_of,
     unclear,
 )
-from inspired.domain.booking.booking import Attempt, Booking, trade_number
+from inspired.domain.booking.booking import Booking, PaymentOrder, trade_number
 from inspired.domain.booking.history import EventKind, MoneySeen, Order, OrderStatus
 from inspired.domain.booking.ledger import booked
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, CancelStrayEvents, Email, SendEmail, Task
@@ -34,7 +34,7 @@ TIDY_AFTER = ALERT_AFTER / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class OrderObservation:
     """What the provider said about one order, and when it was asked. `status` None: it knows no such order.
 
     `by_query` is our own signed question; otherwise it is a webhook whose signature was right.
@@ -117,10 +117,10 @@ def left_pending(booking: Booking, now: datetime) -> Booking:
     return booking
 
 
-def with_new_attempt(booking: Booking, now: datetime, *, tries: int) -> Booking:
+def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
     """A new order for whatever is missing. Its number is written before anything is sent."""
-    number = len(booking.attempts) + 1
-    attempt = Attempt(
+    number = len(booking.orders) + 1
+    order = PaymentOrder(
         number=number,
         trade_no=trade_number(booking.id, number),
         created_at=now,
@@ -128,7 +128,7 @@ def with_new_attempt(booking: Booking, now: datetime, *, tries: int) -> Booking:
         tries=tries,
         retry_at=now,
     )
-    return replace(booking, attempts=(*booking.attempts, attempt)).noted(now, EventKind.NEW_ORDER, Order(number))
+    return replace(booking, orders=(*booking.orders, order)).noted(now, EventKind.NEW_ORDER, Order(number))
 
 
 # --- what a row asks ------------------------------------------------------------------------------------------------
@@ -138,14 +138,14 @@ def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
     """Every order was seen closed, or was never sent and nobody is sending it now; one with money has it already."""
     return all(
         one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
-        for one in booking.attempts
+        for one in booking.orders
     )
 
 
 def _notified_amount_fits(moment: Moment) -> bool:
     """A notice with another amount decides nothing: our own query is asked soon, and its word counts."""
     wanted = missing(moment.booking)
-    return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.attempts)
+    return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.orders)
 
 
 def _unconfirmed_for_long(moment: Moment) -> bool:
@@ -170,18 +170,18 @@ def _may_top_up(moment: Moment) -> bool:
 def _no_rest_comes(moment: Moment) -> bool:
     """Nothing was agreed about a short payment, and its rest can no longer come."""
     awaits = _may_top_up(moment) or (moment.booking.meeting_type.policy.top_up and not _is_closed(moment))
-    return moment.booking.keeps is None and not awaits
+    return moment.booking.agreed_amount is None and not awaits
 
 
 def _was_agreed(moment: Moment) -> bool:
-    return moment.booking.keeps is not None
+    return moment.booking.agreed_amount is not None
 
 
 def _has_uncounted(moment: Moment) -> bool:
     return bool(_uncounted(moment))
 
 
-def _uncounted(moment: Moment) -> list[Attempt]:
+def _uncounted(moment: Moment) -> list[PaymentOrder]:
     """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
     booking = moment.booking
     return [one for one in unclear(booking) if came_unclear(booking, one) or booking.state is not CONFIRMED]
@@ -193,7 +193,7 @@ def _is_short_of_its_price(moment: Moment) -> bool:
 
 def _is_undecided(moment: Moment) -> bool:
     """It has the money for its price, and nothing was agreed or offered since."""
-    return moment.booking.keeps is None and moment.booking.choose_by is None
+    return moment.booking.agreed_amount is None and moment.booking.choose_by is None
 
 
 def _choice_is_over(moment: Moment) -> bool:
@@ -205,7 +205,7 @@ def _is_closed(moment: Moment) -> bool:
 
 
 def _given_up_and_closed(moment: Moment) -> bool:
-    return moment.booking.leaving and _is_closed(moment)
+    return moment.booking.cancel_requested and _is_closed(moment)
 
 
 def _over_and_closed(moment: Moment) -> bool:
@@ -282,11 +282,11 @@ def _surplus_back(moment: Moment) -> Booking:
 def _rest_asked_for(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
     told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
-    if any(not one.has_money and not one.is_closed for one in booking.attempts):
+    if any(not one.has_money and not one.is_closed for one in booking.orders):
         return told
-    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.attempts):
+    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.orders):
         return told  # it was asked for once by itself; after that the customer's button is the way on
-    return with_new_attempt(told, now, tries=0)
+    return with_new_order(told, now, tries=0)
 
 
 def _short_back(moment: Moment) -> Booking:
@@ -305,7 +305,7 @@ def _unclear(moment: Moment) -> Booking:
 
 
 def _keeps_what_is_left(moment: Moment) -> Booking:
-    return replace(moment.booking, keeps=kept_of(moment.booking))
+    return replace(moment.booking, agreed_amount=kept_of(moment.booking))
 
 
 def _flagged_late(moment: Moment) -> Booking:
@@ -315,7 +315,7 @@ def _flagged_late(moment: Moment) -> Booking:
 def _taken_up_again(moment: Moment) -> Booking:
     """Its claims come back with the state: where another booking has them by now, the database refuses."""
     booking = moment.booking.flagged(Flag.PAID_LATE)
-    return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, leaving=False)
+    return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, cancel_requested=False)
 
 
 def _ended(moment: Moment, state: State) -> Booking:
@@ -347,7 +347,7 @@ def _slow(moment: Moment) -> Booking:
 def _refunded(moment: Moment) -> Booking:
     """From now on nothing may be kept: whatever still arrives goes back."""
     nothing_left = nothing(moment.booking.price.currency)
-    return moved(moment.booking, REFUNDED, moment.now, keeps=nothing_left, choose_by=None)
+    return moved(moment.booking, REFUNDED, moment.now, agreed_amount=nothing_left, choose_by=None)
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -439,7 +439,7 @@ TABLE = (
 
 def settle(
     booking: Booking,
-    seen: Iterable[Seen],
+    seen: Iterable[OrderObservation],
     slot: SlotSeen,
     now: datetime,
     refunds_seen: Iterable[RefundSeen] = (),
@@ -480,98 +480,98 @@ def _flags(booking: Booking) -> Booking:
 # --- what was seen --------------------------------------------------------------------------------------------------
 
 
-def _recorded(booking: Booking, seen: Seen) -> Booking:
+def _recorded(booking: Booking, seen: OrderObservation) -> Booking:
     """The observation in its attempt. An older one changes nothing, and nothing undoes money that was seen.
 
     Money is the exception to age: clocks of two processes differ, and it cannot have been there and then not.
     """
-    attempt = booking.find_attempt(seen.trade_no)
-    if attempt is None:
+    order = booking.find_order(seen.trade_no)
+    if order is None:
         return booking
     if seen.status is not None and seen.status.has_money:
-        return _with_money(booking, attempt, seen)
-    if attempt.seen_at is not None and seen.asked_at < attempt.seen_at:
+        return _with_money(booking, order, seen)
+    if order.seen_at is not None and seen.asked_at < order.seen_at:
         return booking
-    if attempt.has_money:
-        return _denied(booking, attempt, seen)
+    if order.has_money:
+        return _denied(booking, order, seen)
     if seen.status is None:
-        return booking.with_attempt(_unknown_there(booking, attempt, seen.asked_at))
-    return _with_status(booking, attempt, seen)
+        return booking.with_order(_unknown_there(booking, order, seen.asked_at))
+    return _with_status(booking, order, seen)
 
 
-def _with_money(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
-    if attempt.proven and not seen.by_query:
+def _with_money(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
+    if order.proven and not seen.by_query:
         return booking
-    is_older = attempt.proven and attempt.seen_at is not None and seen.asked_at < attempt.seen_at
-    tells_more = attempt.status is not seen.status or (seen.status is not None and seen.status.tells_of_refunds)
-    if is_older or (attempt.proven and not tells_more):
+    is_older = order.proven and order.seen_at is not None and seen.asked_at < order.seen_at
+    tells_more = order.status is not seen.status or (seen.status is not None and seen.status.tells_of_refunds)
+    if is_older or (order.proven and not tells_more):
         return booking
     changed = replace(
-        attempt,
-        status=seen.status if seen.by_query or not attempt.has_money else attempt.status,
+        order,
+        status=seen.status if seen.by_query or not order.has_money else order.status,
         # A notice says nothing about when *we* asked; its clock may be another process's.
-        seen_at=seen.asked_at if seen.by_query else attempt.seen_at,
+        seen_at=seen.asked_at if seen.by_query else order.seen_at,
         uncertain=False,
         # What our own query has proven once is never rewritten; a notice's amount gives way to the query's.
-        received=attempt.received if attempt.proven or (attempt.has_money and not seen.by_query) else seen.money,
-        commission=attempt.commission or seen.commission,
-        proven=attempt.proven or seen.by_query,
-        denied=None if seen.by_query else attempt.denied,
-        prepay_id=attempt.prepay_id or seen.prepay_id,
-        transaction_id=seen.transaction_id or attempt.transaction_id,
-        paid_at=seen.paid_at or attempt.paid_at or seen.asked_at,
+        received=order.received if order.proven or (order.has_money and not seen.by_query) else seen.money,
+        commission=order.commission or seen.commission,
+        proven=order.proven or seen.by_query,
+        denied=None if seen.by_query else order.denied,
+        prepay_id=order.prepay_id or seen.prepay_id,
+        transaction_id=seen.transaction_id or order.transaction_id,
+        paid_at=seen.paid_at or order.paid_at or seen.asked_at,
     )
-    booking = booking.with_attempt(changed)
+    booking = booking.with_order(changed)
     if changed.proven:
         booking = refunds.console_refunds(booking, changed, seen.asked_at)
-    if attempt.has_money:
+    if order.has_money:
         return booking
-    return booking.noted(seen.asked_at, EventKind.MONEY, MoneySeen(attempt.number, seen.money, seen.by_query))
+    return booking.noted(seen.asked_at, EventKind.MONEY, MoneySeen(order.number, seen.money, seen.by_query))
 
 
-def _denied(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+def _denied(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
     """Money that was seen stays seen. Of money that only a notice has told of it is kept where our own question finds
     the order closed without any: it confirms nothing, and both customer and owner are told."""
-    after = replace(attempt, seen_at=seen.asked_at)
-    if attempt.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
-        return booking.with_attempt(after)
-    booking = booking.with_attempt(replace(after, denied=seen.status))
-    if attempt.denied is seen.status:
+    after = replace(order, seen_at=seen.asked_at)
+    if order.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
+        return booking.with_order(after)
+    booking = booking.with_order(replace(after, denied=seen.status))
+    if order.denied is seen.status:
         return booking
-    return booking.noted(seen.asked_at, EventKind.DENIED, OrderStatus(attempt.number, seen.status))
+    return booking.noted(seen.asked_at, EventKind.DENIED, OrderStatus(order.number, seen.status))
 
 
-def _with_status(booking: Booking, attempt: Attempt, seen: Seen) -> Booking:
+def _with_status(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
     """What was seen closed stays closed: a later word that it is open is a server's that is behind, and would make a
     second order payable beside the one that has taken its place."""
-    still_closed = attempt.is_closed and seen.status is not None and not seen.status.is_closed
+    still_closed = order.is_closed and seen.status is not None and not seen.status.is_closed
     changed = replace(
-        attempt,
-        status=attempt.status if still_closed else seen.status,
+        order,
+        status=order.status if still_closed else seen.status,
         seen_at=seen.asked_at,
         uncertain=False,
-        prepay_id=attempt.prepay_id or seen.prepay_id,
+        prepay_id=order.prepay_id or seen.prepay_id,
     )
-    booking = booking.with_attempt(changed)
+    booking = booking.with_order(changed)
     if seen.status is Remote.UNKNOWN:
         booking = booking.owing(seen.asked_at, AlertOwner(AlertKind.UNKNOWN_STATUS))
-    if changed.status is not None and changed.is_closed and not attempt.is_closed:
-        booking = booking.noted(seen.asked_at, EventKind.ORDER_CLOSED, OrderStatus(attempt.number, changed.status))
+    if changed.status is not None and changed.is_closed and not order.is_closed:
+        booking = booking.noted(seen.asked_at, EventKind.ORDER_CLOSED, OrderStatus(order.number, changed.status))
     return booking
 
 
-def _unknown_there(booking: Booking, attempt: Attempt, asked_at: datetime) -> Attempt:
+def _unknown_there(booking: Booking, order: PaymentOrder, asked_at: datetime) -> PaymentOrder:
     """The provider knows no such order: create may be called again, or, when it is too late for that, it is over.
 
     While somebody may be creating it this very moment (the lease in `retry_at`), nothing can be said. An order that was
     created once is not gone because one answer says so: only its expiry makes that certain.
     """
-    leased = attempt.retry_at is not None and attempt.retry_at > asked_at
+    leased = order.retry_at is not None and order.retry_at > asked_at
     expired = passed(booking.expires_at, asked_at)
     if leased:
-        return attempt
-    if expired or (booking.leaving and attempt.checkout is None):
-        return replace(attempt, status=Remote.EXPIRED, seen_at=asked_at, uncertain=False)
-    if attempt.checkout is not None:
-        return replace(attempt, seen_at=asked_at)
-    return replace(attempt, status=None, seen_at=asked_at, uncertain=False)
+        return order
+    if expired or (booking.cancel_requested and order.checkout is None):
+        return replace(order, status=Remote.EXPIRED, seen_at=asked_at, uncertain=False)
+    if order.checkout is not None:
+        return replace(order, seen_at=asked_at)
+    return replace(order, status=None, seen_at=asked_at, uncertain=False)

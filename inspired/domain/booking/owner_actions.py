@@ -95,7 +95,7 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
 
 def may_call_off(booking: Booking) -> bool:
     """Paid money that is not confirmed goes back by a refund, which ends the booking by itself."""
-    return booking.state is State.CONFIRMED or (booking.state is State.PENDING and not booking.leaving)
+    return booking.state is State.CONFIRMED or (booking.state is State.PENDING and not booking.cancel_requested)
 
 
 def call_off(booking: Booking, now: datetime) -> Booking:
@@ -103,7 +103,7 @@ def call_off(booking: Booking, now: datetime) -> Booking:
     if not may_call_off(booking):
         raise Conflict("This booking can no longer be cancelled.")
     if booking.state is State.PENDING:
-        return replace(booking, leaving=True, check_at=now).noted(now, EventKind.OWNER_GAVE_UP)
+        return replace(booking, cancel_requested=True, check_at=now).noted(now, EventKind.OWNER_GAVE_UP)
     booking = called_off(booking.noted(now, EventKind.CALLED_OFF), now).owing(
         now, AlertOwner(AlertKind.CANCELLED_BY_OWNER)
     )
@@ -141,7 +141,9 @@ def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
         raise Conflict("An order of this booking can still be paid at Binance. Please try again in a minute.")
     refuse_amount(booking, word)
     kept = max(kept_of(booking), nothing(booking.price.currency))
-    marked = replace(_marked(booking, word, now), keeps=kept, choose_by=None, leaving=False, ended_at=None)
+    marked = replace(
+        _marked(booking, word, now), agreed_amount=kept, choose_by=None, cancel_requested=False, ended_at=None
+    )
     paid_at = now if word.kind is HandKind.OUTSIDE else None
     return decided(confirmed(moved(marked, State.PAID, now, paid_at=paid_at), now), SlotSeen.UNKNOWN, now)
 

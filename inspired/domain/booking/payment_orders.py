@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from inspired.domain.booking.booking import Attempt, Booking, Checkout
+from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
 from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
-from inspired.domain.booking.lifecycle import with_new_attempt
+from inspired.domain.booking.lifecycle import with_new_order
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.polling import may_still_pay, passed, scheduled
 from inspired.domain.booking.states import Remote, State
@@ -16,55 +16,53 @@ LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows m
 
 def may_create(booking: Booking, now: datetime) -> bool:
     """The newest order still has no checkout, its turn has come, and there is time left to pay."""
-    attempt = booking.attempt
+    order = booking.order
     return (
         booking.state is State.PENDING
-        and not booking.leaving
+        and not booking.cancel_requested
         and not passed(booking.expires_at, now)
-        and attempt is not None
-        and attempt.checkout is None
-        and attempt.status is None
-        and not attempt.uncertain
-        and attempt.retry_at is not None
-        and attempt.retry_at <= now
+        and order is not None
+        and order.checkout is None
+        and order.status is None
+        and not order.uncertain
+        and order.retry_at is not None
+        and order.retry_at <= now
     )
 
 
 def may_try_again(booking: Booking, now: datetime) -> bool:
     """No order is payable or about to be: the page offers a button."""
-    attempt = booking.attempt
-    if attempt is None or not may_still_pay(booking, now):
+    order = booking.order
+    if order is None or not may_still_pay(booking, now):
         return False
-    return _is_over(attempt) or (attempt.checkout is None and attempt.retry_at is None)
+    return _is_over(order) or (order.checkout is None and order.retry_at is None)
 
 
-def _is_over(attempt: Attempt) -> bool:
+def _is_over(order: PaymentOrder) -> bool:
     """Nobody can pay it any more."""
-    return attempt.is_closed or attempt.has_money
+    return order.is_closed or order.has_money
 
 
 def creating(booking: Booking, now: datetime) -> Booking:
     """Somebody calls create now: counted before the call, and leased, so that nobody else does it meanwhile."""
-    attempt = booking.attempt
-    if attempt is None or not may_create(booking, now):
+    order = booking.order
+    if order is None or not may_create(booking, now):
         return booking
     # Until an answer says otherwise the outcome is unknown: whoever finds this after a crash has to ask first.
     expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)
-    started = replace(
-        attempt, tries=attempt.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at
-    )
-    return scheduled(booking.with_attempt(started), now)
+    started = replace(order, tries=order.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at)
+    return scheduled(booking.with_order(started), now)
 
 
 def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) -> Booking:
     """The provider has the order and told us how to pay it."""
-    attempt = booking.find_attempt(trade_no)
-    if attempt is None or attempt.checkout is not None:
+    order = booking.find_order(trade_no)
+    if order is None or order.checkout is not None:
         return booking
-    status = attempt.status or Remote.INITIAL
+    status = order.status or Remote.INITIAL
     # Seen now: an answer "no such order" to a question asked before this one is older, and changes nothing.
     ready = replace(
-        attempt,
+        order,
         checkout=checkout,
         prepay_id=checkout.prepay_id,
         status=status,
@@ -72,23 +70,23 @@ def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) 
         retry_at=None,
         uncertain=False,
     )
-    return scheduled(booking.with_attempt(ready).noted(now, EventKind.ORDER_CREATED, Order(attempt.number)), now)
+    return scheduled(booking.with_order(ready).noted(now, EventKind.ORDER_CREATED, Order(order.number)), now)
 
 
 def create_failed(
     booking: Booking, trade_no: str, *, uncertain: bool, retryable: bool, most_tries: int, now: datetime, why: str
 ) -> Booking:
     """Create gave no usable answer. Jobs try again later; after `most_tries` the page offers a button."""
-    attempt = booking.find_attempt(trade_no)
-    if attempt is None or attempt.checkout is not None:
+    order = booking.find_order(trade_no)
+    if order is None or order.checkout is not None:
         return booking
-    again = retryable and attempt.tries < most_tries
+    again = retryable and order.tries < most_tries
     failed = replace(
-        attempt,
+        order,
         uncertain=uncertain,
-        retry_at=now + timedelta(seconds=2**attempt.tries) if again else None,
+        retry_at=now + timedelta(seconds=2**order.tries) if again else None,
     )
-    booking = booking.with_attempt(failed).noted(now, EventKind.CREATE_FAILED, FailedOrder(attempt.number, why))
+    booking = booking.with_order(failed).noted(now, EventKind.CREATE_FAILED, FailedOrder(order.number, why))
     if not again:
         booking = booking.owing(now, AlertOwner(AlertKind.CREATE_FAILED))
     return scheduled(booking, now)
@@ -97,11 +95,11 @@ def create_failed(
 def above_limit(booking: Booking, trade_no: str, now: datetime, window: LimitWindow) -> Booking:
     """It was not asked for, since it would be more than the customer may pay. The time stays held while there is time,
     so that the owner can decide and the customer's button goes on."""
-    attempt = booking.find_attempt(trade_no)
-    if attempt is None or attempt.checkout is not None:
+    order = booking.find_order(trade_no)
+    if order is None or order.checkout is not None:
         return booking
-    unsent = replace(attempt, tries=max(attempt.tries - 1, 0), uncertain=False, retry_at=None)
-    booking = booking.with_attempt(unsent).noted(now, EventKind.ABOVE_LIMIT, OrderAboveLimit(attempt.number, window))
+    unsent = replace(order, tries=max(order.tries - 1, 0), uncertain=False, retry_at=None)
+    booking = booking.with_order(unsent).noted(now, EventKind.ABOVE_LIMIT, OrderAboveLimit(order.number, window))
     return scheduled(booking.owing(now, AlertOwner(AlertKind.ABOVE_LIMIT)), now)
 
 
@@ -118,21 +116,21 @@ def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: date
     It was seen closed; a new order takes its place while there is time. The tries go on counting: once they are used
     up, the customer's button is the way on.
     """
-    attempt = booking.find_attempt(trade_no)
-    if attempt is None or attempt is not booking.attempt or not attempt.is_closed or attempt.checkout is not None:
+    order = booking.find_order(trade_no)
+    if order is None or order is not booking.order or not order.is_closed or order.checkout is not None:
         return booking
     # Another process's clock may have ended the booking already, though there is time left by this one's.
-    if not may_still_pay(booking, now) or attempt.tries >= most_tries:
+    if not may_still_pay(booking, now) or order.tries >= most_tries:
         return booking
-    return scheduled(with_new_attempt(booking, now, tries=attempt.tries), now)
+    return scheduled(with_new_order(booking, now, tries=order.tries), now)
 
 
 def try_again(booking: Booking, now: datetime) -> Booking:
     """The customer's button: a new round for the same order, or a new order once the old one is closed."""
-    attempt = booking.attempt
-    if attempt is None or not may_try_again(booking, now):
+    order = booking.order
+    if order is None or not may_try_again(booking, now):
         return booking
-    if _is_over(attempt):
-        return scheduled(with_new_attempt(booking, now, tries=0), now)
-    again = replace(attempt, tries=0, retry_at=now)
-    return scheduled(booking.with_attempt(again), now)
+    if _is_over(order):
+        return scheduled(with_new_order(booking, now, tries=0), now)
+    again = replace(order, tries=0, retry_at=now)
+    return scheduled(booking.with_order(again), now)

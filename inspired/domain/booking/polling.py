@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from inspired.domain.booking.balance import Payment, missing, payment_of
-from inspired.domain.booking.booking import DRAFT_CHECKS, Attempt, Booking
+from inspired.domain.booking.booking import DRAFT_CHECKS, Booking, PaymentOrder
 from inspired.domain.booking.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.booking.states import Flag, RefundStatus, State
 
@@ -49,7 +49,7 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
 def looked_at(before: Booking, after: Booking, now: datetime) -> Booking:
     """After a look at what the provider and the calendar say: how many in a row brought nothing that was due."""
     nothing_new = _awaits_answer(after, now) and after.history == before.history
-    return scheduled(replace(after, looks=before.looks + 1 if nothing_new else 0), now)
+    return scheduled(replace(after, unanswered_checks=before.unanswered_checks + 1 if nothing_new else 0), now)
 
 
 def _awaits_answer(booking: Booking, now: datetime) -> bool:
@@ -58,14 +58,14 @@ def _awaits_answer(booking: Booking, now: datetime) -> bool:
         return True
     match booking.state:
         case State.PENDING:
-            return booking.leaving or any(_is_urgent(booking, one, now) for one in orders_to_ask(booking, now))
+            return booking.cancel_requested or any(_is_urgent(booking, one, now) for one in orders_to_ask(booking, now))
         case State.PAID:
             return not _only_people_can_go_on(booking, now)
     return False
 
 
-def _is_urgent(booking: Booking, attempt: Attempt, now: datetime) -> bool:
-    return booking.leaving or attempt.has_money or passed(booking.deadline, now)
+def _is_urgent(booking: Booking, order: PaymentOrder, now: datetime) -> bool:
+    return booking.cancel_requested or order.has_money or passed(booking.deadline, now)
 
 
 def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:
@@ -92,13 +92,13 @@ def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
     moments = []
     if booking.deadline and now < booking.deadline:
         moments.append(booking.deadline)
-    for attempt in booking.attempts:
-        if attempt.checkout is None and attempt.retry_at is not None and not attempt.is_closed:
-            moments.append(max(attempt.retry_at, now + RETRY_PAUSE))
-    for attempt in orders_to_ask(booking, now):
-        urgent = _is_urgent(booking, attempt, now)
+    for order in booking.orders:
+        if order.checkout is None and order.retry_at is not None and not order.is_closed:
+            moments.append(max(order.retry_at, now + RETRY_PAUSE))
+    for order in orders_to_ask(booking, now):
+        urgent = _is_urgent(booking, order, now)
         moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
-    if booking.leaving or not moments:
+    if booking.cancel_requested or not moments:
         # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
         moments.append(now + _pause(booking, booking.deadline, now))
     return moments
@@ -110,23 +110,23 @@ def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta
     Old is not enough for that: where everything stood still for hours, asking has only begun.
     """
     waited = now - since if since else timedelta()
-    if waited < timedelta(minutes=2) or booking.looks < SOON_TIMES:
+    if waited < timedelta(minutes=2) or booking.unanswered_checks < SOON_TIMES:
         return ASK_SOON
-    return ASK_EVERY if waited < ALERT_AFTER or booking.looks < OFTEN_TIMES else ASK_PATIENTLY
+    return ASK_EVERY if waited < ALERT_AFTER or booking.unanswered_checks < OFTEN_TIMES else ASK_PATIENTLY
 
 
 def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
     """A question that could not be asked is asked again; one that was answered is done."""
     due = _next_late_question(booking)
-    if any(one.has_money and not one.is_settled for one in booking.attempts):
+    if any(one.has_money and not one.is_settled for one in booking.orders):
         due = now
-    if payment_of(booking) is Payment.EXACT and booking.keeps is None and booking.choose_by is None:
+    if payment_of(booking) is Payment.EXACT and booking.agreed_amount is None and booking.choose_by is None:
         due = now  # paid late, and the calendar has not answered yet
     return [] if due is None else [due if due > now else now + ASK_EVERY]
 
 
 def _next_late_question(booking: Booking) -> datetime | None:
-    unpaid = [one for one in booking.attempts if one.was_sent and not one.has_money]
+    unpaid = [one for one in booking.orders if one.was_sent and not one.has_money]
     if booking.ended_at is None or not unpaid:
         return None
     asked = min(one.seen_at or booking.ended_at for one in unpaid)
@@ -136,7 +136,7 @@ def _next_late_question(booking: Booking) -> datetime | None:
 def may_still_pay(booking: Booking, now: datetime) -> bool:
     """There is time, nobody has given up, and money is missing that may still come: none yet, or the rest of a short
     payment where the policy lets it be completed, or all of it, after a wrong one went back."""
-    if booking.state is not State.PENDING or booking.leaving or passed(booking.expires_at, now):
+    if booking.state is not State.PENDING or booking.cancel_requested or passed(booking.expires_at, now):
         return False
     match payment_of(booking):
         case Payment.NONE | Payment.RETURNED:
@@ -146,16 +146,16 @@ def may_still_pay(booking: Booking, now: datetime) -> bool:
     return False
 
 
-def orders_to_close(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
+def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
     """Orders that must not stay payable: those of a booking whose time is over, that was given up or that has its
     money; one that asks for the whole price while only a rest is missing; and one whose checkout was in a lost answer
     (query does not repeat it, so nobody can pay it on our page)."""
-    over = booking.state is State.PENDING and (booking.leaving or passed(booking.deadline, now))
+    over = booking.state is State.PENDING and (booking.cancel_requested or passed(booking.deadline, now))
     payment, wanted = payment_of(booking), missing(booking)
     all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
     return tuple(
         one
-        for one in booking.attempts
+        for one in booking.orders
         if one.was_sent
         and not one.is_settled
         and not one.has_money
@@ -167,14 +167,14 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
     )
 
 
-def orders_to_ask(booking: Booking, now: datetime) -> tuple[Attempt, ...]:
+def orders_to_ask(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
     """The orders whose state at the provider still matters. After the end: all that were ever sent, now and then."""
     if booking.state in ENDED:
-        unproven = tuple(one for one in booking.attempts if one.has_money and not one.is_settled)
+        unproven = tuple(one for one in booking.orders if one.has_money and not one.is_settled)
         if not passed(_next_late_question(booking), now):
             return unproven
-        return tuple(one for one in booking.attempts if one.was_sent and not (one.has_money and one.is_settled))
-    return tuple(one for one in booking.attempts if one.was_sent and not one.is_settled)
+        return tuple(one for one in booking.orders if one.was_sent and not (one.has_money and one.is_settled))
+    return tuple(one for one in booking.orders if one.was_sent and not one.is_settled)
 
 
 def passed(moment: datetime | None, now: datetime) -> bool:

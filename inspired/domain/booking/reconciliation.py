@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inspired.domain.booking.booking import Attempt, Booking, Entry, Refund
+from inspired.domain.booking.booking import Booking, Entry, PaymentOrder, Refund
 from inspired.domain.booking.ledger import balances
-from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, RefundStatus, Remote, State
 from inspired.domain.shared.money import Money
@@ -94,7 +94,7 @@ class EventSeen:
 class Answers:
     """What was asked about one booking. What could not be asked is left out, and judged by nobody."""
 
-    orders: tuple[Seen, ...] = ()
+    orders: tuple[OrderObservation, ...] = ()
     refunds: tuple[RefundSeen, ...] = ()
     event: EventSeen | None = None
     posted: tuple[Entry, ...] | None = None
@@ -115,42 +115,42 @@ def differences(booking: Booking, answers: Answers) -> tuple[Difference, ...]:
 Found = tuple[Kind, str, str]
 
 
-def _of_orders(booking: Booking, seen: Iterable[Seen]) -> Iterator[Found]:
+def _of_orders(booking: Booking, seen: Iterable[OrderObservation]) -> Iterator[Found]:
     for one in seen:
-        attempt = booking.find_attempt(one.trade_no)
-        if attempt is not None:
-            yield from _of_order(booking, attempt, one)
+        order = booking.find_order(one.trade_no)
+        if order is not None:
+            yield from _of_order(booking, order, one)
 
 
-def _of_order(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[Found]:
+def _of_order(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
     there = seen.status is not None and seen.status.has_money
-    if there and not attempt.proven:
-        yield Kind.UNKNOWN_PAYMENT, attempt.trade_no, f"Binance: {_shown(seen.money)}"
-    elif attempt.proven and not there:
+    if there and not order.proven:
+        yield Kind.UNKNOWN_PAYMENT, order.trade_no, f"Binance: {_shown(seen.money)}"
+    elif order.proven and not there:
         theirs = seen.status or "no such order"
-        yield Kind.MISSING_PAYMENT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {theirs}"
-    elif there and seen.money != attempt.received:
-        yield Kind.AMOUNT, attempt.trade_no, f"ours: {_shown(attempt.received)}, Binance: {_shown(seen.money)}"
+        yield Kind.MISSING_PAYMENT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {theirs}"
+    elif there and seen.money != order.received:
+        yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {_shown(seen.money)}"
     elif seen.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
-        yield Kind.STILL_PAYABLE, attempt.trade_no, f"ours: {booking.state}, Binance: {seen.status}"
-    if there and attempt.proven:
-        yield from _untold_refunds(booking, attempt, seen)
+        yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, Binance: {seen.status}"
+    if there and order.proven:
+        yield from _untold_refunds(booking, order, seen)
 
 
-def _untold_refunds(booking: Booking, attempt: Attempt, seen: Seen) -> Iterator[Found]:
+def _untold_refunds(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
     """By the order's own status: it tells that money went back, not how much."""
-    mine = [one for one in booking.refunds_of(attempt) if one.reserves]
+    mine = [one for one in booking.refunds_of(order) if one.reserves]
     gone = [one for one in mine if one.is_gone]
     moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
     told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
     known = sum(one.amount.amount for one in gone if one.amount)
     if seen.status is Remote.REFUNDED and not gone and not moving:
-        yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
-    elif seen.status is Remote.FULL_REFUNDED and not moving and attempt.received and known < attempt.received.amount:
+        yield Kind.UNKNOWN_REFUND, order.trade_no, told
+    elif seen.status is Remote.FULL_REFUNDED and not moving and order.received and known < order.received.amount:
         if not any(one.amount is None for one in gone):
-            yield Kind.UNKNOWN_REFUND, attempt.trade_no, told
+            yield Kind.UNKNOWN_REFUND, order.trade_no, told
     elif seen.status is Remote.PAID and any(not one.is_by_hand for one in gone):
-        yield Kind.MISSING_REFUND, attempt.trade_no, told
+        yield Kind.MISSING_REFUND, order.trade_no, told
 
 
 def _of_refunds(booking: Booking, seen: Iterable[RefundSeen]) -> Iterator[Found]:

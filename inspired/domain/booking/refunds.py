@@ -21,7 +21,7 @@ from inspired.domain.booking.balance import (
     refunded,
     total,
 )
-from inspired.domain.booking.booking import Attempt, Booking, Refund, RefundRequest, refund_id
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, RefundRequest, refund_id
 from inspired.domain.booking.history import Amount, EventKind, Reason, RefundFound, RefundRequested
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.states import Cause, RefundStatus, Remote
@@ -73,22 +73,22 @@ SYSTEM, CUSTOMER = Asked(), Asked(by="customer")
 
 def going_back(booking: Booking, amount: Money, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
     """So much goes back, the newest orders' money first. Never more than is left of each."""
-    for attempt, part in _shares(booking, amount):
-        booking = _with_refund(booking, attempt, part, cause, now, asked)
+    for order, part in _shares(booking, amount):
+        booking = _with_refund(booking, order, part, cause, now, asked)
     return booking
 
 
 def all_of_it(booking: Booking, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
     """Everything that is left, of every order, whatever its currency."""
-    for attempt, left in left_of_each(booking):
-        booking = _with_refund(booking, attempt, left, cause, now, asked)
+    for order, left in left_of_each(booking):
+        booking = _with_refund(booking, order, left, cause, now, asked)
     return booking
 
 
-def uncounted_back(booking: Booking, order: int, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
+def uncounted_back(booking: Booking, number: int, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
     """All that is left of one payment that cannot be counted, in its own currency."""
-    attempt, left = _uncounted(booking, order)
-    return _with_refund(booking, attempt, left, cause, now, asked)
+    order, left = _uncounted(booking, number)
+    return _with_refund(booking, order, left, cause, now, asked)
 
 
 def surplus_back(booking: Booking, now: datetime) -> Booking:
@@ -100,11 +100,11 @@ def surplus_back(booking: Booking, now: datetime) -> Booking:
 
 
 def _with_refund(
-    booking: Booking, attempt: Attempt, amount: Money, cause: Cause, now: datetime, asked: Asked
+    booking: Booking, order: PaymentOrder, amount: Money, cause: Cause, now: datetime, asked: Asked
 ) -> Booking:
     refund = Refund(
-        id=refund_id(attempt.trade_no, len(booking.refunds) + 1),
-        trade_no=attempt.trade_no,
+        id=refund_id(order.trade_no, len(booking.refunds) + 1),
+        trade_no=order.trade_no,
         amount=amount,
         cause=cause,
         requested_at=now,
@@ -164,21 +164,21 @@ def refundable(booking: Booking) -> Money:
     return kept_of(booking)
 
 
-def left_of_each(booking: Booking) -> list[tuple[Attempt, Money]]:
+def left_of_each(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
     """Every proven payment of which something is left, and how much, whatever its currency."""
-    found = ((one, left_of(booking, one)) for one in booking.attempts if one.proven)
+    found = ((one, left_of(booking, one)) for one in booking.orders if one.proven)
     return [(one, left) for one, left in found if left > nothing(left.currency)]
 
 
-def uncounted(booking: Booking) -> list[tuple[Attempt, Money]]:
+def uncounted(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
     """Payments that came in another currency and have not gone back: each can be returned by itself."""
     return [(one, left) for one, left in left_of_each(booking) if came_unclear(booking, one)]
 
 
-def _uncounted(booking: Booking, order: int) -> tuple[Attempt, Money]:
-    for attempt, left in uncounted(booking):
-        if attempt.number == order:
-            return attempt, left
+def _uncounted(booking: Booking, number: int) -> tuple[PaymentOrder, Money]:
+    for order, left in uncounted(booking):
+        if order.number == number:
+            return order, left
     raise Conflict("There is nothing left to refund of this order by itself.")
 
 
@@ -204,44 +204,50 @@ def checked_part(booking: Booking, amount: Money, *, cancels: bool) -> Preview:
     return _previewed(booking, _shares(booking, amount), amount, left, left - amount, cancels=cancels)
 
 
-def checked_order(booking: Booking, order: int) -> Preview:
+def checked_order(booking: Booking, number: int) -> Preview:
     """The consequence of returning the money of one order that cannot be counted. Raises Conflict."""
     left = refundable(booking)
-    attempt, its = _uncounted(booking, order)
-    return _previewed(booking, [(attempt, its)], its, left, left, cancels=False)
+    order, its = _uncounted(booking, number)
+    return _previewed(booking, [(order, its)], its, left, left, cancels=False)
 
 
 def _previewed(
-    booking: Booking, shares: list[tuple[Attempt, Money]], amount: Money, left: Money, remains: Money, *, cancels: bool
+    booking: Booking,
+    shares: list[tuple[PaymentOrder, Money]],
+    amount: Money,
+    left: Money,
+    remains: Money,
+    *,
+    cancels: bool,
 ) -> Preview:
     """What is special about the provider's last refund of an order: its amount is ignored, everything left goes."""
     blocking: list[str] = []
     warnings: list[str] = []
-    for attempt, part in shares:
-        there = at_provider(booking, attempt)
-        if attempt.refunds_left == 0:
+    for order, part in shares:
+        there = at_provider(booking, order)
+        if order.refunds_left == 0:
             blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
-        elif attempt.refunds_left == LAST_ONE and part < there:
+        elif order.refunds_left == LAST_ONE and part < there:
             blocking.append(
                 f"Binance allows one last refund of this payment and would return everything left, {there.shown}. "
                 "A smaller amount is not sent."
             )
-        elif attempt.refunds_left == LAST_ONE + 1 and part < there:
+        elif order.refunds_left == LAST_ONE + 1 and part < there:
             warnings.append("After this refund Binance allows one more, which always returns everything left.")
     return Preview(amount, left, remains, cancels, (*blocking, *warnings), bool(blocking))
 
 
-def _shares(booking: Booking, amount: Money) -> list[tuple[Attempt, Money]]:
+def _shares(booking: Booking, amount: Money) -> list[tuple[PaymentOrder, Money]]:
     """Which order gives how much: the newest money first, never more than is left of each."""
-    shares: list[tuple[Attempt, Money]] = []
+    shares: list[tuple[PaymentOrder, Money]] = []
     rest = amount
-    for attempt in reversed(counted(booking)):
-        left = left_of(booking, attempt)
+    for order in reversed(counted(booking)):
+        left = left_of(booking, order)
         if left > nothing(left.currency):
             part = min(rest, left)
             rest -= part
             if part > nothing(part.currency):
-                shares.append((attempt, part))
+                shares.append((order, part))
     return shares
 
 
@@ -276,15 +282,15 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
     refund = booking.find_refund(wanted)
     if refund is None or not refund.is_stuck:
         raise Conflict("This refund is not waiting for you.")
-    attempt = booking.find_attempt(refund.trade_no)
-    most = left_of(booking, attempt) + (refund.amount or _planned(booking, refund, amount)) if attempt else amount
+    order = booking.find_order(refund.trade_no)
+    most = left_of(booking, order) + (refund.amount or _planned(booking, refund, amount)) if order else amount
     if amount.currency != most.currency or amount > most or not amount > nothing(amount.currency):
         raise Invalid(f"Between nothing and {most.shown}.", {"amount": f"must be at most {most}"})
     done = replace(
         refund, amount=amount, status=RefundStatus.EXTERNAL, by="owner", note=note, retry_at=None, done_at=now
     )
     booking = booking.with_refund(done).noted(now, EventKind.REFUND_BY_HAND, Amount(amount))
-    return _given_way(booking, attempt, done.id) if attempt and refund.amount is None else booking
+    return _given_way(booking, order, done.id) if order and refund.amount is None else booking
 
 
 def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
@@ -347,26 +353,26 @@ def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
 def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
     """Somebody calls now: counted and leased before the call. What Binance would not do as asked is not sent."""
     refund = booking.find_refund(wanted)
-    attempt = booking.find_attempt(refund.trade_no) if refund else None
-    if refund is None or attempt is None or refund.amount is None:
+    order = booking.find_order(refund.trade_no) if refund else None
+    if refund is None or order is None or refund.amount is None:
         return booking
-    if reason := _impossible(booking, attempt, refund):
+    if reason := _impossible(booking, order, refund):
         return _needs_owner(booking, refund, reason, now, again=None)
     leased = replace(refund, status=RefundStatus.REQUESTED, tries=refund.tries + 1, retry_at=now + REFUND_LEASE)
     return booking.with_refund(leased)
 
 
-def _impossible(booking: Booking, attempt: Attempt, refund: Refund) -> str:
-    left = at_provider(booking, attempt)
-    if not attempt.prepay_id:
+def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> str:
+    left = at_provider(booking, order)
+    if not order.prepay_id:
         return "The order's own number at Binance is not known."
     if refund.tries:
         return ""  # it may be there already: only the same call again tells
-    if attempt.refunds_left <= 0:
+    if order.refunds_left <= 0:
         return "Binance allows no further refund of this payment."
-    if _of_unknown_amount(booking, attempt) is not None and is_asked_about_first(booking, refund):
+    if _of_unknown_amount(booking, order) is not None and is_asked_about_first(booking, refund):
         return "Some of this payment went back by Binance's console, and how much is not known yet."
-    if attempt.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
+    if order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
         return f"It would be Binance's last refund of this payment, which returns everything left, {left.shown}."
     return ""
 
@@ -442,23 +448,23 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
 
 def _found(booking: Booking, seen: RefundSeen) -> Booking:
     """A refund under an id that is not ours, told by a signed notice and read back by query."""
-    attempt = booking.find_attempt(seen.trade_no)
-    if attempt is None or not attempt.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
+    order = booking.find_order(seen.trade_no)
+    if order is None or not order.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
         return booking
-    if attempt.received is not None and attempt.received.currency != seen.amount.currency:
+    if order.received is not None and order.received.currency != seen.amount.currency:
         return booking  # the order's own status tells that something went back
-    mine = booking.refunds_of(attempt)
+    mine = booking.refunds_of(order)
     if any(one.found_as == seen.refund_id for one in mine):
         return booking
-    if (unknown := _of_unknown_amount(booking, attempt)) is not None:
+    if (unknown := _of_unknown_amount(booking, order)) is not None:
         known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
-        return _given_way(known, attempt, unknown.id)
-    if attempt.received is not None and seen.amount > at_provider(booking, attempt):
+        return _given_way(known, order, unknown.id)
+    if order.received is not None and seen.amount > at_provider(booking, order):
         return booking  # explained already, by the order's own status
     nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.found_as), None)
     if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
         return _named(booking, nameless, seen, nameless.amount - seen.amount)
-    return _console(booking, attempt, seen.amount, seen.asked_at, seen.refund_id)
+    return _console(booking, order, seen.amount, seen.asked_at, seen.refund_id)
 
 
 def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
@@ -470,51 +476,51 @@ def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) ->
     return replace(booking, refunds=(*booking.refunds, named))
 
 
-def console_refunds(booking: Booking, attempt: Attempt, now: datetime) -> Booking:
+def console_refunds(booking: Booking, order: PaymentOrder, now: datetime) -> Booking:
     """The order's status says that money went back. What our own refunds do not explain was made in the console."""
-    mine = [one for one in booking.refunds_of(attempt) if one.reserves]
-    if attempt.status is None or attempt.status is Remote.REFUNDING or not attempt.status.tells_of_refunds:
+    mine = [one for one in booking.refunds_of(order) if one.reserves]
+    if order.status is None or order.status is Remote.REFUNDING or not order.status.tells_of_refunds:
         return booking
     if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
         return booking  # ours may be the explanation: it is looked at again when that is known
-    gap = at_provider(booking, attempt)
-    if attempt.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
-        if (unknown := _of_unknown_amount(booking, attempt)) is None:
-            return _console(booking, attempt, gap, now)
-        return _given_way(booking.with_refund(replace(unknown, amount=gap)), attempt, unknown.id)
-    if attempt.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
-        return _console(booking, attempt, None, now)
+    gap = at_provider(booking, order)
+    if order.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
+        if (unknown := _of_unknown_amount(booking, order)) is None:
+            return _console(booking, order, gap, now)
+        return _given_way(booking.with_refund(replace(unknown, amount=gap)), order, unknown.id)
+    if order.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
+        return _console(booking, order, None, now)
     return booking
 
 
 def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
     """Binance's last refund of an order returns everything left, whatever was asked: what others were still to return
     has gone back by it."""
-    attempt = booking.find_attempt(refund.trade_no)
-    return booking if attempt is None else _given_way(booking, attempt, refund.id)
+    order = booking.find_order(refund.trade_no)
+    return booking if order is None else _given_way(booking, order, refund.id)
 
 
-def _of_unknown_amount(booking: Booking, attempt: Attempt) -> Refund | None:
-    return next((one for one in booking.refunds_of(attempt) if one.is_gone and one.amount is None), None)
+def _of_unknown_amount(booking: Booking, order: PaymentOrder) -> Refund | None:
+    return next((one for one in booking.refunds_of(order) if one.is_gone and one.amount is None), None)
 
 
 def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
     """Binance's own sum of what went back is larger than ours: the rest was made in the console."""
-    attempt = booking.find_attempt(refund.trade_no)
-    if attempt is None or seen.refunded_in_all is None:
+    order = booking.find_order(refund.trade_no)
+    if order is None or seen.refunded_in_all is None:
         return booking
-    known = (one for one in booking.refunds_of(attempt) if one.has_left_provider)
+    known = (one for one in booking.refunds_of(order) if one.has_left_provider)
     ours = refunded(known, seen.refunded_in_all.currency)
-    if seen.refunded_in_all > ours and _of_unknown_amount(booking, attempt) is None:
-        return _console(booking, attempt, seen.refunded_in_all - ours, seen.asked_at)
+    if seen.refunded_in_all > ours and _of_unknown_amount(booking, order) is None:
+        return _console(booking, order, seen.refunded_in_all - ours, seen.asked_at)
     return booking
 
 
-def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: datetime, found: str = "") -> Booking:
+def _console(booking: Booking, order: PaymentOrder, amount: Money | None, now: datetime, found: str = "") -> Booking:
     """Nothing is asked for: it has happened. Refunds of ours that were only planned give way to it."""
     refund = Refund(
-        id=found or refund_id(attempt.trade_no, len(booking.refunds) + 1),
-        trade_no=attempt.trade_no,
+        id=found or refund_id(order.trade_no, len(booking.refunds) + 1),
+        trade_no=order.trade_no,
         amount=amount,
         cause=Cause.CONSOLE,
         requested_at=now,
@@ -524,16 +530,16 @@ def _console(booking: Booking, attempt: Attempt, amount: Money | None, now: date
         done_at=now,
     )
     booking = replace(booking, refunds=(*booking.refunds, refund))
-    booking = _given_way(booking, attempt, refund.id)
-    booking = booking.noted(now, EventKind.REFUND_FOUND, RefundFound(attempt.number, amount))
+    booking = _given_way(booking, order, refund.id)
+    booking = booking.noted(now, EventKind.REFUND_FOUND, RefundFound(order.number, amount))
     return booking.owing(now, AlertOwner(AlertKind.CONSOLE_REFUND, refund.id))
 
 
-def _given_way(booking: Booking, attempt: Attempt, to: str) -> Booking:
+def _given_way(booking: Booking, order: PaymentOrder, to: str) -> Booking:
     """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
     the table's to return. One that may be at the provider already stays, until that is known."""
-    for planned in reversed(booking.refunds_of(attempt)):
-        left = left_of(booking, attempt)
+    for planned in reversed(booking.refunds_of(order)):
+        left = left_of(booking, order)
         if _gives_way(planned) and left < nothing(left.currency):
             booking = booking.with_refund(replace(planned, replaced_by=to, retry_at=None))
     return booking
@@ -547,20 +553,20 @@ def _gives_way(refund: Refund) -> bool:
 
 def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
     """This one did not go, and so much went by the console that it no longer can: it gives way after all."""
-    attempt = booking.find_attempt(refund.trade_no)
+    order = booking.find_order(refund.trade_no)
     console = [one for one in booking.refunds if one.trade_no == refund.trade_no and one.cause is Cause.CONSOLE]
-    if attempt is None or not console:
+    if order is None or not console:
         return None
-    after = _given_way(booking, attempt, console[-1].id)
+    after = _given_way(booking, order, console[-1].id)
     mine = after.find_refund(refund.id)
     return after if mine is not None and mine.replaced_by else None
 
 
 def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Booking:
-    attempt = booking.find_attempt(refund.trade_no)
-    if attempt is None or remaining is None or remaining >= attempt.refunds_left:
+    order = booking.find_order(refund.trade_no)
+    if order is None or remaining is None or remaining >= order.refunds_left:
         return booking
-    return booking.with_attempt(replace(attempt, refunds_left=remaining))
+    return booking.with_order(replace(order, refunds_left=remaining))
 
 
 # --- what it means for the whole ------------------------------------------------------------------------------------

@@ -60,13 +60,13 @@ def labels(booking: Booking) -> tuple[str, ...]:
 
 def amounts_of(booking: Booking) -> list[str]:
     """The price, and what came where that is something else."""
-    came = [str(one.received) for one in booking.attempts if one.received is not None]
+    came = [str(one.received) for one in booking.orders if one.received is not None]
     return list(dict.fromkeys([str(booking.price), *came]))
 
 
 def moments(booking: Booking) -> dict[By, datetime]:
     """By what it can be ordered; a moment that never was is left out. Money that came short is a payment too."""
-    came = (one.paid_at for one in booking.attempts if one.has_money and one.paid_at is not None)
+    came = (one.paid_at for one in booking.orders if one.has_money and one.paid_at is not None)
     found = {
         By.MADE: booking.created_at,
         By.CALL: booking.slot.span.start if booking.slot else None,
@@ -87,7 +87,7 @@ def place_of(booking: Booking, by: By) -> str:
 
 def numbers(booking: Booking) -> tuple[str, ...]:
     """What the provider calls this booking's payments: its transactions and orders."""
-    found = [number for one in booking.attempts for number in (one.transaction_id, one.prepay_id) if number]
+    found = [number for one in booking.orders for number in (one.transaction_id, one.prepay_id) if number]
     return tuple(dict.fromkeys(found))
 
 

@@ -131,7 +131,7 @@ def _open_matter(booking: Booking) -> str:
     if booking.choose_by is not None and payment is Payment.EXACT:
         return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
     ended = booking.state in (State.EXPIRED, State.CANCELLED)
-    if ended and booking.keeps is None and payment in (Payment.NOTIFIED, Payment.EXACT):
+    if ended and booking.agreed_amount is None and payment in (Payment.NOTIFIED, Payment.EXACT):
         return LATE_CHECK
     if payment is Payment.SHORT and booking.state is State.PENDING:
         return f"{received_of(booking).shown} of {booking.price.shown} arrived. {missing(booking).shown} is missing."
@@ -150,7 +150,7 @@ def _standing(booking: Booking) -> str:
         return "Another payment arrived after your money had gone back."
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return _called_off(booking)
-    has_paid = any(one.has_money for one in booking.attempts)
+    has_paid = any(one.has_money for one in booking.orders)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return "This booking is over. Its time is free for others again."
     if booking.state is State.CONFIRMED and booking.by_hand is not None and booking.by_hand.kind is not HandKind.TIME:
@@ -212,13 +212,13 @@ def public_status(booking: Booking) -> dict[str, Any]:
         "flags": sorted(booking.flags),
         "message": message(booking),
         "expiresAt": iso(booking.expires_at),
-        "version": booking.edition,
+        "version": booking.status_version,
     }
     if booking.choose_by is not None:
         body["chooseBy"] = iso(booking.choose_by)
     if returned := refunds_told(booking):
         body["refunds"] = returned
-    paid = next((one for one in booking.attempts if one.has_money), None)
+    paid = next((one for one in booking.orders if one.has_money), None)
     if paid is not None:
         body["paymentDetails"] = {
             "transactionId": paid.transaction_id or None,
@@ -238,21 +238,21 @@ def iso(moment: datetime | None) -> str | None:
 
 def _face(booking: Booking) -> tuple[object, ...]:
     """Everything the customer's page is made of."""
-    attempt = booking.attempt
+    order = booking.order
     return (
-        public_status(replace(booking, edition=0)),
+        public_status(replace(booking, status_version=0)),
         payment_of(booking),
         booking.slot,
-        booking.leaving,
+        booking.cancel_requested,
         kept_of(booking),
         mails.awaits_confirmation(booking),
-        attempt and (attempt.trade_no, attempt.checkout, attempt.is_closed, attempt.retry_at is None),
+        order and (order.trade_no, order.checkout, order.is_closed, order.retry_at is None),
     )
 
 
 def _has_changed(before: Booking, after: Booking) -> bool:
     """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
-    unseen = ("outbox", "delivered", "history", "ledger", "check_at", "looks", "version", "edition")
+    unseen = ("outbox", "delivered", "history", "ledger", "check_at", "unanswered_checks", "version", "status_version")
     if replace(after, **{name: getattr(before, name) for name in unseen}) != before:
         return True
     return _of_mails(before) != _of_mails(after)
@@ -265,4 +265,8 @@ def _of_mails(booking: Booking) -> tuple[object, ...]:
 def numbered(before: Booking, after: Booking) -> Booking:
     """`after` with the edition grown if the customer would see a difference."""
     changed = _has_changed(before, after) and _face(before) != _face(after)
-    return replace(after, edition=before.edition + 1) if changed else replace(after, edition=before.edition)
+    return (
+        replace(after, status_version=before.status_version + 1)
+        if changed
+        else replace(after, status_version=before.status_version)
+    )

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from inspired.domain.booking import ledger
-from inspired.domain.booking.booking import Attempt, Booking, Entry, Fact, FactKind
+from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, PaymentOrder
 from inspired.domain.booking.history import EventKind, MoneySeen, Order
 from inspired.domain.booking.states import Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import LIMIT
@@ -186,12 +186,12 @@ def of_calls(calls: Iterable[tuple[str, int]]) -> Figures:
     return Figures(calls=dict(times), outcomes=dict(outcomes))
 
 
-def of_notices(notices: Iterable[tuple[datetime, Attempt]]) -> Figures:
+def of_notices(notices: Iterable[tuple[datetime, PaymentOrder]]) -> Figures:
     """The first notice of each payment: when it came, and the order it is about."""
     delays: dict[int, int] = defaultdict(int)
-    for came, attempt in notices:
-        if attempt.paid_at is not None:
-            delays[two_digits(max(came - attempt.paid_at, timedelta()) // timedelta(milliseconds=1))] += 1
+    for came, order in notices:
+        if order.paid_at is not None:
+            delays[two_digits(max(came - order.paid_at, timedelta()) // timedelta(milliseconds=1))] += 1
     return Figures(notices=dict(delays))
 
 
@@ -243,7 +243,7 @@ def seconds_to_pay(booking: Booking) -> int | None:
     """From the moment the QR code was there to the payment, by the provider's clock. None: not paid."""
     made = (event for event in booking.history if event.kind is EventKind.ORDER_CREATED)
     shown = {event.details: event.at for event in made}
-    paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.attempts
+    paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.orders
             if one.paid_at is not None and Order(one.number) in shown]  # fmt: skip
     return max(min(paid)[0] - min(paid)[1], timedelta()) // timedelta(seconds=1) if paid else None
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain.booking.balance import unclear
-from inspired.domain.booking.booking import Attempt, Booking, Refund
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.history import TaskDone
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.refunds import SLOW_AFTER
@@ -99,20 +99,20 @@ def _first_told(booking: Booking, refund: Refund) -> datetime:
 def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
     """For each payment that waits for the owner, as long as it does."""
     found = []
-    for attempt in unclear(booking):
-        made_at = _seen_unclear(booking, attempt)
+    for order in unclear(booking):
+        made_at = _seen_unclear(booking, order)
         due = made_at + WORD_WITHIN
-        found.append(Promise(Kind.WORD, attempt.trade_no, made_at, due, _first_word(tickets, made_at)))
+        found.append(Promise(Kind.WORD, order.trade_no, made_at, due, _first_word(tickets, made_at)))
     return found
 
 
-def _seen_unclear(booking: Booking, attempt: Attempt) -> datetime:
+def _seen_unclear(booking: Booking, order: PaymentOrder) -> datetime:
     """When the owner was told of it, and the page began to say so."""
-    alert = AlertOwner(AlertKind.UNCLEAR, attempt.trade_no)
+    alert = AlertOwner(AlertKind.UNCLEAR, order.trade_no)
     told = (
         event.at for event in booking.history if isinstance(event.details, TaskDone) and event.details.task == alert
     )
-    return next(told, None) or attempt.paid_at or attempt.created_at
+    return next(told, None) or order.paid_at or order.created_at
 
 
 def _place(booking: Booking, tickets: list[Ticket]) -> list[Promise]:

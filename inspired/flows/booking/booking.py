@@ -58,11 +58,11 @@ def free_times(
             return []
         return svc.calendly.free(meeting_type.id, Span(start, window.end)) if start < window.end else []
     rules = meeting_type.rules if instead else rules_today(svc, meeting_type)
-    offered = list((instead or svc.offer.calendar()).calls(meeting_type.minutes, rules, window, svc.now()))
+    offered = list((instead or svc.catalogue.calendar()).calls(meeting_type.minutes, rules, window, svc.now()))
     if not offered:
         return []
     all_of_it = Span(rules.around(offered[0]).start, rules.around(offered[-1]).end)
-    taken = svc.known_holds.taken(all_of_it)
+    taken = svc.availability_cache.taken(all_of_it)
     left = free(offered, [*taken.spans, *svc.own_calendar.busy(all_of_it)], rules.before, rules.after)
     if not rules.most_per_day:
         return left
@@ -188,7 +188,7 @@ def _freed_if_refused(svc: Services, booking: Booking, slot: Slot) -> Iterator[N
         yield
     except Refusal:
         svc.bookings.change(booking.id, lambda b: customer_actions.event_refused(b, slot, svc.now()))
-        svc.bell.ring("refresh", booking.id)
+        svc.queue.enqueue("refresh", booking.id)
         raise
 
 
@@ -245,7 +245,7 @@ def change_time(svc: Services, token: str, start: datetime, zone: str) -> Bookin
 def choose_another_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
     """A time for whoever has paid and has none: paid too late, or the time was lost. Raises SlotTaken, Conflict."""
     booking = _moved_to(svc, svc.bookings.by_token(token), start, zone, customer_actions.another_time)
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -253,7 +253,7 @@ def move(svc: Services, token: str, start: datetime, zone: str, seen: int) -> Bo
     """A confirmed call to another time of the built-in calendar. Raises SlotTaken, Conflict."""
     booking = svc.bookings.by_token(token)
     booking = _moved_to(svc, booking, start, zone, lambda b, slot, now: customer_actions.move(b, slot, seen, now))
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -267,7 +267,7 @@ def move_by_owner(svc: Services, booking_id: str, start: datetime, seen: int) ->
         return owner_actions.move(current, slot, seen, now)
 
     booking = _moved_to(svc, booking, start, zone, step, slot_at=_owners_slot)
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -279,7 +279,7 @@ def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
 
 def no_show(svc: Services, booking_id: str, *, came: bool) -> Booking:
     booking = svc.bookings.change(booking_id, lambda b: customer_actions.no_show(b, svc.now(), came=came))
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -287,13 +287,13 @@ def give_up(svc: Services, token: str) -> Booking:
     """The order is closed and the slot freed by a job; the page says so meanwhile."""
     booking = svc.bookings.by_token(token)
     booking = svc.bookings.change(booking.id, lambda b: customer_actions.give_up(b, svc.now()))
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
 def terms_version(svc: Services) -> str:
     """Of the terms as they stand now: whatever the owner changes of them, here or in a call's policy, counts."""
-    changes = svc.preferences.now().small_print.terms_changes + svc.offer.terms_changes()
+    changes = svc.preferences.now().small_print.terms_changes + svc.catalogue.terms_changes()
     return f"{TERMS_VERSION}.{changes}" if changes else TERMS_VERSION
 
 
@@ -306,7 +306,7 @@ def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
 def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
     span = Span(start, start + timedelta(minutes=meeting_type.minutes))
     rules = rules_today(svc, meeting_type)
-    if not svc.offer.calendar().allows(span, rules, svc.now()):
+    if not svc.catalogue.calendar().allows(span, rules, svc.now()):
         raise Invalid("This time is not offered. Please choose another one.", {"slotStart": "is not offered"})
     if svc.own_calendar.busy(rules.around(span)):
         raise SlotTaken("Meanwhile this time was taken. Please choose another one.")
@@ -325,7 +325,7 @@ def _owners_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone
 def rules_today(svc: Services, meeting_type: MeetingType) -> Rules:
     """How this type is offered now, whatever a booking of it has kept; one that is gone from the list: as it was made
     for."""
-    listed = (one.type.rules for one in svc.offer.now().types if one.type.id == meeting_type.id)
+    listed = (one.type.rules for one in svc.catalogue.now().types if one.type.id == meeting_type.id)
     return next(listed, meeting_type.rules)
 
 
@@ -378,7 +378,9 @@ def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
     """Only a draft is taken further; whoever came second with the same event is answered with what is."""
     if current.state is State.DRAFT:
         customer_actions.refuse_unfit(current, slot)
-        ready = replace(ready, version=current.version, edition=current.edition, delivered=current.delivered)
+        ready = replace(
+            ready, version=current.version, status_version=current.status_version, delivered=current.delivered
+        )
         return ready.owing(ready.created_at, *(item.task for item in current.outbox))
     if current.slot is not None and current.slot.invitee_uri == slot.invitee_uri:
         return current
@@ -421,7 +423,7 @@ def _limits_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: s
 
 
 def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> CallsOn:
-    return CallsOn(svc.offer.calendar().day_of(call.start), meeting_type.id)
+    return CallsOn(svc.catalogue.calendar().day_of(call.start), meeting_type.id)
 
 
 class _Reservation:

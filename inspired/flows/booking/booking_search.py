@@ -124,7 +124,7 @@ def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]
 def _of_amount(svc: Services, amount: str, currency: str | None, most: int) -> Iterator[tuple[str, Booking]]:
     number = str(Money.parse(amount))
     for booking in svc.lists.page(Wanted(amount=number), svc.now(), most=most).bookings:
-        received = [one.received for one in booking.attempts if one.received is not None]
+        received = [one.received for one in booking.orders if one.received is not None]
         sums = [("the price", booking.price), *(("the amount that came", one) for one in received)]
         for why, money in sums:
             if str(money) == number and currency in (None, money.currency, money.currency.lower()):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from inspired.adapters.mongo.bulk_jobs import Chore
+from inspired.adapters.mongo.bulk_jobs import BulkJob
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Conflict, Invalid
@@ -19,46 +19,46 @@ ASKED, UNANSWERED = "asked", "no answer"
 
 def can_be_asked_about(booking: Booking) -> bool:
     """An order of it was sent to Binance."""
-    return booking.state is not State.DRAFT and any(one.was_sent for one in booking.attempts)
+    return booking.state is not State.DRAFT and any(one.was_sent for one in booking.orders)
 
 
-def start(svc: Services, bookings: list[Booking], by: str) -> Chore:
+def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
     """Binance is asked again about every order of these."""
     wanted = [one.id for one in bookings if can_be_asked_about(one)]
     if not wanted:
         raise Conflict("There is nothing to ask Binance about.")
     if len(wanted) > MOST:
         raise Invalid(f"At most {MOST} at once.")
-    chore = Chore(svc.new_id(), ASK, by, svc.now(), tuple(wanted))
-    svc.chores.add(chore, svc.now() + RING_AGAIN)
-    svc.audit.add(svc.now(), by, "asked_binance_about_many", chore.id, f"{len(wanted)} bookings")
-    _ring(svc, chore)
-    return chore
+    bulk_job = BulkJob(svc.new_id(), ASK, by, svc.now(), tuple(wanted))
+    svc.bulk_jobs.add(bulk_job, svc.now() + RING_AGAIN)
+    svc.audit.add(svc.now(), by, "asked_binance_about_many", bulk_job.id, f"{len(wanted)} bookings")
+    _enqueue(svc, bulk_job)
+    return bulk_job
 
 
-def work(svc: Services, chore_id: str, booking_id: str) -> None:
+def work(svc: Services, bulk_job_id: str, booking_id: str) -> None:
     """Safe to repeat: what was done is not done again."""
-    if booking_id in svc.chores.get(chore_id).done:
+    if booking_id in svc.bulk_jobs.get(bulk_job_id).done:
         return
     before = svc.bookings.get(booking_id)
-    answers = [refreshing.queried(svc, one, ASK_SECONDS) for one in before.attempts if one.was_sent]
+    answers = [refreshing.queried(svc, one, ASK_SECONDS) for one in before.orders if one.was_sent]
     after = refreshing.ask(svc, before, [one for one in answers if one is not None], seconds=ASK_SECONDS)
-    svc.bell.ring("refresh", booking_id)
+    svc.queue.enqueue("refresh", booking_id)
     told = f"{before.state} → {after.state}" if after.state is not before.state else ASKED
-    svc.chores.done(chore_id, booking_id, UNANSWERED if None in answers else told)
+    svc.bulk_jobs.done(bulk_job_id, booking_id, UNANSWERED if None in answers else told)
 
 
 def sweep(svc: Services) -> None:
     """Rung again for what was lost on the way; given up after an hour, which the page shows."""
-    for chore in svc.chores.due(svc.now(), MOST):
-        if svc.now() - chore.at > KEEP_RINGING:
-            for booking_id in chore.left:
-                svc.chores.done(chore.id, booking_id, UNANSWERED)
+    for bulk_job in svc.bulk_jobs.due(svc.now(), MOST):
+        if svc.now() - bulk_job.at > KEEP_RINGING:
+            for booking_id in bulk_job.left:
+                svc.bulk_jobs.done(bulk_job.id, booking_id, UNANSWERED)
         else:
-            svc.chores.lease(chore.id, svc.now() + RING_AGAIN)
-            _ring(svc, chore)
+            svc.bulk_jobs.lease(bulk_job.id, svc.now() + RING_AGAIN)
+            _enqueue(svc, bulk_job)
 
 
-def _ring(svc: Services, chore: Chore) -> None:
-    for booking_id in chore.left:
-        svc.bell.ring("chore", chore.id, booking_id)
+def _enqueue(svc: Services, bulk_job: BulkJob) -> None:
+    for booking_id in bulk_job.left:
+        svc.queue.enqueue("bulk_job", bulk_job.id, booking_id)

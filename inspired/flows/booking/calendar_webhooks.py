@@ -50,14 +50,14 @@ def watch(svc: Services) -> bool:
     if not svc.settings.uses_calendly or not svc.settings.calendly_keys:
         return False
     if is_connected(svc):
-        svc.watch.connected()
+        svc.calendly_sync_state.connected()
         return False
-    was_connected = svc.watch.get().connected
+    was_connected = svc.calendly_sync_state.get().connected
     url = connect(svc)
     log.warning("calendar_connected", again=was_connected)
     if was_connected:
         owner_notifications.owner(svc, "reconnected", svc.now().isoformat(), url=url)
-    svc.watch.connected()
+    svc.calendly_sync_state.connected()
     return True
 
 
@@ -69,20 +69,20 @@ def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
     """Durable when it returns. None where the event is nobody's here: Calendly is looked at soon, and would have been
     without it. Raises BadSignature, and Busy while the database is away."""
     notice = calendly.verified(raw, header, svc.settings.calendly_keys)
-    svc.watch.noticed(svc.now())
+    svc.calendly_sync_state.noticed(svc.now())
     booking = _booking_of(svc, notice)
     kept = _kept(svc, notice, booking, header, raw)
     svc.logs.add_notice(kept)
     if booking is None:
         log.info("calendar_notice_of_nobody", what=notice.what)
-        svc.bell.ring_for_letters("watch_calendar")
+        svc.queue.enqueue_mail("watch_calendar")
         svc.logs.finished(kept, "nobody's here: Calendly is looked at", svc.now())
         return None
     booking = svc.bookings.change(
         booking.id, lambda b: customer_actions.to_follow(b, notice.id, svc.now()), known=booking
     )
     svc.logs.finished(kept, "Calendly is asked what became of the event", svc.now())
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 

@@ -33,7 +33,7 @@ def look(svc: Services) -> None:
     """Safe at any time, and twice at once."""
     if not svc.settings.uses_calendly or svc.calendly.is_short:
         return
-    before, now = svc.watch.get(), svc.now()
+    before, now = svc.calendly_sync_state.get(), svc.now()
     try:
         _events(svc)
         found = tuple(calendar_drift.drift(svc))
@@ -42,20 +42,20 @@ def look(svc: Services) -> None:
         since = before.trouble_since or now
         is_due = error.code in NEVER_ALLOWED or now - since >= TOLD_AFTER
         log.warning("calendar_not_watched", error=str(error))
-        svc.watch.failed(str(error), since, told=before.trouble_told)
+        svc.calendly_sync_state.failed(str(error), since, told=before.trouble_told)
         if is_due and not before.trouble_told:
             owner_notifications.owner(svc, "calendar_trouble", since.isoformat(), trouble=str(error), code=error.code)
-            svc.watch.failed(str(error), since, told=True)
+            svc.calendly_sync_state.failed(str(error), since, told=True)
         return
     if set(found) - set(before.told_drift):
         owner_notifications.owner(svc, "drift", now.isoformat(), drift=found)
-    svc.watch.looked(now, found)
+    svc.calendly_sync_state.looked(now, found)
 
 
 def _events(svc: Services) -> None:
     """Both ways: events there that no booking has, and bookings whose event is not there any more."""
     known = svc.calendly.event_types()
-    types = {known[one.type.id].uri: one.type for one in svc.offer.now().types if one.type.id in known}
+    types = {known[one.type.id].uri: one.type for one in svc.catalogue.now().types if one.type.id in known}
     now = svc.now()
     upcoming = svc.calendly.upcoming(now)
     ours = svc.bookings.events_after(now)
@@ -77,7 +77,7 @@ def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> Non
         return
     told = _by_token(svc, seen)
     if told is not None and told.state is State.DRAFT and not told.gave_back(seen.event_uri):
-        svc.bell.ring("refresh", told.id)
+        svc.queue.enqueue("refresh", told.id)
     elif told is not None and customer_actions.may_choose(told, svc.now()) and not told.gave_back(seen.event_uri):
         _chosen(svc, told, seen)
     elif told is None or _is_left(svc, told, event):
@@ -93,7 +93,7 @@ def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
     except Refusal as refusal:
         log.warning("choice_not_taken_up", booking=booking.id, error=str(refusal))
         return
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
 
 
 def _by_token(svc: Services, seen: Scheduled) -> Booking | None:
@@ -124,10 +124,10 @@ def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: 
     if booking is None:
         return
     log.info("orphan_taken_in", booking=booking.id)
-    last = svc.watch.get().last_notice_at
+    last = svc.calendly_sync_state.get().last_notice_at
     if last is None or last < event.made_at:
-        svc.watch.found_by_looking()
-    svc.bell.ring("refresh", booking.id)
+        svc.calendly_sync_state.found_by_looking()
+    svc.queue.enqueue("refresh", booking.id)
 
 
 def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
@@ -140,11 +140,11 @@ def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
 
 def _followed(svc: Services, booking: Booking) -> None:
     """Written down as something owed, as when a webhook tells of it."""
-    is_decided = booking.leaving or booking.choose_by is not None or Flag.SLOT_LOST in booking.flags
+    is_decided = booking.cancel_requested or booking.choose_by is not None or Flag.SLOT_LOST in booking.flags
     is_owed = booking.owes(SyncEvent)
     if booking.state not in (State.PENDING, State.PAID, State.CONFIRMED) or is_decided or is_owed:
         return
-    svc.watch.found_by_looking()
+    svc.calendly_sync_state.found_by_looking()
     occasion = f"look:{svc.now():%Y%m%dT%H%M%S}"
     svc.bookings.change(booking.id, lambda b: customer_actions.to_follow(b, occasion, svc.now()))
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)

@@ -124,7 +124,7 @@ def _sums(entries: list[Entry]) -> dict[str, Decimal]:
 
 def start(svc: Services) -> bool:
     started = paging.start(svc, NAME, after=svc.now() - RECENT)
-    svc.bell.ring_for_letters("turn_page", NAME)
+    svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 

@@ -164,7 +164,7 @@ def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
     match email.template:
         case Email.HELD | Email.UNPAID:
             in_time = booking.expires_at is not None and now < booking.expires_at
-            return booking.state is State.PENDING and in_time and not booking.leaving and not booking.flags
+            return booking.state is State.PENDING and in_time and not booking.cancel_requested and not booking.flags
         case Email.CONFIRMED | Email.OWNER_CONFIRMED:
             return booking.state is State.CONFIRMED
         case Email.MOVED | Email.OWNER_MOVED:
@@ -197,7 +197,7 @@ def _send(svc: Services, booking: Booking, email: SendEmail) -> None:
         context["words"] = words_of(svc, booking, "letter", int(email.subject_id))
     if template.is_to_owner:
         context["answers"] = [(question, without_links(answer)) for question, answer in context["answers"]]
-    subject, text, html = svc.letters.write(template, context)
+    subject, text, html = svc.mail_templates.write(template, context)
 
     method = Method.REQUEST if template in INVITING else Method.CANCEL if template is Email.CANCELLED else None
     mail_id, page = _mail_id(booking.id, email.name), (admin_page_of if template.is_to_owner else page_of)
@@ -234,8 +234,8 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
     refund = booking.find_refund(refund_id)
     if refund is None or refund.amount is None:
         return {}
-    attempt = booking.find_attempt(refund.trade_no)
-    arrived = attempt.received if attempt else None
+    order = booking.find_order(refund.trade_no)
+    arrived = order.received if order else None
     others = booking.refunds[: booking.refunds.index(refund)]
     earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
@@ -256,7 +256,7 @@ def _alert(svc: Services, booking: Booking, task: AlertOwner) -> None:
         "sentence": status.message(booking),
         "runbook_url": runbook_url,
     }
-    subject, text, html = svc.letters.write("alert", context)
+    subject, text, html = svc.mail_templates.write("alert", context)
     method = Method.CANCEL if task.kind in ALERTS_OF_CANCELLING else None
     mail_id, page = _mail_id(booking.id, task.key), admin_page_of(svc, booking)
 
@@ -280,7 +280,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "received": _some(money.received),
         "paid": _paid(booking, money),
         "too_much": _some(money.too_much),
-        "transaction_id": next((one.transaction_id for one in booking.attempts if one.transaction_id), ""),
+        "transaction_id": next((one.transaction_id for one in booking.orders if one.transaction_id), ""),
         "when": in_words(booking.slot.span, zone) if booking.slot else "",
         "when_owner": in_words(booking.slot.span, owner_zone) if booking.slot else "",
         "pay_until": moment_in_words(booking.expires_at, zone) if booking.expires_at else "",

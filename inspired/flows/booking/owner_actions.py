@@ -104,13 +104,13 @@ def _asked(svc: Services, booking: Booking) -> Booking:
         raise Conflict(BINANCE_KNOWS)
     if after.state is not booking.state:
         raise Conflict("Meanwhile the booking has changed. Please look at it again.")
-    if any(one.was_sent and (one.seen_at is None or one.seen_at < begun) for one in after.attempts):
+    if any(one.was_sent and (one.seen_at is None or one.seen_at < begun) for one in after.orders):
         raise Conflict(NO_ANSWER)
     return after
 
 
 def _money_seen(booking: Booking) -> list[tuple[str, Money | None]]:
-    return [(one.trade_no, one.received) for one in booking.attempts if one.has_money]
+    return [(one.trade_no, one.received) for one in booking.orders if one.has_money]
 
 
 def _refuse_lost_event(svc: Services, booking: Booking, kind: HandKind) -> None:
@@ -160,5 +160,5 @@ def erase(svc: Services, booking_id: str) -> Booking:
 
 
 def _rung(svc: Services, booking: Booking) -> Booking:
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking

@@ -5,7 +5,7 @@ from math import ceil
 from inspired.adapters.providers.binance import DUPLICATE_TRADE_NO
 from inspired.adapters.redis.throttle import HeldBack
 from inspired.domain.booking import payment_orders
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.monitoring.health import is_silent
 from inspired.domain.monitoring.provider_refusals import concerns_every_call
 from inspired.domain.shared.errors import Paused, UpstreamError
@@ -85,28 +85,28 @@ def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
 
 def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
     """The same for a booking whose newest order is leased to the caller already (as `hold_time` leaves it)."""
-    attempt = booking.attempt
-    if attempt is None:
+    order = booking.order
+    if order is None:
         return booking
-    if (found := payment_limits.above(svc, booking, attempt.amount)) is not None:
+    if (found := payment_limits.above(svc, booking, order.amount)) is not None:
         window = found.window
         return svc.bookings.change(
-            booking.id, lambda b: payment_orders.above_limit(b, attempt.trade_no, svc.now(), window), known=booking
+            booking.id, lambda b: payment_orders.above_limit(b, order.trade_no, svc.now(), window), known=booking
         )
     try:
         checkout = svc.pay.create(
-            trade_no=attempt.trade_no,
-            price=attempt.amount,
+            trade_no=order.trade_no,
+            price=order.amount,
             title=booking.meeting_type.title,
             reference=booking.meeting_type.id,
-            expires_at=attempt.expires_at or svc.now(),
+            expires_at=order.expires_at or svc.now(),
             page_url=f"{svc.settings.site_url}/booking/{booking.token}",
             seconds=seconds,
         )
     except UpstreamError as error:
-        return _failed(svc, booking, attempt, error)
+        return _failed(svc, booking, order, error)
     return svc.bookings.change(
-        booking.id, lambda b: payment_orders.created(b, attempt.trade_no, checkout, svc.now()), known=booking
+        booking.id, lambda b: payment_orders.created(b, order.trade_no, checkout, svc.now()), known=booking
     )
 
 
@@ -117,7 +117,7 @@ def try_again(svc: Services, token: str) -> Booking:
         return booking
     booking = svc.bookings.change(booking.id, lambda b: payment_orders.try_again(b, svc.now()), known=booking)
     booking = open_order(svc, booking, seconds=IN_REQUEST_SECONDS)
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -131,16 +131,16 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
     return svc.bookings.claim(booking.id, decide, known=booking)
 
 
-def _failed(svc: Services, booking: Booking, attempt: Attempt, error: UpstreamError) -> Booking:
+def _failed(svc: Services, booking: Booking, order: PaymentOrder, error: UpstreamError) -> Booking:
     # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
     duplicate = error.code == DUPLICATE_TRADE_NO
     # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
-    most_tries = attempt.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
+    most_tries = order.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(
         booking.id,
         lambda b: payment_orders.create_failed(
             b,
-            attempt.trade_no,
+            order.trade_no,
             uncertain=error.maybe_applied or duplicate,
             # Refused for what we are and not for what was asked: it may be taken in a moment.
             retryable=error.retryable or duplicate or concerns_every_call(error.code),

@@ -14,7 +14,7 @@ from inspired.adapters.providers.binance_webhooks import Facts, is_about_an_orde
 from inspired.domain.booking import ledger
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.delivery import LEASE
-from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.errors import NotFound, UpstreamError
@@ -57,7 +57,7 @@ def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
             work_at=svc.now(),
         )
     )
-    svc.bell.ring_for_notice("work_notice", notice_id)
+    svc.queue.enqueue_webhook("work_notice", notice_id)
     return is_new
 
 
@@ -85,10 +85,10 @@ def work(svc: Services, notice_id: str) -> None:
     svc.logs.finished(notice, applied_out(after.state), svc.now())
 
 
-def payments(notice: Notice, facts: Facts) -> list[Seen]:
+def payments(notice: Notice, facts: Facts) -> list[OrderObservation]:
     if not facts.tells_of_payment:
         return []
-    seen = Seen(
+    seen = OrderObservation(
         trade_no=facts.trade_no,
         asked_at=notice.at,
         status=Remote.PAID,
@@ -115,7 +115,7 @@ def booking_of(svc: Services, trade_no: str) -> Booking | None:
         booking = svc.bookings.get(booking_id_of(trade_no))
     except NotFound:
         return None
-    return booking if booking.find_attempt(trade_no) else None
+    return booking if booking.find_order(trade_no) else None
 
 
 def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
@@ -136,7 +136,7 @@ def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
         "at": notice.at.isoformat(" ", "seconds"),
         "site_url": svc.settings.site_url,
     }
-    subject, text, html = svc.letters.write("orphan", context)
+    subject, text, html = svc.mail_templates.write("orphan", context)
     mail_id = hashlib.sha256(notice.id.encode()).hexdigest()[:32]
     try:
         owner_notifications.everybody(svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html))

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 def start(svc: Services, *, after: timedelta = DAYS) -> bool:
     """Begin with the bookings of the last `after`; the jobs go on from there. False while one is at work already."""
     started = paging.start(svc, NAME, after=svc.now() - after)
-    svc.bell.ring_for_letters("turn_page", NAME)
+    svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 
@@ -77,7 +77,7 @@ def _found(svc: Services, booking: Booking) -> tuple[Difference, ...]:
 
 def ask(svc: Services, booking: Booking) -> Answers:
     """Everything the provider, the calendar and the ledger have about one booking."""
-    sent = [one for one in booking.attempts if one.was_sent]
+    sent = [one for one in booking.orders if one.was_sent]
     orders = (refreshing.queried(svc, one, SECONDS) for one in sent)
     ours = (one for one in booking.refunds if one.status is not RefundStatus.EXTERNAL)
     known = [one for one in ours if one.tries and not one.replaced_by]

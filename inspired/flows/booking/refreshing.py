@@ -10,8 +10,8 @@ import structlog
 from inspired.adapters.mongo.bookings import Claimed
 from inspired.domain.booking import customer_actions, lifecycle, payment_orders, polling, refunds
 from inspired.domain.booking.balance import Payment, payment_of
-from inspired.domain.booking.booking import DRAFT_LIFE, Attempt, Booking, Refund, Slot
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.booking import DRAFT_LIFE, Booking, PaymentOrder, Refund, Slot
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.shared.errors import Refusal, SlotTaken, UpstreamError
@@ -26,19 +26,19 @@ LONGEST_WAIT = timedelta(minutes=2)  # for letters whose rings were lost with al
 log = structlog.get_logger()
 
 
-def refresh(svc: Services, booking_id: str, notices: Sequence[Seen] = ()) -> Booking:
+def refresh(svc: Services, booking_id: str, notices: Sequence[OrderObservation] = ()) -> Booking:
     """Bring our copy in line with the provider and the calendar, then do what is owed. Safe at any time, twice, at
     once, from anywhere."""
     return delivery.deliver(svc, update(svc, booking_id, notices))
 
 
 def update_and_ring(
-    svc: Services, booking_id: str, notices: Sequence[Seen] = (), told: Sequence[RefundSeen] = ()
+    svc: Services, booking_id: str, notices: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
     wait = _letters_wait(svc)
     booking = update(svc, booking_id, notices, told, letters_wait=wait)
-    _ring_for_letters(svc, [booking], wait)
+    _enqueue_mails(svc, [booking], wait)
     return booking
 
 
@@ -51,7 +51,7 @@ def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
     finally:
         # Where the job's time is over, what has begun ends by its own time-outs and the rest is not begun.
         pool.shutdown(cancel_futures=True)
-    _ring_for_letters(svc, [booking for booking in updated if booking is not None], wait)
+    _enqueue_mails(svc, [booking for booking in updated if booking is not None], wait)
 
 
 def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking | None:
@@ -64,13 +64,13 @@ def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking
 
 def _letters_wait(svc: Services) -> timedelta:
     """How long the clock need not look at a booking whose letters were rung for: the longer, the more wait before."""
-    return min(RING_AGAIN + svc.bell.letters_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
+    return min(RING_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
 
 
-def _ring_for_letters(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
+def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
     now = svc.now()
     owing = [one for one in bookings if any(item.due <= now for item in one.outbox)]
-    rung = [one for one in owing if svc.bell.ring_for_letters("deliver", one.id)]
+    rung = [one for one in owing if svc.queue.enqueue_mail("deliver", one.id)]
     # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
     # rule that was done by the write that has found them owed.
     due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
@@ -80,7 +80,7 @@ def _ring_for_letters(svc: Services, bookings: Sequence[Booking], wait: timedelt
 def update(
     svc: Services,
     booking_id: str,
-    notices: Sequence[Seen] = (),
+    notices: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
     letters_wait: timedelta = timedelta(),
@@ -96,7 +96,7 @@ def update(
 def ask(
     svc: Services,
     booking: Booking,
-    notices: Sequence[Seen] = (),
+    notices: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
     seconds: float = 3.0,
@@ -139,42 +139,42 @@ def ask(
 def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[Booking, int]:
     """The same about every order that was ever sent, settled ones too: a refund by Binance's console shows there. With
     how many of these questions were answered."""
-    sent = (queried(svc, one, seconds) for one in booking.attempts if one.was_sent)
+    sent = (queried(svc, one, seconds) for one in booking.orders if one.was_sent)
     seen = [one for one in sent if one is not None]
     return ask(svc, booking, seen, seconds=seconds), len(seen)
 
 
 def ask_and_close(svc: Services, booking: Booking, *, seconds: float) -> Booking:
     """About every order that was ever sent, closing what could still be paid."""
-    sent = (_order_seen(svc, one, True, seconds) for one in booking.attempts if one.was_sent)
+    sent = (_order_seen(svc, one, True, seconds) for one in booking.orders if one.was_sent)
     return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
 
 
-def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[Seen]:
+def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[OrderObservation]:
     now = svc.now()
     closing = polling.orders_to_close(booking, now)
     found = (_order_seen(svc, one, one in closing, seconds) for one in polling.orders_to_ask(booking, now))
     return [one for one in found if one is not None]
 
 
-def _order_seen(svc: Services, attempt: Attempt, closing: bool, seconds: float) -> Seen | None:
+def _order_seen(svc: Services, order: PaymentOrder, closing: bool, seconds: float) -> OrderObservation | None:
     """None where the provider did not answer. One that must not stay payable is closed, and seen closed, before it
     counts as that; most have reached their own expiry by then, which spares the closing."""
-    seen = queried(svc, attempt, seconds)
+    seen = queried(svc, order, seconds)
     if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
     try:
-        svc.pay.close(attempt.trade_no, seconds=seconds)
+        svc.pay.close(order.trade_no, seconds=seconds)
     except UpstreamError as error:
-        log.warning("close_failed", order=attempt.trade_no, error=str(error))
-    return queried(svc, attempt, seconds) or seen
+        log.warning("close_failed", order=order.trade_no, error=str(error))
+    return queried(svc, order, seconds) or seen
 
 
-def queried(svc: Services, attempt: Attempt, seconds: float) -> Seen | None:
+def queried(svc: Services, order: PaymentOrder, seconds: float) -> OrderObservation | None:
     try:
-        return svc.pay.query(attempt.trade_no, asked_at=svc.now(), seconds=seconds)
+        return svc.pay.query(order.trade_no, asked_at=svc.now(), seconds=seconds)
     except UpstreamError as error:
-        log.warning("query_failed", order=attempt.trade_no, error=str(error))
+        log.warning("query_failed", order=order.trade_no, error=str(error))
         return None
 
 
@@ -208,7 +208,7 @@ def _slot_seen(svc: Services, after: Booking, seconds: float) -> _SlotAnswer:
     if slot is None or payment_of(after) is not Payment.EXACT:
         return UNKNOWN
     is_late = after.state in polling.ENDED
-    if is_late and (after.keeps is not None or after.choose_by is not None):
+    if is_late and (after.agreed_amount is not None or after.choose_by is not None):
         return UNKNOWN
     if after.state is not State.PAID and not is_late:
         return UNKNOWN
@@ -252,9 +252,9 @@ def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -
 
 
 def _order_opened(svc: Services, booking: Booking) -> Booking:
-    attempt = booking.attempt
-    if attempt is not None and attempt.is_closed and attempt.checkout is None:
-        trade_no, most = attempt.trade_no, svc.settings.payment_retry_attempts
+    order = booking.order
+    if order is not None and order.is_closed and order.checkout is None:
+        trade_no, most = order.trade_no, svc.settings.payment_retry_attempts
         booking = svc.bookings.change(
             booking.id,
             lambda b: payment_orders.lost_checkout(b, trade_no, most_tries=most, now=svc.now()),

@@ -8,7 +8,7 @@ import structlog
 from inspired.adapters.providers.binance import LOW_BALANCE
 from inspired.domain.booking import customer_actions, lifecycle, refunds
 from inspired.domain.booking.booking import Booking, Refund, RefundRequest
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, RefundSeen, Wanted
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.monitoring.provider_refusals import concerns_every_call
@@ -159,7 +159,7 @@ def _changed(svc: Services, booking_id: str, step: Callable[[Booking], Booking])
 
 
 def _rung(svc: Services, booking: Booking) -> Booking:
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
@@ -214,13 +214,13 @@ def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, R
 
 
 def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
-    attempt = booking.find_attempt(refund.trade_no)
-    if attempt is None or refund.amount is None:
+    order = booking.find_order(refund.trade_no)
+    if order is None or refund.amount is None:
         return booking
     try:
         seen = svc.pay.refund(
             refund_request_id=refund.id,
-            prepay_id=attempt.prepay_id,
+            prepay_id=order.prepay_id,
             amount=refund.amount,
             reason=REASONS.get(refund.cause, "Refund"),
             seconds=SECONDS,
@@ -261,7 +261,7 @@ def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
     return _settled(svc, booking, [], [seen])
 
 
-def _settled(svc: Services, booking: Booking, seen: list[Seen], returned: list[RefundSeen]) -> Booking:
+def _settled(svc: Services, booking: Booking, seen: list[OrderObservation], returned: list[RefundSeen]) -> Booking:
     def decide(current: Booking) -> Booking:
         return lifecycle.settle(current, seen, SlotSeen.UNKNOWN, svc.now(), returned)
 

@@ -11,7 +11,7 @@ from inspired.adapters.providers.binance_webhooks import Facts, read_notice
 from inspired.domain.booking import lifecycle
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind
-from inspired.domain.booking.lifecycle import Seen, SlotSeen
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.states import State
 from inspired.flows.booking import payment_webhooks
 from inspired.services import Services
@@ -61,13 +61,13 @@ def opened(svc: Services, notice: Notice) -> str:
     return svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw)
 
 
-def _applied(booking: Booking, seen: list[Seen], notice: Notice) -> Booking:
+def _applied(booking: Booking, seen: list[OrderObservation], notice: Notice) -> Booking:
     return lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, notice.at)
 
 
 def untouched(booking: Booking) -> Booking:
     """As it was before any money came and before it ended: held, with the orders it had, none of them paid."""
-    attempts = tuple(
+    orders = tuple(
         replace(
             one,
             status=None,
@@ -78,19 +78,19 @@ def untouched(booking: Booking) -> Booking:
             transaction_id="",
             paid_at=None,
         )
-        for one in booking.attempts
+        for one in booking.orders
     )
     return replace(
         booking,
         state=State.PENDING,
         flags=frozenset(),
-        attempts=attempts,
+        orders=orders,
         refunds=(),
         ledger=(),
-        keeps=None,
+        agreed_amount=None,
         earned=None,
         by_hand=None,
-        leaving=False,
+        cancel_requested=False,
         choose_by=None,
         outbox=(),
         delivered=frozenset(),

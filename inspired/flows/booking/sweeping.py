@@ -22,23 +22,23 @@ def sweep(svc: Services) -> int:
     """Ring for everything due, and put each off for as long as a job may take. Answers how much there was."""
     now = svc.now()
     # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes.
-    room = BATCH - svc.bell.notices_waiting()
+    room = BATCH - svc.queue.webhooks_waiting()
     notices = svc.logs.due(now, room) if room > 0 else []
     for notice_id in notices:
-        if svc.bell.ring_for_notice("work_notice", notice_id):
+        if svc.queue.enqueue_webhook("work_notice", notice_id):
             svc.logs.lease(notice_id, now + RING_AGAIN)
     # Nor is one filled up one by one: the question what is due costs the more, the more there is.
-    waiting = svc.bell.waiting()
+    waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = svc.bookings.due(now, room * TOGETHER) if room else []
     for some in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
-        if svc.bell.ring("refresh_batch", *some):
+        if svc.queue.enqueue("refresh_batch", *some):
             svc.bookings.lease(some, now, now + RING_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
-        if svc.bell.ring_for_letters("newsletter_mail", subscriber_id):
+        if svc.queue.enqueue_mail("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + RING_AGAIN)
     for number in svc.tickets.mail_due(now, BATCH):
-        if svc.bell.ring_for_letters("ticket_mail", number):
+        if svc.queue.enqueue_mail("ticket_mail", number):
             svc.tickets.lease(number, now + RING_AGAIN)
     return len(bookings) + len(notices)
 
@@ -47,8 +47,8 @@ def sweep_runs(svc: Services) -> None:
     """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was
     lost. And the look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
     now = svc.now()
-    if svc.settings.uses_calendly and svc.watch.take(now, now + calendly_sync.EVERY):
-        svc.bell.ring_for_letters("watch_calendar")
+    if svc.settings.uses_calendly and svc.calendly_sync_state.take(now, now + calendly_sync.EVERY):
+        svc.queue.enqueue_mail("watch_calendar")
     zone = ZoneInfo(svc.settings.owner_timezone)
     night = datetime.combine(now.astimezone(zone).date(), NIGHT, zone)
     night = night if night <= now else night - timedelta(days=1)
@@ -63,7 +63,7 @@ def sweep_runs(svc: Services) -> None:
         if run is None or (run.finished_at is not None and run.started_at < due):
             start(svc)
         elif run.finished_at is None and run.leased_until <= now:
-            svc.bell.ring_for_letters("turn_page", name)
+            svc.queue.enqueue_mail("turn_page", name)
     own_calendar.sweep(svc)
     bulk_jobs.sweep(svc)
     preferences.log_owed(svc)

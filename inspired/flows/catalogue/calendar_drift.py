@@ -20,7 +20,7 @@ def drift(svc: Services) -> list[str]:
     there = svc.calendly.event_types()
     return [
         told
-        for one in svc.offer.types()
+        for one in svc.catalogue.types()
         for told in (*_told(svc, one, there.get(one.id)), *_told_to_customers(svc, one, there.get(one.id)))
     ]
 

@@ -32,7 +32,7 @@ def sweep(svc: Services) -> None:
     """Ring for every feed that is due, and put it off for as long as the job may take."""
     now = svc.now()
     for feed_id in svc.own_calendar.due(now) if svc.own_calendar.feeds else ():
-        if svc.bell.ring_for_letters("read_own_calendar", feed_id):
+        if svc.queue.enqueue_mail("read_own_calendar", feed_id):
             svc.own_calendar.due_again(feed_id, now + RING_AGAIN)
 
 

@@ -179,7 +179,7 @@ def _of_runs(svc: Services) -> Looked:
 
 def _of_calendars(svc: Services) -> Looked:
     now = svc.now()
-    trouble = svc.watch.get() if svc.settings.uses_calendly else None
+    trouble = svc.calendly_sync_state.get() if svc.settings.uses_calendly else None
     is_long = (
         trouble is not None
         and trouble.trouble_since is not None
@@ -194,7 +194,7 @@ def _of_calendars(svc: Services) -> Looked:
 
 def _of_queues(svc: Services) -> Looked:
     try:
-        queues = svc.bell.queues()
+        queues = svc.queue.queues()
     except UpstreamError as error:
         yield "redis", Seen(str(error))
         return
@@ -214,7 +214,7 @@ def _of_channels(svc: Services) -> Looked:
     sent = svc.deliveries.newest(svc.now() - timedelta(days=1), 200)
     stubborn = [one for one in sent if one.channel is Channel.WEBHOOK and not one.done_at]
     stubborn = [one for one in stubborn if one.tries >= STUBBORN_TRIES]
-    is_wanted = svc.webhook.get(svc.now()) is not None
+    is_wanted = svc.outgoing_webhook.get(svc.now()) is not None
     yield "webhook_undelivered", Seen(stubborn[0].answer) if stubborn and is_wanted else None
 
 
@@ -277,7 +277,7 @@ def _probe_mail(svc: Services) -> None:
 
 def _write_down(svc: Services, alert: Alert, standing: Standing) -> None:
     """For every way it is told by; then it is owed no more. Whoever dies in between leaves it owed."""
-    is_wanted = svc.webhook.get(svc.now()) is not None
+    is_wanted = svc.outgoing_webhook.get(svc.now()) is not None
     for message in standing.owed:
         for channel in alert.channels:
             if channel is Channel.MAIL or is_wanted:
@@ -317,12 +317,12 @@ def send_test(svc: Services) -> None:
     now = svc.now()
     message = Message(Kind.TEST, f"test:{svc.new_id()}", now, now, "")
     svc.deliveries.add(_delivery(svc, TEST, message, Channel.WEBHOOK))
-    svc.bell.ring_for_letters("send_alerts")
+    svc.queue.enqueue_mail("send_alerts")
 
 
 def send_again(svc: Services, delivery_id: str) -> None:
     svc.deliveries.again(delivery_id, svc.now())
-    svc.bell.ring_for_letters("send_alerts")
+    svc.queue.enqueue_mail("send_alerts")
 
 
 def send_due(svc: Services) -> int:
@@ -346,7 +346,7 @@ def _sent(svc: Services, delivery: Delivery) -> bool:
 
 
 def _by_webhook(svc: Services, delivery: Delivery) -> str:
-    webhook = svc.webhook.get(svc.now())
+    webhook = svc.outgoing_webhook.get(svc.now())
     if webhook is None:
         raise UpstreamError(outgoing_webhooks.SERVICE, "no address is set any more", retryable=False)
     body = delivery.body.encode()

@@ -29,7 +29,7 @@ def check(svc: Services) -> Checked:
 
 def check_soon(svc: Services) -> None:
     """By the worker, who has the time for it."""
-    svc.bell.ring_for_letters("check_audit")
+    svc.queue.enqueue_mail("check_audit")
 
 
 def sweep(svc: Services) -> None:

@@ -23,7 +23,7 @@ class Finding:
 def examine(svc: Services) -> Iterator[Finding]:
     """What was looked at, one after the other, each as soon as it is known."""
     yield _asked("The database", svc.ping, "answers")
-    yield _asked("Redis", svc.bell.ping, "answers")
+    yield _asked("Redis", svc.queue.ping, "answers")
     yield _asked("The mail server", svc.smtp.greet, "lets us in")
     yield _asked("Binance Pay", lambda: svc.pay.certificates(), "accepts our keys")
     yield _clock(svc)

@@ -55,7 +55,7 @@ def _database(svc: Services) -> Part:
 
 def _queues(svc: Services) -> Iterator[Part]:
     try:
-        queues = svc.bell.queues()
+        queues = svc.queue.queues()
     except UpstreamError as error:
         yield _ill("redis", "Redis", error.message)
         return
@@ -102,7 +102,7 @@ def _remembered(svc: Services) -> Iterator[Part]:
         health = Health.ILL if is_missed else Health.UNKNOWN if run is None else Health.WELL
         yield Part(alert_id, title, health, detail, at, alert_id)
     if svc.settings.uses_calendly:
-        watched = svc.watch.get()
+        watched = svc.calendly_sync_state.get()
         health = Health.ILL if watched.trouble else Health.WELL if watched.looked_at else Health.UNKNOWN
         detail = watched.trouble or ("looked at" if watched.looked_at else "not looked at yet")
         yield Part("calendly", "Calendly", health, detail, watched.trouble_since or watched.looked_at, "calendly")
@@ -147,7 +147,7 @@ def _backup(beat: Beat | None, now: datetime) -> Part:
 
 
 def _webhook(svc: Services) -> Iterator[Part]:
-    if svc.webhook.get(svc.now()) is None:
+    if svc.outgoing_webhook.get(svc.now()) is None:
         return
     sent = svc.deliveries.newest(svc.now() - timedelta(days=1), 200)
     last = next((one for one in sent if one.channel is Channel.WEBHOOK and one.tries), None)

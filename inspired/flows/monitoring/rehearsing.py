@@ -24,14 +24,14 @@ def ask(svc: Services, drills: Iterable[str], by: str) -> None:
     runs = [Run(svc.new_id(), drill, by, svc.now()) for drill in drills]
     svc.rehearsals.ask(runs)
     for run in runs:
-        svc.bell.ring_for_rehearsal("rehearse", run.id)
+        svc.queue.enqueue_rehearsal("rehearse", run.id)
 
 
 def sweep(svc: Services) -> None:
     """Rings lost on the way are rung again, for a while."""
     now = svc.now()
     for run_id in svc.rehearsals.waiting(now - GIVEN_UP, now - RING_AGAIN, MOST_RINGS):
-        svc.bell.ring_for_rehearsal("rehearse", run_id)
+        svc.queue.enqueue_rehearsal("rehearse", run_id)
 
 
 def ended(svc: Services, run: Run, record: Record, drills: Collection[str]) -> Run:

@@ -14,7 +14,7 @@ import structlog
 
 from inspired.adapters.mongo.ledger_store import Run
 from inspired.adapters.providers.binance_webhooks import PAID
-from inspired.domain.booking.booking import Attempt, Booking, Entry
+from inspired.domain.booking.booking import Booking, Entry, PaymentOrder
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import Day, Figures
 from inspired.domain.shared import periods
@@ -51,7 +51,7 @@ def start_today(svc: Services) -> bool:
     now, run = svc.now(), svc.runs.get(TODAY)
     after = max(run.started_at, now - periods.DAY) if run else now
     started = paging.start(svc, TODAY, after=min(after, now))
-    svc.bell.ring_for_letters("turn_page", TODAY)
+    svc.queue.enqueue_mail("turn_page", TODAY)
     return started
 
 
@@ -65,7 +65,7 @@ def start_from(svc: Services, day: date) -> bool:
     """Never from before there was anything: days without a business would be days without revenue."""
     after = periods.midnight(max(day, opened(svc)), svc.settings.owner_timezone)
     started = paging.start(svc, NAME, after=after)
-    svc.bell.ring_for_letters("turn_page", NAME)
+    svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 
@@ -84,7 +84,7 @@ def visited(svc: Services, type_id: str) -> None:
 
 def counted_at(svc: Services, period: Period) -> datetime | None:
     """When the newest day of this period was counted; None where none was."""
-    days = svc.numbers.between(period.first, period.last)
+    days = svc.metrics.between(period.first, period.last)
     return max((one.counted_at for one in days if one.counted_at), default=None)
 
 
@@ -96,7 +96,7 @@ def turn_page(svc: Services, name: str = NAME) -> bool:
     day = periods.day_of(run.cursor, zone)
     counted = 0
     while day <= periods.day_of(run.until, zone) and (not counted or svc.now() - now < paging.PAGE_TIME):
-        svc.numbers.save(count(svc, day))
+        svc.metrics.save(count(svc, day))
         day, counted = day + periods.DAY, counted + 1
     is_over = day > periods.day_of(run.until, zone)
     took = (svc.now() - now) // timedelta(milliseconds=1)
@@ -107,7 +107,7 @@ def turn_page(svc: Services, name: str = NAME) -> bool:
 
 def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *, is_over: bool) -> Run:
     if is_over and run.name == NAME:
-        svc.numbers.save_all_time(periods.day_of(svc.now(), svc.settings.owner_timezone))
+        svc.metrics.save_all_time(periods.day_of(svc.now(), svc.settings.owner_timezone))
         log.info("counted", **counts)
     finished = svc.now() if is_over else None
     return replace(run, cursor=cursor, counts=counts, finished_at=finished, leased_until=svc.now())
@@ -161,11 +161,11 @@ def _of_the_provider(svc: Services, span: Span, known: dict[str, Booking]) -> Fi
 
 def _with_orders(
     came: dict[str, tuple[datetime, str]], known: dict[str, Booking]
-) -> Iterator[tuple[datetime, Attempt]]:
+) -> Iterator[tuple[datetime, PaymentOrder]]:
     for trade_no, (at, owner) in came.items():
-        attempt = known[owner].find_attempt(trade_no) if owner in known else None
-        if attempt is not None:
-            yield at, attempt
+        order = known[owner].find_order(trade_no) if owner in known else None
+        if order is not None:
+            yield at, order
 
 
 def _of_customers(

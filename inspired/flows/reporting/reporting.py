@@ -34,11 +34,11 @@ def make(svc: Services, kind: Kind, period: Period) -> Report:
     zone = svc.settings.owner_timezone
     match kind:
         case Kind.TAX:
-            return reports.tax(svc.numbers.between(period.first, period.last, "accounts"), period)
+            return reports.tax(svc.metrics.between(period.first, period.last, "accounts"), period)
         case Kind.REFUNDS:
-            return reports.refunds(svc.numbers.between(period.first, period.last, "returned"), period, zone)
+            return reports.refunds(svc.metrics.between(period.first, period.last, "returned"), period, zone)
         case Kind.LIMITS:
-            return reports.limits(svc.numbers.between(period.first, period.last, "large"), period)
+            return reports.limits(svc.metrics.between(period.first, period.last, "large"), period)
         case Kind.RECONCILIATION:
             cases = [(one.difference, one.open_since) for one in svc.cases.waiting()]
             return reports.reconciliation(cases, _runs(svc), period, zone)
@@ -86,7 +86,7 @@ def sweep(svc: Services) -> None:
     now = svc.now()
     for one in svc.report_plans.all().values():
         if _is_due(svc, one) and one.leased_until <= now:
-            svc.bell.ring_for_letters("send_report", str(one.kind))
+            svc.queue.enqueue_mail("send_report", str(one.kind))
 
 
 def send(svc: Services, kind_name: str) -> None:
@@ -106,7 +106,7 @@ def send(svc: Services, kind_name: str) -> None:
     svc.report_plans.sent(one, following.first)
     log.info("report_sent", kind=kind_name, period=one.period.name)
     if _is_due(svc, replace(one, first=following.first)):
-        svc.bell.ring_for_letters("send_report", kind_name)
+        svc.queue.enqueue_mail("send_report", kind_name)
 
 
 def _is_due(svc: Services, one: Plan) -> bool:
@@ -116,7 +116,7 @@ def _is_due(svc: Services, one: Plan) -> bool:
 def _is_ready(svc: Services, one: Plan) -> bool:
     """Counted after its end, and the same as the ledger."""
     span = one.period.span(svc.settings.owner_timezone)
-    days = svc.numbers.between(one.period.first, one.period.last, "accounts")
+    days = svc.metrics.between(one.period.first, one.period.last, "accounts")
     in_the_books = (entry for _, entry in svc.ledger.all(span.start, span.end))
     opened = counting.opened(svc)
     if reports.is_counted(days, one.period, span.end, opened) and reports.agrees(metrics.together(days), in_the_books):

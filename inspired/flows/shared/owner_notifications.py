@@ -49,7 +49,7 @@ def try_addresses(svc: Services) -> None:
     refused = 0
     for address in to:
         kinds = [KINDS[kind] for kind in KINDS if address in addresses(svc, kind)]
-        subject, text, html = svc.letters.write("try", {"kinds": kinds, "site_url": svc.settings.site_url})
+        subject, text, html = svc.mail_templates.write("try", {"kinds": kinds, "site_url": svc.settings.site_url})
         mail_id = hashlib.sha256(f"try/{now.isoformat()}/{address}".encode()).hexdigest()[:32]
         try:
             svc.smtp.send(Mail(mail_id, address, subject, text, html))
@@ -61,7 +61,7 @@ def try_addresses(svc: Services) -> None:
 
 def owner(svc: Services, letter: str, occasion: str, **context: Any) -> None:
     """`occasion` makes the mail's id: told again of the same, a mailbox can tell it is the same."""
-    subject, text, html = svc.letters.write(letter, {**context, "site_url": svc.settings.site_url})
+    subject, text, html = svc.mail_templates.write(letter, {**context, "site_url": svc.settings.site_url})
     mail_id = hashlib.sha256(f"{letter}/{occasion}".encode()).hexdigest()[:32]
     kind = "reports" if letter in REPORTS else "alerts"
     everybody(svc, kind, lambda to: Mail(mail_id, to, subject, text, html))

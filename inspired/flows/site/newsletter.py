@@ -24,7 +24,7 @@ def subscribe(svc: Services, email: str) -> None:
     else:
         known = svc.subscribers.change(known.id, lambda s: newsletter.asked_again(s, now))
     if known.mail_due is not None:
-        svc.bell.ring_for_letters("newsletter_mail", known.id)
+        svc.queue.enqueue_mail("newsletter_mail", known.id)
 
 
 def find(svc: Services, token: str) -> Subscriber:
@@ -61,7 +61,7 @@ def send_opt_in(svc: Services, subscriber_id: str) -> None:
     if not is_mine:
         return
     link = f"{svc.settings.site_url}/newsletter/{subscriber.token}"
-    subject, text, html = svc.letters.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
+    subject, text, html = svc.mail_templates.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
     to = address_of(svc, subscriber)
     mail = Mail(f"{subscriber.id}-{subscriber.version}", to, subject, text, html, unsubscribe=link)
     try:

@@ -7,7 +7,7 @@ nor a killed process makes the log tell anything but what happened. Killed in be
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from inspired.adapters.mongo.audit_outbox import Note, Owing, Unlogged
+from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, Owing
 from inspired.adapters.mongo.catalogue import Listed
 from inspired.domain.catalogue.availability import Availability
 from inspired.domain.catalogue.descriptions import calendar_in_words, list_in_words, type_in_words
@@ -29,39 +29,39 @@ def save(svc: Services, who: str, wanted: Section, version: int) -> None:
     notes = tuple(_notes(svc, who, "setting changed", about, before.words, checked(wanted).words))
     log_owed(svc)
     svc.preferences.save(wanted, version, notes)
-    _log(svc, svc.preferences.unlogged, Owing(name, version + 1, notes))
+    _log(svc, svc.preferences.audit_outbox, Owing(name, version + 1, notes))
 
 
 def save_types(svc: Services, who: str, wanted: tuple[Listed, ...], version: int) -> None:
     """The meeting types and their order. Raises Conflict, and Busy."""
-    notes = tuple(_about_types(svc, who, svc.offer.fresh().types, wanted))
+    notes = tuple(_about_types(svc, who, svc.catalogue.fresh().types, wanted))
     log_owed(svc)
-    svc.offer.save_types(wanted, version, notes)
-    _log(svc, svc.offer.unlogged, Owing("types", version + 1, notes))
+    svc.catalogue.save_types(wanted, version, notes)
+    _log(svc, svc.catalogue.audit_outbox, Owing("types", version + 1, notes))
 
 
 def save_calendar(svc: Services, who: str, wanted: Availability, version: int) -> None:
     """Raises Conflict, and Busy."""
-    before = calendar_in_words(svc.offer.fresh().calendar)
+    before = calendar_in_words(svc.catalogue.fresh().calendar)
     notes = tuple(_notes(svc, who, "calendar changed", "", before, calendar_in_words(wanted)))
     log_owed(svc)
-    svc.offer.save_calendar(wanted, version, notes)
-    _log(svc, svc.offer.unlogged, Owing("calendar", version + 1, notes))
+    svc.catalogue.save_calendar(wanted, version, notes)
+    _log(svc, svc.catalogue.audit_outbox, Owing("calendar", version + 1, notes))
 
 
 def log_owed(svc: Services) -> None:
     """What somebody saved and did not live to log. Before each save, and by the clock."""
-    for unlogged, ids in ((svc.preferences.unlogged, tuple(SECTIONS)), (svc.offer.unlogged, OFFERED)):
-        for owing in unlogged.owing(ids):
+    for audit_outbox, ids in ((svc.preferences.audit_outbox, tuple(SECTIONS)), (svc.catalogue.audit_outbox, OFFERED)):
+        for owing in audit_outbox.owing(ids):
             if owing.notes[0].at <= svc.now() - LEFT_LYING:
-                _log(svc, unlogged, owing)
+                _log(svc, audit_outbox, owing)
 
 
-def _log(svc: Services, unlogged: Unlogged, owing: Owing) -> None:
+def _log(svc: Services, audit_outbox: AuditOutbox, owing: Owing) -> None:
     for note in owing.notes:
         svc.audit.add(note.at, note.who, note.what, note.about, note.detail)
     if owing.notes:
-        unlogged.logged(owing)
+        audit_outbox.logged(owing)
 
 
 def _about_types(svc: Services, who: str, before: tuple[Listed, ...], wanted: tuple[Listed, ...]) -> Iterator[Note]:

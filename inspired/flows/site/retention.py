@@ -22,7 +22,7 @@ def start(svc: Services) -> bool:
         return False
     # A booking is over after it was made, so younger ones need no look.
     started = paging.start(svc, NAME, after=BEGINNING, until=months_before(svc.now(), months))
-    svc.bell.ring_for_letters("turn_page", NAME)
+    svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 

@@ -106,7 +106,7 @@ def _with_facts(svc: Services, ticket: Ticket, booking: Booking) -> Ticket:
     parts += [
         f"order {one.trade_no} {one.status or 'not known to Binance Pay'}"
         + (f", transaction {one.transaction_id}" if one.transaction_id else "")
-        for one in booking.attempts
+        for one in booking.orders
     ]
     message = _sealed(svc, ticket, Author.SYSTEM, f"{'; '.join(parts)}.", svc.new_token())
     return replace(ticket, messages=(message,))
@@ -339,7 +339,7 @@ def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
         "url": page_of(svc, ticket),
         "site_url": svc.settings.site_url,
     }
-    subject, plain, html = svc.letters.write(f"ticket_{task.template}", context)
+    subject, plain, html = svc.mail_templates.write(f"ticket_{task.template}", context)
     mail_id = hashlib.sha256(f"{ticket.id}/{task.key}".encode()).hexdigest()[:32]
     svc.smtp.send(Mail(mail_id, to, subject, plain, html))
     return Result.SENT
@@ -376,7 +376,7 @@ def _added(svc: Services, ticket: Ticket, decide: Callable[[Ticket], Ticket]) ->
         except NotFound:
             raise Busy("Its number was taken this very moment.") from None
     log.info("ticket", what="added", ticket=after.id, booking=after.booking_id, priority=str(after.priority))
-    svc.bell.ring_for_letters("ticket_mail", after.id)
+    svc.queue.enqueue_mail("ticket_mail", after.id)
     return after
 
 
@@ -384,5 +384,5 @@ def _changed(svc: Services, number: str, decide: Callable[[Ticket], Ticket]) -> 
     after = svc.tickets.change(number, decide)
     log.info("ticket", what="changed", ticket=number, state=str(after.state), version=after.version)
     if after.mail_due is not None and after.mail_due <= svc.now():
-        svc.bell.ring_for_letters("ticket_mail", number)
+        svc.queue.enqueue_mail("ticket_mail", number)
     return after

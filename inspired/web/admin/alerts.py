@@ -61,7 +61,7 @@ def set_webhook() -> ResponseReturnValue:
         return _page(svc, refusal=refusal), refusal.status
     secret = outgoing_webhooks.new_secret()
     auth.note(svc, "webhook set", host)
-    svc.webhook.set(url, host, secret, svc.now())
+    svc.outgoing_webhook.set(url, host, secret, svc.now())
     return render_template("admin/webhook_secret.html", secret=secret, host=host, old_until=None)
 
 
@@ -69,11 +69,11 @@ def set_webhook() -> ResponseReturnValue:
 def rotate() -> ResponseReturnValue:
     """For a day both secrets sign, so that the receiver can be changed in between."""
     svc = services()
-    before, secret, now = svc.webhook.get(svc.now()), outgoing_webhooks.new_secret(), svc.now()
+    before, secret, now = svc.outgoing_webhook.get(svc.now()), outgoing_webhooks.new_secret(), svc.now()
     if before is None:
         raise Conflict(NO_WEBHOOK)
     auth.note(svc, "webhook secret changed", before.host)
-    svc.webhook.rotated(before, secret, now)
+    svc.outgoing_webhook.rotated(before, secret, now)
     until = now + OLD_SECRET_LASTS
     return render_template("admin/webhook_secret.html", secret=secret, host=before.host, old_until=until)
 
@@ -81,16 +81,16 @@ def rotate() -> ResponseReturnValue:
 @bp.post("/alerts/webhook/remove")
 def remove_webhook() -> ResponseReturnValue:
     svc = services()
-    if (before := svc.webhook.get(svc.now())) is not None:
+    if (before := svc.outgoing_webhook.get(svc.now())) is not None:
         auth.note(svc, "webhook removed", before.host)
-        svc.webhook.remove()
+        svc.outgoing_webhook.remove()
     return go(url_for("alerts.alerts", said="removed"))
 
 
 @bp.post("/alerts/webhook/test")
 def test_webhook() -> ResponseReturnValue:
     svc = services()
-    if svc.webhook.get(svc.now()) is None:
+    if svc.outgoing_webhook.get(svc.now()) is None:
         raise Conflict(NO_WEBHOOK)
     alerting.send_test(svc)
     return go(url_for("alerts.alerts", said="sent", _anchor="messages"))
@@ -140,7 +140,7 @@ def _page(svc: Services, refusal: Refusal | None = None) -> str:
         is_sending=any(_is_under_way(one, now) for one in messages),
         rates=_rates(svc),
         recipients=owner_notifications.addresses(svc, "alerts"),
-        webhook=svc.webhook.get(now),
+        webhook=svc.outgoing_webhook.get(now),
         url=request.form.get("url", "") if refusal else "",
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
         message=str(refusal) if refusal else "",

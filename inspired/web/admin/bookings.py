@@ -151,8 +151,8 @@ def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | 
         flags=FLAGS,
         sorts={name: words for name, (_, _, words) in SORTS.items()},
         moment=asked.wanted.by,
-        types=svc.offer.types(),
-        views=svc.views.of(auth.session_of(svc).person_id),
+        types=svc.catalogue.types(),
+        views=svc.saved_views.of(auth.session_of(svc).person_id),
         kinds=exports.KINDS,
     )
 
@@ -172,14 +172,14 @@ def save_view() -> ResponseReturnValue:
     except Invalid as refusal:
         found = svc.lists.page(asked.wanted, svc.now(), most=PER_PAGE)
         return _list(svc, asked, found, message=refusal.fields["name"]), refusal.status
-    svc.views.add(View(svc.new_id(), auth.session_of(svc).person_id, form.name, asked.query))
+    svc.saved_views.add(View(svc.new_id(), auth.session_of(svc).person_id, form.name, asked.query))
     return go(_address(asked), said="This list is kept under its name, for you alone.")
 
 
 @bp.post("/views/<view_id>/remove")
 def remove_view(view_id: str) -> ResponseReturnValue:
     svc = services()
-    svc.views.remove(view_id, auth.session_of(svc).person_id)
+    svc.saved_views.remove(view_id, auth.session_of(svc).person_id)
     return go(url_for("admin.bookings"), said="That view is gone. The bookings it showed are as they were.")
 
 
@@ -221,16 +221,18 @@ def chosen() -> ResponseReturnValue:
 
 
 @bp.post("/bookings/chosen/begin")
-def begin_chore() -> ResponseReturnValue:
+def begin_bulk_job() -> ResponseReturnValue:
     svc = services()
-    chore = bulk_jobs.start(svc, _chosen(svc, "chosen"), auth.session_of(svc).person_id)
-    return go(url_for("admin.chore", chore_id=chore.id), said="Binance is being asked about each of these bookings.")
+    bulk_job = bulk_jobs.start(svc, _chosen(svc, "chosen"), auth.session_of(svc).person_id)
+    return go(
+        url_for("admin.bulk_job", bulk_job_id=bulk_job.id), said="Binance is being asked about each of these bookings."
+    )
 
 
-@bp.get("/chores/<chore_id>")
-def chore(chore_id: str) -> str:
-    page = "admin/_chore.html" if wants_fragment() else "admin/chore.html"
-    return render_template(page, chore=services().chores.get(chore_id))
+@bp.get("/chores/<bulk_job_id>")
+def bulk_job(bulk_job_id: str) -> str:
+    page = "admin/_bulk_job.html" if wants_fragment() else "admin/bulk_job.html"
+    return render_template(page, bulk_job=services().bulk_jobs.get(bulk_job_id))
 
 
 def _chosen(svc: Services, field: str) -> list[Booking]:
@@ -284,10 +286,10 @@ def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
 
 def _shape(booking: Booking) -> dict[str, Any]:
     """Nothing personal: that is on the owner's pages only. The id opens nothing, as the customer's token would."""
-    paid = next((one for one in booking.attempts if one.has_money), None)
+    paid = next((one for one in booking.orders if one.has_money), None)
     return {
         "bookingId": booking.id,
-        "merchantTradeNo": booking.attempt.trade_no if booking.attempt else None,
+        "merchantTradeNo": booking.order.trade_no if booking.order else None,
         "meetingTypeId": booking.meeting_type.id,
         "status": str(booking.state),
         "flags": sorted(booking.flags),

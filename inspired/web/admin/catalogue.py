@@ -65,7 +65,7 @@ bp.before_request(auth.admit)
 
 @bp.get("/calendar")
 def calendar() -> str:
-    offered = services().offer.fresh()
+    offered = services().catalogue.fresh()
     return _calendar_page(offered, _calendar_values(offered), saved="saved" in request.args)
 
 
@@ -73,7 +73,7 @@ def calendar() -> str:
 def change_calendar() -> ResponseReturnValue:
     """Looked at, or saved. What is not right comes back with its sentence, and nothing is lost."""
     svc = services()
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     values = request.form.to_dict()
     try:
         form = read(CalendarForm, request.form)
@@ -235,7 +235,7 @@ def calls() -> str:
 def change_list() -> ResponseReturnValue:
     """One up, down, hidden or shown again."""
     svc = services()
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     try:
         form = read(ListForm, request.form)
         wanted = _rearranged(offered.types, form)
@@ -249,12 +249,12 @@ def _calls_page(message: str = "") -> str:
     svc = services()
     return render_template(
         "admin/calls.html",
-        offered=svc.offer.fresh(),
+        offered=svc.catalogue.fresh(),
         message=message,
         saved=request.args.get("saved", ""),
         drift=_drift(),
         limit=LIMIT,
-        watched=svc.watch.get() if svc.settings.uses_calendly else None,
+        watched=svc.calendly_sync_state.get() if svc.settings.uses_calendly else None,
     )
 
 
@@ -285,13 +285,13 @@ def _place_of(listed: list[Listed], type_id: str) -> int:
 
 @bp.get("/calls/new")
 def new_call() -> str:
-    offered = services().offer.fresh()
+    offered = services().catalogue.fresh()
     return _call_page(offered, None, _call_values(DEFAULT_NEW, offered.calendar))
 
 
 @bp.get("/calls/<type_id>")
 def call(type_id: str) -> str:
-    offered = services().offer.fresh()
+    offered = services().catalogue.fresh()
     found = offered.types[_place_of(list(offered.types), type_id)].type
     return _call_page(offered, found, _call_values(found, offered.calendar))
 
@@ -303,14 +303,14 @@ def add_call() -> ResponseReturnValue:
 
 @bp.post("/calls/<type_id>")
 def change_call(type_id: str) -> ResponseReturnValue:
-    offered = services().offer.fresh()
+    offered = services().catalogue.fresh()
     return _save_call(offered.types[_place_of(list(offered.types), type_id)].type)
 
 
 def _save_call(before: MeetingType | None) -> ResponseReturnValue:
     """Looked at, or saved. Bookings keep what they were made for."""
     svc = services()
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     try:
         form = read(CallForm, request.form)
         wanted = _meeting_type(form, before)

@@ -165,7 +165,7 @@ def may_refund(booking: Booking) -> bool:
 
 def may_refund_a_part(booking: Booking) -> bool:
     """Before a call is confirmed its money goes back as a whole."""
-    return booking.state is State.CONFIRMED or booking.keeps is not None
+    return booking.state is State.CONFIRMED or booking.agreed_amount is not None
 
 
 def lefts(booking: Booking) -> list[str]:
@@ -205,7 +205,7 @@ def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
 
 def asked_said(before: Booking, after: Booking, answers: int) -> str:
     """What came of asking Binance about every order; `answers`: how many of these questions it answered."""
-    asked = [one for one in before.attempts if one.was_sent]
+    asked = [one for one in before.orders if one.was_sent]
     if not asked:
         return "There is no order at Binance yet that it could be asked about."
     if answers < len(asked):

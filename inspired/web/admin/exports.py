@@ -55,7 +55,7 @@ class Whole:
 
 def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
     """Times in UTC, amounts in `currency`."""
-    paid = next((one for one in booking.attempts if one.has_money), None)
+    paid = next((one for one in booking.orders if one.has_money), None)
     found = {
         "booking": booking.id,
         "made": iso(booking.created_at),
@@ -73,7 +73,7 @@ def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
         "currency": booking.price.currency,
         "paid": iso(booking.paid_at),
         "confirmed": iso(booking.confirmed_at),
-        "order": booking.attempt.trade_no if booking.attempt else "",
+        "order": booking.order.trade_no if booking.order else "",
         "transaction": paid.transaction_id if paid else "",
     }
     return {name: found[name] or "" for name in COLUMNS}

@@ -103,12 +103,12 @@ def _last(svc: Services, days: int) -> Period:
 
 def _page(svc: Services, period: Period, message: str) -> str:
     today = periods.day_of(svc.now(), svc.settings.owner_timezone)
-    found = svc.numbers.between(period.before.first, period.last, "figures")
+    found = svc.metrics.between(period.before.first, period.last, "figures")
     days, days_before = (
         [one for one in found if part.first <= one.date <= part.last] for part in (period, period.before)
     )
     now, before = metrics.together(days), metrics.together(days_before)
-    all_time = svc.numbers.all_time()
+    all_time = svc.metrics.all_time()
     currencies = sorted({*now.currencies, *before.currencies}) or [metrics.USDT]
     funnel = _funnel(now, before)
     return render_template(
@@ -210,7 +210,7 @@ def _funnel_chart(funnel: list[Stage], now: Figures) -> charts.Chart:
 
 
 def _by_type(svc: Services, now: Figures) -> list[tuple[str, list[int]]]:
-    known = {one.id: one.title for one in svc.offer.types()}
+    known = {one.id: one.title for one in svc.catalogue.types()}
     names = sorted({*now.visits, *(type_id for type_id, _ in now.steps)})
     return [
         (known.get(name, name), [now.visits.get(name, 0), *(now.steps.get((name, step), 0) for step in Step)])
@@ -315,7 +315,7 @@ def _forecast(svc: Services, today: date) -> Forecast | None:
     this_week = periods.period_of(Length.WEEK, today)
     first = this_week.first - metrics.MOST_WEEKS * 7 * DAY
     by_week: dict[date, list[Day]] = {}
-    for day in svc.numbers.between(first, this_week.first - DAY, "accounts", "sales"):
+    for day in svc.metrics.between(first, this_week.first - DAY, "accounts", "sales"):
         by_week.setdefault(periods.period_of(Length.WEEK, day.date).first, []).append(day)
     whole = [metrics.together(days) for _, days in sorted(by_week.items()) if len(days) == 7]
     return metrics.forecast([one.revenue(metrics.USDT) for one in whole], sum(one.sales for one in whole))

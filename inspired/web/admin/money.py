@@ -163,8 +163,8 @@ def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
 def _currency(booking: Booking, refund_id: str) -> str:
     """The refund's own, else that of the payment it belongs to."""
     found = booking.find_refund(refund_id)
-    attempt = booking.find_attempt(found.trade_no) if found else None
-    money = (found and found.amount) or (attempt and attempt.received) or booking.price
+    order = booking.find_order(found.trade_no) if found else None
+    money = (found and found.amount) or (order and order.received) or booking.price
     return money.currency
 
 
@@ -186,7 +186,7 @@ def ask(booking_id: str) -> ResponseReturnValue:
     if booking.state is State.DRAFT:
         raise Conflict("There is nothing to ask Binance about yet.")
     after, answers = refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
-    svc.bell.ring("refresh", booking_id)
+    svc.queue.enqueue("refresh", booking_id)
     return go(_page_of(booking_id), said=asked_said(booking, after, answers))
 
 

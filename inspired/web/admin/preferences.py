@@ -66,7 +66,7 @@ def try_addresses() -> ResponseReturnValue:
     """By the worker: a mail server may take its time."""
     svc = services()
     now = svc.now()
-    svc.bell.ring_for_letters("try_addresses")
+    svc.queue.enqueue_mail("try_addresses")
     return go(url_for("settings.settings", asked=iso(now)))
 
 

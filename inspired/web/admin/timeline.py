@@ -8,7 +8,7 @@ from typing import Any
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.spellings import applied_in
 from inspired.domain.booking import explanation, mails, owner_actions
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.mails import MailState, Told
 from inspired.domain.booking.outbox import Email
@@ -233,12 +233,12 @@ def is_same(replayed: Replay) -> bool:
 
 
 def _orders(before: Booking, after: Booking) -> Iterator[tuple[str, str, str]]:
-    for old, new in zip(before.attempts, after.attempts, strict=False):
+    for old, new in zip(before.orders, after.orders, strict=False):
         yield f"Order {old.number}", _order(old), _order(new)
 
 
-def _order(attempt: Attempt) -> str:
-    return display.attempt_line(attempt)
+def _order(order: PaymentOrder) -> str:
+    return display.order_line(order)
 
 
 def _flags(booking: Booking) -> str:

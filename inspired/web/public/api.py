@@ -63,7 +63,7 @@ def openapi() -> Response:
 @spec.validate(resp=Documented(HTTP_200=MeetingTypesAnswer), skip_validation=True, tags=["booking"])
 def meeting_types() -> Response:
     """What can be booked."""
-    return jsonify(meetingTypes=[_type_shape(one) for one in services().offer.types()])
+    return jsonify(meetingTypes=[_type_shape(one) for one in services().catalogue.types()])
 
 
 @bp.get("/meeting-types/<type_id>/slots")
@@ -76,7 +76,7 @@ def meeting_types() -> Response:
 def slots(type_id: str) -> Response:
     """Free times, ascending. `start` is what create takes as `slotStart`."""
     svc = services()
-    meeting_type = svc.offer.type(type_id)
+    meeting_type = svc.catalogue.type(type_id)
     payment.refuse_while_paused(svc)
     zone_name = request.args.get("tz") or svc.settings.owner_timezone
     if not is_zone(zone_name):
@@ -135,7 +135,7 @@ def create() -> Response:
 )
 def status(token: str) -> Response:
     """Where the booking stands. Send the last ETag as `If-None-Match` to be told only what is new (304)."""
-    svc, known = services(), status_poll.known_edition(request.headers.get("If-None-Match"))
+    svc, known = services(), status_poll.known_version(request.headers.get("If-None-Match"))
     hint = status_poll.look(svc, token, known).hint
     if hint.body.startswith(status_poll.DRAFT_BODY):
         raise NotFound("There is no such booking.")
@@ -156,9 +156,9 @@ def verify() -> Response:
     svc = services()
     booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     details = {**public_status(booking), "serverTime": iso(svc.now())}
-    verified = booking.state in (State.PAID, State.CONFIRMED) and any(one.proven for one in booking.attempts)
+    verified = booking.state in (State.PAID, State.CONFIRMED) and any(one.proven for one in booking.orders)
     return jsonify(success=True, verified=verified, details=details)
 
 
@@ -212,7 +212,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     """How this request becomes a booking, given the token it will have. Checked before a key is spent on it."""
     svc = services()
     try:
-        meeting_type = svc.offer.type(wanted.meetingTypeId)
+        meeting_type = svc.catalogue.type(wanted.meetingTypeId)
     except NotFound as error:
         raise Invalid(str(error), {"meetingTypeId": "is not known"}) from None
     if wanted.timeZone is not None and not is_zone(wanted.timeZone):
@@ -227,8 +227,8 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
         elif wanted.bookingId is None:
             payment.refuse_unrehearsed(svc)
         booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
-        svc.bell.ring("refresh", booking.id)
-        return (201 if booking.attempt and booking.attempt.checkout else 202), booking
+        svc.queue.enqueue("refresh", booking.id)
+        return (201 if booking.order and booking.order.checkout else 202), booking
 
     return make
 
@@ -285,17 +285,17 @@ def _zone_of(start: datetime) -> str:
 
 
 def _create_answer(booking: Booking) -> Response:
-    attempt, svc = booking.attempt, services()
-    checkout = attempt.checkout if attempt else None
+    order, svc = booking.order, services()
+    checkout = order.checkout if order else None
     return jsonify(
         success=True,
         bookingId=booking.token,
-        merchantTradeNo=attempt.trade_no if attempt else None,
+        merchantTradeNo=order.trade_no if order else None,
         binanceOrderId=checkout.prepay_id if checkout else None,
         qrCodeUrl=f"{svc.settings.site_url}/booking/{booking.token}/qr.svg" if checkout else None,
         deepLinkUrl=(checkout.deep_link or checkout.universal_url or None) if checkout else None,
         checkoutUrl=(checkout.checkout_url or None) if checkout else None,
-        amount=str(attempt.amount if attempt else booking.price),
+        amount=str(order.amount if order else booking.price),
         currency=booking.price.currency,
         status=str(booking.state),
         expiresAt=iso(booking.expires_at),

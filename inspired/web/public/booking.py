@@ -51,7 +51,7 @@ bp = Blueprint("booking", __name__)
 
 @bp.get("/book/<type_id>")
 def start(type_id: str) -> ResponseReturnValue:
-    meeting_type = services().offer.type(type_id)
+    meeting_type = services().catalogue.type(type_id)
     if request.method == "GET" and not wants_fragment():
         counting.visited(services(), meeting_type.id)
     if payment.is_paused(services()) and not wants_fragment():
@@ -66,7 +66,7 @@ def start(type_id: str) -> ResponseReturnValue:
 @bp.post("/book/<type_id>")
 @rate_limits.creating
 def hold(type_id: str) -> ResponseReturnValue:
-    meeting_type = services().offer.type(type_id)
+    meeting_type = services().catalogue.type(type_id)
     try:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
     except Refusal as refusal:
@@ -98,7 +98,7 @@ def _held(meeting_type: MeetingType) -> Booking:
         payment.refuse_while_paused(svc)
         booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
-        svc.bell.ring("refresh", booking.id)  # for the mail with the payment link
+        svc.queue.enqueue("refresh", booking.id)  # for the mail with the payment link
         return 201, booking
 
     return idempotency.once(svc, key=f"form:{key}", body=body, token=svc.new_token(), make=make)[1]
@@ -238,7 +238,7 @@ def scheduled(token: str) -> ResponseReturnValue:
     except UpstreamError:
         return render_template("booking/unread.html", form=form), 503
     booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
-    svc.bell.ring("refresh", booking.id)
+    svc.queue.enqueue("refresh", booking.id)
     return go(_page_of(booking))
 
 
@@ -249,7 +249,7 @@ def picked(token: str) -> ResponseReturnValue:
     since the page with the button was shown."""
     svc = services()
     booking = svc.bookings.by_token(token)
-    if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.edition:
+    if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.status_version:
         return go(_page_of(booking))
     try:
         after = refreshing.pick_up(svc, booking)
@@ -260,7 +260,7 @@ def picked(token: str) -> ResponseReturnValue:
     if after is None:
         return _with_frame(svc, booking, "Calendly does not show a new time of yours yet. Please pick one first.")
     after = payment.open_order(svc, after, seconds=payment.IN_REQUEST_SECONDS)
-    svc.bell.ring("refresh", after.id)
+    svc.queue.enqueue("refresh", after.id)
     return go(_page_of(after))
 
 
@@ -290,9 +290,9 @@ def check(token: str) -> ResponseReturnValue:
     booking, begun = svc.bookings.by_token(token), svc.now()
     if booking.is_open and booking.state is not State.DRAFT:
         booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=CHECK_SECONDS))
-        svc.bell.ring("refresh", booking.id)
-    attempt = booking.attempt
-    is_silent = attempt is not None and attempt.is_payable and (attempt.seen_at is None or attempt.seen_at < begun)
+        svc.queue.enqueue("refresh", booking.id)
+    order = booking.order
+    is_silent = order is not None and order.is_payable and (order.seen_at is None or order.seen_at < begun)
     return _answer(booking, "no" if is_silent else "yes")
 
 
@@ -332,7 +332,7 @@ def _to_another_time(svc: Services, booking: Booking) -> Booking:
 def leave(token: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
-    if booking.state not in (State.DRAFT, State.PENDING) or booking.leaving:
+    if booking.state not in (State.DRAFT, State.PENDING) or booking.cancel_requested:
         return go(_page_of(booking))
     return render_template("booking/give_up.html", booking=booking)
 
@@ -383,11 +383,11 @@ def call_off(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/qr.svg")
 def qr_code(token: str) -> Response:
     """The QR code of the live order as a picture: what `qrCodeUrl` of the JSON API leads to."""
-    attempt = services().bookings.by_token(token).attempt
-    if attempt is None or attempt.checkout is None or not attempt.is_payable:
+    order = services().bookings.by_token(token).order
+    if order is None or order.checkout is None or not order.is_payable:
         raise NotFound("There is nothing to pay here now.")
     headers = {"Cache-Control": "no-store"}
-    return Response(str(qr_svg(attempt.checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
+    return Response(str(qr_svg(order.checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
 
 
 @bp.get("/booking/<token>/call.ics")
@@ -432,7 +432,7 @@ def _changeable(svc: Services, token: str) -> Booking:
     if booking.state is State.CONFIRMED:
         raise Conflict(assurances.too_late_to_move(booking.meeting_type.policy))
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
-    if booking.state is not State.PENDING or booking.leaving or late:
+    if booking.state is not State.PENDING or booking.cancel_requested or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     return booking
 

@@ -13,13 +13,13 @@ bp = Blueprint("site", __name__)
 @bp.get("/")
 def home() -> str:
     svc = services()
-    return render_template("site/home.html", meeting_types=svc.offer.shown(), home=svc.preferences.now().home)
+    return render_template("site/home.html", meeting_types=svc.catalogue.shown(), home=svc.preferences.now().home)
 
 
 @bp.get("/terms")
 def terms() -> str:
     svc = services()
-    types = svc.offer.shown()
+    types = svc.catalogue.shown()
     choice_times = sorted({in_hours(one.policy.choice_time) for one in types})
     return render_template(
         "site/terms.html",

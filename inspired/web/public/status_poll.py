@@ -17,12 +17,12 @@ import limits as counting
 from flask import request
 
 from inspired.adapters.redis import status_cache
-from inspired.adapters.redis.status_cache import Hint
+from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso
 from inspired.domain.shared.errors import NotFound, TooMany
-from inspired.services import Services, hint_of
+from inspired.services import Services, cached_status
 from inspired.web.shared.current import services
 from inspired.web.shared.rate_limits import Counter
 
@@ -40,10 +40,10 @@ _polls_here = Counter(lambda svc: svc.settings.rate_limit_status, "status")
 
 
 @dataclass(frozen=True, slots=True)
-class Pulsed:
+class CountedPoll:
     """What is known now; `booking` only where the database was read."""
 
-    hint: Hint
+    hint: CachedStatus
     booking: Booking | None
 
 
@@ -68,7 +68,7 @@ class Pulse:
         poll = _poll(environ)
         if poll is None:
             return self._app(environ, start_response)
-        pulse = self._svc.hints.pulse(poll.token, self._window)
+        pulse = self._svc.status_cache.pulse(poll.token, self._window)
         answer = self._unchanged(poll, pulse)
         if answer is None:
             environ[COUNTED] = (pulse,)
@@ -83,10 +83,10 @@ class Pulse:
         if pulse is None or pulse.hint is None or pulse.nudge or pulse.count > self._amount:
             return None
         hint = pulse.hint
-        if (poll.known is not None and hint.edition < poll.known) or hint.body.startswith(DRAFT_BODY):
+        if (poll.known is not None and hint.status_version < poll.known) or hint.body.startswith(DRAFT_BODY):
             return None
         if poll.is_fragment:
-            return self._nothing_new() if poll.known == hint.edition else None
+            return self._nothing_new() if poll.known == hint.status_version else None
         return status_answer(hint, poll.known, self._svc.now())
 
     def _nothing_new(self) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -99,43 +99,43 @@ def news(token: str, known: int | None) -> Booking | None:
     """The booking, or None where the page's edition `known` is still the newest. Raises TooMany, NotFound."""
     svc = services()
     pulsed = look(svc, token, known)
-    if known is not None and pulsed.hint.edition == known:
+    if known is not None and pulsed.hint.status_version == known:
         return None
     return pulsed.booking or svc.bookings.by_token(token)
 
 
-def look(svc: Services, token: str, known: int | None) -> Pulsed:
+def look(svc: Services, token: str, known: int | None) -> CountedPoll:
     """Count this poll, unless that is done, and tell the newest edition. Raises TooMany, NotFound."""
     if TOKEN.fullmatch(token) is None:
         raise NotFound("There is no such booking.")
     amount, window = limit(svc.settings.rate_limit_status)
-    (pulse,) = request.environ.get(COUNTED) or (svc.hints.pulse(token, window),)
+    (pulse,) = request.environ.get(COUNTED) or (svc.status_cache.pulse(token, window),)
     if pulse is None:
         _polls_here.count_here(svc, svc.vault.fingerprint("limit", token))
         return _from_database(svc, token)
     if pulse.count > amount:
         raise TooMany("This page asks too often. Please wait a moment.", max(1, round(pulse.window_left)))
-    if pulse.hint is None or pulse.nudge or (known is not None and pulse.hint.edition < known):
+    if pulse.hint is None or pulse.nudge or (known is not None and pulse.hint.status_version < known):
         return _from_database(svc, token)
-    return Pulsed(pulse.hint, None)
+    return CountedPoll(pulse.hint, None)
 
 
 def shown(svc: Services, booking: Booking) -> Booking:
     """This state is about to be shown: no poll may be answered with an older one afterwards."""
-    svc.hints.publish(booking.token, hint_of(booking))
+    svc.status_cache.publish(booking.token, cached_status(booking))
     return booking
 
 
-def status_answer(hint: Hint, known: int | None, now: datetime) -> tuple[str, list[tuple[str, str]], bytes]:
+def status_answer(hint: CachedStatus, known: int | None, now: datetime) -> tuple[str, list[tuple[str, str]], bytes]:
     """The status call's answer as WSGI has it: 304 for who has this edition, else the hint and our time."""
-    headers = [*_plain_headers(), ("ETag", f'"{hint.edition}"')]
-    if known == hint.edition:
+    headers = [*_plain_headers(), ("ETag", f'"{hint.status_version}"')]
+    if known == hint.status_version:
         return "304 Not Modified", headers, b""
     body = hint.body[:-1] + f',"serverTime":"{iso(now)}"}}'.encode()
     return "200 OK", [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body
 
 
-def known_edition(tag: str | None) -> int | None:
+def known_version(tag: str | None) -> int | None:
     """From an `If-None-Match` (of several, the last one); None for anything that is no edition of ours."""
     newest = (tag or "").rsplit(",", 1)[-1].strip()
     text = newest.removeprefix("W/").strip('"')
@@ -155,7 +155,7 @@ def _poll(environ: dict[str, Any]) -> Poll | None:
         return None
     path = environ["PATH_INFO"]
     if match := STATUS_CALL.fullmatch(path):
-        return Poll(match[1], known_edition(environ.get("HTTP_IF_NONE_MATCH")), is_fragment=False)
+        return Poll(match[1], known_version(environ.get("HTTP_IF_NONE_MATCH")), is_fragment=False)
     if match := FRAGMENT.fullmatch(path):
         asked = EDITION.search(environ.get("QUERY_STRING", ""))
         return Poll(match[1], int(asked[1]) if asked else None, is_fragment=True)
@@ -166,18 +166,18 @@ def _plain_headers() -> list[tuple[str, str]]:
     return [("Cache-Control", "no-store")]
 
 
-def _from_database(svc: Services, token: str) -> Pulsed:
+def _from_database(svc: Services, token: str) -> CountedPoll:
     booking = svc.bookings.by_token(token)
-    hint = hint_of(shown(svc, booking))
+    hint = cached_status(shown(svc, booking))
     if _wants_a_check(svc, booking):
         svc.bookings.check_soon(booking.id, svc.now())
-    return Pulsed(hint, booking)
+    return CountedPoll(hint, booking)
 
 
 def _wants_a_check(svc: Services, booking: Booking) -> bool:
     """While a page is open, a live order is asked about at least every 15 s."""
-    attempt = booking.attempt
-    if booking.state is not State.PENDING or attempt is None or not attempt.is_payable:
+    order = booking.order
+    if booking.state is not State.PENDING or order is None or not order.is_payable:
         return False
-    last = attempt.seen_at or attempt.created_at
+    last = order.seen_at or order.created_at
     return (svc.now() - last).total_seconds() >= CHECK_AFTER_SECONDS

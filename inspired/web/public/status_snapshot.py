@@ -21,7 +21,7 @@ PATIENCE = 0.1  # seconds a view waits for news
 log = structlog.get_logger()
 
 
-class Board:
+class StatusSnapshot:
     def __init__(self, svc: Services) -> None:
         self._svc = svc
         self._lock = threading.Lock()
@@ -79,6 +79,6 @@ def _read(svc: Services, before: Facts | None) -> Facts:
     )
 
 
-def board() -> Board:
-    found: Board = current_app.extensions["inspired_board"]
+def board() -> StatusSnapshot:
+    found: StatusSnapshot = current_app.extensions["inspired_board"]
     return found

@@ -16,7 +16,7 @@ from qrcode.constants import ERROR_CORRECT_M
 from inspired.domain.accounts.people import Role
 from inspired.domain.booking import customer_actions, mails, payment_orders, polling, status
 from inspired.domain.booking.balance import Payment, denied, payment_of
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.monitoring import health
@@ -181,7 +181,7 @@ def init_app(app: Flask) -> None:
         tone=tone,
         flag_name=flag_name,
         event_line=owner.event,
-        attempt_line=attempt_line,
+        order_line=order_line,
         owed_line=owner.task,
         told=told,
     )
@@ -227,11 +227,11 @@ def stage_of(booking: Booking, now: datetime) -> Stage:
 def _pending_stage(booking: Booking, now: datetime) -> Stage:
     if payment_of(booking) is Payment.UNCLEAR or denied(booking) is not None:
         return Stage.UNCLEAR
-    if booking.leaving:
+    if booking.cancel_requested:
         return Stage.LEAVING
     if polling.passed(booking.expires_at, now) or not polling.may_still_pay(booking, now):
         return Stage.CHECKING
-    if booking.attempt is not None and booking.attempt.is_payable:
+    if booking.order is not None and booking.order.is_payable:
         return Stage.PAYABLE
     return Stage.RETRY if payment_orders.may_try_again(booking, now) else Stage.PREPARING
 
@@ -254,15 +254,15 @@ def _money_stage(booking: Booking, now: datetime) -> Stage | None:
         return Stage.UNCLEAR
     if any(one.is_under_way for one in booking.refunds):
         return Stage.RETURNING
-    if booking.state in (State.EXPIRED, State.CANCELLED) and booking.keeps is None and is_good:
+    if booking.state in (State.EXPIRED, State.CANCELLED) and booking.agreed_amount is None and is_good:
         return Stage.LATE
-    was_paid = booking.state is State.CANCELLED and any(one.has_money for one in booking.attempts)
+    was_paid = booking.state is State.CANCELLED and any(one.has_money for one in booking.orders)
     return Stage.CALLED_OFF if was_paid else None
 
 
 def told(booking: Booking, stage: Stage) -> str:
     """The one sentence on top of the page."""
-    has_money = any(one.has_money for one in booking.attempts)
+    has_money = any(one.has_money for one in booking.orders)
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
             return NOTIFIED_SENTENCE
@@ -427,11 +427,11 @@ def flag_name(flag: Flag) -> str:
     return FLAG_NAMES[flag]
 
 
-def attempt_line(attempt: Attempt) -> str:
-    if attempt.has_money and attempt.received:
-        proof = "our own query agrees" if attempt.proven else "by notice only so far"
-        fee = f", commission {attempt.commission.shown}" if attempt.commission else ""
-        return f"{attempt.status}, {attempt.received.shown}{fee} ({proof})"
-    if attempt.status is not None:
-        return str(attempt.status)
-    return "not known to Binance Pay yet" if attempt.tries else "not sent yet"
+def order_line(order: PaymentOrder) -> str:
+    if order.has_money and order.received:
+        proof = "our own query agrees" if order.proven else "by notice only so far"
+        fee = f", commission {order.commission.shown}" if order.commission else ""
+        return f"{order.status}, {order.received.shown}{fee} ({proof})"
+    if order.status is not None:
+        return str(order.status)
+    return "not known to Binance Pay yet" if order.tries else "not sent yet"

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.adapters.mongo.availability_cache import KEEP, KnownHolds
+from inspired.adapters.mongo.availability_cache import KEEP, AvailabilityCache
 from inspired.adapters.mongo.bookings import Bookings
 from inspired.adapters.mongo.indexes import create_indexes
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.status_cache import CHANGED, MOST_CHANGES, REVISION, Changes, Hint, Hints
+from inspired.adapters.redis.status_cache import CHANGED, MOST_CHANGES, REVISION, CachedStatus, Changes, StatusCache
 from inspired.domain.booking.states import State
 from inspired.domain.shared.slots import Span
-from inspired.services import hint_of
+from inspired.services import cached_status
 from tests.factories import CALL, SECOND, a_booking
 from tests.harness import free_port
 
@@ -23,7 +23,7 @@ MONTH = Span(CALL.start - timedelta(days=15), CALL.end + timedelta(days=15))
 def booking_at(day):
     there = Span(CALL.start + timedelta(days=day), CALL.end + timedelta(days=day))
     booking = a_booking(id=f"b{day}".ljust(24, "x"), token=f"t{day}".ljust(28, "x"))
-    return replace(booking, slot=replace(booking.slot, span=there), attempts=())
+    return replace(booking, slot=replace(booking.slot, span=there), orders=())
 
 
 class Counted(Bookings):
@@ -52,7 +52,7 @@ class Clock:
 @pytest.fixture
 def bookings(database, hints):
     create_indexes(database)
-    return Counted(database, lambda one: hints.publish(one.token, hint_of(one), changed=one.id))
+    return Counted(database, lambda one: hints.publish(one.token, cached_status(one), changed=one.id))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def clock():
 
 @pytest.fixture
 def known(bookings, hints, clock):
-    return KnownHolds(bookings, hints, clock)
+    return AvailabilityCache(bookings, hints, clock)
 
 
 def test_what_nobody_has_changed_is_read_once_for_all_lists_of_these_days(known, bookings):
@@ -82,7 +82,7 @@ def test_only_what_reaches_into_the_window_is_taken_though_whole_days_are_read(k
 
 
 def test_every_way_to_take_or_give_back_a_time_is_seen_at_once_by_every_process(known, bookings, hints):
-    other = KnownHolds(bookings, hints)
+    other = AvailabilityCache(bookings, hints)
     later = Span(CALL.start + timedelta(days=1), CALL.end + timedelta(days=1))
 
     def seen():
@@ -113,7 +113,7 @@ def test_a_change_whose_word_got_lost_is_seen_after_some_seconds(known, database
 
 def test_without_redis_the_database_is_asked_each_time(bookings):
     away = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.2)
-    known = KnownHolds(bookings, Hints(away))
+    known = AvailabilityCache(bookings, StatusCache(away))
 
     assert known.taken(MONTH).spans == []
     bookings.add(a_booking())
@@ -125,9 +125,9 @@ def test_without_redis_the_database_is_asked_each_time(bookings):
 def test_a_poll_that_tells_what_it_has_read_is_no_change(hints):
     before = hints.changes()
 
-    hints.publish("token", Hint(1, True, b"{}"))
+    hints.publish("token", CachedStatus(1, True, b"{}"))
     assert hints.changes() == before
-    hints.publish("token", Hint(1, True, b"{}"), changed="b1")
+    hints.publish("token", CachedStatus(1, True, b"{}"), changed="b1")
     assert hints.changes() == Changes(before.revision + 1, ((before.revision + 1, "b1"), *before.newest))
 
 
@@ -149,12 +149,12 @@ def test_more_changes_than_are_told_are_all_read(known, bookings, hints):
     assert known.taken(MONTH).spans == [CALL]
 
     for number in range(MOST_CHANGES):
-        hints.publish("token", Hint(1, True, b"{}"), changed=f"b{number}")
+        hints.publish("token", CachedStatus(1, True, b"{}"), changed=f"b{number}")
     assert known.taken(MONTH).spans == [CALL]
     assert (bookings.asked, len(bookings.reread)) == (1, 1)
     bookings.change(booking.id, lambda one: replace(one, state=State.EXPIRED))
     for number in range(MOST_CHANGES):
-        hints.publish("token", Hint(1, True, b"{}"), changed=f"b{number}")
+        hints.publish("token", CachedStatus(1, True, b"{}"), changed=f"b{number}")
 
     assert known.taken(MONTH).spans == []
     assert (bookings.asked, len(bookings.reread)) == (2, 1)

@@ -140,7 +140,7 @@ def walked(moves):
             case "create":
                 booking = payment_orders.creating(booking, now)
             case "fail":
-                number = booking.attempt.trade_no
+                number = booking.order.trade_no
                 booking = payment_orders.create_failed(
                     booking, number, uncertain=by_query, retryable=True, most_tries=3, now=now, why="time-out"
                 )
@@ -156,7 +156,7 @@ def walked(moves):
                 booking = delivery.done(delivery.claimed(booking, task, now), task, now, Result.SENT)
             case _:
                 money = amount if status is not None and status.has_money else None
-                order = len(booking.attempts)
+                order = len(booking.orders)
                 look = seen(status, money, at=now, by_query=by_query, order=order)
                 booking = settled(booking, look, slot=slot, now=now)
     return booking
@@ -226,8 +226,8 @@ def test_a_change_is_saved_with_its_version_and_told(bookings, changes):
 
     after = bookings.change(booking.id, lambda one: customer_actions.give_up(one, NOW + SECOND))
 
-    assert after.leaving
-    assert (after.version, after.edition) == (1, 1)
+    assert after.cancel_requested
+    assert (after.version, after.status_version) == (1, 1)
     assert bookings.get(booking.id) == after
     assert changes == [booking, after]
 
@@ -245,7 +245,7 @@ def test_a_change_the_customer_cannot_see_is_not_told_while_the_booking_is_open(
 
     after = bookings.change(booking.id, lambda one: one.noted(NOW, EventKind.SEEN_TO))
 
-    assert (after.version, after.edition) == (1, 0)
+    assert (after.version, after.status_version) == (1, 0)
     assert changes == [booking]
 
 

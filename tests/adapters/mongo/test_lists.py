@@ -49,8 +49,8 @@ def some_bookings(count: int, seed: int) -> list[Booking]:
         type_ = get_meeting_type(chance.choice(["portfolio-review", "mentoring"]))
         id_ = f"{chance.randrange(10**9):09d}{number:03d}"
         kind = replace(kind, id=id_, token=f"t{number}", created_at=at, slot=slot, paid_at=paid, meeting_type=type_)
-        attempts = tuple(replace(one, paid_at=one.paid_at and at + timedelta(minutes=2)) for one in kind.attempts)
-        made.append(replace(kind, attempts=attempts))
+        orders = tuple(replace(one, paid_at=one.paid_at and at + timedelta(minutes=2)) for one in kind.orders)
+        made.append(replace(kind, orders=orders))
     return made
 
 

@@ -13,7 +13,7 @@ from inspired.adapters.providers.binance import Refused
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.throttle import HeldBack, Throttle
 from inspired.domain.booking.booking import Checkout
-from inspired.domain.booking.lifecycle import Seen
+from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.errors import UpstreamError
@@ -87,7 +87,7 @@ def test_an_order_that_nobody_paid_has_no_money(merchant):
 
     seen = merchant.query(TRADE_NO)
 
-    assert seen == Seen(TRADE_NO, seen.asked_at, Remote.INITIAL, prepay_id=seen.prepay_id)
+    assert seen == OrderObservation(TRADE_NO, seen.asked_at, Remote.INITIAL, prepay_id=seen.prepay_id)
     assert seen.prepay_id
     assert seen.by_query
     assert before <= seen.asked_at <= datetime.now(UTC)
@@ -118,7 +118,7 @@ def test_a_paid_order_tells_its_money_in_whatever_notation(merchant, sandbox, sc
 def test_an_order_the_provider_does_not_know_has_no_status(merchant):
     seen = merchant.query(TRADE_NO)
 
-    assert seen == Seen(TRADE_NO, seen.asked_at, None)
+    assert seen == OrderObservation(TRADE_NO, seen.asked_at, None)
 
 
 def test_an_answer_for_another_merchant_is_not_believed(sandbox):
@@ -721,14 +721,14 @@ QUERIED = {
 }
 
 
-def queried(door, *, raw: str = "", **changes) -> Seen:
+def queried(door, *, raw: str = "", **changes) -> OrderObservation:
     data = {name: value for name, value in {**QUERIED, **changes}.items() if value is not None}
     door.post(f"{API}/v2/order/query", body=raw or ok(data))
     return a_merchant(now=lambda: NOW).query(TRADE_NO)
 
 
 def test_a_captured_query_is_read_whole(door):
-    assert queried(door) == Seen(
+    assert queried(door) == OrderObservation(
         trade_no=TRADE_NO,
         asked_at=NOW,
         status=Remote.PAID,

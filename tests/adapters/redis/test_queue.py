@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from inspired import jobs
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES, REHEARSALS, Doorbell
+from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES, REHEARSALS, JobQueue
 from inspired.domain.catalogue.meeting_types import MEETING_TYPES
 from inspired.flows.booking.booking import start_draft
 from tests.adapters.listeners import listening
@@ -25,17 +25,17 @@ def waiting(connection, name=BOOKINGS):
 
 
 def test_a_ring_is_a_job_of_ours_with_ids(connection):
-    assert Doorbell(connection).ring("refresh", "b1")
+    assert JobQueue(connection).enqueue("refresh", "b1")
 
     [job] = waiting(connection)
     assert (job.func_name, job.args, job.kwargs) == ("inspired.jobs.refresh", ["b1"], {})
 
 
 def test_letters_wait_in_a_queue_of_their_own_behind_payments(connection):
-    bell = Doorbell(connection)
+    queue = JobQueue(connection)
 
-    assert bell.ring_for_letters("deliver", "b1")
-    assert bell.ring("refresh", "b2")
+    assert queue.enqueue_mail("deliver", "b1")
+    assert queue.enqueue("refresh", "b2")
 
     assert [job.args for job in waiting(connection, LETTERS)] == [["b1"]]
     assert [job.args for job in waiting(connection)] == [["b2"]]
@@ -43,10 +43,10 @@ def test_letters_wait_in_a_queue_of_their_own_behind_payments(connection):
 
 
 def test_the_same_ring_twice_is_two_harmless_jobs(connection):
-    bell = Doorbell(connection)
+    queue = JobQueue(connection)
 
-    assert bell.ring("refresh", "b1")
-    assert bell.ring("refresh", "b1")
+    assert queue.enqueue("refresh", "b1")
+    assert queue.enqueue("refresh", "b1")
 
     first, second = waiting(connection)
     assert first.id != second.id
@@ -54,7 +54,7 @@ def test_the_same_ring_twice_is_two_harmless_jobs(connection):
 
 
 def test_what_lies_in_redis_is_json_that_can_run_nothing_else(connection):
-    Doorbell(connection).ring("work_notice", "PAY:1:PAY_SUCCESS:abc")
+    JobQueue(connection).enqueue("work_notice", "PAY:1:PAY_SUCCESS:abc")
 
     [job] = waiting(connection)
     data = zlib.decompress(connection.hget(job.key, "data"))
@@ -63,7 +63,7 @@ def test_what_lies_in_redis_is_json_that_can_run_nothing_else(connection):
 
 
 def test_an_unheard_ring_does_not_stay_for_ever(connection):
-    Doorbell(connection).ring("refresh", "b1")
+    JobQueue(connection).enqueue("refresh", "b1")
 
     [job] = waiting(connection)
     assert job.ttl == 600
@@ -75,18 +75,18 @@ def test_an_unheard_ring_does_not_stay_for_ever(connection):
 def test_without_redis_a_ring_is_lost_and_says_so():
     client = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
 
-    assert Doorbell(client).ring("refresh", "b1") is False
+    assert JobQueue(client).enqueue("refresh", "b1") is False
 
 
 def test_a_frozen_redis_holds_up_one_ring_and_the_next_ones_not():
     with listening(lambda connection, request: None) as frozen:
         client = redis_server.connect(frozen.address.replace("http", "redis"), seconds=0.3)
-        bell = Doorbell(client)
+        queue = JobQueue(client)
         started = time.monotonic()
-        assert bell.ring("refresh", "b1") is False
+        assert queue.enqueue("refresh", "b1") is False
         first = time.monotonic() - started
 
-        assert not any(bell.ring("refresh", "b1") for _ in range(100))
+        assert not any(queue.enqueue("refresh", "b1") for _ in range(100))
         rest = time.monotonic() - started - first
         client.close()
 
@@ -96,12 +96,12 @@ def test_a_frozen_redis_holds_up_one_ring_and_the_next_ones_not():
 
 def test_when_redis_is_back_the_bell_rings_again(connection):
     client = redis_server.connect(f"redis://127.0.0.1:{free_port()}/0", seconds=0.3)
-    bell = Doorbell(client)
-    assert not bell.ring("refresh", "b1")
+    queue = JobQueue(client)
+    assert not queue.enqueue("refresh", "b1")
 
     client.connection_pool = connection.connection_pool
 
-    assert wait_until(lambda: bell.ring("refresh", "b2"), seconds=5, what="a ring")
+    assert wait_until(lambda: queue.enqueue("refresh", "b2"), seconds=5, what="a ring")
     assert [job.args for job in waiting(connection)] == [["b2"]]
 
 
@@ -140,7 +140,7 @@ def worker_services(svc):
 
 def test_a_ring_is_answered_by_a_worker_that_reads_the_same_language(connection, svc, worker_services):
     draft = start_draft(svc, MEETING_TYPES[0])
-    Doorbell(connection).ring("refresh", draft.id)
+    JobQueue(connection).enqueue("refresh", draft.id)
 
     queue = queues.queues_on(connection)[1]
     SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(burst=True)

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.queue import Doorbell
+from inspired.adapters.redis.queue import JobQueue
 from inspired.domain.shared.errors import UpstreamError
 from inspired.flows.monitoring import alerting, doctor, health
 from tests.adapters.listeners import listening
@@ -32,7 +32,7 @@ def encrypted(servers, chain):
 def failure(url, **more):
     client = redis_server.connect(url, seconds=1.0, **more)
     try:
-        Doorbell(client).ping()
+        JobQueue(client).ping()
     except UpstreamError as error:
         return str(error)
     finally:
@@ -66,7 +66,7 @@ def test_without_tls_the_setting_changes_nothing(servers):
 
 def test_doctor_health_and_alert_name_the_cause(svc, encrypted):
     client = redis_server.connect(encrypted, seconds=1.0)
-    away = replace(svc, bell=Doorbell(client))
+    away = replace(svc, queue=JobQueue(client))
 
     told = {
         "doctor": next(one.told for one in doctor.examine(away) if one.what == "Redis"),

@@ -251,12 +251,12 @@ def test_five_calls_that_are_on_their_way_when_it_fails_count_five_times_and_wha
 def test_nothing_goes_out_while_it_is_open_whatever_it_is(throttle, clock):
     opened(throttle, clock)
 
-    attempts = []
+    orders = []
     for _ in range(14):
         clock.forward(1)
-        attempts += [passes(throttle), passes(throttle, urgent=False)]
+        orders += [passes(throttle), passes(throttle, urgent=False)]
 
-    assert not any(attempts)
+    assert not any(orders)
 
 
 def test_afterwards_one_call_goes_through_and_the_others_wait_for_it(throttle, clock):

@@ -116,7 +116,7 @@ def test_who_was_not_seen_for_a_day_is_forgotten_and_a_new_one_is_not(database, 
 
 
 def test_the_longest_job_and_the_longest_wait_end_long_before_a_worker_counts_as_silent(connection):
-    queues.Doorbell(connection).ring("refresh", "b1")
+    queues.JobQueue(connection).enqueue("refresh", "b1")
     [job] = queues.queues_on(connection)[1].jobs
     idle = worker.WORKER_TTL / 2
 
@@ -252,7 +252,7 @@ def test_queues_can_be_looked_at_whatever_lies_in_them(connection, svc):
     spoilt(connection, enqueued_at="soon")
     connection.lpush("rq:queue:letters", b"\xff\xfe")
 
-    assert {one.queue: one.count for one in svc.bell.queues()} == {"notices": 0, "bookings": 1, "letters": 1}
+    assert {one.queue: one.count for one in svc.queue.queues()} == {"notices": 0, "bookings": 1, "letters": 1}
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -275,8 +275,8 @@ def test_with_the_certificate_of_a_hosting_service_it_waits_and_says_why_and_wit
         env["REDIS_TLS"] = "require"
         with working(env, log):
             wait_until(lambda: names(svc), seconds=150, what="the worker's first turn")
-            assert svc.bell.ring("refresh", "nobody")
-            wait_until(lambda: svc.bell.waiting() == 0, seconds=30, what="the job")
+            assert svc.queue.enqueue("refresh", "nobody")
+            wait_until(lambda: svc.queue.waiting() == 0, seconds=30, what="the job")
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from tests.factories import (
 
 
 def a_refund(status: RefundStatus, amount: str | None = "75") -> Refund:
-    trade_no = a_confirmed_booking().attempts[0].trade_no
+    trade_no = a_confirmed_booking().orders[0].trade_no
     return Refund(f"{trade_no}R01", trade_no, Money.parse(amount) if amount else None, Cause.OWNER, NOW, status=status)
 
 
@@ -39,7 +39,7 @@ def test_what_goes_by_itself_needs_nobody(booking):
 
 
 def test_a_refund_that_does_not_get_through_needs_somebody():
-    rejected = replace(with_refund(a_refund(RefundStatus.REJECTED)), keeps=Money.parse("0"))
+    rejected = replace(with_refund(a_refund(RefundStatus.REJECTED)), agreed_amount=Money.parse("0"))
 
     assert matters(rejected) == (Matter.REFUND_STUCK,)
 

@@ -27,9 +27,9 @@ USDT = Money.parse
 def a_paid_one(*amounts: str | None, currency: str = "USDT", proven: bool = True) -> Booking:
     """So many orders, each with its money, and nothing decided yet."""
     live = a_live_booking()
-    attempts = tuple(
+    orders = tuple(
         replace(
-            live.attempts[0],
+            live.orders[0],
             number=number,
             trade_no=f"{'b' * 24}{number:03d}",
             status=Remote.PAID,
@@ -38,7 +38,7 @@ def a_paid_one(*amounts: str | None, currency: str = "USDT", proven: bool = True
         )
         for number, amount in enumerate(amounts, start=1)
     )
-    return replace(live, attempts=attempts)
+    return replace(live, orders=orders)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def a_paid_one(*amounts: str | None, currency: str = "USDT", proven: bool = True
         (a_paid_one("75", currency="BNB"), Payment.UNCLEAR),
         (a_paid_one(None), Payment.UNCLEAR),
         (refunds.all_of_it(a_paid_one("75"), Cause.OWNER, NOW), Payment.RETURNED),
-        (replace(a_paid_one("50"), keeps=USDT("50")), Payment.EXACT),
-        (replace(a_paid_one("50"), keeps=USDT("0")), Payment.OVER),
+        (replace(a_paid_one("50"), agreed_amount=USDT("50")), Payment.EXACT),
+        (replace(a_paid_one("50"), agreed_amount=USDT("0")), Payment.OVER),
     ],
 )
 def test_all_money_of_a_booking_is_held_against_what_it_may_keep(booking, payment):
@@ -64,16 +64,16 @@ def test_all_money_of_a_booking_is_held_against_what_it_may_keep(booking, paymen
 
 def test_money_promised_back_is_not_the_bookings_any_more_but_still_there():
     booking = refunds.going_back(a_paid_one("75"), USDT("30"), Cause.OWNER, NOW)
-    attempt = booking.attempts[0]
+    order = booking.orders[0]
 
     assert (str(received_of(booking)), str(kept_of(booking)), str(missing(booking))) == ("75", "45", "30")
-    assert (str(left_of(booking, attempt)), str(still_there(booking, attempt))) == ("45", "75")
+    assert (str(left_of(booking, order)), str(still_there(booking, order))) == ("45", "75")
 
 
 def test_nothing_is_missing_where_there_is_enough():
     assert missing(a_paid_one("80")).is_nothing
     assert str(due(a_paid_one("80"))) == "75"
-    assert str(due(replace(a_paid_one("80"), keeps=USDT("10")))) == "10"
+    assert str(due(replace(a_paid_one("80"), agreed_amount=USDT("10")))) == "10"
 
 
 def test_money_in_another_currency_counts_for_nothing_and_is_not_lost():
@@ -81,13 +81,13 @@ def test_money_in_another_currency_counts_for_nothing_and_is_not_lost():
 
     assert kept_of(booking).is_nothing
     assert received_of(booking).is_nothing
-    assert left_of(booking, booking.attempts[0]).shown == "75 BNB"
+    assert left_of(booking, booking.orders[0]).shown == "75 BNB"
 
 
 def test_an_order_without_readable_money_has_nothing_to_return():
     booking = a_paid_one(None)
 
-    assert still_there(booking, booking.attempts[0]).is_nothing
+    assert still_there(booking, booking.orders[0]).is_nothing
     assert refunds.all_of_it(booking, Cause.OWNER, NOW) == booking
 
 
@@ -109,8 +109,8 @@ REFUNDING = {"status": Remote.REFUNDING}
 BY_CONSOLE = Refund("r", f"{'b' * 24}001", USDT("10"), Cause.CONSOLE, NOW, status=RefundStatus.EXTERNAL)
 
 
-def with_refunds(booking: Booking, *refunds: Refund, **attempt) -> Booking:
-    return replace(booking.with_attempt(replace(booking.attempts[0], **attempt)), refunds=refunds)
+def with_refunds(booking: Booking, *refunds: Refund, **order) -> Booking:
+    return replace(booking.with_order(replace(booking.orders[0], **order)), refunds=refunds)
 
 
 MONEY = {
@@ -176,18 +176,18 @@ MONEY = {
 @pytest.mark.parametrize("name", MONEY)
 def test_what_is_kept_what_is_left_what_is_there_and_what_the_last_refund_would_return(name):
     booking, payment, amounts = MONEY[name]
-    attempt = booking.attempts[0]
+    order = booking.orders[0]
 
     assert payment_of(booking) is payment
-    assert is_unclear(booking, attempt) is (payment is Payment.UNCLEAR)
-    of_order = [how(booking, attempt) for how in (left_of, still_there, at_provider)]
+    assert is_unclear(booking, order) is (payment is Payment.UNCLEAR)
+    of_order = [how(booking, order) for how in (left_of, still_there, at_provider)]
     assert " ".join(str(one) for one in (kept_of(booking), *of_order)) == amounts
-    assert {one.currency for one in of_order} == {attempt.received.currency if attempt.received else "USDT"}
+    assert {one.currency for one in of_order} == {order.received.currency if order.received else "USDT"}
 
 
 def test_what_has_arrived_is_counted_in_the_prices_currency_and_where_it_is_proven():
     booking = a_paid_one("75", "5")
-    first, second = booking.attempts
+    first, second = booking.orders
     others = {
         "both": second,
         "not proven": replace(second, proven=False),
@@ -196,7 +196,7 @@ def test_what_has_arrived_is_counted_in_the_prices_currency_and_where_it_is_prov
         "unreadable": replace(second, received=None),
     }
 
-    got = {name: received_of(replace(booking, attempts=(first, other))) for name, other in others.items()}
+    got = {name: received_of(replace(booking, orders=(first, other))) for name, other in others.items()}
 
     assert got == {"both": USDT("80"), **dict.fromkeys(("not proven", "foreign", "closed", "unreadable"), USDT("75"))}
 

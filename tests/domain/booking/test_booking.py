@@ -52,7 +52,7 @@ def test_a_time_belongs_to_whoever_is_alive_and_a_seat_to_whoever_has_not_paid(s
 def test_whose_money_was_seen_needs_no_seat_among_the_unpaid():
     live = a_live_booking(seats=SEATS, slot=None)
 
-    assert live.with_attempt(replace(live.attempts[0], status=Remote.PAID)).claims == ()
+    assert live.with_order(replace(live.orders[0], status=Remote.PAID)).claims == ()
 
 
 def ended_and_paid(**changes) -> Booking:
@@ -62,7 +62,7 @@ def ended_and_paid(**changes) -> Booking:
 
 def with_status(status: Remote, *, proven: bool) -> Booking:
     late = ended_and_paid()
-    return late.with_attempt(replace(late.attempts[0], status=status, proven=proven))
+    return late.with_order(replace(late.orders[0], status=status, proven=proven))
 
 
 OPEN = {
@@ -78,7 +78,7 @@ OPEN = {
     "ended, and paid": (ended_and_paid, True),
     "cancelled, and paid": (lambda: ended_and_paid(state=State.CANCELLED), True),
     "refunded": (lambda: ended_and_paid(state=State.REFUNDED), False),
-    "ended, paid, and agreed on": (lambda: ended_and_paid(keeps=Money.parse("75")), False),
+    "ended, paid, and agreed on": (lambda: ended_and_paid(agreed_amount=Money.parse("75")), False),
     "ended, paid, and the owner's to decide": (lambda: ended_and_paid(flags=frozenset({Flag.NEEDS_OWNER})), False),
     "ended, paid, and flagged otherwise": (lambda: ended_and_paid(flags=frozenset({Flag.PAID_LATE})), True),
     "ended, and all of it went back": (lambda: with_status(Remote.FULL_REFUNDED, proven=True), False),
@@ -149,12 +149,12 @@ def test_what_the_owner_sent_by_another_way_never_left_the_provider(status, caus
     ],
 )
 def test_an_order_says_whether_it_was_sent_can_be_paid_and_has_told_everything(changes, settled_, sent_, payable):
-    held, live = a_booking().attempts[0], a_live_booking().attempts[0]
+    held, live = a_booking().orders[0], a_live_booking().orders[0]
 
-    attempt = replace(held, **changes)
+    order = replace(held, **changes)
 
-    assert (attempt.is_settled, attempt.was_sent) == (settled_, sent_)
-    assert [one.is_payable for one in (attempt, replace(attempt, checkout=live.checkout))] == [False, payable]
+    assert (order.is_settled, order.was_sent) == (settled_, sent_)
+    assert [one.is_payable for one in (order, replace(order, checkout=live.checkout))] == [False, payable]
 
 
 def test_what_is_written_into_a_booking_stands_beside_what_was_there():
@@ -174,17 +174,17 @@ def test_what_is_written_into_a_booking_stands_beside_what_was_there():
 
 def test_a_change_of_one_order_or_refund_leaves_the_others_and_each_is_found_by_its_name():
     two = customer_actions.refund_part(with_refund(), Money.parse("5"), NOW, cancels=False)
-    other = replace(two.attempts[0], number=2, trade_no="other")
-    booking = replace(two, attempts=(*two.attempts, other))
+    other = replace(two.orders[0], number=2, trade_no="other")
+    booking = replace(two, orders=(*two.orders, other))
     changed = replace(other, tries=9)
     paid_back = replace(two.refunds[1], tries=9)
 
-    assert booking.with_attempt(changed).attempts == (two.attempts[0], changed)
+    assert booking.with_order(changed).orders == (two.orders[0], changed)
     assert booking.with_refund(paid_back).refunds == (two.refunds[0], paid_back)
-    assert [booking.find_attempt(name) for name in ("other", "nobody")] == [other, None]
+    assert [booking.find_order(name) for name in ("other", "nobody")] == [other, None]
     assert [booking.find_refund(name) for name in (paid_back.id, "nobody")] == [two.refunds[1], None]
-    assert [booking.refunds_of(one) for one in booking.attempts] == [two.refunds, ()]
-    assert (booking.attempt, replace(booking, attempts=()).attempt) == (other, None)
+    assert [booking.refunds_of(one) for one in booking.orders] == [two.refunds, ()]
+    assert (booking.order, replace(booking, orders=()).order) == (other, None)
 
 
 def test_an_event_that_is_owed_its_cancelling_was_given_back():

@@ -77,7 +77,7 @@ def test_a_call_moved_there_is_at_its_new_time_and_costs_nothing():
     assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, THERE, 1, 100)
     assert after.history[-1].kind == "moved_in_calendar"
     assert [(one.task.key, one.due) for one in after.outbox] == [("send:reminder:24:1", THERE.span.start - 24 * HOUR)]
-    assert (after.refunds, after.attempts) == (call.refunds, call.attempts)
+    assert (after.refunds, after.orders) == (call.refunds, call.orders)
     assert after.claims == (Invitee(THERE.invitee_uri),)
 
 
@@ -150,7 +150,7 @@ def test_cancelled_by_the_customer_the_policy_holds_as_of_that_moment():
         ("75 USDT", Cause.CANCELLED, "customer")
     ]
     assert [one.amount.shown for one in late.refunds] == ["37.5 USDT"]
-    assert (in_time.state, late.state, str(late.keeps)) == (State.CANCELLED, State.CANCELLED, "37.5")
+    assert (in_time.state, late.state, str(late.agreed_amount)) == (State.CANCELLED, State.CANCELLED, "37.5")
     assert {"send:cancelled", "alert:cancelled"} <= owed(in_time)
     assert "cancelled_in_calendar" in [event.kind for event in late.history]
 
@@ -159,7 +159,7 @@ def test_cancelled_by_the_owner_all_of_the_money_goes_back():
     after = cancelled(a_call(), by_owner=True, at=LATE, now=LATE)
 
     assert [(one.amount.shown, one.cause, one.by) for one in after.refunds] == [("75 USDT", Cause.OWNER, "owner")]
-    assert (after.state, str(after.keeps)) == (State.CANCELLED, "0")
+    assert (after.state, str(after.agreed_amount)) == (State.CANCELLED, "0")
     assert "alert:cancelled_by_owner" in owed(after)
     assert "alert:cancelled" not in owed(after)
 
@@ -167,7 +167,7 @@ def test_cancelled_by_the_owner_all_of_the_money_goes_back():
 def test_cancelled_there_while_unpaid_it_is_given_up():
     after = cancelled(LIVE, now=NOW + MINUTE)
 
-    assert (after.state, after.leaving, after.check_at) == (State.PENDING, True, NOW + MINUTE)
+    assert (after.state, after.cancel_requested, after.check_at) == (State.PENDING, True, NOW + MINUTE)
     assert cancelled(after, now=NOW + MINUTE) == after
 
 
@@ -237,7 +237,7 @@ def test_a_shorter_one_is_as_short_as_it_is_and_the_owner_is_told():
 def test_unpaid_another_length_is_refused_and_the_booking_ends(there):
     after = followed(LIVE, to=there)
 
-    assert (after.slot, after.leaving) == (SLOT, True)
+    assert (after.slot, after.cancel_requested) == (SLOT, True)
     assert owed(after) == {f"release_event:{ELSEWHERE}"}
     assert followed(after, to=there) == after
 

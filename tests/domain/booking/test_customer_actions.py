@@ -102,9 +102,14 @@ def test_a_first_time_is_nothing_to_give_back():
 
 
 def test_whoever_left_and_paid_and_chose_again_is_neither_leaving_nor_without_a_time():
-    after = customer_actions.another_time(replace(choosing(), leaving=True), choosing().slot, LATER)
+    after = customer_actions.another_time(replace(choosing(), cancel_requested=True), choosing().slot, LATER)
 
-    assert (after.state, after.leaving, after.choose_by, after.flags) == (State.CONFIRMED, False, None, frozenset())
+    assert (after.state, after.cancel_requested, after.choose_by, after.flags) == (
+        State.CONFIRMED,
+        False,
+        None,
+        frozenset(),
+    )
 
 
 def test_the_time_to_choose_ends_at_its_moment():
@@ -130,7 +135,7 @@ def test_what_a_cancelled_call_leaves():
 
     after = customer_actions.cancel(call, half, late)
 
-    assert (after.state, after.keeps, after.ended_at, after.choose_by) == (State.CANCELLED, half, late, None)
+    assert (after.state, after.agreed_amount, after.ended_at, after.choose_by) == (State.CANCELLED, half, late, None)
     assert [(one.task.key, one.due) for one in after.outbox if not isinstance(one.task, PostLedger)] == [
         (f"send:refund_started:{'b' * 24}001R01", late),
         (f"release_event:{EVENT}", late),
@@ -145,7 +150,7 @@ def test_a_call_whose_money_has_gone_back_already_is_refunded_once_it_is_cancell
 
     after = customer_actions.cancel(returned, NOTHING, LATER)
 
-    assert (after.state, after.keeps, after.ended_at) == (State.REFUNDED, NOTHING, LATER)
+    assert (after.state, after.agreed_amount, after.ended_at) == (State.REFUNDED, NOTHING, LATER)
 
 
 def test_a_call_that_the_owner_cancels_and_one_whose_money_only_goes_back():
@@ -154,10 +159,10 @@ def test_a_call_that_the_owner_cancels_and_one_whose_money_only_goes_back():
     gone, kept = (customer_actions.refund_part(call, TEN, LATER, cancels=cancels) for cancels in (True, False))
 
     part = Money.parse("65")
-    assert (gone.state, gone.ended_at, gone.keeps, gone.refunds == kept.refunds) == (
+    assert (gone.state, gone.ended_at, gone.agreed_amount, gone.refunds == kept.refunds) == (
         State.CANCELLED, LATER, part, True,
     )  # fmt: skip
-    assert (kept.state, kept.ended_at, kept.keeps) == (State.CONFIRMED, None, part)
+    assert (kept.state, kept.ended_at, kept.agreed_amount) == (State.CONFIRMED, None, part)
     assert owed(gone) - owed(kept) == {"send:cancelled", "alert:cancelled_by_owner"}
 
 
@@ -167,6 +172,6 @@ def test_of_a_call_that_was_cancelled_the_owner_can_still_give_back_what_was_kep
 
     after = customer_actions.refund_part(cancelled, TEN, late, cancels=True)
 
-    assert (after.state, after.ended_at, after.keeps) == (State.CANCELLED, late, Money.parse("27.5"))
+    assert (after.state, after.ended_at, after.agreed_amount) == (State.CANCELLED, late, Money.parse("27.5"))
     assert [str(one.amount) for one in after.refunds] == ["37.5", "10"]
     assert sum(event.kind == "cancelled" for event in after.history) == 1

@@ -49,10 +49,10 @@ def found_without_amount() -> Booking:
 def not_created() -> Booking:
     booking = a_booking()
     for _ in range(3):
-        at = booking.attempt.retry_at if booking.attempt and booking.attempt.retry_at else NOW
+        at = booking.order.retry_at if booking.order and booking.order.retry_at else NOW
         booking = payment_orders.creating(booking, at)
         booking = payment_orders.create_failed(
-            booking, booking.attempts[0].trade_no, uncertain=False, retryable=True, most_tries=3, now=at, why="500"
+            booking, booking.orders[0].trade_no, uncertain=False, retryable=True, most_tries=3, now=at, why="500"
         )
     return booking
 
@@ -198,7 +198,7 @@ def test_what_is_held_says_when_it_is_asked_about_and_when_it_ends():
     assert "Binance Pay is asked for the order again." in texts(a_booking())
     assert not [text for text in texts(customer_actions.give_up(a_live_booking(), NOW)) if "The time to pay" in text]
     assert "The time to pay is over." not in texts(a_live_booking(), LATE)
-    assert not [text for text in texts(a_booking(attempts=())) if text.startswith("Binance")]
+    assert not [text for text in texts(a_booking(orders=())) if text.startswith("Binance")]
 
 
 def test_a_confirmed_call_says_what_its_customer_can_still_do():
@@ -247,7 +247,7 @@ def test_choices_and_late_questions_are_told():
     assert "Binance and the calendar are asked again." in texts(calendar_silent)
     unclear = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
     assert "The money that cannot be counted waits for you: return it with “Refund…”." in texts(unclear)
-    assert texts(done(replace(an_expired_booking(), attempts=()))) == []
+    assert texts(done(replace(an_expired_booking(), orders=()))) == []
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def stuck():
 def never_created():
     called = payment_orders.creating(a_booking(), NOW)
     return payment_orders.create_failed(
-        called, called.attempt.trade_no, uncertain=True, retryable=False, most_tries=3, now=LATER, why="time-out"
+        called, called.order.trade_no, uncertain=True, retryable=False, most_tries=3, now=LATER, why="time-out"
     )
 
 
@@ -181,7 +181,7 @@ def test_a_rejected_refund_that_is_tried_again_begins_anew_under_another_id():
 def test_whoever_chooses_another_time_is_a_customer_like_any_other_again():
     after = customer_actions.another_time(choosing_late(), choosing_late().slot, LATE)
 
-    assert (after.choose_by, after.ended_at, after.leaving, after.paid_at) == (None, None, False, LATE)
+    assert (after.choose_by, after.ended_at, after.cancel_requested, after.paid_at) == (None, None, False, LATE)
 
 
 REFUSALS = {
@@ -238,8 +238,8 @@ def test_who_may_not_do_a_thing_is_told_why(sentence):
 
 
 def test_the_end_of_what_was_never_paid_stands_in_the_booking():
-    gone = customer_actions.give_up(a_live_booking(attempts=()), LATER)
-    unsent = customer_actions.give_up(replace(a_live_booking(), attempts=()), LATER + timedelta(seconds=1))
+    gone = customer_actions.give_up(a_live_booking(orders=()), LATER)
+    unsent = customer_actions.give_up(replace(a_live_booking(), orders=()), LATER + timedelta(seconds=1))
 
-    assert (gone.leaving, gone.check_at) == (True, LATER)
+    assert (gone.cancel_requested, gone.check_at) == (True, LATER)
     assert unsent.check_at == LATER + timedelta(seconds=1)

@@ -60,7 +60,7 @@ def test_a_sound_booking_breaks_none(booking):
 
 def two_refunds_of_one_id():
     booking = customer_actions.refund_part(a_confirmed_booking(), Money.parse("10"), LATER, cancels=False)
-    return replace(booking, refunds=(*booking.refunds, booking.refunds[0]), keeps=Money.parse("55"))
+    return replace(booking, refunds=(*booking.refunds, booking.refunds[0]), agreed_amount=Money.parse("55"))
 
 
 def more_gone_than_came():

@@ -27,7 +27,7 @@ def in_the_books(booking):
 
 def returned(booking):
     """Every refund sent and done."""
-    ready = booking.with_attempt(replace(booking.attempts[0], prepay_id="P1"))
+    ready = booking.with_order(replace(booking.orders[0], prepay_id="P1"))
     return a_returned(ready, LATER)
 
 
@@ -127,10 +127,10 @@ def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
     foreign = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BNB"))
     back = returned(customer_actions.refund_all(foreign, LATER, cancels=False))
     second = replace(
-        back.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False, received=None
+        back.orders[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False, received=None
     )
 
-    short = settled(replace(back, attempts=(*back.attempts, second)), seen(Remote.PAID, "74", order=2), now=LATER)
+    short = settled(replace(back, orders=(*back.orders, second)), seen(Remote.PAID, "74", order=2), now=LATER)
     gone = a_returned(short, LATER)
 
     assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
@@ -158,7 +158,7 @@ def test_another_currency_has_books_of_its_own():
 
 def test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays():
     booking = a_confirmed_booking()
-    corrected = booking.with_attempt(replace(booking.attempts[0], received=USDT("80")))
+    corrected = booking.with_order(replace(booking.orders[0], received=USDT("80")))
 
     after = booked(corrected, LATER)
 

@@ -139,7 +139,7 @@ def test_a_confirmed_call_whose_money_left_by_another_way_stays_and_the_owner_de
     after = settled(a_confirmed_booking(), seen(status, "75", at=NOW + 5 * MINUTE))
 
     assert (after.state, after.flags) == (State.CONFIRMED, {Flag.NEEDS_OWNER})
-    assert after.attempt.status is status
+    assert after.order.status is status
     assert "alert:returned" in owed(after)
     assert "send:problem" not in owed(after)
 
@@ -169,7 +169,7 @@ def test_paid_and_not_confirmed_for_ten_minutes_alerts_and_is_asked_more_patient
     after = settled(paid, now=later)
 
     assert "alert:unconfirmed" in owed(after)
-    asked_often = replace(after, outbox=(), looks=polling.OFTEN_TIMES)
+    asked_often = replace(after, outbox=(), unanswered_checks=polling.OFTEN_TIMES)
     assert polling.scheduled(asked_often, later).check_at == later + polling.ASK_PATIENTLY
 
 
@@ -196,14 +196,14 @@ def test_where_everything_stood_still_the_first_questions_are_asked_soon_again()
     assert polling.scheduled(replace(after, outbox=()), hour_later).check_at == hour_later + ASK_SOON
 
 
-@pytest.mark.parametrize("looks", [0, 39])
-def test_looks_are_counted_only_while_an_answer_is_due_and_nothing_new_is_heard(looks: int):
-    live = replace(a_live_booking(outbox=()), looks=looks)
+@pytest.mark.parametrize("unanswered_checks", [0, 39])
+def test_looks_are_counted_only_while_an_answer_is_due_and_nothing_new_is_heard(unanswered_checks: int):
+    live = replace(a_live_booking(outbox=()), unanswered_checks=unanswered_checks)
     over = live.deadline + MINUTE
 
-    assert polling.looked_at(live, live, NOW).looks == 0, "a live order is asked about at its own pace"
-    assert polling.looked_at(live, live, over).looks == looks + 1
-    assert polling.looked_at(live, live.noted(over, EventKind.ORDER_CLOSED), over).looks == 0
+    assert polling.looked_at(live, live, NOW).unanswered_checks == 0, "a live order is asked about at its own pace"
+    assert polling.looked_at(live, live, over).unanswered_checks == unanswered_checks + 1
+    assert polling.looked_at(live, live.noted(over, EventKind.ORDER_CLOSED), over).unanswered_checks == 0
 
 
 def test_a_slot_that_was_found_after_all_is_no_longer_told_as_lost():
@@ -231,7 +231,7 @@ def test_the_whole_price_can_be_paid_after_a_short_payment_was_sent_back():
 
     after = settled(again, seen(Remote.PAID, "75", order=2, at=NOW + 3 * MINUTE), now=NOW + 3 * MINUTE)
 
-    assert again.attempt.amount.shown == "75 USDT"
+    assert again.order.amount.shown == "75 USDT"
     assert after.state is State.CONFIRMED
     assert [(one.trade_no, one.amount.shown) for one in after.refunds] == [(FIRST, "74 USDT")]
 
@@ -242,7 +242,7 @@ def test_a_short_payment_may_be_completed_where_the_policy_says_so():
     after = settled(short, seen(Remote.PAID, "5", order=2, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
     assert (short.state, short.flags, short.refunds) == (State.PENDING, {Flag.UNDERPAID}, ())
-    assert short.attempt.amount.shown == "5 USDT"
+    assert short.order.amount.shown == "5 USDT"
     assert {"send:short", "alert:amount"} <= owed(short)
     assert (after.state, after.refunds) == (State.CONFIRMED, ())
 
@@ -253,8 +253,8 @@ def test_the_rest_is_asked_for_once_by_itself_and_then_by_the_customers_button()
 
     again = payment_orders.try_again(closed, NOW + 3 * MINUTE)
 
-    assert len(closed.attempts) == 2
-    assert [one.amount.shown for one in again.attempts] == ["75 USDT", "5 USDT", "5 USDT"]
+    assert len(closed.orders) == 2
+    assert [one.amount.shown for one in again.orders] == ["75 USDT", "5 USDT", "5 USDT"]
 
 
 def test_a_short_payment_that_was_not_completed_in_time_goes_back_and_then_the_slot_is_free():
@@ -292,7 +292,7 @@ def test_the_slot_of_money_that_cannot_be_counted_goes_at_the_deadline_and_the_m
     after = settled(foreign, now=AFTER)
 
     assert (after.state, after.flags, after.claims) == (State.EXPIRED, {Flag.NEEDS_OWNER}, ())
-    assert after.attempt.received.shown == "75 BNB"
+    assert after.order.received.shown == "75 BNB"
 
 
 @pytest.mark.parametrize("end", [State.EXPIRED, State.CANCELLED])
@@ -315,7 +315,7 @@ def test_a_late_payment_whose_slot_is_gone_lets_the_customer_choose(end):
     assert (after.state, after.flags) == (end, {Flag.PAID_LATE, Flag.SLOT_LOST})
     assert after.choose_by == LATE + CHOICE
     assert owed(after) == {"send:choose", "alert:late", "post:1"}
-    assert (after.attempt.received.shown, after.refunds) == ("75 USDT", ())
+    assert (after.order.received.shown, after.refunds) == ("75 USDT", ())
 
 
 @pytest.mark.parametrize("by_query", [True, False])
@@ -337,9 +337,9 @@ def test_a_late_payment_that_is_short_goes_back():
 
 def with_a_second_order(booking):
     second = replace(
-        booking.attempts[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None, proven=False
+        booking.orders[0], number=2, trade_no="b" * 24 + "002", status=Remote.INITIAL, received=None, proven=False
     )
-    return replace(booking, attempts=(*booking.attempts, second))
+    return replace(booking, orders=(*booking.orders, second))
 
 
 def test_a_second_payment_goes_back_and_the_first_stays():
@@ -365,7 +365,7 @@ def test_money_that_cannot_be_counted_is_told_whatever_stands_beside_it(first, a
     after = settled(booking, seen(Remote.PAID, amount, order=2, at=NOW + 2 * MINUTE, currency=currency))
 
     assert (after.state, Flag.NEEDS_OWNER in after.flags) == (state, True)
-    assert {f"alert:unclear:{booking.attempts[1].trade_no}", "send:problem"} <= owed(after)
+    assert {f"alert:unclear:{booking.orders[1].trade_no}", "send:problem"} <= owed(after)
     assert (after.earned, after.refunds) == (booking.earned, booking.refunds)
 
 
@@ -375,7 +375,7 @@ def test_each_payment_that_cannot_be_counted_is_told_to_the_owner_and_once_to_th
 
     after = settled(told, seen(Remote.PAID, None, order=2, at=NOW + 2 * MINUTE))
 
-    assert owed(after) == {f"alert:unclear:{told.attempts[1].trade_no}"}
+    assert owed(after) == {f"alert:unclear:{told.orders[1].trade_no}"}
 
 
 def test_a_second_payment_is_told_whatever_else_is_odd():
@@ -393,7 +393,7 @@ def test_a_second_payment_is_told_whatever_else_is_odd():
 
 def test_once_there_is_money_every_other_order_is_closed_and_asked_about():
     booking = with_a_second_order(a_confirmed_booking(outbox=()))
-    second = booking.attempts[1]
+    second = booking.orders[1]
 
     assert polling.orders_to_close(booking, NOW) == (second,)
     assert polling.orders_to_ask(booking, NOW) == (second,)
@@ -405,7 +405,7 @@ def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
 
     after = settled(live, seen(None))
 
-    assert after.attempt.is_payable
+    assert after.order.is_payable
     assert not payment_orders.may_try_again(after, NOW + MINUTE)
     assert after.check_at == NOW + MINUTE + ASK_EVERY
 
@@ -413,11 +413,11 @@ def test_one_answer_of_no_such_order_does_not_end_an_order_that_was_created():
 def test_a_question_asked_before_the_order_was_created_does_not_end_it():
     stuck = failing(a_booking(), most=1)
     again = payment_orders.creating(payment_orders.try_again(stuck, NOW + MINUTE), NOW + MINUTE)
-    live = payment_orders.created(again, again.attempt.trade_no, CHECKOUT, NOW + MINUTE)
+    live = payment_orders.created(again, again.order.trade_no, CHECKOUT, NOW + MINUTE)
 
     after = settled(live, seen(None, at=NOW + 59 * SECOND))
 
-    assert after.attempt == live.attempt
+    assert after.order == live.order
 
 
 def test_a_late_closed_never_undoes_a_payment():
@@ -426,7 +426,7 @@ def test_a_late_closed_never_undoes_a_payment():
     after = settled(confirmed, seen(Remote.CANCELED, at=NOW + 5 * MINUTE), now=NOW + 5 * MINUTE)
 
     assert after.state is State.CONFIRMED
-    assert after.attempt.received.shown == "75 USDT"
+    assert after.order.received.shown == "75 USDT"
 
 
 def test_an_older_observation_changes_nothing():
@@ -434,7 +434,7 @@ def test_an_older_observation_changes_nothing():
 
     after = settled(booking, seen(Remote.CANCELED, at=NOW + 30 * SECOND))
 
-    assert after.attempt.status is Remote.PENDING
+    assert after.order.status is Remote.PENDING
 
 
 def test_an_observation_about_an_order_of_nobody_changes_nothing():
@@ -492,7 +492,7 @@ def test_an_order_somebody_is_sending_this_moment_does_not_expire():
 
     after = settled(sending, asked_meanwhile, now=NOW + 14 * MINUTE + SECOND)
 
-    assert after.attempt.status is None
+    assert after.order.status is None
     assert not lifecycle.no_money_can_arrive(after, NOW + 14 * MINUTE + SECOND)
 
 
@@ -513,27 +513,27 @@ def test_an_expired_booking_at_calendly_owes_the_cancelling_of_its_event():
 
 
 def test_giving_up_waits_for_the_order_to_be_seen_closed():
-    leaving = customer_actions.give_up(a_live_booking(), NOW)
+    cancel_requested = customer_actions.give_up(a_live_booking(), NOW)
 
-    still = settled(leaving, seen(Remote.INITIAL))
+    still = settled(cancel_requested, seen(Remote.INITIAL))
     gone = settled(still, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    assert polling.orders_to_close(leaving, NOW) == leaving.attempts
+    assert polling.orders_to_close(cancel_requested, NOW) == cancel_requested.orders
     assert still.state is State.PENDING
     assert gone.state is State.CANCELLED
     assert gone.claims == ()
 
 
 def test_money_that_crosses_giving_up_wins():
-    leaving = customer_actions.give_up(a_live_booking(), NOW)
+    cancel_requested = customer_actions.give_up(a_live_booking(), NOW)
 
-    assert settled(leaving, seen(Remote.PAID, "75")).state is State.CONFIRMED
+    assert settled(cancel_requested, seen(Remote.PAID, "75")).state is State.CONFIRMED
 
 
 def test_giving_up_twice_is_one():
-    leaving = customer_actions.give_up(a_live_booking(), NOW)
+    cancel_requested = customer_actions.give_up(a_live_booking(), NOW)
 
-    assert customer_actions.give_up(leaving, NOW + MINUTE) == leaving
+    assert customer_actions.give_up(cancel_requested, NOW + MINUTE) == cancel_requested
 
 
 def test_a_draft_can_be_given_up_and_a_confirmed_call_cannot():
@@ -548,7 +548,7 @@ def test_a_draft_can_be_given_up_and_a_confirmed_call_cannot():
 def test_creating_is_counted_and_leased_before_the_call():
     first = payment_orders.creating(a_booking(), NOW)
 
-    assert first.attempt.tries == 1
+    assert first.order.tries == 1
     assert payment_orders.creating(first, NOW + SECOND) == first
 
 
@@ -563,7 +563,7 @@ def test_after_a_crash_in_the_middle_of_create_the_provider_is_asked_first():
 def failing(booking, *, uncertain=False, retryable=True, now=NOW, most=3):
     booking = payment_orders.creating(booking, now)
     return payment_orders.create_failed(
-        booking, booking.attempt.trade_no, uncertain=uncertain, retryable=retryable, most_tries=most, now=now, why="x"
+        booking, booking.order.trade_no, uncertain=uncertain, retryable=retryable, most_tries=most, now=now, why="x"
     )
 
 
@@ -571,8 +571,8 @@ def test_after_a_failure_create_is_called_again_later_and_later():
     once = failing(a_booking())
     twice = failing(once, now=NOW + MINUTE)
 
-    assert once.attempt.retry_at == NOW + 2 * SECOND
-    assert twice.attempt.retry_at == NOW + MINUTE + 4 * SECOND
+    assert once.order.retry_at == NOW + 2 * SECOND
+    assert twice.order.retry_at == NOW + MINUTE + 4 * SECOND
 
 
 def test_after_an_unknown_outcome_nothing_is_created_before_the_provider_was_asked():
@@ -597,8 +597,8 @@ def test_trying_again_after_an_unknown_outcome_asks_about_the_same_order_first()
 
     again = payment_orders.try_again(stuck, NOW + MINUTE)
 
-    assert again.attempt.trade_no == stuck.attempt.trade_no
-    assert again.attempt.tries == 0
+    assert again.order.trade_no == stuck.order.trade_no
+    assert again.order.tries == 0
     assert not payment_orders.may_create(again, NOW + MINUTE)
 
 
@@ -607,8 +607,8 @@ def test_trying_again_after_a_closed_order_makes_a_new_one():
 
     again = payment_orders.try_again(closed, NOW + 2 * MINUTE)
 
-    assert [one.number for one in again.attempts] == [1, 2]
-    assert again.attempt.trade_no != closed.attempt.trade_no
+    assert [one.number for one in again.orders] == [1, 2]
+    assert again.order.trade_no != closed.order.trade_no
     assert payment_orders.may_create(again, NOW + 2 * MINUTE)
 
 
@@ -621,34 +621,32 @@ def test_trying_again_with_a_live_order_changes_nothing():
 def test_an_order_whose_checkout_was_lost_is_closed_and_replaced():
     unsure = failing(a_booking(), uncertain=True)
     found = settled(unsure, seen(Remote.INITIAL))
-    assert polling.orders_to_close(found, NOW + MINUTE) == found.attempts
+    assert polling.orders_to_close(found, NOW + MINUTE) == found.orders
     closed = settled(found, seen(Remote.CANCELED, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    replaced = payment_orders.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=NOW + 2 * MINUTE)
+    replaced = payment_orders.lost_checkout(closed, closed.order.trade_no, most_tries=3, now=NOW + 2 * MINUTE)
 
-    assert replaced.attempt.number == 2
+    assert replaced.order.number == 2
     assert payment_orders.may_create(replaced, NOW + 2 * MINUTE)
-    assert (
-        payment_orders.lost_checkout(replaced, closed.attempt.trade_no, most_tries=3, now=NOW + 3 * MINUTE) == replaced
-    )
+    assert payment_orders.lost_checkout(replaced, closed.order.trade_no, most_tries=3, now=NOW + 3 * MINUTE) == replaced
 
 
 def test_a_lost_checkout_is_not_replaced_when_the_time_is_over():
     unsure = failing(a_booking(), uncertain=True)
     closed = settled(unsure, seen(Remote.CANCELED), now=NOW + MINUTE)
 
-    assert payment_orders.lost_checkout(closed, closed.attempt.trade_no, most_tries=3, now=AFTER) == closed
+    assert payment_orders.lost_checkout(closed, closed.order.trade_no, most_tries=3, now=AFTER) == closed
 
 
 def test_late_answers_of_create_do_not_replace_what_is_known():
     live = a_live_booking()
     other = replace(CHECKOUT, prepay_id="2")
 
-    assert payment_orders.created(live, live.attempt.trade_no, other, NOW) == live
+    assert payment_orders.created(live, live.order.trade_no, other, NOW) == live
     assert payment_orders.created(live, "nobody", other, NOW) == live
     assert (
         payment_orders.create_failed(
-            live, live.attempt.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="x"
+            live, live.order.trade_no, uncertain=True, retryable=True, most_tries=3, now=NOW, why="x"
         )
         == live
     )
@@ -746,7 +744,7 @@ def test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more():
 
     assert ended.check_at == end + MINUTE or polling.scheduled(ended, end).check_at == end + MINUTE
     assert polling.orders_to_ask(ended, end + 30 * SECOND) == ()
-    assert polling.orders_to_ask(ended, end + MINUTE) == ended.attempts
+    assert polling.orders_to_ask(ended, end + MINUTE) == ended.orders
     for wait, following in ((MINUTE, 10 * MINUTE), (10 * MINUTE, timedelta(hours=1)), (timedelta(hours=1), None)):
         unanswered = polling.scheduled(ended, end + wait)
         assert unanswered.check_at == end + wait + ASK_EVERY, "a question that was not answered is asked again"
@@ -796,9 +794,9 @@ def test_a_mail_that_is_sent_just_after_the_deadline_does_not_take_the_booking_o
 def test_a_booking_that_was_given_up_is_looked_at_soon_whatever_else_is_written():
     closed = settled(a_live_booking(), seen(Remote.CANCELED))
 
-    leaving = delivery.done(customer_actions.give_up(closed, NOW + MINUTE), task_in("send:held"), NOW + MINUTE)
+    cancel_requested = delivery.done(customer_actions.give_up(closed, NOW + MINUTE), task_in("send:held"), NOW + MINUTE)
 
-    assert leaving.check_at == NOW + MINUTE + ASK_SOON
+    assert cancel_requested.check_at == NOW + MINUTE + ASK_SOON
 
 
 def test_while_another_order_is_open_a_flagged_booking_is_asked_about_and_not_left_to_the_owner():

@@ -87,9 +87,12 @@ def test_the_page_learns_what_becomes_of_the_mail_that_confirms():
     was_sent, given_up = (sent(booking, "send:confirmed", note) for note in (Result.SENT, Result.GIVEN_UP))
     by_the_way = sent(booking, "send:owner_confirmed")
 
-    editions = [status.numbered(booking, one).edition - booking.edition for one in (was_sent, given_up, by_the_way)]
+    status_versions = [
+        status.numbered(booking, one).status_version - booking.status_version
+        for one in (was_sent, given_up, by_the_way)
+    ]
 
-    assert editions == [1, 1, 0]
+    assert status_versions == [1, 1, 0]
     assert mails.awaits_confirmation(booking)
     assert not mails.awaits_confirmation(was_sent)
 

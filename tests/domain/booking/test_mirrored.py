@@ -105,13 +105,13 @@ def test_late_events_of_a_closed_attempt_do_not_hurt_the_one_that_followed(statu
     closed = settled(a_live_booking(), seen(status))
     again = payment_orders.try_again(closed, NOW + 2 * MINUTE)
     live = payment_orders.creating(again, NOW + 2 * MINUTE)
-    live = payment_orders.created(live, live.attempt.trade_no, a_live_booking().attempt.checkout, NOW + 2 * MINUTE)
+    live = payment_orders.created(live, live.order.trade_no, a_live_booking().order.checkout, NOW + 2 * MINUTE)
 
     after = settled(live, seen(late_word, at=NOW + 3 * MINUTE), now=NOW + 3 * MINUTE)
 
-    assert after.attempt == live.attempt
+    assert after.order == live.order
     assert after.state is State.PENDING
-    assert [one.is_payable for one in after.attempts] == [False, True]
+    assert [one.is_payable for one in after.orders] == [False, True]
     paid = settled(after, seen(Remote.PAID, "75", order=2, at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE)
     assert paid.state is State.CONFIRMED
 
@@ -121,9 +121,9 @@ def test_late_money_of_a_closed_attempt_pays_and_closes_the_one_that_followed():
     again = payment_orders.try_again(closed, NOW + 2 * MINUTE)
 
     after = settled(again, seen(Remote.PAID, "75", at=NOW + 3 * MINUTE), now=NOW + 3 * MINUTE)
-    twice = replace(after.attempts[1], status=Remote.INITIAL, tries=1)
+    twice = replace(after.orders[1], status=Remote.INITIAL, tries=1)
     both = settled(
-        after.with_attempt(twice), seen(Remote.PAID, "75", order=2, at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE + SECOND
+        after.with_order(twice), seen(Remote.PAID, "75", order=2, at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE + SECOND
     )
 
     assert after.state is State.CONFIRMED

@@ -50,8 +50,8 @@ def test_a_moved_call_is_confirmed_at_its_new_time_and_both_are_told():
     assert (after.state, after.slot, after.moves, after.most_back) == (State.CONFIRMED, NEXT_WEEK, 1, 100)
     assert after.outbox == (an_item("send:moved:1", IN_TIME), an_item("send:owner_moved:1", IN_TIME))
     assert (after.history[-1].kind, after.check_at) == ("moved", IN_TIME)
-    assert (after.attempts, after.refunds, after.earned, after.keeps) == (
-        call.attempts, call.refunds, call.earned, call.keeps,
+    assert (after.orders, after.refunds, after.earned, after.agreed_amount) == (
+        call.orders, call.refunds, call.earned, call.agreed_amount,
     )  # fmt: skip
     assert not set(after.claims) & set(call.claims)
 

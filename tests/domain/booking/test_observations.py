@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inspired.domain.booking import customer_actions, lifecycle, payment_orders, refunds
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import PostLedger
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, Remote
@@ -31,8 +31,8 @@ from tests.factories import (
 
 AT = NOW + MINUTE
 END = NOW + EXPIRY
-LIVE = a_live_booking().attempts[0]
-CREATED_AT_ALL = replace(a_booking().attempts[0], expires_at=END)
+LIVE = a_live_booking().orders[0]
+CREATED_AT_ALL = replace(a_booking().orders[0], expires_at=END)
 FEE = Money.parse("0.75")
 PAID = replace(
     LIVE, status=Remote.PAID, seen_at=AT, received=Money.parse("75"), proven=True, transaction_id="P_1", paid_at=AT
@@ -40,12 +40,12 @@ PAID = replace(
 NOTICED = replace(PAID, seen_at=NOW, proven=False)
 
 
-def with_attempt(attempt: Attempt, **changes) -> Booking:
-    return a_live_booking(attempts=(attempt,), **changes)
+def with_order(order: PaymentOrder, **changes) -> Booking:
+    return a_live_booking(orders=(order,), **changes)
 
 
 def noticed(**changes) -> Booking:
-    return settled(with_attempt(replace(LIVE, **changes)), seen(Remote.PAID, "75", by_query=False), slot=SlotSeen.LOST)
+    return settled(with_order(replace(LIVE, **changes)), seen(Remote.PAID, "75", by_query=False), slot=SlotSeen.LOST)
 
 
 HEARD = {
@@ -53,12 +53,12 @@ HEARD = {
     "open": (a_live_booking, seen(Remote.PENDING), replace(LIVE, status=Remote.PENDING, seen_at=AT)),
     "closed": (a_live_booking, seen(Remote.EXPIRED), replace(LIVE, status=Remote.EXPIRED, seen_at=AT)),
     "closed stays closed": (
-        lambda: with_attempt(replace(LIVE, status=Remote.ERROR)),
+        lambda: with_order(replace(LIVE, status=Remote.ERROR)),
         seen(Remote.INITIAL),
         replace(LIVE, status=Remote.ERROR, seen_at=AT),
     ),
     "closed in another way": (
-        lambda: with_attempt(replace(LIVE, status=Remote.ERROR)),
+        lambda: with_order(replace(LIVE, status=Remote.ERROR)),
         seen(Remote.EXPIRED),
         replace(LIVE, status=Remote.EXPIRED, seen_at=AT),
     ),
@@ -99,7 +99,7 @@ HEARD = {
     ),
     "unknown, once created": (a_live_booking, seen(None), replace(LIVE, seen_at=AT)),
     "unknown, once created and given up": (
-        lambda: a_live_booking(leaving=True),
+        lambda: a_live_booking(cancel_requested=True),
         seen(None),
         replace(LIVE, seen_at=AT),
     ),
@@ -170,7 +170,7 @@ HEARD = {
         replace(PAID, seen_at=LATER + SECOND, paid_at=LATER + SECOND),
     ),
     "paid, after it was closed": (
-        lambda: with_attempt(replace(LIVE, status=Remote.EXPIRED, seen_at=LATER)),
+        lambda: with_order(replace(LIVE, status=Remote.EXPIRED, seen_at=LATER)),
         seen(Remote.PAID, "75"),
         PAID,
     ),
@@ -181,7 +181,7 @@ HEARD = {
 def test_an_answer_changes_of_an_order_what_it_says_and_nothing_else(name):
     make, answer, wanted = HEARD[name]
 
-    assert settled(make(), answer, slot=SlotSeen.UNKNOWN).attempts == (wanted,)
+    assert settled(make(), answer, slot=SlotSeen.UNKNOWN).orders == (wanted,)
 
 
 def test_an_unknown_word_is_told_to_the_owner_when_it_is_heard():
@@ -290,7 +290,7 @@ OWED = {
         lambda: settled(replace(settled(a_live_booking(), seen(Remote.PAID, "74")), outbox=()), now=LATE), [],
     ),
     "given up": (
-        lambda: settled(a_live_booking(outbox=(), leaving=True), seen(Remote.CANCELED)), [],
+        lambda: settled(a_live_booking(outbox=(), cancel_requested=True), seen(Remote.CANCELED)), [],
     ),
     "the provider out of reach": (
         lambda: settled(a_live_booking(outbox=()), now=END + 11 * MINUTE), [("alert:unreachable", 1560)],
@@ -333,11 +333,11 @@ def test_nobody_is_told_that_a_lost_time_is_not_confirmed():
 
 
 def test_a_paid_booking_carries_when_it_was_paid_and_confirmed_and_what_it_was_worth():
-    part_kept = settled(a_live_booking(keeps=Money.parse("50")), seen(Remote.PAID, "50"))
-    late = settled(an_expired_booking(leaving=True), seen(Remote.PAID, "75", at=LATE), now=LATE)
+    part_kept = settled(a_live_booking(agreed_amount=Money.parse("50")), seen(Remote.PAID, "50"))
+    late = settled(an_expired_booking(cancel_requested=True), seen(Remote.PAID, "75", at=LATE), now=LATE)
 
     assert (part_kept.paid_at, part_kept.confirmed_at, part_kept.earned) == (AT, AT, Money.parse("50"))
-    assert (late.paid_at, late.ended_at, late.leaving, late.choose_by) == (LATE, None, False, None)
+    assert (late.paid_at, late.ended_at, late.cancel_requested, late.choose_by) == (LATE, None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -354,8 +354,8 @@ def test_a_paid_booking_carries_when_it_was_paid_and_confirmed_and_what_it_was_w
     ],
 )
 def test_money_can_arrive_for_what_is_open_there_or_may_be(changes, can_arrive):
-    attempt = replace(LIVE, tries=0, status=changes.get("status"))
-    booking = with_attempt(replace(attempt, **{"status": Remote.INITIAL, **changes}))
+    order = replace(LIVE, tries=0, status=changes.get("status"))
+    booking = with_order(replace(order, **{"status": Remote.INITIAL, **changes}))
 
     assert lifecycle.no_money_can_arrive(booking, NOW) is not can_arrive
 
@@ -365,16 +365,16 @@ def test_the_rest_is_asked_for_by_a_new_order_and_only_where_no_other_may_bring_
     open_one = settled(topping_up(another_order(a_live_booking())), seen(Remote.PAID, "70"))
     closed = settled(topping_up(another_order(a_live_booking(), status=Remote.CANCELED)), seen(Remote.PAID, "70"))
 
-    rest = Attempt(2, TWO, AT, Money.parse("5"), tries=0, retry_at=AT)
-    assert short.attempts[1:] == (rest,)
-    assert len(open_one.attempts) == 2
-    assert closed.attempts[2:] == (replace(rest, number=3, trade_no=f"{'b' * 24}003"),)
+    rest = PaymentOrder(2, TWO, AT, Money.parse("5"), tries=0, retry_at=AT)
+    assert short.orders[1:] == (rest,)
+    assert len(open_one.orders) == 2
+    assert closed.orders[2:] == (replace(rest, number=3, trade_no=f"{'b' * 24}003"),)
 
 
 def test_a_rest_that_came_short_again_is_asked_for_once_more():
     again = settled(short_with_rest(), seen(Remote.PAID, "3", order=2, at=LATER), now=LATER)
 
-    assert [str(one.amount) for one in again.attempts] == ["75", "5", "2"]
+    assert [str(one.amount) for one in again.orders] == ["75", "5", "2"]
 
 
 FLAGS = {

@@ -143,7 +143,7 @@ def test_what_has_no_call_is_not_moved_and_an_old_page_moves_nothing_twice():
 def test_called_off_without_money_back_it_keeps_all_of_it():
     after = owner_actions.call_off(a_confirmed_booking(), LATER)
 
-    assert (after.state, after.keeps, after.refunds) == (State.CANCELLED, USDT("75"), ())
+    assert (after.state, after.agreed_amount, after.refunds) == (State.CANCELLED, USDT("75"), ())
     assert {"send:cancelled", "alert:cancelled_by_owner"} <= owed(after)
     assert in_the_books(after) == {BINANCE: "75", SALES: "-75"}
     assert list(violations(after, LATER)) == []
@@ -153,12 +153,12 @@ def test_an_unpaid_one_ends_when_its_order_is_seen_closed():
     asked = owner_actions.call_off(a_live_booking(), LATER)
     after = settled(asked, seen(Remote.CANCELED, at=LATER), now=LATER)
 
-    assert (asked.state, asked.leaving) == (State.PENDING, True)
+    assert (asked.state, asked.cancel_requested) == (State.PENDING, True)
     assert after.state is State.CANCELLED
     assert list(violations(after, LATER)) == []
 
 
-@pytest.mark.parametrize("booking", [a_draft(), an_expired_booking(), a_booking(leaving=True)])
+@pytest.mark.parametrize("booking", [a_draft(), an_expired_booking(), a_booking(cancel_requested=True)])
 def test_what_is_over_is_not_cancelled(booking: Booking):
     with pytest.raises(Conflict, match="no longer be cancelled"):
         owner_actions.call_off(booking, LATER)
@@ -170,7 +170,7 @@ def test_what_is_over_is_not_cancelled(booking: Booking):
 def test_money_that_came_by_another_way_confirms_and_stands_in_an_account_of_its_own():
     after = owner_actions.confirmed_by_hand(closed(), word(), LATER)
 
-    assert (after.state, after.keeps, after.earned) == (State.CONFIRMED, USDT("0"), USDT("0"))
+    assert (after.state, after.agreed_amount, after.earned) == (State.CONFIRMED, USDT("0"), USDT("0"))
     assert Flag.BY_HAND in after.flags
     assert {"send:confirmed", "send:owner_confirmed"} <= owed(after)
     assert in_the_books(after) == {OUTSIDE: "75", SALES: "-75"}
@@ -201,11 +201,11 @@ def test_an_ended_booking_is_taken_up_again_with_its_time():
 
 def test_the_rest_of_a_short_payment_came_by_another_way():
     short = settled(topping_up(a_live_booking()), seen(Remote.PAID, "50"))
-    orders = tuple(replace(one, status=Remote.CANCELED) if not one.has_money else one for one in short.attempts)
+    orders = tuple(replace(one, status=Remote.CANCELED) if not one.has_money else one for one in short.orders)
 
-    after = owner_actions.confirmed_by_hand(replace(short, attempts=orders), word(amount="25"), LATER)
+    after = owner_actions.confirmed_by_hand(replace(short, orders=orders), word(amount="25"), LATER)
 
-    assert (after.state, after.earned, after.keeps) == (State.CONFIRMED, USDT("50"), USDT("50"))
+    assert (after.state, after.earned, after.agreed_amount) == (State.CONFIRMED, USDT("50"), USDT("50"))
     assert in_the_books(after) == {BINANCE: "50", OUTSIDE: "25", SALES: "-75"}
     assert list(violations(after, LATER)) == []
 
@@ -215,7 +215,7 @@ def test_money_of_binances_that_comes_after_all_goes_back():
 
     paid = settled(after, seen(Remote.PAID, "75", at=LATER), now=LATER)
 
-    assert [(str(one.amount), one.trade_no) for one in paid.refunds] == [("75", after.attempts[0].trade_no)]
+    assert [(str(one.amount), one.trade_no) for one in paid.refunds] == [("75", after.orders[0].trade_no)]
     assert Flag.OVERPAID in paid.flags
     assert paid.state is State.CONFIRMED
     assert list(violations(paid, LATER)) == []
@@ -313,7 +313,7 @@ def test_erasing_leaves_facts_and_nothing_personal():
     assert (after.sealed, after.notes, after.letters, after.seats) == (None, (), (), ())
     assert (after.email_index, after.visitor_index, after.name_index) == ("", "", ())
     assert [one.note for one in after.refunds] == [""]
-    assert (after.ledger, after.attempts, after.state) == (booking.ledger, booking.attempts, booking.state)
+    assert (after.ledger, after.orders, after.state) == (booking.ledger, booking.orders, booking.state)
     assert list(violations(after, LATE)) == []
     assert owner_actions.why_not_erase(after, LATE) == "It was erased already."
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from inspired.domain.booking import customer_actions, payment_orders, polling, refunds
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.money import Money
@@ -54,16 +54,16 @@ def replace_refund(booking: Booking, **changes) -> Booking:
 
 
 def another_order(booking: Booking, **changes) -> Booking:
-    live = a_live_booking().attempts[0]
-    number = len(booking.attempts) + 1
+    live = a_live_booking().orders[0]
+    number = len(booking.orders) + 1
     other = replace(live, number=number, trade_no=f"{'b' * 24}{number:03d}", **changes)
-    return replace(booking, attempts=(*booking.attempts, other))
+    return replace(booking, orders=(*booking.orders, other))
 
 
 def short_with_rest(**changes) -> Booking:
     """70 of 75 came, and an order for the rest can be paid."""
     short = settled(topping_up(a_live_booking()), seen(Remote.PAID, "70"))
-    return another_order(replace(short, attempts=short.attempts[:1]), amount=Money.parse("5"), **changes)
+    return another_order(replace(short, orders=short.orders[:1]), amount=Money.parse("5"), **changes)
 
 
 # --- the next look --------------------------------------------------------------------------------------------------
@@ -79,8 +79,10 @@ NEXT_LOOKS = {
     "payable": (a_live_booking, NOW, 30 * SECOND),
     "payable, and the slot goes in ten seconds": (a_live_booking, DEADLINE - 10 * SECOND, 10 * SECOND),
     "not paid, and the slot may go": (a_live_booking, DEADLINE, 5 * SECOND),
-    "not paid, and the slot might go for long": (lambda: a_live_booking(looks=40), DEADLINE + HOUR, 5 * MINUTE),
-    "given up": (lambda: a_live_booking(leaving=True), NOW, 5 * SECOND),
+    "not paid, and the slot might go for long": (
+        lambda: a_live_booking(unanswered_checks=40), DEADLINE + HOUR, 5 * MINUTE,
+    ),
+    "given up": (lambda: a_live_booking(cancel_requested=True), NOW, 5 * SECOND),
     "closed before its end": (lambda: settled(a_live_booking(), seen(Remote.ERROR)), DEADLINE - HOUR, HOUR),
     "closed, and its end is due": (lambda: settled(a_live_booking(), seen(Remote.ERROR)), DEADLINE, 5 * SECOND),
     "told of its money, not proven": (paid, NOW + MINUTE, 5 * SECOND),
@@ -143,7 +145,7 @@ def test_what_is_owed_is_looked_at_when_its_first_is_due():
 
 
 @pytest.mark.parametrize(
-    ("waited", "looks", "pause"),
+    ("waited", "unanswered_checks", "pause"),
     [
         (0, 100, 5),
         (119, 100, 5),
@@ -156,11 +158,11 @@ def test_what_is_owed_is_looked_at_when_its_first_is_due():
         (10**6, 0, 5),
     ],
 )
-def test_asking_grows_patient_with_the_time_and_the_questions_that_brought_nothing(waited, looks, pause):
+def test_asking_grows_patient_with_the_time_and_the_questions_that_brought_nothing(waited, unanswered_checks, pause):
     """Twenty-four and forty questions, two and ten minutes."""
     now = NOW + MINUTE + waited * SECOND
 
-    after = polling.scheduled(paid(outbox=(), looks=looks), now)
+    after = polling.scheduled(paid(outbox=(), unanswered_checks=unanswered_checks), now)
 
     assert after.check_at == now + pause * SECOND
 
@@ -170,7 +172,7 @@ LOOKS = {
     "nobody but people can go on": (choosing, LATER, 0),
     "payable": (a_live_booking, DEADLINE - SECOND, 0),
     "payable, and the slot may go": (a_live_booking, DEADLINE, 8),
-    "given up, and never sent": (lambda: a_booking(leaving=True), NOW, 8),
+    "given up, and never sent": (lambda: a_booking(cancel_requested=True), NOW, 8),
     "never sent": (a_booking, DEADLINE, 0),
     "closed": (lambda: settled(a_live_booking(), seen(Remote.ERROR)), DEADLINE, 0),
     "told of another amount": (
@@ -185,19 +187,19 @@ LOOKS = {
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_only_a_look_for_an_answer_that_is_due_counts(name):
-    make, now, looks = LOOKS[name]
-    booking = replace(make(), looks=7, outbox=())
+    make, now, unanswered_checks = LOOKS[name]
+    booking = replace(make(), unanswered_checks=7, outbox=())
 
     after = polling.looked_at(booking, booking, now)
 
-    assert after == polling.scheduled(replace(booking, looks=looks), now)
+    assert after == polling.scheduled(replace(booking, unanswered_checks=unanswered_checks), now)
 
 
 # --- what is asked, what is closed, who may still pay ---------------------------------------------------------------
 
 
-def numbers(attempts: tuple[Attempt, ...]) -> list[int]:
-    return [one.number for one in attempts]
+def numbers(orders: tuple[PaymentOrder, ...]) -> list[int]:
+    return [one.number for one in orders]
 
 
 CLOSED = {
@@ -205,7 +207,7 @@ CLOSED = {
     "over, and the slot still kept": (a_live_booking, DEADLINE - SECOND, []),
     "over, and the slot may go": (a_live_booking, DEADLINE, [1]),
     "over, and never sent": (a_booking, DEADLINE, []),
-    "given up": (lambda: a_live_booking(leaving=True), NOW, [1]),
+    "given up": (lambda: a_live_booking(cancel_requested=True), NOW, [1]),
     "closed already": (lambda: settled(a_live_booking(), seen(Remote.ERROR)), DEADLINE, []),
     "told of its money": (paid, DEADLINE, []),
     "told of its money, and another order is open": (lambda: another_order(paid()), NOW, [2]),
@@ -220,7 +222,7 @@ CLOSED = {
     "there, and its checkout was lost": (found_there, NOW + 2 * SECOND, [1]),
     "there, and somebody may still have its checkout": (found_there, NOW + 2 * SECOND - SECOND / 1000, []),
     "there, its checkout lost, and the tries used up": (
-        lambda: found_there().with_attempt(replace(found_there().attempts[0], retry_at=None)), NOW, [1],
+        lambda: found_there().with_order(replace(found_there().orders[0], retry_at=None)), NOW, [1],
     ),
 }  # fmt: skip
 
@@ -286,7 +288,7 @@ def test_the_one_that_was_asked_about_longest_ago_says_when_to_ask():
 MAY_PAY = {
     "payable": (a_live_booking, END - SECOND, True),
     "over": (a_live_booking, END, False),
-    "given up": (lambda: a_live_booking(leaving=True), NOW, False),
+    "given up": (lambda: a_live_booking(cancel_requested=True), NOW, False),
     "ended": (lambda: an_expired_booking(expires_at=DEADLINE + DAY), DEADLINE, False),
     "paid": (paid, NOW + MINUTE, False),
     "told of another amount": (

@@ -84,7 +84,7 @@ def test_a_part_of_a_confirmed_call_goes_back_and_the_call_stays():
     assert [(str(one.amount), one.cause, one.by, one.status) for one in after.refunds] == [
         ("10", Cause.OWNER, "owner", RefundStatus.REQUESTED)
     ]
-    assert str(after.keeps) == "65"
+    assert str(after.agreed_amount) == "65"
     assert f"send:refund_started:{ORDER}R01" in owed(after)
     assert after.check_at <= LATER
 
@@ -124,7 +124,11 @@ def test_cancelling_with_all_of_the_money_frees_the_slot_and_ends_refunded_once_
         a_call(slot=a_live_booking(calendar=CalendarKind.CALENDLY).slot), LATER, cancels=True
     )
 
-    assert (after.state, after.claims, str(after.keeps)) == (State.CANCELLED, (Invitee(f"{EVENT}/invitees/I1"),), "0")
+    assert (after.state, after.claims, str(after.agreed_amount)) == (
+        State.CANCELLED,
+        (Invitee(f"{EVENT}/invitees/I1"),),
+        "0",
+    )
     assert {"send:cancelled", f"release_event:{EVENT}"} <= owed(after)
     assert a_returned(sent(after), LATER).state is State.REFUNDED
 
@@ -150,8 +154,8 @@ def test_money_in_another_currency_goes_back_as_a_whole_in_its_own():
 
 def beside_foreign(**changes) -> Booking:
     """A confirmed call, and 0.3 BNB that came for another order of it."""
-    second = replace(a_live_booking().attempts[0], number=2, trade_no=OTHER)
-    call = a_call(attempts=(*a_call().attempts, second), **changes)
+    second = replace(a_live_booking().orders[0], number=2, trade_no=OTHER)
+    call = a_call(orders=(*a_call().orders, second), **changes)
     after = settled(call, seen(Remote.PAID, "0.3", order=2, currency="BNB"))
     assert Flag.NEEDS_OWNER in after.flags
     return after
@@ -165,7 +169,7 @@ def test_money_in_another_currency_beside_a_call_goes_back_by_itself_and_the_cal
     assert (back.by, back.note, back.request, back.requested_at) == (
         "owner", "not ours", R2, LATER,
     )  # fmt: skip
-    assert (after.state, after.keeps, kept_of(after)) == (State.CONFIRMED, None, ALL)
+    assert (after.state, after.agreed_amount, kept_of(after)) == (State.CONFIRMED, None, ALL)
     assert Flag.NEEDS_OWNER not in after.flags
     assert f"send:refund_started:{back.id}" in owed(after)
 
@@ -203,11 +207,11 @@ def test_a_call_whose_money_was_returned_in_part_stands_with_the_rest_once_the_o
     after = customer_actions.agree(returned, LATER)
 
     assert (Flag.NEEDS_OWNER in returned.flags, after.flags) == (True, frozenset())
-    assert (after.state, str(after.keeps), str(kept_of(after))) == (State.CONFIRMED, "50", "50")
+    assert (after.state, str(after.agreed_amount), str(kept_of(after))) == (State.CONFIRMED, "50", "50")
     assert [one.details for one in after.history if one.kind == "agreed"] == [Amount(Money.parse("50"))]
     assert list(invariants.violations(after, LATER)) == []
     again = heard(after, found("10", "console2"))
-    assert (Flag.NEEDS_OWNER in again.flags, str(customer_actions.agree(again, LATER).keeps)) == (True, "40")
+    assert (Flag.NEEDS_OWNER in again.flags, str(customer_actions.agree(again, LATER).agreed_amount)) == (True, "40")
 
 
 def test_what_is_less_than_nothing_is_agreed_to_by_nobody():
@@ -217,7 +221,7 @@ def test_what_is_less_than_nothing_is_agreed_to_by_nobody():
 
     assert (str(kept_of(gone)), customer_actions.may_agree(gone)) == ("-40", False)
     off = customer_actions.called_off(gone, LATER)
-    assert str(off.keeps) == "0"
+    assert str(off.agreed_amount) == "0"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +263,7 @@ def test_whoever_decided_on_an_older_page_decides_again():
 
 
 def with_left(booking: Booking, left: int) -> Booking:
-    return booking.with_attempt(replace(booking.attempts[0], refunds_left=left))
+    return booking.with_order(replace(booking.orders[0], refunds_left=left))
 
 
 def test_a_preview_says_what_will_happen():
@@ -276,7 +280,7 @@ def test_a_preview_of_money_that_cannot_be_counted_leaves_what_is_left():
 
 def test_money_of_which_binance_allows_no_refund_is_blocked_in_another_currency_too():
     foreign = beside_foreign()
-    used_up = foreign.with_attempt(replace(foreign.attempts[1], refunds_left=0))
+    used_up = foreign.with_order(replace(foreign.orders[1], refunds_left=0))
 
     assert refunds.checked_all(used_up, cancels=False).blocked
     assert refunds.checked_order(used_up, 2).blocked
@@ -320,7 +324,7 @@ def test_the_last_refund_sends_everything_that_is_left():
 def test_where_binance_allows_none_or_its_number_is_unknown_nothing_is_sent():
     none_left = refunds.sending(with_left(with_refund(), 0), f"{ORDER}R01", LATER)
     booking = with_refund()
-    nameless = booking.with_attempt(replace(booking.attempts[0], prepay_id=""))
+    nameless = booking.with_order(replace(booking.orders[0], prepay_id=""))
     unknown = refunds.sending(nameless, f"{ORDER}R01", LATER)
 
     assert none_left.refunds[0].why == "Binance allows no further refund of this payment."
@@ -331,8 +335,8 @@ def test_binances_count_of_remaining_refunds_only_goes_down():
     after = sent(with_refund(), remaining=4)
     done = heard(after, told(after.refunds[0], remaining=7))
 
-    assert after.attempts[0].refunds_left == 4
-    assert done.attempts[0].refunds_left == 4
+    assert after.orders[0].refunds_left == 4
+    assert done.orders[0].refunds_left == 4
 
 
 # --- requested → sent → done ----------------------------------------------------------------------------------------
@@ -614,8 +618,8 @@ def test_what_the_owner_sent_by_another_way_is_still_at_the_provider():
     by_hand = refunds.settled_by_hand(stuck, stuck.refunds[0].id, TEN, "", LATER)
     by_console = heard(call, found("10", "console1"))
 
-    assert [str(at_provider(one, one.attempts[0])) for one in (call, by_hand, by_console)] == ["75", "75", "65"]
-    assert at_provider(call, replace(call.attempts[0], received=None)).is_nothing
+    assert [str(at_provider(one, one.orders[0])) for one in (call, by_hand, by_console)] == ["75", "75", "65"]
+    assert at_provider(call, replace(call.orders[0], received=None)).is_nothing
 
 
 def by_hand_and_ten_planned() -> Booking:
@@ -778,8 +782,8 @@ def test_unreadable_money_is_settled_once_all_of_it_went_back():
 
 def twice(first: str, second: str, *, status: Remote = Remote.PAID) -> Booking:
     booking = a_live_booking()
-    other = replace(booking.attempts[0], number=2, trade_no=OTHER)
-    booking = replace(booking, attempts=(*booking.attempts, other))
+    other = replace(booking.orders[0], number=2, trade_no=OTHER)
+    booking = replace(booking, orders=(*booking.orders, other))
     return settled(booking, seen(Remote.PAID, first), seen(status, second, order=2))
 
 
@@ -819,7 +823,7 @@ def test_a_customer_who_cancels_later_gets_a_part_and_the_rest_stays_earned():
     after = customer_actions.cancel(call, Money.parse("37.5"), late)
     done = a_returned(sent(after, now=late), late)
 
-    assert ([str(one.amount) for one in after.refunds], str(after.keeps)) == (["37.5"], "37.5")
+    assert ([str(one.amount) for one in after.refunds], str(after.agreed_amount)) == (["37.5"], "37.5")
     assert (done.state, done.flags) == (State.CANCELLED, frozenset())
 
 
@@ -1183,7 +1187,7 @@ def test_an_amount_that_cannot_go_back_is_refused_with_the_reason_at_its_field(a
 
 def without_number() -> Booking:
     booking = with_refund()
-    return booking.with_attempt(replace(booking.attempts[0], prepay_id=""))
+    return booking.with_order(replace(booking.orders[0], prepay_id=""))
 
 
 def told_unknown() -> Booking:
@@ -1227,7 +1231,7 @@ def test_the_console_alone_or_another_way_alone_keeps_no_refund_from_being_sent(
 
 def test_a_refund_whose_payment_or_amount_is_unknown_is_not_sent():
     unknown = settled(a_call(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER)
-    orphan = replace(with_refund(), attempts=())
+    orphan = replace(with_refund(), orders=())
 
     assert refunds.sending(unknown, f"{ORDER}R01", LATER) == unknown
     assert refunds.sending(orphan, f"{ORDER}R01", LATER) == orphan
@@ -1236,4 +1240,4 @@ def test_a_refund_whose_payment_or_amount_is_unknown_is_not_sent():
 def test_an_answer_of_asking_tells_how_many_more_refunds_there_are():
     after = heard(lost_answer(), told(PLANNED, Outcome.FAILED, at=LATER, remaining=4))
 
-    assert after.attempts[0].refunds_left == 4
+    assert after.orders[0].refunds_left == 4

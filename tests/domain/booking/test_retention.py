@@ -77,7 +77,7 @@ def test_what_is_not_over_or_not_settled_stays(open_still):
 @pytest.mark.parametrize("kept", [10, 200])
 def test_money_that_is_too_much_or_too_little_keeps_the_person(kept: int):
     booking = settled(a_confirmed_booking())
-    odd = replace(booking, keeps=type(booking.price).parse(str(kept)))
+    odd = replace(booking, agreed_amount=type(booking.price).parse(str(kept)))
 
     assert payment_of(booking) is Payment.EXACT
     assert payment_of(odd) in (Payment.OVER, Payment.SHORT)

@@ -30,7 +30,7 @@ BOOKINGS = (a_booking(), a_confirmed_booking(), an_expired_booking(), ODD, UNREA
 def answers(booking, state, type_id, flag, amount) -> bool:
     """Asked one by one."""
     flags = {*map(str, booking.flags), *([ATTENTION] if booking is UNREADABLE else [])}
-    amounts = {str(booking.price), *(str(one.received) for one in booking.attempts if one.received)}
+    amounts = {str(booking.price), *(str(one.received) for one in booking.orders if one.received)}
     return (
         state in ("", booking.state)
         and type_id in ("", booking.meeting_type.id)
@@ -65,7 +65,7 @@ def test_the_moments_a_booking_is_ordered_by():
     assert search_index.moments(a_draft()) == {By.MADE: NOW}
     assert search_index.moments(a_booking()) == {By.MADE: NOW, By.CALL: CALL.start}
     assert search_index.moments(paid) == {By.MADE: NOW, By.CALL: CALL.start, By.PAID: paid.paid_at}
-    assert search_index.moments(ODD)[By.PAID] == ODD.attempts[0].paid_at
+    assert search_index.moments(ODD)[By.PAID] == ODD.orders[0].paid_at
     assert search_index.place_of(a_booking(), By.PAID) == ""
 
 
@@ -90,13 +90,13 @@ def test_an_alert_is_dated_by_when_it_was_told():
 
 
 def test_only_so_many_amounts_are_filed():
-    attempts = tuple(
+    orders = tuple(
         replace(
-            a_confirmed_booking().attempts[0],
+            a_confirmed_booking().orders[0],
             number=number,
             received=replace(ODD.price, amount=ODD.price.amount + number),
         )
         for number in range(20)
     )
 
-    assert len(labels(replace(a_booking(), attempts=attempts))) == 4 * (1 + search_index.MOST_AMOUNTS)
+    assert len(labels(replace(a_booking(), orders=orders))) == 4 * (1 + search_index.MOST_AMOUNTS)

@@ -47,7 +47,7 @@ LONG_AFTER = NOW + timedelta(hours=1)
 
 
 def test_the_public_status_says_exactly_this_much():
-    assert public_status(a_live_booking(edition=3)) == {
+    assert public_status(a_live_booking(status_version=3)) == {
         "success": True,
         "status": "PENDING",
         "flags": [],
@@ -59,7 +59,7 @@ def test_the_public_status_says_exactly_this_much():
 
 def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text():
     part = customer_actions.refund_part(
-        a_confirmed_booking(edition=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False
+        a_confirmed_booking(status_version=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False
     )
 
     assert public_status(a_returned(part, NOW + 3 * MINUTE)) == {
@@ -153,18 +153,18 @@ def test_the_status_call_tells_what_goes_back_and_until_when_to_choose():
 
 
 def test_the_edition_grows_only_when_the_customer_would_see_a_difference():
-    before = a_live_booking(edition=4)
+    before = a_live_booking(status_version=4)
     only_asked = settled(before, seen(Remote.INITIAL))
     paid = settled(before, seen(Remote.PAID, "75"))
 
-    assert numbered(before, only_asked).edition == 4
-    assert numbered(before, paid).edition == 5
-    assert numbered(before, replace(before, leaving=True)).edition == 5
+    assert numbered(before, only_asked).status_version == 4
+    assert numbered(before, paid).status_version == 5
+    assert numbered(before, replace(before, cancel_requested=True)).status_version == 5
 
 
 def order(**changes):
     """The live booking, with its order changed so."""
-    return a_live_booking().with_attempt(replace(a_live_booking().attempts[0], **changes))
+    return a_live_booking().with_order(replace(a_live_booking().orders[0], **changes))
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def order(**changes):
         order(status=Remote.EXPIRED),
         order(trade_no="another"),
         a_live_booking(slot=replace(a_live_booking().slot, zone="Asia/Tokyo")),
-        a_live_booking(leaving=True),
+        a_live_booking(cancel_requested=True),
         a_live_booking(expires_at=NOW),
-        a_live_booking(attempts=()),
+        a_live_booking(orders=()),
     ],
 )
 def test_whatever_the_page_is_made_of_is_news(after):
-    assert numbered(a_live_booking(edition=4), after) == replace(after, edition=5)
-    assert numbered(replace(after, edition=4), a_live_booking(edition=9)).edition == 5
+    assert numbered(a_live_booking(status_version=4), after) == replace(after, status_version=5)
+    assert numbered(replace(after, status_version=4), a_live_booking(status_version=9)).status_version == 5
 
 
 @pytest.mark.parametrize(
@@ -196,14 +196,16 @@ def test_whatever_the_page_is_made_of_is_news(after):
     ],
 )
 def test_what_no_page_shows_is_no_news_whatever_edition_it_carries(after):
-    assert numbered(a_live_booking(edition=4), replace(after, edition=9)) == replace(after, edition=4)
+    assert numbered(a_live_booking(status_version=4), replace(after, status_version=9)) == replace(
+        after, status_version=4
+    )
 
 
 # --- a sentence never says what is not so ---------------------------------------------------------------------------
 
 
 def has_money(booking):
-    return any(one.has_money for one in booking.attempts)
+    return any(one.has_money for one in booking.orders)
 
 
 def is_leaving(booking):
@@ -296,9 +298,9 @@ def test_what_is_open_about_a_payment_is_told_first():
 
 
 def test_money_that_cannot_be_counted_is_told_beside_the_call_it_did_not_pay():
-    second = replace(a_live_booking().attempts[0], number=2, trade_no="b" * 24 + "002")
+    second = replace(a_live_booking().orders[0], number=2, trade_no="b" * 24 + "002")
     call = a_confirmed_booking()
-    call = replace(call, attempts=(*call.attempts, second))
+    call = replace(call, orders=(*call.orders, second))
     told = settled(call, seen(Remote.PAID, "75", order=2, currency="BNB"))
     left = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75"))
 
@@ -329,8 +331,8 @@ def test_a_rest_that_may_still_come_is_told_exactly():
 def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
     late = NOW + 20 * MINUTE
     gone = settled(an_expired_booking(), seen(Remote.FULL_REFUNDED, "75", at=late), now=late)
-    other = replace(gone.attempts[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False)
-    again = replace(gone, attempts=(*gone.attempts, replace(other, received=None)))
+    other = replace(gone.orders[0], number=2, trade_no=f"{'b' * 24}002", status=Remote.INITIAL, proven=False)
+    again = replace(gone, orders=(*gone.orders, replace(other, received=None)))
 
     more = settled(again, seen(Remote.PAID, "75", order=2, at=late), now=late)
 
@@ -414,7 +416,7 @@ def test_a_payment_that_binance_denies_when_asked_is_told_in_words_and_to_the_ow
     assert (after.state, after.slot, after.confirmed_at) == (before.state, before.slot, None)
     assert "alert:denied" in owed(after)
     assert "alert:denied" not in owed(before)
-    assert numbered(before, after).edition == before.edition + 1, "so that the page is shown anew"
+    assert numbered(before, after).status_version == before.status_version + 1, "so that the page is shown anew"
 
 
 def test_so_is_late_money_that_is_denied():

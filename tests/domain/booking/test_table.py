@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from inspired.domain.booking import lifecycle
-from inspired.domain.booking.booking import Attempt, Booking, Refund, refund_id, trade_number
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, refund_id, trade_number
 from inspired.domain.booking.lifecycle import TABLE, SlotSeen, next_step
 from inspired.domain.booking.outbox import PostLedger
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
@@ -83,9 +83,9 @@ MOST_STEPS = 8  # of the table in one settling; more means that two rows play ba
 # --- the booking of a cell ------------------------------------------------------------------------------------------
 
 
-def paid(attempt: Attempt, amount: str | None, *, currency: str = "USDT", proven: bool = True) -> Attempt:
+def paid(order: PaymentOrder, amount: str | None, *, currency: str = "USDT", proven: bool = True) -> PaymentOrder:
     received = Money.parse(amount, currency) if amount else None
-    return replace(attempt, status=Remote.PAID, received=received, proven=proven, paid_at=NOW + MINUTE)
+    return replace(order, status=Remote.PAID, received=received, proven=proven, paid_at=NOW + MINUTE)
 
 
 def a_refund(amount: str, status: RefundStatus) -> Refund:
@@ -94,11 +94,11 @@ def a_refund(amount: str, status: RefundStatus) -> Refund:
 
 
 def booking_of(cell: Cell) -> Booking:
-    live = replace(LIVE, leaving=cell.leaves)
-    first = live.attempts[0]
+    live = replace(LIVE, cancel_requested=cell.leaves)
+    first = live.orders[0]
     second = replace(first, number=2, trade_no=SECOND_ORDER)
     done, promised = RefundStatus.DONE, RefundStatus.SENT
-    with_money: dict[str, tuple[tuple[Attempt, ...], tuple[Refund, ...]]] = {
+    with_money: dict[str, tuple[tuple[PaymentOrder, ...], tuple[Refund, ...]]] = {
         "none": ((), ()),
         "notice": ((paid(first, "75", proven=False),), ()),
         "notice that is denied": ((replace(paid(first, "75", proven=False), denied=Remote.EXPIRED),), ()),
@@ -115,11 +115,11 @@ def booking_of(cell: Cell) -> Booking:
         "promised": ((paid(first, "75"),), (a_refund("75", promised),)),
         "gone": ((paid(first, "75"),), (a_refund("75", done),)),
     }
-    attempts, returned = with_money[cell.money]
-    number = len(attempts) + 1
+    orders, returned = with_money[cell.money]
+    number = len(orders) + 1
     status = Remote.INITIAL if cell.has_open_order else Remote.CANCELED
     other = replace(first, number=number, trade_no=trade_number(live.id, number), status=status)
-    booking = replace(live, state=cell.state, attempts=(*attempts, other), refunds=returned)
+    booking = replace(live, state=cell.state, orders=(*orders, other), refunds=returned)
     booking = topping_up(booking) if cell.tops_up else booking
     if cell.state in (State.PAID, State.CONFIRMED):
         booking = replace(booking, paid_at=NOW + MINUTE)
@@ -130,7 +130,7 @@ def booking_of(cell: Cell) -> Booking:
     if cell.agreed == "choice":
         booking = replace(booking, choose_by=NOW + timedelta(hours=48), flags=frozenset({Flag.SLOT_LOST}))
     if cell.agreed.startswith("keeps"):
-        booking = replace(booking, keeps=Money.parse(cell.agreed.removeprefix("keeps ")))
+        booking = replace(booking, agreed_amount=Money.parse(cell.agreed.removeprefix("keeps ")))
     return booking
 
 
@@ -146,7 +146,7 @@ class Expected:
     asked: tuple[tuple[str, str], ...] = ()
     owed: frozenset[str] = frozenset()
     chooses: bool = False
-    keeps: str = ""
+    agreed_amount: str = ""
     orders: int = 0  # new ones
 
     def plus(self, *, flags: str = "", owed: str = "", asked: tuple[tuple[str, str], ...] = ()) -> "Expected":
@@ -183,8 +183,8 @@ def expected(cell: Cell) -> Expected:
     """First the money, then the place: whatever is too much goes back, then what is left decides."""
     column = {"keeps 50": 1, "keeps 0": 2}.get(cell.agreed, 0)
     comes_to = COMES_TO[cell.money][column]
-    keeps = cell.agreed.removeprefix("keeps ") if column else ""
-    start = Expected(cell.state, chooses=cell.agreed == "choice", keeps=keeps)
+    agreed_amount = cell.agreed.removeprefix("keeps ") if column else ""
+    start = Expected(cell.state, chooses=cell.agreed == "choice", agreed_amount=agreed_amount)
     if cell.agreed == "choice":
         start = start.plus(flags="slot_lost")
     after = by_money(cell, start, comes_to)
@@ -252,10 +252,10 @@ def surplus(cell: Cell, start: Expected, kind: str, amount: str) -> Expected:
 
 
 def exact(cell: Cell, start: Expected) -> Expected:
-    late = "paid_late" if cell.state in ENDED and not start.keeps and not start.chooses else ""
+    late = "paid_late" if cell.state in ENDED and not start.agreed_amount and not start.chooses else ""
     start = start.plus(flags=late)
     has_waited = cell.state is State.PAID and cell.when != "open" and not start.chooses
-    if cell.state is State.CONFIRMED or start.keeps:
+    if cell.state is State.CONFIRMED or start.agreed_amount:
         return start
     if start.chooses and cell.state in ENDED:
         return not_chosen(cell, start) if cell.when == "not chosen" else start
@@ -282,8 +282,8 @@ def not_chosen(cell: Cell, start: Expected) -> Expected:
 def short(cell: Cell, start: Expected, amount: str) -> Expected:
     if cell.state is State.CONFIRMED:
         return start.plus(flags="needs_owner", owed="alert:returned")
-    if start.keeps:
-        return replace(start, keeps=amount)
+    if start.agreed_amount:
+        return replace(start, agreed_amount=amount)
     if cell.state is State.PENDING and cell.tops_up and not cell.leaves and cell.when == "open":
         asked = start.plus(flags="underpaid", owed="send:short alert:amount")
         return replace(asked, orders=0 if cell.has_open_order else 1)
@@ -328,7 +328,7 @@ def unreachable(cell: Cell, start: Expected) -> Expected:
 
 
 def refunded(after: Expected) -> Expected:
-    return replace(after, state=State.REFUNDED, keeps="0", chooses=False)
+    return replace(after, state=State.REFUNDED, agreed_amount="0", chooses=False)
 
 
 # --- what came out --------------------------------------------------------------------------------------------------
@@ -351,8 +351,8 @@ def came_out(before: Booking, after: Booking) -> Expected:
         asked=tuple((str(one.amount), str(one.cause)) for one in after.refunds[len(before.refunds) :]),
         owed=frozenset(short_name(one.task.key) for one in after.outbox if not isinstance(one.task, PostLedger)),
         chooses=after.choose_by is not None,
-        keeps="" if after.keeps is None else str(after.keeps),
-        orders=len(after.attempts) - len(before.attempts),
+        agreed_amount="" if after.agreed_amount is None else str(after.agreed_amount),
+        orders=len(after.orders) - len(before.orders),
     )
 
 

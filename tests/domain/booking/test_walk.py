@@ -17,7 +17,10 @@ from tests.domain.walking import MONEY_STATES, Walk, quieted, targets_of
 
 WALKS, QUIETED = 800, 60
 OVER_STATES = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
-FIXED = ("id", "token", "meeting_type", "created_at", "sealed", "email_index", "network", "expires_at", "edition")
+FIXED = (
+    *("id", "token", "meeting_type", "created_at", "sealed", "email_index", "network", "expires_at"),
+    "status_version",
+)
 
 
 def check(before: Booking, after: Booking, walk: Walk) -> None:
@@ -33,18 +36,18 @@ def what_has_happened_is_only_added_to(before, after, walk):
     assert after.history[: len(before.history)] == before.history
     assert after.ledger[: len(before.ledger)] == before.ledger
     assert after.delivered >= before.delivered
-    assert [one.trade_no for one in after.attempts][: len(before.attempts)] == [one.trade_no for one in before.attempts]
+    assert [one.trade_no for one in after.orders][: len(before.orders)] == [one.trade_no for one in before.orders]
     assert [one.id for one in after.refunds][: len(before.refunds)] == [one.id for one in before.refunds]
 
 
 def every_number_is_used_once(before, after, walk):
-    assert len({one.trade_no for one in after.attempts}) == len(after.attempts)
+    assert len({one.trade_no for one in after.orders}) == len(after.orders)
     assert len({one.id for one in after.refunds}) == len(after.refunds)
 
 
 def confirmed_needs_the_exact_money_proven(before, after, walk):
     if after.state is State.CONFIRMED and before.state is not State.CONFIRMED:
-        proven = [one for one in after.attempts if one.has_money and one.proven and one.received]
+        proven = [one for one in after.orders if one.has_money and one.proven and one.received]
         assert all(walk.is_settled_there(one.trade_no) for one in proven)
         assert kept_of(after) == after.price == after.earned
 
@@ -64,18 +67,16 @@ def a_paid_slot_goes_only_with_its_money_or_by_its_owner(before, after, walk):
     if before.state is State.PAID and after.state in OVER_STATES:
         assert after.refunds or Flag.NEEDS_OWNER in after.flags
     if before.state is State.CONFIRMED and after.state in OVER_STATES:
-        assert after.keeps == max(kept_of(after), nothing(kept_of(after).currency))
+        assert after.agreed_amount == max(kept_of(after), nothing(kept_of(after).currency))
 
 
 def no_more_goes_back_than_came(before, after, walk):
-    for attempt in after.attempts:
-        if attempt.received is not None:
-            gone = [one.amount for one in after.refunds_of(attempt) if one.is_gone and one.amount]
-            assert sum(one.amount for one in gone) <= attempt.received.amount
-            ours = [
-                one.amount for one in after.refunds_of(attempt) if one.reserves and one.by != "owner" and one.amount
-            ]
-            assert sum(one.amount for one in ours) <= attempt.received.amount
+    for order in after.orders:
+        if order.received is not None:
+            gone = [one.amount for one in after.refunds_of(order) if one.is_gone and one.amount]
+            assert sum(one.amount for one in gone) <= order.received.amount
+            ours = [one.amount for one in after.refunds_of(order) if one.reserves and one.by != "owner" and one.amount]
+            assert sum(one.amount for one in ours) <= order.received.amount
 
 
 def the_books_follow_the_facts(before, after, walk):
@@ -92,7 +93,7 @@ def refunded_is_told_only_when_everything_is_gone(before, after, walk):
 
 
 def whoever_waits_is_looked_at_again(before, after, walk):
-    waits = after.is_open or after.outbox or any(not one.is_settled and one.is_payable for one in after.attempts)
+    waits = after.is_open or after.outbox or any(not one.is_settled and one.is_payable for one in after.orders)
     if waits and after.state is not State.CONFIRMED:
         assert after.check_at is not None
     if after.outbox or any(one.is_under_way for one in after.refunds) or after.choose_by is not None:
@@ -101,18 +102,18 @@ def whoever_waits_is_looked_at_again(before, after, walk):
 
 def the_owner_is_called_exactly_where_something_is_stuck_or_unclear(before, after, walk):
     stuck = any(one.is_stuck for one in after.refunds)
-    unclear = any(is_unclear(after, one) for one in after.attempts)
+    unclear = any(is_unclear(after, one) for one in after.orders)
     lost = after.state is State.CONFIRMED and kept_of(after) < due(after)
     assert (Flag.NEEDS_OWNER in after.flags) == (stuck or unclear or lost)
 
 
 def one_order_can_be_paid_at_a_time(before, after, walk):
-    assert sum(one.is_payable for one in after.attempts) <= 1
+    assert sum(one.is_payable for one in after.orders) <= 1
 
 
 def what_mails_tell_of_the_money_adds_up(before, after, walk):
     """Where every payment can be counted; of others nobody knows how much there is."""
-    if all(one in counted(after) for one in after.attempts if one.has_money):
+    if all(one in counted(after) for one in after.orders if one.has_money):
         money = statement(after)
         assert money.received == money.too_much + money.before + money.goes_back + money.kept
         assert money.paid + money.too_much == received_of(after)
@@ -148,16 +149,16 @@ def at_rest(walk: Walk) -> None:
     """Everybody has answered: our books say what the provider's say, and every coin has its place."""
     booking = walk.booking
     assert booking.check_at is None
-    for attempt in booking.attempts:
-        order = walk.orders.get(attempt.trade_no)
-        assert order is None or not order.is_payable
-        if order is None or order.received is None:
+    for order in booking.orders:
+        remote = walk.orders.get(order.trade_no)
+        assert remote is None or not remote.is_payable
+        if remote is None or remote.received is None:
             continue
-        assert attempt.proven
-        if attempt.received is None:
+        assert order.proven
+        if order.received is None:
             continue
-        gone = sum(one.amount.amount for one in booking.refunds_of(attempt) if one.is_gone and one.amount)
-        assert gone == order.sum_of(Outcome.DONE)
+        gone = sum(one.amount.amount for one in booking.refunds_of(order) if one.is_gone and one.amount)
+        assert gone == remote.sum_of(Outcome.DONE)
     if Flag.NEEDS_OWNER not in booking.flags:
         assert payment_of(booking) in (Payment.NONE, Payment.EXACT, Payment.RETURNED)
         assert booking.state in (State.CONFIRMED, *OVER_STATES)

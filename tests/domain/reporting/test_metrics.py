@@ -81,9 +81,9 @@ def test_no_window_of_days_holds_more_of_a_customer_than_is_told(found: list[Boo
     told = {one.customer: one for one in metrics.largest(days_of(found))}
     payments: dict[str, list] = {}
     for booking in found:
-        for attempt in booking.attempts:
-            at = next(entry.at for entry in booking.ledger if entry.fact == Fact(FactKind.RECEIVED, attempt.trade_no))
-            payments.setdefault(booking.email_index or booking.id, []).append((day_of(at, ZONE), attempt.received))
+        for order in booking.orders:
+            at = next(entry.at for entry in booking.ledger if entry.fact == Fact(FactKind.RECEIVED, order.trade_no))
+            payments.setdefault(booking.email_index or booking.id, []).append((day_of(at, ZONE), order.received))
 
     assert set(told) == set(payments)
     for customer, paid in payments.items():
@@ -102,8 +102,8 @@ def test_no_window_of_days_holds_more_of_a_customer_than_is_told(found: list[Boo
 def test_a_correction_counts_on_the_day_of_what_it_corrects():
     booking = a_confirmed_booking()
     later = NOW + timedelta(days=40)
-    attempt = replace(booking.attempts[0], received=USDT("70"))
-    corrected = ledger.booked(booking.with_attempt(attempt), later)
+    order = replace(booking.orders[0], received=USDT("70"))
+    corrected = ledger.booked(booking.with_order(order), later)
 
     assert metrics.payments_in(corrected.ledger) == [(booking.ledger[0].at, USDT("70"))]
 
@@ -222,17 +222,17 @@ def test_the_bookings_of_a_day_are_counted_by_call():
 def test_the_time_to_pay_is_from_the_code_to_the_payment():
     assert metrics.seconds_to_pay(a_live_booking()) is None
     assert metrics.seconds_to_pay(a_confirmed_booking()) == 60
-    early = replace(a_confirmed_booking().attempts[0], paid_at=NOW - SECOND)
-    assert metrics.seconds_to_pay(a_confirmed_booking(attempts=(early,))) == 0  # Binance's clock may be behind
+    early = replace(a_confirmed_booking().orders[0], paid_at=NOW - SECOND)
+    assert metrics.seconds_to_pay(a_confirmed_booking(orders=(early,))) == 0  # Binance's clock may be behind
     assert metrics.seconds_to_pay(a_confirmed_booking(history=())) is None
 
 
 def test_calls_and_notices_are_counted_with_two_digits():
-    attempt = a_confirmed_booking().attempts[0]
+    order = a_confirmed_booking().orders[0]
     came = NOW + MINUTE + timedelta(milliseconds=1234)
 
     figures = metrics.of_calls([("ok", 12), ("ok", 12), ("400202", 1234)]) + metrics.of_notices(
-        [(came, attempt), (came, replace(attempt, paid_at=None))]
+        [(came, order), (came, replace(order, paid_at=None))]
     )
 
     assert (figures.calls, figures.outcomes) == ({12: 2, 1200: 1}, {"ok": 2, "400202": 1})

@@ -27,9 +27,9 @@ def with_refunds(*refunds: Refund) -> Booking:
 
 def a_refund(name: str = "r1", **changes) -> Refund:
     booking = a_confirmed_booking()
-    assert booking.attempt is not None
+    assert booking.order is not None
     given = {"amount": booking.price, "cause": Cause.OWNER, "requested_at": LATER, **changes}
-    return Refund(name, booking.attempt.trade_no, **given)
+    return Refund(name, booking.order.trade_no, **given)
 
 
 def test_nothing_is_promised_where_nothing_is_owed():
@@ -80,12 +80,12 @@ def test_a_refund_that_only_the_owner_can_go_on_with_stays_promised():
 
 def test_a_payment_that_cannot_be_counted_is_owed_a_word_until_it_is_settled():
     unclear = settled(a_live_booking(), seen(Remote.PAID, "75", currency="BUSD"))
-    alert = AlertOwner(AlertKind.UNCLEAR, unclear.attempts[0].trade_no)
+    alert = AlertOwner(AlertKind.UNCLEAR, unclear.orders[0].trade_no)
     told = delivery.done(unclear, alert, LATER, Result.OWNER_TOLD)
     answer = answered(asked(), LATER + HOUR)
 
     assert [(one.kind, one.made_at) for one in promises(unclear)] == [(Kind.WORD, NOW + MINUTE)]
-    undated = replace(unclear, attempts=tuple(replace(one, paid_at=None) for one in unclear.attempts))
+    undated = replace(unclear, orders=tuple(replace(one, paid_at=None) for one in unclear.orders))
     assert [one.made_at for one in promises(undated)] == [NOW]
     (open_,) = promises(told)
     assert (open_.made_at, open_.due, open_.kept_at) == (LATER, LATER + WORD_WITHIN, None)

@@ -45,7 +45,7 @@ def test_what_is_kept_of_the_customer_is_sealed(svc: Services):
 
 
 def test_of_twenty_at_once_exactly_one_gets_the_slot(svc: Services):
-    def attempt(number: int) -> str:
+    def order(number: int) -> str:
         try:
             return hold(svc, email=f"a{number}@example.com", address=f"203.0.113.{number}").id
         except SlotTaken:
@@ -54,7 +54,7 @@ def test_of_twenty_at_once_exactly_one_gets_the_slot(svc: Services):
     calls = free_calls(svc)
     assert calls
     with ThreadPoolExecutor(20) as pool:
-        results = list(pool.map(attempt, range(20)))
+        results = list(pool.map(order, range(20)))
 
     span = calls[0]
     owners = [one for one in results if one != "taken"]
@@ -102,7 +102,7 @@ class TestOpenBookings:
         calls = iter(range(0, 60, 3))
         numbers = list(calls)
 
-        def attempt(number: int) -> bool:
+        def order(number: int) -> bool:
             try:
                 hold(svc, call=number, email="ann@example.com", address=f"203.0.113.{number}")
             except (TooMany, SlotTaken):
@@ -110,7 +110,7 @@ class TestOpenBookings:
             return True
 
         with ThreadPoolExecutor(20) as pool:
-            assert sum(pool.map(attempt, numbers)) == 2
+            assert sum(pool.map(order, numbers)) == 2
 
 
 def test_the_time_changes_while_unpaid_and_the_old_one_is_free_again(svc: Services):
@@ -138,12 +138,12 @@ QUICK = get_meeting_type("quick-question")
 
 def offering(svc: Services, type_id: str, **rules) -> None:
     """The owner changes how this type is offered."""
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     listed = [
         replace(one, type=replace(one.type, rules=replace(one.type.rules, **rules))) if one.type.id == type_id else one
         for one in offered.types
     ]
-    svc.offer.save_types(tuple(listed), offered.types_version)
+    svc.catalogue.save_types(tuple(listed), offered.types_version)
 
 
 def hold_at(svc: Services, kind, start, number: int):
@@ -189,14 +189,14 @@ class TestRulesOfToday:
         starts = [call.start for call in on_one_day(svc, "deep-dive")][:4]
         kinds = [QUICK, REVIEW, get_meeting_type("deep-dive")]
 
-        def attempt(number: int):
+        def order(number: int):
             try:
                 return hold_at(svc, kinds[number % 3], starts[number % 4], number + 1)
             except SlotTaken:
                 return None
 
         with ThreadPoolExecutor(20) as pool:
-            held = [one for one in pool.map(attempt, range(20)) if one]
+            held = [one for one in pool.map(order, range(20)) if one]
 
         spans = sorted((one.slot.around for one in held), key=lambda span: span.start)
         assert held
@@ -223,7 +223,7 @@ class TestRulesOfToday:
         offering(svc, "quick-question", most_per_day=3, step=15 * MINUTE)
         calls = on_one_day(svc, "quick-question")[::2]
 
-        def attempt(number: int) -> bool:
+        def order(number: int) -> bool:
             try:
                 hold_at(svc, QUICK, calls[number % len(calls)].start, number + 1)
             except SlotTaken:
@@ -231,7 +231,7 @@ class TestRulesOfToday:
             return True
 
         with ThreadPoolExecutor(20) as pool:
-            assert sum(pool.map(attempt, range(20))) == 3
+            assert sum(pool.map(order, range(20))) == 3
 
     def test_moving_within_a_full_day_is_possible_and_into_one_is_not(self, svc: Services):
         offering(svc, "quick-question", most_per_day=1)
@@ -262,8 +262,8 @@ class TestRulesOfToday:
 
     def test_a_type_that_is_gone_from_the_list_keeps_its_bookings_movable(self, svc: Services):
         booking = live(svc, type_id="quick-question")
-        offered = svc.offer.fresh()
-        svc.offer.save_types(offered.types[1:], offered.types_version)
+        offered = svc.catalogue.fresh()
+        svc.catalogue.save_types(offered.types[1:], offered.types_version)
         call = free_calls(svc, "quick-question")[3]
 
         assert booking_flow.change_time(svc, booking.token, call.start, "UTC").slot.span == call
@@ -383,7 +383,7 @@ class TestCalendly:
     def test_while_the_calendar_does_not_answer_a_paid_booking_waits(self, svc: Services, sandbox: Servers):
         draft = booking_flow.start_draft(svc, REVIEW)
         held = payment.open_order(svc, self.take(svc, draft.token, self.schedule(svc, draft.token)), seconds=2.0)
-        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        sandbox.control(f"orders/{held.order.trade_no}/pay", {"notify": "lost"})
         sandbox.control("faults", {"calendly": [{"call": "event", "fault": "http_500", "times": 1}]})
 
         assert refreshing.refresh(svc, held.id).state is State.PAID
@@ -445,7 +445,7 @@ class TestCalendly:
         draft = booking_flow.start_draft(svc, REVIEW)
         first = self.schedule(svc, draft.token)
         held = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
-        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        sandbox.control(f"orders/{held.order.trade_no}/pay", {"notify": "lost"})
         refreshing.refresh(svc, held.id)
         late = self.schedule(svc, draft.token, number=6)
 
@@ -460,7 +460,7 @@ class TestCalendly:
         draft = booking_flow.start_draft(svc, REVIEW)
         first, stray = self.schedule(svc, draft.token), self.schedule(svc, draft.token, number=6)
         held = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
-        sandbox.control(f"orders/{held.attempt.trade_no}/pay", {"notify": "lost"})
+        sandbox.control(f"orders/{held.order.trade_no}/pay", {"notify": "lost"})
         refreshing.refresh(svc, held.id)
         soon = replace(svc, now=lambda: svc.now() + timedelta(minutes=6))
 
@@ -476,7 +476,7 @@ class TestCalendly:
         before = payment.open_order(svc, self.take(svc, draft.token, first), seconds=2.0)
         self.take(svc, draft.token, second)
         svc.calendly.cancel(first[0], "test")
-        sandbox.control(f"orders/{before.attempt.trade_no}/pay", {"notify": "lost"})
+        sandbox.control(f"orders/{before.order.trade_no}/pay", {"notify": "lost"})
 
         after = refreshing.ask(svc, before)
 
@@ -491,7 +491,7 @@ class TestCalendly:
 
         assert found.state is State.PENDING
         assert (found.slot.event_uri, found.slot.invitee_uri) == uris
-        assert found.attempt.checkout is not None
+        assert found.order.checkout is not None
         assert len(mailbox.subjects_to("ann@example.com")) == 1
 
     def test_a_draft_that_was_left_is_dropped_after_a_day(self, svc: Services):

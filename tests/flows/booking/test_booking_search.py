@@ -58,15 +58,15 @@ def test_a_word_that_several_have_finds_them_all_newest_first(svc: Services, ann
 
 
 def test_by_any_number(svc: Services, ann: Booking, bob: Booking):
-    attempt = ann.attempts[0]
+    order = ann.orders[0]
 
     for text, why in (
         (ann.id, "its number"),
         (ann.token, "the customer’s page"),
-        (attempt.trade_no, "the number of an order"),
-        (f"{attempt.trade_no}R01", "the number of a refund"),
-        (attempt.transaction_id, "a number of Binance Pay’s"),
-        (attempt.prepay_id, "a number of Binance Pay’s"),
+        (order.trade_no, "the number of an order"),
+        (f"{order.trade_no}R01", "the number of a refund"),
+        (order.transaction_id, "a number of Binance Pay’s"),
+        (order.prepay_id, "a number of Binance Pay’s"),
     ):
         (hit,) = booking_search.search(svc, text).hits
         assert hit.booking.id == ann.id, text
@@ -185,7 +185,7 @@ def test_what_an_older_release_has_written_is_filed_at_the_next_one(
     assert (booking_search.file_all(svc), booking_search.file_all(svc)) == (2, 0)
 
     assert found(svc, "example") == [bob.id, ann.id]
-    assert found(svc, ann.attempts[0].transaction_id) == [ann.id]
+    assert found(svc, ann.orders[0].transaction_id) == [ann.id]
     assert svc.lists.beginning() == made_at
     assert svc.bookings.get(bob.id) == bob
 

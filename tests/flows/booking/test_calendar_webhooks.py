@@ -233,7 +233,7 @@ def test_while_calendly_does_not_answer_nothing_is_made_anew(svc: Services, sand
     calendly_sync.look(svc)
 
     assert mailbox.messages == []
-    assert svc.watch.get().trouble
+    assert svc.calendly_sync_state.get().trouble
 
 
 class TestNotConnected:

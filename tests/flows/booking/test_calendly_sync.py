@@ -102,7 +102,7 @@ def test_an_order_lasts_an_hour_and_the_customer_gets_another_while_there_is_tim
     book_past_us(svc)
     calendly_sync.look(svc)
     booking = refreshing.refresh(svc, the_booking(svc).id)
-    first = booking.attempt
+    first = booking.order
     assert first.expires_at - first.created_at <= timedelta(hours=1, seconds=1)
 
     sandbox.control(f"orders/{first.trade_no}/expire", {})
@@ -110,8 +110,8 @@ def test_an_order_lasts_an_hour_and_the_customer_gets_another_while_there_is_tim
     renewed = payment.try_again(svc, closed.token)
     pay(sandbox, renewed)
 
-    assert (closed.state, closed.attempt.is_closed) == (State.PENDING, True)
-    assert renewed.attempt.trade_no != first.trade_no
+    assert (closed.state, closed.order.is_closed) == (State.PENDING, True)
+    assert renewed.order.trade_no != first.trade_no
     assert refreshing.refresh(svc, booking.id).state is State.CONFIRMED
 
 
@@ -127,9 +127,9 @@ def test_hours_end_with_the_call_itself(svc: Services, mailbox: Mailbox):
 
 def test_another_kind_of_call_of_the_owners_is_none_of_our_business(svc: Services):
     book_past_us(svc)
-    listed = svc.offer.fresh()
+    listed = svc.catalogue.fresh()
     others = tuple(one for one in listed.types if one.type.id != "portfolio-review")
-    svc.offer.save_types(others, listed.types_version)
+    svc.catalogue.save_types(others, listed.types_version)
 
     calendly_sync.look(svc)
 
@@ -180,7 +180,7 @@ class TestSwitchedOff:
 
 
 def test_a_draft_whose_page_never_told_is_not_taken_for_a_stranger(svc: Services):
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
     event = book_past_us(svc, token=draft.token)
 
     calendly_sync.look(svc)
@@ -191,7 +191,7 @@ def test_a_draft_whose_page_never_told_is_not_taken_for_a_stranger(svc: Services
 
 
 def confirmed_in_frame(svc: Services, sandbox: Servers) -> Booking:
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
     book_past_us(svc, token=draft.token, call=30)
     booking = refreshing.refresh(later(svc, minutes=2), draft.id)
     booking = payment.open_order(svc, booking, seconds=2.0)
@@ -220,13 +220,13 @@ def test_an_old_address_used_again_is_a_booking_of_its_own(svc: Services, sandbo
 
 def test_a_longer_time_picked_in_the_frame_is_refused_and_given_back(svc: Services, sandbox: Servers, mailbox: Mailbox):
     sandbox.control("settings", {"duration_options": "90"})
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
     book_past_us(svc, token=draft.token, minutes=90)
 
     after = refreshing.refresh(later(svc, minutes=2), draft.id)
     after = refreshing.refresh(later(svc, minutes=3), after.id)
 
-    assert (after.state, after.slot, after.attempts, active(sandbox)) == (State.DRAFT, None, (), [False])
+    assert (after.state, after.slot, after.orders, active(sandbox)) == (State.DRAFT, None, (), [False])
     assert sandbox.control("events")[0]["cancellation"]["reason"].startswith("This call takes 45 minutes")
     assert [one.details for one in after.history if one.kind is EventKind.OTHER_LENGTH] == [Length(90)]
     assert mailbox.messages == []
@@ -236,7 +236,7 @@ def test_the_page_says_what_was_wrong_and_takes_the_right_length_then(
     svc: Services, sandbox: Servers, client: FlaskClient
 ):
     sandbox.control("settings", {"duration_options": "90"})
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
     book_past_us(svc, token=draft.token, minutes=90)
     address = f"/booking/{draft.token}"
     refused = send(client, f"{address}/picked", {}, page=address)
@@ -250,11 +250,11 @@ def test_the_page_says_what_was_wrong_and_takes_the_right_length_then(
 
 
 def test_a_call_whose_length_calendly_does_not_offer_begins_no_booking(svc: Services, client: FlaskClient):
-    listed = svc.offer.fresh()
+    listed = svc.catalogue.fresh()
     review = listed.types[1]
     longer = replace(review, type=replace(review.type, minutes=60))
-    svc.offer.save_types((listed.types[0], longer, *listed.types[2:]), listed.types_version)
-    offered = svc.offer.fresh().types[1].type
+    svc.catalogue.save_types((listed.types[0], longer, *listed.types[2:]), listed.types_version)
+    offered = svc.catalogue.fresh().types[1].type
 
     with pytest.raises(Conflict, match="its length is being changed"):
         booking_flow.start_draft(svc, offered)
@@ -277,7 +277,7 @@ def test_an_unpaid_call_moved_there_to_another_length_is_given_up_and_paid_for_b
         after = refreshing.refresh(later(svc, minutes=at), booking.id)
 
     assert (after.state, active(sandbox)) == (State.CANCELLED, [False, False])
-    assert remote_status(sandbox, booking.attempt.trade_no) == "CANCELED"
+    assert remote_status(sandbox, booking.order.trade_no) == "CANCELED"
 
 
 def test_a_paid_call_made_longer_there_is_followed_as_long_as_was_paid_for_and_told_once(
@@ -329,17 +329,17 @@ def test_what_happened_there_without_a_webhook_is_followed(
 
     assert (after.state, after.moves) == (state, moves)
     assert the_booking(svc).id == booking.id
-    assert svc.watch.get().by_looking >= 1
+    assert svc.calendly_sync_state.get().by_looking >= 1
 
 
 def test_what_is_as_it_was_is_left_alone(svc: Services, sandbox: Servers, mailbox: Mailbox):
     booking = confirmed_in_frame(svc, sandbox)
-    before = svc.watch.get().by_looking
+    before = svc.calendly_sync_state.get().by_looking
 
     calendly_sync.look(svc)
 
     assert svc.bookings.get(booking.id) == booking
-    assert svc.watch.get().by_looking == before
+    assert svc.calendly_sync_state.get().by_looking == before
 
 
 def test_who_waits_for_a_choice_is_not_asked_about_at_every_look(svc: Services, sandbox: Servers, mailbox: Mailbox):
@@ -371,7 +371,7 @@ def test_a_time_chosen_for_money_that_is_here_is_taken_up_and_costs_nothing_agai
 
 
 def held_in_frame(svc: Services) -> Booking:
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
     book_past_us(svc, token=draft.token, call=30)
     return refreshing.refresh(later(svc, minutes=2), draft.id)
 
@@ -380,11 +380,11 @@ def held_in_frame(svc: Services) -> Booking:
 
 
 def test_a_difference_is_told_once_and_a_new_one_again(svc: Services, mailbox: Mailbox):
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     review = offered.types[1]
     longer = replace(review, type=replace(review.type, minutes=60))
-    svc.offer.save_types((offered.types[0], longer, *offered.types[2:]), offered.types_version)
-    svc.offer.fresh()
+    svc.catalogue.save_types((offered.types[0], longer, *offered.types[2:]), offered.types_version)
+    svc.catalogue.fresh()
 
     for _ in range(2):
         calendly_sync.look(svc)
@@ -401,7 +401,7 @@ def test_a_token_that_is_refused_is_told_at_once_and_only_once(svc: Services, sa
 
     assert mailbox.subjects_to(OWNER) == ["Your site cannot ask Calendly"]
     assert "inspired doctor" in mailbox.messages[0].get_body(("plain",)).get_content()
-    assert svc.watch.get().trouble == "calendly: our token is not allowed to do this"
+    assert svc.calendly_sync_state.get().trouble == "calendly: our token is not allowed to do this"
 
 
 def test_a_calendly_that_does_not_answer_is_told_after_an_hour_and_again_the_next_time(
@@ -427,7 +427,10 @@ def test_a_calendly_that_does_not_answer_is_told_after_an_hour_and_again_the_nex
 
 def test_the_clock_has_it_looked_at_every_ten_minutes(svc: Services):
     now = svc.now()
-    taken = [svc.watch.take(now + timedelta(minutes=at), now + timedelta(minutes=at + 10)) for at in (0, 1, 9, 10, 11)]
+    taken = [
+        svc.calendly_sync_state.take(now + timedelta(minutes=at), now + timedelta(minutes=at + 10))
+        for at in (0, 1, 9, 10, 11)
+    ]
 
     assert taken == [True, False, False, True, False]
 
@@ -470,7 +473,7 @@ def test_who_did_not_come_is_written_down_at_calendly_too_and_taken_back(
 def test_the_owner_reads_how_the_watch_stands(svc: Services, client: FlaskClient, sandbox: Servers, mailbox: Mailbox):
     log_in(client)
     before = words(client.get("/admin/calls").text)
-    svc.watch.noticed(svc.now())
+    svc.calendly_sync_state.noticed(svc.now())
     book_past_us(svc)
     sandbox.control("settings", {"calendly_scopes": "users:read"})
     calendly_sync.look(svc)

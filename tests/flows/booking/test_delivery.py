@@ -129,7 +129,7 @@ def test_a_task_nobody_knows_how_to_do_does_not_stop_the_others(svc: Services, m
 def test_a_broken_letter_is_tried_again_and_stops_no_other(svc: Services, mailbox: Mailbox):
     booking = live(svc)
     svc.bookings.change(booking.id, lambda b: b.owing(svc.now(), AlertOwner(AlertKind.AMOUNT)))
-    broken = replace(svc, letters=Letters(FOLDER / "nowhere"))
+    broken = replace(svc, mail_templates=Letters(FOLDER / "nowhere"))
 
     after = refreshing.refresh(broken, booking.id)
     assert {item.tries for item in after.outbox} == {1}

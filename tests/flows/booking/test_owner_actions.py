@@ -151,9 +151,9 @@ def test_cash_confirms_once_binance_has_said_that_nothing_came(svc: Services, sa
     after = vouched(svc, booking)
     refreshing.refresh(svc, booking.id)
 
-    assert after.attempt is not None
+    assert after.order is not None
     assert after.by_hand is not None
-    assert remote_status(sandbox, after.attempt.trade_no) == "CANCELED"
+    assert remote_status(sandbox, after.order.trade_no) == "CANCELED"
     assert (after.state, in_the_books(after)) == (State.CONFIRMED, {OUTSIDE: "75", SALES: "-75"})
     assert (after.by_hand.evidence, owner_actions.reason_of(svc, after)) == ("receipt 17", "Ann paid in cash")
     (mail,) = [one for one in mailbox.messages if one["to"] == ANN and one["subject"].startswith("Confirmed")]

@@ -26,7 +26,7 @@ def test_an_order_is_created_once_however_many_ask(svc: Services, sandbox: Serve
         list(pool.map(lambda _: refreshing.refresh(after, booking.id), range(20)))
 
     assert len(sandbox.control("orders")) == 1
-    assert svc.bookings.get(booking.id).attempt.tries == 2
+    assert svc.bookings.get(booking.id).order.tries == 2
 
 
 def test_the_order_expires_with_the_countdown_and_before_the_slot(svc: Services, sandbox: Servers):
@@ -78,20 +78,20 @@ def test_too_little_confirms_nothing_and_all_of_it_goes_back_by_itself(svc: Serv
 def test_create_failing_twice_and_then_working(svc: Services, sandbox: Servers):
     arm(sandbox, "create", "refuse", 2)
     booking = live(svc)
-    assert booking.attempt.checkout is None
+    assert booking.order.checkout is None
 
     for seconds in (3, 10):
         booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
 
-    assert booking.attempt.checkout is not None
-    assert booking.attempt.tries == 3
+    assert booking.order.checkout is not None
+    assert booking.order.tries == 3
     assert len(sandbox.control("orders")) == 1
 
 
 def test_after_a_time_out_the_same_number_is_asked_for_before_anything_is_created(svc: Services, sandbox: Servers):
     arm(sandbox, "create", "timeout")
     booking = payment.open_held_order(svc, hold(svc), seconds=0.5)
-    assert booking.attempt.uncertain
+    assert booking.order.uncertain
     before = len(sandbox.control("calls"))
 
     booking = refreshing.refresh(later(svc, seconds=5), booking.id)
@@ -100,8 +100,8 @@ def test_after_a_time_out_the_same_number_is_asked_for_before_anything_is_create
     binance = [path for path in paths if "binancepay" in path]
     assert binance[0].endswith("/v2/order/query")
     assert binance[1].endswith("/v3/order")
-    assert booking.attempt.number == 1
-    assert booking.attempt.checkout is not None
+    assert booking.order.number == 1
+    assert booking.order.checkout is not None
 
 
 def test_an_order_that_arrived_while_its_answer_was_lost_is_closed_and_replaced(svc: Services, sandbox: Servers):
@@ -109,12 +109,12 @@ def test_an_order_that_arrived_while_its_answer_was_lost_is_closed_and_replaced(
     booking = payment.open_held_order(svc, hold(svc), seconds=0.5)
 
     booking = refreshing.refresh(later(svc, seconds=5), booking.id)
-    if booking.attempt.number == 1:
+    if booking.order.number == 1:
         booking = refreshing.refresh(later(svc, seconds=10), booking.id)
 
-    assert [one.status for one in booking.attempts] == [Remote.CANCELED, Remote.INITIAL]
-    assert booking.attempt.checkout is not None
-    statuses = [remote_status(sandbox, one.trade_no) for one in booking.attempts]
+    assert [one.status for one in booking.orders] == [Remote.CANCELED, Remote.INITIAL]
+    assert booking.order.checkout is not None
+    statuses = [remote_status(sandbox, one.trade_no) for one in booking.orders]
     assert statuses == ["CANCELED", "INITIAL"]
 
 
@@ -126,7 +126,7 @@ def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services
     after = refreshing.refresh(later(svc, seconds=5), booking.id)
 
     assert after.state is State.CONFIRMED
-    assert len(after.attempts) == 1
+    assert len(after.orders) == 1
 
 
 def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries(svc: Services, sandbox: Servers):
@@ -138,7 +138,7 @@ def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_
         booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
 
     assert sandbox.control("calls") == []
-    assert (booking.attempt.tries, booking.attempt.uncertain, booking.attempt.checkout) == (4, False, None)
+    assert (booking.order.tries, booking.order.uncertain, booking.order.checkout) == (4, False, None)
     assert not may_try_again(booking, svc.now() + timedelta(seconds=20))
     assert not booking.has_owed(AlertOwner(AlertKind.CREATE_FAILED))
 
@@ -151,7 +151,7 @@ def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Ser
 
     booking = refreshing.refresh(later(svc, seconds=3), booking.id)
 
-    assert booking.attempt.checkout is not None
+    assert booking.order.checkout is not None
     assert svc.throttle.state().word == "ok"
 
 
@@ -165,12 +165,12 @@ class TestButton:
         booking = live(svc)
         assert may_try_again(booking, svc.now())
         booking = refreshing.refresh(svc, booking.id)
-        assert booking.attempt.checkout is None
+        assert booking.order.checkout is None
 
         payment.try_again(svc, booking.token)
         booking = refreshing.refresh(svc, booking.id)
 
-        assert booking.attempt.checkout is not None
+        assert booking.order.checkout is not None
         assert len(sandbox.control("orders")) == 1
 
     def test_the_button_after_a_time_out_asks_first_and_then_makes_the_order(self, svc: Services, sandbox: Servers):
@@ -178,10 +178,10 @@ class TestButton:
         booking = payment.open_held_order(svc, hold(svc), seconds=0.4)
 
         again = payment.try_again(svc, booking.token)
-        assert again.attempt.checkout is None
+        assert again.order.checkout is None
         booking = refreshing.refresh(svc, booking.id)
 
-        assert booking.attempt.checkout is not None
+        assert booking.order.checkout is not None
         assert len(sandbox.control("orders")) == 1
 
 
@@ -190,7 +190,7 @@ def test_the_button_with_a_live_order_gives_the_same_order(svc: Services, sandbo
 
     again = payment.try_again(svc, booking.token)
 
-    assert again.attempt == booking.attempt
+    assert again.order == booking.order
     assert len(sandbox.control("orders")) == 1
 
 
@@ -206,13 +206,13 @@ def test_not_paid_the_order_is_closed_and_then_the_slot_is_free(svc: Services, s
         time.sleep(0.1)
 
     assert booking.state is State.EXPIRED
-    assert remote_status(sandbox, booking.attempt.trade_no) == "CANCELED"
+    assert remote_status(sandbox, booking.order.trade_no) == "CANCELED"
     assert call in free_calls(svc)
 
 
 def test_an_order_that_has_ended_by_itself_is_asked_about_once_and_not_closed(svc: Services, sandbox: Servers):
     booking = live(svc)
-    sandbox.control(f"orders/{booking.attempt.trade_no}/expire", {})
+    sandbox.control(f"orders/{booking.order.trade_no}/expire", {})
     before = len(sandbox.control("calls"))
 
     after = refreshing.refresh(later(svc, minutes=17), booking.id)
@@ -257,7 +257,7 @@ def test_giving_up_closes_the_order_and_frees_the_slot(svc: Services, sandbox: S
     after = refreshing.refresh(svc, booking.id)
 
     assert after.state is State.CANCELLED
-    assert remote_status(sandbox, booking.attempt.trade_no) == "CANCELED"
+    assert remote_status(sandbox, booking.order.trade_no) == "CANCELED"
     assert booking.slot.span in free_calls(svc)
 
 

@@ -25,13 +25,13 @@ DEAR = replace(get_meeting_type("portfolio-review"), price=Money.parse("6000"))
 
 def offered(svc: Services, price: str = "6000", *, above_limit: bool = False) -> None:
     dear = replace(DEAR, price=Money.parse(price), above_limit=above_limit)
-    svc.offer.save_types((Listed(dear),), svc.offer.fresh().types_version)
+    svc.catalogue.save_types((Listed(dear),), svc.catalogue.fresh().types_version)
 
 
 def held(svc: Services, call: int, email: str = "ann@example.com") -> Booking:
     return booking_flow.hold_time(
         svc,
-        svc.offer.fresh().types[0].type,
+        svc.catalogue.fresh().types[0].type,
         free_calls(svc)[call].start,
         "Europe/Berlin",
         Customer(email, "Ann", "203.0.113.7"),
@@ -114,13 +114,13 @@ def test_an_order_that_became_too_much_meanwhile_is_not_made_and_the_owner_decid
     again = refreshing.refresh(svc, booking.id)
 
     assert other.state is State.PENDING
-    assert (refused.state, refused.attempt and refused.attempt.checkout) == (State.PENDING, None)
+    assert (refused.state, refused.order and refused.order.checkout) == (State.PENDING, None)
     assert orders(sandbox) == made, "nothing was asked of Binance"
     assert again.has_owed(AlertOwner(AlertKind.ABOVE_LIMIT))
     payment_limits.allow(svc, "ann@example.com", Money.parse("20000"), 30, "p", "known for years")
     paying = payment.try_again(svc, booking.token)
-    assert paying.attempt is not None
-    assert paying.attempt.checkout is not None
+    assert paying.order is not None
+    assert paying.order.checkout is not None
 
 
 def test_the_owner_allows_a_customer_more_for_a_while_and_takes_it_back(svc: Services, sandbox: Servers):

@@ -49,7 +49,7 @@ def test_a_payment_only_binance_knows_is_taken_up(svc: Services, sandbox: Server
 
 def test_a_refund_from_the_console_is_found_and_booked(svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
-    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {})
+    sandbox.control(f"orders/{booking.order.trade_no}/refund", {})
 
     counts = run(svc)
     after = svc.bookings.get(booking.id)

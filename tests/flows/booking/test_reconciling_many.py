@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from inspired.adapters.mongo.documents import booking_out
 from inspired.domain.booking import customer_actions, delivery, payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, Sealed, Slot
-from inspired.domain.booking.lifecycle import Seen, SlotSeen, settle
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen, settle
 from inspired.domain.booking.reconciliation import STEPS, Kind, Step
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, Remote
@@ -79,10 +79,10 @@ class Books:
     def open(self, count: int) -> None:
         """Held, each with an order that can be paid."""
         held = [self._held(number) for number in range(count)]
-        wishes = [{"merchantTradeNo": one.attempts[0].trade_no, "amount": "75"} for one in held]
+        wishes = [{"merchantTradeNo": one.orders[0].trade_no, "amount": "75"} for one in held]
         for one, order in zip(held, self.sandbox.control("bulk/orders", {"orders": wishes}), strict=True):
             checkout = Checkout(order["prepayId"], "http://x/", "http://x/", "bnc://x", "http://x/")
-            live = payment_orders.created(one, one.attempts[0].trade_no, checkout, one.created_at)
+            live = payment_orders.created(one, one.orders[0].trade_no, checkout, one.created_at)
             self.made[live.id] = live
         self._orders = iter(list(self.made.values()))
 
@@ -122,16 +122,16 @@ class Books:
         return [self.made[one.id] for one in taken]
 
     def pay(self, booking: Booking, amount: str = "75") -> Booking:
-        self.sandbox.control(f"orders/{booking.attempts[0].trade_no}/pay", {"notify": "lost", "amount": amount})
+        self.sandbox.control(f"orders/{booking.orders[0].trade_no}/pay", {"notify": "lost", "amount": amount})
         return booking
 
     def close(self, booking: Booking) -> Booking:
-        self.svc.pay.close(booking.attempts[0].trade_no)
+        self.svc.pay.close(booking.orders[0].trade_no)
         return booking
 
     def ask(self, booking: Booking) -> Booking:
         """Ours is what Binance says."""
-        now, trade_no = self.svc.now(), booking.attempts[0].trade_no
+        now, trade_no = self.svc.now(), booking.orders[0].trade_no
         answer = self.svc.pay.query(trade_no, asked_at=now)
         known = [one for one in booking.refunds if one.tries]
         refunds = [self.svc.pay.query_refund(one.id, "USDT", trade_no=trade_no) for one in known]
@@ -140,7 +140,7 @@ class Books:
     def believe(self, booking: Booking, status: Remote, money: Money | None = None) -> Booking:
         """Ours is what nobody said."""
         now = self.svc.now()
-        told = Seen(booking.attempts[0].trade_no, now, status, money=money, transaction_id="P_1", paid_at=now)
+        told = OrderObservation(booking.orders[0].trade_no, now, status, money=money, transaction_id="P_1", paid_at=now)
         return settle(booking, (told,), SlotSeen.SECURED, now)
 
     def believe_paid(self, booking: Booking) -> Booking:
@@ -166,7 +166,7 @@ class Books:
         amount = amount or refund.amount
         assert amount is not None
         self.svc.pay.refund(
-            refund_request_id=refund.id, prepay_id=booking.attempts[0].prepay_id, amount=amount, reason="test"
+            refund_request_id=refund.id, prepay_id=booking.orders[0].prepay_id, amount=amount, reason="test"
         )
         return booking
 
@@ -182,7 +182,7 @@ class Books:
         return settle(booking, (), SlotSeen.UNKNOWN, self.svc.now(), (told,))
 
     def refund_in_console(self, booking: Booking) -> Booking:
-        self.sandbox.control(f"orders/{booking.attempts[0].trade_no}/refund", {})
+        self.sandbox.control(f"orders/{booking.orders[0].trade_no}/refund", {})
         return booking
 
     def never_posted(self, booking: Booking) -> Booking:

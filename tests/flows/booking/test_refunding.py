@@ -43,7 +43,7 @@ def test_a_part_cancels_nothing_unless_the_owner_says_so(svc: Services, sandbox:
     part = asked(svc, booking, "25", cancels=None)
     rest = asked(svc, booking, "50", cancels=None, request="r2")
 
-    assert (part.state, str(part.keeps)) == (State.CONFIRMED, "50")
+    assert (part.state, str(part.agreed_amount)) == (State.CONFIRMED, "50")
     assert rest.state is State.CANCELLED
 
 
@@ -229,7 +229,7 @@ def test_the_last_refund_binance_allows_is_not_sent_where_it_would_return_more_t
     asked(svc, booking, request="all of it")
     after = refreshing.refresh(svc, booking.id)
 
-    assert after.attempt.refunds_left == 0
+    assert after.order.refunds_left == 0
     assert refunds_there(sandbox)[-1] == ("66", "REFUND_SUCCESS")
     assert len(refunds_there(sandbox)) == 10
 
@@ -241,9 +241,9 @@ def test_a_refund_made_in_binances_console_is_found_recorded_and_told(
     svc: Services, sandbox: Servers, mailbox: Mailbox
 ):
     booking = confirmed(svc, sandbox)
-    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {})
+    sandbox.control(f"orders/{booking.order.trade_no}/refund", {})
 
-    found = [svc.pay.query(booking.attempt.trade_no)]
+    found = [svc.pay.query(booking.order.trade_no)]
     from inspired.domain.booking import lifecycle
 
     svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, found, lifecycle.SlotSeen.UNKNOWN, svc.now()))
@@ -258,7 +258,7 @@ def test_a_refund_made_in_binances_console_is_found_recorded_and_told(
 
 def test_a_refund_of_ours_that_meets_one_from_the_console_gives_way_to_it(svc: Services, sandbox: Servers):
     booking = confirmed(svc, sandbox)
-    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {})
+    sandbox.control(f"orders/{booking.order.trade_no}/refund", {})
 
     asked(svc, booking, cancels=True)
     after = refreshing.refresh(svc, booking.id)
@@ -375,7 +375,7 @@ def test_a_cancelled_call_gives_back_what_the_page_told_and_frees_its_time(
     refunding.cancel(hours[5], booking.token, Money.parse("37.5"))
     after = refreshing.refresh(hours[5], booking.id)
 
-    assert (after.state, str(after.keeps)) == (State.CANCELLED, "37.5")
+    assert (after.state, str(after.agreed_amount)) == (State.CANCELLED, "37.5")
     assert refunds_there(sandbox) == [("37.5", "REFUND_SUCCESS")]
     assert booking.slot.span in free_calls(svc)
     assert refreshing.refresh(later(svc, minutes=3), booking.id).refunds == after.refunds

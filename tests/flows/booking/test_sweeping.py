@@ -48,7 +48,7 @@ def test_a_lost_ring_is_rung_again_within_seconds(svc: Services, sandbox: Server
 
 def test_nothing_personal_reaches_redis(svc: Services, sandbox: Servers):
     booking = hold(svc, email="canary@example.com", name="Canary Bird", address="198.51.100.77")
-    svc.hints.pulse(booking.token, 60)
+    svc.status_cache.pulse(booking.token, 60)
     sweeping.sweep(at(svc, seconds=20))
 
     with redis.Redis.from_url(sandbox.redis_url) as connection:
@@ -76,7 +76,7 @@ def test_a_letter_is_rung_for_once_while_somebody_may_be_at_it(svc: Services, sa
 def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbox: Servers):
     booking = hold(svc)
     for _ in range(sweeping.MOST_JOBS):
-        svc.bell.ring("refresh", "somebody")
+        svc.queue.enqueue("refresh", "somebody")
 
     sweeping.sweep(at(svc, seconds=20))
 
@@ -100,7 +100,7 @@ def test_letters_wait_the_longer_the_more_wait_before_them(svc: Services):
     first, second = live(svc), live(svc, call=1)
     refreshing.update_and_ring(svc, first.id)
     for _ in range(100):
-        svc.bell.ring_for_letters("deliver", "somebody")
+        svc.queue.enqueue_mail("deliver", "somebody")
     refreshing.update_and_ring(svc, second.id)
 
     assert svc.bookings.due(at(svc, seconds=16).now(), 10) == [first.id]
@@ -110,7 +110,7 @@ def test_letters_wait_the_longer_the_more_wait_before_them(svc: Services):
 def test_letters_never_wait_for_long_where_their_rings_are_lost(svc: Services, monkeypatch):
     monkeypatch.setattr(refreshing, "A_LETTER_TAKES", timedelta(hours=1))
     booking = live(svc)
-    svc.bell.ring_for_letters("deliver", "somebody")
+    svc.queue.enqueue_mail("deliver", "somebody")
 
     refreshing.update_and_ring(svc, booking.id)
 
@@ -136,7 +136,7 @@ def test_bookings_due_together_are_rung_for_together_and_no_more_than_can_be_wor
 def test_a_queue_is_filled_again_when_half_of_it_is_worked_off(svc: Services, sandbox: Servers):
     booking = hold(svc)
     for _ in range(sweeping.MOST_JOBS // 2):
-        svc.bell.ring("refresh", "somebody")
+        svc.queue.enqueue("refresh", "somebody")
 
     sweeping.sweep(at(svc, seconds=20))
 
@@ -206,7 +206,7 @@ def test_notices_that_were_rung_for_and_wait_for_a_worker_are_not_rung_for_again
     raw = svc.vault.seal(key, "n1", "notice", "{}")
     svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
     for _ in range(sweeping.BATCH):
-        svc.bell.ring_for_notice("work_notice", "another")
+        svc.queue.enqueue_webhook("work_notice", "another")
 
     sweeping.sweep(at(svc, seconds=20))
 

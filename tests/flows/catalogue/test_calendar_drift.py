@@ -104,9 +104,9 @@ def test_on_our_own_pages_a_calls_length_is_the_types_own(svc: Services):
 def test_the_owner_reads_it_on_the_page_of_the_calls(client: FlaskClient, svc: Services, sandbox: Servers):
     log_in(client)
     before = words(client.get("/admin/calls").text)
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     longer = replace(offered.types[1], type=replace(REVIEW, minutes=60))
-    svc.offer.save_types((longer, *offered.types[2:]), 0)
+    svc.catalogue.save_types((longer, *offered.types[2:]), 0)
 
     after = words(client.get("/admin/calls").text)
 

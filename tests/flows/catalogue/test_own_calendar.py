@@ -124,7 +124,7 @@ def test_bookings_that_stand_are_not_touched(svc: Services, sandbox: Servers, th
     theirs.has(booking.slot.span)
     read(svc)
 
-    sandbox.control(f"orders/{booking.attempt.trade_no}/pay", {"notify": "lost"})
+    sandbox.control(f"orders/{booking.order.trade_no}/pay", {"notify": "lost"})
     after = refreshing.refresh(svc, booking.id)
 
     assert (after.state, after.slot, after.flags) == (State.CONFIRMED, booking.slot, frozenset())
@@ -184,7 +184,7 @@ def test_what_is_free_is_what_overlaps_no_busy_time_buffers_included(
     busy = [Span(now + start, now + start + length) for start, length in spans]
     database["offer"].delete_many({})
     review = replace(REVIEW, rules=Rules(before=before, after=after))
-    svc.offer.save_types((Listed(review),), 0)
+    svc.catalogue.save_types((Listed(review),), 0)
     window = Span(now, now + 14 * DAY)
     still = replace(svc, now=lambda: now)
     all_of_them = booking_flow.free_times(replace(still, own_calendar=Fixed([])), review, window)

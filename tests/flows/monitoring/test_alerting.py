@@ -23,7 +23,7 @@ from inspired.adapters.providers.binance_webhooks import Facts, read_notice
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.queue import Doorbell
+from inspired.adapters.redis.queue import JobQueue
 from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.booking.reconciliation import Kind as Differs
 from inspired.domain.booking.states import State
@@ -214,12 +214,12 @@ def test_a_rate_of_failed_payments_counts_from_fifty_on_and_what_nobody_paid_doe
 ):
     booking = confirmed(svc, sandbox)
     failed = [{"at": svc.now(), "what": "create_failed", "detail": ""}]
-    copies(database, booking.id, 10, state="PENDING", paid_at=None, attempts=[], history=failed)
+    copies(database, booking.id, 10, state="PENDING", paid_at=None, orders=[], history=failed)
     assert alerting.rates(svc)[0] == alerting.Rate(10, 11)
     assert not seen(svc, "payments_failing"), "ten of eleven are a case, not a rate"
 
     copies(database, booking.id, 45)
-    copies(database, booking.id, 80, state="EXPIRED", paid_at=None, attempts=[], history=[])
+    copies(database, booking.id, 80, state="EXPIRED", paid_at=None, orders=[], history=[])
 
     assert alerting.rates(svc)[0] == alerting.Rate(10, 56)
     assert seen(svc, "payments_failing")
@@ -431,7 +431,7 @@ def test_workers_that_are_gone(svc: Services, sandbox: Servers):
 
 
 def test_work_that_waits(svc: Services, sandbox: Servers):
-    svc.bell.ring("refresh", "x")
+    svc.queue.enqueue("refresh", "x")
     assert not seen(svc, "queue_stuck")
     found = alerting.find(later(svc, minutes=3))["queue_stuck"]
     assert found is not None
@@ -451,7 +451,7 @@ def test_a_clock_that_gives_no_sign_of_life(svc: Services):
 
 
 def test_redis_that_is_away(svc: Services, sandbox: Servers):
-    away = replace(svc, bell=Doorbell(redis_server.connect("redis://127.0.0.1:9/0", seconds=0.2)))
+    away = replace(svc, queue=JobQueue(redis_server.connect("redis://127.0.0.1:9/0", seconds=0.2)))
     assert seen(away, "redis")
     assert "workers_gone" not in alerting.find(away), "nobody can tell"
     assert not seen(svc, "redis")
@@ -495,7 +495,7 @@ def test_there_is_no_alert_that_no_look_can_find(svc: Services):
 
 def subscribed(svc: Services, receiver: Receiver) -> str:
     secret = outgoing_webhooks.new_secret()
-    svc.webhook.set(receiver.url, "127.0.0.1", secret, svc.now())
+    svc.outgoing_webhook.set(receiver.url, "127.0.0.1", secret, svc.now())
     return secret
 
 
@@ -636,9 +636,9 @@ def test_for_a_day_after_a_change_both_secrets_prove_a_message_and_then_the_new_
     svc: Services, receiver: Receiver
 ):
     old, new = subscribed(svc, receiver), outgoing_webhooks.new_secret()
-    before = svc.webhook.get(svc.now())
+    before = svc.outgoing_webhook.get(svc.now())
     assert before is not None
-    svc.webhook.rotated(before, new, svc.now())
+    svc.outgoing_webhook.rotated(before, new, svc.now())
     a_test(svc)
     alerting.send_due(svc)
 
@@ -647,7 +647,7 @@ def test_for_a_day_after_a_change_both_secrets_prove_a_message_and_then_the_new_
         assert Verifier(secret).verify(body, headers)["type"] == "alert.test"
     with pytest.raises(Exception, match="No matching signature"):
         Verifier(outgoing_webhooks.new_secret()).verify(body, headers)
-    after = svc.webhook.get(svc.now() + timedelta(hours=24))
+    after = svc.outgoing_webhook.get(svc.now() + timedelta(hours=24))
     assert after is not None
     assert after.secrets == (new,)
 
@@ -665,7 +665,7 @@ def test_address_and_secret_are_sealed_where_they_are_kept(svc: Services, receiv
 def test_without_a_webhook_nothing_is_left_waiting_for_one(svc: Services, receiver: Receiver):
     subscribed(svc, receiver)
     message = a_test(svc)
-    svc.webhook.remove()
+    svc.outgoing_webhook.remove()
 
     alerting.send_due(svc)
 
@@ -732,7 +732,7 @@ def test_a_database_that_is_away_is_told_without_it_once_and_so_is_its_end(
 
 
 def test_a_fault_in_one_look_does_not_end_the_watch(svc: Services, mailbox: Mailbox):
-    broken = replace(svc, watch=None, own_calendar=None)  # type: ignore[arg-type]
+    broken = replace(svc, calendly_sync_state=None, own_calendar=None)  # type: ignore[arg-type]
     watcher = alerting.Watcher(broken, elapsed=lambda: 0.0)
 
     watcher.turn()

@@ -40,17 +40,17 @@ def today(svc: Services) -> date:
 
 
 def all_days(svc: Services) -> list[Day]:
-    return svc.numbers.between(periods.FIRST, periods.LAST, *ALL)
+    return svc.metrics.between(periods.FIRST, periods.LAST, *ALL)
 
 
 def told(svc: Services, booking: Booking, *, after: timedelta) -> None:
     """A notice of its payment has come, so long after it."""
-    attempt = booking.attempts[0]
-    assert attempt.paid_at is not None
+    order = booking.orders[0]
+    assert order.paid_at is not None
     raw = svc.vault.seal(booking.sealed.key, booking.id, "notice", "{}")  # type: ignore[union-attr]
     svc.logs.add_notice(
         Notice(
-            f"n-{booking.id}-{after}", attempt.paid_at + after, "PAY", "PAY_SUCCESS", attempt.trade_no, booking.id,
+            f"n-{booking.id}-{after}", order.paid_at + after, "PAY", "PAY_SUCCESS", order.trade_no, booking.id,
             raw, booking.sealed.key, booking.id, {}, None,  # type: ignore[union-attr]
         )
     )  # fmt: skip
@@ -59,12 +59,12 @@ def told(svc: Services, booking: Booking, *, after: timedelta) -> None:
 def test_what_all_days_come_to_holds_today_too_as_it_was_counted_last(svc: Services, sandbox: Servers):
     counted(svc)
     confirmed(svc, sandbox)
-    svc.numbers.save(counting.count(svc, today(svc)))
+    svc.metrics.save(counting.count(svc, today(svc)))
 
-    assert svc.numbers.all_time().customers == {"new": 1}
-    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
+    assert svc.metrics.all_time().customers == {"new": 1}
+    assert svc.metrics.all_time().net("USDT") == Money.parse("75")
     counted(svc)
-    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
+    assert svc.metrics.all_time().net("USDT") == Money.parse("75")
 
 
 def test_what_an_older_release_summed_is_summed_anew(svc: Services, sandbox: Servers, database: Database[Any]):
@@ -72,7 +72,7 @@ def test_what_an_older_release_summed_is_summed_anew(svc: Services, sandbox: Ser
     counted(svc)
     database["numbers"].update_one({"_id": "all time"}, {"$unset": {"before": 1}})
 
-    assert svc.numbers.all_time().net("USDT") == Money.parse("75")
+    assert svc.metrics.all_time().net("USDT") == Money.parse("75")
 
 
 def test_a_day_is_what_happened_on_it(svc: Services, sandbox: Servers):

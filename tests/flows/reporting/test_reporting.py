@@ -135,9 +135,9 @@ def test_the_clock_rings_for_what_is_due_and_for_nothing_else(svc: Services, san
 
     sweeping.sweep_runs(after_the_month(svc))
 
-    ring = ("inspired.jobs.send_report", ("tax",))
-    assert ring not in before
-    assert ring in waiting(sandbox)
+    enqueue = ("inspired.jobs.send_report", ("tax",))
+    assert enqueue not in before
+    assert enqueue in waiting(sandbox)
 
 
 # --- equal to the ledger ----------------------------------------------------------------------------------------------

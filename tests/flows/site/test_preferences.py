@@ -55,7 +55,7 @@ def test_what_is_refused_is_not_written_down(svc: Services, wanted: Brand, versi
 
 
 def test_changes_of_calls_and_calendar_are_written_down(svc: Services):
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     first, second = offered.types[0], offered.types[1]
     dearer = Listed(replace(first.type, minutes=35), hidden=True)
     new = Listed(replace(second.type, id="second-opinion", title="Second opinion"))
@@ -78,13 +78,13 @@ def test_whoever_is_killed_before_the_log_is_written_leaves_no_change_without_it
     def killed(*_: object) -> None:
         raise SystemExit
 
-    calendar = replace(svc.offer.fresh().calendar, week=((),) * 7)
+    calendar = replace(svc.catalogue.fresh().calendar, week=((),) * 7)
     with monkeypatch.context() as patched:
         patched.setattr(preferences, "_log", killed)
         for save in (
             lambda: preferences.save(svc, "p1", replace(Brand(), analyst="Ada"), 0),
             lambda: preferences.save_calendar(svc, "p1", calendar, 0),
-            lambda: preferences.save_types(svc, "p1", svc.offer.fresh().types[1:], 0),
+            lambda: preferences.save_types(svc, "p1", svc.catalogue.fresh().types[1:], 0),
         ):
             with pytest.raises(SystemExit):
                 save()
@@ -111,7 +111,7 @@ def test_the_next_save_logs_what_the_one_before_still_owed(svc: Services):
         ("p1", "analyst: from nothing to “Ada”"),
         ("p2", "analyst: from “Ada” to “Bob”"),
     ]
-    assert svc.preferences.unlogged.owing(["brand"]) == []
+    assert svc.preferences.audit_outbox.owing(["brand"]) == []
 
 
 # --- the version of the terms ---------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_a_booking_keeps_the_version_of_the_terms_it_was_made_under(svc: Service
     second = hold(svc, call=5)
     preferences.save(svc, "p1", replace(PRINT, imprint="Ada"), 1)
     third = hold(svc, call=10)
-    types = svc.offer.fresh().types
+    types = svc.catalogue.fresh().types
     policy = replace(types[0].type.policy, part_percent=25)
     preferences.save_types(svc, "p1", (Listed(replace(types[0].type, policy=policy)), *types[1:]), 0)
 
@@ -135,7 +135,7 @@ def test_a_booking_keeps_the_version_of_the_terms_it_was_made_under(svc: Service
 
 
 def test_the_order_of_calls_and_their_prices_are_no_other_terms(svc: Services):
-    types = svc.offer.fresh().types
+    types = svc.catalogue.fresh().types
     dearer = Listed(replace(types[0].type, minutes=35))
 
     preferences.save_types(svc, "p1", (*types[1:], dearer), 0)
@@ -301,9 +301,9 @@ def test_the_chain_is_looked_at_and_the_owner_told_where_it_broke(svc: Services,
 
 def test_the_chain_is_looked_at_each_night(svc: Services):
     def rung(at: Services) -> bool:
-        before = svc.bell.letters_waiting()
+        before = svc.queue.mails_waiting()
         auditing.sweep(at)
-        return svc.bell.letters_waiting() > before
+        return svc.queue.mails_waiting() > before
 
     assert rung(svc), "never looked at"
     assert not rung(svc)

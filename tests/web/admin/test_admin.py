@@ -158,8 +158,8 @@ def test_a_booking_tells_its_history_in_order(owner: FlaskClient, svc: Services,
     places = [text.index(step, text.index("What happened")) for step in steps]
     assert places == sorted(places)
     assert "The mail “Confirmed” goes out." in text
-    assert booking.attempt is not None
-    assert booking.attempt.trade_no in text
+    assert booking.order is not None
+    assert booking.order.trade_no in text
 
 
 def test_a_customer_who_cannot_be_decrypted_does_not_hide_the_booking(owner: FlaskClient, svc: Services):

@@ -219,7 +219,7 @@ def test_an_address_that_is_none_is_said_to_be_and_kept_in_the_form(owner: Flask
     answer = press(owner, f"{PAGE}/webhook", {"url": url})
 
     assert answer.status_code == 422  # type: ignore[attr-defined]
-    assert svc.webhook.get(svc.now()) is None
+    assert svc.outgoing_webhook.get(svc.now()) is None
 
 
 class TestInProduction:
@@ -244,4 +244,4 @@ class TestInProduction:
             answer = client.post(address, data=sent, headers={"Referer": f"https://localhost{page}"}, **here)
 
         assert answer.status_code == 422
-        assert svc.webhook.get(svc.now()) is None
+        assert svc.outgoing_webhook.get(svc.now()) is None

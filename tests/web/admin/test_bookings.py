@@ -189,13 +189,13 @@ def test_a_view_is_removed_by_its_owner_only_and_replaced_by_its_name(app: Flask
     assert person is not None
     send(owner, "/admin/views", {"name": "Mine", "state": "PAID"}, page=LIST)
     send(owner, "/admin/views", {"name": "Mine", "state": "EXPIRED"}, page=LIST)
-    (view,) = svc.views.of(person.id)
+    (view,) = svc.saved_views.of(person.id)
     other = logged_in(app, svc, Role.HELPER)
 
     send(other, f"/admin/views/{view.id}/remove", {}, page=LIST)
-    assert [one.query for one in svc.views.of(person.id)] == ["state=EXPIRED"]
+    assert [one.query for one in svc.saved_views.of(person.id)] == ["state=EXPIRED"]
     send(owner, f"/admin/views/{view.id}/remove", {}, page=LIST)
-    assert svc.views.of(person.id) == []
+    assert svc.saved_views.of(person.id) == []
 
 
 def test_a_view_needs_a_name_and_there_are_only_so_many(owner: FlaskClient):

@@ -68,7 +68,7 @@ def test_a_look_shows_what_would_come_of_it_and_saves_nothing(owner: FlaskClient
     assert "Free times, if you save this" in words(page.text)
     assert {"08:00 08:30", "12:00 12:30"} <= set(re.findall(r"\d\d:\d\d \d\d:\d\d", words(page.text)))
     assert filled(page.text)["saturday"] == "8:00-9:00"
-    assert svc.offer.fresh().calendar_version == 0
+    assert svc.catalogue.fresh().calendar_version == 0
 
 
 def test_what_is_saved_is_offered_to_customers(owner: FlaskClient, svc: Services):
@@ -76,7 +76,7 @@ def test_what_is_saved_is_offered_to_customers(owner: FlaskClient, svc: Services
         owner, CALENDAR, monday="10:00-12:00, 14:00-16:00", special="2030-01-07 closed\n2030-01-08 8:00-9:00",
         days_off="2030-02-01 to 2030-02-03\n2030-03-01",
     )  # fmt: skip
-    calendar = svc.offer.fresh().calendar
+    calendar = svc.catalogue.fresh().calendar
     page = owner.get(answer.headers["Location"])
 
     assert answer.status_code == 303
@@ -118,7 +118,7 @@ def test_what_is_wrong_comes_back_with_its_reason_and_nothing_is_lost(
     assert error
     assert told in words(error[0] + ">")
     assert filled(answer.text)["tuesday"] == "7:00-8:00"
-    assert svc.offer.fresh().calendar_version == 0
+    assert svc.catalogue.fresh().calendar_version == 0
 
 
 def test_two_who_change_the_calendar_do_not_undo_each_other(owner: FlaskClient, svc: Services):
@@ -128,14 +128,14 @@ def test_two_who_change_the_calendar_do_not_undo_each_other(owner: FlaskClient, 
     answer = owner.post(CALENDAR, data={**old, "tuesday": "", "do": "save"})
 
     assert (answer.status_code, "Please look again" in words(answer.text)) == (409, True)
-    assert in_words(svc.offer.fresh().calendar.week[0]) == "10:00-11:00"
+    assert in_words(svc.catalogue.fresh().calendar.week[0]) == "10:00-11:00"
 
 
 # --- meeting types --------------------------------------------------------------------------------------------------
 
 
 def listed(svc: Services) -> list[str]:
-    return [f"{'-' if one.hidden else ''}{one.type.id}" for one in svc.offer.fresh().types]
+    return [f"{'-' if one.hidden else ''}{one.type.id}" for one in svc.catalogue.fresh().types]
 
 
 def press(owner: FlaskClient, type_id: str, do: str) -> Any:
@@ -182,7 +182,7 @@ def test_saving_a_call_untouched_changes_nothing_of_it(owner: FlaskClient, svc: 
     for one in MEETING_TYPES:
         assert save(owner, f"{CALLS}/{one.id}").status_code == 303
 
-    assert tuple(one.type for one in svc.offer.fresh().types) == MEETING_TYPES
+    assert tuple(one.type for one in svc.catalogue.fresh().types) == MEETING_TYPES
 
 
 def test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_sees_how_it_reads(
@@ -208,12 +208,12 @@ def test_a_name_that_binance_would_refuse_is_sold_all_the_same_and_the_owner_see
     save(owner, REVIEW, title=name)
     span = free_calls(svc)[0]
     held = booking_flow.hold_time(
-        svc, svc.offer.type("portfolio-review"), span.start, "Europe/Berlin", Customer("ann@example.com"),
+        svc, svc.catalogue.type("portfolio-review"), span.start, "Europe/Berlin", Customer("ann@example.com"),
         network="", token=svc.new_token(),
     )  # fmt: skip
     booking = payment.open_held_order(svc, held, seconds=2.0)
-    assert booking.attempt is not None
-    assert booking.attempt.checkout is not None, "it can be paid"
+    assert booking.order is not None
+    assert booking.order.checkout is not None, "it can be paid"
     assert booking.meeting_type.title == name
 
 
@@ -226,7 +226,7 @@ def test_a_changed_call_holds_for_new_bookings_only(owner: FlaskClient, svc: Ser
         before="10", after="15", step="15", notice="5", horizon="60", most_per_day="3", reminders="48, 2",
         questions="What do you hold? *\n\nAnything else?", place="https://meet.example/review",
     )  # fmt: skip
-    changed = svc.offer.type("portfolio-review")
+    changed = svc.catalogue.type("portfolio-review")
 
     assert answer.headers["Location"] == f"{CALLS}?saved=portfolio-review"
     assert (changed.title, changed.minutes, changed.price, changed.summary) == (
@@ -262,12 +262,12 @@ def test_a_call_can_have_hours_of_its_own_and_be_looked_at_first(owner: FlaskCli
     assert "20:00 20:30" in words(look.text)
     assert look.status_code == 200
     assert saved.status_code == 303
-    week = svc.offer.type("portfolio-review").rules.week
+    week = svc.catalogue.type("portfolio-review").rules.week
     assert week is not None
     assert [in_words(day) for day in week] == ["", "", "", "", "", "", "20:00-21:30"]
     assert {owners_clock(svc, call).weekday() for call in free_calls(svc)} == {6}
     assert save(owner, REVIEW, own_hours="").status_code == 303
-    assert svc.offer.type("portfolio-review").rules.week is None
+    assert svc.catalogue.type("portfolio-review").rules.week is None
 
 
 def test_a_new_call_is_added_at_the_end_and_can_be_booked(owner: FlaskClient, svc: Services):
@@ -314,7 +314,7 @@ def test_a_call_that_cannot_be_is_refused_with_its_reason(
     error = re.search(rf'id="{field}-error">([^<]*)', answer.text)
     assert error
     assert told in words(error[0] + ">")
-    assert svc.offer.fresh().types_version == 0
+    assert svc.catalogue.fresh().types_version == 0
 
 
 def test_a_call_nobody_offers_is_not_found(owner: FlaskClient):
@@ -329,7 +329,7 @@ def test_an_old_page_of_a_call_changes_nothing(owner: FlaskClient, svc: Services
     answer = owner.post(REVIEW, data={**old, "price": "90", "do": "save"})
 
     assert answer.status_code == 409
-    assert svc.offer.type("portfolio-review").price == Money.parse("80")
+    assert svc.catalogue.type("portfolio-review").price == Money.parse("80")
 
 
 @pytest.mark.parametrize("path", [CALENDAR, CALLS, REVIEW, f"{CALLS}/new"])
@@ -338,4 +338,4 @@ def test_only_the_owner_sees_and_changes_what_is_offered(client: FlaskClient, sv
 
     assert client.get(path).headers["Location"].startswith("/admin/login")
     assert client.post(path, data={**token, "do": "save"}).headers["Location"].startswith("/admin/login")
-    assert svc.offer.fresh().types_version == svc.offer.fresh().calendar_version == 0
+    assert svc.catalogue.fresh().types_version == svc.catalogue.fresh().calendar_version == 0

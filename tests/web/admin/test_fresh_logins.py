@@ -84,8 +84,8 @@ def _stuck(svc: Services, booking: Booking) -> Booking:
 
 
 def _returned_in_the_console(svc: Services, sandbox: Servers, booking: Booking) -> Booking:
-    assert booking.attempt is not None
-    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {"amount": "25"})
+    assert booking.order is not None
+    sandbox.control(f"orders/{booking.order.trade_no}/refund", {"amount": "25"})
     refreshing.ask_about_all(svc, booking, seconds=2.0)
     unknown = svc.bookings.get(booking.id).refunds[-1]
     return refunding.settled_by_hand(svc, booking.id, unknown.id, Money.parse("25"), "in the console")
@@ -142,7 +142,7 @@ def routes(app: Flask) -> list[Route]:
 def facts(svc: Services, sandbox: Servers, cases: dict[str, Booking]) -> Any:
     """What there is of money: in the books, on its way, said by hand, at Binance, and of nobody's."""
     found = [svc.bookings.get(booking_id) for booking_id in sorted({one.id for one in cases.values()})]
-    mine = [(one.state, one.ledger, one.by_hand, one.keeps, one.refunds) for one in found]
+    mine = [(one.state, one.ledger, one.by_hand, one.agreed_amount, one.refunds) for one in found]
     return mine, sorted(refunds_there(sandbox)), [one.id for one in svc.orphans.waiting()]
 
 

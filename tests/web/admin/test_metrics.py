@@ -121,8 +121,8 @@ def test_many_weeks_come_to_a_forecast(client: FlaskClient, svc: Services):
     for number in range(101):
         sums = {(ledger.SALES, "USDT"): Decimal(-75), (ledger.BINANCE, "USDT"): Decimal(75)}
         figures = Figures(accounts=sums, sales=1, customers={"new": 1}, calls={1200: 1}, to_pay={150: 1})
-        svc.numbers.save(Day(first + timedelta(days=number), figures, counted_at=svc.now()))
-    svc.numbers.save_all_time(today(svc))
+        svc.metrics.save(Day(first + timedelta(days=number), figures, counted_at=svc.now()))
+    svc.metrics.save_all_time(today(svc))
     log_in(client)
 
     shown = words(client.get(f"/admin/numbers?from={first}&to={today(svc)}").text)

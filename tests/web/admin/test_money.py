@@ -160,7 +160,7 @@ def test_the_owner_agrees_that_a_call_stands_though_a_part_of_its_money_was_retu
     owner: FlaskClient, svc: Services, sandbox: Servers
 ):
     booking = confirmed(svc, sandbox)
-    sandbox.control(f"orders/{booking.attempt.trade_no}/refund", {"amount": "25"})
+    sandbox.control(f"orders/{booking.order.trade_no}/refund", {"amount": "25"})
     owner.post(f"{room(booking)}/ask", data={"csrf_token": hidden(owner.get(room(booking)).text, "csrf_token")})
     stuck = svc.bookings.get(booking.id)
     page = owner.get(room(booking)).text
@@ -176,7 +176,7 @@ def test_the_owner_agrees_that_a_call_stands_though_a_part_of_its_money_was_retu
 
     assert "The call stands with 50 USDT" in words(page)
     assert answer.status_code == 303
-    assert (after.state, str(after.keeps), after.flags) == (State.CONFIRMED, "50", frozenset())
+    assert (after.state, str(after.agreed_amount), after.flags) == (State.CONFIRMED, "50", frozenset())
     assert "You agreed that the call stands" in words(owner.get(room(booking)).text)
     assert "The call stands with" not in words(owner.get(room(booking)).text)
     assert send(owner, f"{room(booking)}/agree", {}, page=room(booking)).status_code == 409

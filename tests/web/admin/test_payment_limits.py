@@ -123,17 +123,17 @@ def test_a_call_above_the_limit_is_saved_only_with_the_owners_word_which_is_in_t
     assert (box in refused.text, f"{box} checked" in refused.text) == (True, False)
     assert box not in owner.get(f"{CALLS}/quick-question").text
     assert saved.status_code == 303
-    assert svc.offer.type("portfolio-review").above_limit
+    assert svc.catalogue.type("portfolio-review").above_limit
     told = [one.detail for one in svc.audit.newest(5)]
     assert any("allowed by you" in one for one in told)
     back = save(owner, REVIEW, price="90")
     assert back.status_code == 303
-    assert not svc.offer.type("portfolio-review").above_limit
+    assert not svc.catalogue.type("portfolio-review").above_limit
 
 
 def test_a_call_from_before_the_limit_says_that_nobody_can_book_it(owner: FlaskClient, svc: Services):
     dear = replace(DEAR, price=Money.parse("15000"))
-    svc.offer.save_types((Listed(dear),), svc.offer.fresh().types_version)
+    svc.catalogue.save_types((Listed(dear),), svc.catalogue.fresh().types_version)
 
     assert "Cannot be booked: more than 10000 USDT is above what one customer may pay." in words(owner.get(CALLS).text)
 

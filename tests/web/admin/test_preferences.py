@@ -365,13 +365,13 @@ def test_trying_the_addresses_is_the_workers_and_the_page_tells_how_it_went(owne
     from inspired.flows.shared import owner_notifications
 
     preferences.save(svc, "p1", Addresses(calls=("ann@b.org",)), 0)
-    before = svc.bell.letters_waiting()
+    before = svc.queue.mails_waiting()
     asked = send(owner, f"{SETTINGS}/addresses/try", {}, page=SETTINGS)
     waiting = words(owner.get(asked.headers["Location"]).text)
     owner_notifications.try_addresses(svc)
     done = words(owner.get(asked.headers["Location"]).text)
 
-    assert svc.bell.letters_waiting() == before + 1
+    assert svc.queue.mails_waiting() == before + 1
     assert "A mail to each of them is on its way." in waiting
     assert "A mail to each" not in done
     assert "The mail server took 2 of 2 mails." in done

@@ -109,7 +109,7 @@ def secrets(svc: Services, sandbox: Servers, catcher: Catcher) -> set[str]:
 
 
 def _confirmed_with_answers(svc: Services, sandbox: Servers) -> Any:
-    meeting_type, token = svc.offer.type("portfolio-review"), svc.new_token()
+    meeting_type, token = svc.catalogue.type("portfolio-review"), svc.new_token()
     answers = (("Where did you leave off?", f"at {svc.settings.site_url}/booking/{token}"),)
     customer = Customer("ann@example.com", "Ann Example", "203.0.113.9", answers)
     start = free_calls(svc)[9].start
@@ -146,7 +146,7 @@ def _first_addresses(app: Flask, svc: Services) -> set[str]:
         "booking_id": _booking_ids(svc),
         "number": [one.id for one in _tickets(svc)],
         "chore_id": [svc.audit.newest(1)[0].about],
-        "type_id": [one.id for one in svc.offer.types()],
+        "type_id": [one.id for one in svc.catalogue.types()],
         "alert_id": ["unconfirmed_now"],
         "drill_id": ["webhook-lost"],
         "kind": ["tax", "customers", "reconciliation"],
@@ -250,7 +250,7 @@ def test_a_key_that_may_read_payments_gets_ids_that_open_nothing(
 def test_neither_the_owners_webhook_nor_a_mail_to_the_owner_holds_one(
     svc: Services, secrets: set[str], mailbox: Mailbox
 ):
-    svc.webhook.set("https://hooks.example/alerts", "hooks.example", "whsec_" + "A" * 32, svc.now())
+    svc.outgoing_webhook.set("https://hooks.example/alerts", "hooks.example", "whsec_" + "A" * 32, svc.now())
     alerting.look(svc)
     for one in _tickets(svc):
         tickets.send_mails(svc, one.id)

@@ -164,7 +164,7 @@ def test_nobody_reads_another_ones_conversation(client: FlaskClient, svc: Servic
 
 
 def test_a_draft_has_no_address_to_answer_to(client: FlaskClient, svc: Services):
-    draft = booking_flow.start_draft(svc, svc.offer.type("portfolio-review"))
+    draft = booking_flow.start_draft(svc, svc.catalogue.type("portfolio-review"))
 
     assert "contact form" in words(client.get(f"/booking/{draft.token}/help").text)
     form = {"topic": "CALL", "text": "Hello", "form_token": "x"}

@@ -307,15 +307,15 @@ def test_a_draft_is_unknown_to_the_api(client: FlaskClient, svc: Services):
 
 
 def test_a_hint_older_than_what_the_page_shows_is_never_told(client: FlaskClient, svc: Services, sandbox: Servers):
-    from inspired.services import hint_of
+    from inspired.services import cached_status
 
     booking = live(svc)
-    stale = hint_of(booking)
+    stale = cached_status(booking)
     pay(sandbox, booking)
     confirmed = client.post("/api/payments/verify", json={"bookingId": booking.token}).json["details"]
     with _redis(sandbox) as connection:
         connection.flushdb()
-    svc.hints.publish(booking.token, stale)
+    svc.status_cache.publish(booking.token, stale)
 
     answer = client.get(f"/api/payments/status/{booking.token}", headers={"If-None-Match": f'"{confirmed["version"]}"'})
 
@@ -407,15 +407,15 @@ def _unpaid(claims: tuple[Claim, ...]) -> list[Place]:
 
 def test_a_state_that_was_shown_is_the_oldest_that_polls_are_told(client: FlaskClient, svc: Services, sandbox: Servers):
     from inspired.flows.booking import refreshing
-    from inspired.services import hint_of
+    from inspired.services import cached_status
 
     booking = live(svc)
-    stale = hint_of(booking)
+    stale = cached_status(booking)
     pay(sandbox, booking)
     refreshing.refresh(svc, booking.id)
     with _redis(sandbox) as connection:
         connection.flushdb()
-    svc.hints.publish(booking.token, stale)  # as if the one who saved had died before telling
+    svc.status_cache.publish(booking.token, stale)  # as if the one who saved had died before telling
 
     client.post("/api/payments/verify", json={"bookingId": booking.token})
 

@@ -266,10 +266,10 @@ def test_the_poll_answers_nothing_while_nothing_changed_and_then_the_fragment(
     booking = live(svc)
     address = f"/booking/{booking.token}/payment"
 
-    same = client.get(address, query_string={"v": booking.edition})
+    same = client.get(address, query_string={"v": booking.status_version})
     pay(sandbox, booking)
     refreshing.refresh(svc, booking.id)
-    changed = client.get(address, query_string={"v": booking.edition})
+    changed = client.get(address, query_string={"v": booking.status_version})
 
     assert (same.status_code, same.data) == (204, b"")
     assert int(same.headers["X-Now"]) > 0
@@ -372,7 +372,7 @@ def test_giving_up_asks_once_and_then_says_that_it_is_being_cancelled(client: Fl
 
     asked = client.get(address).text
     assert "Nothing is owed" in words(asked)
-    assert svc.bookings.get(booking.id).leaving is False
+    assert svc.bookings.get(booking.id).cancel_requested is False
 
     answer = send(client, address, {})
     assert "being cancelled" in words(client.get(answer.headers["Location"]).text)

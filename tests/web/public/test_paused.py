@@ -236,7 +236,7 @@ def test_a_time_is_held_with_its_order_refused_at_first_and_paid_when_orders_are
     for seconds in (3, 10):
         booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
 
-    assert booking.attempt.checkout is not None
+    assert booking.order.checkout is not None
     assert svc.throttle.state().word == "ok"
 
 
@@ -342,7 +342,7 @@ def test_a_time_that_was_picked_already_is_held_since_the_event_is_there(
 
     booking = svc.bookings.by_token(token)
     assert (answer.status_code, booking.state) == (303, State.PENDING)
-    assert booking.attempt.checkout is None
+    assert booking.order.checkout is None
     assert "Binance Pay does not answer us at the moment" in words(client.get(address).text)
 
 

@@ -24,10 +24,10 @@ ANSWERS = {"answer_0": "Two coins & a hope", "answer_1": ""}
 
 @pytest.fixture(autouse=True)
 def asking(svc: Services) -> None:
-    offered = svc.offer.fresh()
+    offered = svc.catalogue.fresh()
     review = replace(MEETING_TYPES[1], questions=ASKED, place="+44 20 7946 0000")
     others = [one for one in offered.types if one.type.id != review.id]
-    svc.offer.save_types((replace(offered.types[1], type=review), *others), 0)
+    svc.catalogue.save_types((replace(offered.types[1], type=review), *others), 0)
 
 
 def book(client: FlaskClient, **changes: str) -> Any:

@@ -118,7 +118,7 @@ def test_who_sends_what_cannot_be_looked_up_is_counted_as_well(client: FlaskClie
 
 def test_with_redis_away_notices_are_taken_all_the_same(client: FlaskClient, svc: Services, notice, sandbox: Servers):
     away = redis.Redis(port=1, socket_connect_timeout=0.1)
-    svc.bell._notices.connection = away
+    svc.queue._notices.connection = away
 
     assert post(client, *notice).status_code == 200
     assert len(svc.logs.due(svc.now(), 10)) == 1

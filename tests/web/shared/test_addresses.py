@@ -212,7 +212,7 @@ def test_a_confirmation_that_nobody_can_get_is_told_to_owner_and_page_at_once(
     plain.nobody = {"gone@example.com"}
     before = refreshing.refresh(without_mail(svc), booking.id)
     waiting = client.get(page).text
-    poll = f"{page}/payment?v={before.edition}"
+    poll = f"{page}/payment?v={before.status_version}"
 
     after = refreshing.refresh(later(svc, minutes=2), booking.id)
 

@@ -221,8 +221,8 @@ class TestBehindAProxy:
             ("/static/app.css", BY_HTTPS),
             ("/static/app.css", {**BY_HTTPS, "If-None-Match": "*"}),
             (poll, BY_HTTPS),
-            (poll, {**BY_HTTPS, "If-None-Match": f'"{booking.edition}"'}),
-            (f"/booking/{booking.token}/payment?v={booking.edition}", BY_HTTPS),
+            (poll, {**BY_HTTPS, "If-None-Match": f'"{booking.status_version}"'}),
+            (f"/booking/{booking.token}/payment?v={booking.status_version}", BY_HTTPS),
             ("/api/newsletter", BY_HTTP),
             ("/livez", {}),
         ):
@@ -291,7 +291,7 @@ def test_who_has_a_static_file_is_not_sent_it_again(client: FlaskClient, known: 
 def test_who_has_a_bookings_status_is_not_sent_it_again(client: FlaskClient, svc: Services, known: str):
     booking = live(svc)
     poll = f"/api/payments/status/{booking.token}"
-    headers = {"If-None-Match": known.format(booking.edition)}
+    headers = {"If-None-Match": known.format(booking.status_version)}
 
     assert [client.get(poll, headers=headers).status_code for _ in range(2)] == [304, 304]
 

@@ -16,7 +16,7 @@ from inspired.adapters.mail.mail_templates import FOLDER, Letters
 from inspired.adapters.mongo.spellings import task_in
 from inspired.adapters.redis.throttle import Breaker
 from inspired.domain.booking import customer_actions, ledger, lifecycle, mails, payment_orders, refunds
-from inspired.domain.booking.booking import Attempt, Booking
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
@@ -134,9 +134,9 @@ def closed_booking() -> Booking:
 
 def failed_booking() -> Booking:
     booking = payment_orders.creating(a_booking(), NOW)
-    assert booking.attempt is not None
+    assert booking.order is not None
     return payment_orders.create_failed(
-        booking, booking.attempt.trade_no, uncertain=False, retryable=True, most_tries=1, now=NOW, why="away"
+        booking, booking.order.trade_no, uncertain=False, retryable=True, most_tries=1, now=NOW, why="away"
     )
 
 
@@ -153,8 +153,8 @@ def topping_up() -> Booking:
     type_ = get_meeting_type("portfolio-review")
     booking = a_live_booking(meeting_type=replace(type_, policy=RefundPolicy(top_up=True)))
     booking = payment_orders.creating(settled(booking, seen(Remote.PAID, "70")), NOW + MINUTE)
-    assert booking.attempt is not None
-    return payment_orders.created(booking, booking.attempt.trade_no, CHECKOUT, NOW + MINUTE)
+    assert booking.order is not None
+    return payment_orders.created(booking, booking.order.trade_no, CHECKOUT, NOW + MINUTE)
 
 
 LATER = NOW + timedelta(minutes=20)
@@ -186,8 +186,8 @@ def with_stuck_refund() -> Booking:
 def paid_after_all_went_back() -> Booking:
     """An order that was closed, beside the one that was paid and refunded, takes money after all."""
     booking = with_refund_done(called_off())
-    closed = Attempt(2, f"{booking.id}002", NOW, booking.price, tries=1, status=Remote.CANCELED, seen_at=NOW)
-    return settled(replace(booking, attempts=(*booking.attempts, closed)), seen(Remote.PAID, "75", order=2))
+    closed = PaymentOrder(2, f"{booking.id}002", NOW, booking.price, tries=1, status=Remote.CANCELED, seen_at=NOW)
+    return settled(replace(booking, orders=(*booking.orders, closed)), seen(Remote.PAID, "75", order=2))
 
 
 FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
@@ -196,7 +196,7 @@ FACES: dict[str, tuple[Booking, datetime, Stage, str]] = {
     "tries used up": (failed_booking(), NOW, Stage.RETRY, "Try again"),
     "order closed": (closed_booking(), NOW + MINUTE, Stage.RETRY, "Try again"),
     "time to pay over": (a_live_booking(), NOW + EXPIRY, Stage.CHECKING, "checking with Binance. Do not pay again"),
-    "given up": (a_live_booking(leaving=True), NOW, Stage.LEAVING, "being cancelled"),
+    "given up": (a_live_booking(cancel_requested=True), NOW, Stage.LEAVING, "being cancelled"),
     "short": (short_booking(), NOW, Stage.RETRY, "40 USDT arrived instead of 75 USDT, too little to book the call"),
     "short, and to be completed": (topping_up(), NOW, Stage.PAYABLE, "70 USDT of 75 USDT arrived. 5 USDT is missing."),
     "told by notice, another amount": (
@@ -275,7 +275,7 @@ def test_only_open_bookings_ask_again_by_themselves(app: Flask, name: str):
 
     # A confirmed call's page asks on until the mail that says so is sent, or will never be.
     assert ('hx-trigger="every 2s"' in page) == (booking.is_open or mails.awaits_confirmation(booking))
-    assert (f"/payment?v={booking.edition}" in page) == (booking.is_open or mails.awaits_confirmation(booking))
+    assert (f"/payment?v={booking.status_version}" in page) == (booking.is_open or mails.awaits_confirmation(booking))
 
 
 def test_whoever_paid_late_sees_by_itself_what_becomes_of_it(app: Flask):
@@ -681,8 +681,8 @@ def _png(picture: Image.Image) -> bytes:
 
 def test_stages_of_pending_are_told_apart_by_the_attempt(app: Flask):
     booking = a_live_booking()
-    assert booking.attempt is not None
-    lost = booking.with_attempt(replace(booking.attempt, checkout=None, retry_at=NOW))
+    assert booking.order is not None
+    lost = booking.with_order(replace(booking.order, checkout=None, retry_at=NOW))
 
     assert display.stage_of(lost, NOW) is Stage.PREPARING
 
