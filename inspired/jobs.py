@@ -66,8 +66,8 @@ def bulk_job(bulk_job_id: str, booking_id: str) -> None:
     bulk_jobs.work(services(), bulk_job_id, booking_id)
 
 
-def work_notice(notice_id: str) -> None:
-    payment_webhooks.work(services(), notice_id)
+def work_webhook(webhook_id: str) -> None:
+    payment_webhooks.work(services(), webhook_id)
 
 
 def turn_page(run: str) -> None:
@@ -132,7 +132,7 @@ JOBS: dict[str, Callable[..., None]] = {
         refresh_batch,
         deliver,
         bulk_job,
-        work_notice,
+        work_webhook,
         turn_page,
         watch_calendar,
         read_own_calendar,
@@ -145,4 +145,5 @@ JOBS: dict[str, Callable[..., None]] = {
         rehearse,
     )
 }
-JOBS[f"{__name__}.chore"] = bulk_job  # its name in the last release, which may have enqueued some
+# Their names in the last release, which may have enqueued some.
+JOBS |= {f"{__name__}.chore": bulk_job, f"{__name__}.work_notice": work_webhook}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Busy, Conflict, SlotTaken
@@ -76,7 +76,7 @@ class _Away:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
-    def add_notice(self, _: Notice) -> bool:
+    def add_webhook(self, _: Webhook) -> bool:
         raise Busy("The database does not answer.")
 
     def __getattr__(self, name: str) -> Any:

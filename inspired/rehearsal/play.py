@@ -46,7 +46,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh": refreshing.update_and_ring,
     "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
     "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
-    "work_notice": payment_webhooks.work,
+    "work_webhook": payment_webhooks.work,
     "watch_calendar": calendly_sync.look,
     "turn_page": lambda svc, _: checking.turn_page(svc),
 }

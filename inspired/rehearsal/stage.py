@@ -29,7 +29,7 @@ from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.heartbeats import Outcomes
 from inspired.adapters.mongo.rehearsals import scratch
 from inspired.adapters.process.processes import ROOT
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.queue import JobQueue, Waiting
 from inspired.adapters.redis.redis_server import connect
@@ -252,7 +252,7 @@ class Door:
         names = ("CERTIFICATE-SN", "NONCE", "TIMESTAMP", "SIGNATURE")
         told = {f"BinancePay-{name}": environ.get(f"HTTP_BINANCEPAY_{name.replace('-', '_')}", "") for name in names}
         self.overheard.append((f"{self.url}{environ['PATH_INFO']}", raw, told))
-        headers = NoticeHeaders(*told.values())
+        headers = WebhookHeaders(*told.values())
         try:
             payment_webhooks.receive(svc, headers, raw)
         except BadSignature as error:

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from inspired.adapters.providers.binance import BinancePay, NoticeHeaders
+from inspired.adapters.providers.binance import BinancePay, WebhookHeaders
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.throttle import Permit
 from inspired.settings import BINANCE_HOST
@@ -66,9 +66,9 @@ def certificates(**keys: rsa.RSAPrivateKey | str) -> dict[str, Any]:
 
 def signed(
     raw: bytes, *, key: rsa.RSAPrivateKey = PRIVATE_KEY, serial: str = "ONE", timestamp: str = "1700000000000"
-) -> NoticeHeaders:
+) -> WebhookHeaders:
     """The headers of a webhook with this body, signed by the key."""
     nonce = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
     payload = f"{timestamp}\n{nonce}\n".encode() + raw + b"\n"
     signature = base64.b64encode(key.sign(payload, padding.PKCS1v15(), hashes.SHA256())).decode()
-    return NoticeHeaders(serial=serial, nonce=nonce, timestamp=timestamp, signature=signature)
+    return WebhookHeaders(serial=serial, nonce=nonce, timestamp=timestamp, signature=signature)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import AllOfIt
 from inspired.domain.booking.states import State
@@ -114,7 +114,7 @@ def _a_signed_notice(world: "World") -> Given:
 
 
 def _received_and_worked_on(svc: Services, given: Given, say: Say) -> None:
-    payment_webhooks.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+    payment_webhooks.receive(svc, WebhookHeaders(**given["headers"]), given["raw"].encode())
     say("acknowledged")
     for notice_id in svc.logs.due(svc.now(), 1):
         payment_webhooks.work(svc, notice_id)
@@ -237,7 +237,7 @@ RECONCILIATION = Flow(
 
 def _acknowledged_too_early(svc: Services, given: Given, say: Say) -> None:
     say("acknowledged")
-    payment_webhooks.receive(svc, NoticeHeaders(**given["headers"]), given["raw"].encode())
+    payment_webhooks.receive(svc, WebhookHeaders(**given["headers"]), given["raw"].encode())
 
 
 TOO_EARLY = Flow(

@@ -121,7 +121,7 @@ def test_binance_is_asked_about_many_and_the_page_follows_by_itself(page: Page, 
     page.get_by_role("button", name=f"Ask about {count} booking").click()
     problems["asking"] = look_at(page)
 
-    expect(page.locator("#chore")).to_contain_text(f"{count} of {count} asked: that is all of them.")
+    expect(page.locator("#bulk_job")).to_contain_text(f"{count} of {count} asked: that is all of them.")
     problems["asked"] = look_at(page)
     assert not any(problems.values()), problems
 
@@ -133,7 +133,7 @@ def test_the_work_goes_on_without_javascript_too(browser: Browser, dev: Running,
     page.get_by_role("button", name="… about all on this page").click()
     page.get_by_role("button", name="Ask about 5 bookings").click()
 
-    expect(page.locator("#chore")).to_contain_text("5 of 5 asked")
+    expect(page.locator("#bulk_job")).to_contain_text("5 of 5 asked")
     context.close()
 
 

@@ -142,8 +142,8 @@ BUGS = (
         name="two partial refunds are taken for one notice",
         rule="2",
         file=NOTICES,
-        old='notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"',
-        new='notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}"',
+        old='webhook_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"',
+        new='webhook_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}"',
         test=OF_RULES + "test_two_partial_refunds_are_two_entries_and_a_repetition_is_none",
     ),
     # --- 3: PAID needs the right money, CONFIRMED needs our own query
@@ -633,8 +633,8 @@ BUGS = (
         name="money of an unknown order is not booked",
         rule="6",
         file=NOTICES,
-        old="    if facts.money is not None:\n        svc.ledger.post(notice.id,",
-        new="    if facts.money is None:\n        svc.ledger.post(notice.id,",
+        old="    if facts.money is not None:\n        svc.ledger.post(webhook.id,",
+        new="    if facts.money is None:\n        svc.ledger.post(webhook.id,",
         test="tests/flows/booking/test_payment_webhooks.py::test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told",
     ),
     # --- the domain's own table, refunds and books

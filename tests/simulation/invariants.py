@@ -218,9 +218,9 @@ def when_overdue(world: World) -> Iterator[str]:
             yield f"I11 {booking.id} has been due since {booking.check_at}, it is {world.now}"
         if any(item.due < late for item in booking.outbox):
             yield f"I11 {booking.id} owes {booking.outbox}, it is {world.now}"
-    for notice in world.logs.notices.values():
-        if notice.work_at is not None and notice.work_at < late:
-            yield f"I10 {notice.id} has been due since {notice.work_at}, it is {world.now}"
+    for webhook in world.logs.webhooks.values():
+        if webhook.work_at is not None and webhook.work_at < late:
+            yield f"I10 {webhook.id} has been due since {webhook.work_at}, it is {world.now}"
 
 
 def when_quiet(world: World) -> Iterator[str]:
@@ -244,9 +244,9 @@ def when_quiet(world: World) -> Iterator[str]:
         yield from _reminders(booking)
         if booking.state in (State.DRAFT, PENDING) or (booking.state is PAID and not is_flagged(booking)):
             yield f"I11 {booking.id} is still {booking.state}"
-    for notice in world.logs.notices.values():
-        if notice.work_at is not None or not world.logs.verdicts.get(notice.id):
-            yield f"I10 {notice.id} was never worked on"
+    for webhook in world.logs.webhooks.values():
+        if webhook.work_at is not None or not world.logs.verdicts.get(webhook.id):
+            yield f"I10 {webhook.id} was never worked on"
     yield from _account_agrees(world)
 
 

@@ -20,7 +20,7 @@ from inspired.adapters.mongo.claiming import Claiming
 from inspired.adapters.mongo.database import MOST_TRIES
 from inspired.adapters.mongo.idempotency_keys import KeyUse
 from inspired.adapters.mongo.ledger_store import Orphan
-from inspired.adapters.mongo.payment_logs import Notice, Refusal
+from inspired.adapters.mongo.payment_logs import RejectedWebhook, Webhook
 from inspired.adapters.mongo.preferences import Chosen
 from inspired.adapters.providers.binance import Refused
 from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES
@@ -259,19 +259,19 @@ class MemoryBookings(Claiming[Booking]):
 class MemoryLogs:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.notices: dict[str, Notice] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.verdicts: dict[str, str] = {}
-        self.refusals: list[Refusal] = []
+        self.refusals: list[RejectedWebhook] = []
 
-    def add_notice(self, notice: Notice) -> bool:
+    def add_webhook(self, webhook: Webhook) -> bool:
         def add() -> bool:
-            is_new = notice.id not in self.notices
-            self.notices.setdefault(notice.id, notice)
+            is_new = webhook.id not in self.webhooks
+            self.webhooks.setdefault(webhook.id, webhook)
             return is_new
 
         return self._wire.call(DATABASE, add)
 
-    def add_refusal(self, refusal: Refusal, *, most: int, within: timedelta) -> bool:
+    def add_rejected(self, refusal: RejectedWebhook, *, most: int, within: timedelta) -> bool:
         def add() -> bool:
             if sum(one.at >= refusal.at - within for one in self.refusals) >= most:
                 return False
@@ -280,38 +280,38 @@ class MemoryLogs:
 
         return self._wire.call(DATABASE, add)
 
-    def get(self, notice_id: str) -> Notice:
-        found = self._wire.call(DATABASE, lambda: self.notices.get(notice_id))
+    def get(self, webhook_id: str) -> Webhook:
+        found = self._wire.call(DATABASE, lambda: self.webhooks.get(webhook_id))
         if found is None:
             raise NotFound("There is no such notice.")
         return found
 
     def due(self, now: datetime, most: int) -> list[str]:
         def find() -> list[str]:
-            due = [(one.work_at, one.id) for one in self.notices.values() if one.work_at and one.work_at <= now]
-            return [notice_id for _, notice_id in sorted(due)][:most]
+            due = [(one.work_at, one.id) for one in self.webhooks.values() if one.work_at and one.work_at <= now]
+            return [webhook_id for _, webhook_id in sorted(due)][:most]
 
         return self._wire.call(DATABASE, find)
 
-    def lease(self, notice_id: str, until: datetime) -> None:
+    def lease(self, webhook_id: str, until: datetime) -> None:
         def put_off() -> None:
-            notice = self.notices.get(notice_id)
-            if notice is not None and notice.work_at is not None and notice.work_at < until:
-                self.notices[notice_id] = replace(notice, work_at=until)
+            webhook = self.webhooks.get(webhook_id)
+            if webhook is not None and webhook.work_at is not None and webhook.work_at < until:
+                self.webhooks[webhook_id] = replace(webhook, work_at=until)
 
         self._wire.call(DATABASE, put_off)
 
-    def finished(self, notice: Notice, verdict: str, now: datetime) -> None:
-        self._wire.call(DATABASE, lambda: self.verdicts.setdefault(notice.id, verdict))
+    def finished(self, webhook: Webhook, verdict: str, now: datetime) -> None:
+        self._wire.call(DATABASE, lambda: self.verdicts.setdefault(webhook.id, verdict))
 
         def tick_off() -> None:
-            if notice.id in self.notices:
-                self.notices[notice.id] = replace(self.notices[notice.id], work_at=None)
+            if webhook.id in self.webhooks:
+                self.webhooks[webhook.id] = replace(self.webhooks[webhook.id], work_at=None)
 
         self._wire.call(DATABASE, tick_off)
 
-    def verdict_on(self, notice_id: str) -> str:
-        return self._wire.call(DATABASE, lambda: self.verdicts.get(notice_id, ""))
+    def verdict_on(self, webhook_id: str) -> str:
+        return self._wire.call(DATABASE, lambda: self.verdicts.get(webhook_id, ""))
 
 
 class MemoryLedger:
@@ -616,7 +616,7 @@ class MemoryPay:
 
         return self._wire.call(PROVIDER, ask)
 
-    def verify_notice(
+    def verify_webhook(
         self, headers: Any, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
     ) -> None:
         if not (headers.serial and headers.nonce and headers.timestamp and headers.signature):

@@ -12,7 +12,7 @@ from inspired.adapters.mongo.database import connect
 from inspired.adapters.mongo.idempotency_keys import IdempotencyKeys, KeyUse
 from inspired.adapters.mongo.indexes import create_indexes
 from inspired.adapters.mongo.ledger_store import Ledger, Orphan, Orphans
-from inspired.adapters.mongo.payment_logs import Notice, PaymentLogs
+from inspired.adapters.mongo.payment_logs import PaymentLogs, Webhook
 from inspired.adapters.providers.binance import LOW_BALANCE, Refused
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
@@ -300,7 +300,7 @@ def test_pages_go_through_all(bookings):
 # --- notices, books, keys -------------------------------------------------------------------------------------------
 
 
-def a_notice(name: str = "PAY:1:PAY_SUCCESS:abc", **more: Any) -> Notice:
+def a_notice(name: str = "PAY:1:PAY_SUCCESS:abc", **more: Any) -> Webhook:
     given: dict[str, Any] = {
         "id": name,
         "at": NOW,
@@ -314,12 +314,12 @@ def a_notice(name: str = "PAY:1:PAY_SUCCESS:abc", **more: Any) -> Notice:
         "headers": {"serial": "1"},
         "work_at": NOW,
     }
-    return Notice(**{**given, **more})
+    return Webhook(**{**given, **more})
 
 
 def test_a_notice_is_kept_once_and_the_first_stays(stores):
-    assert stores.logs.add_notice(a_notice())
-    assert not stores.logs.add_notice(a_notice(raw=b"other"))
+    assert stores.logs.add_webhook(a_notice())
+    assert not stores.logs.add_webhook(a_notice(raw=b"other"))
 
     assert stores.logs.get(a_notice().id) == a_notice()
     with pytest.raises(NotFound):
@@ -327,23 +327,23 @@ def test_a_notice_is_kept_once_and_the_first_stays(stores):
 
 
 def test_a_notice_is_due_until_it_was_worked_on_and_a_lease_only_puts_off(stores):
-    notice = a_notice()
-    stores.logs.add_notice(notice)
-    stores.logs.add_notice(a_notice("later", work_at=NOW + MINUTE))
-    assert stores.logs.due(NOW, 10) == [notice.id]
+    webhook = a_notice()
+    stores.logs.add_webhook(webhook)
+    stores.logs.add_webhook(a_notice("later", work_at=NOW + MINUTE))
+    assert stores.logs.due(NOW, 10) == [webhook.id]
 
-    stores.logs.lease(notice.id, NOW + 15 * SECOND)
-    stores.logs.lease(notice.id, NOW + 5 * SECOND)
+    stores.logs.lease(webhook.id, NOW + 15 * SECOND)
+    stores.logs.lease(webhook.id, NOW + 5 * SECOND)
     assert stores.logs.due(NOW + 14 * SECOND, 10) == []
-    assert stores.logs.due(NOW + MINUTE, 10) == [notice.id, "later"]
-    assert stores.logs.due(NOW + MINUTE, 1) == [notice.id]
+    assert stores.logs.due(NOW + MINUTE, 10) == [webhook.id, "later"]
+    assert stores.logs.due(NOW + MINUTE, 1) == [webhook.id]
 
-    assert stores.logs.verdict_on(notice.id) == ""
-    stores.logs.finished(notice, "applied", NOW)
-    stores.logs.finished(notice, "again", NOW)
-    stores.logs.lease(notice.id, NOW + MINUTE)
+    assert stores.logs.verdict_on(webhook.id) == ""
+    stores.logs.finished(webhook, "applied", NOW)
+    stores.logs.finished(webhook, "again", NOW)
+    stores.logs.lease(webhook.id, NOW + MINUTE)
     assert stores.logs.due(NOW + MINUTE, 10) == ["later"]
-    assert stores.logs.verdict_on(notice.id) == "applied"
+    assert stores.logs.verdict_on(webhook.id) == "applied"
 
 
 def test_the_ledger_takes_each_entry_once_and_lists_them_in_order(stores):
@@ -429,9 +429,9 @@ def test_rings_lie_in_queues_by_urgency_and_two_rings_are_two_jobs(queue):
     assert doorbell.enqueue_mail("deliver", "b1")
     assert doorbell.enqueue("refresh", "b1")
     assert doorbell.enqueue("refresh", "b1")
-    assert doorbell.enqueue_webhook("work_notice", "n1")
+    assert doorbell.enqueue_webhook("work_webhook", "n1")
 
-    assert lying() == [("work_notice", ["n1"]), ("refresh", ["b1"]), ("refresh", ["b1"]), ("deliver", ["b1"])]
+    assert lying() == [("work_webhook", ["n1"]), ("refresh", ["b1"]), ("refresh", ["b1"]), ("deliver", ["b1"])]
     assert (doorbell.webhooks_waiting(), doorbell.waiting(), doorbell.mails_waiting()) == (1, 2, 1)
 
 

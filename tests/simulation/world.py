@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from inspired import jobs
 from inspired.adapters.crypto.vault import Vault
 from inspired.adapters.mail.mail_templates import Letters
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking import customer_actions
 from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking
@@ -239,7 +239,7 @@ class World:
 
     def _next_due(self) -> datetime | None:
         moments = [one.check_at for one in self.bookings.all.values() if one.check_at]
-        moments += [one.work_at for one in self.logs.notices.values() if one.work_at]
+        moments += [one.work_at for one in self.logs.webhooks.values() if one.work_at]
         return min(moments, default=None)
 
     # --- customers ---
@@ -420,7 +420,7 @@ class World:
         delivery = self.pay.outbox[place]
         answer = self.run(lambda: self._answered(delivery.serial, delivery.raw, delivery.signature), trouble=trouble)
         if answer == 200:
-            assert any(one.raw and delivery.what == one.biz_status for one in self.logs.notices.values())
+            assert any(one.raw and delivery.what == one.biz_status for one in self.logs.webhooks.values())
         if answer is not None and not again and delivery in self.pay.outbox:
             self.pay.outbox.remove(delivery)
 
@@ -436,14 +436,14 @@ class World:
             "altered": (lie.serial, lie.raw, genuine.signature if genuine else ""),
             "foreign": ("serial-0", lie.raw, signature_of("serial-0", lie.raw)),
         }[how]
-        before = (dict(self.bookings.all), dict(self.logs.notices), list(self.queue.jobs))
+        before = (dict(self.bookings.all), dict(self.logs.webhooks), list(self.queue.jobs))
         answer = self.run(lambda: self._answered(serial, raw, signature))
         assert answer in (401, None)
-        assert before == (self.bookings.all, self.logs.notices, self.queue.jobs), "a lie changed something"
+        assert before == (self.bookings.all, self.logs.webhooks, self.queue.jobs), "a lie changed something"
 
     def _answered(self, serial: str, raw: bytes, signature: str) -> int | None:
         """As the web does: 200 for what is durable, 401 for what is not Binance's, None (503) to be sent again."""
-        headers = NoticeHeaders(serial, "nonce", "1700000000000", signature)
+        headers = WebhookHeaders(serial, "nonce", "1700000000000", signature)
         try:
             payment_webhooks.receive(self.svc, headers, raw)
         except BadSignature as error:

@@ -18,7 +18,7 @@ INBOUND_SPANS = (timedelta(hours=6), timedelta(days=2), timedelta(days=14))
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Webhook:
     """One inbound webhook, as it came. `raw` is sealed under `key`, made for `key_owner` (booking or notice)."""
 
     id: str
@@ -35,7 +35,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedWebhook:
     """An inbound notice that did not prove to come from the provider. `raw` is cut, and sealed under its own key."""
 
     id: str
@@ -56,29 +56,29 @@ class PaymentLogs:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_logs"]
 
-    def add_notice(self, notice: Notice) -> bool:
+    def add_webhook(self, webhook: Webhook) -> bool:
         """False where this very event is written already. Acknowledged by the database before this returns."""
-        due = {} if notice.work_at is None else {"work_at": notice.work_at}
+        due = {} if webhook.work_at is None else {"work_at": webhook.work_at}
         return self._appended(
             {
-                "_id": notice.id,
+                "_id": webhook.id,
                 "event": "WEBHOOK_RECEIVED",
-                "at": notice.at,
-                "notice_at": notice.at,
-                "biz_type": notice.biz_type,
-                "biz_status": notice.biz_status,
-                "trade_no": notice.trade_no,
-                "booking_id": notice.booking_id,
-                "raw": notice.raw,
-                "key": notice.key,
-                "key_owner": notice.key_owner,
-                "headers": notice.headers,
+                "at": webhook.at,
+                "notice_at": webhook.at,
+                "biz_type": webhook.biz_type,
+                "biz_status": webhook.biz_status,
+                "trade_no": webhook.trade_no,
+                "booking_id": webhook.booking_id,
+                "raw": webhook.raw,
+                "key": webhook.key,
+                "key_owner": webhook.key_owner,
+                "headers": webhook.headers,
                 "verdict": "accepted",
                 **due,
             }
         )
 
-    def add_refusal(self, refusal: Refusal, *, most: int, within: timedelta) -> bool:
+    def add_rejected(self, refusal: RejectedWebhook, *, most: int, within: timedelta) -> bool:
         """At most so many in so long: a stranger must not be able to fill the database."""
         with reaching():
             query = {"refused_at": {"$gte": refusal.at - within}}
@@ -122,12 +122,12 @@ class PaymentLogs:
                 return False
         return True
 
-    def get(self, notice_id: str) -> Notice:
+    def get(self, webhook_id: str) -> Webhook:
         with reaching():
-            found = self._collection.find_one({"_id": notice_id})
+            found = self._collection.find_one({"_id": webhook_id})
         if found is None:
             raise NotFound("There is no such notice.")
-        return Notice(
+        return Webhook(
             id=found["_id"],
             at=found["at"],
             biz_type=found["biz_type"],
@@ -162,32 +162,32 @@ class PaymentLogs:
         with reaching():
             return {one["booking_id"] for one in self._collection.find(query, {"booking_id": 1}).limit(most)}
 
-    def lease(self, notice_id: str, until: datetime) -> None:
+    def lease(self, webhook_id: str, until: datetime) -> None:
         """Somebody was rung for it, or is at it: due again at `until`."""
         with reaching():
-            self._collection.update_one({"_id": notice_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
+            self._collection.update_one({"_id": webhook_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
 
-    def finished(self, notice: Notice, verdict: str, now: datetime) -> None:
+    def finished(self, webhook: Webhook, verdict: str, now: datetime) -> None:
         """What followed from it, as an entry of its own; then it is no longer due."""
         self._appended(
             {
-                "_id": f"{notice.id}#worked",
+                "_id": f"{webhook.id}#worked",
                 "event": "WEBHOOK_WORKED",
                 "at": now,
-                "biz_type": notice.biz_type,
-                "biz_status": notice.biz_status,
-                "trade_no": notice.trade_no,
-                "booking_id": notice.booking_id,
+                "biz_type": webhook.biz_type,
+                "biz_status": webhook.biz_status,
+                "trade_no": webhook.trade_no,
+                "booking_id": webhook.booking_id,
                 "verdict": verdict,
             }
         )
         with reaching():
-            self._collection.update_one({"_id": notice.id}, {"$unset": {"work_at": ""}})
+            self._collection.update_one({"_id": webhook.id}, {"$unset": {"work_at": ""}})
 
-    def verdict_on(self, notice_id: str) -> str:
+    def verdict_on(self, webhook_id: str) -> str:
         """What followed from a notice; "" while that is still to come."""
         with reaching():
-            found = self._collection.find_one({"_id": f"{notice_id}#worked"}, {"verdict": 1})
+            found = self._collection.find_one({"_id": f"{webhook_id}#worked"}, {"verdict": 1})
         return "" if found is None else str(found["verdict"])
 
     def of_booking(self, booking_id: str, most: int) -> list[Document]:
@@ -216,10 +216,10 @@ class PaymentLogs:
                 break
         return found
 
-    def kept(self, notice_id: str) -> Document:
+    def kept(self, webhook_id: str) -> Document:
         """One notice with all that is kept of it, refused or not. Raises NotFound."""
         with reaching():
-            found = self._collection.find_one({"_id": notice_id, "notice_at": {"$exists": True}})
+            found = self._collection.find_one({"_id": webhook_id, "notice_at": {"$exists": True}})
         if found is None:
             raise NotFound("There is no such notice.")
         return found

@@ -110,7 +110,7 @@ class CallMade:
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeHeaders:
+class WebhookHeaders:
     """The four headers of a webhook. Any of them may be missing in what a stranger sends."""
 
     serial: str
@@ -254,8 +254,8 @@ class BinancePay:
 
     # --- webhooks ---------------------------------------------------------------------------------------------------
 
-    def verify_notice(
-        self, headers: NoticeHeaders, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
+    def verify_webhook(
+        self, headers: WebhookHeaders, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
     ) -> None:
         """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, by the key the serial names. `order` tells the
         number of the order of ours that the notice names, if it does.

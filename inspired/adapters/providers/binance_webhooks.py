@@ -43,7 +43,7 @@ def is_about_an_order(biz_type: str) -> bool:
     return biz_type in (PAYMENT, REFUND)
 
 
-def read_notice(raw: bytes) -> Facts:
+def read_webhook(raw: bytes) -> Facts:
     """Tolerant of everything but the signature, which is verified elsewhere: the query decides anyway."""
     outer = _object(raw)
     data_text = outer.get("data")

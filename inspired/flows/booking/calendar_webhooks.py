@@ -6,7 +6,7 @@ https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-
 
 import structlog
 
-from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.adapters.providers import calendly
 from inspired.domain.booking import customer_actions
 from inspired.domain.booking.booking import Booking
@@ -68,36 +68,36 @@ def address(svc: Services) -> str:
 def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
     """Durable when it returns. None where the event is nobody's here: Calendly is looked at soon, and would have been
     without it. Raises BadSignature, and Busy while the database is away."""
-    notice = calendly.verified(raw, header, svc.settings.calendly_keys)
+    webhook = calendly.verified(raw, header, svc.settings.calendly_keys)
     svc.calendly_sync_state.noticed(svc.now())
-    booking = _booking_of(svc, notice)
-    kept = _kept(svc, notice, booking, header, raw)
-    svc.logs.add_notice(kept)
+    booking = _booking_of(svc, webhook)
+    kept = _kept(svc, webhook, booking, header, raw)
+    svc.logs.add_webhook(kept)
     if booking is None:
-        log.info("calendar_notice_of_nobody", what=notice.what)
+        log.info("calendar_notice_of_nobody", what=webhook.what)
         svc.queue.enqueue_mail("watch_calendar")
         svc.logs.finished(kept, "nobody's here: Calendly is looked at", svc.now())
         return None
     booking = svc.bookings.change(
-        booking.id, lambda b: customer_actions.to_follow(b, notice.id, svc.now()), known=booking
+        booking.id, lambda b: customer_actions.to_follow(b, webhook.id, svc.now()), known=booking
     )
     svc.logs.finished(kept, "Calendly is asked what became of the event", svc.now())
     svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
-def _kept(svc: Services, notice: calendly.Notified, booking: Booking | None, header: str, raw: bytes) -> Notice:
+def _kept(svc: Services, webhook: calendly.Notified, booking: Booking | None, header: str, raw: bytes) -> Webhook:
     """For the evidence: sealed under the booking's key, since it names its customer."""
-    notice_id = f"{BIZ_TYPE}:{notice.id}"
+    webhook_id = f"{BIZ_TYPE}:{webhook.id}"
     if booking is not None and booking.sealed is not None:
         owner, key = booking.id, booking.sealed.key
     else:
-        owner, key = notice_id, svc.vault.new_key(notice_id)
-    return Notice(
-        id=notice_id,
+        owner, key = webhook_id, svc.vault.new_key(webhook_id)
+    return Webhook(
+        id=webhook_id,
         at=svc.now(),
         biz_type=BIZ_TYPE,
-        biz_status=notice.what,
+        biz_status=webhook.what,
         trade_no="",
         booking_id=booking.id if booking else "",
         raw=svc.vault.seal(key, owner, "notice", raw.decode("utf-8", "replace")),
@@ -108,12 +108,12 @@ def _kept(svc: Services, notice: calendly.Notified, booking: Booking | None, hea
     )
 
 
-def _booking_of(svc: Services, notice: calendly.Notified) -> Booking | None:
+def _booking_of(svc: Services, webhook: calendly.Notified) -> Booking | None:
     """By the invitee that is its slot, else by the token our own page sent along."""
-    found = svc.bookings.by_claim([Invitee(uri) for uri in notice.invitee_uris])
-    if found is not None or not notice.token:
+    found = svc.bookings.by_claim([Invitee(uri) for uri in webhook.invitee_uris])
+    if found is not None or not webhook.token:
         return found
     try:
-        return svc.bookings.by_token(notice.token)
+        return svc.bookings.by_token(webhook.token)
     except NotFound:
         return None

@@ -106,9 +106,9 @@ def _whole(svc: Services, report: Report, after: datetime, grace: timedelta) -> 
     for currency, amount in _sums(entries).items():
         report.found.append(("books_sum", currency, f"off by {amount}"))
     late = svc.now() - grace
-    notices, bookings = svc.logs.due(late, PAGE), svc.bookings.due(late, PAGE)
-    report.looked_at["notices_worked"], report.looked_at["nothing_overdue"] = len(notices), len(bookings)
-    report.found += [("notices_worked", notice, f"due for more than {grace}") for notice in notices]
+    webhooks, bookings = svc.logs.due(late, PAGE), svc.bookings.due(late, PAGE)
+    report.looked_at["notices_worked"], report.looked_at["nothing_overdue"] = len(webhooks), len(bookings)
+    report.found += [("notices_worked", webhook, f"due for more than {grace}") for webhook in webhooks]
     report.found += [("nothing_overdue", booking, f"due for more than {grace}") for booking in bookings]
 
 

@@ -7,10 +7,10 @@ import structlog
 
 from inspired.adapters.mail.smtp import Mail
 from inspired.adapters.mongo.ledger_store import Orphan
-from inspired.adapters.mongo.payment_logs import Notice, Refusal
+from inspired.adapters.mongo.payment_logs import RejectedWebhook, Webhook
 from inspired.adapters.mongo.spellings import applied_out
-from inspired.adapters.providers.binance import NoticeHeaders
-from inspired.adapters.providers.binance_webhooks import Facts, is_about_an_order, read_notice
+from inspired.adapters.providers.binance import WebhookHeaders
+from inspired.adapters.providers.binance_webhooks import Facts, is_about_an_order, read_webhook
 from inspired.domain.booking import ledger
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.delivery import LEASE
@@ -29,22 +29,22 @@ TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a paym
 log = structlog.get_logger()
 
 
-def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
+def receive(svc: Services, headers: WebhookHeaders, raw: bytes) -> bool:
     """Verify, write, ring. Returns only when the notice is durable; False where it was known already.
 
     Raises BadSignature; UpstreamError while certificates cannot be fetched; Busy while the database is away.
     """
-    svc.pay.verify_notice(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
-    facts = read_notice(raw)
+    svc.pay.verify_webhook(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
+    facts = read_webhook(raw)
     booking = booking_of(svc, facts.trade_no)
-    notice_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
+    webhook_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
     if booking is not None and booking.sealed is not None:
         owner, key = booking.id, booking.sealed.key
     else:
-        owner, key = notice_id, svc.vault.new_key(notice_id)
-    is_new = svc.logs.add_notice(
-        Notice(
-            id=notice_id,
+        owner, key = webhook_id, svc.vault.new_key(webhook_id)
+    is_new = svc.logs.add_webhook(
+        Webhook(
+            id=webhook_id,
             at=svc.now(),
             biz_type=facts.biz_type,
             biz_status=facts.biz_status,
@@ -57,40 +57,40 @@ def receive(svc: Services, headers: NoticeHeaders, raw: bytes) -> bool:
             work_at=svc.now(),
         )
     )
-    svc.queue.enqueue_webhook("work_notice", notice_id)
+    svc.queue.enqueue_webhook("work_webhook", webhook_id)
     return is_new
 
 
 def _order_of_ours(svc: Services, raw: bytes) -> str:
     """The number of an order of ours that this names, else "". Nothing is proven yet; but only Binance, the customer
     and we know such a number."""
-    trade_no = read_notice(raw).trade_no
+    trade_no = read_webhook(raw).trade_no
     is_number = trade_no.isascii() and trade_no.isalnum()
     return trade_no if is_number and booking_of(svc, trade_no) is not None else ""
 
 
-def work(svc: Services, notice_id: str) -> None:
+def work(svc: Services, webhook_id: str) -> None:
     """What follows from a notice: our own question to the provider. Safe to run twice."""
-    notice = svc.logs.get(notice_id)
-    if notice.work_at is None:
+    webhook = svc.logs.get(webhook_id)
+    if webhook.work_at is None:
         return
-    svc.logs.lease(notice.id, svc.now() + timedelta(milliseconds=svc.settings.webhook_retry_delay_ms))
-    if not is_about_an_order(notice.biz_type):
-        return svc.logs.finished(notice, "ignored: not about an order", svc.now())
-    facts = read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
-    booking = booking_of(svc, notice.trade_no)
+    svc.logs.lease(webhook.id, svc.now() + timedelta(milliseconds=svc.settings.webhook_retry_delay_ms))
+    if not is_about_an_order(webhook.biz_type):
+        return svc.logs.finished(webhook, "ignored: not about an order", svc.now())
+    facts = read_webhook(svc.vault.open(webhook.key, webhook.key_owner, "notice", webhook.raw).encode())
+    booking = booking_of(svc, webhook.trade_no)
     if booking is None:
-        return _orphan(svc, notice, facts)
-    after = refreshing.update_and_ring(svc, booking.id, payments(notice, facts), _refunds(svc, facts))
-    svc.logs.finished(notice, applied_out(after.state), svc.now())
+        return _orphan(svc, webhook, facts)
+    after = refreshing.update_and_ring(svc, booking.id, payments(webhook, facts), _refunds(svc, facts))
+    svc.logs.finished(webhook, applied_out(after.state), svc.now())
 
 
-def payments(notice: Notice, facts: Facts) -> list[OrderObservation]:
+def payments(webhook: Webhook, facts: Facts) -> list[OrderObservation]:
     if not facts.tells_of_payment:
         return []
     seen = OrderObservation(
         trade_no=facts.trade_no,
-        asked_at=notice.at,
+        asked_at=webhook.at,
         status=Remote.PAID,
         money=facts.money,
         commission=facts.commission,
@@ -118,33 +118,33 @@ def booking_of(svc: Services, trade_no: str) -> Booking | None:
     return booking if booking.find_order(trade_no) else None
 
 
-def _orphan(svc: Services, notice: Notice, facts: Facts) -> None:
+def _orphan(svc: Services, webhook: Webhook, facts: Facts) -> None:
     """Signed, but about no order of ours. Money is not dropped: it is kept, booked as somebody's, and told."""
     if not facts.tells_of_payment:
-        return svc.logs.finished(notice, "ignored: no order of ours, and no payment", svc.now())
-    orphan = Orphan(notice.id, notice.at, notice.trade_no, facts.money, facts.transaction_id, open_since=notice.at)
+        return svc.logs.finished(webhook, "ignored: no order of ours, and no payment", svc.now())
+    orphan = Orphan(webhook.id, webhook.at, webhook.trade_no, facts.money, facts.transaction_id, open_since=webhook.at)
     svc.orphans.add(orphan)
     if facts.money is not None:
-        svc.ledger.post(notice.id, [ledger.orphan(notice.id, facts.money, notice.at)])
+        svc.ledger.post(webhook.id, [ledger.orphan(webhook.id, facts.money, webhook.at)])
     now = svc.now()
     if not svc.orphans.tell(orphan.id, now, now + LEASE):
         return  # somebody is at it; the notice stays due until that is done
     context = {
-        "biz_status": notice.biz_status,
-        "trade_no": notice.trade_no,
+        "biz_status": webhook.biz_status,
+        "trade_no": webhook.trade_no,
         "amount": facts.money.shown if facts.money else "an amount that cannot be read",
-        "at": notice.at.isoformat(" ", "seconds"),
+        "at": webhook.at.isoformat(" ", "seconds"),
         "site_url": svc.settings.site_url,
     }
     subject, text, html = svc.mail_templates.write("orphan", context)
-    mail_id = hashlib.sha256(notice.id.encode()).hexdigest()[:32]
+    mail_id = hashlib.sha256(webhook.id.encode()).hexdigest()[:32]
     try:
         owner_notifications.everybody(svc, "alerts", lambda to: Mail(mail_id, to, subject, text, html))
     except UpstreamError as error:
-        log.warning("orphan_unsent", notice=notice.id, error=str(error))
-        if svc.now() - notice.at < TELL_FOR:
+        log.warning("orphan_unsent", webhook=webhook.id, error=str(error))
+        if svc.now() - webhook.at < TELL_FOR:
             return
-    svc.logs.finished(notice, "orphan", svc.now())
+    svc.logs.finished(webhook, "orphan", svc.now())
 
 
 def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
@@ -159,16 +159,18 @@ def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
     svc.orphans.settle(orphan_id, note, svc.now())
 
 
-def refused(svc: Services, headers: NoticeHeaders, raw: bytes, why: str) -> None:
+def refused(svc: Services, headers: WebhookHeaders, raw: bytes, why: str) -> None:
     """A notice that did not prove to be Binance's is kept too, cut and sealed, a bounded number an hour."""
     body = raw[:KEPT_OF_REFUSED].decode("utf-8", "replace")
     refusal_id = f"refused:{svc.new_id()}"
     key = svc.vault.new_key(refusal_id)
-    refusal = Refusal(refusal_id, svc.now(), why, _kept(headers), svc.vault.seal(key, refusal_id, "notice", body), key)
-    svc.logs.add_refusal(refusal, most=REFUSALS_AN_HOUR, within=timedelta(hours=1))
+    refusal = RejectedWebhook(
+        refusal_id, svc.now(), why, _kept(headers), svc.vault.seal(key, refusal_id, "notice", body), key
+    )
+    svc.logs.add_rejected(refusal, most=REFUSALS_AN_HOUR, within=timedelta(hours=1))
 
 
-def _kept(headers: NoticeHeaders) -> dict[str, str]:
+def _kept(headers: WebhookHeaders) -> dict[str, str]:
     return {
         "serial": headers.serial[:LONGEST_HEADER],
         "timestamp": headers.timestamp[:LONGEST_HEADER],

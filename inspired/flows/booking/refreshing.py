@@ -26,18 +26,18 @@ LONGEST_WAIT = timedelta(minutes=2)  # for letters whose rings were lost with al
 log = structlog.get_logger()
 
 
-def refresh(svc: Services, booking_id: str, notices: Sequence[OrderObservation] = ()) -> Booking:
+def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = ()) -> Booking:
     """Bring our copy in line with the provider and the calendar, then do what is owed. Safe at any time, twice, at
     once, from anywhere."""
-    return delivery.deliver(svc, update(svc, booking_id, notices))
+    return delivery.deliver(svc, update(svc, booking_id, webhooks))
 
 
 def update_and_ring(
-    svc: Services, booking_id: str, notices: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
+    svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
     """As jobs do it: what is owed outside waits behind other bookings' payments."""
     wait = _letters_wait(svc)
-    booking = update(svc, booking_id, notices, told, letters_wait=wait)
+    booking = update(svc, booking_id, webhooks, told, letters_wait=wait)
     _enqueue_mails(svc, [booking], wait)
     return booking
 
@@ -80,7 +80,7 @@ def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) 
 def update(
     svc: Services,
     booking_id: str,
-    notices: Sequence[OrderObservation] = (),
+    webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
     letters_wait: timedelta = timedelta(),
@@ -89,14 +89,14 @@ def update(
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    asked = ask(svc, booking, notices, told, letters_wait=letters_wait)
+    asked = ask(svc, booking, webhooks, told, letters_wait=letters_wait)
     return refunding.send_due(svc, _order_opened(svc, asked))
 
 
 def ask(
     svc: Services,
     booking: Booking,
-    notices: Sequence[OrderObservation] = (),
+    webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
     seconds: float = 3.0,
@@ -107,8 +107,8 @@ def ask(
     `letters_wait`: how long the clock need not look, where the caller rings for what is owed.
     """
     # What a notice has told makes an order worth asking about at once, also after the booking's end.
-    told_of = lifecycle.settle(booking, notices, SlotSeen.UNKNOWN, svc.now()) if notices else booking
-    seen = [*notices, *orders_seen(svc, told_of, seconds)]
+    told_of = lifecycle.settle(booking, webhooks, SlotSeen.UNKNOWN, svc.now()) if webhooks else booking
+    seen = [*webhooks, *orders_seen(svc, told_of, seconds)]
     returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 

@@ -6,8 +6,8 @@ nothing; and once on the booking as it is now, to show whether anything is left 
 
 from dataclasses import dataclass, replace
 
-from inspired.adapters.mongo.payment_logs import Notice
-from inspired.adapters.providers.binance_webhooks import Facts, read_notice
+from inspired.adapters.mongo.payment_logs import Webhook
+from inspired.adapters.providers.binance_webhooks import Facts, read_webhook
 from inspired.domain.booking import lifecycle
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind
@@ -43,26 +43,26 @@ class Replay:
         return self.twice == self.once
 
 
-def replay(svc: Services, notice: Notice) -> Replay | None:
+def replay(svc: Services, webhook: Webhook) -> Replay | None:
     """None where the notice is about no booking of ours. Raises CannotDecrypt."""
-    facts = read_notice(opened(svc, notice).encode())
-    booking = payment_webhooks.booking_of(svc, notice.trade_no)
+    facts = read_webhook(opened(svc, webhook).encode())
+    booking = payment_webhooks.booking_of(svc, webhook.trade_no)
     if booking is None:
         return None
-    seen = payment_webhooks.payments(notice, facts)
+    seen = payment_webhooks.payments(webhook, facts)
     before = untouched(booking)
-    once = _applied(before, seen, notice)
-    twice = _applied(once, seen, notice)
+    once = _applied(before, seen, webhook)
+    twice = _applied(once, seen, webhook)
     return Replay(facts, before, once, twice, booking, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now()))
 
 
-def opened(svc: Services, notice: Notice) -> str:
+def opened(svc: Services, webhook: Webhook) -> str:
     """The body as it came; "" once it was erased. Raises CannotDecrypt."""
-    return svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw)
+    return svc.vault.open(webhook.key, webhook.key_owner, "notice", webhook.raw)
 
 
-def _applied(booking: Booking, seen: list[OrderObservation], notice: Notice) -> Booking:
-    return lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, notice.at)
+def _applied(booking: Booking, seen: list[OrderObservation], webhook: Webhook) -> Booking:
+    return lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, webhook.at)
 
 
 def untouched(booking: Booking) -> Booking:

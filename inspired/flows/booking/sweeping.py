@@ -23,10 +23,10 @@ def sweep(svc: Services) -> int:
     now = svc.now()
     # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes.
     room = BATCH - svc.queue.webhooks_waiting()
-    notices = svc.logs.due(now, room) if room > 0 else []
-    for notice_id in notices:
-        if svc.queue.enqueue_webhook("work_notice", notice_id):
-            svc.logs.lease(notice_id, now + RING_AGAIN)
+    webhooks = svc.logs.due(now, room) if room > 0 else []
+    for webhook_id in webhooks:
+        if svc.queue.enqueue_webhook("work_webhook", webhook_id):
+            svc.logs.lease(webhook_id, now + RING_AGAIN)
     # Nor is one filled up one by one: the question what is due costs the more, the more there is.
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
@@ -40,7 +40,7 @@ def sweep(svc: Services) -> int:
     for number in svc.tickets.mail_due(now, BATCH):
         if svc.queue.enqueue_mail("ticket_mail", number):
             svc.tickets.lease(number, now + RING_AGAIN)
-    return len(bookings) + len(notices)
+    return len(bookings) + len(webhooks)
 
 
 def sweep_runs(svc: Services) -> None:

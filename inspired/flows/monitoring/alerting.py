@@ -151,10 +151,10 @@ def _failed(one: Outcome) -> bool:
 
 
 def _of_rates(svc: Services) -> Looked:
-    payments, notices = rates(svc)
+    payments, webhooks = rates(svc)
     for alert_id, rate, limit in (
         ("payments_failing", payments, PAYMENTS_LIMIT),
-        ("notices_failing", notices, NOTICES_LIMIT),
+        ("notices_failing", webhooks, NOTICES_LIMIT),
     ):
         yield alert_id, Seen(f"{rate.failed} of {rate.of} in 24 hours") if rate.is_beyond(limit) else None
 

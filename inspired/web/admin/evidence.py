@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from inspired.adapters.crypto.vault import CannotDecrypt
-from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.adapters.providers.binance import read_json
 from inspired.domain.booking.customer_links import LEFT_OUT, without_links
 from inspired.domain.booking.status import iso
@@ -33,7 +33,7 @@ def notices() -> str:
     svc = services()
     before = _before(svc)
     found = svc.logs.inbound(before=before, after=before - WINDOW, most=PER_PAGE)
-    rows = [(one, timeline.notice_words(one), timeline.verdict(one)) for one in found]
+    rows = [(one, timeline.webhook_words(one), timeline.verdict(one)) for one in found]
     return render_template("admin/evidence.html", rows=rows, older=iso(_older(svc, before, found)))
 
 
@@ -62,7 +62,7 @@ def notice() -> str:
     return render_template(
         "admin/notice.html",
         notice=kept,
-        words=timeline.notice_words(kept),
+        words=timeline.webhook_words(kept),
         verdict=timeline.verdict({**kept, "followed": svc.logs.verdict_on(kept["_id"])}),
         body=body or _why_empty(kept),
         set_out=_set_out(body),
@@ -77,7 +77,7 @@ def replay() -> ResponseReturnValue:
     kept = svc.logs.kept(request.args.get("id", ""))
     if kept["event"] != "WEBHOOK_RECEIVED" or kept["biz_type"] == "CALENDLY" or not kept["raw"]:
         raise Conflict("Only a notice of Binance that was accepted, and is still kept, can be replayed.")
-    found: Notice = svc.logs.get(kept["_id"])
+    found: Webhook = svc.logs.get(kept["_id"])
     try:
         replayed = replaying.replay(svc, found)
     except CannotDecrypt:
@@ -88,7 +88,7 @@ def replay() -> ResponseReturnValue:
     return render_template(
         "admin/replay.html",
         notice=kept,
-        words=timeline.notice_words(kept),
+        words=timeline.webhook_words(kept),
         replayed=replayed,
         first=timeline.differences(replayed.before, replayed.once),
         second=timeline.differences(replayed.once, replayed.twice),

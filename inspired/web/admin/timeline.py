@@ -103,11 +103,11 @@ def _of_evidence(entry: dict[str, Any]) -> Line | None:
             answer = "it answered" if entry["verdict"] == "ok" else f"no usable answer ({entry['verdict']})"
             return Line(at, f"{CALLS.get(path, 'Binance was asked')}; {answer}.")
         case "WEBHOOK_RECEIVED":
-            return Line(at, f"{notice_words(entry)} The signature was right.", notice=str(entry["_id"]))
+            return Line(at, f"{webhook_words(entry)} The signature was right.", notice=str(entry["_id"]))
     return None  # what followed from a notice stands in the history
 
 
-def notice_words(entry: dict[str, Any]) -> str:
+def webhook_words(entry: dict[str, Any]) -> str:
     """ "A notice of Binance said that it was paid." """
     kind = str(entry.get("biz_type", "")), str(entry.get("biz_status", ""))
     if kind[0] == "CALENDLY":

@@ -7,7 +7,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, request
 from spectree import Response as Documented
 
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.shared.errors import BadSignature, Busy, TooMany, UpstreamError
 from inspired.flows.booking import calendar_webhooks, payment_webhooks
 from inspired.services import Services
@@ -30,7 +30,7 @@ _strangers = Counter(lambda svc: svc.settings.rate_limit_bad_webhook, "bad-webho
 def binance() -> tuple[Response, int]:
     """200 SUCCESS only for what is written down. 401: not Binance. 503: try again, please."""
     svc = services()
-    headers = NoticeHeaders(
+    headers = WebhookHeaders(
         serial=request.headers.get("BinancePay-Certificate-SN", ""),
         nonce=request.headers.get("BinancePay-Nonce", ""),
         timestamp=request.headers.get("BinancePay-Timestamp", ""),
@@ -79,7 +79,7 @@ def _counted(svc: Services) -> tuple[Response, int] | None:
     return None
 
 
-def _refused(svc: Services, headers: NoticeHeaders, why: str) -> tuple[Response, int]:
+def _refused(svc: Services, headers: WebhookHeaders, why: str) -> tuple[Response, int]:
     if (too_many := _counted(svc)) is not None:
         return too_many
     try:

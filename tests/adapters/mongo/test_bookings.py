@@ -19,7 +19,7 @@ from inspired.adapters.mongo.database import connect, ping, trouble_of
 from inspired.adapters.mongo.documents import booking_in, booking_out, hold_in, money_in, money_out, subscriber_in
 from inspired.adapters.mongo.idempotency_keys import IdempotencyKeys, KeyUse
 from inspired.adapters.mongo.indexes import create_indexes
-from inspired.adapters.mongo.payment_logs import Notice, PaymentLogs, Refusal
+from inspired.adapters.mongo.payment_logs import PaymentLogs, RejectedWebhook, Webhook
 from inspired.adapters.mongo.subscribers import Subscribers
 from inspired.adapters.process.deadline import within
 from inspired.domain.booking import customer_actions, delivery, lifecycle, payment_orders, refunds
@@ -511,9 +511,9 @@ def logs(database):
     return PaymentLogs(database)
 
 
-def a_notice(**changes) -> Notice:
+def a_notice(**changes) -> Webhook:
     return replace(
-        Notice(
+        Webhook(
             id="PAY:1:PAY_SUCCESS:abc",
             at=NOW,
             biz_type="PAY",
@@ -531,7 +531,7 @@ def a_notice(**changes) -> Notice:
 
 
 def test_a_notice_is_kept_as_it_came(logs):
-    assert logs.add_notice(a_notice())
+    assert logs.add_webhook(a_notice())
 
     assert logs.get(a_notice().id) == a_notice()
     with pytest.raises(NotFound):
@@ -539,15 +539,15 @@ def test_a_notice_is_kept_as_it_came(logs):
 
 
 def test_the_same_notice_twice_is_one_and_the_first_stays(logs):
-    logs.add_notice(a_notice())
+    logs.add_webhook(a_notice())
 
-    assert not logs.add_notice(a_notice(raw=b"other", at=NOW + MINUTE))
+    assert not logs.add_webhook(a_notice(raw=b"other", at=NOW + MINUTE))
     assert logs.get(a_notice().id) == a_notice()
 
 
 def test_a_notice_is_due_until_it_was_worked_on(logs):
-    logs.add_notice(a_notice())
-    logs.add_notice(a_notice(id="later", work_at=NOW + MINUTE))
+    logs.add_webhook(a_notice())
+    logs.add_webhook(a_notice(id="later", work_at=NOW + MINUTE))
     assert logs.due(NOW, 10) == [a_notice().id]
 
     logs.lease(a_notice().id, NOW + 5 * SECOND)
@@ -563,8 +563,8 @@ def test_a_notice_is_due_until_it_was_worked_on(logs):
 
 
 def test_the_evidence_of_a_booking_is_its_notices_what_followed_and_its_calls_without_what_is_sealed(logs):
-    logs.add_notice(a_notice())
-    logs.add_notice(a_notice(id="another's", booking_id="c" * 24))
+    logs.add_webhook(a_notice())
+    logs.add_webhook(a_notice(id="another's", booking_id="c" * 24))
     logs.finished(a_notice(), "applied: PAID", NOW + MINUTE)
     logs.finished(a_notice(), "applied: again", NOW + 2 * MINUTE)
     logs.add_call(NOW, path="/v2/order/query", reference="T1", booking_id="b" * 24, outcome="ok", ms=7)
@@ -582,13 +582,13 @@ def test_the_evidence_of_a_booking_is_its_notices_what_followed_and_its_calls_wi
 
 def test_of_refused_notices_only_so_many_are_kept_in_an_hour(logs):
     def refusal(number, at):
-        return Refusal(f"r{number}", at, "the signature is wrong", {"serial": "S"}, b"raw", b"key")
+        return RejectedWebhook(f"r{number}", at, "the signature is wrong", {"serial": "S"}, b"raw", b"key")
 
     kept = [
-        logs.add_refusal(refusal(number, NOW + number * SECOND), most=2, within=timedelta(hours=1))
+        logs.add_rejected(refusal(number, NOW + number * SECOND), most=2, within=timedelta(hours=1))
         for number in range(3)
     ]
-    later = logs.add_refusal(refusal(9, NOW + timedelta(hours=2)), most=2, within=timedelta(hours=1))
+    later = logs.add_rejected(refusal(9, NOW + timedelta(hours=2)), most=2, within=timedelta(hours=1))
 
     assert kept == [True, True, False]
     assert later is True
@@ -801,7 +801,7 @@ def test_a_database_that_is_away_is_busy_within_its_time(away):
         lambda: bookings.get("b"),
         lambda: bookings.change("b", lambda one: one),
         lambda: bookings.taken(CALL),
-        lambda: logs.add_notice(a_notice()),
+        lambda: logs.add_webhook(a_notice()),
         lambda: idempotency.take("k", USE),
         lambda: subscribers.add(a_subscriber()),
     ):

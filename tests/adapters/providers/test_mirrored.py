@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from inspired.adapters.mongo.bookings import Bookings
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking.history import EventKind, Letter
 from inspired.domain.shared.errors import BadSignature
 from inspired.settings import Settings
@@ -26,13 +26,13 @@ def merchant():
         yield a_merchant(provider.address)
 
 
-def refused(merchant, headers: NoticeHeaders, why: str) -> None:
+def refused(merchant, headers: WebhookHeaders, why: str) -> None:
     with pytest.raises(BadSignature, match=why):
-        merchant.verify_notice(headers, BODY)
+        merchant.verify_webhook(headers, BODY)
 
 
 def test_valid_signature_is_valid_and_returns_nothing(merchant):
-    assert merchant.verify_notice(signed(BODY), BODY) is None
+    assert merchant.verify_webhook(signed(BODY), BODY) is None
 
 
 def test_missing_id_raises_error(merchant):
@@ -53,17 +53,17 @@ def test_invalid_signature_raises_error(merchant):
 
 def test_old_timestamp_is_heard_if_it_was_signed_with_it_and_fails_if_it_was_put_in(merchant):
     """Whether a repetition is signed anew is not documented, so age alone refuses nothing: it is a reason to ask."""
-    merchant.verify_notice(signed(BODY, timestamp="1500000000000"), BODY)
+    merchant.verify_webhook(signed(BODY, timestamp="1500000000000"), BODY)
     refused(merchant, replace(signed(BODY), timestamp="1500000000000"), "wrong")
 
 
 def test_new_timestamp_is_heard_if_it_was_signed_with_it_and_fails_if_it_was_put_in(merchant):
-    merchant.verify_notice(signed(BODY, timestamp="4100000000000"), BODY)
+    merchant.verify_webhook(signed(BODY, timestamp="4100000000000"), BODY)
     refused(merchant, replace(signed(BODY), timestamp="4100000000000"), "wrong")
 
 
 def test_multi_sig_payload_is_valid_by_the_one_that_is_named(merchant):
-    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    merchant.verify_webhook(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
     refused(merchant, signed(BODY, key=OTHER_KEY, serial="ONE"), "wrong")
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
-from inspired.adapters.providers.binance import NoticeHeaders, sign
+from inspired.adapters.providers.binance import WebhookHeaders, sign
 from inspired.adapters.providers.binance_certificates import WAITING_MOST, MongoShelf, OwnShelf
 from inspired.domain.shared.errors import BadSignature, UpstreamError
 from tests.adapters.listeners import answer, answering, answering_json, listening
@@ -67,15 +67,15 @@ def test_a_nonce_is_not_used_twice():
 
 @pytest.mark.parametrize("vector", VECTORS["rsa"], ids=lambda vector: vector["name"])
 def test_notices_are_verified_as_published(vector):
-    headers = NoticeHeaders("S", vector["nonce"], vector["timestamp"], vector["signature_b64"])
+    headers = WebhookHeaders("S", vector["nonce"], vector["timestamp"], vector["signature_b64"])
 
     with listening(answering_json(lambda: certificates(S=vector["public_key_pem"]))) as server:
         merchant = a_merchant(server.address)
         if vector["valid"]:
-            merchant.verify_notice(headers, vector["body"].encode())
+            merchant.verify_webhook(headers, vector["body"].encode())
         else:
             with pytest.raises(BadSignature, match=WRONG):
-                merchant.verify_notice(headers, vector["body"].encode())
+                merchant.verify_webhook(headers, vector["body"].encode())
 
 
 def test_the_vectors_hold_some_that_must_fail():
@@ -113,7 +113,7 @@ def merchant_at(address, clock, **more):
 
 def test_one_changed_byte_in_body_or_headers_is_a_wrong_signature(merchant):
     headers = signed(BODY)
-    merchant.verify_notice(headers, BODY)
+    merchant.verify_webhook(headers, BODY)
 
     for wrong, body in [
         (headers, BODY.replace(b"PAY", b"PAX")),
@@ -127,13 +127,13 @@ def test_one_changed_byte_in_body_or_headers_is_a_wrong_signature(merchant):
         (signed(BODY, key=OTHER_KEY), BODY),
     ]:
         with pytest.raises(BadSignature, match=WRONG):
-            merchant.verify_notice(wrong, body)
+            merchant.verify_webhook(wrong, body)
 
 
 @pytest.mark.parametrize("name", ["serial", "nonce", "timestamp", "signature"])
 def test_a_missing_header_is_refused_without_asking_anybody(merchant, provider, name):
     with pytest.raises(BadSignature, match=r"^a header is missing$"):
-        merchant.verify_notice(replace(signed(BODY), **{name: ""}), BODY)
+        merchant.verify_webhook(replace(signed(BODY), **{name: ""}), BODY)
 
     assert provider.requests == []
 
@@ -141,7 +141,7 @@ def test_a_missing_header_is_refused_without_asking_anybody(merchant, provider, 
 @pytest.mark.parametrize("signature", ["not base64!", "é", "AAA", "\x00"])
 def test_a_signature_that_is_not_base64_is_refused_without_asking_anybody(merchant, provider, signature):
     with pytest.raises(BadSignature, match=r"^not base64$"):
-        merchant.verify_notice(replace(signed(BODY), signature=signature), BODY)
+        merchant.verify_webhook(replace(signed(BODY), signature=signature), BODY)
 
     assert provider.requests == []
 
@@ -151,46 +151,46 @@ def test_the_secret_of_our_own_requests_verifies_nothing(merchant):
     ours = sign(b"sandbox-secret-key", headers.timestamp, headers.nonce, BODY)
 
     with pytest.raises(BadSignature):
-        merchant.verify_notice(replace(headers, signature=ours), BODY)
+        merchant.verify_webhook(replace(headers, signature=ours), BODY)
 
 
 def test_an_unknown_serial_is_refused_after_asking_once(merchant, provider):
     with pytest.raises(BadSignature, match=UNKNOWN):
-        merchant.verify_notice(signed(BODY, serial="TWO"), BODY)
+        merchant.verify_webhook(signed(BODY, serial="TWO"), BODY)
 
     assert len(provider.requests) == 1
 
 
 def test_certificates_are_fetched_once_for_many_notices(merchant, provider):
     for _ in range(20):
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
 
     assert len(provider.requests) == 1
 
 
 def test_a_new_key_is_found_at_its_first_notice_and_the_old_one_stays_while_listed(merchant, provider, keys, clock):
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
     keys["TWO"] = OTHER_KEY
     clock[0] += 5
 
-    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
 
     assert len(provider.requests) == 2
     with pytest.raises(BadSignature):
-        merchant.verify_notice(signed(BODY, key=PRIVATE_KEY, serial="TWO"), BODY)
+        merchant.verify_webhook(signed(BODY, key=PRIVATE_KEY, serial="TWO"), BODY)
 
 
 def test_a_withdrawn_key_is_gone_after_half_a_day(merchant, keys, clock):
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
     keys.clear()
     keys["TWO"] = OTHER_KEY
 
     clock[0] += HALF_A_DAY - 1
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
     clock[0] += 1
     with pytest.raises(BadSignature, match=UNKNOWN):
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
 
 
 def test_a_known_key_is_used_on_while_the_certificates_cannot_be_fetched_again(clock):
@@ -198,16 +198,16 @@ def test_a_known_key_is_used_on_while_the_certificates_cannot_be_fetched_again(c
 
     with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
         merchant = merchant_at(server.address, clock)
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
         clock[0] += HALF_A_DAY + 1
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
 
     assert len(server.requests) == 2
 
 
 def test_while_certificates_cannot_be_fetched_nothing_is_said_about_the_signature():
     with pytest.raises(UpstreamError):
-        a_merchant(f"http://127.0.0.1:{free_port()}").verify_notice(signed(BODY), BODY)
+        a_merchant(f"http://127.0.0.1:{free_port()}").verify_webhook(signed(BODY), BODY)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_notice_waits_for_the_certificates_less_long_than_whoever_asks_for_the
             return super().take(urgent=urgent, seconds=seconds)
 
     merchant = a_merchant(provider.address, throttle=Watched())
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
     merchant.certificates()
 
     assert asked == [(True, 2.0), (True, 5.0)]
@@ -255,7 +255,7 @@ def test_a_notice_waits_for_the_certificates_less_long_than_whoever_asks_for_the
 def forge(merchant, number=0, **more):
     """Answers what became of a notice under a serial of nobody's."""
     try:
-        merchant.verify_notice(signed(BODY, serial=f"FORGED{number}"), BODY, **more)
+        merchant.verify_webhook(signed(BODY, serial=f"FORGED{number}"), BODY, **more)
     except (BadSignature, UpstreamError) as error:
         return type(error)
 
@@ -271,7 +271,7 @@ def test_forged_serials_make_us_ask_once_in_five_seconds(merchant, provider, clo
 def test_a_changed_key_is_taken_up_within_five_seconds_beside_a_hundred_forged_notices_each(
     merchant, provider, clock, keys
 ):
-    merchant.verify_notice(signed(BODY), BODY)
+    merchant.verify_webhook(signed(BODY), BODY)
     for number in range(300):
         forge(merchant, number)
         clock[0] += 0.01
@@ -281,7 +281,7 @@ def test_a_changed_key_is_taken_up_within_five_seconds_beside_a_hundred_forged_n
 
     def is_taken():
         with contextlib.suppress(BadSignature, UpstreamError):
-            merchant.verify_notice(new, BODY)
+            merchant.verify_webhook(new, BODY)
             return True
         return False
 
@@ -321,7 +321,7 @@ def test_a_notice_that_names_an_order_of_ours_has_questions_of_its_own(merchant,
     keys["TWO"] = OTHER_KEY
 
     assert forge(merchant, order=lambda: "") is UpstreamError
-    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY, order=lambda: "order1")
+    merchant.verify_webhook(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY, order=lambda: "order1")
 
     assert len(provider.requests) == 31
 
@@ -346,14 +346,14 @@ def test_but_a_few_for_each_order_and_no_more_of_all_than_strangers_have(merchan
 
 def test_what_one_process_has_fetched_all_others_know(provider, clock, keys, database):
     one, other = (merchant_at(provider.address, clock, shelf=MongoShelf(database)) for _ in range(2))
-    one.verify_notice(signed(BODY), BODY)
-    other.verify_notice(signed(BODY), BODY)
+    one.verify_webhook(signed(BODY), BODY)
+    other.verify_webhook(signed(BODY), BODY)
     assert len(provider.requests) == 1
 
     keys["TWO"] = OTHER_KEY
     clock[0] += 6
     for process in (one, other):
-        process.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+        process.verify_webhook(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
 
     assert len(provider.requests) == 2
 
@@ -375,7 +375,7 @@ def test_forged_notices_hold_a_few_threads_at_most_while_certificates_are_on_the
         held = [pool.submit(forge, merchant, seconds=10) for _ in range(WAITING_MOST)]
         wait_until(lambda: server.requests and merchant._certificates._waiting._value == 0, what="those that wait")
         with pytest.raises(UpstreamError, match=r"^binance: certificates are being fetched$"):
-            merchant.verify_notice(signed(BODY, serial="ONE TOO MANY"), BODY, seconds=10)
+            merchant.verify_webhook(signed(BODY, serial="ONE TOO MANY"), BODY, seconds=10)
         assert not any(one.done() for one in held)
         ready.set()
 
@@ -391,21 +391,21 @@ def test_an_outage_is_not_hammered_either_and_is_told_as_one_and_ends_by_itself(
     with listening(behave) as server:
         merchant = merchant_at(server.address, clock)
         with pytest.raises(UpstreamError, match=r"^binance: HTTP 502, not JSON$"):
-            merchant.verify_notice(signed(BODY), BODY)
+            merchant.verify_webhook(signed(BODY), BODY)
         for _ in range(50):
             with pytest.raises(UpstreamError, match=r"^binance: certificates may not be asked for again yet$"):
-                merchant.verify_notice(signed(BODY), BODY)
+                merchant.verify_webhook(signed(BODY), BODY)
         assert len(server.requests) == 1
 
         for _ in range(50):
             clock[0] += 1
             with pytest.raises(UpstreamError):
-                merchant.verify_notice(signed(BODY), BODY)
+                merchant.verify_webhook(signed(BODY), BODY)
         assert len(server.requests) == 1 + 50 / 5
 
         down[0] = False
         clock[0] += 5
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
 
 
 def test_a_known_key_that_is_old_is_used_on_right_after_a_failed_fetch(clock):
@@ -413,10 +413,10 @@ def test_a_known_key_that_is_old_is_used_on_right_after_a_failed_fetch(clock):
 
     with listening(lambda connection, _: connection.sendall(answers.pop(0))) as server:
         merchant = merchant_at(server.address, clock)
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
         clock[0] += HALF_A_DAY + 1
         for _ in range(5):
-            merchant.verify_notice(signed(BODY), BODY)
+            merchant.verify_webhook(signed(BODY), BODY)
 
     assert len(server.requests) == 2
 
@@ -435,7 +435,7 @@ def test_notices_that_arrive_together_fetch_the_certificates_once():
 
     def verify(merchant):
         together.wait(5)
-        merchant.verify_notice(signed(BODY), BODY, seconds=10)
+        merchant.verify_webhook(signed(BODY), BODY, seconds=10)
 
     with listening(slowly(ready)) as server, ThreadPoolExecutor(8) as pool:
         merchant = a_merchant(server.address)
@@ -455,17 +455,17 @@ def test_while_somebody_fetches_a_known_key_does_not_wait_and_an_unknown_one_not
 
     with listening(slowly(ready)) as server, ThreadPoolExecutor(1) as pool:
         merchant = merchant_at(server.address, clock)
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
         ready.clear()
         clock[0] += 5
-        fetching = pool.submit(merchant.verify_notice, signed(BODY, serial="X"), BODY, seconds=10)
+        fetching = pool.submit(merchant.verify_webhook, signed(BODY, serial="X"), BODY, seconds=10)
         wait_until(lambda: len(server.requests) == 2, what="the second question")
         clock[0] += HALF_A_DAY + 1
 
-        merchant.verify_notice(signed(BODY), BODY, seconds=10)
+        merchant.verify_webhook(signed(BODY), BODY, seconds=10)
         assert not fetching.done()
         with pytest.raises(UpstreamError, match=r"^binance: certificates are being fetched$"):
-            merchant.verify_notice(signed(BODY, serial="Y"), BODY, seconds=0.05)
+            merchant.verify_webhook(signed(BODY, serial="Y"), BODY, seconds=0.05)
 
         ready.set()
         with pytest.raises(BadSignature, match=UNKNOWN):
@@ -476,9 +476,9 @@ def test_with_a_pinned_certificate_no_other_is_accepted_even_if_listed(keys, pro
     keys["TWO"] = OTHER_KEY
     merchant = a_merchant(provider.address, pinned_serial="TWO")
 
-    merchant.verify_notice(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
+    merchant.verify_webhook(signed(BODY, key=OTHER_KEY, serial="TWO"), BODY)
     with pytest.raises(BadSignature, match=r"^not the pinned certificate$"):
-        merchant.verify_notice(signed(BODY), BODY)
+        merchant.verify_webhook(signed(BODY), BODY)
 
 
 def test_a_rotated_key_of_the_sandbox_is_among_its_certificates(sandbox):

@@ -54,12 +54,12 @@ def test_the_same_ring_twice_is_two_harmless_jobs(connection):
 
 
 def test_what_lies_in_redis_is_json_that_can_run_nothing_else(connection):
-    JobQueue(connection).enqueue("work_notice", "PAY:1:PAY_SUCCESS:abc")
+    JobQueue(connection).enqueue("work_webhook", "PAY:1:PAY_SUCCESS:abc")
 
     [job] = waiting(connection)
     data = zlib.decompress(connection.hget(job.key, "data"))
 
-    assert json.loads(data) == ["inspired.jobs.work_notice", None, ["PAY:1:PAY_SUCCESS:abc"], {}]
+    assert json.loads(data) == ["inspired.jobs.work_webhook", None, ["PAY:1:PAY_SUCCESS:abc"], {}]
 
 
 def test_an_unheard_ring_does_not_stay_for_ever(connection):

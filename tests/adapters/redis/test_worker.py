@@ -240,12 +240,14 @@ def test_a_refused_job_is_told_for_a_day(svc):
     assert alerting.find(later(svc, hours=25))["strange_job"] is None
 
 
-def test_every_ring_of_ours_is_for_a_job_that_is_run():
+def test_whatever_we_enqueue_is_a_job_that_is_run_and_so_is_what_the_last_release_enqueued():
     code = " ".join(path.read_text() for path in (ROOT / "inspired").rglob("*.py") if "rehearsal" not in path.parts)
-    rung = set(re.findall(r"\.ring(?:_for_[a-z]+)?\(\s*\"([a-z_]+)\"", code))
+    enqueued = set(re.findall(r"\.enqueue(?:_[a-z]+)?\(\s*\"([a-z_]+)\"", code))
 
-    assert rung
-    assert {f"inspired.jobs.{name}" for name in rung} == set(jobs.JOBS)
+    assert enqueued
+    assert {f"inspired.jobs.{name}" for name in enqueued | {"chore", "work_notice"}} == set(jobs.JOBS)
+    assert jobs.JOBS["inspired.jobs.chore"] is jobs.bulk_job
+    assert jobs.JOBS["inspired.jobs.work_notice"] is jobs.work_webhook
 
 
 def test_queues_can_be_looked_at_whatever_lies_in_them(connection, svc):

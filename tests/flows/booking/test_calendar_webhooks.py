@@ -63,8 +63,8 @@ def event_of(booking: Booking) -> str:
 
 def take_all(svc: Services, caught: Catcher, booking: Booking, number: int, *, backwards: bool = False) -> Booking:
     """The notices so far, in their order or the other way round, and what a worker then does."""
-    notices = list(caught.wait_for(number))
-    for headers, raw in reversed(notices) if backwards else notices:
+    webhooks = list(caught.wait_for(number))
+    for headers, raw in reversed(webhooks) if backwards else webhooks:
         calendar_webhooks.receive(svc, headers[HEADER], raw)
     return refreshing.refresh(svc, booking.id)
 

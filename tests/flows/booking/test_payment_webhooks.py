@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import requests
 
-from inspired.adapters.providers.binance import NoticeHeaders
-from inspired.adapters.providers.binance_webhooks import read_notice
+from inspired.adapters.providers.binance import WebhookHeaders
+from inspired.adapters.providers.binance_webhooks import read_webhook
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.ledger import balances
 from inspired.domain.booking.states import Flag, State
@@ -32,10 +32,10 @@ def env_changes(catcher: Catcher) -> dict[str, str]:
     return {"BINANCE_PAY_WEBHOOK_URL": catcher.url}
 
 
-def caught(catcher: Catcher, number: int = 1) -> tuple[NoticeHeaders, bytes]:
+def caught(catcher: Catcher, number: int = 1) -> tuple[WebhookHeaders, bytes]:
     headers, raw = catcher.wait_for(number)[number - 1]
     return (
-        NoticeHeaders(
+        WebhookHeaders(
             headers["BinancePay-Certificate-SN"],
             headers["BinancePay-Nonce"],
             headers["BinancePay-Timestamp"],
@@ -54,13 +54,13 @@ def test_a_signed_notice_is_written_down_and_leads_to_the_confirmation(
 
     assert payment_webhooks.receive(svc, headers, raw) is True
 
-    (notice_id,) = svc.logs.due(svc.now(), 10)
-    notice = svc.logs.get(notice_id)
-    assert notice.booking_id == booking.id
-    assert b"totalFee" not in notice.raw, "raw notices are sealed"
-    payment_webhooks.work(svc, notice_id)
+    (webhook_id,) = svc.logs.due(svc.now(), 10)
+    webhook = svc.logs.get(webhook_id)
+    assert webhook.booking_id == booking.id
+    assert b"totalFee" not in webhook.raw, "raw notices are sealed"
+    payment_webhooks.work(svc, webhook_id)
     assert svc.bookings.get(booking.id).state is State.CONFIRMED
-    assert svc.logs.verdict_on(notice_id) == "applied: CONFIRMED"
+    assert svc.logs.verdict_on(webhook_id) == "applied: CONFIRMED"
     assert svc.logs.due(svc.now(), 10) == []
 
 
@@ -70,9 +70,9 @@ def test_the_same_notice_twice_is_one_entry_and_one_effect(svc: Services, sandbo
     headers, raw = caught(catcher)
 
     assert [payment_webhooks.receive(svc, headers, raw) for _ in range(3)] == [True, False, False]
-    (notice_id,) = svc.logs.due(svc.now(), 10)
+    (webhook_id,) = svc.logs.due(svc.now(), 10)
     for _ in range(3):
-        payment_webhooks.work(svc, notice_id)
+        payment_webhooks.work(svc, webhook_id)
 
     history = [event.kind for event in svc.bookings.get(booking.id).history]
     assert history.count(EventKind.CONFIRMED) == 1
@@ -97,14 +97,14 @@ def test_a_notice_alone_makes_it_paid_while_the_provider_cannot_be_asked(
     payment_webhooks.receive(svc, *caught(catcher))
     sandbox.control("faults", {"binance": [{"call": "query", "fault": "http_500", "times": 1}]})
 
-    (notice_id,) = svc.logs.due(svc.now(), 10)
-    payment_webhooks.work(svc, notice_id)
+    (webhook_id,) = svc.logs.due(svc.now(), 10)
+    payment_webhooks.work(svc, webhook_id)
 
     assert svc.bookings.get(booking.id).state is State.PAID
 
 
 def test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told(svc: Services, mailbox: Mailbox):
-    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    svc.logs.add_webhook(_a_notice_about_nobody(svc))
 
     payment_webhooks.work(svc, "orphan-1")
 
@@ -119,7 +119,7 @@ def test_a_notice_of_an_order_we_do_not_know_is_kept_and_the_owner_told(svc: Ser
 
 
 def test_an_orphan_payment_that_the_owner_settled_is_out_of_the_list_and_out_of_the_books(svc: Services):
-    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    svc.logs.add_webhook(_a_notice_about_nobody(svc))
     payment_webhooks.work(svc, "orphan-1")
 
     for _ in range(2):
@@ -132,7 +132,7 @@ def test_an_orphan_payment_that_the_owner_settled_is_out_of_the_list_and_out_of_
 
 
 def test_the_closing_of_an_order_we_do_not_know_is_no_payment_and_troubles_nobody(svc: Services, mailbox: Mailbox):
-    svc.logs.add_notice(replace(_a_notice_about_nobody(svc), biz_status="PAY_CLOSED", raw=b"", key=b""))
+    svc.logs.add_webhook(replace(_a_notice_about_nobody(svc), biz_status="PAY_CLOSED", raw=b"", key=b""))
 
     payment_webhooks.work(svc, "orphan-1")
 
@@ -141,7 +141,7 @@ def test_the_closing_of_an_order_we_do_not_know_is_no_payment_and_troubles_nobod
 
 
 def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Mailbox):
-    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    svc.logs.add_webhook(_a_notice_about_nobody(svc))
     mailbox.refuse = "451 later"
     for hours in range(0, 40, 2):
         payment_webhooks.work(later(svc, hours=hours), "orphan-1")
@@ -155,7 +155,7 @@ def test_the_owner_is_tried_to_be_told_of_it_for_days(svc: Services, mailbox: Ma
 
 
 def test_ten_at_once_tell_the_owner_of_it_once(svc: Services, mailbox: Mailbox):
-    svc.logs.add_notice(_a_notice_about_nobody(svc))
+    svc.logs.add_webhook(_a_notice_about_nobody(svc))
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: payment_webhooks.work(svc, "orphan-1"), range(10)))
@@ -165,22 +165,22 @@ def test_ten_at_once_tell_the_owner_of_it_once(svc: Services, mailbox: Mailbox):
 
 
 def _a_notice_about_nobody(svc: Services):
-    from inspired.adapters.mongo.payment_logs import Notice
+    from inspired.adapters.mongo.payment_logs import Webhook
 
     key = svc.vault.new_key("orphan-1")
     told = {"bizStatus": "PAY_SUCCESS", "data": {"totalFee": "50", "currency": "USDT"}}
     raw = svc.vault.seal(key, "orphan-1", "notice", json.dumps(told))
-    return Notice("orphan-1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "orphan-1", {}, svc.now())
+    return Webhook("orphan-1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "orphan-1", {}, svc.now())
 
 
 def test_two_partial_refunds_of_one_order_stay_two_entries():
-    def notice(request: str) -> bytes:
+    def webhook(request: str) -> bytes:
         data = json.dumps({"merchantTradeNo": "T1", "refundInfo": {"refundRequestId": request}})
         return json.dumps(
             {"bizType": "PAY_REFUND", "data": data, "bizIdStr": "1", "bizId": 1, "bizStatus": "REFUND_SUCCESS"}
         ).encode()
 
-    first, second = read_notice(notice("r1")), read_notice(notice("r2"))
+    first, second = read_webhook(webhook("r1")), read_webhook(webhook("r2"))
 
     assert (first.biz_type, first.biz_id, first.biz_status) == (second.biz_type, second.biz_id, second.biz_status)
     assert first.data_hash != second.data_hash
@@ -202,14 +202,14 @@ def test_two_partial_refunds_of_one_order_stay_two_entries():
     ],
 )
 def test_a_signed_body_of_any_shape_is_read_without_failing(raw):
-    facts = read_notice(raw)
+    facts = read_webhook(raw)
 
     assert facts.money is None
     assert facts.trade_no == ""
 
 
 def test_data_as_an_object_and_numbers_in_scientific_notation_are_read():
-    facts = read_notice(
+    facts = read_webhook(
         b'{"bizType":"PAY","data":{"merchantTradeNo":"T1","totalFee":1.0E-7,"currency":"USDT","transactTime":1},'
         b'"bizId":29383937493038367292,"bizStatus":"PAY_SUCCESS"}'
     )
@@ -231,8 +231,8 @@ def test_late_money_by_notice_gets_its_time_back_where_that_is_still_free(
     headers, raw = caught(catcher, 2)
 
     payment_webhooks.receive(svc, headers, raw)
-    for notice_id in svc.logs.due(svc.now(), 10):
-        payment_webhooks.work(svc, notice_id)
+    for webhook_id in svc.logs.due(svc.now(), 10):
+        payment_webhooks.work(svc, webhook_id)
 
     after = svc.bookings.get(booking.id)
     assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_LATE})

@@ -292,17 +292,17 @@ class TestNotices:
         headers, raw = catcher.wait_for(1)[0]
 
         payment_webhooks.receive(svc, *_as_received(headers, raw))
-        for notice_id in svc.logs.due(svc.now(), 10):
-            payment_webhooks.work(svc, notice_id)
+        for webhook_id in svc.logs.due(svc.now(), 10):
+            payment_webhooks.work(svc, webhook_id)
 
         assert statuses(svc.bookings.get(booking.id)) == [RefundStatus.DONE]
 
 
 def _as_received(headers, raw):
-    from inspired.adapters.providers.binance import NoticeHeaders
+    from inspired.adapters.providers.binance import WebhookHeaders
 
     names = ("Certificate-SN", "Nonce", "Timestamp", "Signature")
-    return NoticeHeaders(*(headers[f"BinancePay-{name}"] for name in names)), raw
+    return WebhookHeaders(*(headers[f"BinancePay-{name}"] for name in names)), raw
 
 
 # --- paid twice, late, and without a time ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.adapters.redis.queue import BOOKINGS, queues_on
 from inspired.domain.booking.states import State
 from inspired.flows.booking import refreshing, sweeping
@@ -192,25 +192,25 @@ def time_over_after(seconds: float) -> Iterator[None]:
 def test_a_notice_whose_ring_was_lost_is_rung_for_and_put_off(svc: Services, sandbox: Servers):
     key = svc.vault.new_key("n1")
     raw = svc.vault.seal(key, "n1", "notice", "{}")
-    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+    svc.logs.add_webhook(Webhook("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
 
     sweeping.sweep(svc)
     sweeping.sweep(svc)
 
-    assert waiting(sandbox) == [("inspired.jobs.work_notice", ("n1",))]
+    assert waiting(sandbox) == [("inspired.jobs.work_webhook", ("n1",))]
     assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
 
 
 def test_notices_that_were_rung_for_and_wait_for_a_worker_are_not_rung_for_again(svc: Services, sandbox: Servers):
     key = svc.vault.new_key("n1")
     raw = svc.vault.seal(key, "n1", "notice", "{}")
-    svc.logs.add_notice(Notice("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
+    svc.logs.add_webhook(Webhook("n1", svc.now(), "PAY", "PAY_SUCCESS", "z" * 27, "", raw, key, "n1", {}, svc.now()))
     for _ in range(sweeping.BATCH):
-        svc.queue.enqueue_webhook("work_notice", "another")
+        svc.queue.enqueue_webhook("work_webhook", "another")
 
     sweeping.sweep(at(svc, seconds=20))
 
-    assert ("inspired.jobs.work_notice", ("n1",)) not in waiting(sandbox)
+    assert ("inspired.jobs.work_webhook", ("n1",)) not in waiting(sandbox)
     assert svc.logs.due(at(svc, seconds=20).now(), 10) == ["n1"]
 
 

@@ -18,8 +18,8 @@ from standardwebhooks import Webhook as Verifier
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.alerts import PAUSES
 from inspired.adapters.providers import outgoing_webhooks
-from inspired.adapters.providers.binance import NoticeHeaders
-from inspired.adapters.providers.binance_webhooks import Facts, read_notice
+from inspired.adapters.providers.binance import WebhookHeaders
+from inspired.adapters.providers.binance_webhooks import Facts, read_webhook
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
@@ -127,8 +127,8 @@ def test_money_that_is_not_confirmed_for_five_minutes(svc: Services, sandbox: Se
 
 
 def _facts(svc: Services) -> Facts:
-    notice = svc.logs.get(svc.logs.due(svc.now(), 1)[0])
-    return read_notice(svc.vault.open(notice.key, notice.key_owner, "notice", notice.raw).encode())
+    webhook = svc.logs.get(svc.logs.due(svc.now(), 1)[0])
+    return read_webhook(svc.vault.open(webhook.key, webhook.key_owner, "notice", webhook.raw).encode())
 
 
 def test_a_mail_that_nobody_has_begun_to_send_for_two_minutes(svc: Services, sandbox: Servers):
@@ -147,20 +147,20 @@ def test_a_notice_that_nobody_works_on(svc: Services, sandbox: Servers, catcher:
     booking = live(svc)
     pay(sandbox, booking, notify="now")
     payment_webhooks.receive(svc, *caught(catcher))
-    (notice_id,) = svc.logs.due(svc.now(), 10)
-    svc.logs.lease(notice_id, svc.now() + timedelta(minutes=4))
+    (webhook_id,) = svc.logs.due(svc.now(), 10)
+    svc.logs.lease(webhook_id, svc.now() + timedelta(minutes=4))
     assert not seen(svc, "notice_waiting")
 
     assert seen(later(svc, minutes=3), "notice_waiting"), "also while somebody was rung for it"
 
-    payment_webhooks.work(svc, notice_id)
+    payment_webhooks.work(svc, webhook_id)
     assert not seen(later(svc, minutes=3), "notice_waiting")
 
 
 def test_notices_of_a_stranger(svc: Services):
     for number in range(20):
         assert not seen(svc, "notices_refused"), number
-        payment_webhooks.refused(svc, NoticeHeaders("s", "n", "1", "x"), b"{}", "the signature is wrong")
+        payment_webhooks.refused(svc, WebhookHeaders("s", "n", "1", "x"), b"{}", "the signature is wrong")
 
     assert seen(svc, "notices_refused")
     assert not seen(later(svc, hours=2), "notices_refused")
@@ -286,9 +286,9 @@ def test_a_payment_of_nobodys_until_it_is_settled(svc: Services, sandbox: Server
     data = {"merchantTradeNo": "0" * 27, "totalFee": "12", "currency": "USDT", "transactTime": 1}
     sandbox.control("notices", {"data": data, "biz_type": "PAY", "biz_status": "PAY_SUCCESS", "url": catcher.url})
     payment_webhooks.receive(svc, *caught(catcher))
-    (notice_id,) = svc.logs.due(svc.now(), 10)
+    (webhook_id,) = svc.logs.due(svc.now(), 10)
     assert not seen(svc, "orphan")
-    payment_webhooks.work(svc, notice_id)
+    payment_webhooks.work(svc, webhook_id)
 
     assert seen(svc, "orphan")
     alerting.look(svc)
@@ -296,7 +296,7 @@ def test_a_payment_of_nobodys_until_it_is_settled(svc: Services, sandbox: Server
     assert len(mailbox.messages) == 1, "the mail about the payment itself, and none about there being one"
     assert "/admin/runbook/orphan" in mailbox.messages[0].get_body(("plain",)).get_content()
 
-    payment_webhooks.settle_orphan(svc, notice_id, "returned")
+    payment_webhooks.settle_orphan(svc, webhook_id, "returned")
     assert not seen(svc, "orphan")
 
 

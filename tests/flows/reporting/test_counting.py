@@ -9,7 +9,7 @@ import redis
 from pymongo.database import Database
 
 from inspired.adapters.mongo.ledger_store import Run
-from inspired.adapters.mongo.payment_logs import Notice
+from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.domain.booking import ledger
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import PartOfIt
@@ -48,8 +48,8 @@ def told(svc: Services, booking: Booking, *, after: timedelta) -> None:
     order = booking.orders[0]
     assert order.paid_at is not None
     raw = svc.vault.seal(booking.sealed.key, booking.id, "notice", "{}")  # type: ignore[union-attr]
-    svc.logs.add_notice(
-        Notice(
+    svc.logs.add_webhook(
+        Webhook(
             f"n-{booking.id}-{after}", order.paid_at + after, "PAY", "PAY_SUCCESS", order.trade_no, booking.id,
             raw, booking.sealed.key, booking.id, {}, None,  # type: ignore[union-attr]
         )

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from inspired.adapters.providers.binance import NoticeHeaders
+from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.flows.booking import owner_actions, payment_webhooks, refreshing, replaying
@@ -21,7 +21,7 @@ from tests.web.admin.test_admin import log_in
 from tests.web.catcher import Catcher, catching
 from tests.web.pages import words
 
-FORGED = NoticeHeaders("serial", "nonce", "1", "c2lnbmF0dXJl")
+FORGED = WebhookHeaders("serial", "nonce", "1", "c2lnbmF0dXJl")
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def _first_addresses(app: Flask, svc: Services) -> set[str]:
     ids = {
         "booking_id": _booking_ids(svc),
         "number": [one.id for one in _tickets(svc)],
-        "chore_id": [svc.audit.newest(1)[0].about],
+        "bulk_job_id": [svc.audit.newest(1)[0].about],
         "type_id": [one.id for one in svc.catalogue.types()],
         "alert_id": ["unconfirmed_now"],
         "drill_id": ["webhook-lost"],
