@@ -24,7 +24,7 @@ from bench.stock import batches, held, stocked
 from inspired import services
 from inspired.adapters.crypto.vault import Vault
 from inspired.domain.booking.booking import Booking
-from inspired.flows.booking.payment_webhooks import read_notice
+from inspired.flows.booking.payment_webhooks import read_webhook
 from tests.harness import wait_until
 
 SEED = 20_261_123
@@ -172,7 +172,7 @@ def _missing(product: Product, answers: list[Answer]) -> int:
 
 
 def _log_id(notice: Notice) -> str:
-    facts = read_notice(notice.body.encode())
+    facts = read_webhook(notice.body.encode())
     return f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
 
 
