@@ -20,7 +20,7 @@ CHANGES = (
     "inspired.adapters.providers.binance.x_read_money__*",
     "inspired.adapters.providers.binance.x_read_json__*",
     "inspired.adapters.providers.binance.x__json_number__*",
-    "inspired.adapters.providers.binance.*verify_notice__*",
+    "inspired.adapters.providers.binance.*verify_webhook__*",
     "inspired.adapters.providers.binance_certificates.*",
     "inspired.adapters.providers.binance.*certificates__*",
 )

@@ -19,7 +19,7 @@ Planting = Callable[[pytest.MonkeyPatch], None]
 
 
 def signatures_are_not_checked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(BinancePay, "verify_notice", lambda *_, **__: None)
+    patch.setattr(BinancePay, "verify_webhook", lambda *_, **__: None)
 
 
 def notices_are_believed(patch: pytest.MonkeyPatch) -> None:
