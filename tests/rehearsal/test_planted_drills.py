@@ -47,7 +47,7 @@ def bookings_are_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def notices_are_acknowledged_before_they_are_written(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(PaymentLogs, "add_notice", lambda *_: True)
+    patch.setattr(PaymentLogs, "add_webhook", lambda *_: True)
 
 
 PLANTED: list[tuple[Planting, str]] = [
