@@ -27,12 +27,14 @@ from inspired.web.admin import (
     account,
     alerts,
     api_keys,
+    booking_details,
     bookings,
     catalogue,
     display_lists,
     display_tickets,
     evidence,
     health,
+    login,
     metrics,
     money,
     owner_actions,
@@ -91,6 +93,8 @@ def create_app(services: Services, settings: Settings) -> Flask:
     display_tickets.init_app(app)
     for blueprint in (site.bp, newsletter.bp, booking.bp, support.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
+    for blueprint in (login.bp, booking_details.bp):
+        app.register_blueprint(blueprint)
     for blueprint in (today.bp, bookings.bp, bookings.api_bp, api_keys.bp, account.bp, tickets.bp, rehearsals.bp):
         app.register_blueprint(blueprint)
     for blueprint in (money.bp, money.api_bp, catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp):
@@ -99,7 +103,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, bookings.api_bp, money.api_bp):
         csrf.exempt(blueprint)
-    csrf.exempt(newsletter.answer)  # which looks by itself, but for one kind
+    csrf.exempt(newsletter.manage_submit)  # which looks by itself, but for one kind
     api.spec.app = app
     app.add_url_rule("/healthz", "health", _health)
     app.url_defaults(_with_version)

@@ -297,7 +297,7 @@ CALLED = {
 
 def labels() -> Iterator[tuple[str, list[str]]]:
     """Every button of the admin area's templates: the file, and the words that may stand on it."""
-    for path in sorted((ROOT / "templates" / "admin").glob("*.html")):
+    for path in sorted((ROOT / "templates" / "admin").rglob("*.html")):
         for button in re.findall(r"<button[^>]*>(.*?)</button>", path.read_text(), re.DOTALL):
             bare = re.sub(r"<span class=.unseen.>.*?</span>|<[^>]+>", "", button)
             words = [one.strip() for one in re.split(r"\{[{%].*?[}%]\}", bare)]

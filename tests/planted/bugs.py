@@ -809,8 +809,8 @@ BUGS = (
         name="a helper is led to the customer's page, where money goes back",
         rule="door",
         file="inspired/web/admin/permissions.py",
-        old='    "by_owner.customers_page": O,',
-        new='    "by_owner.customers_page": H,',
+        old='    "owner_actions.customers_page": O,',
+        new='    "owner_actions.customers_page": H,',
         test="tests/web/admin/test_readers.py::test_who_may_return_no_money_is_not_led_to_where_the_customer_can",
     ),
     Bug(

@@ -40,17 +40,17 @@ log = structlog.get_logger()
 def second_step() -> ResponseReturnValue:
     person = auth.half_way(services())
     if person is None:
-        return redirect(url_for("admin.login"), 303)
+        return redirect(url_for("login.login"), 303)
     return _step_page(person)
 
 
 @bp.post("/login/step")
 @rate_limits.proving
-def take_second_step() -> ResponseReturnValue:
+def second_step_submit() -> ResponseReturnValue:
     svc = services()
     person = auth.half_way(svc)
     if person is None:
-        return redirect(url_for("admin.login"), 303)
+        return redirect(url_for("login.login"), 303)
     try:
         person = auth.guess_code(svc, person, request.form.get("code", "")[:MOST_CODE])
     except Invalid as refusal:
@@ -60,7 +60,7 @@ def take_second_step() -> ResponseReturnValue:
 
 @bp.post("/login/passkey/options")
 @rate_limits.proving
-def passkey_challenge() -> Response:
+def passkey() -> Response:
     from webauthn import generate_authentication_options, options_to_json
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
@@ -76,7 +76,7 @@ def passkey_challenge() -> Response:
 
 @bp.post("/login/passkey")
 @rate_limits.proving
-def enter_by_passkey() -> ResponseReturnValue:
+def passkey_submit() -> ResponseReturnValue:
     from webauthn import verify_authentication_response
     from webauthn.helpers.exceptions import WebAuthnException
 
@@ -109,7 +109,7 @@ def _enter(svc: Services, person: Person) -> str:
 
 
 def _step_page(person: Person, message: str = "") -> str:
-    return render_template("admin/second_step.html", person=person, message=message)
+    return render_template("admin/account/second_step.html", person=person, message=message)
 
 
 # --- one's own account ----------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def app() -> ResponseReturnValue:
 
 @bp.post("/account/app/code")
 @rate_limits.proving
-def confirm_app() -> ResponseReturnValue:
+def app_submit() -> ResponseReturnValue:
     svc, me = services(), auth.here(services())
     if not me.totp_pending:
         nothing = Invalid("No app is being set up. Begin with the button below; if you had begun, it is done.")
@@ -164,7 +164,7 @@ def confirm_app() -> ResponseReturnValue:
     except Invalid as refusal:
         return _app_page(svc, me, str(refusal)), refusal.status
     auth.note(svc, "authenticator app set up", me.id)
-    return render_template("admin/codes.html", codes=codes)
+    return render_template("admin/account/codes.html", codes=codes)
 
 
 @bp.post("/account/codes")
@@ -172,7 +172,7 @@ def new_codes() -> ResponseReturnValue:
     svc, me = services(), auth.here(services())
     codes = authentication.new_recovery_codes(svc, me.id)
     auth.note(svc, "recovery codes made anew", me.id)
-    return render_template("admin/codes.html", codes=codes)
+    return render_template("admin/account/codes.html", codes=codes)
 
 
 @bp.post("/account/no-second-step")
@@ -248,14 +248,14 @@ def end_all_sessions() -> ResponseReturnValue:
     svc.sessions.end_all(me.id)
     auth.note(svc, "logged out everywhere", me.id)
     auth.log_out(svc)
-    return go(url_for("admin.login"))
+    return go(url_for("login.login"))
 
 
 def _account_page(svc: Services, *, refusal: Invalid | None = None) -> str:
     me, here = auth.here(svc), auth.session_of(svc)
     alive = [one for one in svc.sessions.of(me.id) if one.is_alive(svc.now())]
     return render_template(
-        "admin/account.html",
+        "admin/account/account.html",
         me=me,
         here=here,
         sessions=alive,
@@ -268,7 +268,7 @@ def _account_page(svc: Services, *, refusal: Invalid | None = None) -> str:
 def _app_page(svc: Services, me: Person, message: str = "") -> str:
     secret = authentication.pending_secret(svc, me)
     picture = qr_svg(authentication.app_address(svc, me, secret))
-    return render_template("admin/app.html", secret=secret, picture=picture, message=message)
+    return render_template("admin/account/app.html", secret=secret, picture=picture, message=message)
 
 
 # --- accounts -------------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def people() -> str:
 
 
 @bp.post("/people")
-def invite() -> ResponseReturnValue:
+def people_submit() -> ResponseReturnValue:
     svc = services()
     try:
         role = _role(request.form.get("role", ""))
@@ -325,17 +325,19 @@ def _changed(svc: Services, person_id: str, wanted: str) -> str:
 
 @bp.get("/welcome/<token>")
 def welcome(token: str) -> str:
-    return render_template("admin/welcome.html", person=authentication.invited(services(), token), errors={})
+    return render_template("admin/account/welcome.html", person=authentication.invited(services(), token), errors={})
 
 
 @bp.post("/welcome/<token>")
 @rate_limits.proving
-def accept(token: str) -> ResponseReturnValue:
+def welcome_submit(token: str) -> ResponseReturnValue:
     svc = services()
     try:
         person = authentication.accept(svc, token, request.form.get("password", ""))
     except Invalid as refusal:
-        page = render_template("admin/welcome.html", person=authentication.invited(svc, token), errors=refusal.fields)
+        page = render_template(
+            "admin/account/welcome.html", person=authentication.invited(svc, token), errors=refusal.fields
+        )
         return page, refusal.status
     svc.audit.add(svc.now(), person.id, "password set by invitation", person.id)
     return redirect(auth.begin(svc, person, url_for("today.today")), 303)
@@ -343,7 +345,7 @@ def accept(token: str) -> ResponseReturnValue:
 
 def _people_page(svc: Services, *, link: str = "", refusal: Refusal | None = None) -> str:
     return render_template(
-        "admin/people.html",
+        "admin/account/people.html",
         people=svc.people.all(),
         me=auth.here(svc),
         roles=list(Role),

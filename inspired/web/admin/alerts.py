@@ -62,7 +62,7 @@ def set_webhook() -> ResponseReturnValue:
     secret = outgoing_webhooks.new_secret()
     auth.note(svc, "webhook set", host)
     svc.outgoing_webhook.set(url, host, secret, svc.now())
-    return render_template("admin/webhook_secret.html", secret=secret, host=host, old_until=None)
+    return render_template("admin/alerts/webhook_secret.html", secret=secret, host=host, old_until=None)
 
 
 @bp.post("/alerts/webhook/rotate")
@@ -75,7 +75,7 @@ def rotate() -> ResponseReturnValue:
     auth.note(svc, "webhook secret changed", before.host)
     svc.outgoing_webhook.rotated(before, secret, now)
     until = now + OLD_SECRET_LASTS
-    return render_template("admin/webhook_secret.html", secret=secret, host=before.host, old_until=until)
+    return render_template("admin/alerts/webhook_secret.html", secret=secret, host=before.host, old_until=until)
 
 
 @bp.post("/alerts/webhook/remove")
@@ -106,14 +106,18 @@ def send_again(delivery_id: str) -> ResponseReturnValue:
 
 @bp.get("/runbook")
 def runbooks() -> str:
-    return render_template("admin/runbooks.html", of_site=runbook.SITE.values(), of_booking=runbook.OF_BOOKING.values())
+    return render_template(
+        "admin/alerts/runbooks.html", of_site=runbook.SITE.values(), of_booking=runbook.OF_BOOKING.values()
+    )
 
 
 @bp.get("/runbook/<alert_id>")
 def one_runbook(alert_id: str) -> str:
     svc, alert = services(), _alert(alert_id)
     played = [drill_called(one) for one in alert.drills]
-    return render_template("admin/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id), played=played)
+    return render_template(
+        "admin/alerts/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id), played=played
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def _page(svc: Services, refusal: Refusal | None = None) -> str:
     ]
     messages = svc.deliveries.newest(now - MESSAGES_OF, SHOWN)
     return render_template(
-        "admin/alerts.html",
+        "admin/alerts/alerts.html",
         firing=sorted(firing, key=lambda one: (SEVERITIES.index(one.alert.severity), one.standing.firing_since)),
         history=_history(standings, names),
         messages=[(one, _sentence_of(one)) for one in messages],

@@ -12,17 +12,17 @@ from inspired.web.shared.current import services
 from inspired.web.shared.forms import NamedForm, read
 from inspired.web.shared.htmx import go
 
-bp = Blueprint("keys", __name__, url_prefix="/admin")
+bp = Blueprint("api_keys", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
 
 
 @bp.get("/keys")
-def keys() -> str:
+def index() -> str:
     return _page(services())
 
 
 @bp.post("/keys")
-def make() -> ResponseReturnValue:
+def api_keys_submit() -> ResponseReturnValue:
     """The answer is the one page that shows the key."""
     svc = services()
     try:
@@ -37,12 +37,12 @@ def make() -> ResponseReturnValue:
 def revoke(key_id: str) -> ResponseReturnValue:
     svc = services()
     api_keys.revoke(svc, key_id, auth.session_of(svc).person_id)
-    return go(url_for("keys.keys"), said="The key is revoked: no program gets in with it any more.")
+    return go(url_for("api_keys.index"), said="The key is revoked: no program gets in with it any more.")
 
 
 def _page(svc: Services, *, made: str = "", secret: str = "", errors: dict[str, str] | None = None) -> str:
     return render_template(
-        "admin/keys.html",
+        "admin/api_keys/api_keys.html",
         keys=svc.api_keys.all(),
         made=made,
         secret=secret,

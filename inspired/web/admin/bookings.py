@@ -1,7 +1,4 @@
-"""Bookings and payments: filtered, ordered, page by page; saved views, exports, work on many; the same for programs.
-
-The addresses are those of `admin`, whose blueprints these are.
-"""
+"""Bookings and payments: filtered, ordered, page by page; saved views, exports, work on many; the same for programs."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +8,7 @@ from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, jsonify, make_response, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from spectree import Response as Documented
 
@@ -26,8 +23,8 @@ from inspired.domain.shared.money import Money
 from inspired.flows.booking import bulk_jobs
 from inspired.flows.booking.booking_search import day_of
 from inspired.services import Services
-from inspired.web.admin import admin, exports
-from inspired.web.admin.admin import person_of
+from inspired.web.admin import exports
+from inspired.web.admin.booking_details import person_of
 from inspired.web.public.api import spec
 from inspired.web.public.api_document import KEY, SESSION
 from inspired.web.public.schemas import PaymentsAnswer, PaymentsQuery, Problem
@@ -36,7 +33,10 @@ from inspired.web.shared.current import services
 from inspired.web.shared.forms import NamedForm, read
 from inspired.web.shared.htmx import go, wants_fragment
 
-bp, api_bp = admin.bp, admin.api_bp
+bp = Blueprint("bookings", __name__, url_prefix="/admin")
+api_bp = Blueprint("bookings_api", __name__, url_prefix="/api/admin")
+bp.before_request(auth.admit)
+api_bp.before_request(auth.admit_api)
 PER_PAGE = 50
 MOST_PER_PAGE = 200
 MOST_EXPORTED = 20_000
@@ -138,7 +138,7 @@ def bookings() -> ResponseReturnValue:
 def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | None = None, message: str = "") -> str:
     values = asked.values if not errors else {name: request.args.get(name, "")[:64] for name in NAMES}
     return render_template(
-        "admin/bookings.html",
+        "admin/bookings/bookings.html",
         rows=[(booking, person_of(svc, booking)) for booking in found.bookings],
         values=values,
         query=asked.query,
@@ -158,7 +158,7 @@ def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | 
 
 
 def _address(asked: Question, **place: str) -> str:
-    return f"{url_for('admin.bookings')}?{urlencode({**asked.values, **place})}"
+    return f"{url_for('bookings.bookings')}?{urlencode({**asked.values, **place})}"
 
 
 @bp.post("/views")
@@ -180,7 +180,7 @@ def save_view() -> ResponseReturnValue:
 def remove_view(view_id: str) -> ResponseReturnValue:
     svc = services()
     svc.saved_views.remove(view_id, auth.session_of(svc).person_id)
-    return go(url_for("admin.bookings"), said="That view is gone. The bookings it showed are as they were.")
+    return go(url_for("bookings.bookings"), said="That view is gone. The bookings it showed are as they were.")
 
 
 @bp.get("/bookings/export")
@@ -217,7 +217,7 @@ def chosen() -> ResponseReturnValue:
     svc = services()
     found = _chosen(svc, "shown" if request.form.get("all") == "yes" else "chosen")
     asked = [one for one in found if bulk_jobs.can_be_asked_about(one)]
-    return render_template("admin/chosen.html", found=found, asked=asked, back=request.form.get("query", ""))
+    return render_template("admin/bookings/chosen.html", found=found, asked=asked, back=request.form.get("query", ""))
 
 
 @bp.post("/bookings/chosen/begin")
@@ -225,13 +225,14 @@ def begin_bulk_job() -> ResponseReturnValue:
     svc = services()
     bulk_job = bulk_jobs.start(svc, _chosen(svc, "chosen"), auth.session_of(svc).person_id)
     return go(
-        url_for("admin.bulk_job", bulk_job_id=bulk_job.id), said="Binance is being asked about each of these bookings."
+        url_for("bookings.bulk_job", bulk_job_id=bulk_job.id),
+        said="Binance is being asked about each of these bookings.",
     )
 
 
 @bp.get("/chores/<bulk_job_id>")
 def bulk_job(bulk_job_id: str) -> str:
-    page = "admin/_bulk_job.html" if wants_fragment() else "admin/bulk_job.html"
+    page = "admin/bookings/_bulk_job.html" if wants_fragment() else "admin/bookings/bulk_job.html"
     return render_template(page, bulk_job=services().bulk_jobs.get(bulk_job_id))
 
 

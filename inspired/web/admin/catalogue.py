@@ -56,7 +56,7 @@ LIST_SAID = {
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
-bp = Blueprint("offering", __name__, url_prefix="/admin")
+bp = Blueprint("catalogue", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
 
 
@@ -70,7 +70,7 @@ def calendar() -> str:
 
 
 @bp.post("/calendar")
-def change_calendar() -> ResponseReturnValue:
+def calendar_submit() -> ResponseReturnValue:
     """Looked at, or saved. What is not right comes back with its sentence, and nothing is lost."""
     svc = services()
     offered = svc.catalogue.fresh()
@@ -80,7 +80,7 @@ def change_calendar() -> ResponseReturnValue:
         wanted = _availability(form, offered.calendar.zone)
         if form.do == "save":
             preferences.save_calendar(svc, auth.session_of(svc).person_id, wanted, form.version)
-            return go(url_for("offering.calendar", saved=""))
+            return go(url_for("catalogue.calendar", saved=""))
     except Refusal as refusal:
         return _calendar_page(offered, values, refusal=refusal), refusal.status
     return _calendar_page(offered, values, wanted=wanted)
@@ -92,7 +92,7 @@ def read_own_calendar() -> ResponseReturnValue:
     svc = services()
     asked = svc.now()
     own_calendar.read_soon(svc)
-    return go(url_for("offering.calendar", asked=iso(asked)))
+    return go(url_for("catalogue.calendar", asked=iso(asked)))
 
 
 def _calendar_page(
@@ -108,7 +108,7 @@ def _calendar_page(
     looked_at = next((one for one in types if one.id == values.get("look")), types[0] if types else None)
     times = _times(services(), looked_at, wanted or offered.calendar) if looked_at and not refusal else []
     return render_template(
-        "admin/calendar.html",
+        "admin/catalogue/calendar.html",
         weekdays=WEEKDAYS,
         values=values,
         version=offered.calendar_version,
@@ -232,7 +232,7 @@ def calls() -> str:
 
 
 @bp.post("/calls")
-def change_list() -> ResponseReturnValue:
+def calls_submit() -> ResponseReturnValue:
     """One up, down, hidden or shown again."""
     svc = services()
     offered = svc.catalogue.fresh()
@@ -242,13 +242,13 @@ def change_list() -> ResponseReturnValue:
         preferences.save_types(svc, auth.session_of(svc).person_id, wanted, form.version)
     except Refusal as refusal:
         return _calls_page(str(refusal)), refusal.status
-    return go(url_for("offering.calls"), said=LIST_SAID[form.do])
+    return go(url_for("catalogue.calls"), said=LIST_SAID[form.do])
 
 
 def _calls_page(message: str = "") -> str:
     svc = services()
     return render_template(
-        "admin/calls.html",
+        "admin/catalogue/calls.html",
         offered=svc.catalogue.fresh(),
         message=message,
         saved=request.args.get("saved", ""),
@@ -297,12 +297,12 @@ def call(type_id: str) -> str:
 
 
 @bp.post("/calls/new")
-def add_call() -> ResponseReturnValue:
+def new_call_submit() -> ResponseReturnValue:
     return _save_call(None)
 
 
 @bp.post("/calls/<type_id>")
-def change_call(type_id: str) -> ResponseReturnValue:
+def call_submit(type_id: str) -> ResponseReturnValue:
     offered = services().catalogue.fresh()
     return _save_call(offered.types[_place_of(list(offered.types), type_id)].type)
 
@@ -320,7 +320,7 @@ def _save_call(before: MeetingType | None) -> ResponseReturnValue:
         preferences.save_types(svc, auth.session_of(svc).person_id, types, form.version)
     except Refusal as refusal:
         return _call_page(offered, before, request.form.to_dict(), refusal=refusal), refusal.status
-    return go(url_for("offering.calls", saved=wanted.id), said=_said_of_name(wanted))
+    return go(url_for("catalogue.calls", saved=wanted.id), said=_said_of_name(wanted))
 
 
 def _with(types: Iterable[Listed], wanted: MeetingType, before: MeetingType | None) -> tuple[Listed, ...]:
@@ -343,7 +343,7 @@ def _call_page(
     refusal: Refusal | None = None,
 ) -> str:
     return render_template(
-        "admin/call.html",
+        "admin/catalogue/call.html",
         weekdays=WEEKDAYS,
         before=before,
         values=values,

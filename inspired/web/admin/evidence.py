@@ -16,7 +16,7 @@ from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.flows.booking import replaying
 from inspired.services import Services
 from inspired.web.admin import timeline
-from inspired.web.admin.admin import BEGINNING
+from inspired.web.admin.booking_details import BEGINNING
 from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
 
@@ -28,13 +28,13 @@ bp.before_request(auth.admit)
 
 
 @bp.get("/")
-def notices() -> str:
+def webhooks() -> str:
     """?before=2026-11-23T14:02:00.000Z, newest first."""
     svc = services()
     before = _before(svc)
     found = svc.logs.inbound(before=before, after=before - WINDOW, most=PER_PAGE)
     rows = [(one, timeline.webhook_words(one), timeline.verdict(one)) for one in found]
-    return render_template("admin/evidence.html", rows=rows, older=iso(_older(svc, before, found)))
+    return render_template("admin/evidence/webhooks.html", rows=rows, older=iso(_older(svc, before, found)))
 
 
 def _before(svc: Services) -> datetime:
@@ -55,12 +55,12 @@ def _older(svc: Services, before: datetime, found: list[dict[str, Any]]) -> date
 
 
 @bp.get("/notice")
-def notice() -> str:
+def webhook() -> str:
     svc = services()
     kept = svc.logs.kept(request.args.get("id", ""))
     body = _body(svc, kept)
     return render_template(
-        "admin/notice.html",
+        "admin/evidence/webhook.html",
         notice=kept,
         words=timeline.webhook_words(kept),
         verdict=timeline.verdict({**kept, "followed": svc.logs.verdict_on(kept["_id"])}),
@@ -86,7 +86,7 @@ def replay() -> ResponseReturnValue:
         raise Conflict("This notice is about no booking here, so there is nothing to replay it on.")
     is_untouched = svc.bookings.get(replayed.stored.id) == replayed.stored
     return render_template(
-        "admin/replay.html",
+        "admin/evidence/replay.html",
         notice=kept,
         words=timeline.webhook_words(kept),
         replayed=replayed,

@@ -18,7 +18,7 @@ from inspired.web.shared import auth
 from inspired.web.shared.current import services
 
 public = Blueprint("status", __name__)
-bp = Blueprint("health_pages", __name__, url_prefix="/admin")
+bp = Blueprint("health", __name__, url_prefix="/admin")
 api_bp = Blueprint("health_api", __name__, url_prefix="/api/admin")
 bp.before_request(auth.admit)
 api_bp.before_request(auth.admit_api)
@@ -64,7 +64,7 @@ def _lines() -> tuple[Line, ...]:
 def deep_page() -> str:
     svc = services()
     parts = sorted(health.examine(svc), key=lambda one: ORDER.index(one.health))
-    return render_template("admin/health.html", parts=parts, versions=health.versions(svc), now=svc.now())
+    return render_template("admin/health/health.html", parts=parts, versions=health.versions(svc), now=svc.now())
 
 
 ORDER = (Health.ILL, Health.SLOW, Health.UNKNOWN, Health.WELL)

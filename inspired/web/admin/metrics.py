@@ -49,7 +49,7 @@ FAILURES = {
     Failure.REFUND_STUCK: "A refund was refused or could not be sent",
 }
 
-bp = Blueprint("numbers", __name__, url_prefix="/admin/numbers")
+bp = Blueprint("metrics", __name__, url_prefix="/admin/numbers")
 bp.before_request(auth.admit)
 
 
@@ -79,7 +79,7 @@ def count_again() -> ResponseReturnValue:
     """All days, from the first booking on."""
     svc = services()
     counting.start_from(svc, periods.FIRST)
-    return go(url_for("numbers.show"), said="All days are counted again in the background; nothing else is changed.")
+    return go(url_for("metrics.show"), said="All days are counted again in the background; nothing else is changed.")
 
 
 def _wanted(svc: Services) -> Period:
@@ -112,7 +112,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
     currencies = sorted({*now.currencies, *before.currencies}) or [metrics.USDT]
     funnel = _funnel(now, before)
     return render_template(
-        "admin/numbers.html",
+        "admin/metrics/metrics.html",
         period=period,
         choices=CHOICES,
         chosen=period.days if period.last == today and period.days in CHOICES else 0,

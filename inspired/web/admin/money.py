@@ -17,7 +17,7 @@ from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import payment_webhooks, reconciling, refreshing, refunding
 from inspired.services import Services
-from inspired.web.admin.admin import BEGINNING, booking_page, person_of
+from inspired.web.admin.booking_details import BEGINNING, booking_page, person_of
 from inspired.web.admin.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
 from inspired.web.public.api import json_object, spec
 from inspired.web.public.api_document import SESSION
@@ -50,7 +50,7 @@ def refund(booking_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/bookings/<booking_id>/refund/preview")
-def preview(booking_id: str) -> ResponseReturnValue:
+def refund_preview(booking_id: str) -> ResponseReturnValue:
     """Sent by POST, so that the reason stands in no address. Nothing is changed."""
     svc = services()
     booking = svc.bookings.get(booking_id)
@@ -64,7 +64,7 @@ def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
     """What this refund would do, and the button for it. Raises Invalid, Conflict."""
     seen = refunding.preview(svc, booking, _wanted(booking, form.amount, form.order), cancels=form.wanted)
     return render_template(
-        "admin/refund_preview.html",
+        "admin/money/refund_preview.html",
         booking=booking,
         person=person_of(svc, booking),
         form=form,
@@ -76,7 +76,7 @@ def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
 
 
 @bp.post("/bookings/<booking_id>/refund")
-def refund_confirmed(booking_id: str) -> ResponseReturnValue:
+def refund_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     try:
@@ -108,7 +108,7 @@ def _note_refund(svc: Services, booking_id: str, amount: str, *, cancels: bool) 
 def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
     alone = {str(one.number): left.shown for one, left in uncounted(booking)}
     return render_template(
-        "admin/refund.html",
+        "admin/money/refund.html",
         booking=booking,
         alone=alone,
         only=alone.get(values.get("order", ""), ""),
@@ -192,7 +192,7 @@ def ask(booking_id: str) -> ResponseReturnValue:
 
 def _page_of(booking_id: str) -> str:
     """From its top, where the page says what was done."""
-    return url_for("admin.booking", booking_id=booking_id)
+    return url_for("booking_details.booking", booking_id=booking_id)
 
 
 # --- all of the money -----------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def _money_page(svc: Services, message: str = "") -> str:
     tomorrow: datetime = svc.now() + timedelta(days=1)
     balances = ledger.balances(entry for _, entry in svc.ledger.all(BEGINNING, tomorrow))
     return render_template(
-        "admin/money.html",
+        "admin/money/money.html",
         balances=list(balance_rows(balances)),
         orphans=svc.orphans.waiting(),
         cases=svc.cases.waiting(),

@@ -17,7 +17,7 @@ from inspired.domain.shared.timezones import in_words
 from inspired.flows.booking import booking as bookings
 from inspired.flows.booking import owner_actions as flow
 from inspired.services import Services
-from inspired.web.admin.admin import booking_page, person_of
+from inspired.web.admin.booking_details import booking_page, person_of
 from inspired.web.admin.display_money import lefts
 from inspired.web.admin.money import preview_page
 from inspired.web.public.booking import times_of
@@ -38,7 +38,7 @@ from inspired.web.shared.forms import (
 )
 from inspired.web.shared.htmx import go, wants_fragment
 
-bp = Blueprint("by_owner", __name__, url_prefix="/admin/bookings/<booking_id>")
+bp = Blueprint("owner_actions", __name__, url_prefix="/admin/bookings/<booking_id>")
 bp.before_request(auth.admit)
 
 
@@ -76,7 +76,7 @@ def letter(booking_id: str) -> str:
 
 
 @bp.post("/letter")
-def write(booking_id: str) -> ResponseReturnValue:
+def letter_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     try:
         form = read(LetterForm, request.form)
@@ -108,7 +108,7 @@ def move(booking_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/move")
-def move_to(booking_id: str) -> ResponseReturnValue:
+def move_submit(booking_id: str) -> ResponseReturnValue:
     """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
     svc = services()
     try:
@@ -131,7 +131,7 @@ def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
 
 
 def _move_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
-    url = url_for("by_owner.move", booking_id=booking.id)
+    url = url_for("owner_actions.move", booking_id=booking.id)
     times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
     if wants_fragment() and refusal is None:
         return render_template("booking/_times.html", times=times)
@@ -156,7 +156,7 @@ def call_off(booking_id: str) -> str:
 
 
 @bp.post("/call-off/preview")
-def look_at_call_off(booking_id: str) -> ResponseReturnValue:
+def call_off_preview(booking_id: str) -> ResponseReturnValue:
     """By POST, so that the reason stands in no address. With money that goes back it is a refund like any other."""
     svc = services()
     booking = svc.bookings.get(booking_id)
@@ -188,7 +188,7 @@ def _to_return(svc: Services, booking: Booking, form: CallOffForm) -> str | None
 
 
 @bp.post("/call-off")
-def called_off(booking_id: str) -> ResponseReturnValue:
+def call_off_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     try:
         form = read(CallOffConfirmedForm, request.form)
@@ -228,7 +228,7 @@ def by_hand(booking_id: str) -> str:
 
 
 @bp.post("/by-hand")
-def vouch(booking_id: str) -> ResponseReturnValue:
+def by_hand_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     currency = booking.price.currency
@@ -281,7 +281,7 @@ def erase(booking_id: str) -> str:
 
 
 @bp.post("/erase")
-def erased(booking_id: str) -> ResponseReturnValue:
+def erase_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     try:
         flow.erase(svc, booking_id)
@@ -299,7 +299,7 @@ def _erase_page(svc: Services, booking: Booking, refusal: Refusal | None = None)
 
 def _page(name: str, svc: Services, booking: Booking, refusal: Refusal | None = None, **more: object) -> str:
     return render_template(
-        f"admin/{name}.html",
+        f"admin/owner_actions/{name}.html",
         booking=booking,
         person=person_of(svc, booking),
         values=request.form.to_dict(),
@@ -317,4 +317,4 @@ def _who(svc: Services) -> str:
 def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, said: str) -> ResponseReturnValue:
     """Written down, and back to the booking, which opens with what was done."""
     auth.note(svc, what, booking_id, detail)
-    return go(url_for("admin.booking", booking_id=booking_id), said=said)
+    return go(url_for("booking_details.booking", booking_id=booking_id), said=said)

@@ -22,7 +22,7 @@ SHOWN_TO_CUSTOMERS = ("brand", "home", "small_print")
 PER_PAGE = 50
 WAITING = timedelta(minutes=1)  # how long a page waits for the worker
 
-bp = Blueprint("settings", __name__, url_prefix="/admin")
+bp = Blueprint("preferences", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
 
 
@@ -31,7 +31,7 @@ def settings() -> str:
     svc = services()
     tried = svc.preferences.tried()
     return render_template(
-        "admin/settings.html",
+        "admin/preferences/settings.html",
         chosen=svc.preferences.fresh(),
         told={kind: owner_notifications.addresses(svc, kind) for kind in owner_notifications.KINDS},
         kinds=owner_notifications.KINDS,
@@ -47,7 +47,7 @@ def section(name: str) -> str:
 
 
 @bp.post("/settings/<name>")
-def change_section(name: str) -> ResponseReturnValue:
+def section_submit(name: str) -> ResponseReturnValue:
     return _change(services(), _known(name))
 
 
@@ -57,7 +57,7 @@ def addresses() -> str:
 
 
 @bp.post("/settings/addresses")
-def change_addresses() -> ResponseReturnValue:
+def addresses_submit() -> ResponseReturnValue:
     return _change(services(), "addresses")
 
 
@@ -67,7 +67,7 @@ def try_addresses() -> ResponseReturnValue:
     svc = services()
     now = svc.now()
     svc.queue.enqueue_mail("try_addresses")
-    return go(url_for("settings.settings", asked=iso(now)))
+    return go(url_for("preferences.settings", asked=iso(now)))
 
 
 @bp.get("/settings/retention")
@@ -76,7 +76,7 @@ def retention() -> str:
 
 
 @bp.post("/settings/retention")
-def change_retention() -> ResponseReturnValue:
+def retention_submit() -> ResponseReturnValue:
     return _change(services(), "retention")
 
 
@@ -97,7 +97,7 @@ def _change(svc: Services, name: str) -> ResponseReturnValue:
         preferences.save(svc, auth.session_of(svc).person_id, wanted, form.version)
     except Refusal as refusal:
         return _section_page(svc, name, wanted=wanted, refusal=refusal), refusal.status
-    return go(url_for("settings.settings", saved=name))
+    return go(url_for("preferences.settings", saved=name))
 
 
 def _section_page(svc: Services, name: str, *, wanted: Section | None = None, refusal: Refusal | None = None) -> str:
@@ -106,7 +106,7 @@ def _section_page(svc: Services, name: str, *, wanted: Section | None = None, re
     values: Mapping[str, str] = request.form.to_dict() if wanted else saved.values
     other = saved.words if wanted and isinstance(refusal, Conflict) else {}
     return render_template(
-        f"admin/setting_{name}.html",
+        f"admin/preferences/{name}.html",
         name=name,
         values=values,
         version=chosen.versions[name],
@@ -134,7 +134,7 @@ def audit() -> str:
     checked = svc.audit.checked()
     of_bookings = svc.bookings.known_among(sorted({one.about for one in entries if one.about}))
     return render_template(
-        "admin/audit.html",
+        "admin/preferences/audit.html",
         entries=entries[:PER_PAGE],
         older=entries[PER_PAGE - 1].number if len(entries) > PER_PAGE else None,
         is_newest=before is None,
@@ -151,7 +151,7 @@ def check_audit() -> ResponseReturnValue:
     svc = services()
     now = svc.now()
     auditing.check_soon(svc)
-    return go(url_for("settings.audit", asked=iso(now)))
+    return go(url_for("preferences.audit", asked=iso(now)))
 
 
 def _is_waiting(svc: Services, done_at: datetime | None) -> bool:

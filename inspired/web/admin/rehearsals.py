@@ -30,13 +30,13 @@ VERDICTS = {
 NEVER, STALE = ("never played", "quiet"), ("green for another version", "quiet")
 NOT_BEGUN, STOPPED = ("no worker came", "bad"), ("its worker was stopped", "bad")
 
-bp = Blueprint("rehearsal", __name__, url_prefix="/admin/rehearsal")
+bp = Blueprint("rehearsals", __name__, url_prefix="/admin/rehearsal")
 bp.before_request(auth.admit)
 
 
 @bp.get("/")
 def drills() -> str:
-    template = "admin/_rehearsals.html" if wants_fragment() else "admin/rehearsals.html"
+    template = "admin/rehearsals/_drills.html" if wants_fragment() else "admin/rehearsals/drills.html"
     return render_template(template, **_room(services()))
 
 
@@ -47,14 +47,14 @@ def run_all() -> ResponseReturnValue:
     idle = [drill for drill in IDS if not rehearsing.is_at_work(svc, newest.get(drill, (None, None))[0])]
     _ask(svc, idle)
     return go(
-        url_for("rehearsal.drills"), said="The drills are played in the background. Nothing of the site is touched."
+        url_for("rehearsals.drills"), said="The drills are played in the background. Nothing of the site is touched."
     )
 
 
 @bp.get("/<drill_id>")
 def drill(drill_id: str) -> str:
     found = drill_called(drill_id)
-    template = "admin/_rehearsal.html" if wants_fragment() else "admin/rehearsal.html"
+    template = "admin/rehearsals/_drill.html" if wants_fragment() else "admin/rehearsals/drill.html"
     return render_template(template, **_played(services(), found))
 
 
@@ -65,7 +65,7 @@ def run(drill_id: str) -> ResponseReturnValue:
     if not rehearsing.is_at_work(svc, asked):
         _ask(svc, [found.id])
     said = "The drill is played in the background. Nothing of the site is touched."
-    return go(url_for("rehearsal.drill", drill_id=found.id), said=said)
+    return go(url_for("rehearsals.drill", drill_id=found.id), said=said)
 
 
 def _ask(svc: Services, drill_ids: list[str]) -> None:

@@ -12,7 +12,7 @@ from inspired.domain.shared.errors import Invalid, NotFound
 from inspired.domain.shared.periods import DAY, Length, Period, period_of
 from inspired.flows.reporting import counting, reporting
 from inspired.services import Services
-from inspired.web.admin.admin import person_of
+from inspired.web.admin.booking_details import person_of
 from inspired.web.admin.sheets import csv_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
@@ -33,7 +33,7 @@ def overview() -> str:
 
 def _overview(svc: Services, message: str = "") -> str:
     return render_template(
-        "admin/reports.html",
+        "admin/reports/reports.html",
         kinds=[(kind, reports.TITLES[kind], reports.ABOUT[kind][0]) for kind in ON_A_PAGE],
         plans=svc.report_plans.all(),
         choices=_choices(_today(svc)),
@@ -49,7 +49,7 @@ def show(kind: str) -> str:
         raise NotFound("This report is there as a file only.")
     report = reporting.make(svc, wanted, _period(svc, request.args.get("period", "")))
     return render_template(
-        "admin/report.html",
+        "admin/reports/report.html",
         report=report,
         names=_names(svc, report) if auth.may("reports.export") else {},
         choices=_choices(_today(svc)),

@@ -17,7 +17,7 @@ from inspired.domain.support.tickets import Priority, Ticket, is_told_of_closing
 from inspired.flows.support import promising, tickets
 from inspired.flows.support.tickets import Sent
 from inspired.services import Services
-from inspired.web.admin.admin import BEGINNING, UNREADABLE, person_of
+from inspired.web.admin.booking_details import BEGINNING, UNREADABLE, person_of
 from inspired.web.admin.display_tickets import Shown, shown
 from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
@@ -52,7 +52,7 @@ bp.before_request(auth.admit)
 
 
 @bp.get("/tickets")
-def list_() -> str:
+def index() -> str:
     svc = services()
     chosen = request.args.get("show", "open")
     chosen = chosen if chosen in LISTS else "open"
@@ -64,7 +64,9 @@ def list_() -> str:
     rows = [
         (_shown(svc, one), _about(svc, one, bookings.get(one.booking_id)), names.get(one.assigned)) for one in found
     ]
-    return render_template("admin/tickets.html", rows=rows, lists=LISTS, chosen=chosen, more=iso(more), now=svc.now())
+    return render_template(
+        "admin/tickets/tickets.html", rows=rows, lists=LISTS, chosen=chosen, more=iso(more), now=svc.now()
+    )
 
 
 def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[Ticket], datetime | None]:
@@ -125,7 +127,7 @@ def ticket(number: str) -> str:
 
 
 @bp.post("/tickets/<number>/answer")
-def answer(number: str) -> ResponseReturnValue:
+def ticket_submit(number: str) -> ResponseReturnValue:
     def do(svc: Services, person: Person) -> str:
         form = read(OwnAnswerForm, request.form)
         sent = Sent(form.text, form.form_token, form.seen)
@@ -173,7 +175,7 @@ def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
     person = person_of(svc, booking) if booking else {"name": "", "email": _about(svc, ticket, None)}
     ready = ready_answers(booking, person["name"] if person is not UNREADABLE else "", svc.now())
     return render_template(
-        "admin/ticket.html",
+        "admin/tickets/ticket.html",
         one=_shown(svc, ticket),
         booking=booking,
         person=person,
@@ -212,7 +214,7 @@ def promises() -> str:
     """What was said to customers with a time, and is not done yet: the latest first."""
     svc = services()
     rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
-    return render_template("admin/promises.html", rows=rows, now=svc.now())
+    return render_template("admin/tickets/promises.html", rows=rows, now=svc.now())
 
 
 def _who(svc: Services, owed: promising.Owed) -> str:
@@ -232,7 +234,7 @@ def new() -> str:
 
 
 @bp.post("/tickets/new")
-def begin() -> ResponseReturnValue:
+def new_submit() -> ResponseReturnValue:
     svc = services()
     booking_id = request.form.get("booking", "")
     booking = svc.bookings.get(booking_id) if booking_id else None
@@ -249,7 +251,7 @@ def begin() -> ResponseReturnValue:
 def _new_page(svc: Services, booking: Booking | None, refusal: Refusal | None = None) -> str:
     person = person_of(svc, booking) if booking else None
     return render_template(
-        "admin/ticket_new.html",
+        "admin/tickets/ticket_new.html",
         booking=booking,
         person=person,
         priorities=list(Priority),

@@ -7,7 +7,7 @@ from inspired.domain.booking import attention
 from inspired.flows.booking import booking_search, delivery
 from inspired.flows.reporting import today as today_flow
 from inspired.web.admin import display_tickets
-from inspired.web.admin.admin import person_of
+from inspired.web.admin.booking_details import person_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.htmx import go
@@ -21,7 +21,7 @@ def today() -> str:
     svc = services()
     found = today_flow.gather(svc)
     return render_template(
-        "admin/today.html",
+        "admin/today/today.html",
         today=found,
         needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
         unanswered=[(one, display_tickets.subject(svc, one)) for one in found.unanswered],
@@ -32,17 +32,17 @@ def today() -> str:
 
 
 @bp.get("/search")
-def search_form() -> str:
-    return render_template("admin/search.html", text="", found=None)
+def search() -> str:
+    return render_template("admin/today/search.html", text="", found=None)
 
 
 @bp.post("/search")
-def search() -> str:
+def search_submit() -> str:
     """By POST, so that nobody's name or mail address stands in an address or a log. Changes nothing."""
     svc, text = services(), request.form.get("text", "").strip()[: booking_search.LONGEST]
     found = booking_search.search(svc, text)
     hits = [(hit.booking, person_of(svc, hit.booking), hit.why) for hit in found.hits]
-    return render_template("admin/search.html", text=text, found=found, hits=hits)
+    return render_template("admin/today/search.html", text=text, found=found, hits=hits)
 
 
 @bp.post("/bookings/<booking_id>/seen-to")

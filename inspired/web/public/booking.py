@@ -65,7 +65,7 @@ def start(type_id: str) -> ResponseReturnValue:
 
 @bp.post("/book/<type_id>")
 @rate_limits.creating
-def hold(type_id: str) -> ResponseReturnValue:
+def start_submit(type_id: str) -> ResponseReturnValue:
     meeting_type = services().catalogue.type(type_id)
     try:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
@@ -297,7 +297,7 @@ def check(token: str) -> ResponseReturnValue:
 
 
 @bp.get("/booking/<token>/time")
-def choose_time(token: str) -> ResponseReturnValue:
+def time(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
     if not _in_frame():
@@ -307,7 +307,7 @@ def choose_time(token: str) -> ResponseReturnValue:
 
 @bp.post("/booking/<token>/time")
 @rate_limits.choosing
-def change_time(token: str) -> ResponseReturnValue:
+def time_submit(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
     if _in_frame() and booking.state is State.CONFIRMED:
@@ -329,7 +329,7 @@ def _to_another_time(svc: Services, booking: Booking) -> Booking:
 
 
 @bp.get("/booking/<token>/give-up")
-def leave(token: str) -> ResponseReturnValue:
+def give_up(token: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
     if booking.state not in (State.DRAFT, State.PENDING) or booking.cancel_requested:
@@ -338,7 +338,7 @@ def leave(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/booking/<token>/give-up")
-def give_up(token: str) -> ResponseReturnValue:
+def give_up_submit(token: str) -> ResponseReturnValue:
     return go(_page_of(bookings.give_up(services(), token)))
 
 
@@ -352,7 +352,7 @@ def money_back(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/booking/<token>/money-back")
-def take_money_back(token: str) -> ResponseReturnValue:
+def money_back_submit(token: str) -> ResponseReturnValue:
     return go(_page_of(refunding.money_back(services(), token)))
 
 
@@ -366,7 +366,7 @@ def cancel(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/booking/<token>/cancel")
-def call_off(token: str) -> ResponseReturnValue:
+def cancel_submit(token: str) -> ResponseReturnValue:
     """Only for what the page told: what goes back falls with time."""
     svc, form = services(), read(CancelForm, request.form)
     booking = svc.bookings.by_token(token)
@@ -443,7 +443,7 @@ def _cancel_page(svc: Services, booking: Booking, message: str = "") -> str:
 
 
 def _time_form(booking: Booking, message: str = "") -> str:
-    url = url_for("booking.choose_time", token=booking.token)
+    url = url_for("booking.time", token=booking.token)
     times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
     if wants_fragment() and not message:
         return render_template("booking/_times.html", times=times)

@@ -16,7 +16,7 @@ bp = Blueprint("newsletter", __name__, url_prefix="/newsletter")
 
 @bp.post("")
 @rate_limits.subscribing
-def subscribe() -> ResponseReturnValue:
+def subscribe_submit() -> ResponseReturnValue:
     """The answer never tells whether the address is known."""
     template = "newsletter/_form.html" if wants_fragment() else "newsletter/asked.html"
     try:
@@ -34,7 +34,7 @@ def manage(token: str) -> str:
 
 
 @bp.post("/<token>")
-def answer(token: str) -> ResponseReturnValue:
+def manage_submit(token: str) -> ResponseReturnValue:
     """A button of the page; or a mail program's own way to unsubscribe, which sends no cookie and follows no redirect
     (RFC 8058). The link is the secret for both, but a button must have been pressed on our page."""
     if request.form.get("List-Unsubscribe") == "One-Click":

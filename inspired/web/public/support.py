@@ -17,21 +17,21 @@ from inspired.web.shared.current import services
 from inspired.web.shared.forms import AnswerForm, ContactForm, QuestionForm, read
 from inspired.web.shared.htmx import go
 
-bp = Blueprint("help", __name__)
+bp = Blueprint("support", __name__)
 
 
 # --- about a booking ------------------------------------------------------------------------------------------------
 
 
 @bp.get("/booking/<token>/help")
-def of_booking(token: str) -> str:
+def booking(token: str) -> str:
     svc = services()
     return _page(svc, svc.bookings.by_token(token))
 
 
 @bp.post("/booking/<token>/help")
 @rate_limits.writing
-def ask(token: str) -> ResponseReturnValue:
+def booking_submit(token: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
     try:
@@ -57,7 +57,7 @@ def answer(token: str, number: str) -> ResponseReturnValue:
 
 
 def _place(booking: Booking, number: str) -> str:
-    return url_for("help.of_booking", token=booking.token, _anchor=f"t{number}")
+    return url_for("support.booking", token=booking.token, _anchor=f"t{number}")
 
 
 def _page(svc: Services, booking: Booking, refusal: Refusal | None = None, number: str = "") -> str:
@@ -65,7 +65,7 @@ def _page(svc: Services, booking: Booking, refusal: Refusal | None = None, numbe
     found = [shown(svc, one, for_customer=True) for one in svc.tickets.of_booking(booking.id)]
     found = [one for one in found if one.said]
     return render_template(
-        "help/booking.html",
+        "support/booking.html",
         booking=booking,
         tickets=found,
         may_ask=not found or all(one.ticket.state is TicketState.DONE for one in found) or (refusal and not number),
@@ -95,7 +95,7 @@ def contact() -> str:
 
 @bp.post("/help")
 @rate_limits.writing
-def ask_as_stranger() -> ResponseReturnValue:
+def contact_submit() -> ResponseReturnValue:
     svc = services()
     try:
         form = read(ContactForm, request.form)
@@ -103,18 +103,18 @@ def ask_as_stranger() -> ResponseReturnValue:
         ticket = tickets.write_as_stranger(svc, form.email, form.topic, form.text, form.form_token)
     except Refusal as refusal:
         return _contact_form(svc, refusal), refusal.status
-    return go(url_for("help.of_stranger", token=ticket.token))
+    return go(url_for("support.conversation", token=ticket.token))
 
 
 @bp.get("/help/<token>")
-def of_stranger(token: str) -> str:
+def conversation(token: str) -> str:
     svc = services()
     return _own_page(svc, shown(svc, tickets.of_stranger(svc, token), for_customer=True))
 
 
 @bp.post("/help/<token>")
 @rate_limits.writing
-def answer_as_stranger(token: str) -> ResponseReturnValue:
+def conversation_submit(token: str) -> ResponseReturnValue:
     svc = services()
     ticket = tickets.of_stranger(svc, token)
     try:
@@ -122,12 +122,14 @@ def answer_as_stranger(token: str) -> ResponseReturnValue:
         tickets.write_again(svc, ticket, form.text, form.form_token)
     except Refusal as refusal:
         return _own_page(svc, shown(svc, ticket, for_customer=True), refusal), refusal.status
-    return go(url_for("help.of_stranger", token=token))
+    return go(url_for("support.conversation", token=token))
 
 
 def _contact_form(svc: Services, refusal: Refusal | None = None) -> str:
-    return render_template("help/contact.html", **_refused(svc, refusal))
+    return render_template("support/contact.html", **_refused(svc, refusal))
 
 
 def _own_page(svc: Services, one: Shown, refusal: Refusal | None = None) -> str:
-    return render_template("help/own.html", one=one, zone=svc.settings.owner_timezone, **_refused(svc, refusal))
+    return render_template(
+        "support/conversation.html", one=one, zone=svc.settings.owner_timezone, **_refused(svc, refusal)
+    )

@@ -38,9 +38,9 @@ def admit() -> ResponseReturnValue | None:
         return None
     person = who(services())
     if person is None:
-        return go(url_for("admin.login", next=request.path if request.method == "GET" else None))
+        return go(url_for("login.login", next=request.path if request.method == "GET" else None))
     _refuse_beyond(person)
-    return go(url_for("admin.again", next=_page())) if _is_stale() else None
+    return go(url_for("login.reauthenticate", next=_page())) if _is_stale() else None
 
 
 def admit_api() -> Response | None:

@@ -37,8 +37,8 @@ FORM = {
     "order": "0",
     "orphan": ORPHAN,
 }
-ENDS_THE_SESSION = {"admin.logout", "account.end_all_sessions"}
-BY_THE_CUSTOMERS_PAGE = "by_owner.customers_page"
+ENDS_THE_SESSION = {"login.logout", "account.end_all_sessions"}
+BY_THE_CUSTOMERS_PAGE = "owner_actions.customers_page"
 
 
 @pytest.fixture
@@ -64,17 +64,17 @@ def cases(svc: Services, sandbox: Servers) -> dict[str, Booking]:
         return refreshing.refresh(svc, held.id)
 
     made = {
-        "money.refund_confirmed": paid(0),
+        "money.refund_submit": paid(0),
         "money_api.refund_payment": paid(3),
         "money.try_again": _stuck(svc, paid(6)),
         "money.by_hand": _stuck(svc, paid(9)),
         "money.agree": _returned_in_the_console(svc, sandbox, paid(12)),
-        "by_owner.called_off": paid(15),
-        "by_owner.vouch": unpaid(18),
-        "by_owner.returned_outside": _vouched(svc, unpaid(21)),
+        "owner_actions.call_off_submit": paid(15),
+        "owner_actions.by_hand_submit": unpaid(18),
+        "owner_actions.returned_outside": _vouched(svc, unpaid(21)),
     }
     svc.orphans.add(Orphan(ORPHAN, svc.now(), "z" * 27, Money.parse("50"), "P_9", open_since=svc.now()))
-    return {**made, "money.settle_orphan": made["money.refund_confirmed"]}
+    return {**made, "money.settle_orphan": made["money.refund_submit"]}
 
 
 def _stuck(svc: Services, booking: Booking) -> Booking:

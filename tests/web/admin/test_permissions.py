@@ -51,7 +51,7 @@ def test_the_table_has_every_page_there_is_and_no_other(app: Flask):
 
 @pytest.mark.parametrize("role", list(Role))
 def test_each_may_open_what_the_table_says_and_is_told_of_the_rest(app: Flask, svc: Services, role: Role):
-    ends_the_session = {"admin.logout", "account.end_all_sessions"}
+    ends_the_session = {"login.logout", "account.end_all_sessions"}
     client = logged_in(app, svc, role)
     for endpoint, (method, address) in own_endpoints(app).items():
         if endpoint in OPEN_TO_ALL | ends_the_session:

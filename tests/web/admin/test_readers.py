@@ -196,7 +196,7 @@ def given_out(answer: Any, secrets: set[str]) -> list[str]:
 def test_no_page_shows_what_opens_a_customers_page(app: Flask, svc: Services, secrets: set[str], role: Role):
     client, seen, found = logged_in(app, svc, role), set(), []
     for endpoint, answer in walked(app, svc, client):
-        if endpoint == "by_owner.customers_page" and role is Role.OWNER:
+        if endpoint == "owner_actions.customers_page" and role is Role.OWNER:
             continue  # the one way to it, which has tests of its own
         if answer.status_code in (200, 303, 503):
             seen.add(endpoint)
@@ -204,7 +204,7 @@ def test_no_page_shows_what_opens_a_customers_page(app: Flask, svc: Services, se
 
     assert found == []
     readable = {one.endpoint for one in app.url_map.iter_rules() if "GET" in (one.methods or set())} & set(ALLOWED)
-    assert {one for one in readable if role.covers(ALLOWED[one])} - {"by_owner.customers_page"} <= seen
+    assert {one for one in readable if role.covers(ALLOWED[one])} - {"owner_actions.customers_page"} <= seen
 
 
 def test_what_is_found_by_searching_shows_none_either(app: Flask, svc: Services, secrets: set[str]):
@@ -279,7 +279,9 @@ def test_the_owner_opens_a_customers_page_and_that_is_written_down(client: Flask
     assert me is not None
     assert (opened.status_code, opened.headers["Location"]) == (303, f"/booking/{booking.token}")
     assert (entry.who, entry.what, entry.about) == (me.id, "opened_customers_page", booking.id)
-    assert "by_owner.customers_page" in MOVES_MONEY, "there a call is cancelled, so it needs a login of a moment ago"
+    assert "owner_actions.customers_page" in MOVES_MONEY, (
+        "there a call is cancelled, so it needs a login of a moment ago"
+    )
 
 
 @pytest.mark.parametrize("role", [Role.READER, Role.HELPER])

@@ -15,7 +15,7 @@ from tests.web.pages import send, words
 WEB = ROOT / "inspired" / "web"
 IN_THE_ADDRESS = {"saved", "said", "done", "asked", "reconcile"}  # what the next page makes its sentence of
 NOT_DONE_YET = {  # a step on the way, a door, or a page that shows what was asked for
-    *("admin.login", "admin.again", "account.app", "account.account"),
+    *("login.login", "login.reauthenticate", "account.app", "account.account"),
 }
 
 

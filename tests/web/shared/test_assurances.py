@@ -21,7 +21,7 @@ from tests.harness import Servers
 from tests.web.pages import send, words
 
 ROOT = Path(__file__).resolve().parents[3]
-CUSTOMERS = ("site", "booking", "email", "help", "newsletter")
+CUSTOMERS = ("site", "booking", "email", "support", "newsletter")
 KINDS = ["builtin", "calendly", "calendly_api"]
 # What is promised in words, and where else than in domain/site/assurances it may stand.
 PROMISES = {
