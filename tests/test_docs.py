@@ -38,6 +38,29 @@ def test_every_command_named_in_the_words_exists():
     assert named <= parsers
 
 
+def test_every_file_that_a_recipe_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = set(re.findall(r"`((?:domain|flows|adapters|web|rehearsal|sandbox|templates|tests|docs)/[\w/.]*)`", text))
+    names = set(re.findall(r"`(\w+)`", text)) - {"None"}
+    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "inspired").rglob("*.py"))
+
+    assert len(places) > 25
+    assert {one for one in places if not (ROOT / one).exists() and not (ROOT / "inspired" / one).exists()} == set()
+    assert {
+        one for one in names if not re.search(rf"\b{one}\b", code) and one not in ("MONGODB_URI", "REDIS_URL")
+    } == set()
+
+
+def test_every_link_of_the_words_leads_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    links = [
+        (page, one) for page in pages for one in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    ]
+
+    assert len(links) > 50
+    assert [(page.name, one) for page, one in links if "://" not in one and not (page.parent / one).exists()] == []
+
+
 def test_as_many_refunds_as_the_words_say():
     assert MOST_REFUNDS == 10
     assert "ten refunds of an order" in PAGE.read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from inspired.web.shared import auth, rate_limits
 from inspired.web.shared.current import json_sent, services
 from inspired.web.shared.display import qr_svg
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 MOST_NAME = 40
 MOST_CODE = 64
@@ -116,20 +117,18 @@ def _step_page(person: Person, message: str = "") -> str:
 
 
 @bp.get("/account")
-def account() -> str:
-    return _account_page(services())
+def account(refusal: Invalid | None = None) -> str:
+    return _account_page(services(), refusal=refusal)
 
 
 @bp.post("/account/password")
 @rate_limits.proving
+@refusals_shown_by(account, Invalid)
 def change_password() -> ResponseReturnValue:
     svc, me = services(), auth.here(services())
     now, wanted = request.form.get("now", ""), request.form.get("password", "")
-    try:
-        auth.guess_password(svc, now, "now")
-        me = authentication.set_password(svc, me.id, wanted)
-    except Invalid as refusal:
-        return _account_page(svc, refusal=refusal), refusal.status
+    auth.guess_password(svc, now, "now")
+    me = authentication.set_password(svc, me.id, wanted)
     auth.note(svc, "password changed", me.id)
     svc.sessions.end_all(me.id)
     auth.let_in(svc, me)
@@ -275,34 +274,31 @@ def _app_page(svc: Services, me: Person, message: str = "") -> str:
 
 
 @bp.get("/people")
-def people() -> str:
-    return _people_page(services())
+def people(person_id: str = "", refusal: Refusal | None = None) -> str:
+    """`person_id`: whom a change was refused for."""
+    return _people_page(services(), refusal=refusal)
 
 
 @bp.post("/people")
+@refusals_shown_by(people)
 def people_submit() -> ResponseReturnValue:
     svc = services()
-    try:
-        role = _role(request.form.get("role", ""))
-        address = authentication.mail_address(request.form.get("email", ""))
-        link = authentication.invite(svc, address, role)
-    except Refusal as refusal:
-        return _people_page(svc, refusal=refusal), refusal.status
+    role = _role(request.form.get("role", ""))
+    address = authentication.mail_address(request.form.get("email", ""))
+    link = authentication.invite(svc, address, role)
     made = svc.people.by_email(normalised(address))
     auth.note(svc, "account made", made.id if made else "", f"role: {role}")
     return _people_page(svc, link=link)
 
 
 @bp.post("/people/<person_id>")
+@refusals_shown_by(people)
 def change_person(person_id: str) -> ResponseReturnValue:
     """Another role, switched off or on, a new link, or without its second step."""
     svc = services()
     wanted = request.form.get("do", "")
-    try:
-        before = svc.people.get(person_id)
-        link = _changed(svc, person_id, wanted)
-    except Refusal as refusal:
-        return _people_page(svc, refusal=refusal), refusal.status
+    before = svc.people.get(person_id)
+    link = _changed(svc, person_id, wanted)
     told = CHANGES.get(wanted, f"role: from “{before.role}” to “{wanted}”")
     auth.note(svc, "account changed", person_id, told)
     return _people_page(svc, link=link) if link else go(url_for("account.people", done=wanted))

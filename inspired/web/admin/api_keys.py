@@ -11,24 +11,23 @@ from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import NamedForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 bp = Blueprint("api_keys", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
 
 
 @bp.get("/keys")
-def index() -> str:
-    return _page(services())
+def index(refusal: Invalid | None = None) -> str:
+    return _page(services(), errors=refusal.fields if refusal else None)
 
 
 @bp.post("/keys")
+@refusals_shown_by(index, Invalid)
 def api_keys_submit() -> ResponseReturnValue:
     """The answer is the one page that shows the key."""
     svc = services()
-    try:
-        form = read(NamedForm, request.form)
-    except Invalid as refusal:
-        return _page(svc, errors=refusal.fields), refusal.status
+    form = read(NamedForm, request.form)
     made, secret = api_keys.make(svc, form.name, frozenset({Scope.READ_PAYMENTS}), auth.session_of(svc).person_id)
     return _page(svc, made=made.name, secret=secret)
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
+from inspired.domain.shared.errors import Refusal
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import delivery
 from inspired.services import Services
@@ -24,21 +25,17 @@ bp.before_request(auth.admit)
 
 
 @bp.get("/bookings/<booking_id>")
-def booking(booking_id: str) -> str:
+def booking(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return booking_page(svc, svc.bookings.get(booking_id))
-
-
-def booking_page(svc: Services, booking: Booking, message: str = "") -> str:
-    person = person_of(svc, booking)
+    found = svc.bookings.get(booking_id)
     return render_template(
         "admin/booking_details/booking.html",
-        booking=booking,
-        person=person,
-        answers=answers_to(svc, booking),
-        message=message,
+        booking=found,
+        person=person_of(svc, found),
+        answers=answers_to(svc, found),
+        message=str(refusal) if refusal else "",
         now=svc.now(),
-        **timeline.of_page(svc, booking),
+        **timeline.of_page(svc, found),
     )
 
 

@@ -17,7 +17,8 @@ from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import payment_webhooks, reconciling, refreshing, refunding
 from inspired.services import Services
-from inspired.web.admin.booking_details import BEGINNING, booking_page, person_of
+from inspired.web.admin import booking_details
+from inspired.web.admin.booking_details import BEGINNING, person_of
 from inspired.web.admin.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
 from inspired.web.public.api import json_object, spec
 from inspired.web.public.api_document import SESSION
@@ -26,6 +27,7 @@ from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 ASK_SECONDS = 1.0
 DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, as https://www.rfc-editor.org/rfc/rfc9745 writes it
@@ -41,23 +43,34 @@ api_bp.before_request(auth.admit_api)
 
 
 @bp.get("/bookings/<booking_id>/refund")
-def refund(booking_id: str) -> ResponseReturnValue:
+def refund(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    order = request.args.get("order", "")
-    values = {"request": svc.new_token(), "order": order}
-    return _refund_form(svc, booking, values)
+    values = {"order": request.args.get("order", ""), **request.form.to_dict(), "request": svc.new_token()}
+    alone = {str(one.number): left.shown for one, left in uncounted(booking)}
+    return render_template(
+        "admin/money/refund.html",
+        booking=booking,
+        alone=alone,
+        only=alone.get(values["order"], ""),
+        person=person_of(svc, booking),
+        left=refundable(booking),
+        lefts=lefts(booking),
+        in_parts=may_refund_a_part(booking),
+        by_policy=customer_actions.goes_back(booking, svc.now()),
+        values=values,
+        errors=refusal.fields if isinstance(refusal, Invalid) else {},
+        message=str(refusal) if refusal else "",
+    )
 
 
 @bp.post("/bookings/<booking_id>/refund/preview")
+@refusals_shown_by(refund)
 def refund_preview(booking_id: str) -> ResponseReturnValue:
     """Sent by POST, so that the reason stands in no address. Nothing is changed."""
     svc = services()
     booking = svc.bookings.get(booking_id)
-    try:
-        return preview_page(svc, booking, read(RefundForm, request.form))
-    except Refusal as refusal:
-        return _refund_form(svc, booking, request.form.to_dict(), refusal), refusal.status
+    return preview_page(svc, booking, read(RefundForm, request.form))
 
 
 def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
@@ -76,26 +89,23 @@ def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
 
 
 @bp.post("/bookings/<booking_id>/refund")
+@refusals_shown_by(refund)
 def refund_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    try:
-        form = read(RefundConfirmedForm, request.form)
-        is_new = not refunding.of_request(svc, booking, form.request)
-        after = refunding.refund(
-            svc,
-            booking_id,
-            _wanted(booking, form.amount, form.order),
-            cancels=form.wanted,
-            note=form.reason,
-            request=form.request,
-            seen=form.seen,
-        )
-        if is_new:
-            _note_refund(svc, booking_id, form.amount, cancels=form.wanted is True)
-    except Refusal as refusal:
-        fresh = {**request.form.to_dict(), "request": svc.new_token()}
-        return _refund_form(svc, svc.bookings.get(booking_id), fresh, refusal), refusal.status
+    form = read(RefundConfirmedForm, request.form)
+    is_new = not refunding.of_request(svc, booking, form.request)
+    after = refunding.refund(
+        svc,
+        booking_id,
+        _wanted(booking, form.amount, form.order),
+        cancels=form.wanted,
+        note=form.reason,
+        request=form.request,
+        seen=form.seen,
+    )
+    if is_new:
+        _note_refund(svc, booking_id, form.amount, cancels=form.wanted is True)
     said = refund_said(after, refunding.of_request(svc, after, form.request))
     return go(_page_of(booking_id), said=said if is_new else f"This was done already, and not once more. {said}")
 
@@ -103,24 +113,6 @@ def refund_submit(booking_id: str) -> ResponseReturnValue:
 def _note_refund(svc: Services, booking_id: str, amount: str, *, cancels: bool) -> None:
     how = f"{amount or 'all of it'}{', the call is cancelled' if cancels else ''}"
     auth.note(svc, "refunded", booking_id, how)
-
-
-def _refund_form(svc: Services, booking: Booking, values: dict[str, str], refusal: Refusal | None = None) -> str:
-    alone = {str(one.number): left.shown for one, left in uncounted(booking)}
-    return render_template(
-        "admin/money/refund.html",
-        booking=booking,
-        alone=alone,
-        only=alone.get(values.get("order", ""), ""),
-        person=person_of(svc, booking),
-        left=refundable(booking),
-        lefts=lefts(booking),
-        in_parts=may_refund_a_part(booking),
-        by_policy=customer_actions.goes_back(booking, svc.now()),
-        values=values,
-        errors=refusal.fields if isinstance(refusal, Invalid) else {},
-        message=str(refusal) if refusal else "",
-    )
 
 
 def _wanted(booking: Booking, amount: str | None, order: int | None) -> Wanted:
@@ -145,17 +137,19 @@ def try_again(booking_id: str, refund_id: str) -> ResponseReturnValue:
     return go(_page_of(booking_id), said=f"{what} is sent back once more. Under “Money” you see what comes of it.")
 
 
+def _of_refund(booking_id: str, refund_id: str, refusal: Refusal) -> str:
+    return booking_details.booking(booking_id, refusal)
+
+
 @bp.post("/bookings/<booking_id>/refunds/<refund_id>/by-hand")
+@refusals_shown_by(_of_refund)
 def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    try:
-        form = read(ByHandForm, request.form)
-        amount = Money.parse(form.amount, _currency(booking, refund_id))
-        refunding.settled_by_hand(svc, booking_id, refund_id, amount, form.note)
-        auth.note(svc, "refund_by_hand", booking_id, amount.shown)
-    except Refusal as refusal:
-        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    form = read(ByHandForm, request.form)
+    amount = Money.parse(form.amount, _currency(booking, refund_id))
+    refunding.settled_by_hand(svc, booking_id, refund_id, amount, form.note)
+    auth.note(svc, "refund_by_hand", booking_id, amount.shown)
     told = f"{amount.shown} is written into the books as returned by you. No money moved by this, and no mail goes out."
     return go(_page_of(booking_id), said=told)
 

@@ -17,7 +17,8 @@ from inspired.domain.shared.timezones import in_words
 from inspired.flows.booking import booking as bookings
 from inspired.flows.booking import owner_actions as flow
 from inspired.services import Services
-from inspired.web.admin.booking_details import booking_page, person_of
+from inspired.web.admin import booking_details
+from inspired.web.admin.booking_details import person_of
 from inspired.web.admin.display_money import lefts
 from inspired.web.admin.money import preview_page
 from inspired.web.public.booking import times_of
@@ -37,6 +38,7 @@ from inspired.web.shared.forms import (
     read,
 )
 from inspired.web.shared.htmx import go, wants_fragment
+from inspired.web.shared.refusals import refusals_shown_by
 
 bp = Blueprint("owner_actions", __name__, url_prefix="/admin/bookings/<booking_id>")
 bp.before_request(auth.admit)
@@ -46,43 +48,37 @@ bp.before_request(auth.admit)
 
 
 @bp.post("/notes")
+@refusals_shown_by(booking_details.booking)
 def note(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(NoteForm, request.form)
-        flow.note(svc, booking_id, _who(svc), form.text)
-    except Refusal as refusal:
-        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    form = read(NoteForm, request.form)
+    flow.note(svc, booking_id, _who(svc), form.text)
     return _done(svc, booking_id, "note", said="Your note is kept. The customer does not see it.")
 
 
 @bp.post("/mails")
+@refusals_shown_by(booking_details.booking)
 def send_again(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(AgainForm, request.form)
-        email = flow.send_again(svc, booking_id, form.mail)
-    except Refusal as refusal:
-        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    form = read(AgainForm, request.form)
+    email = flow.send_again(svc, booking_id, form.mail)
     way = "comes to you" if email.template.is_to_owner else "goes out to the customer"
     said = f"The mail “{owner.EMAILS[email.template]}” {way} once more."
     return _done(svc, booking_id, "mail_again", form.mail, said=said)
 
 
 @bp.get("/letter")
-def letter(booking_id: str) -> str:
+def letter(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _page("letter", svc, svc.bookings.get(booking_id))
+    return _page("letter", svc, svc.bookings.get(booking_id), refusal)
 
 
 @bp.post("/letter")
+@refusals_shown_by(letter)
 def letter_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(LetterForm, request.form)
-        flow.write(svc, booking_id, _who(svc), form.text)
-    except Refusal as refusal:
-        return _page("letter", svc, svc.bookings.get(booking_id), refusal), refusal.status
+    form = read(LetterForm, request.form)
+    flow.write(svc, booking_id, _who(svc), form.text)
     return _done(svc, booking_id, "letter", said="Your letter goes out to the customer by mail.")
 
 
@@ -102,37 +98,10 @@ def customers_page(booking_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/move")
-def move(booking_id: str) -> ResponseReturnValue:
+def move(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _move_page(svc, svc.bookings.get(booking_id))
-
-
-@bp.post("/move")
-def move_submit(booking_id: str) -> ResponseReturnValue:
-    """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
-    svc = services()
-    try:
-        if "date" in request.form:
-            own = read(OwnTimeForm, request.form)
-            start, seen = _by_own_clock(svc, own), own.seen
-        else:
-            form = read(OwnersMoveForm, request.form)
-            start, seen = form.start, form.seen
-        after = bookings.move_by_owner(svc, booking_id, start, seen)
-    except Refusal as refusal:
-        return _move_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
-    when = in_words(after.slot.span, svc.settings.owner_timezone) if after.slot else ""
-    said = f"The call is moved to {when}. The old time is free for others. The customer and you get a mail."
-    return _done(svc, booking_id, "moved", start.isoformat(), said=said)
-
-
-def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
-    return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
-
-
-def _move_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
-    url = url_for("owner_actions.move", booking_id=booking.id)
-    times = times_of(booking.meeting_type, url=url, mine=booking.id, from_form=request.form.to_dict())
+    booking = svc.bookings.get(booking_id)
+    times = times_of(booking.meeting_type, url=request.path, mine=booking.id, from_form=request.form.to_dict())
     if wants_fragment() and refusal is None:
         return render_template("booking/_times.html", times=times)
     return _page(
@@ -146,29 +115,59 @@ def _move_page(svc: Services, booking: Booking, refusal: Refusal | None = None) 
     )
 
 
+@bp.post("/move")
+@refusals_shown_by(move)
+def move_submit(booking_id: str) -> ResponseReturnValue:
+    """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
+    svc = services()
+    if "date" in request.form:
+        own = read(OwnTimeForm, request.form)
+        start, seen = _by_own_clock(svc, own), own.seen
+    else:
+        form = read(OwnersMoveForm, request.form)
+        start, seen = form.start, form.seen
+    after = bookings.move_by_owner(svc, booking_id, start, seen)
+    when = in_words(after.slot.span, svc.settings.owner_timezone) if after.slot else ""
+    said = f"The call is moved to {when}. The old time is free for others. The customer and you get a mail."
+    return _done(svc, booking_id, "moved", start.isoformat(), said=said)
+
+
+def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
+    return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
+
+
 # --- calling it off -------------------------------------------------------------------------------------------------
 
 
 @bp.get("/call-off")
-def call_off(booking_id: str) -> str:
+def call_off(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _call_off_page(svc, svc.bookings.get(booking_id))
+    booking = svc.bookings.get(booking_id)
+    kept = kept_of(booking)
+    return _page(
+        "call_off",
+        svc,
+        booking,
+        refusal,
+        allowed=owner_actions.may_call_off(booking),
+        has_money=booking.state is State.CONFIRMED and kept > nothing(kept.currency),
+        kept=kept,
+        by_policy=customer_actions.goes_back(booking, svc.now()),
+    )
 
 
 @bp.post("/call-off/preview")
+@refusals_shown_by(call_off)
 def call_off_preview(booking_id: str) -> ResponseReturnValue:
     """By POST, so that the reason stands in no address. With money that goes back it is a refund like any other."""
     svc = services()
     booking = svc.bookings.get(booking_id)
-    try:
-        form = read(CallOffForm, request.form)
-        if not owner_actions.may_call_off(booking):
-            raise Conflict("This booking can no longer be cancelled.")
-        if (amount := _to_return(svc, booking, form)) is not None:
-            asked = {"amount": amount, "reason": form.reason, "cancels": "yes", "request": svc.new_token()}
-            return preview_page(svc, booking, read(RefundForm, asked))
-    except Refusal as refusal:
-        return _call_off_page(svc, booking, refusal), refusal.status
+    form = read(CallOffForm, request.form)
+    if not owner_actions.may_call_off(booking):
+        raise Conflict("This booking can no longer be cancelled.")
+    if (amount := _to_return(svc, booking, form)) is not None:
+        asked = {"amount": amount, "reason": form.reason, "cancels": "yes", "request": svc.new_token()}
+        return preview_page(svc, booking, read(RefundForm, asked))
     return _page("call_off_preview", svc, booking, form=form, lefts=lefts(booking))
 
 
@@ -188,13 +187,11 @@ def _to_return(svc: Services, booking: Booking, form: CallOffForm) -> str | None
 
 
 @bp.post("/call-off")
+@refusals_shown_by(call_off)
 def call_off_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(CallOffConfirmedForm, request.form)
-        after = flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
-    except Refusal as refusal:
-        return _call_off_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    form = read(CallOffConfirmedForm, request.form)
+    after = flow.call_off(svc, booking_id, _who(svc), form.reason, form.seen)
     said = "The call is cancelled, and no money goes back. Its time is free for others. The customer is told by mail."
     if after.state is State.PENDING:
         said = (
@@ -204,45 +201,29 @@ def call_off_submit(booking_id: str) -> ResponseReturnValue:
     return _done(svc, booking_id, "called_off", "no money goes back", said=said)
 
 
-def _call_off_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
-    kept = kept_of(booking)
-    return _page(
-        "call_off",
-        svc,
-        booking,
-        refusal,
-        allowed=owner_actions.may_call_off(booking),
-        has_money=booking.state is State.CONFIRMED and kept > nothing(kept.currency),
-        kept=kept,
-        by_policy=customer_actions.goes_back(booking, svc.now()),
-    )
-
-
 # --- a word that confirms -------------------------------------------------------------------------------------------
 
 
 @bp.get("/by-hand")
-def by_hand(booking_id: str) -> str:
+def by_hand(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _by_hand_page(svc, svc.bookings.get(booking_id))
+    booking = svc.bookings.get(booking_id)
+    kinds = [str(one) for one in owner_actions.may_vouch(booking, svc.now())]
+    return _page("by_hand", svc, booking, refusal, kinds=kinds)
 
 
 @bp.post("/by-hand")
+@refusals_shown_by(by_hand)
 def by_hand_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     currency = booking.price.currency
-    try:
-        form = read(VouchForm, request.form)
-        kind = HandKind(form.kind)
-        amount = Money.parse(form.amount or "0", currency) if kind is HandKind.OUTSIDE else nothing(currency)
-        if kind is HandKind.GIFT and form.amount:
-            raise Invalid(
-                "Please check the marked fields.", {"amount": "A gift has none. Did the money come, perhaps?"}
-            )
-        flow.vouch(svc, booking_id, _who(svc), kind=kind, amount=amount, reason=form.reason, evidence=form.evidence)
-    except Refusal as refusal:
-        return _by_hand_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    form = read(VouchForm, request.form)
+    kind = HandKind(form.kind)
+    amount = Money.parse(form.amount or "0", currency) if kind is HandKind.OUTSIDE else nothing(currency)
+    if kind is HandKind.GIFT and form.amount:
+        raise Invalid("Please check the marked fields.", {"amount": "A gift has none. Did the money come, perhaps?"})
+    flow.vouch(svc, booking_id, _who(svc), kind=kind, amount=amount, reason=form.reason, evidence=form.evidence)
     what = {
         HandKind.OUTSIDE: f"{amount.shown} came by another way, on your word",
         HandKind.GIFT: "as a gift",
@@ -252,21 +233,13 @@ def by_hand_submit(booking_id: str) -> ResponseReturnValue:
     return _done(svc, booking_id, "by_hand", f"{kind}, {amount.shown}", said=said)
 
 
-def _by_hand_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
-    return _page(
-        "by_hand", svc, booking, refusal, kinds=[str(one) for one in owner_actions.may_vouch(booking, svc.now())]
-    )
-
-
 @bp.post("/returned-outside")
+@refusals_shown_by(booking_details.booking)
 def returned_outside(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    try:
-        form = read(AmountForm, request.form)
-        flow.returned_outside(svc, booking_id, Money.parse(form.amount, booking.price.currency))
-    except Refusal as refusal:
-        return booking_page(svc, svc.bookings.get(booking_id), str(refusal)), refusal.status
+    form = read(AmountForm, request.form)
+    flow.returned_outside(svc, booking_id, Money.parse(form.amount, booking.price.currency))
     said = f"Written into the books: you sent {form.amount} {booking.price.currency} back. No money moved by this."
     return _done(svc, booking_id, "returned_outside", form.amount, said=said)
 
@@ -275,23 +248,18 @@ def returned_outside(booking_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/erase")
-def erase(booking_id: str) -> str:
+def erase(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _erase_page(svc, svc.bookings.get(booking_id))
+    booking = svc.bookings.get(booking_id)
+    return _page("erase", svc, booking, refusal, why_not=owner_actions.why_not_erase(booking, svc.now()))
 
 
 @bp.post("/erase")
+@refusals_shown_by(erase)
 def erase_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        flow.erase(svc, booking_id)
-    except Refusal as refusal:
-        return _erase_page(svc, svc.bookings.get(booking_id), refusal), refusal.status
+    flow.erase(svc, booking_id)
     return _done(svc, booking_id, "erased", said="Erased for good: nothing personal of this booking is left here.")
-
-
-def _erase_page(svc: Services, booking: Booking, refusal: Refusal | None = None) -> str:
-    return _page("erase", svc, booking, refusal, why_not=owner_actions.why_not_erase(booking, svc.now()))
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------

@@ -9,49 +9,24 @@ from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import moment_in_words
 from inspired.flows.booking import payment_limits
-from inspired.services import Services
 from inspired.web.admin.booking_details import person_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import AllowanceForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 bp = Blueprint("payment_limits", __name__, url_prefix="/admin/limits")
 bp.before_request(auth.admit)
 
 
 @bp.get("")
-def allowances() -> str:
+def allowances(refusal: Invalid | None = None) -> str:
     """?booking=…: the form is about its customer."""
     svc, booking_id = services(), request.args.get("booking", "")
     about = auth.may("payment_limits.allowances_submit") and booking_id
     email = person_of(svc, svc.bookings.get(booking_id))["email"] if about else ""
-    return _page(svc, {"email": email, "days": str(LONGEST.days)})
-
-
-@bp.post("")
-def allowances_submit() -> ResponseReturnValue:
-    svc = services()
-    try:
-        form = read(AllowanceForm, request.form)
-        by = auth.session_of(svc).person_id
-        made = payment_limits.allow(svc, form.email, Money.parse(form.amount), form.days, by, form.reason)
-    except Invalid as refusal:
-        return _page(svc, request.form.to_dict(), refusal), refusal.status
-    until = moment_in_words(made.until, svc.settings.owner_timezone)
-    said = f"This customer may pay up to {made.most.shown} in a day, in 30 and in 365 days, until {until}."
-    return go(url_for("payment_limits.allowances"), said=f"{said} It stands in the audit log. No mail goes out.")
-
-
-@bp.post("/<customer>/end")
-def end(customer: str) -> ResponseReturnValue:
-    svc = services()
-    payment_limits.end(svc, customer, auth.session_of(svc).person_id)
-    said = f"Taken back: {LIMIT.shown} is the limit for this customer again. What was paid stays."
-    return go(url_for("payment_limits.allowances"), said=said)
-
-
-def _page(svc: Services, values: dict[str, str], refusal: Invalid | None = None) -> str:
+    values = {"email": email, "days": str(LONGEST.days), **request.form.to_dict()}
     return render_template(
         "admin/payment_limits/allowances.html",
         allowed=svc.allowances.all(svc.now()),
@@ -63,3 +38,23 @@ def _page(svc: Services, values: dict[str, str], refusal: Invalid | None = None)
         errors=refusal.fields if refusal else {},
         message=str(refusal) if refusal else "",
     )
+
+
+@bp.post("")
+@refusals_shown_by(allowances, Invalid)
+def allowances_submit() -> ResponseReturnValue:
+    svc = services()
+    form = read(AllowanceForm, request.form)
+    by = auth.session_of(svc).person_id
+    made = payment_limits.allow(svc, form.email, Money.parse(form.amount), form.days, by, form.reason)
+    until = moment_in_words(made.until, svc.settings.owner_timezone)
+    said = f"This customer may pay up to {made.most.shown} in a day, in 30 and in 365 days, until {until}."
+    return go(url_for("payment_limits.allowances"), said=f"{said} It stands in the audit log. No mail goes out.")
+
+
+@bp.post("/<customer>/end")
+def end(customer: str) -> ResponseReturnValue:
+    svc = services()
+    payment_limits.end(svc, customer, auth.session_of(svc).person_id)
+    said = f"Taken back: {LIMIT.shown} is the limit for this customer again. What was paid stays."
+    return go(url_for("payment_limits.allowances"), said=said)

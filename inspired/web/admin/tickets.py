@@ -23,6 +23,7 @@ from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import BeginForm, OwnAnswerForm, TicketForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 PER_PAGE = 50
 LISTS = {
@@ -227,34 +228,28 @@ def _who(svc: Services, owed: promising.Owed) -> str:
 
 
 @bp.get("/tickets/new")
-def new() -> str:
+def new(refusal: Refusal | None = None) -> str:
     svc = services()
-    booking_id = request.args.get("booking", "")
-    return _new_page(svc, svc.bookings.get(booking_id) if booking_id else None)
-
-
-@bp.post("/tickets/new")
-def new_submit() -> ResponseReturnValue:
-    svc = services()
-    booking_id = request.form.get("booking", "")
+    booking_id = request.values.get("booking", "")
     booking = svc.bookings.get(booking_id) if booking_id else None
-    try:
-        form = read(BeginForm, request.form)
-        sent = Sent(form.text, form.form_token)
-        begun = tickets.begin(svc, auth.here(svc), booking, form.subject, sent, form.priority)
-    except Refusal as refusal:
-        return _new_page(svc, booking, refusal), refusal.status
-    goes = " It goes to the customer by mail." if begun.has_customer else ""
-    return go(url_for("tickets.ticket", number=begun.id), said=f"The ticket is begun.{goes}")
-
-
-def _new_page(svc: Services, booking: Booking | None, refusal: Refusal | None = None) -> str:
-    person = person_of(svc, booking) if booking else None
     return render_template(
         "admin/tickets/ticket_new.html",
         booking=booking,
-        person=person,
+        person=person_of(svc, booking) if booking else None,
         priorities=list(Priority),
         values=request.form.to_dict() if refusal else {},
         **_form(svc, refusal),
     )
+
+
+@bp.post("/tickets/new")
+@refusals_shown_by(new)
+def new_submit() -> ResponseReturnValue:
+    svc = services()
+    booking_id = request.form.get("booking", "")
+    booking = svc.bookings.get(booking_id) if booking_id else None
+    form = read(BeginForm, request.form)
+    sent = Sent(form.text, form.form_token)
+    begun = tickets.begin(svc, auth.here(svc), booking, form.subject, sent, form.priority)
+    goes = " It goes to the customer by mail." if begun.has_customer else ""
+    return go(url_for("tickets.ticket", number=begun.id), said=f"The ticket is begun.{goes}")
