@@ -15,9 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-from .app import Sandbox, create_app
+from .app import create_app
 from .config import Config
 from .server import Server
+from .world import Sandbox
 
 _PR_SET_PDEATHSIG = 1
 

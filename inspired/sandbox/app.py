@@ -1,73 +1,15 @@
-"""The sandbox put together: one object with everything in it, and the Flask application over it."""
+"""The Flask application over a sandbox, and the faults around each of its API calls."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from typing import Any
 
 from flask import Flask, Response, g, request
 
 from . import binance, bulk, calendly, control, faults, pages
-from .config import Config, Settings
-from .faults import Fault, Faults
-from .keys import KeyRing
-from .orders import OrderBook
-from .schedule import Calendar
-from .store import Store
-from .webhooks import Dispatcher
-
-TICK_S = 0.2
-
-
-class Sandbox:
-    """Composition root."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.store = Store(config.data, config.seed)
-        self.keys = KeyRing(self.store)
-        self.faults = Faults()
-        self.dispatcher = Dispatcher(self.store, self.keys, lambda: self.settings)
-        self.orders = OrderBook(self.store, self.dispatcher)
-        self.calendar = Calendar(config, self.store, self.dispatcher)
-        self.calls = _no_calls()
-        self.calendly_minute = calendly.Minute()
-
-    @property
-    def settings(self) -> Settings:
-        return self.orders.settings
-
-    def change_settings(self, settings: Settings) -> None:
-        self.orders.settings = self.calendar.settings = settings
-
-    def start(self) -> None:
-        """Webhooks, and the ticker that closes and expires orders on time."""
-        self.dispatcher.start()
-        threading.Thread(target=self._tick, name="ticker", daemon=True).start()
-
-    def stop(self) -> None:
-        self.faults.stopping.set()
-        self.dispatcher.stop()
-        self.store.close()
-
-    def reset(self, everything: bool = False) -> None:
-        """Back to the start; the product may keep its certificates and subscriptions unless everything goes."""
-        self.faults.clear()
-        self.change_settings(Settings())
-        self.store.reset(everything)
-        self.dispatcher.forget()
-        self.calendly_minute.forget()
-        self.calls = _no_calls()
-
-    def _tick(self) -> None:
-        while not self.faults.stopping.wait(TICK_S):
-            self.orders.settle_due()
-
-
-def _no_calls() -> deque[dict[str, Any]]:
-    return deque(maxlen=2_000)
+from .faults import Fault
+from .world import Sandbox
 
 
 def create_app(sandbox: Sandbox) -> Flask:

@@ -6,7 +6,7 @@ For measurements: a thousand payments through the API would take longer than wha
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -15,9 +15,7 @@ from . import wire
 from .control import Wrong, shown_order
 from .orders import Denied, NewOrder
 from .store import Order
-
-if TYPE_CHECKING:
-    from .app import Sandbox
+from .world import Sandbox
 
 MOST = 1_000
 

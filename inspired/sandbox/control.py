@@ -37,7 +37,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -47,9 +47,7 @@ from .config import Settings
 from .orders import NOTIFY, Denied
 from .store import Event, Order, Refund
 from .webhooks import is_loopback
-
-if TYPE_CHECKING:
-    from .app import Sandbox
+from .world import Sandbox
 
 NOTIFY_REFUND = ("now", "lost", "twice")
 BIZ_STATUS = {"PAY": "PAY_SUCCESS", "PAY_REFUND": "REFUND_SUCCESS"}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, render_template, request
@@ -18,9 +18,7 @@ from .control import Wrong
 from .orders import Denied
 from .schedule import BY_SLUG, EVENT_TYPES, TRACKING, USER_SLUG, EventType, Invitation, NotPossible
 from .store import Event, Order
-
-if TYPE_CHECKING:
-    from .app import Sandbox
+from .world import Sandbox
 
 COLOURS = ("background_color", "text_color", "primary_color")
 
