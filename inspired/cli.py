@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from inspired.services import Services
     from inspired.settings import Settings
 
-# Each command imports what it needs when it runs: together that is most of a second, and `dev` starts four of them.
+# Each command imports what it needs when it runs: all imports take most of a second, and `dev` starts four commands.
 SWEEP_SECONDS = 1.0
 RUNS_SECONDS = 30.0
-REACHED_SECONDS = 15.0  # a database that changes its leader is back by then; one that is away is told by then
+REACHED_SECONDS = 15.0  # long enough for a change of the database's primary; then an outage is reported
 LONGEST_NOTE = 200
 
 
 def main(given: list[str] | None = None) -> int:
-    """Runs one command. Its exit status: 0 done, 1 refused or failed with a sentence, 2 called in a wrong way."""
+    """Run one command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
     given = sys.argv[1:] if given is None else given
-    # What is no text in the terminal's encoding could neither be looked for nor stored.
+    # Text that is invalid in the terminal's encoding could be neither searched nor stored.
     arguments = _parser().parse_args([one.encode("utf-8", "replace").decode() for one in given])
     try:
         return int(arguments.run(arguments) or 0)
@@ -43,7 +43,7 @@ def main(given: list[str] | None = None) -> int:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What an operator can do something about, in words; None for what is a fault of ours."""
+    """A message about a problem the operator can fix; None for a bug of ours."""
     match error:
         case Busy():
             return f"{error} MONGODB_URI says where it is; `inspired doctor` looks at everything outside."
@@ -56,7 +56,7 @@ def _sentence(error: Exception) -> str | None:
     library, name = type(error).__module__.partition(".")[0], type(error).__name__
     if library == "pymongo" and name in ("InvalidURI", "ConfigurationError"):
         return f"MONGODB_URI cannot be used: {error}"
-    if library == "pymongo":  # its own words may hold what was written
+    if library == "pymongo":  # its own message may contain the written data
         return f"The database refused it: {name}, code {getattr(error, 'code', None)}."
     if library == "redis":
         return f"Redis does not answer: {name}. REDIS_URL says where it is."
@@ -64,7 +64,7 @@ def _sentence(error: Exception) -> str | None:
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """For an argument that is a whole number within these bounds."""
+    """Parser for a whole number within these bounds."""
 
     def parsed(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and least <= int(text[:12]) <= most):
@@ -140,7 +140,7 @@ def _dev(arguments: argparse.Namespace) -> int:
 def _web(arguments: argparse.Namespace) -> int:
     from inspired.adapters.process import processes
 
-    _settings()  # one clear list here, rather than one from every worker
+    _settings()  # report wrong settings once here instead of in every worker
     processes.serve(arguments.host, arguments.port, arguments.workers)
 
 
@@ -149,8 +149,8 @@ def _worker(arguments: argparse.Namespace) -> int:
     from inspired.adapters.redis import redis_server, worker
 
     settings = _started()
-    # Jobs run in this very process: short, safe to repeat, sharing one database client. A killed worker leaves no
-    # orphan behind, and what it was at is due again in Mongo within seconds.
+    # Jobs run in this process: they are short, safe to repeat, and share one database client. A killed worker leaves no
+    # orphan process, and its work is due again in MongoDB within seconds.
     connection = redis_server.connect(
         settings.redis_url.get_secret_value(),
         seconds=30.0,
@@ -325,7 +325,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         return 2
     if arguments.if_closed:
         missing = set(rehearsing.missing(svc, running.IDS))
-        # All of them where none is missing: the last one's worker was gone before it could open the gate.
+        # All of them if none is missing: the last run's worker died before it could open the gate.
         wanted = [drill for drill in wanted if drill.id in missing] or wanted
     is_green = True
     try:
@@ -352,7 +352,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 
 def _hash_password(arguments: argparse.Namespace) -> int:
-    """Never as an argument: whoever lists the processes, or reads the shell's history, would have it."""
+    """Never as an argument: process lists and the shell's history would reveal it."""
     from inspired.domain.accounts.people import LEAST_PASSWORD, LONGEST_PASSWORD
     from inspired.flows.accounts import authentication
 
@@ -371,7 +371,7 @@ def _hash_password(arguments: argparse.Namespace) -> int:
 
 
 def _settings() -> "Settings":
-    """From the environment; what is missing or wrong is listed, and nothing starts."""
+    """From the environment; missing or wrong settings are listed, and nothing starts."""
     from inspired.settings import SettingsError, read_settings
 
     try:
@@ -381,7 +381,7 @@ def _settings() -> "Settings":
 
 
 def _services(database_seconds: float) -> "Services":
-    """`database_seconds`: what one operation may take. Raises Busy where the database cannot be reached."""
+    """`database_seconds`: the limit for one operation. Raises Busy if the database cannot be reached."""
     from inspired.adapters.process import deadline
     from inspired.services import build
 

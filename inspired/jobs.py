@@ -1,4 +1,4 @@
-"""Every background job. They take ids, find the rest, let failures fail, and may run twice, at once, or never."""
+"""All background jobs. They take ids, load the rest, let errors propagate, and may run twice, at once, or never."""
 
 import threading
 from collections.abc import Callable
@@ -31,20 +31,20 @@ log = structlog.get_logger()
 
 @cache
 def services() -> Services:
-    """One per worker process, made when the first job needs it."""
+    """One per worker process, created when the first job needs it."""
     settings = read_settings()
     left = settings.redis_connections - worker.QUEUE_CONNECTIONS
     return build(settings, database_seconds=5.0, redis_seconds=1.0, redis_connections=left)
 
 
 def worker_turned(name: str) -> None:
-    """No job: the worker's loop has come round, and has asked Redis for work."""
+    """Not a job: the worker's loop has turned and asked Redis for work."""
     svc = services()
     svc.workers.turned(name, svc.now())
 
 
 def job_refused(what: str) -> None:
-    """No job: something else was in the queue, and was not run. Best effort, since the log has it too."""
+    """Not a job: a foreign job was in the queue and was not run. Best effort, since it is also logged."""
     svc = services()
     svc.refused_jobs.add(what, svc.now())
 
@@ -62,7 +62,7 @@ def deliver(booking_id: str) -> None:
 
 
 def bulk_job(bulk_job_id: str, booking_id: str) -> None:
-    """One booking of a piece of work on many."""
+    """One booking of a bulk job."""
     bulk_jobs.work(services(), bulk_job_id, booking_id)
 
 
@@ -71,7 +71,7 @@ def work_webhook(webhook_id: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation, the check, the forgetting or the numbers; it rings for the one after."""
+    """The next page of the reconciliation, the check, the erasure or the metrics; enqueues the page after it."""
     turned = {one.NAME: one.turn_page for one in (reconciling, checking, retention, counting)}
     turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
@@ -83,8 +83,8 @@ def watch_calendar() -> None:
 
 
 def read_own_calendar(feed_id: str) -> None:
-    """Beside the jobs: a calendar may take its server ten seconds, and payments wait for nobody's. What is not read is
-    read after the next ring."""
+    """Runs in its own thread: a calendar server may take ten seconds, and payments must not wait for it. A failed read
+    is repeated by the next job."""
     threading.Thread(target=_read_own_calendar, args=(feed_id,), name="own calendar", daemon=True).start()
 
 
@@ -120,11 +120,11 @@ def send_alerts() -> None:
 
 
 def rehearse(run_id: str) -> None:
-    """Some seconds of failures on a database of their own."""
+    """Some seconds of failures on a scratch database."""
     running.rehearse(services(), run_id)
 
 
-# What a worker may run, by the name it has in the queue. Nothing else is, whoever has written there.
+# The jobs a worker may run, by their name in the queue. Nothing else runs, whoever enqueued it.
 JOBS: dict[str, Callable[..., None]] = {
     f"{__name__}.{job.__name__}": job
     for job in (
@@ -145,5 +145,5 @@ JOBS: dict[str, Callable[..., None]] = {
         rehearse,
     )
 }
-# Their names in the last release, which may have enqueued some.
+# Names used by the last release, which may have enqueued some.
 JOBS |= {f"{__name__}.chore": bulk_job, f"{__name__}.work_notice": work_webhook}

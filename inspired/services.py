@@ -1,6 +1,6 @@
-"""The composition root: everything the flows need, and the only clock, ids and randomness.
+"""The composition root: everything the flows need, and the only source of time, ids and randomness.
 
-`build` is called once per process, after any fork: the database's client does not survive one.
+`build` is called once per process, after any fork, because the database client does not survive one.
 """
 
 import json
@@ -65,10 +65,10 @@ ID_LETTERS = string.ascii_lowercase + string.digits
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Handed to every flow. `ping` and `database_version` raise Busy where the database does not answer.
+    """Passed to every flow. `ping` and `database_version` raise Busy if the database does not answer.
 
-    `redis_pool`: what else counts in Redis shares its connections with us.
-    `outside` is the door to addresses that somebody typed in: outside development it leads to public ones only.
+    `redis_pool`: the connections shared with other users of Redis. `outside`: the HTTP client for URLs that people
+    typed in; outside development it reaches only public addresses.
     """
 
     settings: Settings
@@ -125,7 +125,7 @@ class Services:
 
 
 def chance() -> float:
-    """From 0 up to but without 1. Spreads out when processes try again; nothing secret depends on it."""
+    """A random number in [0, 1), to spread retries of several processes; nothing secret depends on it."""
     return secrets.randbelow(1_000_000) / 1_000_000
 
 
@@ -143,9 +143,9 @@ def build(
     now: Callable[[], datetime] = now,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> Services:
-    """`database_seconds` and `redis_seconds`: what one operation may take (short on the web path), and waiting for
-    one of the process's connections, as many as the settings say or `redis_connections`. A rehearsal has
-    clocks of its own: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
+    """`database_seconds` and `redis_seconds` limit one operation (short on the web path), including the wait for one of
+    the process's connections; their number comes from the settings, or is `redis_connections`. A rehearsal has its own
+    clocks: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
     database = connect(
         settings.mongodb_uri.get_secret_value(),
         settings.mongodb_database,
@@ -174,7 +174,7 @@ def build(
     beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
     preferences = Preferences(database)
-    # Calendly looks into the owner's calendar by itself.
+    # Calendly reads the owner's calendar itself.
     feeds = () if settings.uses_calendly else settings.busy_feeds
 
     def close() -> None:
@@ -265,7 +265,7 @@ def build(
 
 
 def _evidence(logs: PaymentLogs, call: CallMade) -> None:
-    """Best effort: a call that was made is not undone because nobody could write it down."""
+    """Best effort: a call is not undone because it could not be logged."""
     try:
         logs.add_call(
             call.at,
@@ -280,7 +280,7 @@ def _evidence(logs: PaymentLogs, call: CallMade) -> None:
 
 
 def _sender_name(preferences: Preferences) -> str:
-    """As the owner named the site; until then MAIL_FROM has its own."""
+    """The site's name once the owner has set it; until then the name in MAIL_FROM."""
     chosen = preferences.now()
     return chosen.brand.name if chosen.versions["brand"] else ""
 
@@ -291,10 +291,10 @@ def cached_status(booking: Booking) -> CachedStatus:
 
 
 def new_id() -> str:
-    """24 letters and digits (124 bits): short enough that an order's number, made of it, fits Binance's 32."""
+    """24 letters and digits (124 bits): short enough that an order's number, built from it, fits Binance's 32."""
     return "".join(secrets.choice(ID_LETTERS) for _ in range(24))
 
 
 def new_token() -> str:
-    """What stands in a public address: 168 bits, never a database id."""
+    """For public URLs: 168 bits, never a database id."""
     return secrets.token_urlsafe(21)

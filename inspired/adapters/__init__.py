@@ -1,1 +1,1 @@
-"""One file per outside thing: domain types inwards, wire format outwards, nothing in between leaks."""
+"""The adapters, one file per outside system: domain types inside, wire formats outside; no wire format leaks in."""

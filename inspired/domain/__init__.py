@@ -1,1 +1,1 @@
-"""The pure ring: rules about money, bookings and time. Nothing here does input or output."""
+"""The domain: pure rules about money, bookings and time. Nothing here does input or output."""

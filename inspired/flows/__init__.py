@@ -1,1 +1,1 @@
-"""One file per journey: gather, decide, save, ring the queue."""
+"""The flows, one file per use case: load, decide, save, enqueue."""

@@ -1,1 +1,1 @@
-"""Thin blueprints: a view is form, call, answer."""
+"""The web layer: thin blueprints. A view reads the form, calls a flow and renders the answer."""

@@ -1,8 +1,8 @@
-"""Encryption of personal data, and the blind index that finds it again.
+"""Encryption of personal data, and the blind index for finding it.
 
 Every booking has its own AES-256-GCM key, wrapped by a key from the environment; erasing the wrapped key erases the
-person, in backups too. Each ciphertext is bound to its booking and field (associated data), so that nothing can be
-moved from one place to another. Layout: 12 random bytes of nonce, then ciphertext and tag (NIST SP 800-38D).
+personal data, in backups too. Each ciphertext is bound to its booking and field (associated data), so that it cannot be
+moved elsewhere. Layout: 12 random bytes of nonce, then ciphertext and tag (NIST SP 800-38D).
 """
 
 import base64
@@ -33,7 +33,8 @@ class Vault:
         self._index_key = base64.b64decode(blind_index_key)
 
     def new_key(self, owner_id: str) -> bytes:
-        """A fresh data key, wrapped: b"v1:" + nonce + ciphertext. `owner_id` is the booking it belongs to."""
+        """A fresh data key, wrapped: b"v1:" + nonce + ciphertext. `owner_id` is the id of its booking or other
+        owner."""
         wrapped = _encrypt(self._keys[self._newest], AESGCM.generate_key(256), f"{owner_id}/key")
         return self._newest.encode() + b":" + wrapped
 
@@ -41,17 +42,17 @@ class Vault:
         return _encrypt(self._unwrapped(wrapped_key, owner_id), text.encode(), f"{owner_id}/{field}")
 
     def open(self, wrapped_key: bytes, owner_id: str, field: str, sealed: bytes) -> str:
-        """Raises CannotDecrypt. An empty value is an empty text: the field was never given."""
+        """Raises CannotDecrypt. An empty value is an empty text: the field was not given."""
         if not sealed:
             return ""
         return _decrypt(self._unwrapped(wrapped_key, owner_id), sealed, f"{owner_id}/{field}").decode()
 
     def blind_index(self, kind: str, value: str) -> str:
-        """HMAC-SHA-256 of a normalised value: finds an address without keeping it. 32 hex digits."""
+        """HMAC-SHA-256 of the normalised value: finds an address without storing it. 32 hex digits."""
         return self.fingerprint(kind, normalised(value))
 
     def fingerprint(self, kind: str, text: str) -> str:
-        """HMAC-SHA-256 of the very text, whatever it is: equal or not, without keeping it. 32 hex digits."""
+        """HMAC-SHA-256 of the exact text: tests equality without storing it. 32 hex digits."""
         message = f"{kind}:{text}".encode("utf-8", "surrogatepass")
         return hmac.new(self._index_key, message, hashlib.sha256).hexdigest()[:32]
 
@@ -64,7 +65,7 @@ class Vault:
 
 
 def normalised(value: str) -> str:
-    """Mail addresses that reach the same person read the same: trimmed, NFKC, lower case."""
+    """Normalises email addresses: trimmed, NFKC, lower case."""
     return unicodedata.normalize("NFKC", value.strip()).lower()
 
 

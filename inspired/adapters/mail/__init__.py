@@ -1,1 +1,1 @@
-"""Mails and calendar files: written from templates, sent by SMTP."""
+"""Mails and calendar files: rendered from templates, sent by SMTP."""

@@ -1,7 +1,7 @@
 """The call as a calendar file (RFC 5545, RFC 5546): one UID per booking, times in UTC, a higher sequence for each move.
 
-By mail it is a request, or takes one back, so that a calendar moves and removes the very same entry; as a file it is
-only published.
+By mail it is a request or a cancellation, so that a calendar moves or removes the same entry; as a file it is only
+published.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`organizer` and `attendee` are mail addresses; nobody is invited by a file that is only published. Whoever
-    organizes needs no invitation, and calendars drop one to oneself: for them it is published too."""
+    """`organizer` and `attendee` are email addresses; a published file invites nobody. Calendars drop invitations to
+    oneself, so the organizer's own copy is published too."""
 
     method: Method
     organizer: str = ""
@@ -42,8 +42,8 @@ def invitation_for(method: Method, *, organizer: str, to: str) -> Invitation:
 
 
 def entry_text(text: str) -> str:
-    """Words of the owner's as an entry's title or place takes them: one line, and no control characters, which no
-    calendar may contain (RFC 5545, 3.1). The library escapes commas, semicolons and backslashes."""
+    """The owner's text as an entry's title or place: one line without control characters, which calendars forbid (RFC
+    5545, 3.1). The library escapes commas, semicolons and backslashes."""
     return one_line(text)
 
 

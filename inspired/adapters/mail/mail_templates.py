@@ -1,4 +1,4 @@
-"""The words of our mails: templates/email/<kind>_subject.txt, <kind>.txt and <kind>.html."""
+"""Renders our mails: templates/email/<kind>_subject.txt, <kind>.txt and <kind>.html."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "templates" / "email"
 
 class Letters:
     def __init__(self, folder: Path = FOLDER, *, brand: Callable[[], Brand] = Brand) -> None:
-        """`brand` is asked for with each letter: templates call it, also those that only hold macros."""
+        """`brand` is called for each mail; it is a global, so macro-only templates can call it too."""
         self._templates = Environment(
             loader=FileSystemLoader(folder),
             autoescape=select_autoescape(["html"]),

@@ -1,4 +1,4 @@
-"""Mail by SMTP. The Message-ID comes from what is owed, so that a repetition is recognised as the same mail."""
+"""Sends mail by SMTP. The Message-ID is derived from the task, so that a repetition is recognised as the same mail."""
 
 import re
 import smtplib
@@ -20,8 +20,9 @@ LONGEST_DOMAIN = 255
 
 
 def deliverable(address: str) -> str:
-    """The address as mail servers take it: its domain in ASCII, "ann@bücher.example" → "ann@xn--bcher-kva.example"
-    (A-labels, RFC 5890). Raises ValueError for what no server could take, or what is not one person's address."""
+    """The address in the form mail servers accept, with its domain in ASCII: "ann@bücher.example" →
+    "ann@xn--bcher-kva.example" (A-labels, RFC 5890). Raises ValueError if no server could accept it, or it is not one
+    person's address."""
     if not ONE_PERSON.fullmatch(address):
         raise ValueError("not one person's address")
     user, _, domain = address.rpartition("@")
@@ -32,7 +33,7 @@ def deliverable(address: str) -> str:
 
 
 def with_ascii_domain(address: str) -> str:
-    """The same for an address that somebody else will judge: left as it is where that cannot be done."""
+    """The same for an address that is validated elsewhere: returned unchanged if it cannot be converted."""
     try:
         return deliverable(address)
     except ValueError:
@@ -40,22 +41,22 @@ def with_ascii_domain(address: str) -> str:
 
 
 def needs_utf8(address: str) -> bool:
-    """Only a server with SMTPUTF8 (RFC 6531) can send there: letters before the @ have no other form."""
+    """True if only a server with SMTPUTF8 (RFC 6531) can send there: non-ASCII before the @ has no other form."""
     return not address.rpartition("@")[0].isascii()
 
 
 def _in_ascii(domain: str) -> str:
     if domain.isascii():
         return domain
-    from email_validator import validate_email  # slow to load, and seldom needed
+    from email_validator import validate_email  # slow to load and rarely needed
 
     return validate_email(f"x@{domain}", check_deliverability=False).ascii_domain
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`id` is unique per mail owed. `calendar` is an ICS file, where there is one, and `method` what it asks for;
-    `unsubscribe` an address that takes a POST (RFC 8058)."""
+    """`id` is unique per mail task. `calendar` is an ICS file, if any, and `method` its iTIP method; `unsubscribe` is a
+    URL that accepts POST (RFC 8058)."""
 
     id: str
     to: str
@@ -68,8 +69,8 @@ class Mail:
 
 
 def header_text(text: str) -> str:
-    """Words of the owner's as a mail's header takes them: one line, nothing that cannot be seen, and no longer than a
-    list of mails shows. The library encodes what is not ASCII (RFC 2047)."""
+    """The owner's text as a mail header: one line without invisible characters, no longer than mailboxes show. The
+    library encodes non-ASCII text (RFC 2047)."""
     line = one_line(text)
     return line if len(line) <= LONGEST_HEADER else f"{line[: LONGEST_HEADER - 1].rstrip()}…"
 
@@ -84,8 +85,8 @@ def _unasked(takes_utf8: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """`on_outcome` hears whether the server took a mail; that it refuses one address says nothing about the server.
-    `on_greeting` hears whether it has SMTPUTF8, each time it lets us in."""
+    """`on_outcome` gets whether the server accepted a mail; a single refused address does not count against the server.
+    `on_greeting` gets whether it has SMTPUTF8, at each login."""
 
     host: str
     port: int
@@ -94,12 +95,12 @@ class Smtp:
     password: str
     sender: str
     on_outcome: Callable[[bool, str], None] = _nobody
-    named: Callable[[], str] = str  # who the sender is called; where that is empty, as `sender` says
+    named: Callable[[], str] = str  # the sender's display name; if empty, the one in `sender`
     on_greeting: Callable[[bool], None] = _unasked
 
     def send(self, mail: Mail) -> None:
-        """Raises UpstreamError; retryable unless this mail can never be delivered: the server refused it or its reader
-        for good (5xx), or the address is none that this server can send to."""
+        """Raises UpstreamError. It is retryable unless this mail can never be delivered: the server refused it or its
+        recipient for good (5xx), or cannot send to this address."""
         try:
             to = deliverable(mail.to)
         except ValueError:
@@ -113,13 +114,13 @@ class Smtp:
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             raise UpstreamError("mail", f"refused: {type(error).__name__}", retryable=_is_temporary(error)) from None
         except (smtplib.SMTPException, OSError) as error:
-            # A refused sender is among these: it is we who are refused, and every other mail will be as well.
+            # This includes a refused sender: then every other mail will be refused as well.
             self.on_outcome(False, type(error).__name__)
             raise UpstreamError("mail", type(error).__name__) from None
         self.on_outcome(True, "")
 
     def greet(self) -> None:
-        """Whether it lets us in. Raises UpstreamError."""
+        """Test whether the server lets us log in. Raises UpstreamError."""
         try:
             with self._connected() as server:
                 server.noop()
@@ -127,7 +128,7 @@ class Smtp:
             raise UpstreamError("mail", type(error).__name__) from None
 
     def _connected(self) -> smtplib.SMTP:
-        # Loading the certificates costs more than a mail: only where they are needed.
+        # Loading the certificates takes longer than sending a mail, so only if needed.
         context = None if self.tls == "none" else ssl.create_default_context()
         if self.tls == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
@@ -164,8 +165,8 @@ class Smtp:
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
         if mail.calendar:
-            # Calendars look for the method here (RFC 6047), before they open the file. What is one of the ways to read
-            # the mail is a meeting to Outlook and others; what is attached, a file to whoever knows no meetings.
+            # Calendars look for the method here (RFC 6047) before they open the file. Outlook and others treat the
+            # alternative part as a meeting; the attachment serves programs that do not know meetings.
             params = {"method": mail.method, "charset": "utf-8"}
             if mail.method:
                 message.add_alternative(mail.calendar, maintype="text", subtype="calendar", params=params)

@@ -1,1 +1,1 @@
-"""MongoDB: one file for each kind of document."""
+"""MongoDB: one file per kind of document."""

@@ -1,6 +1,6 @@
-"""How alerts stand, what is to be told of them by which way, and where the owner's webhook goes.
+"""Alert states, their deliveries per channel, and the owner's webhook.
 
-Everything that is told is written down first, once for each way and message, and tried until it went or a day is over.
+Every message is saved first, once per channel, and retried until it is sent or a day is over.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from inspired.domain.monitoring.alerts import Channel, Episode, Kind, Message, S
 from inspired.domain.shared.errors import Busy, Conflict, NotFound
 
 KEPT = timedelta(days=90)
-# The next try after each failed one: about a day in all.
+# Pauses before each retry: about a day in total.
 PAUSES = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 300, 480, 480))
 WEBHOOK = "webhook"
 OLD_SECRET_LASTS = timedelta(hours=24)
@@ -31,12 +31,13 @@ class Alerts:
         self._collection: Collection[Document] = database["alerts"]
 
     def all(self) -> dict[str, Standing]:
-        """Those that were ever seen."""
+        """All alerts ever seen."""
         with reaching():
             return {one["_id"]: _standing_in(one) for one in self._collection.find({}).limit(200)}
 
     def change(self, alert_id: str, decide: Callable[[Standing], Standing]) -> Standing:
-        """Load, decide, save if nobody else saved meanwhile; else decide again on the newer one."""
+        """Load, decide, and save unless another process saved meanwhile; else decide again on the newer version. Raises
+        Busy."""
         for _ in range(MOST_TRIES):
             with reaching():
                 found = self._collection.find_one({"_id": alert_id})
@@ -63,9 +64,9 @@ class Alerts:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message by one way. `body` is what is sent, as JSON; `due_at` the next try, None where there is none.
+    """One message on one channel. `body` is the JSON sent; `due_at` is the next try, None if there is none.
 
-    `message_id` is the same at every try and every *Send again*: by it a receiver knows what it has already.
+    `message_id` is the same for every try and every *Send again*, so that the receiver recognises duplicates.
     """
 
     id: str
@@ -91,7 +92,7 @@ class Deliveries:
         self._collection: Collection[Document] = database["alert_deliveries"]
 
     def add(self, delivery: Delivery) -> bool:
-        """False where it is written down already."""
+        """False if it is saved already."""
         with reaching():
             try:
                 self._collection.insert_one(_delivery_out(delivery))
@@ -117,7 +118,7 @@ class Deliveries:
             return [_delivery_in(one) for one in found]
 
     def claim(self, delivery: Delivery, now: datetime) -> bool:
-        """True for the one who is to try it now. Counted before it is tried; the next try is due in any case."""
+        """True if the caller gets to send it now. The try is counted first, and the next one is due in any case."""
         pause = PAUSES[min(delivery.tries, len(PAUSES) - 1)]
         query = {"_id": delivery.id, "due_at": delivery.due_at, "tries": delivery.tries}
         change = {"$set": {"due_at": now + pause, "last_at": now}, "$inc": {"tries": 1}}
@@ -128,7 +129,7 @@ class Deliveries:
         self._ended(delivery, {"answer": answer, "done_at": now})
 
     def failed(self, delivery: Delivery, answer: str, *, for_good: bool) -> None:
-        """Tried again later, unless that is senseless or a day is over."""
+        """Keep it for a later retry, unless retrying is pointless or a day is over."""
         if for_good or delivery.tries >= len(PAUSES):
             self._ended(delivery, {"answer": answer})
             return
@@ -136,7 +137,7 @@ class Deliveries:
             self._collection.update_one({"_id": delivery.id}, {"$set": {"answer": answer}})
 
     def again(self, delivery_id: str, now: datetime) -> None:
-        """From the beginning, with the same number. Raises Conflict while it is being tried anyway."""
+        """Restart the tries with the same id. Raises Conflict while it is still being tried."""
         query = {"_id": delivery_id, "due_at": {"$exists": False}}
         with reaching():
             change = {"$set": {"due_at": now, "tries": 0, "done_at": None, "answer": ""}}
@@ -150,7 +151,7 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the owner's webhook goes. `host` is all of the address that pages show."""
+    """The owner's webhook. `host` is the only part of the URL that pages show."""
 
     url: str
     host: str
@@ -160,14 +161,14 @@ class Webhook:
 
 
 class WebhookSetting:
-    """The address and its secrets, sealed: whoever has the database alone can neither read nor sign."""
+    """The URL and its secrets, sealed: access to the database alone allows neither reading nor signing."""
 
     def __init__(self, database: Database[Document], vault: Vault) -> None:
         self._collection: Collection[Document] = database["alert_channels"]
         self._vault = vault
 
     def get(self, now: datetime) -> Webhook | None:
-        """`secrets` holds the old one too, as long as both count."""
+        """`secrets` includes the old one while both are valid."""
         with reaching():
             found = self._collection.find_one({"_id": WEBHOOK})
         if found is None:
@@ -183,7 +184,7 @@ class WebhookSetting:
         self._save(url, host, secret, "", now, None)
 
     def rotated(self, before: Webhook, secret: str, now: datetime) -> None:
-        """From now on both sign, for a day."""
+        """For a day both secrets sign."""
         self._save(before.url, before.host, secret, before.secrets[0], before.since, now + OLD_SECRET_LASTS)
 
     def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""Whom the owner lets pay more than the limit: one small document for each customer, by a blind index."""
+"""Customers the owner lets pay more than the limit: one small document each, by blind index."""
 
 from datetime import datetime
 
@@ -23,13 +23,13 @@ class Allowances:
         return _in(found) if found else None
 
     def all(self, now: datetime) -> list[Allowance]:
-        """Those that hold, the ones that end first before the others."""
+        """Valid allowances, those that expire first at the front."""
         with reaching():
             found = list(self._collection.find({"until": {"$gt": now}}).sort("until", pymongo.ASCENDING))
         return [_in(one) for one in found]
 
     def set(self, allowance: Allowance) -> None:
-        """In place of the customer's earlier one. Those that are over are dropped with it."""
+        """Replace the customer's earlier allowance, and delete all expired ones."""
         document = {
             "most": str(allowance.most),
             "until": allowance.until,

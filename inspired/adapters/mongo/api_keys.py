@@ -1,4 +1,4 @@
-"""Keys by which programs read the owner's API: only hashes of them."""
+"""API keys for the owner's API; only their hashes are stored."""
 
 from datetime import datetime
 
@@ -47,7 +47,7 @@ class ApiKeys:
             self._collection.update_one({"_id": key_id}, {"$set": {"used_at": now}})
 
     def revoke(self, key_id: str, now: datetime) -> bool:
-        """True for the one who did it."""
+        """True if this call revoked it."""
         with reaching():
             query = {"_id": key_id, "revoked_at": None}
             return self._collection.update_one(query, {"$set": {"revoked_at": now}}).modified_count == 1

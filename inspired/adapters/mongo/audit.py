@@ -1,7 +1,7 @@
-"""Who changed what in the admin area: a list that only grows, each entry holding the hash of the one before it.
+"""The audit log of the admin area: append only, each entry holding the previous entry's hash.
 
-Whoever alters or removes an entry breaks every hash after it; `inspired audit` finds the place. What it cannot show is
-that the newest entries were cut off: number and hash of each stand in the process's log as well.
+Altering or removing an entry breaks every later hash; `inspired audit` finds the place. It cannot reveal that the
+newest entries were cut off, so each number and hash is also in the process's log.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`who` is an account's id or "system"; `about` what was changed (a booking's id, a setting's name); `detail` says
-    how, in words without anything personal."""
+    """`who` is an account's id or "system"; `about` is what was changed (a booking's id, a setting's name); `detail`
+    says how, without personal data."""
 
     number: int
     at: datetime
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The last look at the whole chain: up to which entry, and in words what did not fit."""
+    """The last check of the whole chain: up to which entry, and what did not match."""
 
     at: datetime
     entries: int
@@ -56,7 +56,7 @@ class Audit:
         self._checks: Collection[Document] = database["audit_checks"]
 
     def add(self, at: datetime, who: str, what: str, about: str = "", detail: str = "") -> Entry:
-        """Written when this returns. Whoever comes second with a number takes the next one."""
+        """Saved when this returns. If another process takes the number first, the next one is used. Raises Busy."""
         for _ in range(MOST_TRIES):
             last = self._last()
             number, before = (last.number + 1, last.hash) if last else (1, BEGINNING)
@@ -76,7 +76,7 @@ class Audit:
             return [_in(one) for one in self._collection.find(query).sort("_id", -1).limit(most)]
 
     def broken(self) -> Iterator[tuple[int, str]]:
-        """What does not fit, by number; nothing where the log is whole. Reads all of it, page by page."""
+        """Mismatches by entry number; none if the log is intact. Reads all of it, page by page."""
         expected, before = 1, BEGINNING
         while page := self._page(expected):
             for entry in page:
@@ -107,7 +107,7 @@ class Audit:
             self._checks.replace_one({"_id": "last"}, result, upsert=True)
 
     def take_check(self, now: datetime, until: datetime) -> bool:
-        """A look is due, and the caller's; where nothing comes of it, it is due again at `until`."""
+        """True if a check is due and the caller gets it. If the caller fails, it is due again at `until`."""
         with reaching():
             try:
                 self._checks.insert_one({"_id": "last", "due_at": until})

@@ -1,5 +1,7 @@
-"""What a saved document still owes the audit log: kept in the very write that changed it, so that a process killed
-before the log was written leaves no change without its entries."""
+"""Audit entries still to be written, saved in the same write as the change itself.
+
+So a process killed before writing the log leaves no change without its entries.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from inspired.adapters.mongo.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An entry to come; see adapters/mongo/audit.Entry."""
+    """A pending entry; see adapters/mongo/audit.Entry."""
 
     at: datetime
     who: str
@@ -24,7 +26,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """The notes of one version of one document."""
+    """The pending entries of one version of a document."""
 
     id: str
     version: int
@@ -32,7 +34,7 @@ class Owing:
 
 
 class AuditOutbox:
-    """Of one collection whose documents have a version."""
+    """The audit outbox of a collection whose documents have a version."""
 
     def __init__(self, collection: Collection[Document]) -> None:
         self._collection = collection

@@ -1,7 +1,7 @@
-"""What is taken, as lists of free times show it: read once, and kept. What a changed booking holds is read again.
+"""Caches the taken times for lists of free times. Only what changed bookings hold is read again.
 
-It decides nothing: who takes a time that is taken is refused by the database (unique index of claims). Redis tells
-which bookings have changed; where such a word gets lost, what is kept is at most some seconds old.
+It decides nothing: MongoDB refuses a taken time (unique index of claims). Redis reports which bookings changed; if a
+report is lost, the cache is at most some seconds old.
 """
 
 import threading
@@ -15,7 +15,7 @@ from inspired.adapters.redis.status_cache import Changes, StatusCache
 from inspired.domain.shared.slots import Span
 
 KEEP = 5.0  # seconds
-MOST = 16  # spans of time that are kept
+MOST = 16  # cached time spans
 DAY = timedelta(days=1)
 
 
@@ -33,8 +33,8 @@ class AvailabilityCache:
         self._lock = threading.Lock()
 
     def taken(self, window: Span) -> Taken:
-        """Of whole days around the window, so that lists of different types share what was read. Raises Busy."""
-        # Asked before the database: a change after it makes this answer an old one, never the other way round.
+        """Reads whole days around the window, so that lists of different types share them. Raises Busy."""
+        # Read before the database: a later change then makes this answer outdated, never the other way round.
         changes = self._hints.changes()
         if changes is None:
             return self._bookings.taken(window)

@@ -1,7 +1,7 @@
-"""Bookings. One booking is one document, and one versioned write is the only way to alter it.
+"""Bookings. One booking is one document, altered only by one versioned write.
 
-Filters are flat and every list is bounded by a range on an indexed field: that is what both MongoDB and the embedded
-server do fast. A change is `replace_one` on id and version; whoever comes second reads again.
+Filters are flat and every list is bounded by a range on an indexed field, which both MongoDB and the embedded server do
+fast. A change is `replace_one` on id and version; the loser of a race reads again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,10 +38,10 @@ from inspired.domain.shared.errors import Busy, Conflict, NotFound
 from inspired.domain.shared.slots import Span
 
 LEASED_AT_ONCE = 25
-TAKEN_AT_ONCE = 1000  # a month in one answer: by itself the driver takes 101, and asks again for the rest
+TAKEN_AT_ONCE = 1000  # a month in one batch; the driver's first batch is 101 documents, the rest costs another request
 READ_AT_ONCE = 100
 FEW_WEEKS = timedelta(weeks=4)
-LONGEST_CALL = timedelta(hours=6)  # how far before a window a call may have started that still reaches into it
+LONGEST_CALL = timedelta(hours=6)  # how long before a window a call may start and still reach into it
 log = structlog.get_logger()
 
 
@@ -55,13 +55,13 @@ class Claimed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What is held or kept of the built-in calendar."""
+    """Times held on the built-in calendar."""
 
     holds: list[Hold]
 
     @property
     def spans(self) -> list[Span]:
-        """The calls with what is kept free around them."""
+        """The calls including their buffers."""
         return [one.around for one in self.holds]
 
     @classmethod
@@ -72,7 +72,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the payment of a booking went so far. `happened`: the kinds of its events."""
+    """How far a booking's payment got. `happened`: the kinds of its events."""
 
     booking_id: str
     paid_at: datetime | None
@@ -98,13 +98,13 @@ class Bookings(Claiming[Booking]):
         self._on_change = on_change
 
     def add(self, booking: Booking) -> Booking:
-        """Raises Claimed where another booking owns what this one wants."""
+        """Raises Claimed if another booking owns a claim this one needs."""
         with reaching():
             try:
                 self._collection.insert_one(booking_out(booking))
             except errors.DuplicateKeyError as error:
-                # The driver repeats a write whose answer got lost. A server that does not recognise the repetition
-                # (the embedded one) finds the first one in its way: then this booking has what it wants.
+                # The driver repeats a write whose answer was lost. A server that does not recognise the repetition (the
+                # embedded one) then reports the first write as a duplicate, although this booking owns its claims.
                 if self._collection.find_one({"_id": booking.id}, {"_id": 1}) is None:
                     raise Claimed(_claim(error)) from None
         _log_change("added", booking)
@@ -118,16 +118,16 @@ class Bookings(Claiming[Booking]):
         return self._one({"token": token})
 
     def by_claim(self, claims: Sequence[Claim]) -> Booking | None:
-        """The booking that owns one of these."""
+        """The booking that owns one of these claims."""
         with reaching():
             found = self._collection.find_one({"claims": {"$in": [one.key for one in claims]}})
         return booking_in(found) if found else None
 
     def change(self, booking_id: str, decide: Callable[[Booking], Booking], *, known: Booking | None = None) -> Booking:
-        """Load, decide, save if nobody else saved meanwhile; else decide again on the newer one.
+        """Load, decide, and save unless another process saved meanwhile; else decide again on the newer version.
 
-        After `add` the only way to alter a booking. `known`: as it was loaded or saved a moment ago, which spares
-        loading it unless somebody else was faster. Raises Claimed like `add`; what `decide` raises passes through.
+        After `add` the only way to alter a booking. `known`: the booking as loaded or saved a moment ago, which saves a
+        read if it is still current. Raises Claimed like `add`, and Busy; errors raised by `decide` pass through.
         """
         for _ in range(MOST_TRIES):
             before, known = known or self.get(booking_id), None
@@ -151,12 +151,12 @@ class Bookings(Claiming[Booking]):
         return result.modified_count == 1
 
     def drop_draft(self, booking: Booking) -> None:
-        """Drafts carry no slot and no money; one that has moved on meanwhile stays."""
+        """Drafts hold no slot and no money. One that has changed meanwhile is kept."""
         with reaching():
             self._collection.delete_one({"_id": booking.id, "version": booking.version, "state": str(State.DRAFT)})
 
     def check_soon(self, booking_id: str, at: datetime) -> None:
-        """Bring the next check forward, never back. No change of the booking itself."""
+        """Bring the next check forward, never back. The booking itself does not change."""
         with reaching():
             self._collection.update_one({"_id": booking_id, "check_at": {"$gt": at}}, {"$set": {"check_at": at}})
 
@@ -166,12 +166,12 @@ class Bookings(Claiming[Booking]):
             return [document["_id"] for document in found]
 
     def left_lying(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
-        """Bookings that are looked at before `until` and owe something that was due before `since`."""
+        """Bookings checked before `until` that owe a task due before `since`."""
         query = {"check_at": {"$gt": now - timedelta(days=365), "$lte": until}, "effects.due": {"$lte": since}}
         return self._ids(query, most)
 
     def unconfirmed(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
-        """Bookings that are looked at before `until`, were paid before `since`, and wait for nobody's word."""
+        """Bookings checked before `until`, paid before `since`, and not waiting for the owner."""
         query = {
             "check_at": {"$gt": now - timedelta(days=365), "$lte": until},
             "state": str(State.PAID),
@@ -185,7 +185,7 @@ class Bookings(Claiming[Booking]):
             return [document["_id"] for document in self._collection.find(query, {"_id": 1}).limit(most)]
 
     def outcomes(self, after: datetime, before: datetime, most: int) -> list[Outcome]:
-        """How the payments of bookings made in this time went, without anything else of them."""
+        """The payment outcomes of bookings made in this period, reading only the fields needed."""
         query = {"created_at": {"$gte": after, "$lt": before}}
         shown = {"flags": 1, "attempts.status": 1, "attempts.proven": 1, "history.what": 1, "paid_at": 1}
         with reaching():
@@ -193,9 +193,9 @@ class Bookings(Claiming[Booking]):
             return [_outcome(document) for document in found]
 
     def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
-        """Somebody was rung for these: they are due again at `until` if nobody has looked by then.
+        """The bookings were enqueued: they are due again at `until` if no worker has checked them by then.
 
-        Some at a time: a write of hundreds would hold up everybody else's.
+        In small batches, since a write of hundreds would block other writers.
         """
         with reaching():
             for start in range(0, len(booking_ids), LEASED_AT_ONCE):
@@ -205,16 +205,16 @@ class Bookings(Claiming[Booking]):
                 )
 
     def taken(self, window: Span) -> Taken:
-        """What is held or kept of the built-in calendar and reaches into this window."""
+        """Times held on the built-in calendar that reach into this window."""
         begin, end = window.start - LONGEST_CALL - LONGEST_BUFFER, window.end + LONGEST_BUFFER
         return Taken.of(self._holds({"$gte": hold_at(begin), "$lt": hold_at(end)}), window)
 
     def events_after(self, now: datetime) -> dict[str, str]:
-        """The events at Calendly of bookings that hold their time, for calls after now; each with its booking's id."""
+        """Calendly events of bookings that hold their time, for calls after `now`, with the booking's id."""
         return {one.event_uri: one.booking_id for one in self._holds({"$gt": hold_at(now)}) if one.event_uri}
 
     def holds_of(self, booking_ids: Sequence[str]) -> list[Hold]:
-        """The times that these bookings hold or keep; of one that holds none there is none."""
+        """The times these bookings hold; bookings without one are left out."""
         return self._holds_found({"_id": {"$in": list(booking_ids)}, "hold": {"$exists": True}})
 
     def _holds(self, starts: Document) -> list[Hold]:
@@ -226,41 +226,42 @@ class Bookings(Claiming[Booking]):
             return [hold_in(one["_id"], one["hold"]) for one in found]
 
     def made(self, after: datetime, before: datetime, most: int) -> list[Booking]:
-        """Bookings made in this time, oldest first: for whoever goes through all of them, page by page."""
+        """Bookings made in this period, oldest first, for paging through all of them."""
         with reaching():
             query = {"created_at": {"$gte": after, "$lt": before}}
             return [booking_in(one) for one in self._collection.find(query).sort("created_at", 1).limit(most)]
 
     def unfiled(self, after: datetime, before: datetime) -> list[Booking]:
-        """Those made in this time that an older release has written: no list finds them."""
+        """Bookings of this period last written by an older release, which no list finds."""
         query = {"created_at": {"$gte": after, "$lt": before}, "filing": {"$ne": FILING}}
         with reaching():
             return [booking_in(one) for one in self._collection.find(query)]
 
     def file(self, booking: Booking) -> None:
-        """Written as it is, so that lists find it, unless somebody has changed it meanwhile, which does the same."""
+        """Save it unchanged, so that lists find it; if another process has just changed it, that has the same
+        effect."""
         self._replaced(booking, booking)
 
     def keep_beginning(self, at: datetime) -> None:
-        """No booking was made before: where lists that begin with the oldest begin (see adapters/mongo/lists)."""
+        """Remember the earliest creation date; oldest-first lists start there (see adapters/mongo/lists)."""
         with reaching():
             self._lists.update_one({"_id": "beginning"}, {"$min": {"at": at}}, upsert=True)
 
     def promised(self, after: datetime, most: int) -> list[Booking]:
-        """Bookings with a promise about their money that is still open, what is due first at the top."""
+        """Bookings with an open promise about their money, soonest due first."""
         with reaching():
             found = self._collection.find({"promised_by": {"$gt": after}}).sort("promised_by", 1).limit(most)
             return [booking_in(one) for one in found]
 
     def confirmed_calls(self, after: datetime, before: datetime, most: int) -> list[Booking]:
-        """Confirmed calls that begin in this time, the next one first."""
+        """Confirmed calls that start in this period, soonest first."""
         with reaching():
             query = {"hold": {"$gte": hold_at(after), "$lt": hold_at(before)}, "state": str(State.CONFIRMED)}
             return [booking_in(one) for one in self._collection.find(query).sort("hold", 1).limit(most)]
 
     def first_made(self, after: datetime, before: datetime) -> datetime | None:
-        """When the oldest booking of this time was made. Looked for some weeks at a time: to sort all of them for one
-        would take the embedded server the longer, the more there are."""
+        """When the period's oldest booking was made. Searches some weeks at a time: the embedded server would sort all
+        bookings to find one."""
         while after < before:
             until = min(after + FEW_WEEKS, before)
             with reaching():
@@ -272,30 +273,30 @@ class Bookings(Claiming[Booking]):
         return None
 
     def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
-        """Those of these that there are, in no order that matters."""
+        """Those of these bookings that exist, in no particular order."""
         for start in range(0, len(booking_ids), READ_AT_ONCE):
             with reaching():
                 found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
             yield from map(booking_in, found)
 
     def known_among(self, ids: Sequence[str]) -> set[str]:
-        """Those of these ids that are a booking's."""
+        """Those of these ids that belong to a booking."""
         return set(self._ids({"_id": {"$in": list(ids)}}, len(ids))) if ids else set()
 
     def one_of(self, email_index: str) -> Booking | None:
-        """Any booking that was made under this mail address."""
+        """Any booking made under this email address."""
         with reaching():
             found = self._collection.find_one({"email_index": email_index})
         return booking_in(found) if found else None
 
     def books_of(self, email_index: str) -> list[tuple[Entry, ...]]:
-        """The entries of each booking that was ever made under this mail address."""
+        """The ledger entries of each booking ever made under this email address."""
         with reaching():
             found = list(self._collection.find({"email_index": email_index}, {"ledger": 1}))
         return [tuple(entry_in(entry) for entry in one.get("ledger", ())) for one in found]
 
     def turnover(self, email_index: str) -> list[Turnover]:
-        """What every booking ever made under this mail address brought, and still asks for."""
+        """For every booking ever made under this email address: what it brought, and what it still asks for."""
         shown = {"ledger": 1, "created_at": 1, "state": 1, "meeting_type.price": 1}
         with reaching():
             found = list(self._collection.find({"email_index": email_index}, shown))
@@ -310,7 +311,7 @@ class Bookings(Claiming[Booking]):
         ]
 
     def owned_of(self, claims: Sequence[Claim]) -> set[Claim]:
-        """Those of these claims that some booking owns."""
+        """Those of these claims that are taken."""
         keys = {one.key: one for one in claims}
         with reaching():
             found = list(self._collection.find({"claims": {"$in": list(keys)}}, {"claims": 1}))

@@ -1,4 +1,4 @@
-"""Work on many bookings at once, until each is done. Nothing here alters a booking."""
+"""Bulk jobs over many bookings, until each is done. Nothing here alters a booking."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from inspired.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class BulkJob:
-    """Something somebody wants done with each of these bookings. `done`: booking → what came of it."""
+    """One operation over these bookings. `done` maps a booking to its result."""
 
     id: str
     what: str
@@ -53,7 +53,7 @@ class BulkJobs:
         return _bulk_job_in(found)
 
     def due(self, now: datetime, most: int) -> list[BulkJob]:
-        """Those whose rings were lost."""
+        """Bulk jobs with queue jobs that were lost."""
         with reaching():
             return [_bulk_job_in(one) for one in self._collection.find({"due_at": {"$lte": now}}).limit(most)]
 
@@ -62,7 +62,7 @@ class BulkJobs:
             self._collection.update_one({"_id": bulk_job_id, "due_at": {"$exists": True}}, {"$set": {"due_at": until}})
 
     def done(self, bulk_job_id: str, booking_id: str, outcome: str) -> None:
-        """Booking ids are letters and digits: each is a field's name."""
+        """Booking ids are letters and digits, so each can be a field name."""
         with reaching():
             self._collection.update_one({"_id": bulk_job_id}, {"$set": {f"done.{booking_id}": outcome}})
             if not self.get(bulk_job_id).left:

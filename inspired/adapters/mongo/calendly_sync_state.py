@@ -1,6 +1,6 @@
-"""What the watch over Calendly has seen, in one small document: for the owner's page, and to tell a trouble only once.
+"""State of the Calendly poll, in one small document: for the owner's page, and to report a failure only once.
 
-It holds nothing a booking depends on: lost, it is made anew at the next look.
+No booking depends on it; if lost, the next poll creates it again.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ ID = "calendly"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """`notices`: webhooks so far; `by_looking`: changes that a look found before any webhook told of them.
+    """`notices`: webhooks so far; `by_looking`: changes a poll found before any webhook reported them.
 
-    `told_drift`: the differences the owner has been told of. `trouble`: why the last look failed, `trouble_since` when
-    that began, `trouble_told` whether the owner knows. `connected`: webhooks were seen to come here at least once.
+    `told_drift`: differences the owner was told of. `trouble`: why the last poll failed; `trouble_since`: when that
+    began; `trouble_told`: whether the owner was told. `connected`: webhooks have been connected at least once.
     """
 
     last_notice_at: datetime | None = None
@@ -55,7 +55,7 @@ class CalendlySyncState:
         )
 
     def take(self, now: datetime, until: datetime) -> bool:
-        """A look is due, and the caller's; the next one is due at `until`."""
+        """True if a poll is due and the caller gets it; the next one is due at `until`."""
         with reaching():
             try:
                 self._collection.insert_one({"_id": ID, "due_at": until})
@@ -74,7 +74,7 @@ class CalendlySyncState:
         self._write({"$inc": {"by_looking": 1}})
 
     def looked(self, now: datetime, told_drift: tuple[str, ...]) -> None:
-        """A look that went well."""
+        """A poll succeeded."""
         well = {"looked_at": now, "told_drift": list(told_drift), "trouble": "", "trouble_since": None}
         self._write({"$set": {**well, "trouble_told": False}})
 

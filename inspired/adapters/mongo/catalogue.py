@@ -1,8 +1,7 @@
-"""What the owner offers: the meeting types in their order, and the calendar. Two small documents.
+"""The owner's catalogue: the meeting types in order, and the calendar. Two small documents.
 
-They are read by every page and changed some times a year, so each process keeps them for some seconds; while the
-database is away, what was known last is good enough to show. Until something is saved, the types the site was made with
-are offered, on workdays.
+Every page reads them and they change some times a year, so each process caches them for some seconds; while MongoDB is
+away, the last known version is shown. Until something is saved, the built-in types are offered, on workdays.
 """
 
 import time
@@ -28,7 +27,7 @@ KEEP = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A meeting type in the owner's list. Hidden ones cannot be booked; bookings they have stand."""
+    """A meeting type in the owner's list. Hidden types cannot be booked; their bookings stand."""
 
     type: MeetingType
     hidden: bool = False
@@ -36,8 +35,8 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Everything at one moment. A version of 0: never saved. `terms_changes`: how often what the terms promise for the
-    calls that can be booked was changed."""
+    """The whole catalogue at one moment. Version 0: never saved. `terms_changes`: how often the terms of the bookable
+    calls changed."""
 
     types: tuple[Listed, ...]
     types_version: int
@@ -57,18 +56,18 @@ class Catalogue:
         self._away_until = 0.0
 
     def shown(self) -> tuple[MeetingType, ...]:
-        """For pages that only tell: where nothing was ever read and the database is away, what it was made with."""
+        """For pages that only display: the built-in types, if nothing was ever read and MongoDB is away."""
         try:
             return self.types()
         except Busy:
             return tuple(one.type for one in self._made_with.types)
 
     def types(self) -> tuple[MeetingType, ...]:
-        """What can be booked, in the owner's order."""
+        """The bookable types in the owner's order."""
         return tuple(one.type for one in self.now().types if not one.hidden)
 
     def type(self, type_id: str) -> MeetingType:
-        """One that can be booked. Raises NotFound."""
+        """A bookable type. Raises NotFound."""
         for meeting_type in self.types():
             if meeting_type.id == type_id:
                 return meeting_type
@@ -78,8 +77,8 @@ class Catalogue:
         return self.now().calendar
 
     def now(self) -> Offered:
-        """As read in the last seconds; while the database is away, as it was known last. Raises Busy where it never
-        was: a price is never guessed."""
+        """As read some seconds ago; while MongoDB is away, the last known version. Raises Busy if there is none: a
+        price is never guessed."""
         known, clock = self._known, time.monotonic()
         if known is not None and clock < self._known_until:
             return known
@@ -92,7 +91,7 @@ class Catalogue:
             return _or_busy(known)
 
     def fresh(self) -> Offered:
-        """As it is in the database: whoever changes it starts from this. Raises Busy."""
+        """As it is in MongoDB now; changes start from this. Raises Busy."""
         with reaching():
             found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": ["types", "calendar"]}})}
         offered = self._read(found.get("types"), found.get("calendar"))
@@ -100,21 +99,21 @@ class Catalogue:
         return offered
 
     def terms_changes(self) -> int:
-        """0 where nothing was ever read and the database is away."""
+        """0 if nothing was ever read and MongoDB is away."""
         try:
             return self.now().terms_changes
         except Busy:
             return 0
 
     def save_types(self, types: tuple[Listed, ...], version: int, notes: Iterable[Note] = ()) -> None:
-        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        """`notes`: the audit entries of the change. Raises Conflict if `version` is not the stored one."""
         before = self.fresh()
         count = before.terms_changes + (_promised(types) != _promised(before.types))
         listed = [{**type_out(one.type), "rules": rules_out(one.type.rules), "hidden": one.hidden} for one in types]
         self._save({"_id": "types", "types": listed, "terms_changes": count}, version, notes)
 
     def save_calendar(self, calendar: Availability, version: int, notes: Iterable[Note] = ()) -> None:
-        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        """`notes`: the audit entries of the change. Raises Conflict if `version` is not the stored one."""
         self._save(
             {
                 "_id": "calendar",
@@ -156,7 +155,7 @@ class Catalogue:
 
 
 def _promised(types: tuple[Listed, ...]) -> dict[str, RefundPolicy]:
-    """What the page of the terms says of each call."""
+    """What the terms page says about each call."""
     return {one.type.title: one.type.policy for one in types if not one.hidden}
 
 

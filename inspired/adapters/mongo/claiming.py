@@ -1,4 +1,4 @@
-"""Of all who want to do the same thing, one may: whoever's versioned write is saved."""
+"""Exclusive claims: of several processes that want a job, the one whose versioned write succeeds gets it."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,13 +7,13 @@ ThingT = TypeVar("ThingT")
 
 
 class Claiming(Generic[ThingT]):
-    """For a store whose `change` loads, decides, and saves where nobody else saved meanwhile."""
+    """For stores whose `change` loads, decides, and saves unless another process saved meanwhile."""
 
     change: Callable[..., ThingT]
 
     def claim(self, thing_id: str, decide: Callable[[ThingT], ThingT | None], **known: Any) -> tuple[ThingT, bool]:
-        """The thing as it is now, and whether it is the caller's to go on with. `decide` gives it as claimed (counted,
-        leased), or None where it is not to be had; it is asked again where somebody else was faster."""
+        """The current object, and whether the caller got it. `decide` returns the claimed version (counted, leased), or
+        None if it cannot be claimed; it is called again if another process was faster."""
         is_mine = False
 
         def decided(current: ThingT) -> ThingT:

@@ -1,4 +1,4 @@
-"""The connection to MongoDB, its errors in words, and the versioned write."""
+"""The MongoDB connection, its errors as messages, and the versioned write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,16 +19,16 @@ from inspired.adapters.mongo.documents import (
 from inspired.domain.shared.errors import Busy
 
 MOST_TRIES = 50
-MOST_CONNECTIONS = 20  # to each server of the set; two more watch it
+MOST_CONNECTIONS = 20  # to each server of the set; two more monitor it
 log = structlog.get_logger()
 
 
 def connect(uri: str, database: str, *, seconds: float, most: int = MOST_CONNECTIONS) -> Database[Document]:
-    """`seconds` is what one operation may take, waiting for one of `most` connections included; a deadline around a
-    request can only shorten it. An address that says maxPoolSize itself is believed.
+    """`seconds` limits one operation, including the wait for one of `most` connections; a request's deadline can only
+    shorten it. A maxPoolSize in the URI wins over `most`.
 
-    A write counts once most of the replica set has it on disk, and what is read is the primary's, whatever the address
-    says: money that one server alone knows of may be forgotten with it, and a secondary may be behind.
+    Writes are acknowledged once a majority of the replica set has them on disk, and reads go to the primary, whatever
+    the URI says: a payment known to a single server could be lost with it, and a secondary may lag.
     """
     pool: dict[str, Any] = {} if "maxpoolsize=" in uri.lower() else {"maxPoolSize": most}
     client: pymongo.MongoClient[Document] = pymongo.MongoClient(
@@ -46,7 +46,7 @@ def connect(uri: str, database: str, *, seconds: float, most: int = MOST_CONNECT
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """A database that is away, too slow or refuses us is Busy: nothing of ours knows pymongo's errors."""
+    """Turns every pymongo error (away, too slow, refused) into Busy, so that no caller depends on pymongo."""
     try:
         yield
     except errors.DuplicateKeyError:
@@ -59,7 +59,7 @@ def reaching() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong with the database. `code` and `name`: MongoDB's own, 0 and "" where it has not told any."""
+    """What is wrong with the database. `code` and `name` are MongoDB's, or 0 and "" if it sent none."""
 
     code: int
     name: str
@@ -67,7 +67,7 @@ class Trouble:
 
 
 AWAY = "The database does not answer."
-# https://www.mongodb.com/docs/manual/reference/error-codes/. Atlas answers 8000 for whatever its own door refuses.
+# https://www.mongodb.com/docs/manual/reference/error-codes/. Atlas answers 8000 for whatever its proxy refuses.
 REFUSALS = {
     11: "It does not let us in: look at user and password in MONGODB_URI.",
     13: "The user in MONGODB_URI may not do this: its role has to be readWriteAnyDatabase.",
@@ -79,15 +79,15 @@ REFUSALS = {
 
 
 INDEX_CONFLICTS = (85, 86)
-# Being restarted, losing its primary or its network: over by itself, and nothing anybody has to mend.
+# Restarts, elections, network loss: temporary, nothing to fix.
 PASSING = frozenset((6, 7, 43, 50, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436))
-# How the driver says that the servers it has found belong to another set than the address names.
+# The driver's messages when the servers belong to another replica set than the URI names.
 WRONG_SET = ("available for replica set name", "configured to connect to a replica set named")
 
 
 def trouble_of(error: errors.PyMongoError) -> Trouble:
-    """In words for whoever looks after the site. The server's own message stays out of it, since it may repeat the
-    command with all that was to be written; of an index it holds nothing but the index."""
+    """A message for the site's operator. It omits the server's own message, which may repeat the command with all its
+    data; only for index errors it is safe, as it names just the index."""
     if isinstance(error, errors.ServerSelectionTimeoutError) and any(one in str(error) for one in WRONG_SET):
         return Trouble(0, "", "The database belongs to another replica set than MONGODB_URI names (replicaSet).")
     if not isinstance(error, errors.OperationFailure) or not error.code or error.timeout:
@@ -124,7 +124,8 @@ def versioned(
     out: Callable[[Kept], Document],
     noun: str,
 ) -> Kept:
-    """Load, decide, save if nobody else saved meanwhile; what `load` and `decide` raise passes through. Raises Busy."""
+    """Load, decide, and save unless another process saved meanwhile; errors of `load` and `decide` pass through. Raises
+    Busy."""
     for _ in range(MOST_TRIES):
         before = load()
         after = decide(before)

@@ -1,6 +1,6 @@
-"""How our values look in Mongo. Written out by hand: what is stored is read here, not guessed.
+"""Conversion between our values and MongoDB documents, written by hand so that the stored format is explicit.
 
-Readers tolerate fields they do not know (an older release beside a newer one) and fields that are not there yet.
+Readers tolerate unknown fields (an older release running beside a newer one) and missing ones.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ from inspired.domain.support.promises import promised_by
 from inspired.domain.support.tickets import TicketTask
 
 Document = dict[str, Any]
-FILING = 2  # grows when what a booking is filed under changes: `migrate` writes those anew that an older release wrote
+FILING = 2  # version of the search labels; after an increment `migrate` rewrites bookings saved by older releases
 
 
 def outbox_item_out(item: OutboxItem[Task] | OutboxItem[TicketTask]) -> Document:
@@ -67,7 +67,7 @@ def _money_in(found: Document) -> Money:
     return Money(_decimal(found["amount"].bid), found["currency"])
 
 
-# The same few amounts are read and written by the thousand, and the driver takes each apart digit by digit.
+# The same few amounts are converted thousands of times, and the driver's conversion is slow.
 @lru_cache(1024)
 def _stored(amount: str) -> Decimal128:
     return Decimal128(amount)
@@ -120,7 +120,7 @@ def booking_out(booking: Booking) -> Document:
         "confirmed_at": booking.confirmed_at,
         "ended_at": booking.ended_at,
     }
-    # Absent, not empty: these indexes are sparse, so that settled bookings cost nothing there.
+    # Absent instead of empty: these indexes are sparse, so that settled bookings cost nothing in them.
     if booking.check_at is not None:
         document["check_at"] = booking.check_at
     if (due := promised_by(booking)) is not None:
@@ -133,7 +133,7 @@ def booking_out(booking: Booking) -> Document:
 
 
 def _filing(booking: Booking) -> Document:
-    """What lists and search find it by. It follows from the rest and is never read back; see adapters/mongo/lists."""
+    """Search and list fields. Derived from the booking and never read back; see adapters/mongo/lists."""
     found: Document = {
         "filed": list(search_index.labels(booking)),
         "words": list(booking.name_index),
@@ -227,7 +227,7 @@ def subscriber_in(found: Document) -> Subscriber:
 
 
 def type_out(meeting_type: MeetingType) -> Document:
-    """What a booking keeps of it. How it is offered is not in it: the rules of today hold whenever a time is chosen."""
+    """The part a booking stores. Rules for offering it are left out: choosing a time always uses today's rules."""
     return {
         "id": meeting_type.id,
         "title": meeting_type.title,
@@ -345,9 +345,9 @@ def _slot_out(slot: Slot | None) -> Document | None:
 
 
 def hold_out(hold: Hold) -> str:
-    """It follows from the rest, for whoever asks what is taken. One text: documents are decoded whole by the embedded
-    server, and a month of times is read for each list of free ones. It begins with the call's start, so that a time is
-    a range of its index."""
+    """Derived from the booking, for queries of taken times. One string, because the embedded server decodes whole
+    documents and each list of free times reads a month of holds. It starts with the call's start, so that a period is
+    an index range."""
     times = (hold.span.start, hold.span.end, hold.around.start, hold.around.end)
     return "|".join(
         (*map(hold_at, times), str(hold.calendar), hold.type_id, day_place_out(hold.day_place), hold.event_uri)
@@ -369,7 +369,7 @@ def slot_in(found: Document | None) -> Slot | None:
     if found is None:
         return None
     return Slot(
-        # In Python's own UTC: the driver's is many times as slow to compare, and calendars compare by the thousand.
+        # Python's own UTC: comparing the driver's tzinfo is many times slower, and calendars compare thousands.
         Span(found["start"].astimezone(UTC), found["end"].astimezone(UTC)),
         found["zone"],
         CalendarKind(found["calendar"]),
@@ -562,5 +562,5 @@ def _checkout_in(found: Document | None) -> Checkout | None:
 
 
 def to_the_millisecond(moment: datetime) -> datetime:
-    """Mongo keeps milliseconds: cut here, so that what is read equals what was written."""
+    """MongoDB stores milliseconds: truncate here, so that what is read equals what was written."""
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)

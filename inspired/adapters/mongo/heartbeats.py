@@ -1,6 +1,6 @@
-"""Signs of life: who was last at work, and whether it went well. One small document each, read for pages and alerts.
+"""Heartbeats: which component last ran, and whether it succeeded. One small document each, for pages and alerts.
 
-Nothing depends on them but what people are told, and the turns of workers, without which nothing is sold.
+Only reports depend on them, except the worker turns: without recent ones nothing is sold.
 """
 
 import time
@@ -18,17 +18,17 @@ from inspired.adapters.mongo.documents import Document
 from inspired.domain.shared.errors import Busy
 
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
-SCHEME = "scheme"  # a proxy that does not tell how a visitor came
-MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8, and can send to letters such as "ü" before the @
+SCHEME = "scheme"  # a proxy that does not say whether a visitor used http or https
+MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8 and accepts letters such as "ü" before the @
 SAME_EVERY = 60.0  # seconds
-TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker writes a turn down, how long a reader keeps it
+TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker saves its turn, how long a reader caches it
 WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """`since`: it is well, or is not, since then. `well_at`: when it last was."""
+    """`since`: when the current state (well or not) began. `well_at`: when it was last well."""
 
     name: str
     at: datetime
@@ -66,9 +66,9 @@ class Heartbeats:
 
 
 class Outcomes:
-    """Writes down how something went that is done all the time: what is new at once, else once a minute.
+    """Records the outcome of a frequent operation: a change at once, otherwise once a minute.
 
-    A process that has just begun counts as one that has just said that all is well, or what `said` has; None: nothing.
+    A new process assumes that `said` was recorded last (well by default); None: nothing was.
     """
 
     def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime], *, said: bool | None = True) -> None:
@@ -77,7 +77,7 @@ class Outcomes:
         self._written = time.monotonic()
 
     def __call__(self, is_well: bool, detail: str = "") -> None:
-        """Best effort: what was done is not done again because nobody could write it down."""
+        """Best effort: failing to record an outcome does not repeat the operation."""
         if is_well is self._was_well and time.monotonic() - self._written < SAME_EVERY:
             return
         try:
@@ -90,15 +90,15 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One that was at work within a day. `at`: when its loop last came round."""
+    """A worker that ran within a day. `at`: its last loop turn."""
 
     name: str
     at: datetime
 
 
 class Workers:
-    """Turns of the workers' loops. In the database, for Redis may come back empty, and a worker that cannot reach Redis
-    has none: `turned` is called only by who has just asked it for work."""
+    """Loop turns of the workers. Stored in MongoDB, because Redis may restart empty. `turned` is called only after
+    asking Redis for work, so a worker that cannot reach Redis has no turns."""
 
     def __init__(self, database: Database[Document], *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._collection: Collection[Document] = database["workers"]
@@ -108,14 +108,14 @@ class Workers:
         self._known_until = -TURN_KNOWN
 
     def turned(self, name: str, now: datetime) -> None:
-        """Best effort, and every ten seconds at most: a loop comes round often while there is work."""
+        """Best effort, and at most every ten seconds, since a busy loop turns often."""
         if self._elapsed() - self._written < TURN_EVERY:
             return
         try:
             self.write_turn(name, now)
         except Busy:
             log.warning("turn_unrecorded", worker=name)
-        self._written = self._elapsed()  # also where it failed: a database that is away is not waited for each time
+        self._written = self._elapsed()  # also after a failure, so that each turn does not wait for an absent database
 
     def write_turn(self, name: str, now: datetime) -> None:
         """Raises Busy."""
@@ -125,13 +125,13 @@ class Workers:
         self._known_until = self._elapsed()
 
     def all(self) -> list[Worker]:
-        """The last one first. Raises Busy."""
+        """Most recent first. Raises Busy."""
         with reaching():
             found = [Worker(one["_id"], one["at"]) for one in self._collection.find({}).limit(100)]
         return sorted(found, key=lambda one: one.at, reverse=True)
 
     def last_turn(self) -> datetime | None:
-        """Of any of them, as read within the last second; None where there never was one. Raises Busy."""
+        """Of any worker, cached for a second; None if there never was one. Raises Busy."""
         if self._elapsed() >= self._known_until:
             self._last = next((one.at for one in self.all()), None)
             self._known_until = self._elapsed() + TURN_KNOWN
@@ -140,7 +140,7 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Jobs in the queue that were not ours, since a day went by without one. `what` and `at`: the last one."""
+    """Queue jobs that were not ours, counted until a day passes without one. `what` and `at`: the last one."""
 
     count: int
     at: datetime
@@ -152,7 +152,7 @@ class RefusedJobs:
         self._collection: Collection[Document] = database["refused_jobs"]
 
     def add(self, what: str, now: datetime) -> None:
-        """Best effort: the log has it too."""
+        """Best effort: it is also logged."""
         last = {"_id": "last", "at": {"$gte": now - REFUSED_TOLD}}
         try:
             with reaching():
@@ -164,7 +164,7 @@ class RefusedJobs:
             log.warning("refused_job_unrecorded")
 
     def recent(self, now: datetime) -> Refused | None:
-        """Within a day. Raises Busy."""
+        """Within the last day. Raises Busy."""
         with reaching():
             found = self._collection.find_one({"_id": "last"})
         if found is None or now - found["at"] > REFUSED_TOLD:

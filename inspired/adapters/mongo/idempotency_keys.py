@@ -1,4 +1,4 @@
-"""What each Idempotency-Key of the API was used for."""
+"""Idempotency-Keys of the API and what each was used for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ IDEMPOTENCY_LIFE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """What an idempotency key was used for. `status` is the first answer's code, 0 while it is still at work."""
+    """The use of one key. `status` is the first answer's status code, 0 while it is in progress."""
 
     body: str
     token: str
@@ -27,13 +27,13 @@ class KeyUse:
 
 
 class IdempotencyKeys:
-    """https://docs.stripe.com/api/idempotent_requests is the contract people know."""
+    """Follows the contract of https://docs.stripe.com/api/idempotent_requests."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["idempotency_keys"]
 
     def take(self, key: str, use: KeyUse) -> KeyUse | None:
-        """None: the key is yours now. Else how it was used before."""
+        """None if the caller gets the key; otherwise its earlier use. Raises Busy."""
         for _ in range(MOST_TRIES):
             with reaching():
                 try:
@@ -45,7 +45,7 @@ class IdempotencyKeys:
                 else:
                     return None
             if (found := self.find(key)) is not None:
-                return found  # else it was given back between the two, and may be taken after all
+                return found  # otherwise it was released in between and can be taken after all
         raise Busy("This Idempotency-Key is being used by too many at once.")
 
     def find(self, key: str) -> KeyUse | None:
@@ -54,7 +54,7 @@ class IdempotencyKeys:
         return None if found is None else KeyUse(found["body"], found["token"], found["status"], found["at"])
 
     def taken_over(self, key: str, use: KeyUse, now: datetime) -> bool:
-        """True for the one caller that may go on where a process died at work."""
+        """True for the one caller that may continue after a process died in progress."""
         with reaching():
             result = self._collection.update_one({"_id": key, "at": use.at, "status": 0}, {"$set": {"at": now}})
         return result.modified_count == 1
@@ -64,11 +64,11 @@ class IdempotencyKeys:
             self._collection.update_one({"_id": key}, {"$set": {"status": status}})
 
     def left_open(self, key: str, at: datetime) -> None:
-        """Nobody knows what came of it: whoever comes next with the key goes on with it, as if its user had died."""
+        """The outcome is unknown: the next caller with the key continues, as if this one had died."""
         with reaching():
             self._collection.update_one({"_id": key, "status": 0}, {"$set": {"at": at}})
 
     def given_back(self, key: str) -> None:
-        """A refusal is not kept: the same key may be used for a better try."""
+        """Refusals are not kept: the same key may be used for a corrected request."""
         with reaching():
             self._collection.delete_one({"_id": key, "status": 0})

@@ -1,7 +1,7 @@
-"""Every index of the database, in one place. Run at every release; what is there already is left as it is.
+"""All database indexes. Run at every release; existing ones are left as they are.
 
-The domain's rules lean on the unique ones: a claim, a token, an account and a subscription have one owner each. Nothing
-that carries money has an index that lets it expire.
+The domain relies on the unique indexes: a claim, a token, an account and a subscription have one owner each. No
+document about money has an index that expires it.
 """
 
 from pymongo.database import Database
@@ -57,7 +57,7 @@ def create_indexes(database: Database[Document]) -> None:
 
 
 def create_money_indexes(database: Database[Document]) -> None:
-    """What a booking needs from its first page to its last refund. A rehearsal's database has no more."""
+    """The indexes a booking needs from its first page to its last refund. A rehearsal's database has only these."""
     with reaching():
         bookings = database["bookings"]
         bookings.create_index("token", unique=True)

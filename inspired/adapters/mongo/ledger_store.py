@@ -1,6 +1,6 @@
-"""What is kept beside the bookings: the ledger, payments nobody here knows, cases of the reconciliation, runs.
+"""Stores beside the bookings: ledger, unknown payments, reconciliation cases, runs.
 
-The ledger is append only and can be made again from the bookings; nothing here ever alters a booking.
+The ledger is append only and can be rebuilt from the bookings. Nothing here ever alters a booking.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,13 +22,13 @@ PAGE = 500
 
 
 class Ledger:
-    """Entries of all bookings. `owner` is the booking's id, or the notice's for a payment of nobody's."""
+    """The entries of all bookings. `owner` is the booking's id, or the webhook's id for an unknown payment."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["ledger"]
 
     def post(self, owner: str, entries: Iterable[Entry]) -> int:
-        """Write those that are not there yet; how many that were. Repeating it is harmless."""
+        """Insert the missing entries and return how many those were. Safe to repeat."""
         written = 0
         for entry in entries:
             with reaching():
@@ -45,7 +45,7 @@ class Ledger:
         return tuple(sorted((entry_in(one) for one in found), key=lambda entry: entry.number))
 
     def all(self, after: datetime, before: datetime, *, most: int = 0) -> Iterator[tuple[str, Entry]]:
-        """Every entry of this time with its owner, in no order that matters; or only so many of them."""
+        """Every entry of this period with its owner, in no particular order; at most `most` if given."""
         with reaching():
             for found in self._collection.find({"at": {"$gte": after, "$lt": before}}).limit(most):
                 yield found["owner"], entry_in(found)
@@ -57,7 +57,7 @@ def _entry_id(owner: str, entry: Entry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """Signed money for an order nobody here knows. `note` is how the owner settled it."""
+    """A signed payment for an unknown order. `note` is how the owner settled it."""
 
     id: str
     at: datetime
@@ -74,7 +74,7 @@ class Orphans:
         self._collection: Collection[Document] = database["orphans"]
 
     def add(self, orphan: Orphan) -> bool:
-        """False where it is known already."""
+        """False if it is known already."""
         with reaching():
             try:
                 self._collection.insert_one(
@@ -101,13 +101,13 @@ class Orphans:
         return _orphan(found)
 
     def waiting(self, most: int = 100) -> list[Orphan]:
-        """Those the owner has not settled, oldest first."""
+        """Payments the owner has not settled, oldest first."""
         with reaching():
             found = self._collection.find({"open_since": {"$type": "date"}}).sort("open_since", 1).limit(most)
             return [_orphan(one) for one in found]
 
     def tell(self, orphan_id: str, now: datetime, until: datetime) -> bool:
-        """True for the one who is to tell the owner now; nobody else before `until`."""
+        """True if the caller is to tell the owner now; no other process does so before `until`."""
         with reaching():
             result = self._collection.update_one(
                 {"_id": orphan_id, "telling_until": {"$not": {"$gt": now}}}, {"$set": {"telling_until": until}}
@@ -115,7 +115,7 @@ class Orphans:
         return result.modified_count == 1
 
     def settle(self, orphan_id: str, note: str, now: datetime) -> bool:
-        """True for the one who did it."""
+        """True if this call settled it."""
         with reaching():
             result = self._collection.update_one(
                 {"_id": orphan_id, "settled_at": None},
@@ -139,7 +139,7 @@ def _orphan(found: Document) -> Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A difference the reconciliation found. `closed_at`: it was not there any more at a later look."""
+    """A difference found by the reconciliation. `closed_at`: when a later run no longer found it."""
 
     id: str
     difference: Difference
@@ -152,7 +152,8 @@ class Cases:
         self._collection: Collection[Document] = database["cases"]
 
     def record(self, differences: Sequence[Difference], now: datetime) -> int:
-        """Open a case for each that has none open; how many were new. The same difference is the same case."""
+        """Open a case for each difference without an open one and return how many were new. The same difference is the
+        same case."""
         opened = 0
         for difference in differences:
             case_id = difference.id
@@ -170,7 +171,7 @@ class Cases:
         return opened
 
     def close_others(self, booking_id: str, still: Sequence[Difference], now: datetime) -> int:
-        """Cases of this booking that are not found any more."""
+        """Close this booking's cases that are no longer found."""
         found = {one.id for one in still}
         closed = 0
         with reaching():
@@ -205,7 +206,7 @@ def _case(found: Document) -> Case:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A long piece of work in pages: whoever dies in it loses one page. `cursor`: where the next page begins."""
+    """A long job processed in pages; a worker that dies loses one page. `cursor`: where the next page starts."""
 
     name: str
     started_at: datetime
@@ -226,7 +227,7 @@ class Runs:
         return None if found is None else _run(found)
 
     def start(self, run: Run) -> bool:
-        """False while an earlier one of this name is at work."""
+        """False while a run of this name is in progress."""
         fields = _run_out(run)
         with reaching():
             try:
@@ -237,13 +238,13 @@ class Runs:
         return True
 
     def lease(self, run: Run, now: datetime, until: datetime) -> bool:
-        """The next page is ours."""
+        """True if the caller gets the next page."""
         query = {"_id": run.name, "cursor": run.cursor, "finished_at": None, "leased_until": {"$lte": now}}
         with reaching():
             return self._collection.update_one(query, {"$set": {"leased_until": until}}).modified_count == 1
 
     def turn(self, run: Run, after: Run) -> bool:
-        """The page is done: from `run` to `after`, unless somebody else was faster."""
+        """The page is done: advance from `run` to `after`, unless another worker was faster."""
         query = {"_id": run.name, "cursor": run.cursor, "finished_at": None}
         with reaching():
             return self._collection.update_one(query, {"$set": _run_out(after)}).modified_count == 1

@@ -1,7 +1,7 @@
-"""Finding bookings: the owner's lists, page by page, and the search. Reads only.
+"""Booking lists, page by page, and the search. Read-only.
 
-Each question is one range of one index. The embedded server reads all of a range before it sorts, so a page is taken
-from windows of time that grow from where it begins until it is full; MongoDB does the same in fewer steps.
+Each query is one range of one index. The embedded server reads a whole range before sorting it, so a page is collected
+from growing time windows until it is full; MongoDB needs fewer steps.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from inspired.domain.booking.status import iso
 
 FIRST_WINDOW = timedelta(hours=1)
 GROWTH = 4
-SKEW = timedelta(hours=1)  # how far the clock of whoever wrote may be ahead of ours
-AHEAD = timedelta(days=366)  # calls are taken at most a year ahead
-WEEK = timedelta(days=7)  # of what lies ahead, where most of the time is empty, no more is read at once
+SKEW = timedelta(hours=1)  # how far the writer's clock may be ahead of ours
+AHEAD = timedelta(days=366)  # calls are booked at most a year ahead
+WEEK = timedelta(days=7)  # most of the future is empty: never read more of it at once
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`after` and `before` are the places to go on from, "" where there is nothing more."""
+    """`after` and `before` are the cursors of the neighbouring pages, "" if there is none."""
 
     bookings: list[Booking]
     after: str = ""
@@ -40,7 +40,7 @@ class Lists:
         self._kept: Collection[Document] = database["lists"]
 
     def page(self, wanted: Wanted, now: datetime, *, most: int, cursor: str = "", back: bool = False) -> Page:
-        """Those after `cursor` in the order that is wanted, or with `back` those before it."""
+        """The bookings after `cursor` in the wanted order, or with `back` those before it."""
         falling = wanted.oldest_first is back
         found = self._taken(wanted, now, cursor, falling, most + 1)
         more, found = len(found) > most, found[:most]
@@ -50,7 +50,7 @@ class Lists:
         return Page(found, after=last if more or back else "", before=first if (more if back else cursor) else "")
 
     def each(self, wanted: Wanted, now: datetime, *, most: int, at_once: int = 200) -> Iterator[Booking]:
-        """All of them in order, at most so many, without ever holding more than some."""
+        """All of them in order, up to `most`, holding only some in memory."""
         cursor = ""
         while most > 0:
             page = self.page(wanted, now, most=min(at_once, most), cursor=cursor)
@@ -60,28 +60,28 @@ class Lists:
                 return
 
     def with_word(self, word: str, now: datetime, most: int) -> list[Booking]:
-        """Those with this blind index of a name's word, newest first."""
+        """Bookings with this blind index of a word of the name, newest first."""
         return self._walked("words", word, "by_made", now, iso_of(BEGINNING), _above(now), True, most)
 
     def of_email(self, email_index: str, most: int) -> list[Booking]:
         return self._found({"email_index": email_index}, most)
 
     def with_number(self, number: str, most: int) -> list[Booking]:
-        """Those with this transaction or order of the provider's."""
+        """Bookings with this transaction or order number of the provider."""
         return self._found({"numbers": number}, most)
 
     def of_reference(self, reference: str, most: int) -> list[Booking]:
-        """Those whose number begins like this: pages and mails tell its first eight letters."""
-        return self._found({"_id": {"$gte": reference, "$lt": f"{reference}{{"}}, most)  # "{" comes after all of a-z
+        """Bookings whose id starts with this; pages and mails show its first eight characters."""
+        return self._found({"_id": {"$gte": reference, "$lt": f"{reference}{{"}}, most)  # "{" sorts after a-z
 
     def alerted(self, after: datetime, before: datetime, most: int) -> list[Booking]:
-        """Those about which the owner was told something, the newest first."""
+        """Bookings about which the owner was alerted, newest first."""
         with reaching():
             found = self._collection.find({"alerted_at": {"$gte": after, "$lt": before}}).sort("alerted_at", -1)
             return [booking_in(one) for one in found.limit(most)]
 
     def beginning(self) -> datetime:
-        """When the first booking was made, as far as is known: where a list that begins with the oldest begins."""
+        """The earliest known creation date; oldest-first lists start there."""
         with reaching():
             found = self._kept.find_one({"_id": "beginning"})
         return BEGINNING if found is None else found["at"]
@@ -97,13 +97,13 @@ class Lists:
         if cursor and falling:
             high = _least(high, cursor)
         elif cursor:
-            low = max(low, f"{cursor}/")  # beyond this very place, and before every other one
+            low = max(low, f"{cursor}/")  # after this place and before any other
         return self._walked("filed", wanted.label, f"by_{wanted.by}", now, low, high, falling, most)
 
     def _walked(
         self, field: str, value: str, order: str, now: datetime, low: str, high: str, falling: bool, most: int
     ) -> list[Booking]:
-        """From one end of the range to the other, in windows, until there are enough."""
+        """From one end of the range to the other, window by window, until there are enough."""
         found: list[Booking] = []
         wide = FIRST_WINDOW
         while low < high and len(found) < most:

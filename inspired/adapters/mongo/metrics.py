@@ -1,7 +1,7 @@
-"""The figures of each day, and how often the pages of the calls were opened.
+"""Daily metrics, and page views of the calls.
 
-One document for each day of the owner's; made again from bookings, ledger and logs at any time. Only the visits cannot
-be: they are counted in Redis, where that costs a page nothing, and the clock carries them over every half minute.
+One document per day in the owner's zone, which can be rebuilt from bookings, ledger and logs at any time. Visits
+cannot: they are counted in Redis, which costs a page nothing, and copied to MongoDB every half minute.
 """
 
 import json
@@ -31,7 +31,7 @@ SUMS = ("visits", "failures", "found", "to_pay", "notices", "calls", "outcomes",
 KEYS: dict[str, Callable[[Any], Any]] = {"failures": Failure, "found": Found}
 COUNTED = "visits"
 ALL_TIME = "all time"
-PAUSE = 1.0  # seconds without counting, after Redis did not answer
+PAUSE = 1.0  # seconds without counting after Redis did not answer
 log = structlog.get_logger()
 
 
@@ -44,33 +44,33 @@ class Numbers:
             self._collection.replace_one({"_id": str(day.date)}, _day_out(day), upsert=True)
 
     def between(self, first: date, last: date, *parts: str) -> list[Day]:
-        """The days that were counted, in their order, `last` included; of each only these parts: "figures", or of them
-        only "accounts" and "sales"; "returned", "large"."""
+        """The counted days in order, `last` included, with only these parts: "figures", or of them only "accounts" and
+        "sales"; "returned", "large"."""
         query = {"at": {"$gte": _at(first), "$lte": _at(last)}}
         shown = dict.fromkeys(("at", "counted_at", *parts), 1)
         with reaching():
             return [_day_in(one) for one in self._collection.find(query, shown).sort("at", pymongo.ASCENDING)]
 
     def save_all_time(self, before: date) -> None:
-        """What all days before this one come to: to add them up for each page would take the longer, the older the
-        business. The days from then on are still counted anew."""
+        """Store the sum of all days before this one, since adding them up for each page would get slower with the
+        years. Later days are still recounted."""
         figures = together(self.between(FIRST, before - DAY, "figures"))
         document = {"figures": figures_out(figures), "before": str(before)}
         with reaching():
             self._collection.replace_one({"_id": ALL_TIME}, document, upsert=True)
 
     def all_time(self) -> Figures:
-        """What all days come to, as they were counted last."""
+        """The sum of all days, as last counted."""
         with reaching():
             found = self._collection.find_one({"_id": ALL_TIME})
-        if found is None or "before" not in found:  # never summed, or by a release that summed the newest days too
+        if found is None or "before" not in found:  # never summed, or by a release that included the newest days too
             return together(self.between(FIRST, LAST, "figures"))
         since = self.between(date.fromisoformat(found["before"]), LAST, "figures")
         return figures_in(found["figures"]) + together(since)
 
 
 class Visits:
-    """Page loads by day and meeting type: no cookie, no address, nobody."""
+    """Page loads by day and meeting type, without cookie, IP address or person."""
 
     def __init__(self, database: Database[Document], connection: redis.Redis) -> None:
         self._collection: Collection[Document] = database["visits"]
@@ -78,7 +78,7 @@ class Visits:
         self._silent_until = 0.0
 
     def count(self, day: date, type_id: str) -> None:
-        """Best effort, and never twice slow: a page does not wait for a Redis that is away."""
+        """Best effort: after a failed attempt it pauses, so that pages do not wait for an absent Redis."""
         self._count(f"{day}/{type_id}", 1)
 
     def _count(self, field: str, count: int) -> None:
@@ -91,7 +91,7 @@ class Visits:
             log.warning("visit_uncounted", why=why(error))
 
     def carry_over(self) -> None:
-        """From Redis to the database. A crash in between loses half a minute of them, and nothing else."""
+        """Copy from Redis to MongoDB. A crash in between loses half a minute of visits."""
         left = self._taken()
         try:
             for field, count in list(left.items()):
@@ -124,12 +124,12 @@ class Visits:
 
 
 def _at(day: date) -> datetime:
-    """A date as Mongo can order it."""
+    """A date in a form MongoDB can sort."""
     return datetime.combine(day, of_day(), UTC)
 
 
-# Figures are hundreds of small numbers. As one text they are read ten times as fast as field by field, and nobody asks
-# the database about a single one.
+# Figures are hundreds of small numbers. Stored as one string they are read ten times as fast as field by field, and no
+# query needs a single one.
 
 
 def _day_out(day: Day) -> Document:
@@ -159,7 +159,7 @@ def _day_in(found: Document) -> Day:
 
 
 def figures_out(figures: Figures) -> str:
-    """Each sum as a list of [key, value]; amounts as text, to the last digit."""
+    """Each sum as a list of [key, value]; amounts as text without loss of digits."""
     return _text(
         {
             **{name: list(getattr(figures, name).items()) for name in SUMS},
@@ -171,7 +171,7 @@ def figures_out(figures: Figures) -> str:
 
 
 def figures_in(text: str) -> Figures:
-    """Tolerant of what an older release did not count."""
+    """Tolerates sums an older release did not count."""
     found: dict[str, Any] = json.loads(text)
     sums: dict[str, Any] = {
         name: {KEYS.get(name, same)(key): count for key, count in found.get(name, ())} for name in SUMS

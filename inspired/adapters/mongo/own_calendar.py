@@ -1,6 +1,6 @@
-"""What is known of the owner's own calendar: when it is busy, and nothing else of it. One small document for each feed.
+"""The owner's own calendar: only its busy times. One small document per feed.
 
-Pages read it here and never at the feed itself; each process keeps it for some seconds.
+Pages read them here and never from the feed itself; each process caches them for some seconds.
 """
 
 import time
@@ -21,9 +21,9 @@ KEEP = 15.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One feed. `busy` and `unread` (entries whose time nobody could tell) are as of `read_at`. `failing_since`: it
-    could not be read since then, and `why`; `is_told`: the owner was told of that. `emptied_at`: it was full before and
-    has had nothing since then, `busy` is what it had; `emptied_told`: the owner was told of that."""
+    """One feed. `busy` and `unread` (entries whose time could not be read) are as of `read_at`. `failing_since`:
+    unreadable since then, because of `why`; `is_told`: the owner was told. `emptied_at`: it had entries before and none
+    since then, and `busy` still holds the old ones; `emptied_told`: the owner was told."""
 
     busy: tuple[Span, ...] = ()
     unread: int = 0
@@ -46,13 +46,13 @@ class OwnCalendar:
         self.feeds = {feed.id: feed for feed in feeds}
 
     def busy(self, window: Span) -> list[Span]:
-        """What of it reaches into this window. Raises Busy where the database is away and nothing was read lately."""
+        """The busy times that reach into this window. Raises Busy if MongoDB is away and nothing was read lately."""
         if self.feeds and time.monotonic() >= self._known_until:
             self.known()
         return [one for known in self._known.values() for one in known.busy if one.overlaps(window)]
 
     def known(self) -> dict[str, Known]:
-        """Of every feed in the order of the setting, as it is in the database now."""
+        """Every feed as it is in MongoDB now, in the order of the setting."""
         with reaching():
             found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(self.feeds)}})}
         self._known = {feed_id: _known_in(found.get(feed_id, {})) for feed_id in self.feeds}
@@ -65,7 +65,7 @@ class OwnCalendar:
         self._known_until = 0.0
 
     def told(self, feed_id: str, failing_since: datetime | None) -> None:
-        """The owner was told of this outage. Whatever was read meanwhile stays."""
+        """The owner was told of this outage. Data read meanwhile stays."""
         with reaching():
             query = {"_id": feed_id, "failing_since": failing_since}
             self._collection.update_one(query, {"$set": {"is_told": True}})

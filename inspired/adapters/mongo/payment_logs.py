@@ -1,4 +1,4 @@
-"""The evidence: every webhook as it came, what followed from it, and every call of ours with its outcome."""
+"""The evidence log: every webhook as received, its processing result, and every call of ours with its outcome."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ INBOUND_SPANS = (timedelta(hours=6), timedelta(days=2), timedelta(days=14))
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One inbound webhook, as it came. `raw` is sealed under `key`, made for `key_owner` (booking or notice)."""
+    """One webhook as received. `raw` is sealed under `key`, which belongs to `key_owner` (booking or webhook)."""
 
     id: str
     at: datetime
@@ -36,7 +36,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class RejectedWebhook:
-    """An inbound notice that did not prove to come from the provider. `raw` is cut, and sealed under its own key."""
+    """A webhook that failed verification. `raw` is truncated and sealed under its own key."""
 
     id: str
     at: datetime
@@ -47,17 +47,17 @@ class RejectedWebhook:
 
 
 class PaymentLogs:
-    """The evidence: every notice as it came, what followed from it, and every call of ours with its outcome.
+    """The evidence log: webhooks, their processing results, and our calls with their outcomes.
 
-    Append only: nothing that is written here is altered or deleted; `work_at` alone, by which the clock finds a notice
-    that is still to be worked on, goes when that is done. And what a notice held goes with its customer's data.
+    Append only, with two exceptions: `work_at`, by which the sweep finds unprocessed webhooks, is removed once one is
+    processed; and webhook contents are erased with the customer's data.
     """
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_logs"]
 
     def add_webhook(self, webhook: Webhook) -> bool:
-        """False where this very event is written already. Acknowledged by the database before this returns."""
+        """False if this event is saved already. Acknowledged by MongoDB before this returns."""
         due = {} if webhook.work_at is None else {"work_at": webhook.work_at}
         return self._appended(
             {
@@ -79,7 +79,7 @@ class PaymentLogs:
         )
 
     def add_rejected(self, refusal: RejectedWebhook, *, most: int, within: timedelta) -> bool:
-        """At most so many in so long: a stranger must not be able to fill the database."""
+        """At most `most` within `within`, so that a stranger cannot fill the database."""
         with reaching():
             query = {"refused_at": {"$gte": refusal.at - within}}
             if len(list(self._collection.find(query, {"_id": 1}).limit(most))) >= most:
@@ -100,7 +100,7 @@ class PaymentLogs:
         )
 
     def add_call(self, at: datetime, *, path: str, reference: str, booking_id: str, outcome: str, ms: int) -> None:
-        """One call of ours to the provider, as it went."""
+        """One call of ours to the provider, with its outcome."""
         with reaching():
             self._collection.insert_one(
                 {
@@ -147,7 +147,7 @@ class PaymentLogs:
             return [document["_id"] for document in found]
 
     def unworked(self, now: datetime, since: datetime, most: int) -> list[str]:
-        """Notices that came before `since` and are still to be worked on, whoever was rung for them."""
+        """Webhooks received before `since` and not processed yet, leased ones included."""
         query = {"work_at": {"$gt": now - timedelta(days=365)}, "at": {"$lte": since}}
         with reaching():
             return [document["_id"] for document in self._collection.find(query, {"_id": 1}).limit(most)]
@@ -157,18 +157,18 @@ class PaymentLogs:
             return len(list(self._collection.find({"refused_at": {"$gte": after}}, {"_id": 1}).limit(most)))
 
     def told_of_payment(self, after: datetime, most: int) -> set[str]:
-        """The bookings that a signed notice of a payment was about."""
+        """The bookings for which a signed payment webhook arrived."""
         query = {"at": {"$gte": after}, "event": "WEBHOOK_RECEIVED", "biz_status": "PAY_SUCCESS"}
         with reaching():
             return {one["booking_id"] for one in self._collection.find(query, {"booking_id": 1}).limit(most)}
 
     def lease(self, webhook_id: str, until: datetime) -> None:
-        """Somebody was rung for it, or is at it: due again at `until`."""
+        """It was enqueued or is being processed: due again at `until`."""
         with reaching():
             self._collection.update_one({"_id": webhook_id, "work_at": {"$lt": until}}, {"$set": {"work_at": until}})
 
     def finished(self, webhook: Webhook, verdict: str, now: datetime) -> None:
-        """What followed from it, as an entry of its own; then it is no longer due."""
+        """Add the processing result as an entry of its own; then the webhook is no longer due."""
         self._appended(
             {
                 "_id": f"{webhook.id}#worked",
@@ -185,20 +185,20 @@ class PaymentLogs:
             self._collection.update_one({"_id": webhook.id}, {"$unset": {"work_at": ""}})
 
     def verdict_on(self, webhook_id: str) -> str:
-        """What followed from a notice; "" while that is still to come."""
+        """The processing result of a webhook; "" if it is pending."""
         with reaching():
             found = self._collection.find_one({"_id": f"{webhook_id}#worked"}, {"verdict": 1})
         return "" if found is None else str(found["verdict"])
 
     def of_booking(self, booking_id: str, most: int) -> list[Document]:
-        """Notices, what followed from them, and calls, without what they held."""
+        """Webhooks, their results and our calls, without contents."""
         with reaching():
             shown = {"raw": 0, "key": 0, "headers": 0}
             return list(self._collection.find({"booking_id": booking_id}, shown).limit(most))
 
     def inbound(self, *, before: datetime, after: datetime, most: int) -> list[Document]:
-        """Notices that came in, refused ones too, newest first; each with what followed from it ("" where that is still
-        to come, or nothing did), and without what it held."""
+        """Webhooks received, rejected ones too, newest first, without contents. Each with its processing result ("" if
+        pending or none)."""
         with reaching():
             found = self._inbound(before, after, most)
             names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
@@ -206,7 +206,7 @@ class PaymentLogs:
         return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
 
     def _inbound(self, before: datetime, after: datetime, most: int) -> list[Document]:
-        """Looked for in ever longer spans: the embedded server sorts all of a span, however few are asked for."""
+        """Search growing spans: the embedded server sorts a whole span, however few entries are wanted."""
         hidden = {"raw": 0, "key": 0, "headers": 0}
         for span in (*INBOUND_SPANS, before - after):
             since = max(after, before - span)
@@ -217,7 +217,7 @@ class PaymentLogs:
         return found
 
     def kept(self, webhook_id: str) -> Document:
-        """One notice with all that is kept of it, refused or not. Raises NotFound."""
+        """One webhook with everything stored, rejected or not. Raises NotFound."""
         with reaching():
             found = self._collection.find_one({"_id": webhook_id, "notice_at": {"$exists": True}})
         if found is None:
@@ -225,29 +225,29 @@ class PaymentLogs:
         return found
 
     def awaits_work(self, booking_id: str) -> bool:
-        """A notice about this booking is still to be worked on."""
+        """True if a webhook for this booking is still unprocessed."""
         with reaching():
             return self._collection.find_one({"booking_id": booking_id, "work_at": {"$ne": None}}) is not None
 
     def forget(self, booking_id: str) -> None:
-        """What the notices about this booking held, and their keys. That they came, when, and what followed stays."""
+        """Erase the contents and keys of this booking's webhooks. Their arrival, time and result stay."""
         with reaching():
             query = {"booking_id": booking_id, "event": "WEBHOOK_RECEIVED"}
             self._collection.update_many(query, {"$set": {"raw": b"", "key": b""}})
 
     def has_told_of(self, booking_id: str) -> bool:
-        """Whether any notice of a payment has come for it."""
+        """True if a payment webhook has arrived for it."""
         query = {"booking_id": booking_id, "biz_status": "PAY_SUCCESS", "event": "WEBHOOK_RECEIVED"}
         with reaching():
             return self._collection.find_one(query, {"_id": 1}) is not None
 
     def between(self, after: datetime, before: datetime) -> Iterator[Document]:
-        """Every entry of this time, without what it held, in no order that matters."""
+        """Every entry of this period, without contents, in no particular order."""
         with reaching():
             yield from self._collection.find({"at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0})
 
     def since(self, after: datetime, most: int) -> list[Document]:
-        """The newest entries, without what they held."""
+        """The newest entries, without contents."""
         with reaching():
             found = self._collection.find({"at": {"$gte": after}}, {"raw": 0, "key": 0, "headers": 0})
             return list(found.sort("at", -1).limit(most))

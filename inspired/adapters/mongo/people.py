@@ -1,4 +1,7 @@
-"""Accounts of the admin area and their sessions. Here and not in the cookie, so that logging out ends it everywhere."""
+"""Admin accounts and their sessions.
+
+Sessions are stored here and not in the cookie, so that logging out ends them everywhere.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ class People:
         self._collection: Collection[Document] = database["people"]
 
     def add(self, person: Person) -> Person:
-        """Raises Conflict where there is an account of this address."""
+        """Raises Conflict if this email address has an account."""
         with reaching():
             try:
                 self._collection.insert_one(_person_out(person))
@@ -46,7 +49,8 @@ class People:
             return [_person_in(one) for one in self._collection.find({}).sort("created_at", 1).limit(200)]
 
     def change(self, person_id: str, decide: Callable[[Person], Person]) -> Person:
-        """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
+        """Load, decide, and save unless another process saved meanwhile; errors of `decide` pass through. Raises
+        Busy."""
         return versioned(self._collection, lambda: self.get(person_id), decide, _person_out, "account")
 
     def _one(self, query: Document) -> Person | None:
@@ -77,8 +81,8 @@ class AdminSessions:
             self._collection.update_one({"_id": session_id}, {"$set": {"fresh_at": now}})
 
     def guessed(self, session_id: str) -> int:
-        """One more password or code is about to be looked at: the how manyth it is since the last right password, or
-        a higher number where several are at once. All processes count together."""
+        """Count a password or code about to be checked and return the number since the last right password (higher if
+        several run at once). All processes share the count."""
         with reaching():
             self._collection.update_one({"_id": session_id}, {"$inc": {"guesses": 1}})
             found = self._collection.find_one({"_id": session_id}, {"guesses": 1})
@@ -105,7 +109,7 @@ class AdminSessions:
 
 @dataclass(frozen=True, slots=True)
 class RefusedLogin:
-    """A wrong password or code. `address` (of the network) and `account` are fingerprints: equal where the same."""
+    """A wrong password or code. `address` (IP) and `account` are fingerprints: equal for the same value."""
 
     at: datetime
     address: str

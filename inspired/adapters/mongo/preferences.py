@@ -1,7 +1,7 @@
-"""What the owner has chosen, one small document for each section, with a version.
+"""The owner's settings: one small document per section, with a version.
 
-Every page reads them and they change some times a year, so each process keeps them for some seconds; while the database
-is away, what was known last is shown, and where nothing was ever read, what the site was made with.
+Every page reads them and they change some times a year, so each process caches them for some seconds. While MongoDB is
+away, the last known values are shown, or the defaults if nothing was ever read.
 """
 
 import time
@@ -23,12 +23,12 @@ from inspired.domain.shared.errors import Busy, Conflict
 from inspired.domain.site.preferences import NAMES, SECTIONS, Addresses, Brand, Home, Retention, Section, SmallPrint
 
 KEEP = 5.0  # seconds
-PATIENCE = 0.1  # seconds a page waits for news of what it knows already
+PATIENCE = 0.1  # seconds a page waits to refresh values it has cached
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Everything at one moment. A version of 0: never saved."""
+    """All settings at one moment. Version 0: never saved."""
 
     brand: Brand = field(default_factory=Brand)
     home: Home = field(default_factory=Home)
@@ -43,7 +43,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How the last mail to try the addresses went: in words, without an address."""
+    """The result of the last test mail to the addresses, in words without an address."""
 
     at: datetime
     told: str
@@ -59,10 +59,11 @@ class Preferences:
         self._read_again = 0.0
 
     def now(self) -> Chosen:
-        """As read in the last seconds, else as known last: a page is never refused for want of its colours."""
+        """As read some seconds ago, else the last known: a page is never refused because its settings cannot be
+        read."""
         clock = time.monotonic()
         if clock >= self._read_again:
-            self._read_again = clock + self._keep  # one reads; whoever comes meanwhile has what was known
+            self._read_again = clock + self._keep  # one thread reads; others use the cached values meanwhile
             try:
                 with deadline.within(PATIENCE) if self._is_known else nullcontext():
                     return self.fresh()
@@ -71,7 +72,7 @@ class Preferences:
         return self._known
 
     def fresh(self) -> Chosen:
-        """As it is in the database: whoever changes it starts from this. Raises Busy."""
+        """As they are in MongoDB now; changes start from this. Raises Busy."""
         with reaching():
             found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(SECTIONS)}})}
         read: dict[str, Any] = {name: SECTIONS[name](one["values"]) for name, one in found.items()}
@@ -81,7 +82,7 @@ class Preferences:
         return self._known
 
     def save(self, section: Section, version: int, notes: Iterable[Note] = ()) -> None:
-        """`notes`: what it owes the audit log. Raises Conflict where `version` is not the one in the database."""
+        """`notes`: the audit entries of the change. Raises Conflict if `version` is not the stored one."""
         name = NAMES[type(section)]
         document = {"_id": name, "values": section.values, "version": version + 1, "unlogged": notes_out(notes)}
         with reaching():
@@ -94,7 +95,7 @@ class Preferences:
                     saved = found.matched_count == 1
             except errors.DuplicateKeyError:
                 saved = False
-        self._read_again, self._is_known = 0.0, False  # what one saved oneself is waited for
+        self._read_again, self._is_known = 0.0, False  # after one's own change the next read waits for MongoDB
         if not saved:
             raise Conflict("Somebody changed this meanwhile. Please look again.")
 

@@ -1,7 +1,7 @@
-"""Rehearsals and what follows from them: every run with its record, and the gate that lets payments begin.
+"""Rehearsals: every run with its record, and the gate that allows payments.
 
-The gate is one small document, asked for before anything new is offered, so each process keeps it for some seconds;
-while the database is away, what was known last holds, and a gate nobody has ever seen open is closed.
+The gate is one small document, read before anything new is offered, so each process caches it for some seconds. While
+MongoDB is away, the last known state holds; a gate never seen open is closed.
 """
 
 import time
@@ -23,21 +23,21 @@ from inspired.domain.shared.errors import Busy, NotFound
 
 KEEP = 5.0  # seconds
 SCRATCH = "-drill-"
-MARK = 8  # letters of the run's id
-MARKER = "drill_of"  # the collection, and the document in it, that says whose a scratch database is
-LONGEST_NAME = 38 - len(SCRATCH) - MARK  # bytes: MongoDB allows a database's name 63, the smallest of Atlas 38
+MARK = 8  # characters of the run's id
+MARKER = "drill_of"  # the collection and document that say which site owns a scratch database
+LONGEST_NAME = 38 - len(SCRATCH) - MARK  # bytes: MongoDB allows 63 for a database's name, the smallest Atlas tier 38
 log = structlog.get_logger()
 
 
 class Rehearsals:
-    """`rehearsals` holds every run, `drills` for each drill the newest that was asked for and the newest that ended."""
+    """`rehearsals` holds every run; `drills` holds each drill's newest requested and newest finished run."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._runs: Collection[Document] = database["rehearsals"]
         self._drills: Collection[Document] = database["drills"]
 
     def ask(self, runs: Sequence[Run]) -> None:
-        """All in two writes: each alone waits for the disks of the replica set, and the page for all of them."""
+        """All in two writes, since each write waits for the replica set's disks and the page waits for all."""
         if not runs:
             return
         with reaching():
@@ -46,7 +46,7 @@ class Rehearsals:
             self._drills.bulk_write(asked)
 
     def begin(self, run_id: str, version: str, now: datetime) -> Run | None:
-        """None where somebody has begun it already: a ring may come twice."""
+        """None if another worker has started it: a job may arrive twice."""
         change = {"verdict": str(Verdict.RUNNING), "version": version, "began_at": now}
         with reaching():
             query = {"_id": run_id, "verdict": str(Verdict.WAITING)}
@@ -59,7 +59,7 @@ class Rehearsals:
         return run
 
     def end(self, run: Run) -> None:
-        """What it has shown takes the place of what this drill showed before; of every run the verdict is kept."""
+        """Its record replaces the drill's earlier one; the verdict of every run is kept."""
         older = {"drill": run.drill, "_id": {"$ne": run.id}, "record": {"$exists": True}}
         with reaching():
             self._runs.replace_one({"_id": run.id}, _out(run))
@@ -75,37 +75,37 @@ class Rehearsals:
         return _in(found)
 
     def newest(self) -> dict[str, tuple[Run | None, Run | None]]:
-        """By drill: the run that was asked for last, and the one that ended last. Without their records."""
+        """By drill: the last requested and the last finished run, without their records."""
         with reaching():
             found = list(self._drills.find({}).limit(500))
         return {one["_id"]: (_of(one.get("asked")), _of(one.get("last"))) for one in found}
 
     def waiting(self, after: datetime, before: datetime, most: int) -> list[str]:
-        """Runs asked for in this time that no worker has begun."""
+        """Runs requested in this period that no worker has started."""
         with reaching():
             query = {"waits_since": {"$gte": after, "$lt": before}}
             return [one["_id"] for one in self._runs.find(query, {"_id": 1}).sort("waits_since", 1).limit(most)]
 
     def abandoned(self, before: datetime, most: int) -> list[Run]:
-        """Begun before this moment, and never ended."""
+        """Runs started before this moment and never finished."""
         with reaching():
             found = self._runs.find({"at_work_since": {"$lt": before}}).sort("at_work_since", 1).limit(most)
             return [_in(one) for one in found]
 
     def give_up(self, run: Run) -> None:
-        """As it ended, though it has shown nothing: what the drill showed before stays its last word."""
+        """End the run without a result; the drill's earlier result stays."""
         with reaching():
             self._runs.replace_one({"_id": run.id, "at_work_since": {"$exists": True}}, _out(run))
         self._note(run)
 
     def _note(self, run: Run) -> None:
-        """Unless another run of this drill was asked for since."""
+        """Update `asked`, unless another run of this drill was requested since."""
         with reaching():
             self._drills.update_one({"_id": run.drill, "asked._id": run.id}, {"$set": {"asked": _short(run)}})
 
 
 class Gate:
-    """Whether this version may take payments. Where it is not needed (in the sandbox) it is open."""
+    """Whether this version may take payments. Always open if it is not needed (in the sandbox)."""
 
     def __init__(self, database: Database[Document], version: str, *, is_needed: bool, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["gate"]
@@ -116,7 +116,7 @@ class Gate:
         self._known_until = 0.0
 
     def is_open(self) -> bool:
-        """As read in the last seconds. Open for this version, it stays so: the code is what it was."""
+        """Cached for some seconds. Once open for this version it stays open, since the code does not change."""
         if not self.is_needed or self._fits(self._known):
             return True
         if time.monotonic() >= self._known_until:
@@ -128,13 +128,13 @@ class Gate:
         return self._fits(self._known)
 
     def opened(self) -> Opened | None:
-        """For this version, as it is in the database. Raises Busy."""
+        """The approval of this version, as stored in MongoDB. Raises Busy."""
         with reaching():
             found = self._collection.find_one({"_id": self.version})
         return None if found is None else Opened(found["_id"], found["at"], found["by"])
 
     def open(self, by: str, now: datetime) -> bool:
-        """False where it was open already."""
+        """False if it was open already."""
         with reaching():
             try:
                 self._collection.insert_one({"_id": self.version, "at": now, "by": by})
@@ -149,9 +149,9 @@ class Gate:
 
 @contextmanager
 def scratch(uri: str, beside: str, mark: str, *, now: datetime, seconds: float) -> Iterator[str]:
-    """The name of a database that is made for this, with its indexes, and gone afterwards. Raises Busy.
+    """Create a database with its indexes for this block, and drop it afterwards. Yields its name. Raises Busy.
 
-    `beside`: the site's own database. `now`: when it is made; it says in a document of its own whose it is.
+    `beside`: the site's own database. `now`: its creation time. A document in it records which site owns it.
     """
     name = scratch_name(beside, mark)
     database: Database[Any] = connect(uri, name, seconds=seconds)
@@ -166,8 +166,8 @@ def scratch(uri: str, beside: str, mark: str, *, now: datetime, seconds: float) 
 
 
 def sweep_scratch(uri: str, beside: str, *, before: datetime, seconds: float) -> list[str]:
-    """Drops what was left by workers that were killed, and answers the names. Only what says itself that it is this
-    site's and was made before this moment: other sites may share the server, with names that begin alike."""
+    """Drop databases left by killed workers and return their names. Only those that say they belong to this site and
+    were created before `before`: other sites may share the server and have names that start alike."""
     mine: Database[Any] = connect(uri, beside, seconds=seconds)
     try:
         with reaching():
@@ -196,8 +196,8 @@ def scratch_name(beside: str, mark: str) -> str:
 
 
 def _drop(database: Database[Any]) -> bool:
-    """Collection by collection, which `readWrite` may; with the last of them the database is gone, and with it the
-    word whose it was. The right to drop a database at once is in another role. Whether nothing is left."""
+    """Drop collection by collection, which `readWrite` allows; dropping a database needs another role. The last one
+    holds the owner marker, and with it the database is gone. True if nothing is left."""
     try:
         with reaching():
             names = database.list_collection_names()
@@ -268,7 +268,7 @@ def _record_out(record: Record) -> Document:
 
 
 def _readable(found: Document) -> Record | None:
-    """None where another version has written it, in a shape that is not ours any more."""
+    """None if another version wrote it in a format we cannot read."""
     try:
         return _record_in(found)
     except (LookupError, TypeError, ValueError) as error:

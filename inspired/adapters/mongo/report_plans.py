@@ -1,4 +1,4 @@
-"""Which reports are sent by mail, how often, and which period of each comes next. One small document for each."""
+"""Which reports are mailed, how often, and each one's next period. One small document each."""
 
 from datetime import UTC, date, datetime, time
 
@@ -29,13 +29,13 @@ class ReportPlans:
             self._collection.delete_one({"_id": str(kind)})
 
     def lease(self, plan: Plan, now: datetime, until: datetime) -> bool:
-        """True for the one who is to send this period now; nobody else before `until`."""
+        """True if the caller is to send this period's report now; no other process does so before `until`."""
         query = {**_this(plan), "leased_until": {"$lte": now}}
         with reaching():
             return self._collection.update_one(query, {"$set": {"leased_until": until}}).modified_count == 1
 
     def sent(self, plan: Plan, following: date) -> None:
-        """The next period is due, unless the plan was changed meanwhile."""
+        """Schedule the next period, unless the plan was changed meanwhile."""
         change = {"first": _moment(following), "leased_until": _moment(plan.first)}
         with reaching():
             self._collection.update_one(_this(plan), {"$set": change})

@@ -1,4 +1,4 @@
-"""Saved views of the owner's lists. Nothing personal is in them."""
+"""Saved views of the owner's lists. They contain no personal data."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MOST_VIEWS = 20
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A question somebody asks again and again. `query` is the list's address after the "?"."""
+    """A saved list query. `query` is the part of the list's URL after the "?"."""
 
     id: str
     person_id: str
@@ -27,14 +27,14 @@ class Views:
         self._collection: Collection[Document] = database["views"]
 
     def of(self, person_id: str) -> list[View]:
-        """By name."""
+        """Sorted by name."""
         with reaching():
             found = list(self._collection.find({"person_id": person_id}).limit(MOST_VIEWS))
         views = [View(one["_id"], one["person_id"], one["name"], one["query"]) for one in found]
         return sorted(views, key=lambda view: view.name.casefold())
 
     def add(self, view: View) -> None:
-        """One of the same name is replaced. Raises Conflict."""
+        """Replaces a view of the same name. Raises Conflict if there are too many."""
         others = [one for one in self.of(view.person_id) if one.name != view.name]
         if len(others) >= MOST_VIEWS:
             raise Conflict(f"You have {MOST_VIEWS} views. Please remove one first.")
@@ -45,6 +45,6 @@ class Views:
             )
 
     def remove(self, view_id: str, person_id: str) -> None:
-        """Only one's own."""
+        """Only the person's own view."""
         with reaching():
             self._collection.delete_one({"_id": view_id, "person_id": person_id})

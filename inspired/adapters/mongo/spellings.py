@@ -1,7 +1,7 @@
-"""How tasks, events of the history, claims and what the books are about are spelled in the database.
+"""Database keys of tasks, history events, claims and ledger facts.
 
-Nothing else takes a stored name apart. What is read is written back letter by letter: a spelling of another release
-that would come out differently is kept whole, as UnknownTask, UnknownClaim or Unread.
+Only this module parses stored keys. Everything is written back exactly as it was read: a key of another release that
+would come out differently is kept whole, as UnknownTask, UnknownClaim or Unread.
 """
 
 import re
@@ -60,10 +60,10 @@ from inspired.domain.support.tickets import (
 )
 
 Document = dict[str, Any]
-CACHED = 4096  # a booking is read far more often than its spellings are new
+CACHED = 4096  # bookings are read far more often than new keys appear
 
 
-# --- what is owed ---------------------------------------------------------------------------------------------------
+# --- tasks ----------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(CACHED)
@@ -108,7 +108,7 @@ def ticket_task_in(key: str) -> TicketTask:
     return task if task.key == key else UnknownTask(key)
 
 
-# --- what came of it ------------------------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------------------------
 
 RESULTS = {
     Result.DONE: "",
@@ -392,7 +392,7 @@ def _row(kind: str, rest: str) -> Row:
     return UnpaidOf(Visitor(first), last) if kind == "seat" else CallsOn(date.fromisoformat(first), last)
 
 
-# --- the books and refunds ------------------------------------------------------------------------------------------
+# --- ledger facts and refunds ---------------------------------------------------------------------------------------
 
 
 @lru_cache(CACHED)
@@ -406,7 +406,7 @@ def fact_in(key: str) -> Fact:
 
 
 def refund_key_out(refund: Refund) -> str:
-    """One field holds either: the provider's own number of a refund it told of, or the owner's request."""
+    """One field holds either the provider's number of a refund it reported, or the owner's request."""
     if refund.found_as:
         return refund.found_as
     if refund.request is None:
@@ -415,24 +415,24 @@ def refund_key_out(refund: Refund) -> str:
 
 
 def refund_key_in(cause: Cause, key: str) -> tuple[RefundRequest | None, str]:
-    """The owner's request, and the provider's number, which those alone have that were made in its console."""
+    """The owner's request, and the provider's number, which only console refunds have."""
     if cause is Cause.CONSOLE or not key:
         return None, key
     name, _, asked = key.partition(":")
     return RefundRequest(name, asked), ""
 
 
-# --- what followed from a notice ------------------------------------------------------------------------------------
+# --- webhook results ------------------------------------------------------------------------------------------------
 
 APPLIED = "applied: "
 
 
 def applied_out(state: State) -> str:
-    """The notice was worked on, and the booking stood like this afterwards."""
+    """The webhook was processed; the booking's state afterwards."""
     return f"{APPLIED}{state}"
 
 
 def applied_in(followed: str) -> State | None:
-    """None: something else followed."""
+    """None if the result was something else."""
     name = followed.removeprefix(APPLIED)
     return State(name) if name != followed and name in State.__members__ else None

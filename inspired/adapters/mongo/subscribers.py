@@ -1,4 +1,4 @@
-"""Subscribers of the newsletter."""
+"""Newsletter subscribers."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,7 +23,7 @@ class Subscribers(Claiming[Subscriber]):
         self._collection: Collection[Document] = database["newsletter"]
 
     def add(self, subscriber: Subscriber) -> bool:
-        """False where this address is known already."""
+        """False if this address is known already."""
         with reaching():
             try:
                 self._collection.insert_one(subscriber_out(subscriber))
@@ -55,7 +55,7 @@ class Subscribers(Claiming[Subscriber]):
             return [document["_id"] for document in found]
 
     def lease(self, subscriber_id: str, until: datetime) -> None:
-        """Rung for: due again at `until` unless the mail was sent by then."""
+        """It was enqueued: due again at `until` unless the mail was sent by then."""
         with reaching():
             self._collection.update_one(
                 {"_id": subscriber_id, "mail_due": {"$lt": until}},

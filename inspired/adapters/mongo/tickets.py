@@ -1,4 +1,4 @@
-"""Tickets. One is one document, altered by versioned writes; every list is bounded by an indexed date."""
+"""Tickets. One ticket is one document, altered by versioned writes; every list is bounded by an indexed date."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from inspired.domain.booking.outbox import OutboxItem
 from inspired.domain.shared.errors import NotFound
 from inspired.domain.support.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
-MOST_OF_ONE = 50  # of one booking, or one stranger
+MOST_OF_ONE = 50  # per booking, or per stranger
 TIMES = tuple(timedelta(days=days) for days in (1, 7, 60, 400, 36_500))
 
 
@@ -25,7 +25,7 @@ class Tickets(Claiming[Ticket]):
         self._collection: Collection[Document] = database["tickets"]
 
     def add(self, ticket: Ticket) -> bool:
-        """False where its number, or its token, is another one's."""
+        """False if its number or token is taken."""
         with reaching():
             try:
                 self._collection.insert_one(_out(ticket))
@@ -48,22 +48,23 @@ class Tickets(Claiming[Ticket]):
         return self._newest({"email_index": email_index}, "created_at", MOST_OF_ONE)
 
     def owed(self, after: datetime, most: int, *, before: datetime | None = None, assigned: str = "") -> list[Ticket]:
-        """Those that wait for our word, the most urgent first: due after the one moment, and up to the other."""
+        """Tickets that wait for our answer, most urgent first: due after `after` and, if given, up to `before`."""
         query: Document = {"due": {"$gt": after, **({"$lte": before} if before else {})}}
         with reaching():
             found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
             return [_in(one) for one in found]
 
     def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
-        """Those that wait for the customer, the newest first."""
+        """Tickets that wait for the customer, newest first."""
         return self._newest_by("waiting_since", before, most, _of(assigned))
 
     def done(self, before: datetime, most: int) -> list[Ticket]:
-        """The newest first."""
+        """Finished tickets, newest first."""
         return self._newest_by("done_at", before, most, {})
 
     def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
-        """Load, decide, save if nobody else saved meanwhile; what `decide` raises passes through."""
+        """Load, decide, and save unless another process saved meanwhile; errors of `decide` pass through. Raises
+        Busy."""
         return versioned(self._collection, lambda: self.get(number), decide, _out, "ticket")
 
     def mail_due(self, now: datetime, most: int) -> list[str]:
@@ -72,12 +73,13 @@ class Tickets(Claiming[Ticket]):
             return [document["_id"] for document in found]
 
     def lease(self, number: str, until: datetime) -> None:
-        """Rung for: due again at `until` unless somebody has seen to it by then. No change of the ticket itself."""
+        """It was enqueued: due again at `until` unless a worker has processed it by then. The ticket itself does not
+        change."""
         with reaching():
             self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
 
     def _newest_by(self, moment: str, before: datetime, most: int, also: Document) -> list[Ticket]:
-        """Looked for in ever longer times: the embedded server reads all of a time to sort it."""
+        """Search growing periods: the embedded server reads a whole period to sort it."""
         found: list[Ticket] = []
         for time in TIMES:
             found = self._newest({moment: {"$lt": before, "$gte": before - time}} | also, moment, most)
@@ -131,7 +133,7 @@ def _out(ticket: Ticket) -> Document:
         "effects": [outbox_item_out(item) for item in ticket.outbox],
         "history": [ticket_event_out(event) for event in ticket.history],
     }
-    # Absent, not empty: these indexes are sparse, each with only the tickets its list is made of.
+    # Absent instead of empty: these indexes are sparse, each holding only its list's tickets.
     is_waiting = ticket.state is TicketState.WAITING and ticket.messages
     listed = {
         "email_index": ticket.email_index,

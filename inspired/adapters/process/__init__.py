@@ -1,1 +1,1 @@
-"""This process: requests coming in, deadlines, logs, version, child processes."""
+"""This process: incoming requests, deadlines, logs, version, child processes."""

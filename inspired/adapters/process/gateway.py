@@ -1,16 +1,16 @@
-"""Between the web server and the application: a request takes up a thread once all of it is here, and not before.
+"""Between web server and application: a request occupies a thread only once all of it has arrived.
 
-The server hands over requests by RSGI (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md),
-while their bodies are still arriving. Bodies are waited for in an event loop, where a thousand of them cost memory and
-no threads; then the WSGI application runs in one of `threads` threads.
+The server hands over requests by RSGI (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md) while
+their bodies are still arriving. An event loop waits for bodies, where a thousand of them cost memory but no threads;
+then the WSGI application runs in one of `threads` threads.
 
-- A body has `BODY_SECONDS` to arrive. Of those that take longer than a moment one visitor may have `SLOW_SHARE` at once
-  in each process. Whoever is slower, or has more, is answered 408 and disconnected.
-- What is larger than `largest` is read and dropped, so that a proxy in front does not lose the answer while it is still
-  sending; the application is told its length and refuses it. Nothing is read beyond `DROPPED_MOST`.
-- A body is whole or it is not handed on: what a client broke off is answered 400, to nobody.
+- A body has `BODY_SECONDS` to arrive. Per process, one visitor may have `SLOW_SHARE` bodies at once that take longer
+  than a moment. Slower or further ones are answered 408 and disconnected.
+- A body larger than `largest` is read and dropped, so that a proxy in front does not lose the answer while still
+  sending; the application is told its length and refuses it. Reading stops at `DROPPED_MOST`.
+- An incomplete body is never handed on: a request the client broke off gets 400, which nobody receives.
 - A header whose name has an underscore is dropped. To an application it would look like the one with hyphens
-  (`X_Forwarded_For`), which a trusted proxy sets and this one passes on.
+  (`X_Forwarded_For`), which a trusted proxy sets while passing this one on.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # said fo
 from inspired.domain.shared import addresses
 
 BODY_SECONDS = 15.0
-MOMENT_SECONDS = 1.0  # within which whatever is sent at once has arrived
+MOMENT_SECONDS = 1.0  # by then a body sent in one go has arrived
 SLOW_SHARE = 32
 DROPPED_MOST = 4 * 1024 * 1024
 ROUND_SECONDS = 0.02
@@ -46,7 +46,7 @@ class Headers(Protocol):
 
 
 class Scope(Protocol):
-    """What RSGI says of a request. `client` and `server` are `host:port`; `path` is decoded."""
+    """RSGI's description of a request. `client` and `server` are `host:port`; `path` is decoded."""
 
     http_version: str
     scheme: str
@@ -64,7 +64,7 @@ class Stream(Protocol):
 
 
 class Exchange(Protocol):
-    """RSGI's side of one request: awaited it is the whole body, iterated over its pieces."""
+    """RSGI's side of a request: awaiting it gives the whole body, iterating its pieces."""
 
     def __call__(self) -> Awaitable[bytes]: ...
 
@@ -76,7 +76,7 @@ class Exchange(Protocol):
 
 
 class Refused(Exception):
-    """The request goes no further. Holds the answer: its status, the status's name, and a sentence."""
+    """The request is rejected. Holds the answer: status, its name, and a sentence."""
 
     def __init__(self, status: int, title: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -86,7 +86,7 @@ class Refused(Exception):
 
 
 class Gateway:
-    """`headers` go with every answer given here. `visitor` tells from a request's environment whose it is."""
+    """`headers` are added to every answer made here. `visitor` identifies the visitor from a request's environment."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Gateway:
         self._under_way = 0
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server has started this process."""
+        """Called when the server has started this process."""
         for number in range(self._threads):
             threading.Thread(target=self._serve, name=f"request-{number}", daemon=True).start()
 
@@ -123,13 +123,13 @@ class Gateway:
             return self._refuse(exchange, environ, refused)
         environ["wsgi.input"] = io.BytesIO(body)
         if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
-            environ["CONTENT_LENGTH"] = str(size)  # to the application it is a body like any other
+            environ["CONTENT_LENGTH"] = str(size)  # to the application it is a normal body
         await self._answered(environ, exchange)
 
-    # --- what comes in ----------------------------------------------------------------------------------------------
+    # --- incoming bodies --------------------------------------------------------------------------------------------
 
     async def _received(self, environ: Environ, exchange: Exchange) -> tuple[int, bytes]:
-        """The body's size, and the body; of one that is over the limit nothing is kept. Raises Refused."""
+        """The body's size, and the body; a body over the limit is dropped. Raises Refused."""
         is_measured = "HTTP_TRANSFER_ENCODING" not in environ
         told = int(environ.get("CONTENT_LENGTH") or 0)
         if is_measured and (told == 0 or told > DROPPED_MOST):
@@ -138,7 +138,7 @@ class Gateway:
         return await self._in_time(pieces, self._visitor(environ))
 
     async def _in_time(self, pieces: Awaitable[tuple[int, bytes]], visitor: str) -> tuple[int, bytes]:
-        """Raises Refused where the time is over, or the visitor's share of slow ones is used up."""
+        """Raises Refused if the time is over, or the visitor has too many slow bodies."""
         loop, counted = asyncio.get_running_loop(), False
 
         def look() -> None:
@@ -161,10 +161,10 @@ class Gateway:
         finally:
             if counted:
                 self._slow[visitor] -= 1
-                self._slow += Counter()  # forgets whoever has none
+                self._slow += Counter()  # drops visitors whose count is zero
 
     async def _whole(self, exchange: Exchange) -> tuple[int, bytes]:
-        """Of a length that was told and is not too much: the server itself sees to it that this is what comes."""
+        """A body with an acceptable declared length; the server ensures that length."""
         try:
             body = await exchange()
         except ProtocolClosed:
@@ -172,8 +172,8 @@ class Gateway:
         return len(body), body
 
     async def _counted(self, exchange: Exchange) -> tuple[int, bytes]:
-        """Kept up to the limit, dropped beyond. The server's pieces end with one that is empty, and with two where the
-        body broke off (or has trailers, which nobody needs here)."""
+        """Kept up to the limit, dropped beyond. The server's pieces end with an empty one, or with two if the body
+        broke off (or has trailers, which are not needed here)."""
         kept, size, empty = bytearray(), 0, 0
         async for piece in exchange:
             empty += not piece
@@ -186,11 +186,11 @@ class Gateway:
             raise _broken_off()
         return size, bytes(kept) if size <= self._largest else b""
 
-    # --- what goes out ----------------------------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------------------------------
 
     async def _answered(self, environ: Environ, exchange: Exchange) -> None:
-        """In a thread, from where the answer goes out. That it did is heard of here in rounds: to wake the loop for
-        each request would cost half of what a small request costs."""
+        """Runs in a thread, which sends the answer. Completion is polled in rounds: waking the loop per request would
+        cost half of what a small request costs."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         self._under_way += 1
@@ -209,7 +209,7 @@ class Gateway:
             loop.call_later(ROUND_SECONDS, self._release, loop)
 
     def _serve(self) -> None:
-        """One thread's life. What fails is answered 500 by the server, since nothing else was."""
+        """The main loop of one thread. If it fails before answering, the server answers 500."""
         while True:
             environ, exchange, loop, done = self._work.get()
             try:
@@ -219,7 +219,7 @@ class Gateway:
             self._done.append(done)
 
     def _answer(self, environ: Environ, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
-        """The application's own answer, whole where its length is known, else piece by piece."""
+        """Send the application's answer: whole if its length is known, else in pieces."""
         begun = _Begun()
         pieces = self._application(environ, begun)
         try:
@@ -245,7 +245,7 @@ class Gateway:
 
 
 class _Begun:
-    """WSGI's `start_response`, and what it was called with."""
+    """WSGI's `start_response`, recording its arguments."""
 
     def __init__(self) -> None:
         self.status = 500
@@ -260,8 +260,7 @@ class _Begun:
 
 
 def environ_of(scope: Scope) -> Environ:
-    """PEP 3333's environment, without a body. Headers that were sent more than once are joined by commas, cookies by
-    semicolons."""
+    """PEP 3333's environment, without a body. Repeated headers are joined by commas, cookies by semicolons."""
     host, _, port = scope.server.rpartition(":")
     environ: Environ = {
         "REQUEST_METHOD": scope.method,

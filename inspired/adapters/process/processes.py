@@ -1,8 +1,7 @@
-"""Processes of the machine: dying with one's parent, and the web server's command line.
+"""Operating system processes: dying with the parent, and the web server's command line.
 
-Two killers are allowed for everywhere: `kill -9` of the web server's master must not leave workers that stay bound to
-the port, and `kill -9` of `inspired dev` must not leave a database behind. A process told to follow its parent ends
-within a second of it.
+Both must survive `kill -9`: killing the web server's master must not leave workers bound to the port, and killing
+`inspired dev` must not leave a database running. A process told to follow its parent ends within a second of it.
 """
 
 import ctypes
@@ -17,16 +16,16 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVER_PID = "INSPIRED_SERVER_PID"
-CONNECTIONS = 2048  # at once in each web process; whoever comes then waits until one ends
+CONNECTIONS = 2048  # at once per web process; further ones wait until one ends
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """From now on this process is killed when its parent dies, however that happens.
+    """From now on this process is killed when its parent dies, for whatever reason.
 
-    `parent` is who the parent was meant to be: where it is given and already gone, the process ends at once. On Linux
-    the kernel does it (and does it when the *thread* that started us ends, so start children from a main thread);
-    elsewhere a thread looks every half second. Call it in the main thread, after the fork.
+    `parent` is the expected parent: if it is already gone, the process ends at once. On Linux the kernel does this
+    (also when the *thread* that started us ends, so start children from a main thread); elsewhere a thread checks every
+    half second. Call it in the main thread, after the fork.
     """
     parent = os.getppid() if parent is None else parent
     if sys.platform == "linux":
@@ -38,7 +37,7 @@ def die_with_parent(parent: int | None = None) -> None:
 
 
 def die_with_server() -> None:
-    """For `wsgi.py`: a web worker started by `serve` follows its master; in any other process nothing happens.
+    """For `wsgi.py`: a web worker started by `serve` follows its master; any other process is unaffected.
 
     So importing `wsgi` from a test, a shell or another server is harmless.
     """
@@ -48,7 +47,7 @@ def die_with_server() -> None:
 
 
 def following_parent() -> Callable[[], None] | None:
-    """A `preexec_fn` for children that are not ours to change; on Linux alone, as no thread survives an exec."""
+    """A `preexec_fn` for child programs we cannot change; Linux only, since no thread survives an exec."""
     if sys.platform != "linux":
         return None
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()  # before the fork: nothing may be loaded after it
@@ -62,11 +61,11 @@ def following_parent() -> Callable[[], None] | None:
 
 
 def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server") -> list[str]:
-    """The chosen web server's arguments (why this one, and why by RSGI: docs/decisions.md).
+    """The web server's arguments (why this server, and why RSGI: docs/decisions.md).
 
-    `target` is a `Gateway`, which has threads of its own in each worker. No access log: the product logs itself. A
-    worker that dies is replaced; one that has not finished 25 s after SIGTERM is killed, inside the 30 s a platform
-    gives.
+    `target` is a `Gateway`, which has its own threads in each worker. No access log: the product logs requests itself.
+    A worker that dies is replaced; one that has not finished 25 s after SIGTERM is killed, within the 30 s a platform
+    allows.
     """
     return [
         *(sys.executable, "-m", "granian"),
@@ -81,9 +80,10 @@ def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server
 
 
 def serve(host: str, port: int, workers: int) -> NoReturn:
-    """Become the web server. The folder is changed first: it looks for `wsgi` there before anywhere else."""
+    """Replace this process by the web server. The folder is changed first, because the server looks for `wsgi` there
+    first."""
     os.chdir(ROOT)
-    os.environ[SERVER_PID] = str(os.getpid())  # stays ours: exec keeps the process id
+    os.environ[SERVER_PID] = str(os.getpid())  # stays valid: exec keeps the process id
     command = serve_command(host, port, workers)
     os.execv(command[0], command)  # noqa: S606  # no shell is wanted
 

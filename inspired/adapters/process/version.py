@@ -1,4 +1,4 @@
-"""Which code this is: the package's number and a hash of all it consists of, so that no change goes unnoticed."""
+"""The code's version: the package's number plus a hash of all its files, so that every change is noticed."""
 
 import hashlib
 from functools import cache
@@ -11,7 +11,7 @@ NAME = "inspired-analyst"
 
 @cache
 def version() -> str:
-    """Such as "0.1.0+4f1c09ab77d2". The same in every process that runs the same files."""
+    """For example "0.1.0+4f1c09ab77d2". The same in every process that runs the same files."""
     try:
         number = metadata.version(NAME)
     except metadata.PackageNotFoundError:

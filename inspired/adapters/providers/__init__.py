@@ -1,1 +1,1 @@
-"""Other people's servers: Binance Pay, Calendly, calendars by ICS, the owner's webhook."""
+"""Outside services: Binance Pay, Calendly, ICS calendar feeds, the owner's webhook."""

@@ -1,9 +1,9 @@
-"""Binance Pay's merchant API: exact signing over the bytes sent, and an answer judged by its envelope.
+"""Binance Pay's merchant API: requests signed over the exact bytes sent, answers judged by their envelope.
 
 https://developers.binance.com/docs/binance-pay/api-common · …/api-order-create-v3 · …/api-order-query-v2 ·
 …/api-order-close · …/api-order-refund · …/api-order-refund-query · …/webhook-query-certificate · …/webhook-common
 
-Binance Pay is an internal transfer between Binance accounts: there is no chain, network, address or gas in it.
+Binance Pay is an internal transfer between Binance accounts: it involves no chain, network, address or gas.
 """
 
 import base64
@@ -51,25 +51,25 @@ CANNOT_CLOSE = "400204"
 NO_SUCH_PREPAY_ID = "400301"
 LOW_BALANCE = "400304"
 CREATE, REFUND, CERTIFICATES = "/v3/order", "/order/refund", "/certificates"
-URGENT = frozenset({CREATE, REFUND, CERTIFICATES})  # nobody asks for these again by routine
+URGENT = frozenset({CREATE, REFUND, CERTIFICATES})  # not repeated by routine
 ADDRESS = re.compile(r"[!-\[\]-~]{1,512}")
 
 log = structlog.get_logger()
 
 
 GOODS_SIGNS = "-.,:()/+"
-GOODS_BYTES = 256  # of productName, which Binance makes of it; the longest of v3 is not told
+GOODS_BYTES = 256  # of productName, which Binance builds from it; v3's limit is undocumented
 WRITTEN_OUT = str.maketrans(
     {"&": " and ", **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"), ";": ","}
 )
 
 
 def goods_text(text: str, *, otherwise: str = "") -> str:
-    """Words of the owner's as Binance Pay takes them, for goodsName, description and refundReason; `otherwise` where
-    nothing is left of them.
+    """The owner's text reduced to what Binance Pay accepts in goodsName, description and refundReason; `otherwise` if
+    nothing is left.
 
-    It refuses the whole order with 400103 for "special characters such as \\, \" and emoji", and has no list of them:
-    so letters and digits of any script are kept, spaces, and these few signs
+    Binance refuses the whole order with 400103 for "special characters such as \\, \" and emoji" and has no list of
+    them. So only letters and digits of any script, spaces and these few signs are kept
     (https://developers.binance.com/docs/binance-pay/api-order-create-v3).
     """
     kept = "".join(map(_goods_sign, unicodedata.normalize("NFKC", text).translate(WRITTEN_OUT)))
@@ -79,8 +79,8 @@ def goods_text(text: str, *, otherwise: str = "") -> str:
 
 
 def _goods_sign(sign: str) -> str:
-    """Itself, a space for a space, or nothing. Above the first 65,536 characters are emoji and rare scripts, and the
-    selectors of emoji are among the accents."""
+    """The character, a space for a space, or nothing. Beyond the first 65,536 code points are emoji and rare scripts,
+    and emoji selectors are among the accents."""
     if sign in GOODS_SIGNS:
         return sign
     kind = unicodedata.category(sign)
@@ -91,7 +91,7 @@ def _goods_sign(sign: str) -> str:
 
 
 class Refused(UpstreamError):
-    """A definite no: the envelope carries an error code, and nothing was done there."""
+    """A definite no: the envelope carries an error code, and nothing was done."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(SERVICE, f"{code} {message[:200]}", retryable=False, maybe_applied=False, code=code)
@@ -99,8 +99,8 @@ class Refused(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class CallMade:
-    """One call as it went, for the evidence: no body, no key, nothing personal. `outcome`: "ok", Binance's own code, or
-    what broke; `reference`: the order's or refund's number it was about."""
+    """One call, for the evidence log: no body, key or personal data. `outcome`: "ok", Binance's own code, or the
+    failure; `reference`: the number of its order or refund."""
 
     at: datetime
     path: str
@@ -111,7 +111,7 @@ class CallMade:
 
 @dataclass(frozen=True, slots=True)
 class WebhookHeaders:
-    """The four headers of a webhook. Any of them may be missing in what a stranger sends."""
+    """The four webhook headers. In a stranger's request any of them may be missing."""
 
     serial: str
     nonce: str
@@ -120,7 +120,7 @@ class WebhookHeaders:
 
 
 class BinancePay:
-    """One merchant account. `now` is our clock, `elapsed` one that never jumps; `shelf` is where processes share their
+    """One merchant account. `now` is our clock, `elapsed` a monotonic one; through `shelf` the processes share
     certificates. Every method takes the seconds it may use."""
 
     def __init__(
@@ -153,7 +153,7 @@ class BinancePay:
         self._certificates = Certificates(
             lambda seconds: self.certificates(seconds=seconds), shelf=shelf or OwnShelf(), now=now, elapsed=elapsed
         )
-        self.clock_skew: float | None = None  # seconds the other side's clock is ahead of ours, as last told
+        self.clock_skew: float | None = None  # seconds by which Binance's clock was last ahead of ours
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class BinancePay:
         return self._checkout(data, price)
 
     def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
-        """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: it knows no such order."""
+        """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: no such order there."""
         asked_at = asked_at or self._now()
         try:
             data = self._call("/v2/order/query", {"merchantTradeNo": trade_no}, seconds)
@@ -217,7 +217,7 @@ class BinancePay:
         )
 
     def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
-        """Close Order. Only asks for it: what came of it, query tells. A refusal (paid, unknown) is no failure."""
+        """Close Order. This only requests it; a query tells the result. A refusal (paid, unknown) is not an error."""
         try:
             self._call("/order/close", {"merchantTradeNo": trade_no}, seconds)
         except Refused as refusal:
@@ -227,8 +227,8 @@ class BinancePay:
     def refund(
         self, *, refund_request_id: str, prepay_id: str, amount: Money, reason: str, seconds: float = 10.0
     ) -> RefundSeen:
-        """Refund Order. Repeating it with the same id is answered, not refunded again. That it was accepted says
-        nothing yet of its outcome."""
+        """Refund Order. Repeating it with the same id is answered without refunding again. Acceptance says nothing
+        about the outcome yet."""
         body = {
             "refundRequestId": refund_request_id,
             "prepayId": prepay_id,
@@ -242,7 +242,7 @@ class BinancePay:
     def query_refund(
         self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
     ) -> RefundSeen:
-        """Query Refund, asked now. `outcome` None: it knows no such refund."""
+        """Query Refund, asked now. `outcome` None: no such refund there."""
         asked_at = self._now()
         try:
             data = self._call("/order/refund/query", {"refundRequestId": refund_request_id}, seconds)
@@ -257,11 +257,11 @@ class BinancePay:
     def verify_webhook(
         self, headers: WebhookHeaders, raw: bytes, *, seconds: float = 2.0, order: Callable[[], str] = lambda: ""
     ) -> None:
-        """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, by the key the serial names. `order` tells the
-        number of the order of ours that the notice names, if it does.
+        """RSA PKCS#1 v1.5 / SHA-256 over timestamp LF nonce LF body LF, with the key of that serial. `order` returns
+        the number of our order named in the webhook, if any.
 
-        Raises BadSignature; UpstreamError while the certificates cannot be fetched; Busy while nobody can tell whether
-        they may be.
+        Raises BadSignature; UpstreamError while the certificates cannot be fetched; Busy while MongoDB cannot tell
+        whether they may be fetched.
         """
         if not (headers.serial and headers.nonce and headers.timestamp and headers.signature):
             raise BadSignature("a header is missing")
@@ -279,7 +279,7 @@ class BinancePay:
             raise BadSignature("the signature is wrong") from None
 
     def certificates(self, *, seconds: float = 5.0) -> dict[str, RSAPublicKey]:
-        """Query Certificate: public keys by serial, which count from now on. Keys that are no RSA keys are left out."""
+        """Query Certificate: public keys by serial, valid from now on. Keys other than RSA are left out."""
         data = self._call(CERTIFICATES, {}, seconds)
         if not isinstance(data, list):
             raise UpstreamError(SERVICE, "certificates are not a list")
@@ -296,12 +296,13 @@ class BinancePay:
         self._certificates.keep(found)
         return found
 
-    # --- the wire ---------------------------------------------------------------------------------------------------
+    # --- the protocol -----------------------------------------------------------------------------------------------
 
     def _call(self, path: str, body: dict[str, Any], seconds: float) -> Any:
-        """One signed POST if the throttle lets it through, which is told what came of it; the envelope's `data`.
+        """One signed POST, if the throttle allows it; the outcome is reported to the throttle. Returns the envelope's
+        `data`.
 
-        Bytes are made once: what is signed is what is sent.
+        The bytes are serialised once: what is signed is what is sent.
         """
         permit = self._throttle.take(urgent=path in URGENT, seconds=seconds)
         raw = json.dumps(body, separators=(",", ":")).encode()
@@ -324,7 +325,7 @@ class BinancePay:
             asked = _asked_wait(answer)
             refusal = _refusal_of_every_call(answer)
             envelope = _envelope(answer)
-            # A refusal in the service's own words is an answer too: the connection works.
+            # A refusal in Binance's own format is an answer too: the connection works.
             is_usable = answer.status < 500 and answer.status != 429
             return _judged(answer.status, envelope)
         except UpstreamError as error:
@@ -342,7 +343,7 @@ class BinancePay:
             self._on_call(CallMade(self._now(), path, reference, outcome, self._elapsed() - begun))
 
     def _watch_clock(self, answer: Answer) -> None:
-        """Binance refuses requests more than about a second off; its Date header tells how far off we are."""
+        """Binance refuses requests more than about a second off; its Date header shows our deviation."""
         if answer.date is not None:
             self.clock_skew = answer.date - self._now().timestamp()
 
@@ -362,7 +363,7 @@ class BinancePay:
         return checkout
 
     def _own_url(self, value: Any) -> str:
-        """An address only if it leads to Binance (or, in the sandbox, to the stand-in): never to somebody else."""
+        """The URL if it leads to Binance (or, in the sandbox, to the stand-in); otherwise ""."""
         text = _address(value)
         try:
             parts, base = urlsplit(text), urlsplit(self._base)
@@ -382,7 +383,7 @@ def sign(secret: bytes, timestamp: str, nonce: str, body: bytes) -> str:
 
 
 def read_json(raw: bytes) -> Any:
-    """JSON as the provider means it: numbers stay exact (Decimal), never a float. Raises ValueError."""
+    """Parse Binance's JSON with exact numbers (Decimal, never float). Raises ValueError."""
 
     def no_constant(name: str) -> Any:
         raise ValueError(f"{name} is not a number")
@@ -394,13 +395,13 @@ def read_json(raw: bytes) -> Any:
 
 
 def _asked_wait(answer: Answer) -> int:
-    """Seconds we are asked to stay away, 0 where nothing is said. Given as a date it is left to our own back-off."""
+    """Seconds we are asked to wait, or 0. A date in Retry-After is ignored; our own back-off applies."""
     text = answer.headers.get("retry-after", "")
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:
-    """Raises UpstreamError where the answer is none of Binance Pay's."""
+    """Raises UpstreamError if the answer is not Binance Pay's."""
     try:
         envelope = read_json(answer.body)
     except ValueError:
@@ -411,10 +412,10 @@ def _envelope(answer: Answer) -> dict[str, Any]:
 
 
 def _refusal_of_every_call(answer: Answer) -> tuple[str, str] | None:
-    """Code and words of a refusal that is not about this call but about us; None where the answer is none.
+    """Code and message of a refusal that concerns all our calls, not just this one; otherwise None.
 
-    Where a region is not served, or an address is turned away, the answer comes from a gateway: it has no code of
-    Binance Pay's, and may be a web page. Then the HTTP status stands in its place.
+    An unserved region or a blocked address is answered by a gateway, without a Binance Pay code and perhaps as HTML.
+    Then the HTTP status is used as the code.
     """
     if answer.status >= 500 or answer.status == 429:
         return None
@@ -439,7 +440,7 @@ def _is_definite(code: str) -> bool:
 
 
 def _judged(http: int, envelope: dict[str, Any]) -> Any:
-    """`data` of a success. Success only if status is SUCCESS and code is 000000, whatever the HTTP status says."""
+    """The `data` of a success. Success means status SUCCESS and code 000000, whatever the HTTP status."""
     code = str(envelope.get("code", ""))
     if envelope.get("status") == "SUCCESS" and code == SUCCESS:
         return envelope.get("data")
@@ -465,7 +466,7 @@ def _status(value: Any) -> Remote:
 
 
 def read_money(amount: Any, currency: Any) -> Money | None:
-    """None where the amount cannot be read: that never counts as paid."""
+    """None if the amount cannot be read; that never counts as paid."""
     try:
         return Money.parse(amount, read_text(currency, 16))
     except (ValueError, ArithmeticError):
@@ -473,7 +474,7 @@ def read_money(amount: Any, currency: Any) -> Money | None:
 
 
 def read_text(value: Any, longest: int) -> str:
-    """Cut to its length, and without halves of letters, which nothing here could store."""
+    """Truncate, and replace lone surrogates, which cannot be stored."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return ""
     return str(value)[:longest].encode("utf-8", "replace").decode()
@@ -487,7 +488,7 @@ def read_moment(value: Any) -> datetime | None:
 
 
 def _address(value: Any) -> str:
-    r"""Whole and of plain letters only: a browser reads "\" as "/", so that host here could be user there."""
+    r"""A complete URL of plain ASCII. A browser reads "\" as "/", which could turn the host into a user name."""
     return value if isinstance(value, str) and ADDRESS.fullmatch(value) else ""
 
 
@@ -521,5 +522,5 @@ def _epoch_ms(moment: datetime) -> int:
 
 
 def _json_number(money: Money) -> int | str:
-    """Whole amounts as JSON numbers, others as numeric strings: Binance takes both, and neither is a float."""
+    """Whole amounts as JSON numbers, others as numeric strings: Binance accepts both, and neither is a float."""
     return int(money.amount) if money.amount == money.amount.to_integral_value() else str(money)

@@ -1,7 +1,7 @@
-"""Binance Pay's certificates in this process, shared with all others through one small document.
+"""Binance Pay's certificates in this process, shared with the others through one small document.
 
-Whoever has fetched them puts them there, so that a changed key is taken up everywhere by one question, and a process
-that has just begun asks nothing. When a question may be asked is `domain/monitoring/certificates.py`'s to say.
+The process that fetches them stores them there. So one query spreads a changed key to all processes, and a new process
+needs none. `domain/monitoring/certificates.py` decides when a query is allowed.
 """
 
 import threading
@@ -25,16 +25,16 @@ from inspired.domain.monitoring.certificates import Asked, Known
 from inspired.domain.shared.errors import BadSignature, Busy, UpstreamError
 
 SERVICE = "binance"
-FRESH_FOR = timedelta(hours=12)  # so that a withdrawn key goes
-LOOK_SECONDS = 1.0  # how old what is known of the shelf may be
-WAITING_MOST = 8  # threads that wait for one answer: strangers must not hold all there are
+FRESH_FOR = timedelta(hours=12)  # so that a withdrawn key expires
+LOOK_SECONDS = 1.0  # how old our copy of the shared document may be
+WAITING_MOST = 8  # threads waiting for one answer: strangers must not occupy all of them
 TRIES = 5
 THE_ONE = "binance"
 log = structlog.get_logger()
 
 
 class Shelf(Protocol):
-    """Where all processes keep what is known. `put` answers False where somebody else was faster."""
+    """Where all processes share the certificates. `put` returns False if another process was faster."""
 
     def get(self) -> Known: ...
 
@@ -42,7 +42,7 @@ class Shelf(Protocol):
 
 
 class MongoShelf:
-    """Raises Busy where the database does not answer."""
+    """Raises Busy if MongoDB does not answer."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["certificates"]
@@ -75,7 +75,7 @@ class MongoShelf:
 
 
 class OwnShelf:
-    """Of one process alone."""
+    """For a single process."""
 
     def __init__(self) -> None:
         self._known = Known()
@@ -91,8 +91,8 @@ class OwnShelf:
 
 
 class Certificates:
-    """`ask(seconds)` fetches public keys by serial, and raises UpstreamError; `now` is our clock, `elapsed` one that
-    never jumps."""
+    """`ask(seconds)` fetches public keys by serial and raises UpstreamError; `now` is our clock, `elapsed` a monotonic
+    one."""
 
     def __init__(
         self,
@@ -113,11 +113,11 @@ class Certificates:
         self._waiting = threading.BoundedSemaphore(WAITING_MOST)
 
     def find(self, serial: str, seconds: float, order: Callable[[], str]) -> RSAPublicKey:
-        """The key of this serial; asked for where it is not known, and twice a day. `order` tells the number of the
-        order of ours that the notice names, if it does.
+        """The key of this serial; fetched if unknown, and twice a day. `order` returns the number of our order named in
+        the webhook, if any.
 
-        One thread asks; others with a known key do not wait for it. Raises BadSignature for a serial Binance does not
-        list, UpstreamError while that cannot be said, Busy while the database is away.
+        One thread fetches; threads with a known key do not wait for it. Raises BadSignature for a serial Binance does
+        not list, UpstreamError while that is unknown, Busy while MongoDB is away.
         """
         known = self._keys.get(serial)
         if known is not None:
@@ -131,7 +131,7 @@ class Certificates:
         return found
 
     def keep(self, keys: dict[str, RSAPublicKey]) -> None:
-        """These were fetched just now. Sharing them is best effort: what is known here counts here in any case."""
+        """Store keys fetched just now. Sharing them is best effort; this process uses them in any case."""
         pems, now, before = {serial: _pem_of(key) for serial, key in keys.items()}, self._moment(), self._known
         self._keys, self._known = keys, certificates.fetched(before, pems, now)
         try:
@@ -160,7 +160,7 @@ class Certificates:
             self._waiting.release()
 
     def _renew_quietly(self, seconds: float) -> None:
-        """What is known stays in force where it cannot be had anew. Gives back the lock."""
+        """Known keys stay valid if renewing fails. Releases the lock."""
         try:
             self._take_over()
             if not self._is_fresh():
@@ -174,7 +174,7 @@ class Certificates:
         if not self._may_ask(order):
             if self._known.fetched_at is None or self._moment() - self._known.fetched_at >= certificates.PAUSE:
                 raise UpstreamError(SERVICE, "certificates may not be asked for again yet")
-            return  # they were, a moment ago
+            return  # they were fetched a moment ago
         self._ask(seconds)
 
     def _may_ask(self, order: Callable[[], str]) -> bool:
@@ -183,7 +183,7 @@ class Certificates:
         return self._claim("") or ((named := order()) != "" and self._claim(named))
 
     def _claim(self, order: str) -> bool:
-        """Counted before it is asked, for all processes."""
+        """Counted before asking, for all processes."""
         for _ in range(TRIES):
             wanted = certificates.claimed(self._known, self._moment(), order)
             if wanted is None:
@@ -195,7 +195,7 @@ class Certificates:
         return False
 
     def _take_over(self) -> None:
-        """What another process has fetched meanwhile."""
+        """Load what another process fetched meanwhile."""
         if self._elapsed() - self._looked < LOOK_SECONDS:
             return
         self._looked, before = self._elapsed(), self._known.fetched_at
@@ -204,8 +204,7 @@ class Certificates:
             self._keys = dict(_read(serial, pem) for serial, pem in self._known.keys)
 
     def _moment(self) -> datetime:
-        """Our clock as it was when this began, and what has passed since: other processes understand it, and it never
-        jumps."""
+        """Our clock at start plus the monotonic time since: comparable with other processes, and never jumping."""
         return self._began_at + timedelta(seconds=self._elapsed() - self._began)
 
     def _is_fresh(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a notice of Binance Pay says, read from its bytes.
+"""Parses the content of a Binance Pay webhook.
 
 https://developers.binance.com/docs/binance-pay/webhook-common · …/order-notification
 """
@@ -17,7 +17,7 @@ PAID = "PAY_SUCCESS"  # bizStatus
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`biz_id` is the order's prepay id, as text (it does not fit 64 bits for sure). What cannot be read is empty."""
+    """`biz_id` is the order's prepay id as text (it may exceed 64 bits). Unreadable fields are empty."""
 
     biz_type: str
     biz_id: str
@@ -44,7 +44,7 @@ def is_about_an_order(biz_type: str) -> bool:
 
 
 def read_webhook(raw: bytes) -> Facts:
-    """Tolerant of everything but the signature, which is verified elsewhere: the query decides anyway."""
+    """Tolerates any content; the signature is verified elsewhere, and the query decides anyway."""
     outer = _object(raw)
     data_text = outer.get("data")
     data_raw = data_text.encode("utf-8", "replace") if isinstance(data_text, str) else raw

@@ -1,5 +1,8 @@
-"""Zones as calendar files name them: by IANA's names, by Windows' own, by the words Windows shows for those, by
-offsets, by what a file itself says a name means (VTIMEZONE, RFC 5545 3.6.5). And the rules by which both repeat."""
+"""Time zones as calendar files name them, and recurrence rules.
+
+Zones: IANA names, Windows names and their display texts, offsets, and definitions in the file itself (VTIMEZONE, RFC
+5545 3.6.5).
+"""
 
 import re
 from bisect import bisect_right
@@ -19,7 +22,7 @@ EVERY = re.compile(r"\bINTERVAL=(\d+)", re.IGNORECASE)
 STEPS = {"DAILY": timedelta(days=1), "WEEKLY": timedelta(weeks=1)}
 MOST_DIGITS = 6
 UTC_NAMES = {"z", "utc", "gmt", "zulu", "coordinated universal time", "greenwich mean time", "tzone://microsoft/utc"}
-# What Windows shows for its zones, where that is more than the zone's name without "Standard" in it.
+# Windows' display texts, where they are more than the zone's name without "Standard".
 SHOWN_BY_WINDOWS = {
     "international date line west": "Dateline Standard Time",
     "coordinated universal time-11": "UTC-11",
@@ -174,8 +177,8 @@ SHOWN_BY_WINDOWS = {
 
 @cache
 def _known() -> dict[str, str]:
-    """IANA's name by what a zone may be called, in lower case."""
-    # Most files need none of these, and all of icalendar comes along.
+    """IANA name by every known name, in lower case."""
+    # Most files need none of these, and the import loads all of icalendar.
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
     windows = {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}
@@ -185,7 +188,7 @@ def _known() -> dict[str, str]:
 
 @cache
 def named(name: str) -> tzinfo | None:
-    """The zone of this name; None where nobody knows it. A name that says no more than an offset is that offset."""
+    """The zone of this name, or None if it is unknown. A name that is only an offset gives that offset."""
     with suppress(ValueError, LookupError, OSError):
         return ZoneInfo(name)
     words = " ".join(name.replace("\\", "").strip().strip("/").split()).casefold()
@@ -193,7 +196,7 @@ def named(name: str) -> tzinfo | None:
         return UTC
     if (zone := _by_words(words)) is not None:
         return zone
-    for place, sign in enumerate(words):  # such as /freeassociation.sourceforge.net/Europe/Berlin
+    for place, sign in enumerate(words):  # e.g. /freeassociation.sourceforge.net/Europe/Berlin
         if sign == "/" and name.strip().startswith("/") and (zone := _by_words(words[place + 1 :])) is not None:
             return zone
     if (match := SHOWN.fullmatch(words)) is not None:
@@ -217,12 +220,12 @@ def _offset(words: str) -> timezone | None:
     return timezone(-offset if match[1] == "-" else offset)
 
 
-# --- what a file says itself ----------------------------------------------------------------------------------------
+# --- zones defined in the file --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Observance:
-    """A STANDARD or DAYLIGHT part: from each of `onsets` on (by the clock as it was before) the offset is `after`."""
+    """A STANDARD or DAYLIGHT part: from each of `onsets` (on the clock before the change) the offset is `after`."""
 
     onsets: tuple[datetime, ...]
     before: timedelta
@@ -230,8 +233,7 @@ class Observance:
 
 
 class OwnZone(tzinfo):
-    """The zone that a file's VTIMEZONE explains. Of an hour that comes twice it is the first; one that is skipped is
-    moved forward."""
+    """A zone defined by the file's VTIMEZONE. A repeated hour means the first one; a skipped one is moved forward."""
 
     def __init__(self, observances: Iterable[Observance]) -> None:
         changes = sorted((onset - one.before, one) for one in observances for onset in one.onsets)
@@ -242,7 +244,7 @@ class OwnZone(tzinfo):
         if moment is None:
             return self._offsets[0]
         wall = moment.replace(tzinfo=None)
-        # A clock is at most a day off: the right offset is among those in force within a day of it.
+        # Offsets are at most a day, so the right one is among those in force within a day.
         first = bisect_right(self._changes, wall - timedelta(days=1))
         last = bisect_right(self._changes, wall + timedelta(days=1))
         for place in range(first, last + 1):
@@ -261,7 +263,7 @@ class OwnZone(tzinfo):
 
 
 def told_offset(text: str) -> timedelta:
-    """Of TZOFFSETFROM and TZOFFSETTO. Raises ValueError."""
+    """The offset of TZOFFSETFROM or TZOFFSETTO. Raises ValueError."""
     zone = _offset(text.strip())
     if zone is None:
         raise ValueError("no offset")
@@ -272,16 +274,15 @@ def told_offset(text: str) -> timedelta:
 
 
 def repeated(start: datetime, rule: str, low: datetime, high: datetime) -> list[datetime]:
-    """The times from `low` to `high` at which this rule (RRULE) comes true, begun at `start`: all on one clock, without
-    a zone. May take for ever; raises ValueError and the like where the rule is none."""
+    """The times from `low` to `high` at which this RRULE, started at `start`, occurs; all without a zone. May take
+    forever; raises ValueError and similar for an invalid rule."""
     if (count := COUNT.search(rule)) is not None and len(count[1]) > MOST_DIGITS:
         raise ValueError("more often than anybody can count")
     return list(rrulestr(rule, dtstart=_brought_near(start, rule.upper(), low)).between(low, high, inc=True))
 
 
 def _brought_near(start: datetime, rule: str, low: datetime) -> datetime:
-    """Days and weeks are counted from a later time that the same rule could have begun with, so that those long ago
-    need not be gone through."""
+    """Move a daily or weekly start forward along its own rule, so that occurrences long ago need not be enumerated."""
     unit = next((length for name, length in STEPS.items() if f"FREQ={name}" in rule), None)
     every = EVERY.search(rule)
     if unit is None or "COUNT" in rule or (every is not None and not int(every[1])):

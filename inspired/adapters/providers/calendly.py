@@ -1,7 +1,7 @@
-"""Calendly API v2, the part we use: event types, free times, one event and invitee, booking, cancelling.
+"""The part of Calendly API v2 we use: event types, free times, one event and invitee, booking, cancelling.
 
-https://developer.calendly.com/api-docs · ids are URIs; there is no hold of a slot and no pending state.
-An address from a browser is checked against our own pattern before our token goes anywhere near it.
+https://developer.calendly.com/api-docs · ids are URIs; slots cannot be held, and there is no pending state.
+A URI from a browser is checked against our own pattern before a request with our token is made.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ from inspired.domain.shared.errors import BadSignature, Invalid, SlotTaken, Upst
 from inspired.domain.shared.slots import Span
 from inspired.domain.site.preferences import one_line
 
-LONGEST_NAME = 255  # not documented: what a column of names usually takes
+LONGEST_NAME = 255  # undocumented: a common column length
 LONGEST_REASON = 10_000  # https://developer.calendly.com/api-docs, "Cancel Event"
 SERVICE = "calendly"
-SOURCE = "inspired-analyst"  # utm_source of what comes by way of us
+SOURCE = "inspired-analyst"  # utm_source of bookings made through us
 MOST_PAGES = 20
-MOST_MOVES = 50  # of one event, one after the other
-LONGEST_PAUSE = 60.0  # seconds, whatever the headers of its limits say
+MOST_MOVES = 50  # of one event in a row
+LONGEST_PAUSE = 60.0  # seconds, whatever the rate-limit headers say
 REFUSED = {
     401: "it refuses our token",
     403: "our token is not allowed to do this",
     429: "too many calls in a minute",
 }
-# What our token has to be allowed: https://developer.calendly.com/scopes · `:write` includes `:read`.
+# Permissions our token needs: https://developer.calendly.com/scopes · `:write` includes `:read`.
 SCOPES = (
     "users:read",
     "event_types:read",
@@ -47,20 +47,20 @@ SCOPES = (
 NOBODY = "00000000-0000-0000-0000-000000000000"
 SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 KEEP_EVENT_TYPES = 300.0  # seconds
-COLOURS = {"background_color": "ffffff", "text_color": "17221e", "primary_color": "0b5d4a"}  # static/app.css, by day
+COLOURS = {"background_color": "ffffff", "text_color": "17221e", "primary_color": "0b5d4a"}  # static/app.css, light
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """`says`: its name, description and questions, where a price could be told; `asks`: the questions that have to be
-    answered; `places`: where its calls can take place, as Calendly names and tells them. `options`: the lengths in
-    minutes an invitee may choose from; none where there is only `minutes`."""
+    """`says`: name, description and questions, any of which could mention a price; `asks`: the required questions;
+    `places`: possible locations, by Calendly's kind and text. `options`: lengths in minutes the invitee may choose
+    from; empty if there is only `minutes`."""
 
     uri: str
     slug: str
     scheduling_url: str
     minutes: int
-    is_paid: bool = False  # it collects money itself
+    is_paid: bool = False  # Calendly itself collects money for it
     is_for_one: bool = True
     says: str = ""
     asks: tuple[str, ...] = ()
@@ -68,14 +68,14 @@ class EventType:
     options: tuple[int, ...] = ()
 
     def lengths(self, *, in_frame: bool) -> tuple[int, ...]:
-        """How long an event can be, in minutes: in the frame its length is chosen, by the API it is the type's own."""
+        """Possible event lengths in minutes: the iframe offers a choice, the API always uses the type's own length."""
         return (in_frame and self.options) or (self.minutes,)
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One event with its invitee, as Calendly has them now. `token` is what our frame sent as utm_content;
-    `old_invitee_uri` the one it was moved from."""
+    """One event with its invitee, as Calendly has them now. `token` is the utm_content our page sent; `old_invitee_uri`
+    the invitee it was moved from."""
 
     event_uri: str
     invitee_uri: str
@@ -95,7 +95,7 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class Upcoming:
-    """An active event that is still to come."""
+    """An active event in the future."""
 
     event_uri: str
     event_type_uri: str
@@ -104,16 +104,16 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What became of an event that was picked: where it is now, or, where it is not any more, who cancelled it."""
+    """What became of an event: where it is now, or, if it is gone, who cancelled it."""
 
     now: Scheduled | None
     by_host: bool = False
-    at: datetime | None = None  # when it was first moved, or cancelled; and `by_host`: not by the customer
+    at: datetime | None = None  # when it was first moved or cancelled; `by_host`: not by the customer
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Where webhooks are sent. Calendly disables one that has failed for a day, and never says so."""
+    """A webhook subscription. Calendly silently disables one that has failed for a day."""
 
     uri: str
     url: str
@@ -123,7 +123,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a webhook is about: the invitees it names (after a reschedule two), and what our frame sent along."""
+    """The content of a webhook: the invitees it names (two after a reschedule), and the token our page sent."""
 
     id: str
     what: str
@@ -133,7 +133,7 @@ class Notified:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """An answer that is not what the manual says is a failure of the service, wherever in it that shows."""
+    """Any deviation from the documented answer counts as a failure of the service."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -141,7 +141,8 @@ def _reading() -> Iterator[None]:
 
 
 class _Purse:
-    """The calls that are left, as the last answer's headers told. Empty: nothing is called until it is filled again."""
+    """The remaining calls, from the last answer's rate-limit headers. When they are used up, calls wait for the
+    reset."""
 
     def __init__(self) -> None:
         self._limit, self._left, self._filled_at = 0, 0, 0.0
@@ -173,17 +174,17 @@ class Calendly:
         self._types: dict[str, EventType] = {}
         self._types_at = 0.0
         self._lock = threading.Lock()
-        # https://developer.calendly.com/api-docs/overview/rate-limits · Booking has limits of its own.
+        # https://developer.calendly.com/api-docs/overview/rate-limits · Booking has its own limits.
         self._bookings, self._others = _Purse(), _Purse()
 
     @property
     def is_short(self) -> bool:
-        """Few calls are left of this minute's: whatever can wait leaves them to customers."""
+        """True if few calls are left this minute: whatever can wait leaves them to customers."""
         return self._others.is_short
 
     @_reading()
     def event_types(self, *, seconds: float = 2.0) -> dict[str, EventType]:
-        """The account's active event types by slug, kept for five minutes."""
+        """The account's active event types by slug, cached for five minutes."""
         with self._lock:
             if self._types and time.monotonic() - self._types_at < KEEP_EVENT_TYPES:
                 return self._types
@@ -215,20 +216,20 @@ class Calendly:
         return [Span(start, datetime.fromtimestamp(start.timestamp() + length, UTC)) for start in starts]
 
     def frame_url(self, slug: str, token: str, site_host: str, **filled_in: str) -> str:
-        """The same page as a frame. Without embed_domain Calendly posts no message to the page around it."""
+        """The same page for an iframe. Without embed_domain Calendly posts no message to the surrounding page."""
         embedded = {"embed_domain": site_host, "embed_type": "Inline", "hide_event_type_details": "1"}
         return f"{self.page_url(slug, token, **filled_in)}&{urlencode(embedded)}"
 
     def page_url(self, slug: str, token: str, **filled_in: str) -> str:
-        """The scheduling page for one booking, in the site's colours. `filled_in`: name and email, where known, or
-        another of the colours."""
+        """The scheduling page for one booking, in the site's colours. `filled_in`: name and email if known, or other
+        colours."""
         known = {name: value for name, value in filled_in.items() if value}
         asked = {**COLOURS, "utm_source": SOURCE, "utm_content": token, **known}
         return f"{self.event_type(slug).scheduling_url}?{urlencode(asked)}"
 
     @_reading()
     def scheduled(self, event_uri: str, invitee_uri: str, *, seconds: float = 2.0) -> Scheduled:
-        """Read both back by API. Raises Invalid for addresses that are not Calendly's or do not belong together."""
+        """Read both back through the API. Raises Invalid for URIs that are not Calendly's or do not belong together."""
         match = self._invitee.fullmatch(invitee_uri)
         if match is None or match[1] != event_uri:
             raise Invalid("This does not look like a Calendly booking.")
@@ -249,7 +250,7 @@ class Calendly:
 
     @_reading()
     def upcoming(self, now: datetime, *, seconds: float = 5.0) -> list[Upcoming]:
-        """Every active event that begins after now, whoever booked it and however."""
+        """Every active event that starts after `now`, whoever booked it."""
         listed = self._events({"min_start_time": _stamp(now)}, seconds)
         return [
             Upcoming(str(one["uri"]), str(one["event_type"]), _moment(one["created_at"]))
@@ -259,7 +260,7 @@ class Calendly:
 
     @_reading()
     def invited(self, event_uri: str, *, seconds: float = 5.0) -> Scheduled | None:
-        """The event of `upcoming` with its invitee; None where there is none any more."""
+        """The event of `upcoming` with its invitee; None if there is no active one any more."""
         listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
         uris = [str(one["uri"]) for one in listed["collection"]]
         seen = self._read_back(event_uri, uris[0], seconds) if uris else None
@@ -269,8 +270,8 @@ class Calendly:
     def find(
         self, token: str, made_after: datetime, *, start: datetime | None = None, seconds: float = 5.0
     ) -> list[tuple[str, str]]:
-        """Events and invitees that carry this token, oldest first. Only upcoming active events are looked into, and
-        only those that were made after the draft the token belongs to; with `start`, only those that begin then."""
+        """Events and invitees with this token, oldest first. Checks only upcoming active events made after the token's
+        draft; with `start`, only those that start then."""
         found: list[tuple[datetime, str, str]] = []
         for event in self._events({"min_start_time": _stamp(made_after)}, seconds):
             if start is not None and _moment(event["start_time"]) != start:
@@ -312,10 +313,10 @@ class Calendly:
         made_after: datetime,
         seconds: float = 5.0,
     ) -> Scheduled:
-        """Book this time for this person. Calendly would book again for each call; we look first, with `made_after` as
-        for `find`, and an active event with this token at this start is the answer. So whoever does not know what came
-        of a call calls again. Raises SlotTaken only where Calendly refused and the time is seen to be free no more.
-        """
+        """Book this time for this person. Calendly would book again with every call, so we first look (with
+        `made_after` as in `find`) for an active event with this token and start, and return it. So a caller who missed
+        the answer can simply call again. Raises SlotTaken only if Calendly refused and the time is verifiably no longer
+        free."""
         if (already := self._booked(token, start, made_after, seconds)) is not None:
             return already
         wish = {
@@ -327,17 +328,17 @@ class Calendly:
         try:
             made = self._call("POST", f"{self._base}/invitees", seconds, body=wish)["resource"]
         except UpstreamError as error:
-            # There is no answer of its own for a time that is taken: it is a 400 like that for a wrong address.
+            # Calendly answers the same 400 for a taken slot and for an invalid address.
             if error.code != "400" or self._is_free(slug, start, seconds):
                 raise
-            # It may be ours: an earlier call whose answer was lost can take effect after we have looked.
+            # It may be ours: an earlier call whose answer was lost can take effect after our check.
             if (already := self._booked(token, start, made_after, seconds)) is not None:
                 return already
             raise SlotTaken("Somebody was faster: this time is taken. Please choose another one.") from None
         return self._read_back(str(made["event"]), str(made["uri"]), seconds)
 
     def _booked(self, token: str, start: datetime, made_after: datetime, seconds: float) -> Scheduled | None:
-        """The active event with this token at this start."""
+        """The active event with this token and start."""
         for event_uri, invitee_uri in self.find(token, made_after, start=start, seconds=seconds):
             seen = self._read_back(event_uri, invitee_uri, seconds)
             if seen.active and seen.span.start == start:
@@ -345,14 +346,14 @@ class Calendly:
         return None
 
     def _is_free(self, slug: str, start: datetime, seconds: float) -> bool:
-        """From a minute before: whether a window's first moment belongs to it is not documented."""
+        """Searches from a minute before: whether a window includes its first moment is undocumented."""
         begin = start - timedelta(minutes=1)
         return any(
             span.start == start for span in self.free(slug, Span(begin, begin + timedelta(days=1)), seconds=seconds)
         )
 
     def _read_back(self, event_uri: str, invitee_uri: str, seconds: float) -> Scheduled:
-        """What Calendly has just named to us. It must be there, so every failure to read it is worth another try."""
+        """Read what Calendly has just named. It must exist, so any failure to read it is worth a retry."""
         try:
             return self.scheduled(event_uri, invitee_uri, seconds=seconds)
         except Invalid:
@@ -373,7 +374,7 @@ class Calendly:
 
     @_reading()
     def follow(self, invitee_uri: str, *, seconds: float = 5.0) -> Followed:
-        """A reschedule makes a new event with a new invitee, and names it in the old one: go on to the last."""
+        """A reschedule makes a new event and invitee, named in the old one: follow them to the last."""
         first: tuple[bool, str | None] = (False, None)
         for hop in range(MOST_MOVES):
             match = self._invitee.fullmatch(invitee_uri)
@@ -393,13 +394,13 @@ class Calendly:
 
     @_reading()
     def move_url(self, invitee_uri: str, *, seconds: float = 2.0) -> str:
-        """Calendly's page on which this invitee picks another time; "" where it names none."""
+        """Calendly's reschedule page for this invitee; "" if there is none."""
         if self._invitee.fullmatch(invitee_uri) is None:
             raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
         return str(self._get(invitee_uri, {}, seconds)["resource"].get("reschedule_url") or "")
 
     def cancel(self, event_uri: str, reason: str, *, seconds: float = 5.0) -> None:
-        """Cancel the event; one that is cancelled already is fine (Calendly answers 403 then, so it is read back)."""
+        """Cancel the event; an event cancelled already is fine (Calendly answers 403 then, so it is read back)."""
         if self._event.fullmatch(event_uri) is None:
             raise UpstreamError(SERVICE, "not an event of ours", retryable=False)
         try:
@@ -411,7 +412,7 @@ class Calendly:
 
     @_reading()
     def tell_no_show(self, invitee_uri: str, *, came: bool, seconds: float = 5.0) -> None:
-        """Write there what the owner says here; what stands there already is left."""
+        """Copy the owner's statement to Calendly; nothing is done if it is already there."""
         if self._invitee.fullmatch(invitee_uri) is None:
             raise UpstreamError(SERVICE, "not an invitee of ours", retryable=False)
         marked = self._get(invitee_uri, {}, seconds)["resource"].get("no_show")
@@ -422,7 +423,7 @@ class Calendly:
 
     @_reading()
     def subscriptions(self, *, seconds: float = 5.0) -> list[Subscription]:
-        """The account's own."""
+        """The account's own subscriptions."""
         me = self._me(seconds)
         asked = {"user": me["uri"], "organization": me["current_organization"], "scope": "user", "count": "100"}
         listed = self._get(f"{self._base}/webhook_subscriptions", asked, seconds)
@@ -447,8 +448,8 @@ class Calendly:
 
     @_reading()
     def try_scope(self, scope: str, now: datetime, *, seconds: float = 5.0) -> None:
-        """Whether our token may do this, without doing it: what would change something is asked of what does not exist.
-        Raises UpstreamError with the code 403 where it may not."""
+        """Test a permission of our token without effect: changes are tried on objects that do not exist. Raises
+        UpstreamError with the code 403 if it is missing."""
         match scope:
             case "users:read":
                 self._me(seconds)
@@ -471,13 +472,13 @@ class Calendly:
                 raise
 
     def _ours(self, uri: str, kind: str) -> str:
-        """The address itself, where it is one of this API: our token goes to no other."""
+        """The URI, if it belongs to this API: our token is sent nowhere else."""
         if re.fullmatch(rf"{re.escape(self._base)}/{kind}/[A-Za-z0-9_-]{{1,64}}", uri) is None:
             raise UpstreamError(SERVICE, f"not one of its {kind}", retryable=False)
         return uri
 
     def _me(self, seconds: float) -> dict[str, str]:
-        """The account the token belongs to: its own address, and that of its organization."""
+        """The account of the token: its URI and its organization's."""
         resource: dict[str, str] = self._get(f"{self._base}/users/me", {}, seconds)["resource"]
         return resource
 
@@ -510,7 +511,7 @@ class Calendly:
             raise UpstreamError(
                 SERVICE,
                 REFUSED.get(answer.status, f"HTTP {answer.status}"),
-                # Without permission for now: the owner can give us another token.
+                # A missing permission is retryable: the owner can set another token.
                 retryable=answer.status in (401, 403, 429) or answer.status >= 500,
                 maybe_applied=not 400 <= answer.status < 500,
                 code=str(answer.status),
@@ -529,8 +530,8 @@ class Calendly:
 def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
     """A webhook that one of these signing keys signed over its raw bytes. Raises BadSignature.
 
-    https://developer.calendly.com/api-docs/webhook-signatures · While a key is being replaced there are two. Its age
-    decides nothing: whether a repetition is signed anew is not documented, and the API is asked about it anyway.
+    https://developer.calendly.com/api-docs/webhook-signatures · There are two keys while one is being replaced. The
+    timestamp is not checked: whether a repetition is signed anew is undocumented, and the API is asked anyway.
     """
     match = SIGNATURE.fullmatch(header)
     if match is None:
@@ -552,17 +553,17 @@ def verified(raw: bytes, header: str, keys: Sequence[str]) -> Notified:
 
 
 def field_text(text: str, longest: int) -> str:
-    """Words as Calendly's fields take them: one line, nothing that cannot be seen, and so many letters at most."""
+    """Text for Calendly's fields: one line, no invisible characters, at most `longest` characters."""
     return one_line(text)[:longest].rstrip()
 
 
 def _whole(parsed: Any) -> Any:
-    """Without halves of letters: JSON can hold them, invitees can type them, and nothing here could store them."""
+    """Replace lone surrogates: JSON allows them and invitees can type them, but they cannot be stored."""
     return json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _tracking(token: str) -> dict[str, str | None]:
-    """Where there is any tracking, all six must be there."""
+    """If tracking is sent at all, all six fields are required."""
     return {
         "utm_campaign": None,
         "utm_source": SOURCE,

@@ -1,4 +1,4 @@
-"""The one door to other people's servers. Every failure becomes an UpstreamError; every call has a time-out."""
+"""The HTTP client for outside services. Every failure becomes an UpstreamError; every call has a timeout."""
 
 import io
 import logging
@@ -22,14 +22,14 @@ from inspired.adapters.process.deadline import left
 from inspired.domain.shared.errors import UpstreamError
 
 LARGEST_ANSWER = 1024 * 1024
-USER_AGENT = "inspired-analyst"  # some servers refuse what calls itself by the name of a library
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings hold whole addresses, and those may be secret
+USER_AGENT = "inspired-analyst"  # some servers refuse the default names of libraries
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings contain whole URLs, which may be secret
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`seconds` is how long it took; `date` the other side's clock (Unix seconds) where it told."""
+    """`seconds` is the duration; `date` the server's clock (Unix seconds) if it sent one."""
 
     status: int
     body: bytes
@@ -43,10 +43,10 @@ class TooLarge(requests.RequestException):
 
 
 class Http:
-    """Kept-alive connections, no redirects, no retries of its own (callers know what may be repeated)."""
+    """Keep-alive connections, no redirects and no retries (callers know what may be repeated)."""
 
     def __init__(self, *, public_only: bool = False) -> None:
-        """`public_only`: for addresses that somebody typed in. Nothing inside our own network is called then."""
+        """`public_only`: for URLs typed in by people. Then nothing inside our own network is called."""
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
@@ -70,8 +70,8 @@ class Http:
         what: str = "",
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """One request, `seconds` at most in all, and `largest` bytes of answer. Raises UpstreamError where no whole
-        answer came back."""
+        """One request within `seconds` in total, with at most `largest` bytes of answer. Raises UpstreamError if no
+        complete answer came back."""
         started = time.monotonic()
         budget = left(seconds)
         token = _ends.set(started + budget)
@@ -118,8 +118,8 @@ class Http:
         )
 
 
-# A time-out of a socket counts from one byte to the next, so that whoever drips holds us for ever. Here every wait for
-# an answer, its head included, is at most what is left of the call.
+# A socket timeout restarts with every byte, so a server that drips could hold us forever. Here every read, headers
+# included, is limited to what is left of the call.
 
 _ends: ContextVar[float] = ContextVar("ends")
 
@@ -171,14 +171,14 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self.pools
 
 
-# A name may lead to another address at each question, so looking it up beforehand proves nothing: what counts is who is
-# at the other end of the connection, looked at before a byte is sent.
+# DNS may answer differently each time, so a lookup beforehand proves nothing. What counts is the connected peer,
+# checked before a byte is sent.
 
 _GLOBAL = ip_network("2000::/3")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is somewhere out there, and not of this machine, its network or a way around to them."""
+    """True if the IP address is on the public internet, and neither this machine, its network nor a tunnel to them."""
     found = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
@@ -189,7 +189,7 @@ def is_public(address: str) -> bool:
 
 
 def leads_outside(host: str, port: int) -> bool:
-    """Whether all addresses of this name are public, just now. False where it has none."""
+    """True if all current addresses of this name are public. False if it has none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -231,7 +231,7 @@ class _PublicAdapter(_Adapter):
 
 
 def _read(response: requests.Response, end: float, largest: int) -> bytes:
-    """The whole body, unless it is too large or drips in so slowly that its time is over."""
+    """The whole body, unless it is too large or arrives too slowly."""
     chunks: list[bytes] = []
     size = 0
     while chunk := response.raw.read1(65536, decode_content=True):
@@ -245,7 +245,7 @@ def _read(response: requests.Response, end: float, largest: int) -> bytes:
 
 
 def _never_sent(error: Exception) -> bool:
-    """True only where no byte of the request can have reached the service."""
+    """True only if no byte of the request can have reached the service."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     cause: BaseException | None = error

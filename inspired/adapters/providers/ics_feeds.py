@@ -1,7 +1,7 @@
-"""Addresses at which the owner's own calendar can be read as an ICS file, as Google, iCloud and Outlook give them out.
+"""ICS feeds of the owner's own calendar, as published by Google, iCloud and Outlook.
 
-Such an address is a secret: whoever knows it reads the calendar. It is never logged, shown or stored; a feed is known
-by a hash of it.
+Such a URL is a secret: it lets anybody read the calendar. It is never logged, shown or stored; a feed is identified by
+its hash.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.slots import Span
 
 SERVICE = "own calendar"
-LARGEST_FEED = 10 * 1024 * 1024  # ten years of a full calendar; Google and Outlook leave nothing of the past out
-FETCH_SECONDS = 10.0  # however often it leads on
+LARGEST_FEED = 10 * 1024 * 1024  # ten years of a full calendar; Google and Outlook include all past entries
+FETCH_SECONDS = 10.0  # in total, redirects included
 UNFOLD_SECONDS = 15.0
 MOST_HOPS = 3
 LEADS_ON = (301, 302, 303, 307, 308)
@@ -32,7 +32,7 @@ NOT_THERE = (401, 403, 404, 410)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`busy` is ascending, none touching another. `unread`: entries whose time nobody can tell, or not for sure."""
+    """`busy` is ascending and without touching spans. `unread`: entries whose time is unknown or uncertain."""
 
     busy: tuple[Span, ...]
     unread: int
@@ -42,8 +42,8 @@ class Feed:
     def __init__(
         self, http: Http, url: str, zone: ZoneInfo, *, outside: Http | None = None, addresses: Sequence[str] = ()
     ) -> None:
-        """`outside`: the door to where the address leads on to, which is others' word; only public addresses are behind
-        it, as a rule. `addresses`: under which the owner is invited, so that what they decline is free."""
+        """`outside`: the client for redirect targets, which third parties choose; normally limited to public addresses.
+        `addresses`: the owner's addresses as an invitee, so that what they decline counts as free."""
         self.id = hashlib.sha256(url.encode()).hexdigest()[:16]
         self._http = http
         self._url = url
@@ -52,7 +52,7 @@ class Feed:
         self._addresses = tuple(addresses)
 
     def read(self, window: Span) -> Found:
-        """What it keeps busy in this window. Raises UpstreamError with a reason for the owner's eyes."""
+        """The busy times in this window. Raises UpstreamError with a reason for the owner."""
         return self._unfolded(self._fetched(), window)
 
     def _fetched(self) -> bytes:
@@ -70,7 +70,7 @@ class Feed:
         )
 
     def _led_on(self, url: str, location: str) -> str:
-        """The next address, by the rules of the setting. Raises UpstreamError."""
+        """The redirect target, by the rules of the setting. Raises UpstreamError."""
         there = urljoin(url, location.strip()).replace("webcal:", "https:", 1)
         try:
             parts = urlsplit(there)
@@ -107,7 +107,7 @@ class Feed:
                 (*command, window.start.isoformat(), window.end.isoformat(), *self._addresses),
                 input=text,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # a traceback may hold something of the calendar
+                stderr=subprocess.DEVNULL,  # a traceback may contain parts of the calendar
                 timeout=UNFOLD_SECONDS,
                 cwd=ROOT,
                 check=False,

@@ -1,12 +1,12 @@
-"""A calendar's text (RFC 5545) as the times it keeps busy. A process of its own: `Feed` in ics_feeds.py starts it.
+"""Parses a calendar file (RFC 5545) into busy times. Runs as a process of its own, started by `Feed` in ics_feeds.py.
 
-Whoever may invite the owner can put a rule into their calendar that comes true every second, or never and is looked
-for until the year 9999. So the text is read in a process that may take so much and no more. Of each entry only what
-says when it is gets read, and whether the owner has declined it: no title, no place, no name.
+Anybody who may invite the owner can add a rule that occurs every second, or never and is searched for until the year
+9999. So parsing happens in a process with limited time and memory. Of each entry only its times are read, and whether
+the owner declined it: no title, place or name.
 
-Where a text can be read in two ways, the one that keeps more busy holds: a call at a time when the owner is elsewhere
-costs more than one that is not sold. Rules are worked out on the wall clock of the entry's zone, since that is what
-they are about, and every time is turned into a moment by itself.
+If a file can be read in two ways, the one with more busy time is used: a call while the owner is elsewhere costs more
+than one that is not sold. Rules are evaluated on the wall clock of the entry's zone, which they refer to, and each time
+is then converted separately.
 """
 
 import json
@@ -25,13 +25,13 @@ from zoneinfo import ZoneInfo
 from inspired.adapters.providers.calendar_zones import Observance, OwnZone, named, repeated, told_offset
 from inspired.domain.shared.slots import Span, merged
 
-CPU_SECONDS = 3  # for all of it; ten megabytes of a usual calendar take half of that
-RULE_SECONDS = 0.4  # hourly for ten years takes a tenth of a second
+CPU_SECONDS = 3  # in total; ten megabytes of a usual calendar take half of that
+RULE_SECONDS = 0.4  # an hourly rule over ten years takes a tenth of a second
 MEMORY = 512 * 1024 * 1024
-MOST_TIMES = 10_000  # within the window: one for every hour and more
-OUR_OWN = "@inspired-analyst"  # how the UIDs of our calls end (flows/booking/delivery.py)
+MOST_TIMES = 10_000  # in the window: more than one per hour
+OUR_OWN = "@inspired-analyst"  # suffix of the UIDs of our own calls (flows/booking/delivery.py)
 DAY, NOTHING = timedelta(days=1), timedelta()
-LAST_YEAR = 9000  # what is said to last until 9999 lasts until then in every zone
+LAST_YEAR = 9000  # limits "until 9999" so that it can be converted to any zone
 TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE", "FREEBUSY")
 ONCE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "SEQUENCE")
 OTHERS = (
@@ -45,7 +45,7 @@ DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?
 WHEN = re.compile(rb"\n((?:DTSTART|DTEND|DURATION|RRULE|RDATE|RECURRENCE-ID)[;:][^\n]*)")
 DAY_TOLD = re.compile(rb"(?<!\d)\d{8}(?!\d)")
 UID = re.compile(rb"(?:^|\n)UID[;:]([^\n]*)")
-PLAIN = re.compile(r"FREQ=YEARLY(;(BYMONTH|BYDAY|WKST)=[^;]*)*")  # true each year for ever
+PLAIN = re.compile(r"FREQ=YEARLY(;(BYMONTH|BYDAY|WKST)=[^;]*)*")  # the same every year, forever
 UNTIL = re.compile(r"\bUNTIL=([^;]*)", re.IGNORECASE)
 CANNOT_BE_READ = (ArithmeticError, AttributeError, LookupError, TimeoutError, TypeError, ValueError)
 
@@ -56,7 +56,7 @@ class TooManyTimes(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One property: its parameters as they stand there, and its value."""
+    """One property: its parameters unparsed, and its value."""
 
     params: str
     value: str
@@ -68,14 +68,14 @@ class Line:
 
 @dataclass(slots=True)
 class Part:
-    """A component of the text, and those inside it."""
+    """A component of the file, with the components inside it."""
 
     name: str
     lines: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     parts: list["Part"] = field(default_factory=list)
 
     def one(self, name: str) -> Line | None:
-        """Raises ValueError where it stands there twice and should not: nobody knows which of them counts."""
+        """Raises ValueError if a single-valued property occurs twice, since neither can be trusted."""
         found = self.lines.get(name)
         if found and len(found) > 1 and name in ONCE:
             raise ValueError(f"more than one {name}")
@@ -88,8 +88,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """`wall`: what a clock on the wall of its zone shows, without a zone. An hour that the clocks skip is moved
-    forward; of one that comes twice it is the first."""
+    """`wall` is the zone's wall-clock time, without a zone. A skipped hour is moved forward; a repeated one means the
+    first."""
 
     wall: datetime
     zone: tzinfo
@@ -105,7 +105,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Days go by the clock on the wall, hours by the time that passes."""
+    """Days are counted on the wall clock, hours in elapsed time."""
 
     days: timedelta
     hours: timedelta
@@ -119,10 +119,10 @@ def _moment(wall: datetime, zone: tzinfo) -> datetime:
 
 
 def unfolded(text: bytes, zone: ZoneInfo, window: Span, addresses: Iterable[str] = ()) -> tuple[list[Span], int]:
-    """What is busy in this window, ascending, none touching another; and how many entries there are whose time nobody
-    can tell, or not for sure. Days, and times without a zone, are the owner's; so are times of a zone that nobody
-    knows, which are counted. What one of the `addresses` has declined keeps nothing busy. Raises ValueError where the
-    text is no whole calendar, and TooManyTimes."""
+    """The busy times in this window, ascending and without touching spans; and the number of entries whose time is
+    unknown or uncertain. Days and times without a zone are in the owner's zone; so are times of an unknown zone, which
+    count as uncertain. Entries declined by one of the `addresses` are free. Raises ValueError if the text is not a
+    complete calendar, and TooManyTimes."""
     parts = _parts(_without_past(_plain(text), window.start.date() - 3 * DAY))
     entries: dict[str, list[Part]] = defaultdict(list)
     for number, part in enumerate(parts):
@@ -145,14 +145,14 @@ def unfolded(text: bytes, zone: ZoneInfo, window: Span, addresses: Iterable[str]
 
 
 def _plain(text: bytes) -> bytes:
-    """One property a line."""
+    """Unfold: one property per line."""
     text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return text.replace(b"\n ", b"").replace(b"\n\t", b"")
 
 
 def _without_past(text: bytes, before: date) -> bytes:
-    """Less the entries that were over by that day, which are most of a long calendar: nothing of them is looked at but
-    the newest day they name. One whose UID comes up again is kept, since it may take the other's place."""
+    """Remove entries that were over by that day, which are most of a long calendar; of them only the latest date is
+    read. An entry whose UID occurs again is kept, since it may replace the other."""
     limit = f"{before:%Y%m%d}".encode()
     head, *pieces = text.split(b"\nBEGIN:VEVENT\n")
     blocks = [piece.partition(b"\nEND:VEVENT") for piece in pieces]
@@ -184,8 +184,8 @@ def _uid(block: bytes) -> bytes:
 
 
 def _parts(text: bytes) -> list[Part]:
-    """What the calendars of the text consist of. Titles, descriptions, guests and the like are most of it, and left
-    out before anybody looks at them."""
+    """The components of the calendars in the text. Titles, descriptions, guests and so on, which are most of it, are
+    skipped unread."""
     found: list[Part] = []
     open_: list[Part] = []
     for raw in text.split(b"\n"):
@@ -213,7 +213,7 @@ def _parts(text: bytes) -> list[Part]:
 
 
 def _line(name: str, rest: str) -> Line:
-    """Names of zones with a colon in them do not always stand in quotes; no time has one."""
+    """Zone names that contain a colon are not always quoted; times contain none."""
     if rest.startswith(":"):
         return Line("", rest[1:])
     if name in TIMES:
@@ -224,7 +224,7 @@ def _line(name: str, rest: str) -> Line:
 
 
 class _Reader:
-    """`is_sure`: since it was last set, every time was told in a way that can be read."""
+    """`is_sure`: every time read since it was last set was unambiguous."""
 
     def __init__(self, zone: ZoneInfo, window: Span, zones: Iterable[Part], addresses: Iterable[str]) -> None:
         self._zone, self._window = zone, window
@@ -234,7 +234,7 @@ class _Reader:
         self.is_sure = True
 
     def told_busy(self, together: list[Part]) -> list[Span]:
-        """Of a VFREEBUSY: its periods, but those it calls free."""
+        """The periods of a VFREEBUSY, except those marked free."""
         spans: list[Span] = []
         for line in (line for part in together for line in part.lines.get("FREEBUSY", ())):
             if line.param("FBTYPE").upper() != "FREE":
@@ -244,7 +244,7 @@ class _Reader:
         return spans
 
     def events(self, together: list[Part]) -> list[Span]:
-        """Of the entries with one UID: single ones, series, and single times of a series that were changed."""
+        """The busy times of all entries with one UID: single ones, series, and changed occurrences of a series."""
         changes = self._changes([part for part in together if "RECURRENCE-ID" in part.lines])
         spans: list[Span] = []
         for part in self._newest([part for part in together if "RECURRENCE-ID" not in part.lines]):
@@ -257,14 +257,14 @@ class _Reader:
 
     @contextmanager
     def _hiding_no_other(self) -> Iterator[None]:
-        """What cannot be read keeps none of the rest from being read."""
+        """An unreadable part does not prevent reading the rest."""
         try:
             yield
         except CANNOT_BE_READ:
             self.is_sure = False
 
     def _newest(self, parts: list[Part]) -> list[Part]:
-        """Those that no higher SEQUENCE has taken the place of."""
+        """The entries with the highest SEQUENCE."""
         numbers = [self._sequence(part) for part in parts]
         return [part for part, number in zip(parts, numbers, strict=True) if number == max(numbers)]
 
@@ -277,7 +277,7 @@ class _Reader:
             return 0
 
     def _changes(self, parts: list[Part]) -> list[Part]:
-        """The newest word about each time."""
+        """The newest version of each changed occurrence."""
         by_time: dict[tuple[str, str], list[Part]] = defaultdict(list)
         for part in parts:
             line = part.lines["RECURRENCE-ID"][0]
@@ -304,7 +304,7 @@ class _Reader:
         return Span(start.moment, length.end(start.wall, start.zone))
 
     def _shape(self, part: Part) -> tuple[Time, Length, Length]:
-        """When it begins, how long it is, and how long each repetition of it is. Raises ValueError."""
+        """Its start, its length, and the length of each repetition. Raises ValueError."""
         line = part.one("DTSTART")
         if line is None:
             raise ValueError("no DTSTART")
@@ -328,12 +328,12 @@ class _Reader:
             passed = nominal
         if passed < NOTHING:
             raise ValueError("it ends before it begins")
-        # Where the clocks change during the first of a series, the others are not as short as that one.
+        # If the clocks change during the first occurrence, the others are not as short as that one.
         usual = max(passed, nominal) if end.zone is start.zone else passed
         return Length(NOTHING, passed), Length(NOTHING, usual)
 
     def _series(self, part: Part, changes: list[Part]) -> list[Span]:
-        """All of its times in the window, less those that were changed; where it is none, its one time."""
+        """All its times in the window, except changed ones; if it is not a series, its one time."""
         if not self._keeps_busy(part):
             return []
         start, first, usual = self._shape(part)
@@ -356,8 +356,8 @@ class _Reader:
         return spans
 
     def _repeated(self, start: Time, rules: list[str], length: Length) -> list[datetime]:
-        """On the clock of its zone, as far as it reaches into the window. Where a rule cannot be read, the first time
-        alone is known."""
+        """The wall-clock times of the rules, as far as they reach into the window. If a rule cannot be read, only the
+        first time is known."""
         margin = length.days + length.hours + 2 * DAY
         low = self._window.start.astimezone(start.zone).replace(tzinfo=None) - margin
         high = self._window.end.astimezone(start.zone).replace(tzinfo=None) + 2 * DAY
@@ -368,7 +368,7 @@ class _Reader:
             return []
 
     def _with_wall_until(self, rule: str, start: Time) -> str:
-        """An end that is a day holds to the end of that day."""
+        """An UNTIL that is a date lasts to the end of that day."""
         match = UNTIL.search(rule)
         if match is None:
             return rule
@@ -379,8 +379,8 @@ class _Reader:
         return f"{rule[: match.start()]}UNTIL={wall:%Y%m%dT%H%M%S}{rule[match.end() :]}"
 
     def _left_out(self, part: Part, changes: list[Part], start: Time) -> tuple[set[datetime], set[date]]:
-        """Times on the clock of its zone, and whole days. Of days that are left out by a time it is midnight, by the
-        clock that the time names or by the owner's."""
+        """Wall-clock times and whole days that are left out. For all-day entries excluded by a time, both the zone's
+        and the time's own clock count."""
         lines = [*part.lines.get("EXDATE", ()), *(one.lines["RECURRENCE-ID"][0] for one in changes)]
         walls: set[datetime] = set()
         days: set[date] = set()
@@ -399,7 +399,7 @@ class _Reader:
         return walls, days
 
     def _from_then_on(self, changes: list[Part], zone: tzinfo) -> list[tuple[datetime, Part]]:
-        """Changes that hold for all later times too, by the time they begin with."""
+        """Changes that also apply to all later times, by the time they start with."""
         lines = [(one.lines["RECURRENCE-ID"][0], one) for one in changes]
         lasting = [(line, one) for line, one in lines if line.param("RANGE").upper() == "THISANDFUTURE"]
         return sorted(
@@ -417,7 +417,7 @@ class _Reader:
     # --- single times ---
 
     def _time(self, text: str, line: Line, floating: tzinfo | None = None) -> Time:
-        """`floating`: the zone of what names none; the owner's, by default. Raises ValueError."""
+        """`floating`: the zone for times that name none; by default the owner's. Raises ValueError."""
         match = MOMENT.fullmatch(text.strip())
         if match is None:
             raise ValueError("no time")
@@ -437,7 +437,7 @@ class _Reader:
         return Span(start.moment, self._time(rest, line).moment)
 
     def _zone_of(self, name: str) -> tzinfo:
-        """As the file itself explains it, else as the world knows it; the owner's where nobody does."""
+        """As defined in the file, else by its known name; the owner's zone if it is unknown."""
         if name not in self._zones:
             self._zones[name] = self._explained(name) or named(name)
         zone = self._zones[name]
@@ -455,7 +455,7 @@ class _Reader:
             return None
 
     def _observance(self, part: Part) -> Observance:
-        """Its onsets from some years before the window on: a rule that comes true each year says the same of each."""
+        """Its onsets from some years before the window on: a yearly rule is the same for every year."""
         lines = [part.one(name) for name in ("DTSTART", "TZOFFSETFROM", "TZOFFSETTO")]
         begin, before, after = (line.value for line in lines if line is not None)
         start = self._time(begin, Line("", begin)).wall
@@ -473,7 +473,7 @@ class _Reader:
 
 
 def _length(text: str) -> Length:
-    """Weeks and days, and what is left. Raises ValueError."""
+    """Weeks and days, and the rest. Raises ValueError."""
     match = DURATION.fullmatch(text.strip())
     if match is None or match[1] == "-":
         raise ValueError("no length")
@@ -489,7 +489,7 @@ def _true_at(start: datetime, rules: list[str], low: datetime, high: datetime) -
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Of computing, so that a busy machine breaks off nothing. Raises TimeoutError; for a main thread only."""
+    """Limits CPU time, so that a busy machine interrupts nothing. Raises TimeoutError; main thread only."""
 
     def over(*_: object) -> None:
         raise TimeoutError
@@ -504,11 +504,11 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def main() -> None:
-    """The text comes in by the standard input; what was found goes out as JSON."""
+    """Reads the calendar from standard input and writes the result as JSON."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    with suppress(ValueError, OSError):  # macOS knows no such limit
+    with suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    os.nice(10)  # whoever waits for an answer comes first
+    os.nice(10)  # requests come first
     zone, start, end, *addresses = sys.argv[1:]
     window = Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
     try:

@@ -1,4 +1,4 @@
-"""Our own webhooks, signed as Standard Webhooks wants it, so that receivers can use its libraries.
+"""Our outgoing webhooks, signed per Standard Webhooks, so that receivers can use its libraries.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -25,14 +25,15 @@ def new_secret() -> str:
 
 
 def signatures(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> str:
-    """One for each secret, so that a receiver that knows either accepts it: "v1,… v1,…"."""
+    """One signature per secret, so that a receiver that knows either accepts it: "v1,… v1,…"."""
     signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
     keys = [base64.b64decode(secret.removeprefix(PREFIX)) for secret in secrets]
     return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)
 
 
 def send(http: Http, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> str:
-    """What it answered, in words. Raises UpstreamError unless it took it (2xx); not retryable where it said 410."""
+    """Returns the receiver's answer in words. Raises UpstreamError unless it was accepted (2xx); not retryable after
+    410."""
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "inspired-analyst",

@@ -1,1 +1,1 @@
-"""Redis: the queue and its worker, the throttle, what polls read. Losing all of it costs seconds."""
+"""Redis: the queue and its worker, the throttle, the cached status for polls. Losing all of it costs seconds."""

@@ -1,13 +1,13 @@
-"""Whether a service refuses every call of ours: a key that was revoked, an address or a region that is not served.
+"""Detects that a service refuses all our calls: a revoked key, an unserved address or region.
 
-Calls go on, since the next one may be taken, but nothing new is begun. Three such refusals in a row say so: of any
-calls, or of the one without which nothing can be sold, whatever becomes of the others meanwhile. It is over
+Calls go on, since the next may be accepted, but nothing new is started. Three refusals in a row pause sales: of any
+calls, or of the call needed for selling, whatever other calls return meanwhile. The pause ends
 
-- with the first answer to a call that was refused before, or
-- where only some calls are refused: ten minutes after the last refusal. The next order is then the probe, and if it is
-  refused too, that is enough.
+- with the first accepted call of a kind that was refused before, or
+- if only some calls are refused: ten minutes after the last refusal. The next order then serves as the probe; if it is
+  refused too, the pause starts again.
 
-Kept in Redis for all processes, and by each process for itself while Redis is away. Times are whole microseconds.
+Kept in Redis for all processes, and in each process while Redis is away. Times are whole microseconds.
 """
 
 import threading
@@ -21,13 +21,13 @@ PAUSE_AFTER = 3
 HOLD = 600 * SECOND
 MEMORY_MS = 3_600_000
 LONGEST_WORDS = 200
-LONGEST_CALL = 60 * SECOND  # a refusal further ahead than that was written down by a clock that was wrong
-ANY, SELLING = "any", "selling"  # what is counted
+LONGEST_CALL = 60 * SECOND  # a refusal further in the future was recorded by a wrong clock
+ANY, SELLING = "any", "selling"  # the counters
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """As it stands in the books; `times` in a row, the last of them `at`."""
+    """The recorded refusals: `times` in a row, the last one at `at`."""
 
     code: str
     words: str
@@ -44,14 +44,15 @@ class Refused:
 
 
 class BooksOfAll:
-    """In Redis. Raises redis.RedisError. Two at once may miscount by one, which changes nothing that matters."""
+    """The shared record in Redis. Raises redis.RedisError. Concurrent writes may miscount by one, which does not
+    matter."""
 
     def __init__(self, connection: redis.Redis, service: str) -> None:
         self._redis = connection
         self.key = f"refusals:{service}"
 
     def refused(self, now: int, call: str, *, code: str, words: str, sells: bool) -> bool:
-        """Whether the pause began with this one."""
+        """True if the pause started with this refusal."""
         before = self.read()
         with self._redis.pipeline() as pipe:
             pipe.hincrby(self.key, ANY, 1)
@@ -64,7 +65,7 @@ class BooksOfAll:
         return before is None and self.read() is not None
 
     def accepted(self, sent_at: int, call: str) -> bool:
-        """Whether the pause ended with this answer."""
+        """True if the pause ended with this answer."""
         before, fields = self.read(), self._fields()
         if not fields or _is_older(sent_at, fields):
             return False
@@ -86,7 +87,7 @@ class BooksOfAll:
 
 
 class Books:
-    """The same for this process alone."""
+    """The same record for this process alone."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,13 +122,13 @@ class Books:
 
 
 def _is_older(sent_at: int, fields: dict[str, Any]) -> bool:
-    """Whether the refusal is the newer news than the answer to a call that was sent then."""
+    """True if the refusal is more recent than the call that was answered."""
     at = int(fields.get("at", 0))
     return sent_at < at <= sent_at + LONGEST_CALL
 
 
 def _of(call: str) -> str:
-    """The field that says that this call was refused."""
+    """The field that records a refusal of this call."""
     return f"call:{call}"
 
 

@@ -1,7 +1,7 @@
-"""The doorbell: RQ over Redis. Losing a ring costs seconds, since the clock finds in Mongo whatever is due.
+"""The job queue: RQ over Redis. A lost job costs seconds, since the sweep finds all due work in MongoDB.
 
-A ring never has an id of its own (two rings are harmless, a lost one is rung again) and carries ids only. JSON keeps
-reading one from running code; that none but our own jobs are run is `Ring`'s doing, as RQ imports whatever is named.
+Jobs have no fixed id (a duplicate is harmless, a lost one is enqueued again) and carry only ids. JSON prevents a job
+from carrying code. `ProductJob` ensures that only our own jobs run, since RQ would import any name.
 """
 
 import re
@@ -21,13 +21,13 @@ from rq.serializers import JSONSerializer
 from inspired.adapters.redis.redis_server import why
 from inspired.domain.shared.errors import UpstreamError
 
-# The most urgent first.
+# Most urgent first.
 NOTICES, BOOKINGS, LETTERS, REHEARSALS = "notices", "bookings", "letters", "rehearsals"
-PAUSE = 1.0  # seconds without asking, after Redis did not answer: a frozen Redis delays one request, not all
+PAUSE = 1.0  # seconds without calls after Redis did not answer, so that a frozen Redis delays one request, not all
 JOB_SECONDS, FAILED_KEPT, RUNG_FOR = 60, 86_400, 600  # seconds
 LONGEST_NAME = 80
 LIMITS = {"timeout": str(JOB_SECONDS).encode(), "result_ttl": b"0", "failure_ttl": str(FAILED_KEPT).encode()}
-# What RQ writes down of a job that is a name and ids and no more; callbacks, webhooks, retries are not ours.
+# The fields RQ stores for a job that is a name and ids; callbacks, webhooks and retries are not ours.
 FIELDS = frozenset(
     [
         "data",
@@ -51,14 +51,14 @@ log = structlog.get_logger()
 
 
 class ProductJob(Job):
-    """A job as it was read from Redis, where others may have written too. Nothing is imported by a name found there:
-    not the job, nor what RQ would call after it. `refused`: why it is not one of ours; "" where it is."""
+    """A job read from Redis, where others may have written too. No name found there is imported: neither the job nor
+    any callback. `refused`: why it is not one of our jobs; "" if it is."""
 
     functions: ClassVar[Mapping[str, Callable[..., object]]] = {}
     refused = ""
 
     def restore(self, raw_data: Mapping[bytes | str, Any]) -> None:
-        """Raises NoSuchJobError; whatever else cannot be read is refused."""
+        """Raises NoSuchJobError; anything else that cannot be read is marked as refused."""
         found = {
             name.decode(errors="replace") if isinstance(name, bytes) else name: raw_data[name] for name in raw_data
         }
@@ -85,19 +85,19 @@ class ProductJob(Job):
 
 
 def _tame(text: str) -> str:
-    """Somebody else's words, fit for a log and a mail."""
+    """Foreign text, made safe for logs and mails."""
     return re.sub(r"[^\w., ]", "?", text)[:LONGEST_NAME]
 
 
 def queues_on(connection: redis.Redis, job_class: type[ProductJob] = ProductJob) -> list[Queue]:
-    """As a worker takes from them: a payment that was just made waits for nothing, a rehearsal for everything."""
+    """In the order workers take from them: payment webhooks first, rehearsals last."""
     names = (NOTICES, BOOKINGS, LETTERS, REHEARSALS)
     return [Queue(name, connection=connection, serializer=JSONSerializer, job_class=job_class) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`since`: when the oldest job of this queue was rung for; None where none waits."""
+    """`since`: when the oldest job of this queue was enqueued; None if none waits."""
 
     queue: str
     count: int
@@ -111,14 +111,14 @@ class JobQueue:
         self._silent_until = 0.0
 
     def ping(self) -> None:
-        """Raises UpstreamError where Redis is away."""
+        """Raises UpstreamError if Redis is away."""
         try:
             self._connection.ping()
         except redis.RedisError as error:
             raise UpstreamError("redis", why(error)) from None
 
     def enqueue(self, job: str, *ids: str) -> bool:
-        """Ask for `inspired.jobs.<job>(*ids)`. False where Redis is away: then the clock will."""
+        """Enqueue `inspired.jobs.<job>(*ids)`. False if Redis is away; the sweep then enqueues it later."""
         return self._enqueue(self._bookings, job, ids)
 
     def enqueue_webhook(self, job: str, *ids: str) -> bool:
@@ -131,7 +131,7 @@ class JobQueue:
         return self._enqueue(self._rehearsals, job, ids)
 
     def waiting(self) -> int:
-        """Rings for bookings that no worker has come to yet. 0 where Redis is away."""
+        """Booking jobs no worker has taken yet. 0 if Redis is away."""
         return _waiting(self._bookings)
 
     def webhooks_waiting(self) -> int:
@@ -141,7 +141,7 @@ class JobQueue:
         return _waiting(self._letters)
 
     def queues(self) -> list[Waiting]:
-        """Raises UpstreamError where Redis is away."""
+        """Raises UpstreamError if Redis is away."""
         try:
             return [_oldest(queue) for queue in (self._notices, self._bookings, self._letters)]
         except redis.RedisError as error:
@@ -173,7 +173,7 @@ def _oldest(queue: Queue) -> Waiting:
             return Waiting(queue.name, 0, None)
         job = queue.job_class.fetch(first[0], connection=queue.connection, serializer=JSONSerializer)
         since = _utc(job.enqueued_at)
-    except (NoSuchJobError, ValueError):  # taken, or too old, between the two questions; or nothing of ours
+    except (NoSuchJobError, ValueError):  # taken or expired between the two calls; or not one of our jobs
         since = None
     return Waiting(queue.name, queue.count, since)
 

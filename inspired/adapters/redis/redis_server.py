@@ -1,4 +1,4 @@
-"""The connection to Redis: its time-outs, its certificate, and in words why it cannot be reached."""
+"""The Redis connection: timeouts, certificate check, and readable reasons for failures."""
 
 import socket
 import ssl
@@ -16,13 +16,13 @@ LONGEST_ANSWER = 120
 
 
 def connection_options(*, seconds: float) -> dict[str, Any]:
-    """Without redis-py's own retries: one command with a lost answer must not be applied twice."""
+    """Without redis-py's own retries: a command whose answer was lost must not be applied twice."""
     return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
 
 
 def connect(url: str, *, seconds: float, most: int = MOST_CONNECTIONS, verify_certificate: bool = True) -> redis.Redis:
-    """`seconds`: what connecting, one command, and waiting for one of the `most` connections may take each. The
-    certificate is looked at where the address begins with rediss://."""
+    """`seconds` limits connecting, one command, and the wait for one of `most` connections, each. The certificate is
+    checked if the URL starts with rediss://."""
     options = connection_options(seconds=seconds)
     if url.startswith("rediss:") and not verify_certificate:
         options["ssl_cert_reqs"] = "none"
@@ -31,7 +31,7 @@ def connect(url: str, *, seconds: float, most: int = MOST_CONNECTIONS, verify_ce
 
 
 def why(error: BaseException) -> str:
-    """What went wrong, for logs and for the owner. Without the address, which may hold a password."""
+    """The cause, for logs and the owner, without the URL, which may contain a password."""
     causes = list(_causes(error))
     words = " ".join(str(one) for one in causes)
     for one in causes:
@@ -59,7 +59,7 @@ def why(error: BaseException) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came of."""
+    """The error and its causes."""
     seen = 0
     while error is not None and seen < 10:
         yield error

@@ -1,7 +1,7 @@
-"""What polls read: the public status of a booking in Redis, beside the count of its polls, in one round trip.
+"""The cached status for polls: a booking's public status and its poll count from Redis, in one round trip.
 
-Mongo is the truth; a hint lives for seconds, its version only grows, and whoever brings a newer version (a page, an
-ETag) is answered from Mongo. Nothing personal is in it: the key is the booking's public token, hashed.
+MongoDB is the truth. A cached status lives for seconds, its version only grows, and a client that presents a newer
+version (a page, an ETag) is answered from MongoDB. No personal data: the key is the booking's public token, hashed.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ import structlog
 from inspired.adapters.redis.redis_server import why
 
 HINT_LIFE_MS = 5_000
-NUDGE_EVERY_MS = 4_000  # how often a poll looks whether the order should be asked about
+NUDGE_EVERY_MS = 4_000  # how often polls may bring the booking's check forward
 PAUSE = 1.0
 REVISION = "bookings:revision"
-CHANGED = "bookings:changed"  # the newest changes, "<revision>:<booking's id>"
+CHANGED = "bookings:changed"  # the latest changes, "<revision>:<booking's id>"
 MOST_CHANGES = 16
 log = structlog.get_logger()
 
-# KEYS: count, hint, nudge. ARGV: window in ms, nudge interval in ms.
+# KEYS: count, cached status, nudge. ARGV: window in ms, nudge interval in ms.
 _PULSE = """
 local count = redis.call('INCR', KEYS[1])
 local left = ARGV[1]
@@ -32,8 +32,8 @@ if hint and string.sub(hint, 1, 1) == 'o' then nudge = redis.call('SET', KEYS[3]
 return {count, left, hint, nudge and 1 or 0}
 """
 
-# KEYS: hint, revision, changed. ARGV: edition, value, life, the changed booking's id, how many changes are kept. Never
-# replaces a newer edition by an older one.
+# KEYS: cached status, revision, changed. ARGV: version, value, lifetime, the changed booking's id, number of changes
+# kept. Never replaces a newer version by an older one.
 _PUBLISH = """
 if ARGV[4] ~= '' then
   redis.call('LPUSH', KEYS[3], redis.call('INCR', KEYS[2]) .. ':' .. ARGV[4])
@@ -70,13 +70,13 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`revision` grows by one with each change of any booking; `newest`: the last ones' revisions and bookings."""
+    """`revision` grows by one with each change of any booking; `newest`: the revisions and bookings of the latest."""
 
     revision: int
     newest: tuple[tuple[int, str], ...] = ()
 
     def since(self, revision: int) -> set[str] | None:
-        """Ids of the bookings that were changed after this revision; None where that is not known any more."""
+        """The ids of bookings changed after this revision; None if that is no longer known."""
         if revision > self.revision:
             return None
         told = self.newest[: self.revision - revision]
@@ -93,7 +93,7 @@ class StatusCache:
         self._silent_until = 0.0
 
     def pulse(self, token: str, window_seconds: int) -> Pulse | None:
-        """None where Redis does not answer: count for yourself and read Mongo."""
+        """None if Redis does not answer: then count locally and read MongoDB."""
         if time.monotonic() < self._silent_until:
             return None
         name = _name(token)
@@ -107,7 +107,7 @@ class StatusCache:
         return Pulse(int(count), int(left) / 1000, _parsed(hint), bool(nudge))
 
     def changes(self) -> Changes | None:
-        """None where Redis does not answer."""
+        """None if Redis does not answer."""
         if time.monotonic() < self._silent_until:
             return None
         try:
@@ -121,8 +121,8 @@ class StatusCache:
         return Changes(int(revision or 0), tuple(_change(one) for one in newest))
 
     def publish(self, token: str, hint: CachedStatus, *, changed: str = "") -> None:
-        """Best effort: what is lost here is read from Mongo a few seconds later. `changed`: the booking's id, where it
-        was changed and not only read."""
+        """Best effort: a lost update is read from MongoDB a few seconds later. `changed`: the booking's id if it was
+        changed, not only read."""
         if time.monotonic() < self._silent_until:
             return
         value = f"{'o' if hint.is_open else 'f'}{hint.status_version}|".encode() + hint.body

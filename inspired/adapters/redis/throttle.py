@@ -1,24 +1,24 @@
-"""Whether an outside service may be called just now: one budget and one judgement for all processes, in Redis.
+"""The throttle for calls to an outside service: one budget and one circuit breaker for all processes, in Redis.
 
-*Budget.* A bucket that holds two seconds' worth of calls. What is asked for again anyway (queries, closes) leaves a
-quarter of it alone, so that a burst of routine questions never keeps somebody from paying or from being refunded.
+*Budget.* A bucket that holds two seconds' worth of calls. Routine calls that are repeated anyway (queries, closes) may
+not use the last quarter of it, so that a burst of them never blocks a payment or a refund.
 
-*Back-off.* A call without a usable answer (no connection, time-out, HTTP 429 or 5xx, no envelope) makes everybody wait:
-a random part of half a second, and of twice as much with every further failure in a row, a minute at most; longer
-where the service asks for it (Retry-After). A refusal in the service's own words is an answer: the connection works.
+*Back-off.* After a call without a usable answer (no connection, timeout, HTTP 429 or 5xx, no envelope) all processes
+wait: a random part of half a second, doubled with every further failure in a row, at most a minute; longer if the
+service asks for it (Retry-After). A refusal in the service's own format is an answer: the connection works.
 
-*Breaker.* Five failures in a row within a minute open it: nothing is called, and no new bookings are taken, for ten
-seconds, then twice as long each time, two minutes at most (and up to half as long again, by chance). When that time is
-over one call is let through and all others wait for it: answered, the breaker closes; else it opens again. Nobody
-probes on purpose. As long as bookings are alive the worker's questions about them are the probes; without any, the site
-offers times again once the time is over, and the next booking's own order is the probe.
+*Breaker.* Five failures in a row within a minute open it: no calls and no new bookings for ten seconds, doubled each
+time, at most two minutes (plus a random half at most). When that time is over one call is let through and all others
+wait for it: an answer closes the breaker, anything else opens it again. No call is made just to probe. While bookings
+are alive, the worker's queries about them are the probes; without any, the site offers times again once the time is
+over, and the next booking's own order is the probe.
 
-*Refusals.* A service that refuses every call (the key was revoked, this region is not served) does answer, so none of
-the above holds calls back: see `refusals`, whose books are kept here.
+*Refusals.* A service that refuses every call (revoked key, unserved region) does answer, so nothing above holds calls
+back: see `provider_refusals`, whose records are kept here.
 
-A call that is held back was never sent, and HeldBack says so. While Redis is away each process keeps books of its own
-by the same rules. The clocks of the processes need not agree better than Binance itself wants them to, which refuses
-whoever is more than about a second off.
+A call that is held back was never sent, and HeldBack says so. While Redis is away each process keeps its own record by
+the same rules. The processes' clocks only need the accuracy Binance itself demands, which refuses requests more than
+about a second off.
 """
 
 import threading
@@ -43,20 +43,20 @@ EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 BURST_SECONDS = 2
 RESERVED_PART = 4  # a quarter of the burst is kept for urgent calls
 FIRST_PAUSE, LONGEST_PAUSE = SECOND // 2, 60 * SECOND
-LONGEST_ASKED = 120 * SECOND  # whatever a Retry-After says
+LONGEST_ASKED = 120 * SECOND  # upper limit for any Retry-After
 OPEN_AFTER, WINDOW = 5, 60 * SECOND
 FIRST_OPEN, LONGEST_OPEN = 10 * SECOND, 120 * SECOND
-MEMORY_MS = 600_000  # longer than anything in it may last
-SILENT_SECONDS = 1.0  # without asking, after Redis did not answer
-STATE_SECONDS = 1.0  # how old an answer of `state` may be
+MEMORY_MS = 600_000  # longer than any value stored there can matter
+SILENT_SECONDS = 1.0  # without calls after Redis did not answer
+STATE_SECONDS = 1.0  # maximum age of an answer of `state`
 
 GO, SPENT, BACKING_OFF, PAUSED = range(4)
 REASONS = {SPENT: "too many calls at once", BACKING_OFF: "backing off", PAUSED: "paused, it does not answer"}
 log = structlog.get_logger()
 Found = TypeVar("Found")
 
-# KEYS: state, refusals. ARGV: now, time per call, how much time may be spent ahead, how long a probe is waited for,
-# memory in ms. Answers the verdict, the failures, and whether there are refusals to forget.
+# KEYS: state, refusals. ARGV: now, time per call, how much time may be spent ahead, how long to wait for a probe,
+# memory in ms. Returns the verdict, the failures, and whether there are refusals to clear.
 _TAKE = """
 local state = redis.call('HMGET', KEYS[1], 'full_at', 'held_until', 'opens', 'failures')
 local full_at, held_until = tonumber(state[1] or 0), tonumber(state[2] or 0)
@@ -71,8 +71,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return {0, failures, redis.call('EXISTS', KEYS[2])}
 """
 
-# KEYS: state, times of the last failures. ARGV: now, when it was sent, wait asked for, chance in millionths, memory in
-# ms, then the constants above. Answers how long the breaker is open by this failure, else 0.
+# KEYS: state, times of the last failures. ARGV: now, when it was sent, wait asked for, random part in millionths,
+# memory in ms, then the constants above. Returns for how long this failure opens the breaker, else 0.
 _FAILED = """
 local state = redis.call('HMGET', KEYS[1], 'held_until', 'opens', 'failures', 'failed_at')
 local held_until, opens = tonumber(state[1] or 0), tonumber(state[2] or 0)
@@ -100,7 +100,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return open
 """
 
-# KEYS: state, times of the last failures. ARGV: when it was sent. Answers whether this closed the breaker.
+# KEYS: state, times of the last failures. ARGV: when it was sent. Returns whether this closed the breaker.
 _ANSWERED = """
 local state = redis.call('HMGET', KEYS[1], 'failed_at', 'opens')
 if tonumber(ARGV[1]) < tonumber(state[1] or 0) then return 0 end
@@ -111,7 +111,7 @@ return tonumber(state[2] or 0) > 0 and 1 or 0
 
 
 class HeldBack(UpstreamError):
-    """Never sent. Not the service's doing, so it says nothing about the service, and may be tried again soon."""
+    """Never sent. It says nothing about the service, and may be retried soon."""
 
     def __init__(self, service: str, why: str) -> None:
         super().__init__(service, why, retryable=True, maybe_applied=False)
@@ -119,9 +119,9 @@ class HeldBack(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`open`: new payments are paused. `until`: nothing is called before then. `failures`: how many in a row.
+    """`open`: new payments are paused. `until`: no calls before then. `failures`: how many in a row.
 
-    `refusal`: every call is refused, so that new payments are paused while calls go on. None otherwise.
+    `refusal`: set if every call is refused, so that new payments are paused while calls go on.
     """
 
     open: bool
@@ -140,7 +140,8 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One call that was let through. `failures` before it, in the books it `is_shared` or not shared by.
+    """Permission for one call. `failures`: the count before it. `is_shared`: whether that count is the shared one in
+    Redis.
 
     `after_refusals`: there were refusals before it.
     """
@@ -152,7 +153,7 @@ class Permit:
 
 
 class Throttle:
-    """`now` is our clock, `elapsed` one that never jumps, `chance` a random number from 0 up to but without 1."""
+    """`now` is our clock, `elapsed` a monotonic one, `chance` returns a random number in [0, 1)."""
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Throttle:
         chance: Callable[[], float],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        per_call = -(-SECOND // per_second)  # rounded up: rather a little slower than faster than allowed
+        per_call = -(-SECOND // per_second)  # rounded up, so that the limit is never exceeded
         self._service = service
         self._burst = BURST_SECONDS * per_second * per_call
         self._now = now
@@ -178,9 +179,9 @@ class Throttle:
         self._known: tuple[float, Breaker] | None = None
 
     def take(self, *, urgent: bool, seconds: float) -> Permit:
-        """Leave for one call that takes `seconds` at most. Raises HeldBack where it must not be sent now."""
+        """Permission for one call that takes at most `seconds`. Raises HeldBack if it must not be sent now."""
         most = self._burst if urgent else self._burst - self._burst // RESERVED_PART
-        patience = int(seconds * SECOND) + SECOND  # with a probe that may have died on its way
+        patience = int(seconds * SECOND) + SECOND  # allows for a probe that died on its way
         sent_at = self._clock()
         found = self._from_all(lambda: self._all.take(sent_at, most, patience))
         is_shared = found is not None
@@ -193,13 +194,13 @@ class Throttle:
         return Permit(sent_at, failures, is_shared, bool(refusals))
 
     def answered(self, permit: Permit, call: str) -> None:
-        """A usable answer came. Costs nothing where there was nothing to forget: failures since then know better."""
+        """A usable answer came. Does nothing if there is nothing to clear, or if a failure is more recent."""
         if permit.after_refusals:
             self._accepted(permit, call)
         self._answered(permit)
 
     def refused(self, permit: Permit, call: str, *, code: str, words: str, sells: bool) -> None:
-        """An answer came, and it says that no call of ours is taken. `sells`: nothing can be sold without this call."""
+        """An answer came, and it refuses all our calls. `sells`: nothing can be sold without this call."""
         self._answered(permit)
         if permit.is_shared:
             begun = self._from_all(
@@ -232,7 +233,7 @@ class Throttle:
             log.info("calls_resumed", service=self._service)
 
     def failed(self, permit: Permit, *, asked: float = 0) -> None:
-        """No usable answer came. `asked`: seconds the service wants to be left alone, as far as it said."""
+        """No usable answer came. `asked`: the seconds the service asked us to wait, if any."""
         wait, chance = min(int(asked * SECOND), LONGEST_ASKED), int(self._chance() * SECOND)
         if permit.is_shared:
             paused = self._from_all(lambda: self._all.failed(self._clock(), permit.sent_at, wait, chance))
@@ -243,7 +244,7 @@ class Throttle:
             log.warning("calls_paused", service=self._service, seconds=paused // SECOND)
 
     def state(self) -> Breaker:
-        """For pages: up to a second old, at most two reads of Redis. A probe on its way counts as open."""
+        """For pages: up to a second old, at most two reads of Redis. Counts as open while a probe is under way."""
         known = self._known
         if known is not None and self._elapsed() - known[0] < STATE_SECONDS:
             return known[1]
@@ -266,11 +267,11 @@ class Throttle:
         return Refusal(refused.code, refused.words, refused.times, since, until)
 
     def _moment(self, then: int, at: int) -> datetime:
-        """`then` by our clock; `at` is now, by the clock that `then` is of."""
+        """Convert `then` to our clock; `at` is now by the clock of `then`."""
         return self._now() + timedelta(microseconds=then - at)
 
     def _from_all(self, ask: Callable[[], Found]) -> Found | None:
-        """None where Redis does not answer: a frozen one delays one call, not all."""
+        """None if Redis does not answer, so that a frozen Redis delays one call, not all."""
         if self._elapsed() < self._silent_until:
             return None
         try:
@@ -288,7 +289,7 @@ class Throttle:
 
 
 class _OfAll:
-    """The books of all processes. Raises redis.RedisError."""
+    """The shared record in Redis. Raises redis.RedisError."""
 
     def __init__(self, connection: redis.Redis, service: str, per_call: int, refusals: str) -> None:
         self._redis = connection
@@ -325,7 +326,7 @@ class _OfThisProcess:
     def __init__(self, per_call: int) -> None:
         self._per_call = per_call
         self._lock = threading.Lock()
-        self._full_at = 0  # when the bucket would be full again, were nothing called until then
+        self._full_at = 0  # when the bucket would be full again without further calls
         self._forget()
 
     def _forget(self) -> None:
@@ -347,7 +348,7 @@ class _OfThisProcess:
     def failed(self, now: int, sent_at: int, asked: int, chance: int) -> int:
         with self._lock:
             if self._opens and sent_at <= self._failed_at:
-                return 0  # sent before the breaker opened: known already
+                return 0  # sent before the breaker opened: counted already
             self._failures += 1
             self._failed_at = now
             self._times.append(now)
@@ -364,7 +365,7 @@ class _OfThisProcess:
     def answered(self, sent_at: int) -> bool:
         with self._lock:
             if sent_at < self._failed_at:
-                return False  # the failure is the newer news
+                return False  # the failure is more recent
             was_open = self._opens > 0
             self._forget()
             return was_open

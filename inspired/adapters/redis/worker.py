@@ -1,10 +1,10 @@
-"""The worker: RQ's `SimpleWorker`, so that jobs run in this very process (docs/decisions.md), with ways of its own.
+"""The worker: RQ's `SimpleWorker`, so that jobs run in this process (docs/decisions.md), with these differences.
 
-- It outlives a Redis that is away: RQ's ends at the first command that fails outside its loop, and a platform starts
-  what ends often later and later.
-- Each turn of its loop is told (`on_turn`): only then is work really taken.
-- It runs the jobs it is given by name and no others (`queue.Ring`): `on_refused` is told what was in the queue instead.
-- It listens to no commands through Redis, which saves a connection and a way in.
+- It survives a Redis outage. RQ's worker ends at the first command that fails outside its loop, and a platform delays
+  restarts more and more.
+- Each turn of its loop is reported (`on_turn`), because only then does it really take jobs.
+- It runs only the jobs registered by name (`queue.ProductJob`); `on_refused` gets whatever else was in the queue.
+- It does not subscribe to commands through Redis, which saves a connection and closes an attack path.
 """
 
 import signal
@@ -19,19 +19,19 @@ from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis.queue import ProductJob
 from inspired.adapters.redis.redis_server import why
 
-WORKER_TTL, LONGEST_WAIT = 30, 2.0  # seconds; an idle loop comes round after half of it
-QUEUE_CONNECTIONS = 2  # RQ waits on one, and watches with another while it changes what jobs depend on
+WORKER_TTL, LONGEST_WAIT = 30, 2.0  # seconds; an idle loop turns after half of it
+QUEUE_CONNECTIONS = 2  # RQ waits on one, and watches with another while it changes a job's dependencies
 log = structlog.get_logger()
 
 
 class Worker(SimpleWorker):
-    max_connection_wait_time = LONGEST_WAIT  # RQ's own waits up to a minute after Redis is back
+    max_connection_wait_time = LONGEST_WAIT  # RQ's default waits up to a minute after Redis is back
     on_turn: Callable[[str], None]
     on_refused: Callable[[str], None]
     is_asked_to_stop = False
 
     def heartbeat(self, timeout=None, pipeline=None):  # type: ignore[no-untyped-def]
-        """RQ calls it whenever its loop comes round; with a pipeline nothing has been asked yet."""
+        """RQ calls it at every loop turn; with a pipeline, Redis has not been called yet."""
         super().heartbeat(timeout, pipeline)
         if pipeline is None:
             self.on_turn(self.name)
@@ -49,7 +49,7 @@ class Worker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def subscribe(self) -> None:
-        """To nothing."""
+        """Subscribes to nothing."""
 
 
 def made(
@@ -59,7 +59,7 @@ def made(
     on_turn: Callable[[str], None],
     on_refused: Callable[[str], None],
 ) -> Worker:
-    """`functions`: what may be run, by the name it has in the queue. `on_turn` is given the worker's name, `on_refused`
+    """`functions`: the jobs that may run, by their name in the queue. `on_turn` gets the worker's name, `on_refused`
     what was not run. Raises redis.RedisError."""
     job_class = type("Ring", (ProductJob,), {"functions": functions})
     worker = Worker(
@@ -84,7 +84,7 @@ def run(
     on_refused: Callable[[str], None],
     pause: float = LONGEST_WAIT,
 ) -> None:
-    """The same, until a signal ends it."""
+    """Run such a worker until a signal ends it, through Redis outages."""
     while True:
         worker: Worker | None = None
         try:
@@ -95,5 +95,5 @@ def run(
         if worker is not None and worker.is_asked_to_stop:
             return
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)  # RQ's handlers speak to a worker that is gone
+            signal.signal(number, signal.SIG_DFL)  # RQ's handlers refer to the worker that ended
         time.sleep(pause)

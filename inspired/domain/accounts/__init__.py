@@ -1,1 +1,1 @@
-"""Who may enter the admin area, and keys for programs."""
+"""Admin accounts, and API keys for programs."""

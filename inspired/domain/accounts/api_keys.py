@@ -1,21 +1,21 @@
-"""Keys by which programs read the owner's API. A key is shown once; what is kept of it only recognises it."""
+"""API keys for programs that read the owner's API. A key is shown once; only its hash is kept."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-PREFIX = "ia_"  # so that a key that got out is recognised as one of ours
+PREFIX = "ia_"  # so that a leaked key is recognised as one of ours
 
 
 class Scope(StrEnum):
-    """What a key may do; nothing else."""
+    """The only things a key may do."""
 
     READ_PAYMENTS = "payments:read"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`hash` is that of the whole key; `end` its last letters, to tell keys apart."""
+    """`hash` is the hash of the whole key; `end` its last characters, to tell keys apart."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""Who works in the admin area, and what each may do."""
+"""Accounts of the admin area and what each may do."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,23 +8,23 @@ from inspired.domain.shared.errors import Invalid
 
 IDLE = timedelta(minutes=30)
 LONGEST_SESSION = timedelta(hours=12)
-FRESH = timedelta(minutes=15)  # how long after a login money may be returned, and data taken out
+FRESH = timedelta(minutes=15)  # how long after a login refunds and data exports are allowed
 INVITED_FOR = timedelta(hours=24)
 MOST_GUESSES = 10  # of a password or code in one session; the last of them ends it
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 
 
 def check_password(password: str) -> None:
-    """Long, whatever it is made of (NIST SP 800-63B). Raises Invalid."""
+    """Only the length matters (NIST SP 800-63B). Raises Invalid."""
     if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid("Please check the marked fields.", {"password": f"At least {LEAST_PASSWORD} characters."})
 
 
 class Role(StrEnum):
-    """Each may do what those before it may."""
+    """Each role may also do what those before it may."""
 
-    READER = "reader"  # sees everything that is not personal settings, changes nothing
-    HELPER = "helper"  # looks after bookings and customers; no refunds, no settings
+    READER = "reader"  # sees everything except personal settings, changes nothing
+    HELPER = "helper"  # handles bookings and customers; no refunds, no settings
     OWNER = "owner"
 
     def covers(self, least: "Role") -> bool:
@@ -34,7 +34,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """A WebAuthn credential. `count` is its signature counter, which must grow where it is used at all."""
+    """A WebAuthn credential. `count` is its signature counter, which must grow if it is used at all."""
 
     id: bytes
     public_key: bytes
@@ -45,9 +45,9 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`password_hash` "": the one of the settings holds, for the account of ADMIN_EMAIL. `key` is wrapped by the vault
-    and seals `totp`, the secret of the authenticator app; `totp_step` is the last time step a code was accepted for.
-    `recovery` and `invitation` hold hashes only."""
+    """`password_hash` "": the password from the settings applies, for the account of ADMIN_EMAIL. `key` is wrapped by
+    the vault and seals `totp`, the authenticator app's secret; `totp_step` is the last time step whose code was
+    accepted. `recovery` and `invitation` hold only hashes."""
 
     id: str
     email: str
@@ -57,7 +57,7 @@ class Person:
     version: int = 0
     password_hash: str = ""
     totp: bytes = b""
-    totp_pending: bytes = b""  # shown, and not confirmed by a code yet
+    totp_pending: bytes = b""  # shown, not confirmed by a code yet
     totp_step: int = 0
     recovery: tuple[str, ...] = ()
     passkeys: tuple[Passkey, ...] = ()
@@ -70,7 +70,7 @@ class Person:
         return bool(self.totp or self.passkeys)
 
     def with_code_of(self, step: int) -> "Person":
-        """A code of the authenticator app was accepted: neither it nor an older one is accepted again. Raises Invalid.
+        """An authenticator code was accepted: neither it nor an older one is accepted again. Raises Invalid.
 
         https://www.rfc-editor.org/rfc/rfc6238#section-5.2
         """
@@ -79,7 +79,7 @@ class Person:
         return replace(self, totp_step=step)
 
     def without_recovery_code(self, hashed: str) -> "Person":
-        """A recovery code was used: it is worth nothing any more. Raises Invalid."""
+        """A recovery code was used and is now invalid. Raises Invalid."""
         if hashed not in self.recovery:
             raise Invalid("The code is wrong.")
         return replace(self, recovery=tuple(one for one in self.recovery if one != hashed))
@@ -89,7 +89,7 @@ class Person:
         return replace(self, passkeys=tuple(used))
 
     def with_password(self, password_hash: str) -> "Person":
-        """The invitation it was set by, if any, is used up."""
+        """Setting the password uses up the invitation, if there was one."""
         return replace(self, password_hash=password_hash, invitation="", invited_until=None)
 
     def is_invited(self, now: datetime) -> bool:
@@ -100,7 +100,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser that is logged in. `id` is a hash of what its cookie holds; `mark` changes with the password."""
+    """One logged-in browser. `id` is a hash of the cookie's value; `mark` changes with the password."""
 
     id: str
     person_id: str

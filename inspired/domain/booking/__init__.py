@@ -1,1 +1,1 @@
-"""One booking from its first page to its last refund: states, rules, payments, what it owes, what it tells."""
+"""Bookings, from the first page to the last refund: states, payments, refunds, outbox tasks and status texts."""

@@ -1,4 +1,4 @@
-"""What of a booking only a person can settle: the owner's page "Today" is made of it."""
+"""Open issues of a booking that only a person can settle, for the owner's page "Today"."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,13 +13,13 @@ from inspired.domain.shared.errors import Conflict
 
 
 class Matter(StrEnum):
-    """In the order of gravity, gravest first."""
+    """Ordered by severity, worst first."""
 
-    REFUND_STUCK = "refund_stuck"  # money should be going back, and does not
-    REFUND_UNCOUNTED = "refund_uncounted"  # money went back in the provider's console, and nobody knows how much
-    UNCLEAR = "unclear"  # money came that cannot be held against the price
-    SHORT = "short"  # a confirmed call of whose money a part was returned by another way
-    UNDELIVERED = "undelivered"  # a mail, or something owed to the calendar, that keeps failing or was given up
+    REFUND_STUCK = "refund_stuck"  # money should be going back and is not
+    REFUND_UNCOUNTED = "refund_uncounted"  # money was returned in the provider's console, amount unknown
+    UNCLEAR = "unclear"  # money arrived that cannot be counted against the price
+    SHORT = "short"  # a confirmed call, part of whose money was returned outside this site
+    UNDELIVERED = "undelivered"  # a mail or a calendar task that keeps failing or was given up
 
 
 def matters(booking: Booking) -> tuple[Matter, ...]:
@@ -35,7 +35,7 @@ def matters(booking: Booking) -> tuple[Matter, ...]:
 
 
 def undelivered(booking: Booking) -> tuple[Task, ...]:
-    """What keeps failing, and mails that were given up since somebody last saw to it."""
+    """Tasks that keep failing, and mails given up since the issue was last acknowledged."""
     failing = [item.task for item in booking.outbox if item.tries >= ALERT_AT_TRY]
     return tuple(dict.fromkeys([*_given_up(booking), *failing]))
 
@@ -45,7 +45,7 @@ def was_given_up(booking: Booking) -> bool:
 
 
 def seen_to(booking: Booking, now: datetime) -> Booking:
-    """Somebody has told the customer by another way: what was given up needs nobody any more."""
+    """Acknowledge the given-up tasks: the customer was told another way. Raises Conflict."""
     if not was_given_up(booking):
         raise Conflict("Nothing of this booking was given up.")
     return booking.noted(now, EventKind.SEEN_TO)

@@ -1,7 +1,7 @@
-"""A booking's money: what has arrived, what of it is on its way back, and what is left against what it may keep.
+"""A booking's balance: money received, money going back, and what remains against the amount due.
 
-A refund counts from the moment it is written down: money that is promised back is not the booking's any more, so that
-nothing is returned twice and nothing is confirmed by money that is leaving.
+A refund counts from the moment it is recorded: money promised back no longer belongs to the booking. So nothing is
+returned twice, and no booking is confirmed by money that is leaving.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from inspired.domain.shared.money import Money
 
 
 class Payment(StrEnum):
-    """All money seen for a booking, held against what it should have."""
+    """All money seen for a booking, compared with the amount due."""
 
-    NONE = "none"  # none has ever come
-    NOTIFIED = "notified"  # a signed notice says so, our own query does not yet
+    NONE = "none"  # no money has ever arrived
+    NOTIFIED = "notified"  # a signed webhook reports it, our own query has not confirmed it yet
     EXACT = "exact"
     SHORT = "short"
     OVER = "over"
-    UNCLEAR = "unclear"  # it cannot be counted: another currency, unreadable, or partly gone and nobody knows how much
+    UNCLEAR = "unclear"  # cannot be counted: another currency, unreadable, or partly returned by an unknown amount
     RETURNED = "returned"  # it was here, and all of it has gone back or is promised back
 
 
@@ -38,35 +38,36 @@ def payment_of(booking: Booking) -> Payment:
         return Payment.NOTIFIED
     if unclear(booking):
         return Payment.UNCLEAR
-    # Less than nothing: ours is promised back, and some of it left by the console meanwhile.
+    # Negative: refunds were promised, and meanwhile some of the money left through the console.
     return Payment.SHORT if kept > nothing(kept.currency) else Payment.RETURNED
 
 
 def denied(booking: Booking) -> Remote | None:
-    """A notice told of the payment, and the provider, asked, says that the order ended without one. None otherwise."""
+    """The closed status, if a webhook reported the payment but our query says the order closed unpaid; otherwise
+    None."""
     if payment_of(booking) is not Payment.NOTIFIED:
         return None
     return next((one.denied for one in booking.orders if one.has_money and not one.proven and one.denied), None)
 
 
 def due(booking: Booking) -> Money:
-    """What the booking may keep: its price, unless something else was agreed since."""
+    """The amount the booking may keep: its price, unless another amount was agreed since."""
     return booking.price if booking.agreed_amount is None else booking.agreed_amount
 
 
 def kept_of(booking: Booking) -> Money:
-    """What is here, proven, in the price's currency, and not promised back."""
+    """Proven money in the price's currency that is not promised back."""
     return total((left_of(booking, one) for one in counted(booking)), booking.price.currency)
 
 
 def received_of(booking: Booking) -> Money:
-    """What has arrived, proven, in the price's currency, whatever became of it."""
+    """All proven money that arrived in the price's currency, including what was refunded since."""
     amounts = (one.received for one in booking.orders if one.has_money and one.proven and one.received)
     return total((one for one in amounts if one.currency == booking.price.currency), booking.price.currency)
 
 
 def missing(booking: Booking) -> Money:
-    """What would complete the payment; nothing where there is enough."""
+    """The amount that would complete the payment; zero if there is enough."""
     kept, wanted = kept_of(booking), due(booking)
     return wanted - kept if wanted > kept else nothing(booking.price.currency)
 
@@ -77,12 +78,12 @@ def counted(booking: Booking) -> list[PaymentOrder]:
 
 
 def unclear(booking: Booking) -> list[PaymentOrder]:
-    """Orders whose money waits for the owner. There may be other money beside it, and the call may be confirmed."""
+    """Orders whose money waits for the owner. Other orders may have paid, and the call may be confirmed."""
     return [one for one in booking.orders if is_unclear(booking, one)]
 
 
 def is_unclear(booking: Booking, order: PaymentOrder) -> bool:
-    """Proven to be there, but it cannot be held against the price; and it has not gone back since."""
+    """True if the money is proven, cannot be counted against the price, and has not gone back."""
     if not (order.has_money and order.proven and _is_unreadable(booking, order)):
         return False
     gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(order))
@@ -92,12 +93,12 @@ def is_unclear(booking: Booking, order: PaymentOrder) -> bool:
 
 
 def came_unclear(booking: Booking, order: PaymentOrder) -> bool:
-    """It arrived like this: in another currency, or with no amount that can be read."""
+    """True if the money arrived in another currency or without a readable amount."""
     return order.received is None or order.received.currency != booking.price.currency
 
 
 def _is_unreadable(booking: Booking, order: PaymentOrder) -> bool:
-    """Another currency, no amount at all, or a part that went back of which nobody knows how much it was."""
+    """True for another currency, a missing amount, or a partial return of unknown size."""
     if came_unclear(booking, order):
         return True
     ours = [one for one in booking.refunds_of(order) if one.reserves]
@@ -107,7 +108,7 @@ def _is_unreadable(booking: Booking, order: PaymentOrder) -> bool:
 
 
 def left_of(booking: Booking, order: PaymentOrder) -> Money:
-    """What is left of one order's money, in its own currency."""
+    """What remains of one order's money after all recorded refunds, in its own currency."""
     if order.received is None:
         return nothing(booking.price.currency)
     return order.received - refunded(
@@ -116,7 +117,7 @@ def left_of(booking: Booking, order: PaymentOrder) -> Money:
 
 
 def still_there(booking: Booking, order: PaymentOrder) -> Money:
-    """What the provider still has of it for us: refunds that are only promised have not left yet."""
+    """What remains of the order's money after completed refunds; promised refunds have not left yet."""
     if order.received is None:
         return nothing(booking.price.currency)
     gone = refunded((one for one in booking.refunds_of(order) if one.is_gone), order.received.currency)
@@ -124,7 +125,7 @@ def still_there(booking: Booking, order: PaymentOrder) -> Money:
 
 
 def at_provider(booking: Booking, order: PaymentOrder) -> Money:
-    """What the provider would return with its last refund: what the owner sent by another way it still has."""
+    """What the provider would return with its last refund. Money the owner sent back outside is still there."""
     if order.received is None:
         return nothing(booking.price.currency)
     known = (one for one in booking.refunds_of(order) if one.has_left_provider)

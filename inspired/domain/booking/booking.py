@@ -1,6 +1,6 @@
-"""One booking: the slot, the customer (sealed), every payment attempt, what is odd and what is still owed.
+"""One booking: slot, customer (sealed), payment orders, refunds, flags and outbox.
 
-Values are frozen; a change returns a new booking. How a booking moves is in `lifecycle`.
+Values are frozen; a change returns a new booking. The transitions are in `lifecycle`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ DRAFT_CHECKS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1),
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`span` in UTC; `zone` is the visitor's IANA zone. The two URIs exist for Calendly only; the buffers and the place
-    among the calls of its type on its day (where a day has a limit) on the built-in calendar only."""
+    """`span` is in UTC; `zone` is the visitor's IANA zone. Only Calendly sets the two URIs. Only the built-in calendar
+    sets the buffers and `day_place`."""
 
     span: Span
     zone: str
@@ -33,17 +33,17 @@ class Slot:
     invitee_uri: str = ""
     before: timedelta = timedelta()
     after: timedelta = timedelta()
-    day_place: Claim | None = None  # its place among the calls of its type on its day, where that has a limit
+    day_place: Claim | None = None  # number among the day's calls of this type, if the day has a limit
 
     @property
     def around(self) -> Span:
-        """The call with what is kept free around it."""
+        """The call including its buffers."""
         return Span(self.span.start - self.before, self.span.end + self.after)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The time a booking holds or keeps, and little else of it. `around`: with what is kept free around the call."""
+    """The time a booking holds. `around` is the span including the buffers."""
 
     booking_id: str
     type_id: str
@@ -56,7 +56,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Personal data under this booking's own key, itself wrapped by a key from the environment (see vault)."""
+    """Personal data encrypted under the booking's own key, which is wrapped by a key from the environment (see
+    vault)."""
 
     key: bytes
     email: bytes = b""
@@ -66,8 +67,8 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What somebody at the admin area wrote: a note, or a letter to the customer. `sealed` under the booking's key,
-    since people write personal things; `who` is an account's id."""
+    """Text written in the admin area: a note or a letter to the customer. `sealed` under the booking's key, since it
+    may be personal; `who` is an account's id."""
 
     at: datetime
     who: str
@@ -76,8 +77,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """The owner's word that confirmed a call. `amount` arrived by another way (nothing, for the other kinds), and
-    `returned` went back by it; `evidence` (a transaction's id) stays with the books, `reason` is sealed."""
+    """The owner's manual confirmation of a call. `amount` arrived outside Binance Pay (zero for the other kinds) and
+    `returned` went back the same way. `evidence` (a transaction's id) stays with the books; `reason` is sealed."""
 
     kind: HandKind
     at: datetime
@@ -90,7 +91,7 @@ class ByHand:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """How a payer gets to one order: what the provider answered to create, checked."""
+    """How the customer pays one order: the provider's validated answer to create."""
 
     prepay_id: str
     qr_content: str
@@ -101,27 +102,27 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """One order at the provider. Written before the first call, so that no order there is unknown here."""
+    """One order at the provider. Saved before the first call, so that every order there is known here."""
 
     number: int
     trade_no: str
     created_at: datetime
-    amount: Money  # what this order asks for: the price, or what is missing of it
-    tries: int = 0  # calls of create so far in this round
-    retry_at: datetime | None = None  # when create may be called again; also the lease of whoever calls it now
-    uncertain: bool = False  # the last create's outcome is unknown: ask by trade number before anything else
+    amount: Money  # what this order asks for: the price, or the missing part of it
+    tries: int = 0  # create calls so far in this round
+    retry_at: datetime | None = None  # when create may be called again; also the lease of the worker calling it now
+    uncertain: bool = False  # the last create's outcome is unknown: query by trade number before anything else
     expires_at: datetime | None = None  # when this order can no longer be paid; None: not sent yet
-    status: Remote | None = None  # the provider's last word; None = never seen there
-    seen_at: datetime | None = None  # when that was asked
+    status: Remote | None = None  # the last status reported by the provider; None: never seen there
+    seen_at: datetime | None = None  # when that status was queried
     checkout: Checkout | None = None
-    prepay_id: str = ""  # the provider's own number; refunds are asked for by it
+    prepay_id: str = ""  # the provider's order number, needed to request refunds
     received: Money | None = None
-    commission: Money | None = None  # what the provider kept of it, where it told
-    proven: bool = False  # our own signed query agreed that the money is there (a notice alone is not enough)
-    denied: Remote | None = None  # what our query said instead, once the order was closed there without any money
+    commission: Money | None = None  # the provider's fee, if it was reported
+    proven: bool = False  # our own signed query confirmed the money (a webhook alone is not enough)
+    denied: Remote | None = None  # the status our query returned instead, once the order was closed without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
-    refunds_left: int = MOST_REFUNDS  # how many more the provider allows for this order (remainingAttempts)
+    refunds_left: int = MOST_REFUNDS  # refunds the provider still allows for this order (remainingAttempts)
 
     @property
     def is_closed(self) -> bool:
@@ -133,12 +134,12 @@ class PaymentOrder:
 
     @property
     def is_settled(self) -> bool:
-        """Asking again would bring nothing new."""
+        """True if asking again would bring nothing new."""
         return self.is_closed or (self.has_money and self.proven and self.status is not Remote.REFUNDING)
 
     @property
     def was_sent(self) -> bool:
-        """The provider may know this order."""
+        """True if the provider may know this order."""
         return self.tries > 0 or self.uncertain or self.status is not None
 
     @property
@@ -148,8 +149,8 @@ class PaymentOrder:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """The owner's request for a refund. `name`: a fingerprint of the name it was made under (an Idempotency-Key);
-    `asked`: one of what was asked. Made again it is answered, and another under its name is refused."""
+    """The owner's request for a refund. `name` is a fingerprint of its Idempotency-Key, `asked` of its content.
+    Repeating the request returns the first result; another request under the same name is refused."""
 
     name: str
     asked: str
@@ -157,10 +158,10 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money on its way back. Its id is written before the provider is called, and every repetition uses it again.
+    """A refund. Its id is saved before the provider is called, and every retry reuses it.
 
-    `amount` None: a refund made in the provider's console of which only the fact is known. `by` is "system",
-    "customer" or "owner". `found_as`: the provider's own number of one that was made in its console.
+    `amount` None: made in the provider's console, amount unknown. `by` is "system", "customer" or "owner". `found_as`:
+    the provider's own number for a refund made in its console.
     """
 
     id: str
@@ -174,75 +175,75 @@ class Refund:
     found_as: str = ""
     status: RefundStatus = RefundStatus.REQUESTED
     tries: int = 0  # calls so far
-    retry_at: datetime | None = None  # when the call is due; also the lease of whoever makes it now
+    retry_at: datetime | None = None  # when the call is due; also the lease of the worker making it now
     sent_at: datetime | None = None
     done_at: datetime | None = None
     why: str = ""  # the provider's last refusal
-    replaced_by: str = ""  # the refund that took the place of this rejected one
+    replaced_by: str = ""  # id of the refund that replaced this one
 
     @property
     def is_gone(self) -> bool:
-        """The money has left."""
+        """True if the money has left."""
         return self.status in (RefundStatus.DONE, RefundStatus.EXTERNAL)
 
     @property
     def is_by_hand(self) -> bool:
-        """The owner sent it by another way: the provider knows nothing of it."""
+        """True if the owner sent the money outside Binance Pay: the provider does not know of it."""
         return self.status is RefundStatus.EXTERNAL and self.cause is not Cause.CONSOLE
 
     @property
     def has_left_provider(self) -> bool:
-        """Of what the provider had, this is gone, and it knows so."""
+        """True if the provider returned this money and knows so."""
         return self.is_gone and not self.is_by_hand
 
     @property
     def reserves(self) -> bool:
-        """Its amount is gone, or promised back: it no longer counts as the booking's money."""
+        """True if the amount is gone or promised back, so that it no longer counts as the booking's money."""
         return not self.replaced_by
 
     @property
     def is_under_way(self) -> bool:
-        """It goes on by itself: the customer's page keeps asking."""
+        """True if the refund proceeds without the owner; the customer's page keeps polling."""
         return not self.replaced_by and self.status in (RefundStatus.REQUESTED, RefundStatus.SENT)
 
     @property
     def is_stuck(self) -> bool:
-        """Only the owner can go on."""
+        """True if only the owner can proceed."""
         stuck = self.status in (RefundStatus.REJECTED, RefundStatus.NEEDS_OWNER)
         return not self.replaced_by and (stuck or (self.is_gone and self.amount is None))
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One side of an entry. Assets and costs are positive, what is owed and earned negative."""
+    """One side of a ledger entry. Assets and costs are positive, liabilities and income negative."""
 
     account: str
     money: Money
 
 
 class FactKind(StrEnum):
-    """What the ledger books."""
+    """What a ledger entry records."""
 
-    RECEIVED = "received"  # an order's payment
-    FEE = "fee"  # what the provider kept of an order's payment
+    RECEIVED = "received"  # one order's payment
+    FEE = "fee"  # the provider's fee on one order's payment
     EARNED = "earned"
-    REFUND = "refund"  # one of the refunds
-    BY_HAND = "by_hand"  # what came by another way, on the owner's word
+    REFUND = "refund"  # one refund
+    BY_HAND = "by_hand"  # received outside Binance Pay, on the owner's word
     BY_HAND_RETURNED = "by_hand_returned"
-    ORPHAN = "orphan"  # a payment for an order nobody here knows: its notice's id
-    OTHER = "other"  # of another release
+    ORPHAN = "orphan"  # a payment for an unknown order; the subject is its webhook's id
+    OTHER = "other"  # written by another release
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`subject_id`: which order, refund or notice; of OTHER, how another release spelled it."""
+    """`subject_id`: the order, refund or webhook; for OTHER, the raw key from another release."""
 
     kind: FactKind
     subject_id: str = ""
 
     @property
     def key(self) -> str:
-        """Its spelling in the database; `adapters/mongo/spellings` reads it back."""
+        """The key in the database; `adapters/mongo/spellings` parses it."""
         if self.kind is FactKind.OTHER:
             return self.subject_id
         return f"{self.kind}:{self.subject_id}" if self.subject_id else str(self.kind)
@@ -250,7 +251,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the ledger: its lines sum to zero. `fact`: what it books; see ledger."""
+    """One ledger entry; its lines sum to zero. `fact` is what it records (see ledger)."""
 
     number: int
     at: datetime
@@ -261,7 +262,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """`expires_at` is when it can no longer be paid; `deadline`, a little later, is when the slot may go."""
+    """At `expires_at` it can no longer be paid; at `deadline`, a little later, the slot may be released."""
 
     id: str
     token: str
@@ -269,15 +270,15 @@ class Booking:
     created_at: datetime
     state: State = State.DRAFT
     version: int = 0
-    status_version: int = 0  # grows when what the customer sees changes
+    status_version: int = 0  # incremented when what the customer sees changes
     flags: frozenset[Flag] = frozenset()
     slot: Slot | None = None
     sealed: Sealed | None = None
-    email_index: str = ""  # blind index of the mail address
-    visitor_index: str = ""  # blind index of the network address
-    name_index: tuple[str, ...] = ()  # blind indexes of the words of the name, and of every two of them
-    seats: tuple[Claim, ...] = ()  # places among the unpaid bookings of one visitor
-    network: str = ""  # stored as the plan asks; Binance Pay has no networks
+    email_index: str = ""  # blind index of the email address
+    visitor_index: str = ""  # blind index of the IP address
+    name_index: tuple[str, ...] = ()  # blind indexes of each word of the name and of every pair of words
+    seats: tuple[Claim, ...] = ()  # claims on one visitor's limited number of unpaid bookings
+    network: str = ""  # stored because the plan asks for it; Binance Pay has no networks
     terms_version: str = ""
     expires_at: datetime | None = None
     deadline: datetime | None = None
@@ -285,24 +286,24 @@ class Booking:
     orders: tuple[PaymentOrder, ...] = ()
     refunds: tuple[Refund, ...] = ()
     ledger: tuple[Entry, ...] = ()
-    agreed_amount: Money | None = None  # what it may keep of the money, where that is not the price any more
-    earned: Money | None = None  # what its money was worth when it was confirmed
+    agreed_amount: Money | None = None  # the amount it may keep, if that is no longer the price
+    earned: Money | None = None  # the amount due when it was confirmed
     moves: int = 0  # how often the confirmed call was moved
-    most_back: int = 100  # percent of the price that cancelling can still give back, since it was moved late
-    choose_by: datetime | None = None  # paid, but without a time: until then the customer chooses
-    outbox: tuple[OutboxItem[Task], ...] = ()  # still owed
-    delivered: frozenset[Task] = frozenset()  # was owed, and is done
+    most_back: int = 100  # percent of the price that cancelling can still return; a late move lowers it
+    choose_by: datetime | None = None  # paid, but without a time: the customer must choose by then
+    outbox: tuple[OutboxItem[Task], ...] = ()  # tasks still to do
+    delivered: frozenset[Task] = frozenset()  # tasks already done
     history: tuple[Event, ...] = ()
     check_at: datetime | None = None
-    unanswered_checks: int = 0  # in a row, after which an answer that is due was still missing
+    unanswered_checks: int = 0  # checks in a row that did not bring an answer that was due
     paid_at: datetime | None = None
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
-    no_show_at: datetime | None = None  # when the owner wrote down that the customer did not come
-    by_hand: ByHand | None = None  # confirmed on the owner's word
+    no_show_at: datetime | None = None  # when the owner recorded that the customer did not come
+    by_hand: ByHand | None = None  # set if the owner confirmed it manually
     notes: tuple[Words, ...] = ()
-    letters: tuple[Words, ...] = ()  # to the customer; each is owed as SendEmail(LETTER, its number)
-    erased_at: datetime | None = None  # since then nothing of it is personal any more
+    letters: tuple[Words, ...] = ()  # to the customer; each is sent by the task SendEmail(LETTER, its number)
+    erased_at: datetime | None = None  # since then it holds no personal data
 
     @property
     def price(self) -> Money:
@@ -315,26 +316,26 @@ class Booking:
 
     @property
     def is_open(self) -> bool:
-        """Something may still change by itself: the page keeps asking."""
+        """True if something may still change without the owner: the page keeps polling."""
         alive = self.state in (State.DRAFT, State.PENDING, State.PAID)
         going_back = any(one.is_under_way for one in self.refunds)
         return alive or self.choose_by is not None or going_back or self._is_paid_late
 
     @property
     def _is_paid_late(self) -> bool:
-        """Money came after the end, and it is not decided yet what becomes of it."""
+        """True if money arrived after the booking ended and its fate is undecided."""
         undecided = self.agreed_amount is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
         has_ended = self.state in (State.EXPIRED, State.CANCELLED)
         here = (one.has_money and not (one.proven and one.status is Remote.FULL_REFUNDED) for one in self.orders)
         return has_ended and undecided and any(here)
 
     def holds(self, event_uri: str) -> bool:
-        """This event in the calendar is the booking's own slot, and it has a right to it."""
+        """True if this calendar event is the booking's current slot and the booking may keep it."""
         alive = self.state in (State.PENDING, State.PAID, State.CONFIRMED)
         return alive and self.slot is not None and self.slot.event_uri == event_uri
 
     def gave_back(self, event_uri: str) -> bool:
-        """Cancelling this event is owed, or done: it can no longer become the slot."""
+        """True if cancelling this event is owed or done: it can no longer become the slot."""
         return self.has_owed(CancelEvent(event_uri))
 
     @property
@@ -347,7 +348,7 @@ class Booking:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What only one booking may own; the database refuses a second owner (unique index)."""
+        """What only one booking may own; MongoDB refuses a second owner (unique index)."""
         claims: list[Claim] = []
         if (hold := self.hold) is not None and hold.calendar is CalendarKind.BUILTIN:
             claims += [Tick(number) for number in hold.around.ticks()]
@@ -365,23 +366,23 @@ class Booking:
         return replace(self, flags=self.flags | set(flags))
 
     def owing(self, due: datetime, *tasks: Task) -> "Booking":
-        """Each task is owed once in a booking's life, however often the cause is seen."""
+        """Add the tasks. Each task is owed at most once per booking, however often its cause is seen."""
         new = tuple(OutboxItem(task, due) for task in tasks if not self.has_owed(task))
         return replace(self, outbox=self.outbox + new) if new else self
 
     def not_owing(self, is_dropped: Callable[[Task], bool]) -> "Booking":
-        """Without the tasks of this kind that were not done."""
+        """Remove the pending tasks that match."""
         return replace(self, outbox=tuple(item for item in self.outbox if not is_dropped(item.task)))
 
     def has_owed(self, task: Task) -> bool:
-        """It is owed now, or was, and is done."""
+        """True if the task is pending or done."""
         return task in self.delivered or self.is_owing(task)
 
     def is_owing(self, task: Task) -> bool:
         return any(item.task == task for item in self.outbox)
 
     def owes(self, kind: type[Task]) -> bool:
-        """Some task of this kind is still to be done."""
+        """True if a task of this type is pending."""
         return any(isinstance(item.task, kind) for item in self.outbox)
 
     def with_order(self, changed: PaymentOrder) -> "Booking":
@@ -402,12 +403,12 @@ class Booking:
 
 
 def trade_number(booking_id: str, number: int) -> str:
-    """The order's number at the provider: at most 32 letters and digits, from which the booking is found again."""
+    """The order's number at the provider: at most 32 letters and digits; the booking's id can be read back from it."""
     return f"{booking_id}{number:03d}"
 
 
 def refund_id(trade_no: str, number: int) -> str:
-    """The refund's number at the provider (at most 64 letters and digits): the order's, and which refund it is."""
+    """The refund's number at the provider (at most 64 letters and digits): the order's number plus the refund's."""
     return f"{trade_no}R{number:02d}"
 
 

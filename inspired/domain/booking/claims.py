@@ -1,6 +1,6 @@
-"""What only one booking may own, as values. One unique index over all claims of all bookings refuses a second owner.
+"""Claims: what only one booking may own. A unique index over all claims of all bookings refuses a second owner.
 
-`key` is a claim's spelling in the database; `adapters/mongo/spellings` alone reads it back.
+`key` is a claim's form in the database; only `adapters/mongo/spellings` parses it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Five minutes of the built-in calendar. `number`: counted from 1970, see `Span.ticks`."""
+    """Five minutes of the built-in calendar. `number` counts from 1970, see `Span.ticks`."""
 
     number: int
 
@@ -21,7 +21,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """Whoever is invited to an event at Calendly."""
+    """One invitee of a Calendly event."""
 
     uri: str
 
@@ -31,15 +31,15 @@ class Invitee:
 
 
 class Visitor(StrEnum):
-    """By what the unpaid bookings of one visitor are known."""
+    """How the unpaid bookings of one visitor are recognised."""
 
     MAIL = "mail"
-    ADDRESS = "address"  # on the network
+    ADDRESS = "address"  # IP address
 
 
 @dataclass(frozen=True, slots=True)
 class UnpaidOf:
-    """The unpaid bookings of one visitor. `index`: the blind index of the mail or network address."""
+    """One visitor's unpaid bookings. `index` is the blind index of the email or IP address."""
 
     by: Visitor
     index: str
@@ -51,7 +51,7 @@ class UnpaidOf:
 
 @dataclass(frozen=True, slots=True)
 class CallsOn:
-    """The calls of one type on one day of the owner's."""
+    """The calls of one type on one day in the owner's zone."""
 
     day: date
     type_id: str
@@ -66,7 +66,7 @@ Row = UnpaidOf | CallsOn
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A numbered place in a row that has only so many. `number`: from 1."""
+    """A numbered place in a row of limited length. `number` starts at 1."""
 
     row: Row
     number: int
@@ -78,7 +78,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class UnknownClaim:
-    """Of another release, kept as it is spelled."""
+    """Written by another release; kept unchanged."""
 
     key: str
 

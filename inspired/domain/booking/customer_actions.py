@@ -1,4 +1,4 @@
-"""The customer's steps: choosing a time and holding it, moving while unpaid, giving up, choosing again, cancelling."""
+"""The customer's actions on a booking, from holding a time to cancelling; also the owner's refunds."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from inspired.domain.shared.slots import Span
 
 
 def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_version: str, now: datetime) -> Booking:
-    """A booking without a slot yet: the Calendly frame carries its token."""
+    """A booking without a slot yet; the Calendly iframe carries its token."""
     booking = Booking(
         id=booking_id, token=token, meeting_type=meeting_type, created_at=now, terms_version=terms_version
     )
@@ -37,7 +37,8 @@ def held(
     expiry: timedelta,
     now: datetime,
 ) -> Booking:
-    """The draft with its slot: PENDING, with a first order that may be created at once, and the mail that says so."""
+    """Give the draft its slot: PENDING, with a first order to be created at once and the mail that confirms the
+    hold."""
     refuse_other_length(booking, slot)
     expires_at = now + expiry
     booking = replace(
@@ -56,13 +57,14 @@ def held(
 
 
 def past_our_pages(booking: Booking, now: datetime) -> Booking:
-    """What was just held was booked in the calendar itself: its customer knows nothing of us yet."""
+    """The customer booked directly in the calendar, so they do not know this site yet: send another mail and tell the
+    owner."""
     booking = booking.not_owing(lambda task: task == SendEmail(Email.HELD)).noted(now, EventKind.FOUND_IN_CALENDAR)
     return scheduled(booking.owing(now, SendEmail(Email.UNPAID), AlertOwner(AlertKind.PAST_OUR_PAGES)), now)
 
 
 def give_up(booking: Booking, now: datetime) -> Booking:
-    """The customer does not want it any more. The slot goes when the order is seen closed, not before."""
+    """The customer gives up. The slot is released only once the order is seen closed."""
     if booking.state is State.DRAFT:
         return scheduled(left_pending(moved(booking, State.CANCELLED, now, ended_at=now), now), now)
     if booking.state is not State.PENDING:
@@ -73,7 +75,7 @@ def give_up(booking: Booking, now: datetime) -> Booking:
 
 
 def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
-    """Another slot for the same unpaid booking. Price, order and deadline stay."""
+    """Move an unpaid booking to another slot. Price, order and deadline stay."""
     if booking.state is not State.PENDING or booking.cancel_requested or passed(booking.expires_at, now):
         raise Conflict("The time can be changed only while the booking waits for its payment.")
     refuse_unfit(booking, slot)
@@ -83,14 +85,14 @@ def change_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
 
 
 def without_event_of(old: Slot | None, booking: Booking, now: datetime) -> Booking:
-    """The booking has another slot by now: the event of the old one is owed its cancelling."""
+    """The booking has a new slot: cancel the old slot's event."""
     uri = old.event_uri if old is not None else ""
     is_its_own = booking.slot is not None and booking.slot.event_uri == uri
     return booking.owing(now, CancelEvent(uri)) if uri and not is_its_own else booking
 
 
 def refuse_unfit(booking: Booking, slot: Slot) -> None:
-    """Whatever is picked later stands for the same price, so the same rules hold for it."""
+    """A slot picked later is paid by the same price, so the same rules apply."""
     refuse_given_back(booking, slot)
     refuse_other_length(booking, slot)
 
@@ -101,8 +103,8 @@ def refuse_given_back(booking: Booking, slot: Slot) -> None:
 
 
 def is_as_sold(booking: Booking, slot: Slot) -> bool:
-    """As long as the call that is paid for. At Calendly whoever books may choose among lengths; here each has its
-    price, so another length has none."""
+    """True if the slot is as long as the call sold. In Calendly the customer may pick another length; lengths are
+    priced separately here, so another length has no price."""
     length = timedelta(minutes=booking.meeting_type.minutes)
     return not slot.event_uri or slot.span.end - slot.span.start == length
 
@@ -120,7 +122,7 @@ def _minutes(slot: Slot) -> int:
 
 
 def event_refused(booking: Booking, slot: Slot, now: datetime) -> Booking:
-    """What was picked cannot be this booking's slot: its event is owed its cancelling, and the history says why."""
+    """The picked event cannot be this booking's slot: cancel it and record why."""
     if booking.gave_back(slot.event_uri) or (booking.slot is not None and booking.slot.event_uri == slot.event_uri):
         return booking
     if not is_as_sold(booking, slot):
@@ -129,7 +131,7 @@ def event_refused(booking: Booking, slot: Slot, now: datetime) -> Booking:
 
 
 def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
-    """An event with this booking's token that is not its slot is owed its cancelling."""
+    """Cancel an event that carries this booking's token but is not its slot."""
     if booking.slot is not None and booking.slot.event_uri == event_uri:
         return booking
     return scheduled(booking.owing(now, CancelEvent(event_uri)), now)
@@ -139,13 +141,13 @@ def event_unwanted(booking: Booking, event_uri: str, now: datetime) -> Booking:
 
 
 def may_choose(booking: Booking, now: datetime) -> bool:
-    """Another time, or the money back: the page shows two buttons."""
+    """True while the customer may choose another time or the money back: the page shows two buttons."""
     open_ = booking.choose_by is not None and not passed(booking.choose_by, now)
     return open_ and payment_of(booking) is Payment.EXACT
 
 
 def another_time(booking: Booking, slot: Slot, now: datetime) -> Booking:
-    """The slot whoever paid too late, or lost theirs, has chosen instead. It costs nothing again."""
+    """The customer paid too late or lost the slot, and chose another one at no extra cost."""
     if not may_choose(booking, now):
         raise Conflict("There is no time to be chosen for this booking any more.")
     refuse_unfit(booking, slot)
@@ -165,7 +167,7 @@ def money_back(booking: Booking, now: datetime) -> Booking:
     return decided(refunds.all_of_it(booking, Cause.MONEY_BACK, now, refunds.CUSTOMER), SlotSeen.UNKNOWN, now)
 
 
-# --- a confirmed call that does not take place ----------------------------------------------------------------------
+# --- cancelling and moving a confirmed call -------------------------------------------------------------------------
 
 
 def may_cancel(booking: Booking, now: datetime) -> bool:
@@ -173,7 +175,7 @@ def may_cancel(booking: Booking, now: datetime) -> bool:
 
 
 def goes_back(booking: Booking, now: datetime) -> Money:
-    """What the customer gets back for cancelling now, by the policy the booking was made under."""
+    """What the customer gets back for cancelling now, under the policy the booking was made with."""
     if booking.slot is None:
         return kept_of(booking)
     percent = min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)
@@ -181,7 +183,8 @@ def goes_back(booking: Booking, now: datetime) -> Money:
 
 
 def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
-    """The customer cancels. `told` is what the page promised: if that is no longer what goes back, nothing is done."""
+    """The customer cancels. `told` is the refund the page promised; if it has changed, raises Conflict and does
+    nothing."""
     if not may_cancel(booking, now):
         raise Conflict("This call can no longer be cancelled here.")
     amount = goes_back(booking, now)
@@ -194,7 +197,7 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
 def refund_all(
     booking: Booking, now: datetime, *, cancels: bool, note: str = "", request: RefundRequest | None = None
 ) -> Booking:
-    """The owner gives back all that is left. The same request is answered, not done again; another with its name is
+    """The owner refunds all that is left. Repeating the request does nothing more; another request under its name is
     refused. Raises Conflict."""
     if _was_asked(booking, request):
         return booking
@@ -212,8 +215,8 @@ def refund_part(
     note: str = "",
     request: RefundRequest | None = None,
 ) -> Booking:
-    """The owner gives back a part of a confirmed call's money; before a call is confirmed its money goes back as a
-    whole. Requests as with `refund_all`. Raises Invalid, Conflict."""
+    """The owner refunds part of a confirmed call's money; before confirmation it only goes back as a whole. Requests as
+    with `refund_all`. Raises Invalid, Conflict."""
     if _was_asked(booking, request):
         return booking
     preview = _allowed(refunds.checked_part(booking, amount, cancels=cancels))
@@ -228,8 +231,8 @@ def refund_part(
 def refund_order(
     booking: Booking, order: int, now: datetime, *, note: str = "", request: RefundRequest | None = None
 ) -> Booking:
-    """The owner gives back the money of one order that cannot be counted; the call and what it keeps stay as they are.
-    Requests as with `refund_all`. Raises Conflict."""
+    """The owner refunds one order whose money cannot be counted; the call and its kept amount stay. Requests as with
+    `refund_all`. Raises Conflict."""
     if _was_asked(booking, request):
         return booking
     _allowed(refunds.checked_order(booking, order))
@@ -238,7 +241,7 @@ def refund_order(
 
 
 def _was_asked(booking: Booking, request: RefundRequest | None) -> bool:
-    """Raises Conflict where something else was asked under its name."""
+    """True if this request was made before. Raises Conflict if its name was used for another request."""
     before = refunds.of_request(booking, request.name) if request is not None else ()
     if before and before[0].request != request:
         raise Conflict("This Idempotency-Key was used for another refund.")
@@ -252,17 +255,17 @@ def _allowed(preview: Preview) -> Preview:
 
 
 def _may_keep(booking: Booking) -> bool:
-    """What does not go back is kept: the call was confirmed."""
+    """True if what is not refunded is kept, because the call was confirmed."""
     return booking.state is State.CONFIRMED or booking.agreed_amount is not None
 
 
 def _unchosen(booking: Booking) -> Booking:
-    """The customer no longer chooses between another time and the money: the owner has."""
+    """The owner has decided, so the customer no longer chooses between another time and the money."""
     return booking if _may_keep(booking) else replace(booking, choose_by=None)
 
 
 def _left_with(booking: Booking, preview: Preview, now: datetime) -> Booking:
-    """The refunds are written down: what remains is kept, and the call is off where that was wanted."""
+    """After recording the refunds: keep the remainder, and cancel the call if requested."""
     if _may_keep(booking):
         booking = replace(booking, agreed_amount=preview.remains)
     if preview.cancels and booking.state is State.CONFIRMED:
@@ -271,22 +274,23 @@ def _left_with(booking: Booking, preview: Preview, now: datetime) -> Booking:
 
 
 def may_move(booking: Booking, now: datetime) -> bool:
-    """To another time, by the customer. What was picked in Calendly's own frame is moved there, and not here."""
+    """True if the customer may move the call. Calls booked in Calendly's iframe are moved there instead."""
     if booking.state is not State.CONFIRMED or booking.slot is None:
         return False
     return now < booking.slot.span.start - booking.meeting_type.policy.move_until
 
 
 def most_back_after_move(booking: Booking, now: datetime) -> int:
-    """Moving costs nothing, but does not bring back the time in which cancelling was free: percent of the price."""
+    """Percent of the price still refundable. Moving is free, but does not restore a free-cancellation period that is
+    over."""
     if booking.slot is None:
         return booking.most_back
     return min(booking.meeting_type.policy.percent(booking.slot.span.start, now), booking.most_back)
 
 
 def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
-    """A confirmed call takes place at another time; what was paid stays. `seen`: how often it had been moved when the
-    customer decided, so that an old page or link moves nothing a second time."""
+    """Move a confirmed call to another time; what was paid stays. `seen` is the number of moves when the customer
+    decided, so that an old page or link does not move it twice. Raises Conflict."""
     if booking.moves != seen:
         raise Conflict("This call was moved meanwhile. Please look at its time again.")
     if not may_move(booking, now):
@@ -300,13 +304,13 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
 
 
 def mails_of_move(booking: Booking) -> tuple[SendEmail, SendEmail]:
-    """To the customer and to the owner, of the newest of its moves."""
+    """The mails to the customer and the owner about the latest move."""
     number = str(booking.moves)
     return SendEmail(Email.MOVED, number), SendEmail(Email.OWNER_MOVED, number)
 
 
 def to_follow(booking: Booking, trigger: str, now: datetime) -> Booking:
-    """The calendar says that something became of the booking's event: it is owed to be asked what."""
+    """The calendar reported a change of the booking's event: enqueue a task to fetch it."""
     if booking.slot is None or booking.slot.calendar is not CalendarKind.CALENDLY:
         return booking
     return scheduled(booking.owing(now, SyncEvent(trigger)), now)
@@ -315,12 +319,12 @@ def to_follow(booking: Booking, trigger: str, now: datetime) -> Booking:
 def moved_in_calendar(
     booking: Booking, asked: Slot, slot: Slot, *, by_owner: bool, moved_at: datetime, now: datetime
 ) -> Booking:
-    """The event was moved in the calendar itself, which has told both. It costs nothing again; moved late by the
-    customer, it brings no lost right back. `asked`: the slot whose event was asked about. Where the booking is over,
-    the new event is nobody's, and is owed its cancelling.
+    """The event was moved in Calendly, which told both people. It costs nothing; a late move by the customer restores
+    no refund right. `asked` is the slot whose event was queried. If the booking is over, the new event is cancelled.
 
-    Another length is refused while nothing was paid: the price is that of the call as it was. What is paid keeps its
-    call, at the new time and no longer than was paid for, and the owner is told."""
+    While unpaid, another length is refused: the price is for the original length. A paid booking keeps its call at the
+    new time, cut to the paid length, and the owner is told.
+    """
     is_as_paid, minutes = is_as_sold(booking, slot), _minutes(slot)
     if not is_as_paid and booking.state is State.PENDING and payment_of(booking) is Payment.NONE:
         return _moved_to_other_length(booking, asked, slot, now)
@@ -333,7 +337,7 @@ def moved_in_calendar(
         booking = booking if is_as_paid else _length_told(booking, minutes, now)
         return scheduled(reminded(booking.noted(now, EventKind.MOVED_IN_CALENDAR), now), now)
     if booking.state in (State.PENDING, State.PAID):
-        # It was taken for lost, perhaps, when only the old event was known.
+        # It may have been marked lost while only the old event was known.
         booking = replace(booking, slot=slot, choose_by=None, flags=booking.flags - {Flag.SLOT_LOST})
         booking = booking if is_as_paid else _length_told(booking, minutes, now)
         return decided(booking.noted(now, EventKind.MOVED_IN_CALENDAR), SlotSeen.UNKNOWN, now)
@@ -341,7 +345,7 @@ def moved_in_calendar(
 
 
 def _moved_to_other_length(booking: Booking, asked: Slot, slot: Slot, now: datetime) -> Booking:
-    """The event it had is gone by the customer's own hand, and the new one has no price here: as if given up."""
+    """The customer replaced the event by one of another length, which has no price here: treat it as giving up."""
     if booking.slot != asked:
         return booking
     booking = event_refused(booking, slot, now)
@@ -361,8 +365,8 @@ def _length_told(booking: Booking, minutes: int, now: datetime) -> Booking:
 def cancelled_in_calendar(
     booking: Booking, asked: Slot, *, by_owner: bool, cancelled_at: datetime, now: datetime
 ) -> Booking:
-    """The event was cancelled in the calendar itself: by the customer, and the policy holds as of that moment; or by
-    the owner, and all of the money goes back. Unpaid, it is given up. Paid and not confirmed, its slot is lost."""
+    """The event was cancelled in Calendly. By the customer: the policy applies as of that moment. By the owner: all
+    money goes back. Unpaid: it counts as given up. Paid but not confirmed: its slot is lost."""
     if booking.slot != asked:
         return booking
     if booking.state is State.PENDING and not booking.cancel_requested:
@@ -387,7 +391,7 @@ def may_tell_who_came(booking: Booking, now: datetime) -> bool:
 
 
 def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
-    """The owner's word, once the call should have begun: nobody came; or somebody did, after all. No money moves."""
+    """Record whether the customer came, once the call should have begun. No money moves. Raises Conflict."""
     if not may_tell_who_came(booking, now):
         raise Conflict("Whether the customer came can be told once the call has begun.")
     if came is (booking.no_show_at is None):
@@ -400,14 +404,14 @@ def no_show(booking: Booking, now: datetime, *, came: bool) -> Booking:
 
 
 def may_agree(booking: Booking) -> bool:
-    """Money of a confirmed call was returned by another way than this site, and it is known how much."""
+    """True if a known part of a confirmed call's money was returned outside this site."""
     left = kept_of(booking)
     is_known = not unclear(booking) and not left < nothing(left.currency)
     return booking.state is State.CONFIRMED and left < due(booking) and is_known
 
 
 def agree(booking: Booking, now: datetime) -> Booking:
-    """The owner's word: the call stands, with what is left of its money."""
+    """The owner agrees that the call stands with what is left of its money. Raises Conflict."""
     if not may_agree(booking):
         raise Conflict("There is nothing to agree to.")
     left = kept_of(booking)
@@ -417,7 +421,7 @@ def agree(booking: Booking, now: datetime) -> Booking:
 
 
 def called_off(booking: Booking, now: datetime) -> Booking:
-    """No call any more. What is left of the money after its refunds is what the policy, or the owner, keeps."""
+    """Cancel the call. Whatever money remains after its refunds is kept, under the policy or the owner's decision."""
     left = kept_of(booking)
     booking = moved(booking, State.CANCELLED, now, ended_at=now, agreed_amount=max(left, nothing(left.currency)))
     return released(booking.not_owing(is_reminder), now).owing(now, SendEmail(Email.CANCELLED))

@@ -1,4 +1,4 @@
-"""Working off what a booking owes: claimed before it is done, ticked off after, tried again ever more slowly."""
+"""Outbox processing rules: lease a task before doing it, mark it done after, retry with growing delays."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,18 +12,18 @@ from inspired.domain.booking.polling import scheduled
 LEASE = timedelta(seconds=60)
 LONGEST_BACKOFF = timedelta(minutes=10)
 ALERT_AT_TRY = 8
-MOST_MAIL_TRIES = 300  # about two days of a mail server that is down
+MOST_MAIL_TRIES = 300  # about two days of mail server downtime
 UNDELIVERED = AlertOwner(AlertKind.UNDELIVERED)
-T = TypeVar("T")  # the tasks of an outbox: a booking's, or a ticket's
+T = TypeVar("T")  # the task type of an outbox: a booking's or a ticket's
 
 
 def leased(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
-    """Counted, and nobody else's for a while."""
+    """Count one try and lease the task to the caller."""
     return tuple(replace(item, tries=item.tries + 1, due=now + LEASE) if item.task == task else item for item in outbox)
 
 
 def put_off(outbox: tuple[OutboxItem[T], ...], task: T, now: datetime) -> tuple[OutboxItem[T], ...]:
-    """The longer, the more often it was tried."""
+    """Delay the task; the delay grows with the number of tries."""
     return tuple(
         replace(item, due=now + min(timedelta(seconds=2 ** min(item.tries, 10)), LONGEST_BACKOFF))
         if item.task == task
@@ -37,7 +37,7 @@ def without(outbox: tuple[OutboxItem[T], ...], task: T) -> tuple[OutboxItem[T], 
 
 
 def claimed(booking: Booking, task: Task, now: datetime) -> Booking:
-    """Somebody does it now. Counted before it is done, so that a job that kills its worker still counts."""
+    """Lease the task to the caller. The try is counted first, so that a task which kills its worker still counts."""
     return scheduled(replace(booking, outbox=leased(booking.outbox, task, now)), now)
 
 
@@ -49,8 +49,8 @@ def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DO
 
 
 def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = False) -> Booking:
-    """Tried again, ever more slowly. A mail that was refused for good, or for two days, is given up, and told. What
-    only another release knows is given up after as long: while both run beside each other, that one does it."""
+    """Retry with growing delays. A mail refused for good, or for two days, is given up and the owner told. A task of
+    another release is given up after the same time: while both releases run, the other one does it."""
     item = next((one for one in booking.outbox if one.task == task), None)
     if item is None:
         return booking

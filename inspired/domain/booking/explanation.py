@@ -1,6 +1,6 @@
-"""One booking explained: why it stands as it does, in one sentence, and what happens next, and when.
+"""Explains one booking to the owner: why it is in its state, in one sentence, and what happens next and when.
 
-Pure, for the owner's page. Everything here is read off the booking; nothing is decided.
+Pure. It only reads the booking and decides nothing.
 """
 
 from collections.abc import Iterator
@@ -45,11 +45,11 @@ BACK = {
 }
 
 
-# --- why it stands as it does ---------------------------------------------------------------------------------------
+# --- why it is in its state -----------------------------------------------------------------------------------------
 
 
 def why(booking: Booking, now: datetime, zone: str) -> str:
-    """One sentence. Times are told in `zone`."""
+    """One sentence. Times are given in `zone`."""
     if stuck := [one for one in booking.refunds if one.is_stuck]:
         return _stuck(stuck[0])
     if payment_of(booking) is Payment.UNCLEAR or any(came_unclear(booking, one) for one in unclear(booking)):
@@ -167,7 +167,7 @@ def _who_cancelled(booking: Booking) -> str:
 
 
 def _given_back(booking: Booking) -> str:
-    """What of the money goes or went back."""
+    """How much of the money goes or went back."""
     back = received_of(booking) - kept_of(booking)
     if back.is_nothing:
         return ", and nothing goes back." if not received_of(booking).is_nothing else "."
@@ -181,14 +181,14 @@ def _given_back(booking: Booking) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Something that will happen by itself, or waits for a person (`at` None)."""
+    """Something that will happen automatically, or that waits for a person (`at` None)."""
 
     at: datetime | None
     text: str
 
 
 def next_up(booking: Booking, now: datetime) -> list[Next]:
-    """In the order of time; what waits for a person comes first. Empty where nothing happens any more."""
+    """Sorted by time, with what waits for a person first. Empty if nothing more happens."""
     found = [*_outbox(booking), *_of_money(booking), *_of_state(booking, now)]
     return sorted(found, key=lambda one: (one.at is not None, one.at or now))
 

@@ -1,7 +1,7 @@
-"""What happened to a booking, as values: the kind of each event, and what there is to say about it, typed.
+"""A booking's history as typed values: the kind of each event and its details.
 
-Sentences are made of these elsewhere, and no rule reads one. How an event is spelled in the database, older releases'
-spellings included, is known to `adapters/mongo/documents` alone.
+Texts are made of these elsewhere, and no rule reads a text. Only `adapters/mongo/documents` knows the database format,
+including that of older releases.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class EventKind(StrEnum):
     CALLED_OFF = "called_off"
     NO_SHOW = "no_show"
     CAME_AFTER_ALL = "came_after_all"
-    # its orders and their money
+    # orders and payments
     NEW_ORDER = "new_order"  # Order
     ORDER_CREATED = "order_created"  # Order
     CREATE_FAILED = "create_failed"  # FailedOrder
@@ -46,7 +46,7 @@ class EventKind(StrEnum):
     ORDER_CLOSED = "order_closed"  # OrderStatus
     MONEY = "money"  # MoneySeen
     DENIED = "denied"  # OrderStatus
-    # its refunds
+    # refunds
     REFUND_REQUESTED = "refund_requested"  # RefundRequested
     REFUND_SENT = "refund_sent"  # Amount
     REFUND_STUCK = "refund_stuck"  # Reason
@@ -56,16 +56,16 @@ class EventKind(StrEnum):
     REFUND_BY_HAND = "refund_by_hand"  # Amount
     REFUND_FOUND = "refund_found"  # RefundFound
     RETURNED_OUTSIDE = "returned_outside"  # Amount
-    # what it owed, and its person
+    # outbox tasks and personal data
     DONE = "done"  # TaskDone
     SEEN_TO = "seen_to"
     LETTER_WRITTEN = "letter_written"  # Letter
     ERASED = "erased"
-    OTHER = "other"  # Unread, of another release
+    OTHER = "other"  # Unread, from another release
 
 
 class LimitWindow(StrEnum):
-    """In which span of time a customer would pay too much."""
+    """The window in which a customer would exceed the payment limit."""
 
     DAY = "day"
     MONTH = "month"  # 30 days
@@ -74,7 +74,7 @@ class LimitWindow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`number`: 1 for the booking's first order."""
+    """`number` is 1 for the booking's first order."""
 
     number: int
 
@@ -87,7 +87,7 @@ class OrderStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailedOrder:
-    """`reason`: what the provider answered, or how it could not be reached."""
+    """`reason`: the provider's answer, or why it could not be reached."""
 
     number: int
     reason: str
@@ -101,8 +101,8 @@ class OrderAboveLimit:
 
 @dataclass(frozen=True, slots=True)
 class MoneySeen:
-    """`money` None: the provider told an amount that cannot be read. `by_query`: our own question told of it first,
-    else a signed notice."""
+    """`money` None: the amount is unreadable. `by_query`: our own query reported it first; otherwise a signed
+    webhook."""
 
     number: int
     money: Money | None
@@ -117,7 +117,7 @@ class RefundRequested:
 
 @dataclass(frozen=True, slots=True)
 class RefundFound:
-    """Made in the provider's console. `amount` None: the provider does not tell it."""
+    """A refund made in the provider's console. `amount` None: the provider does not report it."""
 
     number: int
     amount: Money | None
@@ -130,7 +130,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """The owner's word. `amount`: what came by another way, where it did."""
+    """The owner's manual confirmation. `amount`: money received outside Binance Pay, if any."""
 
     kind: HandKind
     amount: Money | None = None
@@ -153,7 +153,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """`count`: how many, for the results that have a number."""
+    """`count`: the number to show, for results that have one."""
 
     task: Task
     result: Result
@@ -162,7 +162,7 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """As another release spelled it. `what`: its name for the kind, where that is not known here either."""
+    """Kept as another release wrote it. `what`: that release's name for the kind, if it is unknown here too."""
 
     detail: str
     what: str = ""

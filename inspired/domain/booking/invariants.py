@@ -1,6 +1,6 @@
-"""What must be true of every booking, whatever has happened to it. `inspired check` verifies it over the database.
+"""Invariants that must hold for every booking. `inspired check` verifies them over the database.
 
-Pure; each function tells what is wrong, in words an engineer can start from. None of it repairs anything.
+Pure. Each function describes the violation for an engineer; none repairs anything.
 """
 
 from collections.abc import Iterator, Mapping
@@ -55,13 +55,13 @@ Violation = tuple[str, str]  # the invariant's name, and what is wrong
 
 
 def violations(booking: Booking, now: datetime) -> Iterator[Violation]:
-    """Everything that is not as it must be about one booking."""
+    """Every violated invariant of one booking."""
     yield from _confirmation(booking)
     yield from _refunds(booking)
     yield from _end(booking, now)
     yield from _books(booking, now)
     yield from _history(booking)
-    # A look too many does no harm, and ends by itself: one that was due has just not been taken yet.
+    # An extra check is harmless and ends by itself; the worker just has not taken the due one yet.
     if booking.check_at is None and (missed := scheduled(booking, now).check_at) is not None:
         yield "on_the_list", f"{booking.state}, never looked at again, though it should be at {missed}"
 

@@ -1,14 +1,14 @@
 """The ledger: double entry, append only, derived from a booking's facts.
 
-    binance    what lies in the merchant account           (asset)
-    suspense   received, and neither earned nor returned    (owed to somebody)
+    binance    the merchant account's balance               (asset)
+    suspense   received, neither earned nor returned yet    (liability)
     sales      earned by confirmed calls                    (income)
     refunds    returned although it was earned              (less income)
-    fees       what the provider kept                       (cost)
-    outside    received by another way than the provider, on the owner's word   (asset)
+    fees       the provider's fees                          (cost)
+    outside    received outside Binance Pay, on the owner's word   (asset)
 
-`targets` says what the books should hold for every fact; `booked` appends an entry for each difference and never alters
-one. So the books can be made again from the facts at any time, a correction is an entry of its own, and every entry
+`targets` lists what the books should hold for every fact; `booked` appends an entry for each difference and never
+alters one. So the books can be rebuilt from the facts at any time, and a correction is an entry of its own. Every entry
 sums to zero by construction. Debits are positive, credits negative.
 """
 
@@ -27,11 +27,11 @@ BINANCE, SUSPENSE, SALES, REFUNDS, FEES = "binance", "suspense", "sales", "refun
 OUTSIDE = "outside"
 ACCOUNTS = (BINANCE, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
 
-Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its words, its lines
+Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its text, its lines
 
 
 def booked(booking: Booking, now: datetime) -> Booking:
-    """The booking with its books brought in line with its facts; owes their posting where anything was appended."""
+    """Append entries until the books match the facts; owes PostLedger if any were appended."""
     wanted = {fact: (text, lines) for fact, text, lines in targets(booking)}
     entries = list(booking.ledger)
     for fact in [*wanted, *(one.fact for one in booking.ledger if one.fact not in wanted)]:
@@ -45,7 +45,7 @@ def booked(booking: Booking, now: datetime) -> Booking:
 
 
 def targets(booking: Booking) -> Iterator[Target]:
-    """What the books should hold, fact by fact."""
+    """The entries the books should hold, fact by fact."""
     for order in booking.orders:
         if order.has_money and order.proven and order.received and not order.received.is_nothing:
             fact = Fact(FactKind.RECEIVED, order.trade_no)
@@ -66,7 +66,7 @@ def targets(booking: Booking) -> Iterator[Target]:
 
 
 def _refunds(booking: Booking) -> Iterator[Target]:
-    """Money that was never earned leaves suspense; only what is beyond it makes the income smaller."""
+    """Refunds take unearned money from suspense first; only the rest reduces the income."""
     price = booking.price.currency
     unearned = received_of(booking) - (booking.earned or nothing(price))
     for refund in booking.refunds:
@@ -83,25 +83,25 @@ def _refunds(booking: Booking) -> Iterator[Target]:
 
 
 def orphan(notice_id: str, money: Money, now: datetime) -> Entry:
-    """Money for an order nobody here knows: in the account, and owed to whoever it belongs to."""
+    """Money for an unknown order: it is in the account and owed to its unknown payer."""
     fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(BINANCE, money), Line(SUSPENSE, -money))
     return Entry(0, now, fact, "received for an unknown order", lines)
 
 
 def orphan_settled(notice_id: str, money: Money, now: datetime) -> Entry:
-    """The owner settled it by hand: it has left, or was never this business's."""
+    """The owner settled it manually: the money has left, or never belonged to this business."""
     fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(BINANCE, -money))
     return Entry(1, now, fact, "settled by hand", lines)
 
 
 def balances(entries: Iterable[Entry]) -> dict[tuple[str, str], Money]:
-    """By account and currency; what is nothing is left out."""
+    """Sums by account and currency, without zeros."""
     sums = _sums(line for entry in entries for line in entry.lines)
     return {place: Money(amount, place[1]) for place, amount in sums.items() if amount}
 
 
 def is_balanced(lines: Iterable[Line]) -> bool:
-    """Debits and credits are equal, in each currency."""
+    """True if debits equal credits in each currency."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for line in lines:
         sums[line.money.currency] += line.money.amount

@@ -1,7 +1,7 @@
-"""The crux: what a booking becomes, given what the provider and the calendar say, and what is then owed.
+"""The booking's state machine: its next state and tasks, given what the provider and the calendar report.
 
-Every trigger (webhook, timer, click, restart) ends in `settle`. It is pure and gives the same answer however often it
-is asked; whatever has to happen outside is recorded as a task or a refund in the same value. Read `TABLE` first.
+Every trigger (webhook, timer, click, restart) ends in `settle`. It is pure and idempotent; every outside effect is
+recorded as a task or a refund in the same value. Read `TABLE` first.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,9 +35,9 @@ TIDY_AFTER = ALERT_AFTER / 2
 
 @dataclass(frozen=True, slots=True)
 class OrderObservation:
-    """What the provider said about one order, and when it was asked. `status` None: it knows no such order.
+    """The provider's report on one order, and when it was asked for. `status` None: it knows no such order.
 
-    `by_query` is our own signed question; otherwise it is a webhook whose signature was right.
+    `by_query`: from our own signed query; otherwise from a webhook with a valid signature.
     """
 
     trade_no: str
@@ -57,12 +57,12 @@ class SlotSeen(StrEnum):
     UNKNOWN = "unknown"  # not asked, or the calendar did not answer
 
 
-# --- what a row looks at --------------------------------------------------------------------------------------------
+# --- input of a row -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a row may look at beside state and payment."""
+    """What a row may read besides state and payment."""
 
     booking: Booking
     slot: SlotSeen
@@ -77,9 +77,9 @@ SECURED, LOST = SlotSeen.SECURED, SlotSeen.LOST
 
 HAS_ENDED = (EXPIRED, CANCELLED)
 ALIVE = (PENDING, PAID, CONFIRMED, EXPIRED, CANCELLED, REFUNDED)
-UNPAID = (NONE, RETURNED, UNCLEAR)  # nothing that could pay for the call is here
+UNPAID = (NONE, RETURNED, UNCLEAR)  # no money here that could pay for the call
 
-# --- steps other rules share ----------------------------------------------------------------------------------------
+# --- shared steps ---------------------------------------------------------------------------------------------------
 
 
 def moved(booking: Booking, state: State, now: datetime, **changes: object) -> Booking:
@@ -88,7 +88,7 @@ def moved(booking: Booking, state: State, now: datetime, **changes: object) -> B
 
 
 def released(booking: Booking, now: datetime) -> Booking:
-    """The built-in calendar's slot goes with the state itself; an event at Calendly has to be cancelled there."""
+    """Release the slot. The state change alone frees a built-in slot; a Calendly event must be cancelled there."""
     if booking.slot is not None and booking.slot.event_uri:
         booking = booking.owing(now, CancelEvent(booking.slot.event_uri))
     return left_pending(booking, now)
@@ -99,7 +99,7 @@ def is_reminder(task: Task) -> bool:
 
 
 def reminded(booking: Booking, now: datetime) -> Booking:
-    """The mails some hours before the call. One whose hour is past is not sent: the confirmation has just come."""
+    """Schedule the reminder mails. A reminder whose hour has passed is skipped: the confirmation has just been sent."""
     booking = booking.not_owing(is_reminder)
     if booking.slot is None:
         return booking
@@ -111,14 +111,14 @@ def reminded(booking: Booking, now: datetime) -> Booking:
 
 
 def left_pending(booking: Booking, now: datetime) -> Booking:
-    """Events picked in the frame that never became the slot are looked for once more, a little later."""
+    """Search once more, a little later, for events picked in the iframe that never became the slot."""
     if booking.slot is None or booking.slot.calendar is CalendarKind.CALENDLY:
         return booking.owing(now + TIDY_AFTER, CancelStrayEvents())
     return booking
 
 
 def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
-    """A new order for whatever is missing. Its number is written before anything is sent."""
+    """Add an order for the missing amount. Its number is saved before anything is sent."""
     number = len(booking.orders) + 1
     order = PaymentOrder(
         number=number,
@@ -131,11 +131,11 @@ def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
     return replace(booking, orders=(*booking.orders, order)).noted(now, EventKind.NEW_ORDER, Order(number))
 
 
-# --- what a row asks ------------------------------------------------------------------------------------------------
+# --- conditions of rows ---------------------------------------------------------------------------------------------
 
 
 def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
-    """Every order was seen closed, or was never sent and nobody is sending it now; one with money has it already."""
+    """True if every order is closed, has its money, or was never sent and is not being sent now."""
     return all(
         one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
         for one in booking.orders
@@ -143,7 +143,7 @@ def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
 
 
 def _notified_amount_fits(moment: Moment) -> bool:
-    """A notice with another amount decides nothing: our own query is asked soon, and its word counts."""
+    """A webhook with another amount decides nothing: our own query follows soon and its amount counts."""
     wanted = missing(moment.booking)
     return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.orders)
 
@@ -168,7 +168,7 @@ def _may_top_up(moment: Moment) -> bool:
 
 
 def _no_rest_comes(moment: Moment) -> bool:
-    """Nothing was agreed about a short payment, and its rest can no longer come."""
+    """True if nothing was agreed about a short payment and the rest can no longer arrive."""
     awaits = _may_top_up(moment) or (moment.booking.meeting_type.policy.top_up and not _is_closed(moment))
     return moment.booking.agreed_amount is None and not awaits
 
@@ -182,7 +182,7 @@ def _has_uncounted(moment: Moment) -> bool:
 
 
 def _uncounted(moment: Moment) -> list[PaymentOrder]:
-    """What cannot be counted. A part of a confirmed call's money that left by another way has a row of its own."""
+    """Orders that cannot be counted. A confirmed call that lost part of its money has a row of its own."""
     booking = moment.booking
     return [one for one in unclear(booking) if came_unclear(booking, one) or booking.state is not CONFIRMED]
 
@@ -192,7 +192,7 @@ def _is_short_of_its_price(moment: Moment) -> bool:
 
 
 def _is_undecided(moment: Moment) -> bool:
-    """It has the money for its price, and nothing was agreed or offered since."""
+    """True if nothing was agreed or offered since the money arrived."""
     return moment.booking.agreed_amount is None and moment.booking.choose_by is None
 
 
@@ -220,7 +220,7 @@ def _is_slow(moment: Moment) -> bool:
     return bool(refunds.slow(moment.booking, moment.now))
 
 
-# --- what a row does ------------------------------------------------------------------------------------------------
+# --- actions of rows ------------------------------------------------------------------------------------------------
 
 
 def _paid(moment: Moment) -> Booking:
@@ -228,7 +228,7 @@ def _paid(moment: Moment) -> Booking:
 
 
 def _alerting(kind: AlertKind) -> Callable[[Moment], Booking]:
-    """The owner is told, and nothing else changes."""
+    """Alert the owner and change nothing else."""
     return lambda moment: moment.booking.owing(moment.now, AlertOwner(kind))
 
 
@@ -245,7 +245,7 @@ def confirmed(booking: Booking, now: datetime) -> Booking:
 
 
 def _choosing(moment: Moment, alert: AlertKind, *more: Flag) -> Booking:
-    """Paid, and there is no time any more: another one, or the money back; without an answer the money goes back."""
+    """Paid, but the time is gone: offer another time or the money back; without an answer the money goes back."""
     booking, now = moment.booking, moment.now
     chosen_by = now + booking.meeting_type.policy.choice_time
     told = replace(booking, choose_by=chosen_by).flagged(Flag.SLOT_LOST, *more)
@@ -285,7 +285,7 @@ def _rest_asked_for(moment: Moment) -> Booking:
     if any(not one.has_money and not one.is_closed for one in booking.orders):
         return told
     if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.orders):
-        return told  # it was asked for once by itself; after that the customer's button is the way on
+        return told  # asked for once automatically; after that the customer uses the button
     return with_new_order(told, now, tries=0)
 
 
@@ -298,7 +298,7 @@ def _short_back(moment: Moment) -> Booking:
 
 
 def _unclear(moment: Moment) -> Booking:
-    """The owner is told of each such payment, whatever other money stands beside it."""
+    """Alert the owner once per such order, whatever other money there is."""
     booking, now = moment.booking, moment.now
     told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in _uncounted(moment)))
     return told.owing(now, SendEmail(Email.PROBLEM))
@@ -313,7 +313,7 @@ def _flagged_late(moment: Moment) -> Booking:
 
 
 def _taken_up_again(moment: Moment) -> Booking:
-    """Its claims come back with the state: where another booking has them by now, the database refuses."""
+    """The claims return with the state; if another booking has them now, MongoDB refuses the write."""
     booking = moment.booking.flagged(Flag.PAID_LATE)
     return moved(booking, PAID, moment.now, paid_at=moment.now, ended_at=None, cancel_requested=False)
 
@@ -328,7 +328,7 @@ def _cancelled(moment: Moment) -> Booking:
 
 
 def _left_paid(moment: Moment) -> Booking:
-    """A refund of ours tells the customer by itself; one made in the provider's console has told nobody."""
+    """Our own refunds mail the customer already; a refund made in the provider's console does not."""
     after = _ended(moment, CANCELLED)
     is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
     return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
@@ -345,7 +345,7 @@ def _slow(moment: Moment) -> Booking:
 
 
 def _refunded(moment: Moment) -> Booking:
-    """From now on nothing may be kept: whatever still arrives goes back."""
+    """From now on nothing may be kept: any later money goes back."""
     nothing_left = nothing(moment.booking.price.currency)
     return moved(moment.booking, REFUNDED, moment.now, agreed_amount=nothing_left, choose_by=None)
 
@@ -355,9 +355,9 @@ def _refunded(moment: Moment) -> Booking:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """In this case (state, payment, and what `when` asks) the booking becomes what `then` says, by this rule of money.
+    """In this case (states, payments and `when`) the booking becomes what `then` returns, by this money rule.
 
-    `slots`: what the calendar has to have said, where that matters. Every `then` may be repeated.
+    `slots`: what the calendar must have answered, if that matters. Every `then` is safe to repeat.
     """
 
     name: str
@@ -378,7 +378,7 @@ class Row:
 
 
 TABLE = (
-    # Rule 3: money that matches, authenticated, is PAID; our own query and a secured slot make it CONFIRMED.
+    # Rule 3: a matching, authenticated payment makes it PAID; our own query and a secured slot make it CONFIRMED.
     Row("a signed notice that fits makes it paid", 3,
         (PENDING,), (NOTIFIED,), when=_notified_amount_fits, then=_paid),
     Row("money that matches makes it paid", 3,
@@ -402,7 +402,7 @@ TABLE = (
         ALIVE, tuple(Payment), when=_has_uncounted, then=_unclear),
     Row("a confirmed call's money left by another way: the owner decides", 6,
         (CONFIRMED,), (SHORT, RETURNED, UNCLEAR), when=_is_short_of_its_price, then=_alerting(AlertKind.RETURNED)),
-    # Rule 6: late money, or a slot that was lost. The same slot is tried again; if it is gone, the customer chooses.
+    # Rule 6: late money or a lost slot. Try the same slot again; if it is gone, the customer chooses.
     Row("late money by notice: flagged, and asked about", 6,
         HAS_ENDED, (NOTIFIED,), then=_flagged_late),
     Row("late money by our own query: flagged, whatever the calendar says", 6,
@@ -415,7 +415,7 @@ TABLE = (
         (PAID,), (EXACT,), slots=(LOST,), when=_is_undecided, then=_chooses),
     Row("nothing was chosen in time: the money goes back", 6,
         (PAID, *HAS_ENDED), (EXACT,), when=_choice_is_over, then=_not_chosen),
-    # Rule 5: the slot goes only when every order was seen closed.
+    # Rule 5: release the slot only when every order was seen closed.
     Row("given up and seen closed: the slot is free", 5,
         (PENDING,), UNPAID, when=_given_up_and_closed, then=_cancelled),
     Row("not paid in time and seen closed: the slot is free", 5,
@@ -424,7 +424,7 @@ TABLE = (
         (PENDING,), (NONE, NOTIFIED), when=_unreachable_for_long, then=_alerting(AlertKind.UNREACHABLE)),
     Row("paid, but it cannot be counted: in the end the slot is free", 5,
         (PAID,), (UNCLEAR,), when=_over_and_closed, then=_cancelled),
-    # Rule 7: money that is leaving keeps no slot, and refunded is what was seen to have gone back.
+    # Rule 7: a booking whose money is leaving keeps no slot; REFUNDED means the money was seen to have gone back.
     Row("paid money that is leaving: the slot is free", 7,
         (PAID,), (RETURNED,), then=_left_paid),
     Row("everything has gone back: refunded", 7,
@@ -434,7 +434,7 @@ TABLE = (
 )  # fmt: skip
 
 
-# --- what a booking becomes -----------------------------------------------------------------------------------------
+# --- settling -------------------------------------------------------------------------------------------------------
 
 
 def settle(
@@ -444,7 +444,7 @@ def settle(
     now: datetime,
     refunds_seen: Iterable[RefundSeen] = (),
 ) -> Booking:
-    """What the booking becomes, given these observations."""
+    """Apply the observations and return the resulting booking."""
     for observation in seen:
         booking = _recorded(booking, observation)
     for told in refunds_seen:
@@ -453,21 +453,21 @@ def settle(
 
 
 def decided(booking: Booking, slot: SlotSeen, now: datetime) -> Booking:
-    """The table, until nothing of it changes anything any more; then the books, the flags, the next look."""
+    """Apply the table until nothing changes; then update the ledger, the flags and the next check."""
     while (step := next_step(booking, slot, now)) is not None:
         _, booking = step
     return scheduled(_flags(booked(booking, now)), now)
 
 
 def next_step(booking: Booking, slot: SlotSeen, now: datetime) -> tuple[Row, Booking] | None:
-    """The first row that fits and changes something, and what it makes of the booking."""
+    """The first matching row that changes something, and the resulting booking."""
     payment, moment = payment_of(booking), Moment(booking, slot, now)
     fitting = (row for row in TABLE if row.fits(payment, moment))
     return next(((row, after) for row in fitting if (after := row.then(moment)) != booking), None)
 
 
 def _flags(booking: Booking) -> Booking:
-    """Two of the flags are not facts but follow from what is open now, and go with it."""
+    """Recompute the two flags that follow from what is open now; they are not facts of their own."""
     stuck = any(one.is_stuck for one in booking.refunds)
     lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
     open_ = stuck or lost or bool(unclear(booking))
@@ -477,14 +477,12 @@ def _flags(booking: Booking) -> Booking:
     return replace(booking, flags=flags)
 
 
-# --- what was seen --------------------------------------------------------------------------------------------------
+# --- observations ---------------------------------------------------------------------------------------------------
 
 
 def _recorded(booking: Booking, seen: OrderObservation) -> Booking:
-    """The observation in its attempt. An older one changes nothing, and nothing undoes money that was seen.
-
-    Money is the exception to age: clocks of two processes differ, and it cannot have been there and then not.
-    """
+    """Apply the observation to its order. Older observations are ignored, except those of money: clocks of two
+    processes differ, and money that was seen cannot disappear."""
     order = booking.find_order(seen.trade_no)
     if order is None:
         return booking
@@ -509,10 +507,10 @@ def _with_money(booking: Booking, order: PaymentOrder, seen: OrderObservation) -
     changed = replace(
         order,
         status=seen.status if seen.by_query or not order.has_money else order.status,
-        # A notice says nothing about when *we* asked; its clock may be another process's.
+        # A webhook says nothing about when *we* asked; its clock may be another process's.
         seen_at=seen.asked_at if seen.by_query else order.seen_at,
         uncertain=False,
-        # What our own query has proven once is never rewritten; a notice's amount gives way to the query's.
+        # An amount proven by our own query is never rewritten; a webhook's amount is replaced by the query's.
         received=order.received if order.proven or (order.has_money and not seen.by_query) else seen.money,
         commission=order.commission or seen.commission,
         proven=order.proven or seen.by_query,
@@ -530,8 +528,8 @@ def _with_money(booking: Booking, order: PaymentOrder, seen: OrderObservation) -
 
 
 def _denied(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
-    """Money that was seen stays seen. Of money that only a notice has told of it is kept where our own question finds
-    the order closed without any: it confirms nothing, and both customer and owner are told."""
+    """Money that was seen stays. If only a webhook reported it and our own query finds the order closed unpaid, keep it
+    unconfirmed; the customer and the owner are told."""
     after = replace(order, seen_at=seen.asked_at)
     if order.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
         return booking.with_order(after)
@@ -542,8 +540,8 @@ def _denied(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Bo
 
 
 def _with_status(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
-    """What was seen closed stays closed: a later word that it is open is a server's that is behind, and would make a
-    second order payable beside the one that has taken its place."""
+    """A closed order stays closed: a later "open" comes from a server that lags, and would make it payable beside the
+    order that replaced it."""
     still_closed = order.is_closed and seen.status is not None and not seen.status.is_closed
     changed = replace(
         order,
@@ -561,10 +559,10 @@ def _with_status(booking: Booking, order: PaymentOrder, seen: OrderObservation) 
 
 
 def _unknown_there(booking: Booking, order: PaymentOrder, asked_at: datetime) -> PaymentOrder:
-    """The provider knows no such order: create may be called again, or, when it is too late for that, it is over.
+    """The provider knows no such order: call create again, or close the order if it is too late for that.
 
-    While somebody may be creating it this very moment (the lease in `retry_at`), nothing can be said. An order that was
-    created once is not gone because one answer says so: only its expiry makes that certain.
+    While another worker may be creating it (the lease in `retry_at`), conclude nothing. An order that was created once
+    is not gone because of one answer: only its expiry proves that.
     """
     leased = order.retry_at is not None and order.retry_at > asked_at
     expired = passed(booking.expires_at, asked_at)

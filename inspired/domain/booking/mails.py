@@ -1,7 +1,6 @@
-"""A booking's mails: what became of each, and sending one once more.
+"""A booking's mails: the state of each, and sending one again.
 
-They are tasks of its outbox like all others. Sent again, a mail is a task of its own, with `repeat` grown by one, so
-that each stays owed once.
+Mails are outbox tasks like any other. Each task is owed only once, so a resend is a new task with `repeat` incremented.
 """
 
 from dataclasses import dataclass, replace
@@ -21,17 +20,17 @@ NEVER_SENT = "This mail is on its way already, or was never sent."
 
 class MailState(StrEnum):
     OWED = "owed"
-    SENT = "sent"  # the mail server took it; whether it was read nobody knows
+    SENT = "sent"  # accepted by the mail server; whether it was read is unknown
     GIVEN_UP = "given_up"
-    DROPPED = "dropped"  # it was no longer true when its turn came
+    DROPPED = "dropped"  # no longer true when it was due
 
 
 class Reach(StrEnum):
-    """How our mails to the customer fare."""
+    """Whether our mails reach the customer."""
 
     WELL = "well"
-    DELAYED = "delayed"  # one was tried often, and is tried on
-    REFUSED = "refused"  # the last one was given up: it will never be delivered
+    DELAYED = "delayed"  # a mail has failed often and is still being retried
+    REFUSED = "refused"  # the last mail was given up and will not be delivered
 
 
 STATES = {Result.SENT: MailState.SENT, Result.GIVEN_UP: MailState.GIVEN_UP}
@@ -39,7 +38,7 @@ STATES = {Result.SENT: MailState.SENT, Result.GIVEN_UP: MailState.GIVEN_UP}
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One mail. `at`: when its state became so, or when it is due."""
+    """One mail. `at`: when it reached this state, or when it is due."""
 
     email: SendEmail
     state: MailState
@@ -48,12 +47,12 @@ class Told:
 
     @property
     def first(self) -> SendEmail:
-        """The same mail as it was sent first, which names all its repetitions."""
+        """The original mail, which identifies all its repetitions."""
         return replace(self.email, repeat=0)
 
 
 def of(booking: Booking) -> list[Told]:
-    """Every mail of it, the oldest first; what is still owed at the end."""
+    """All mails of a booking, oldest first, with the pending ones last."""
     done = [
         Told(one.task, STATES.get(one.result, MailState.DROPPED), event.at)
         for event in booking.history
@@ -68,7 +67,7 @@ def of(booking: Booking) -> list[Told]:
 
 
 def find(booking: Booking, name: str) -> SendEmail:
-    """The mail of this name, as it was sent first. Raises Conflict."""
+    """The original mail of this name. Raises Conflict."""
     for one in of(booking):
         if one.first.name == name:
             return one.first
@@ -76,7 +75,7 @@ def find(booking: Booking, name: str) -> SendEmail:
 
 
 def reach(booking: Booking) -> Reach:
-    """As far as it is known. Mails that were not sent because they were no longer true say nothing."""
+    """As far as is known. Mails dropped because they were no longer true are ignored."""
     to_customer = [one for one in of(booking) if not one.email.template.is_to_owner]
     ended = [one.state for one in to_customer if one.state in (MailState.SENT, MailState.GIVEN_UP)]
     if ended and ended[-1] is MailState.GIVEN_UP:
@@ -86,18 +85,18 @@ def reach(booking: Booking) -> Reach:
 
 
 def awaits_confirmation(booking: Booking) -> bool:
-    """The call is confirmed, and the mail that says so has not had its turn."""
+    """True if the call is confirmed but its confirmation mail is still pending."""
     return booking.state is State.CONFIRMED and booking.is_owing(SendEmail(Email.CONFIRMED))
 
 
 def may_send_again(booking: Booking, email: SendEmail) -> bool:
-    """`email`, as it was sent first, had its turn and is not owed now. Whether it is still true is another matter."""
+    """True if the original `email` was processed and is not pending now. Its content may have become outdated."""
     is_owed = any(one.first == email and one.state is MailState.OWED for one in of(booking))
     return email in booking.delivered and not is_owed
 
 
 def sent_again(booking: Booking, email: SendEmail, now: datetime) -> Booking:
-    """Owed once more, as a task that was never owed before."""
+    """Enqueue the mail once more, as a new task. Raises Conflict."""
     if not may_send_again(booking, email):
         raise Conflict(NEVER_SENT)
     repeat = 1 + max(one.email.repeat for one in of(booking) if one.first == email)

@@ -1,7 +1,7 @@
-"""What a booking owes the outside world, as values: a mail, an alert, an event to cancel, the ledger to post.
+"""Outbox tasks as values: send a mail, alert the owner, cancel an event, post the ledger.
 
-Each task is written down in the same write as the change that causes it, done once, and kept with what came of it.
-`key` is the task's spelling in the database; `adapters/mongo/documents` alone reads it back.
+Each task is saved in the same write as the change that causes it, done once, and kept with its result. `key` is its
+form in the database; only `adapters/mongo/documents` parses it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 
 class Email(StrEnum):
-    """The mails about a booking, by the name of their template."""
+    """The mails about a booking, named after their templates."""
 
     HELD = "held"
     UNPAID = "unpaid"
@@ -35,7 +35,7 @@ class Email(StrEnum):
 
 
 class AlertKind(StrEnum):
-    """What the owner is told about one booking; each has its run-book in `runbook.OF_BOOKING`."""
+    """The owner's alerts about one booking; each has its run-book in `runbook.OF_BOOKING`."""
 
     ABOVE_LIMIT = "above_limit"
     AMOUNT = "amount"
@@ -63,8 +63,8 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendEmail:
-    """`subject_id` tells mails of one template apart: a refund's id, the number of a move or of a letter. `repeat`:
-    how often it was sent before at the owner's word."""
+    """`subject_id` tells mails of one template apart: a refund's id, the number of a move or of a letter. `repeat`: how
+    often the owner had sent it again."""
 
     template: Email
     subject_id: str = ""
@@ -81,7 +81,7 @@ class SendEmail:
 
 @dataclass(frozen=True, slots=True)
 class AlertOwner:
-    """`subject_id`: the refund, order or occasion it is about, where there can be several."""
+    """`subject_id`: the refund, order or occasion, if there can be several."""
 
     kind: AlertKind
     subject_id: str = ""
@@ -93,7 +93,7 @@ class AlertOwner:
 
 @dataclass(frozen=True, slots=True)
 class CancelEvent:
-    """This event at Calendly is to be cancelled there."""
+    """Cancel this event at Calendly."""
 
     event_uri: str
 
@@ -104,8 +104,8 @@ class CancelEvent:
 
 @dataclass(frozen=True, slots=True)
 class CancelStrayEvents:
-    """Calendly is looked through for events with the booking's token that never became its slot. `occasion`: the
-    booking's version when an event was about to be made; empty once for the whole booking."""
+    """Search Calendly for events with the booking's token that never became its slot, and cancel them. `occasion`: the
+    booking's version when an event was about to be made; empty for the search done once per booking."""
 
     occasion: str = ""
 
@@ -116,7 +116,7 @@ class CancelStrayEvents:
 
 @dataclass(frozen=True, slots=True)
 class SyncEvent:
-    """Calendly is asked what became of the booking's event. `trigger`: the notice, or the look, that gave cause."""
+    """Ask Calendly what happened to the booking's event. `trigger`: the webhook or check that caused it."""
 
     trigger: str
 
@@ -127,7 +127,7 @@ class SyncEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReportNoShow:
-    """Calendly is told whether the customer came. `occasion`: how long the history was when the owner said it."""
+    """Tell Calendly whether the customer came. `occasion`: the length of the history when the owner said so."""
 
     occasion: int
 
@@ -138,7 +138,7 @@ class ReportNoShow:
 
 @dataclass(frozen=True, slots=True)
 class PostLedger:
-    """The collection `ledger` is brought up to the booking's `entries` entries."""
+    """Bring the collection `ledger` up to the booking's `entries` entries."""
 
     entries: int
 
@@ -149,7 +149,7 @@ class PostLedger:
 
 @dataclass(frozen=True, slots=True)
 class UnknownTask:
-    """Of another release: kept as it is spelled, and done by nobody of this one."""
+    """Written by another release: kept unchanged, and never done by this one."""
 
     key: str
 
@@ -158,23 +158,23 @@ Task = SendEmail | AlertOwner | CancelEvent | CancelStrayEvents | SyncEvent | Re
 
 
 class Result(StrEnum):
-    """What came of a task."""
+    """The result of a task."""
 
-    DONE = "done"  # nothing more is to be said of it
-    SENT = "sent"  # the mail server took the mail
-    STALE = "stale"  # the mail was no longer true when its turn came
-    NO_ADDRESS = "no_address"  # there is nobody to send it to
+    DONE = "done"  # done, nothing more to say
+    SENT = "sent"  # the mail server accepted the mail
+    STALE = "stale"  # the mail was no longer true when it was due
+    NO_ADDRESS = "no_address"  # there is no recipient
     GIVEN_UP = "given_up"  # the mail was refused for good, or for two days
     OWNER_TOLD = "owner_told"
     CANCELLED = "cancelled"  # the event was cancelled at Calendly
-    OWN_SLOT = "own_slot"  # the event was to be cancelled and is the booking's own slot by now: it was left alone
-    STRAYS_CANCELLED = "strays_cancelled"  # so many events were found and cancelled
-    NO_EVENT = "no_event"  # the booking has no event at Calendly any more
+    OWN_SLOT = "own_slot"  # the event to cancel is the booking's own slot by now, so it was kept
+    STRAYS_CANCELLED = "strays_cancelled"  # that many events were found and cancelled
+    NO_EVENT = "no_event"  # the booking no longer has a Calendly event
     MOVED = "moved"  # the event had been moved
-    UNCHANGED = "unchanged"  # nothing had become of the event
+    UNCHANGED = "unchanged"  # the event had not changed
     CANCELLED_THERE = "cancelled_there"  # the event had been cancelled
     REPORTED = "reported"  # Calendly was told
-    POSTED = "posted"  # so many entries were new in the ledger
+    POSTED = "posted"  # that many entries were new in the ledger
 
 
 TaskT = TypeVar("TaskT", covariant=True)
@@ -182,7 +182,7 @@ TaskT = TypeVar("TaskT", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem(Generic[TaskT]):
-    """A task that is still to be done. `due`: when, or until when whoever is at it has leased it."""
+    """A pending task. `due`: when it is due, or until when the worker doing it holds the lease."""
 
     task: TaskT
     due: datetime

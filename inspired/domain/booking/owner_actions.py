@@ -1,7 +1,7 @@
-"""The owner's own steps with one booking: notes, letters, another time, calling it off, a word that confirms, erasing.
+"""The owner's actions on one booking: notes, letters, moving, cancelling, confirming manually, erasing.
 
-What the customer may do is in `steps`. Nothing here believes anything about money that Binance knows: a word of the
-owner's stands beside what was proven, with an account of its own in the books.
+The customer's actions are in `customer_actions`. Nothing here overrides what Binance knows about money: the owner's
+word is recorded beside what was proven, in a ledger account of its own.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ from inspired.domain.booking.states import Flag, HandKind, State
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.money import Money
 
-LONGEST_NOTE = 1000  # letters
+LONGEST_NOTE = 1000  # characters
 MOST_NOTES = 200
 LONGEST_LETTER = 4000
 MOST_LETTERS = 100
@@ -35,7 +35,7 @@ ERASED = "The personal data of this booking was erased."
 
 
 def noted_down(booking: Booking, words: Words) -> Booking:
-    """For whoever looks after it; the customer does not see it."""
+    """Add a note for the staff; the customer does not see it. Raises Conflict."""
     refuse_erased(booking)
     if len(booking.notes) >= MOST_NOTES:
         raise Conflict(f"A booking holds {MOST_NOTES} notes.")
@@ -47,7 +47,7 @@ def may_write(booking: Booking) -> bool:
 
 
 def written(booking: Booking, words: Words, now: datetime) -> Booking:
-    """A letter to the customer, owed like every mail."""
+    """Write a letter to the customer, sent like every mail. Raises Conflict."""
     refuse_erased(booking)
     if not may_write(booking):
         raise Conflict(f"A booking holds {MOST_LETTERS} letters.")
@@ -57,25 +57,25 @@ def written(booking: Booking, words: Words, now: datetime) -> Booking:
 
 
 def refuse_erased(booking: Booking) -> None:
-    """Without the booking's key nothing personal can be kept with it."""
+    """Raises Conflict without the booking's key: no personal text can be stored then."""
     if booking.erased_at is not None:
         raise Conflict(ERASED)
     if booking.sealed is None:
         raise Conflict("Nobody has chosen a time for this booking yet.")
 
 
-# --- another time ---------------------------------------------------------------------------------------------------
+# --- moving ---------------------------------------------------------------------------------------------------------
 
 
 def may_move(booking: Booking, now: datetime) -> bool:
-    """A confirmed call, whenever; or one that is paid and has lost its time."""
+    """True for a confirmed call at any time, and for a paid booking that lost its time."""
     is_confirmed = booking.state is State.CONFIRMED and booking.slot is not None
     return (is_confirmed or may_choose(booking, now)) and booking.erased_at is None
 
 
 def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
-    """To another time, also past the customer's own deadline. It costs the customer no right. `seen`: how often it had
-    been moved when the owner decided."""
+    """Move the call, even past the customer's own deadline. The customer loses no right. `seen`: the number of moves
+    when the owner decided. Raises Conflict."""
     if not may_move(booking, now):
         raise Conflict("This booking has no call that could be moved.")
     if booking.moves != seen:
@@ -90,16 +90,16 @@ def move(booking: Booking, slot: Slot, seen: int, now: datetime) -> Booking:
     return scheduled(reminded(after, now), now)
 
 
-# --- calling it off -------------------------------------------------------------------------------------------------
+# --- cancelling -----------------------------------------------------------------------------------------------------
 
 
 def may_call_off(booking: Booking) -> bool:
-    """Paid money that is not confirmed goes back by a refund, which ends the booking by itself."""
+    """False for paid but unconfirmed bookings: refunding their money ends them."""
     return booking.state is State.CONFIRMED or (booking.state is State.PENDING and not booking.cancel_requested)
 
 
 def call_off(booking: Booking, now: datetime) -> Booking:
-    """No call, and no money goes back: what is here is kept. An unpaid one ends when its orders are seen closed."""
+    """Cancel the call without a refund. An unpaid booking ends when its orders are seen closed. Raises Conflict."""
     if not may_call_off(booking):
         raise Conflict("This booking can no longer be cancelled.")
     if booking.state is State.PENDING:
@@ -110,11 +110,11 @@ def call_off(booking: Booking, now: datetime) -> Booking:
     return decided(booking, SlotSeen.UNKNOWN, now)
 
 
-# --- a word that confirms -------------------------------------------------------------------------------------------
+# --- manual confirmation --------------------------------------------------------------------------------------------
 
 
 def may_vouch(booking: Booking, now: datetime) -> tuple[HandKind, ...]:
-    """What the owner's word can be about now; nothing where Binance's own word is still to come, or says it better."""
+    """What the owner may confirm now; nothing while Binance's own answer is pending or more reliable."""
     if booking.slot is None or booking.by_hand is not None or booking.slot.span.start <= now:
         return ()
     payment = payment_of(booking)
@@ -129,9 +129,9 @@ def may_vouch(booking: Booking, now: datetime) -> tuple[HandKind, ...]:
 
 
 def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
-    """Confirmed on the owner's word, once no order of it can bring money any more: what came by Binance is kept as it
-    is and earned, the rest is the owner's word and stands in an account of its own. Money of Binance's that comes
-    after all is too much, and goes back."""
+    """Confirm on the owner's word, once no order can bring money any more. Money from Binance is kept and earned; the
+    rest is booked on the owner's word in a separate account. Binance money arriving later is surplus and goes back.
+    Raises Conflict, Invalid."""
     if word.kind not in may_vouch(booking, now):
         raise Conflict("This booking cannot be marked by hand as it stands now. Please look at it again.")
     if word.kind is HandKind.TIME:
@@ -149,7 +149,7 @@ def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
 
 
 def refuse_amount(booking: Booking, word: ByHand) -> None:
-    """Money that came by another way is some, in the price's currency, and not more than the price."""
+    """Raises Invalid unless outside money is more than zero and at most the price, in its currency."""
     none, price = nothing(booking.price.currency), booking.price
     if word.kind is HandKind.OUTSIDE and (word.amount > price or not word.amount > none):
         raise Invalid(f"More than nothing, and at most {price.shown}.", {"amount": f"must be at most {price}"})
@@ -161,13 +161,13 @@ def _marked(booking: Booking, word: ByHand, now: datetime) -> Booking:
 
 
 def may_return_outside(booking: Booking) -> bool:
-    """Money that came by another way goes back by that way: the owner's books follow."""
+    """True if money received outside Binance Pay has not been returned the same way; the books record such a return."""
     word = booking.by_hand
     return word is not None and not word.amount.is_nothing and word.returned is None
 
 
 def returned_outside(booking: Booking, amount: Money, now: datetime) -> Booking:
-    """What the owner sent back of it, once."""
+    """Record what the owner sent back outside Binance Pay; once only. Raises Conflict, Invalid."""
     word = booking.by_hand
     if word is None or not may_return_outside(booking):
         raise Conflict("Nothing of this booking came by another way, or its return is written down already.")
@@ -183,7 +183,7 @@ def returned_outside(booking: Booking, amount: Money, now: datetime) -> Booking:
 
 
 def why_not_erase(booking: Booking, now: datetime) -> str:
-    """Why its personal data is still needed; "" where it is not."""
+    """Why the personal data is still needed; "" if it is not."""
     if booking.erased_at is not None:
         return "It was erased already."
     if booking.sealed is None:
@@ -204,11 +204,11 @@ def why_not_erase(booking: Booking, now: datetime) -> str:
 
 
 def erased(booking: Booking, now: datetime) -> Booking:
-    """Nothing personal is left: neither the sealed fields nor their key, nor what finds a person again. Facts, money
-    and times stay. Raises Conflict."""
+    """Delete all personal data: the sealed fields, their key and the search indexes. Facts, money and times stay.
+    Raises Conflict."""
     if reason := why_not_erase(booking, now):
         raise Conflict(reason)
-    # The owner's own words about a refund may name somebody.
+    # The owner's note on a refund may name a person.
     quiet = tuple(replace(one, note="") for one in booking.refunds)
     word = booking.by_hand and replace(booking.by_hand, reason=b"")
     booking = replace(

@@ -1,7 +1,7 @@
-"""How much one customer may pay: the limit of the plan, for each of the windows that the report of limits looks at.
+"""The payment limit per customer: the plan's limit, applied to each window of the limits report.
 
-A customer is a blind index of a mail address, here as in the report. What counts is what arrived, before refunds. An
-order counts as if it were paid now, and so does what the customer's other unpaid bookings still ask for.
+A customer is a blind index of an email address, here as in the report. Money counts as it arrived, before refunds. The
+new order counts as paid now, and so does what the customer's other unpaid bookings still ask for.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,12 +19,12 @@ from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import day_of
 
 MOST_ALLOWED = Money.parse("1000000")
-LONGEST = timedelta(days=365)  # the longest window: what was allowed for longer would be forgotten
+LONGEST = timedelta(days=365)  # the longest window; an allowance that lasted longer would be forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class Turnover:
-    """One booking of a customer: its books, and the price it still waits for (None: nothing can be paid for it)."""
+    """One of a customer's bookings: its ledger entries, and the price it still asks for (None: it cannot be paid)."""
 
     booking_id: str
     made_at: datetime
@@ -34,7 +34,7 @@ class Turnover:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The owner's word: this customer may pay so much in any of the windows, until then. `by` is a person's id."""
+    """The owner allows this customer to pay up to `most` in any window, until then. `by` is a person's id."""
 
     customer: str
     most: Money
@@ -45,15 +45,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """`most` is what would be exceeded, `window` in which of them."""
+    """`most` is the limit that would be exceeded, `window` the window."""
 
     most: Money
     window: LimitWindow
 
 
 def above(turnover: Iterable[Turnover], amount: Money, most: Money, now: datetime, zone: str) -> Above | None:
-    """The shortest window in which an order of `amount` would bring the customer above `most`; None where it may be
-    made."""
+    """The shortest window in which an order of `amount` would exceed `most`; None if the order is allowed."""
     today, payments = day_of(now, zone), _payments(turnover, now, zone)
     sums = metrics.rolling("", [*payments, (today, amount)], today)
     for window in LimitWindow:
@@ -74,20 +73,20 @@ def _payments(turnover: Iterable[Turnover], now: datetime, zone: str) -> list[tu
 
 
 def before(turnover: Sequence[Turnover], booking_id: str, made_at: datetime) -> list[Turnover]:
-    """What counts against this booking's order: what arrived, its own too; and what bookings that were made earlier ask
-    for. So of two at once one is let through."""
+    """What counts against this booking's order: all money received, and what earlier bookings still ask for. So of two
+    bookings made at once, one is let through."""
     return [
         one if (one.made_at, one.booking_id) < (made_at, booking_id) else replace(one, asks=None) for one in turnover
     ]
 
 
 def limit_for(meeting_type: MeetingType) -> Money:
-    """A call that the owner knowingly offers above the limit may be paid; once."""
+    """A call the owner knowingly offers above the limit may be paid once."""
     return max(LIMIT, meeting_type.price) if meeting_type.above_limit else LIMIT
 
 
 def refusal(found: Above) -> AboveLimit:
-    """For the customer. How much was paid from this address is nobody's business who only types it in."""
+    """The customer's error. It does not tell how much was paid from this address, since anybody can type it in."""
     return AboveLimit(
         f"This call would bring what is paid from one mail address above our limit of {found.most.shown} "
         f"{WINDOWS[found.window]}. Nothing was held and nothing is owed. Please write to us: the owner can allow it."

@@ -1,4 +1,4 @@
-"""Creating an order at the provider: counted and leased before the call, unknown until an answer says otherwise."""
+"""Creating an order at the provider: counted and leased before the call, uncertain until an answer arrives."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.polling import may_still_pay, passed, scheduled
 from inspired.domain.booking.states import Remote, State
 
-CREATE_LEASE = timedelta(seconds=15)  # longer than any call of create may take
-LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is not certain
+CREATE_LEASE = timedelta(seconds=15)  # longer than any create call may take
+LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is uncertain
 
 
 def may_create(booking: Booking, now: datetime) -> bool:
-    """The newest order still has no checkout, its turn has come, and there is time left to pay."""
+    """True if the newest order has no checkout, is due, and there is time left to pay."""
     order = booking.order
     return (
         booking.state is State.PENDING
@@ -31,7 +31,7 @@ def may_create(booking: Booking, now: datetime) -> bool:
 
 
 def may_try_again(booking: Booking, now: datetime) -> bool:
-    """No order is payable or about to be: the page offers a button."""
+    """True if no order is payable or about to be: the page offers a button."""
     order = booking.order
     if order is None or not may_still_pay(booking, now):
         return False
@@ -39,16 +39,16 @@ def may_try_again(booking: Booking, now: datetime) -> bool:
 
 
 def _is_over(order: PaymentOrder) -> bool:
-    """Nobody can pay it any more."""
+    """True if it can no longer be paid."""
     return order.is_closed or order.has_money
 
 
 def creating(booking: Booking, now: datetime) -> Booking:
-    """Somebody calls create now: counted before the call, and leased, so that nobody else does it meanwhile."""
+    """Count and lease the create call before making it, so that no other worker makes it meanwhile."""
     order = booking.order
     if order is None or not may_create(booking, now):
         return booking
-    # Until an answer says otherwise the outcome is unknown: whoever finds this after a crash has to ask first.
+    # The outcome is unknown until an answer arrives: after a crash the next worker must query first.
     expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)
     started = replace(order, tries=order.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at)
     return scheduled(booking.with_order(started), now)
@@ -60,7 +60,7 @@ def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) 
     if order is None or order.checkout is not None:
         return booking
     status = order.status or Remote.INITIAL
-    # Seen now: an answer "no such order" to a question asked before this one is older, and changes nothing.
+    # Seen now: a "no such order" answer to an earlier question is older and changes nothing.
     ready = replace(
         order,
         checkout=checkout,
@@ -76,7 +76,7 @@ def created(booking: Booking, trade_no: str, checkout: Checkout, now: datetime) 
 def create_failed(
     booking: Booking, trade_no: str, *, uncertain: bool, retryable: bool, most_tries: int, now: datetime, why: str
 ) -> Booking:
-    """Create gave no usable answer. Jobs try again later; after `most_tries` the page offers a button."""
+    """Create gave no usable answer. The worker retries later; after `most_tries` the page offers a button."""
     order = booking.find_order(trade_no)
     if order is None or order.checkout is not None:
         return booking
@@ -93,8 +93,8 @@ def create_failed(
 
 
 def above_limit(booking: Booking, trade_no: str, now: datetime, window: LimitWindow) -> Booking:
-    """It was not asked for, since it would be more than the customer may pay. The time stays held while there is time,
-    so that the owner can decide and the customer's button goes on."""
+    """The order was not sent, because it would exceed the customer's limit. The time stays held until the booking
+    expires, so that the owner can decide and the customer can press the button again."""
     order = booking.find_order(trade_no)
     if order is None or order.checkout is not None:
         return booking
@@ -104,29 +104,29 @@ def above_limit(booking: Booking, trade_no: str, now: datetime, window: LimitWin
 
 
 def is_above_limit(booking: Booking) -> bool:
-    """The newest thing that became of its order is that it would have been too much."""
+    """True if the order's latest event is that it would exceed the limit."""
     of_order = (EventKind.ABOVE_LIMIT, EventKind.ORDER_CREATED, EventKind.CREATE_FAILED, EventKind.NEW_ORDER)
     told = [event.kind for event in booking.history if event.kind in of_order]
     return bool(told) and told[-1] is EventKind.ABOVE_LIMIT
 
 
 def lost_checkout(booking: Booking, trade_no: str, *, most_tries: int, now: datetime) -> Booking:
-    """The order exists there, but how to pay it was in the answer that got lost, and query does not repeat it.
+    """The order exists, but the answer that said how to pay it was lost, and query does not repeat it.
 
-    It was seen closed; a new order takes its place while there is time. The tries go on counting: once they are used
-    up, the customer's button is the way on.
+    Once it is closed, a new order replaces it while there is time. Tries keep counting: once they are used up, the
+    customer uses the button.
     """
     order = booking.find_order(trade_no)
     if order is None or order is not booking.order or not order.is_closed or order.checkout is not None:
         return booking
-    # Another process's clock may have ended the booking already, though there is time left by this one's.
+    # Another process's clock may have ended the booking already, although time is left by this one's.
     if not may_still_pay(booking, now) or order.tries >= most_tries:
         return booking
     return scheduled(with_new_order(booking, now, tries=order.tries), now)
 
 
 def try_again(booking: Booking, now: datetime) -> Booking:
-    """The customer's button: a new round for the same order, or a new order once the old one is closed."""
+    """The customer's button: a new round for the same order, or a new order if the old one is closed."""
     order = booking.order
     if order is None or not may_try_again(booking, now):
         return booking

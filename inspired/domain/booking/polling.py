@@ -1,6 +1,6 @@
-"""When to look at a booking again, and what to ask the provider then.
+"""When to check a booking again, and which orders to query then.
 
-`check_at` is the whole scheduler: the next moment anything could change, kept in the booking itself.
+`check_at` is the whole scheduler: the next moment at which anything could change, stored in the booking.
 """
 
 from dataclasses import replace
@@ -11,23 +11,23 @@ from inspired.domain.booking.booking import DRAFT_CHECKS, Booking, PaymentOrder
 from inspired.domain.booking.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.booking.states import Flag, RefundStatus, State
 
-ASK_EVERY = timedelta(seconds=30)  # a live order is asked about this often when nobody looks at the page
-ASK_SOON = timedelta(seconds=5)  # … and this often when an answer is due (deadline passed, paid but not confirmed)
+ASK_EVERY = timedelta(seconds=30)  # how often a live order is queried while no page polls it
+ASK_SOON = timedelta(seconds=5)  # … and when an answer is due (deadline passed, paid but not confirmed)
 ASK_AGAIN_LATE = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))  # after the end, for late money
 WAIT_FOR_OWNER = timedelta(hours=1)
 ALERT_AFTER = timedelta(minutes=10)
 ASK_PATIENTLY = timedelta(minutes=5)
-SOON_TIMES, OFTEN_TIMES = 24, 40  # looks without an answer that is due, before the pauses grow: of two and ten minutes
+SOON_TIMES, OFTEN_TIMES = 24, 40  # fruitless checks before the pause between them grows
 RETRY_PAUSE = timedelta(seconds=2)
 ENDED = (State.EXPIRED, State.CANCELLED, State.REFUNDED)
 
 
 def scheduled(booking: Booking, now: datetime) -> Booking:
-    """With `check_at` set to the next moment anything could change; None when nothing can."""
+    """Set `check_at` to the next moment anything could change; None if nothing can."""
     moments = [item.due for item in booking.outbox] + _refund_moments(booking, now)
     match booking.state:
         case State.DRAFT:
-            # The customer may have picked a time in the frame, and the page never told us.
+            # The customer may have picked a time in the iframe without the page telling us.
             moments += [at for wait in DRAFT_CHECKS if (at := booking.created_at + wait) > now][:1] or [now + ASK_EVERY]
         case State.PENDING:
             moments += _pending_moments(booking, now)
@@ -47,13 +47,13 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
 
 
 def looked_at(before: Booking, after: Booking, now: datetime) -> Booking:
-    """After a look at what the provider and the calendar say: how many in a row brought nothing that was due."""
+    """After checking the provider and the calendar: count consecutive checks that brought no due answer."""
     nothing_new = _awaits_answer(after, now) and after.history == before.history
     return scheduled(replace(after, unanswered_checks=before.unanswered_checks + 1 if nothing_new else 0), now)
 
 
 def _awaits_answer(booking: Booking, now: datetime) -> bool:
-    """An answer is due: everything else is asked about at its own time."""
+    """True if an answer is due; everything else is checked at its own time."""
     if any(one.status is RefundStatus.SENT and not one.replaced_by for one in booking.refunds):
         return True
     match booking.state:
@@ -69,7 +69,7 @@ def _is_urgent(booking: Booking, order: PaymentOrder, now: datetime) -> bool:
 
 
 def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:
-    """Neither the provider nor the calendar has an answer to come."""
+    """True if neither the provider nor the calendar will answer anything more."""
     settled = payment_of(booking) is not Payment.EXACT or Flag.SLOT_LOST in booking.flags
     return settled and bool(booking.flags) and not orders_to_ask(booking, now)
 
@@ -99,15 +99,15 @@ def _pending_moments(booking: Booking, now: datetime) -> list[datetime]:
         urgent = _is_urgent(booking, order, now)
         moments.append(now + (_pause(booking, booking.deadline, now) if urgent else ASK_EVERY))
     if booking.cancel_requested or not moments:
-        # Its end is due and only has to be decided: whoever writes in between must not take it off the list.
+        # The end is due and only needs deciding: a write in between must not unschedule it.
         moments.append(now + _pause(booking, booking.deadline, now))
     return moments
 
 
 def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta:
-    """How long to wait before asking again for an answer that is due: soon at first, then ever more patiently.
+    """How long to wait before asking again for a due answer: short at first, then growing.
 
-    Old is not enough for that: where everything stood still for hours, asking has only begun.
+    Age alone is not enough: after hours of downtime, asking has only begun.
     """
     waited = now - since if since else timedelta()
     if waited < timedelta(minutes=2) or booking.unanswered_checks < SOON_TIMES:
@@ -116,7 +116,7 @@ def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta
 
 
 def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
-    """A question that could not be asked is asked again; one that was answered is done."""
+    """A late check that failed is repeated; one that was answered is done."""
     due = _next_late_question(booking)
     if any(one.has_money and not one.is_settled for one in booking.orders):
         due = now
@@ -134,8 +134,8 @@ def _next_late_question(booking: Booking) -> datetime | None:
 
 
 def may_still_pay(booking: Booking, now: datetime) -> bool:
-    """There is time, nobody has given up, and money is missing that may still come: none yet, or the rest of a short
-    payment where the policy lets it be completed, or all of it, after a wrong one went back."""
+    """True if there is time, the booking is not given up, and missing money may still arrive: the first payment, the
+    rest of a short one if the policy allows it, or all of it after a wrong one went back."""
     if booking.state is not State.PENDING or booking.cancel_requested or passed(booking.expires_at, now):
         return False
     match payment_of(booking):
@@ -147,9 +147,9 @@ def may_still_pay(booking: Booking, now: datetime) -> bool:
 
 
 def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
-    """Orders that must not stay payable: those of a booking whose time is over, that was given up or that has its
-    money; one that asks for the whole price while only a rest is missing; and one whose checkout was in a lost answer
-    (query does not repeat it, so nobody can pay it on our page)."""
+    """Orders that must not stay payable: those of a booking that is over, given up or paid; an order for the whole
+    price when only a rest is missing; and an order whose checkout was in a lost answer (query does not repeat it, so it
+    cannot be paid on our page)."""
     over = booking.state is State.PENDING and (booking.cancel_requested or passed(booking.deadline, now))
     payment, wanted = payment_of(booking), missing(booking)
     all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
@@ -168,7 +168,7 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]
 
 
 def orders_to_ask(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
-    """The orders whose state at the provider still matters. After the end: all that were ever sent, now and then."""
+    """Orders whose provider status still matters. After the end: all orders ever sent, at growing intervals."""
     if booking.state in ENDED:
         unproven = tuple(one for one in booking.orders if one.has_money and not one.is_settled)
         if not passed(_next_late_question(booking), now):

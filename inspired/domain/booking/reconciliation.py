@@ -1,7 +1,7 @@
-"""Reconciliation: the provider's word, the calendar's and our own books held against each other, booking by booking.
+"""Reconciliation: compares the provider, the calendar and our own books, booking by booking.
 
-Pure: whoever asks brings the answers. Every difference has a kind with a sentence and a proposed step; the same
-difference has the same id, however often it is found.
+Pure: the caller brings the answers. Every difference has a kind with a sentence and a proposed step. The same
+difference always has the same id.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +18,9 @@ from inspired.domain.shared.slots import Span
 
 
 class Step(StrEnum):
-    ASK_AGAIN = "ask_again"  # our copy is behind: asking the provider or the calendar again brings it in line
-    POST = "post"  # the ledger is behind its booking: posting it again is harmless
-    OWNER = "owner"  # somebody has to look
+    ASK_AGAIN = "ask_again"  # our copy is behind: asking the provider or the calendar again updates it
+    POST = "post"  # the ledger is behind its booking; posting again is harmless
+    OWNER = "owner"  # a person has to look
 
 
 class Kind(StrEnum):
@@ -58,7 +58,7 @@ STEPS: Mapping[Kind, tuple[str, Step]] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` is the order's, refund's or event's number; `told` what each side says."""
+    """`subject` is the id of the order, refund or event; `told` is what each side says."""
 
     kind: Kind
     booking_id: str
@@ -84,7 +84,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class EventSeen:
-    """The calendar's word about the slot's event. `span` None where it is not active any more."""
+    """The calendar's answer about the slot's event. `span` is None if the event is no longer active."""
 
     uri: str
     span: Span | None
@@ -92,7 +92,7 @@ class EventSeen:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was asked about one booking. What could not be asked is left out, and judged by nobody."""
+    """The answers about one booking. What could not be asked is left out and not compared."""
 
     orders: tuple[OrderObservation, ...] = ()
     refunds: tuple[RefundSeen, ...] = ()
@@ -138,7 +138,7 @@ def _of_order(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> 
 
 
 def _untold_refunds(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
-    """By the order's own status: it tells that money went back, not how much."""
+    """Compare by the order's status, which says that money went back but not how much."""
     mine = [one for one in booking.refunds_of(order) if one.reserves]
     gone = [one for one in mine if one.is_gone]
     moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]

@@ -1,9 +1,9 @@
-"""Refunds: money on its way back.
+"""Refunds: money going back.
 
-requested → sent → done, or rejected, or waiting for the owner. A refund is written down first and called for
-afterwards, with the id it got then; whatever happens to the call, it is repeated with the same id, which Binance
-answers instead of refunding again (https://developers.binance.com/docs/binance-pay/api-order-refund). One refund of an
-order is under way at a time, so that what Binance says about "refunded in all" can be held against our own.
+requested → sent → done, or rejected, or waiting for the owner. A refund is saved with its id before the provider is
+called. Every retry uses the same id, and Binance answers it without refunding again
+(https://developers.binance.com/docs/binance-pay/api-order-refund). Only one refund per order is under way at a time, so
+that Binance's "refunded in all" can be compared with our own sum.
 """
 
 from dataclasses import dataclass, replace
@@ -44,13 +44,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundSeen:
-    """What the provider said about one refund. `refunded_in_all` is everything that went back for the order so far,
-    this one included; `remaining` how many more refunds it allows. `outcome` None: it knows no such refund."""
+    """The provider's report on one refund. `refunded_in_all` is all that went back for the order so far, this refund
+    included; `remaining` is how many more refunds it allows. `outcome` None: it knows no such refund."""
 
     refund_id: str
     asked_at: datetime
     outcome: Outcome | None
-    trade_no: str = ""  # the order, for a refund that is not one of ours
+    trade_no: str = ""  # the order, for a refund that is not ours
     amount: Money | None = None
     refunded_in_all: Money | None = None
     remaining: int | None = None
@@ -58,7 +58,7 @@ class RefundSeen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked for a refund. `note` is the owner's reason."""
+    """Who requested a refund. `note` is the owner's reason."""
 
     by: str = "system"
     note: str = ""
@@ -68,31 +68,31 @@ class Asked:
 SYSTEM, CUSTOMER = Asked(), Asked(by="customer")
 
 
-# --- asking for one -------------------------------------------------------------------------------------------------
+# --- requesting a refund --------------------------------------------------------------------------------------------
 
 
 def going_back(booking: Booking, amount: Money, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
-    """So much goes back, the newest orders' money first. Never more than is left of each."""
+    """Refund this amount, taking the newest orders' money first and never more than is left of each."""
     for order, part in _shares(booking, amount):
         booking = _with_refund(booking, order, part, cause, now, asked)
     return booking
 
 
 def all_of_it(booking: Booking, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
-    """Everything that is left, of every order, whatever its currency."""
+    """Refund everything that is left, of every order and in every currency."""
     for order, left in left_of_each(booking):
         booking = _with_refund(booking, order, left, cause, now, asked)
     return booking
 
 
 def uncounted_back(booking: Booking, number: int, cause: Cause, now: datetime, asked: Asked = SYSTEM) -> Booking:
-    """All that is left of one payment that cannot be counted, in its own currency."""
+    """Refund all that is left of one payment that cannot be counted, in its own currency."""
     order, left = _uncounted(booking, number)
     return _with_refund(booking, order, left, cause, now, asked)
 
 
 def surplus_back(booking: Booking, now: datetime) -> Booking:
-    """What is more than the booking may keep. A whole second payment is told apart from one that was too high."""
+    """Refund the surplus. A whole second payment gets a cause of its own."""
     surplus = kept_of(booking) - due(booking)
     newest = next(one for one in reversed(counted(booking)) if not left_of(booking, one).is_nothing)
     is_second = len(counted(booking)) > 1 and not left_of(booking, newest) > surplus
@@ -114,12 +114,12 @@ def _with_refund(
         retry_at=now,
     )
     booking = replace(booking, refunds=(*booking.refunds, refund))
-    # The owner's own words may name somebody: they stay with the refund and are not repeated in the history.
+    # The owner's note may name a person: it stays with the refund and is not repeated in the history.
     booking = booking.noted(now, EventKind.REFUND_REQUESTED, RefundRequested(amount, cause))
     return booking.owing(now, SendEmail(Email.REFUND_STARTED, refund.id))
 
 
-# --- the owner's word -----------------------------------------------------------------------------------------------
+# --- requests by the owner ------------------------------------------------------------------------------------------
 
 
 NOTHING_LEFT = "There is nothing left to refund."
@@ -127,7 +127,7 @@ NOTHING_LEFT = "There is nothing left to refund."
 
 @dataclass(frozen=True, slots=True)
 class AllOfIt:
-    """Everything that is left, of every order, whatever its currency."""
+    """Everything that is left, of every order and in every currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,41 +137,43 @@ class PartOfIt:
 
 @dataclass(frozen=True, slots=True)
 class OfOneOrder:
-    """Only the money of this order, which cannot be counted: the call, and what it keeps, stay as they are."""
+    """Only this order's money, which cannot be counted; the call and its kept amount stay."""
 
     number: int
 
 
-Wanted = AllOfIt | PartOfIt | OfOneOrder  # what the owner wants to go back
+Wanted = AllOfIt | PartOfIt | OfOneOrder  # what the owner wants to refund
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a refund would do. `left` before it, `remains` after it; `warnings` are sentences for the owner.
+    """What a refund would do. `left` is the money before it, `remains` after it; `warnings` are sentences for the
+    owner.
 
-    With money that cannot be counted `amount` is in another currency, and leaves what is left as it is."""
+    For money that cannot be counted, `amount` is in another currency and `left` does not change.
+    """
 
     amount: Money
     left: Money
     remains: Money
     cancels: bool
     warnings: tuple[str, ...]
-    blocked: bool  # Binance would do something else than asked
+    blocked: bool  # Binance would do something other than asked
 
 
 def refundable(booking: Booking) -> Money:
-    """What the owner can still give back, in the price's currency."""
+    """What the owner can still refund, in the price's currency."""
     return kept_of(booking)
 
 
 def left_of_each(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
-    """Every proven payment of which something is left, and how much, whatever its currency."""
+    """Every proven payment with money left, and how much, in its own currency."""
     found = ((one, left_of(booking, one)) for one in booking.orders if one.proven)
     return [(one, left) for one, left in found if left > nothing(left.currency)]
 
 
 def uncounted(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
-    """Payments that came in another currency and have not gone back: each can be returned by itself."""
+    """Payments in another currency that have not gone back; each can be refunded separately."""
     return [(one, left) for one, left in left_of_each(booking) if came_unclear(booking, one)]
 
 
@@ -183,7 +185,7 @@ def _uncounted(booking: Booking, number: int) -> tuple[PaymentOrder, Money]:
 
 
 def checked_all(booking: Booking, *, cancels: bool) -> Preview:
-    """The consequence of returning all that is left. Raises Conflict."""
+    """Preview refunding all that is left. Raises Conflict."""
     left, shares = refundable(booking), left_of_each(booking)
     if not shares:
         raise Conflict(NOTHING_LEFT)
@@ -191,7 +193,7 @@ def checked_all(booking: Booking, *, cancels: bool) -> Preview:
 
 
 def checked_part(booking: Booking, amount: Money, *, cancels: bool) -> Preview:
-    """The consequence of returning so much of it. Raises Invalid, Conflict."""
+    """Preview refunding this amount. Raises Invalid, Conflict."""
     left = refundable(booking)
     if left.is_nothing:
         raise Conflict(NOTHING_LEFT)
@@ -205,7 +207,7 @@ def checked_part(booking: Booking, amount: Money, *, cancels: bool) -> Preview:
 
 
 def checked_order(booking: Booking, number: int) -> Preview:
-    """The consequence of returning the money of one order that cannot be counted. Raises Conflict."""
+    """Preview refunding one order that cannot be counted. Raises Conflict."""
     left = refundable(booking)
     order, its = _uncounted(booking, number)
     return _previewed(booking, [(order, its)], its, left, left, cancels=False)
@@ -220,7 +222,7 @@ def _previewed(
     *,
     cancels: bool,
 ) -> Preview:
-    """What is special about the provider's last refund of an order: its amount is ignored, everything left goes."""
+    """Warns about the provider's last refund of an order: it ignores the amount and returns everything left."""
     blocking: list[str] = []
     warnings: list[str] = []
     for order, part in shares:
@@ -238,7 +240,7 @@ def _previewed(
 
 
 def _shares(booking: Booking, amount: Money) -> list[tuple[PaymentOrder, Money]]:
-    """Which order gives how much: the newest money first, never more than is left of each."""
+    """How much each order contributes: the newest money first, never more than is left of each."""
     shares: list[tuple[PaymentOrder, Money]] = []
     rest = amount
     for order in reversed(counted(booking)):
@@ -252,13 +254,14 @@ def _shares(booking: Booking, amount: Money) -> list[tuple[PaymentOrder, Money]]
 
 
 def refuse_unseen(booking: Booking, seen: int) -> None:
-    """Whoever decided on a page that is older than the last refund decides again."""
+    """Raises Conflict if another refund was made since the owner loaded the page."""
     if len(booking.refunds) != seen:
         raise Conflict("Meanwhile another refund was made for this booking. Please look again.")
 
 
 def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """The owner's button for one that is stuck. A rejected one is over at Binance: a new one takes its place."""
+    """The owner retries a stuck refund. Binance is done with a rejected one, so a new one replaces it. Raises
+    Conflict."""
     refund = booking.find_refund(wanted)
     if refund is None or not refund.is_stuck or refund.amount is None:
         raise Conflict("This refund cannot be tried again.")
@@ -278,7 +281,8 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 
 def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now: datetime) -> Booking:
-    """The owner tells what left by another way: for one that is stuck, or that was found without its amount."""
+    """The owner enters what left outside Binance Pay, for a stuck refund or one found without its amount. Raises
+    Conflict, Invalid."""
     refund = booking.find_refund(wanted)
     if refund is None or not refund.is_stuck:
         raise Conflict("This refund is not waiting for you.")
@@ -294,24 +298,24 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
 
 
 def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
-    """What gives way to a refund by the console that is told now: it has left already."""
+    """The planned refunds that a console refund whose amount is entered now may displace; it has left already."""
     others = (one for one in booking.refunds if one.trade_no == refund.trade_no and _gives_way(one))
     return refunded(others, amount.currency)
 
 
-# --- sending one ----------------------------------------------------------------------------------------------------
+# --- sending --------------------------------------------------------------------------------------------------------
 
 
 def due_to_send(booking: Booking, now: datetime) -> Refund | None:
-    """The next refund whose call is due. One of an order is under way at a time: while one may be there already, none
-    is called for first."""
+    """The next refund whose call is due. Only one refund per order is under way: while one may be at the provider
+    already, no other is started."""
     sent = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
     due = (one for one in booking.refunds if _is_due(one, now) and one.trade_no not in sent)
     return next((one for one in due if not is_held_up(booking, one)), None)
 
 
 def _may_be_there(refund: Refund) -> bool:
-    """A call was made whose outcome is unknown, and no later one has told it."""
+    """True if the refund was called and its outcome is still unknown."""
     waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER)
     return waits and refund.tries > 0 and not refund.replaced_by
 
@@ -322,36 +326,36 @@ def _is_due(refund: Refund, now: datetime) -> bool:
 
 
 def is_held_up(booking: Booking, refund: Refund) -> bool:
-    """It was never called for, and waits behind another of its order: that one's turn is its own."""
+    """True if this refund was never called and waits for another one of its order."""
     others = (one for one in booking.refunds if one.trade_no == refund.trade_no and one.id != refund.id)
     return not refund.tries and any(one.status is RefundStatus.SENT or _may_be_there(one) for one in others)
 
 
 def is_calling(booking: Booking, now: datetime) -> bool:
-    """A refund's call is due, or its outcome is to be asked for: it does not wait behind letters."""
+    """True if a refund call or query is due; these do not wait behind mails."""
     return due_to_send(booking, now) is not None or bool(to_ask(booking))
 
 
 def to_ask(booking: Booking) -> tuple[Refund, ...]:
-    """Accepted by the provider, and not done."""
+    """Refunds accepted by the provider and not done."""
     return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)
 
 
 def is_asked_about_first(booking: Booking, refund: Refund) -> bool:
-    """Where the owner has sent some of this order's money by another way, Binance's own limit no longer keeps it from
-    going back twice: what left by its console has to be in our books before the call."""
+    """True if the owner sent some of this order's money outside Binance Pay. Binance's own limit then no longer
+    prevents a double return, so console refunds must be in our books before the call."""
     others = (one for one in booking.refunds if one.trade_no == refund.trade_no)
     return not refund.tries and any(one.is_by_hand for one in others)
 
 
 def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """It could not be asked about: its call waits."""
+    """The query before the call failed: delay the call."""
     refund = booking.find_refund(wanted)
     return booking if refund is None else booking.with_refund(replace(refund, retry_at=now + REFUND_LEASE))
 
 
 def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """Somebody calls now: counted and leased before the call. What Binance would not do as asked is not sent."""
+    """Count and lease the call before making it. What Binance would not do as asked is not sent."""
     refund = booking.find_refund(wanted)
     order = booking.find_order(refund.trade_no) if refund else None
     if refund is None or order is None or refund.amount is None:
@@ -367,7 +371,7 @@ def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> str:
     if not order.prepay_id:
         return "The order's own number at Binance is not known."
     if refund.tries:
-        return ""  # it may be there already: only the same call again tells
+        return ""  # it may be at the provider already: only repeating the call tells
     if order.refunds_left <= 0:
         return "Binance allows no further refund of this payment."
     if _of_unknown_amount(booking, order) is not None and is_asked_about_first(booking, refund):
@@ -378,7 +382,7 @@ def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> str:
 
 
 def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
-    """The provider took it. Whether the money went back, a query will tell."""
+    """The provider accepted the refund; a query will tell whether the money went back."""
     refund = booking.find_refund(seen.refund_id)
     if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
         return booking
@@ -388,13 +392,13 @@ def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
 
 
 def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused: bool, low_balance: bool) -> Booking:
-    """The call gave no acceptance. `refused`: a definite no; otherwise it is repeated with the same id."""
+    """The call was not accepted. `refused`: a definite no; otherwise it is repeated with the same id."""
     refund = booking.find_refund(wanted)
     if refund is None or refund.status is not RefundStatus.REQUESTED:
         return booking
     if refused:
         if refund.tries == 1:
-            refund = replace(refund, tries=0)  # its only call: surely it is not there
+            refund = replace(refund, tries=0)  # its only call was refused: it is certainly not there
         return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
     pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
     booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
@@ -409,15 +413,15 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
     booking = booking.owing(now, AlertOwner(AlertKind.REFUND_STUCK, refund.id))
-    # Tried by itself every hour: the same refusal again is no news.
+    # Retried every hour: do not record the same refusal again.
     return booking if refund.why == why else booking.noted(now, EventKind.REFUND_STUCK, Reason(why))
 
 
-# --- what the provider says -----------------------------------------------------------------------------------------
+# --- the provider's answers -----------------------------------------------------------------------------------------
 
 
 def recorded(booking: Booking, seen: RefundSeen) -> Booking:
-    """The observation in its refund. What is done stays done."""
+    """Apply the observation to its refund. A completed refund never changes."""
     refund, now = booking.find_refund(seen.refund_id), seen.asked_at
     if refund is None:
         return _found(booking, seen)
@@ -447,12 +451,12 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
 
 
 def _found(booking: Booking, seen: RefundSeen) -> Booking:
-    """A refund under an id that is not ours, told by a signed notice and read back by query."""
+    """A refund whose id is not ours, reported by a signed webhook and verified by query."""
     order = booking.find_order(seen.trade_no)
     if order is None or not order.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
         return booking
     if order.received is not None and order.received.currency != seen.amount.currency:
-        return booking  # the order's own status tells that something went back
+        return booking  # the order's own status shows that something went back
     mine = booking.refunds_of(order)
     if any(one.found_as == seen.refund_id for one in mine):
         return booking
@@ -460,7 +464,7 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
         known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
         return _given_way(known, order, unknown.id)
     if order.received is not None and seen.amount > at_provider(booking, order):
-        return booking  # explained already, by the order's own status
+        return booking  # accounted for already, by the order's own status
     nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.found_as), None)
     if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
         return _named(booking, nameless, seen, nameless.amount - seen.amount)
@@ -468,7 +472,7 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
 
 
 def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
-    """One of those we knew only the sum of: it gets its name, and the sum is what is left of it."""
+    """One of several console refunds of which only the sum was known: split it off the sum."""
     if rest.is_nothing:
         return booking.with_refund(replace(nameless, found_as=seen.refund_id))
     named = replace(nameless, id=seen.refund_id, amount=seen.amount, found_as=seen.refund_id)
@@ -477,12 +481,12 @@ def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) ->
 
 
 def console_refunds(booking: Booking, order: PaymentOrder, now: datetime) -> Booking:
-    """The order's status says that money went back. What our own refunds do not explain was made in the console."""
+    """The order's status says money went back. What our own refunds do not explain was made in the console."""
     mine = [one for one in booking.refunds_of(order) if one.reserves]
     if order.status is None or order.status is Remote.REFUNDING or not order.status.tells_of_refunds:
         return booking
     if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
-        return booking  # ours may be the explanation: it is looked at again when that is known
+        return booking  # ours may explain it: checked again once their outcome is known
     gap = at_provider(booking, order)
     if order.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
         if (unknown := _of_unknown_amount(booking, order)) is None:
@@ -494,8 +498,8 @@ def console_refunds(booking: Booking, order: PaymentOrder, now: datetime) -> Boo
 
 
 def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
-    """Binance's last refund of an order returns everything left, whatever was asked: what others were still to return
-    has gone back by it."""
+    """Binance's last refund of an order returns everything left, whatever was asked; so it may cover other planned
+    refunds."""
     order = booking.find_order(refund.trade_no)
     return booking if order is None else _given_way(booking, order, refund.id)
 
@@ -505,7 +509,7 @@ def _of_unknown_amount(booking: Booking, order: PaymentOrder) -> Refund | None:
 
 
 def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
-    """Binance's own sum of what went back is larger than ours: the rest was made in the console."""
+    """Binance's sum of refunds exceeds ours: the rest was made in the console."""
     order = booking.find_order(refund.trade_no)
     if order is None or seen.refunded_in_all is None:
         return booking
@@ -517,7 +521,7 @@ def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booki
 
 
 def _console(booking: Booking, order: PaymentOrder, amount: Money | None, now: datetime, found: str = "") -> Booking:
-    """Nothing is asked for: it has happened. Refunds of ours that were only planned give way to it."""
+    """Record a console refund. It has happened already, so our own planned refunds give way to it."""
     refund = Refund(
         id=found or refund_id(order.trade_no, len(booking.refunds) + 1),
         trade_no=order.trade_no,
@@ -536,8 +540,8 @@ def _console(booking: Booking, order: PaymentOrder, amount: Money | None, now: d
 
 
 def _given_way(booking: Booking, order: PaymentOrder, to: str) -> Booking:
-    """Refunds of ours for which nothing is left any more are dropped, the newest first; what is left of the money is
-    the table's to return. One that may be at the provider already stays, until that is known."""
+    """Drop planned refunds no longer covered, newest first; keep any that Binance may have received. The table refunds
+    what money is left."""
     for planned in reversed(booking.refunds_of(order)):
         left = left_of(booking, order)
         if _gives_way(planned) and left < nothing(left.currency):
@@ -546,13 +550,13 @@ def _given_way(booking: Booking, order: PaymentOrder, to: str) -> Booking:
 
 
 def _gives_way(refund: Refund) -> bool:
-    """It is not at the provider for sure."""
+    """True if the refund is certainly not at the provider."""
     waits = refund.status in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER) and not refund.tries
     return (waits or refund.status is RefundStatus.REJECTED) and not refund.replaced_by
 
 
 def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
-    """This one did not go, and so much went by the console that it no longer can: it gives way after all."""
+    """This refund failed, and console refunds left too little for it: drop it after all."""
     order = booking.find_order(refund.trade_no)
     console = [one for one in booking.refunds if one.trade_no == refund.trade_no and one.cause is Cause.CONSOLE]
     if order is None or not console:
@@ -569,22 +573,22 @@ def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Bo
     return booking.with_order(replace(order, refunds_left=remaining))
 
 
-# --- what it means for the whole ------------------------------------------------------------------------------------
+# --- the booking as a whole -----------------------------------------------------------------------------------------
 
 
 def all_gone(booking: Booking) -> bool:
-    """Money had come, and every refund of it is done."""
+    """True if money had arrived and every refund of it is done."""
     live = [one for one in booking.refunds if one.reserves]
     return bool(live) and all(one.is_gone and one.amount is not None for one in live)
 
 
 def slow(booking: Booking, now: datetime) -> tuple[Refund, ...]:
-    """Not done a day after they were asked for."""
+    """Refunds not done a day after they were requested."""
     return tuple(one for one in booking.refunds if one.is_under_way and now >= one.requested_at + SLOW_AFTER)
 
 
 def of_request(booking: Booking, name: str) -> tuple[Refund, ...]:
-    """What the owner's request of this name has become."""
+    """The refunds made by the owner's request of this name."""
     return tuple(one for one in booking.refunds if one.request is not None and one.request.name == name)
 
 
@@ -593,6 +597,6 @@ def _told(amount: Money | None) -> Amount | None:
 
 
 def returned_in_all(booking: Booking) -> Money:
-    """What has gone back, in the price's currency."""
+    """All that has gone back, in the price's currency."""
     gone = (one.amount for one in booking.refunds if one.is_gone and one.amount)
     return total((one for one in gone if one.currency == booking.price.currency), booking.price.currency)

@@ -1,5 +1,7 @@
-"""When the person behind a booking is forgotten by itself: months after the last thing happened, and never with money
-open. Amounts, times and the provider's records stay; they are the books."""
+"""Automatic erasure of personal data, months after a booking's last event and never while money is open.
+
+Amounts, times and the provider's records stay, as the books need them.
+"""
 
 from calendar import monthrange
 from datetime import datetime
@@ -13,14 +15,14 @@ SETTLED = (Payment.NONE, Payment.EXACT, Payment.RETURNED)
 
 
 def due_for_erasure(booking: Booking, months: int, now: datetime) -> bool:
-    """`months` of 0: never. A call still to come, something owed, or money that waits for anybody keeps the person."""
+    """`months` 0 means never. A call to come, pending tasks or unsettled money keep the data."""
     if not months or booking.sealed is None or booking.state not in OVER or _is_unsettled(booking):
         return False
     return _last_moment(booking) <= months_before(now, months)
 
 
 def months_before(now: datetime, months: int) -> datetime:
-    """The same day so many months ago, or the last of a shorter month."""
+    """The same day `months` months ago, or the last day of a shorter month."""
     year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
     return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
 

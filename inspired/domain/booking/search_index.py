@@ -1,8 +1,7 @@
-"""Lists of bookings: what each is filed under, and where a question looks.
+"""Search labels for the lists of bookings.
 
-A booking is filed under every combination of what can be asked for (its state, its call, a flag, an amount), each
-written as one label. A question is exactly one label, so that whatever is combined, one range of one index answers it,
-however many bookings there are.
+A booking is stored with one label for every combination of its state, call type, flag and amount. A query is exactly
+one label. So one range of one index answers any combination of filters, however many bookings there are.
 """
 
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso
 
 MOST_AMOUNTS = 6
-ATTENTION = "attention"  # stands among the flags: bookings that need a person
+ATTENTION = "attention"  # listed among the flags: bookings that need a person
 
 
 class By(StrEnum):
-    """The moment a list is ordered by, and bounded by."""
+    """The moment by which a list is sorted and bounded."""
 
     MADE = "made"
     CALL = "call"
@@ -31,8 +30,8 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which bookings, in which order. Empty: of every kind. `flag` may be ATTENTION; `amount` is a number such as "75",
-    of the price or of money that came. From `since` on and before `until`."""
+    """Filters and sort order; an empty filter matches all. `flag` may be ATTENTION; `amount` is a number such as "75",
+    the price or a received amount. `since` is inclusive, `until` exclusive."""
 
     by: By = By.MADE
     state: str = ""
@@ -49,7 +48,7 @@ class Wanted:
 
 
 def labels(booking: Booking) -> tuple[str, ...]:
-    """Every question this booking is an answer to. None for a draft: it is in no list."""
+    """Every label this booking matches. Drafts have none and are in no list."""
     if booking.state is State.DRAFT:
         return ()
     flags = sorted(booking.flags) + ([ATTENTION] if matters(booking) else [])
@@ -59,13 +58,13 @@ def labels(booking: Booking) -> tuple[str, ...]:
 
 
 def amounts_of(booking: Booking) -> list[str]:
-    """The price, and what came where that is something else."""
+    """The price, and received amounts that differ from it."""
     came = [str(one.received) for one in booking.orders if one.received is not None]
     return list(dict.fromkeys([str(booking.price), *came]))
 
 
 def moments(booking: Booking) -> dict[By, datetime]:
-    """By what it can be ordered; a moment that never was is left out. Money that came short is a payment too."""
+    """The sort moments; missing ones are left out. Short payments count as paid too."""
     came = (one.paid_at for one in booking.orders if one.has_money and one.paid_at is not None)
     found = {
         By.MADE: booking.created_at,
@@ -76,7 +75,7 @@ def moments(booking: Booking) -> dict[By, datetime]:
 
 
 def mark(moment: datetime, booking_id: str) -> str:
-    """A booking's place in a list: no two have the same, and as text they stand in the order of time."""
+    """A booking's sort key: unique, and in text order the same as in time order."""
     return f"{iso(moment)}/{booking_id}"
 
 
@@ -86,18 +85,18 @@ def place_of(booking: Booking, by: By) -> str:
 
 
 def numbers(booking: Booking) -> tuple[str, ...]:
-    """What the provider calls this booking's payments: its transactions and orders."""
+    """The provider's numbers for this booking's payments: transactions and orders."""
     found = [number for one in booking.orders for number in (one.transaction_id, one.prepay_id) if number]
     return tuple(dict.fromkeys(found))
 
 
 def alerted_at(booking: Booking) -> datetime | None:
-    """When the owner was last told of something about it."""
+    """When the owner was last alerted about it."""
     return max((event.at for event in booking.history if is_alert(event)), default=None)
 
 
 def is_alert(event: Event) -> bool:
-    """The owner was told by mail, or it was given up."""
+    """True if an alert mail was sent to the owner or given up."""
     return isinstance(event.details, TaskDone) and isinstance(event.details.task, AlertOwner)
 
 

@@ -1,4 +1,4 @@
-"""A booking's money as its mails tell it: every amount once, so that the lines add up for whoever reads them."""
+"""A booking's money as its mails state it: every amount once, so that the lines add up."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ TOO_MUCH = (Cause.SURPLUS, Cause.SECOND)
 class Statement:
     """In the price's currency: `received` = `too_much` + `before` + `goes_back` + `kept`.
 
-    `too_much` never belonged to the call and goes back for itself; `goes_back` goes back since the call ended, or was
-    asked back then; `before` went back earlier. Each counts from when it was asked for, done or not.
+    `too_much` never belonged to the call and is returned separately. `goes_back` was requested when the call ended or
+    later, `before` earlier. Each counts from the request, done or not.
     """
 
     received: Money
@@ -26,7 +26,7 @@ class Statement:
 
     @property
     def paid(self) -> Money:
-        """Of what was received, what was paid for the call."""
+        """The part of the received money that was paid for the call."""
         return self.received - self.too_much
 
 

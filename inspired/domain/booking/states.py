@@ -1,4 +1,4 @@
-"""Where a booking, an order and a refund can stand, and why money goes back."""
+"""States of bookings, orders and refunds, and the causes of refunds."""
 
 from enum import StrEnum
 
@@ -13,11 +13,11 @@ class State(StrEnum):
     REFUNDED = "REFUNDED"  # money had come, and all of it went back
 
 
-HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # a slot is, in these
+HELD = (State.PENDING, State.PAID, State.CONFIRMED)  # the states that hold a slot
 
 
 class Flag(StrEnum):
-    """What is odd about a booking, beside its state. In the order of gravity, gravest last."""
+    """What is unusual about a booking, besides its state. Ordered by severity, worst last."""
 
     BY_HAND = "by_hand"
     OVERPAID = "overpaid"
@@ -30,7 +30,7 @@ class Flag(StrEnum):
 
 
 class Remote(StrEnum):
-    """An order's status in the provider's words (Binance Pay, Query Order)."""
+    """An order's status as the provider names it (Binance Pay, Query Order)."""
 
     INITIAL = "INITIAL"
     PENDING = "PENDING"
@@ -45,7 +45,7 @@ class Remote(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """No money can arrive for it any more, and none has."""
+        """True if no money has arrived for the order or can still arrive."""
         return self in (Remote.CANCELED, Remote.EXPIRED, Remote.ERROR)
 
     @property
@@ -58,12 +58,12 @@ class Remote(StrEnum):
 
 
 class RefundStatus(StrEnum):
-    REQUESTED = "requested"  # written down; the provider may or may not have heard of it yet
-    SENT = "sent"  # accepted there, its outcome is still to come
-    DONE = "done"  # the provider says that the money went back
-    REJECTED = "rejected"  # the provider said no for good: the money is still here
-    NEEDS_OWNER = "needs_owner"  # it could not be sent: too little balance, or Binance refuses it
-    EXTERNAL = "external"  # made in the provider's own console, and found by us
+    REQUESTED = "requested"  # saved; the provider may not have received it yet
+    SENT = "sent"  # accepted by the provider, outcome pending
+    DONE = "done"  # the provider says the money went back
+    REJECTED = "rejected"  # refused by the provider for good: the money is still here
+    NEEDS_OWNER = "needs_owner"  # could not be sent: too little balance, or Binance refuses it
+    EXTERNAL = "external"  # made in the provider's own console, or sent by the owner outside it
 
 
 class Cause(StrEnum):
@@ -85,8 +85,8 @@ class CalendarKind(StrEnum):
 
 
 class HandKind(StrEnum):
-    """What the owner vouches for, where Binance or the calendar does not."""
+    """What the owner confirms in place of Binance or the calendar."""
 
-    OUTSIDE = "outside"  # the money came by another way than Binance Pay
-    GIFT = "gift"  # the call takes place without money, or with less than its price
-    TIME = "time"  # the money is here and proven; the calendar does not say whether the time stands
+    OUTSIDE = "outside"  # the money arrived outside Binance Pay
+    GIFT = "gift"  # the call takes place unpaid, or for less than its price
+    TIME = "time"  # the money is proven; the calendar does not say whether the time is secured

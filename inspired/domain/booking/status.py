@@ -1,4 +1,4 @@
-"""What the outside may know about a booking: the public status, the one sentence that explains it, and its edition."""
+"""A booking's public status: its JSON body, the sentence that explains it, and its version."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ WITHOUT_MAIL = {
 
 
 def message(booking: Booking) -> str:
-    """The sentence, and whether our mails reach the customer where they do not."""
+    """The sentence, plus a warning if our mails do not reach the customer."""
     return f"{sentence(booking)} {WITHOUT_MAIL[mails.reach(booking)]}".strip()
 
 
@@ -91,7 +91,7 @@ HOW_DENIED = {
 
 
 class By(StrEnum):
-    """Who ended a booking. Nobody: its money left, its time to pay was over, or it has not ended."""
+    """Who ended a booking. NOBODY: its money left, its time to pay was over, or it has not ended."""
 
     OWNER = "owner"
     CUSTOMER = "customer"
@@ -113,13 +113,13 @@ def cancelled_by(booking: Booking) -> By:
 
 
 def sentence(booking: Booking) -> str:
-    """The one thing to tell: what is open, else where it stands, and what of the money is going or has gone back."""
+    """What the customer is told: the open issue or else the state, then which money is going or has gone back."""
     parts = (_open_matter(booking) or _standing(booking), _beside(booking), _money_back(booking))
     return " ".join(part for part in parts if part)
 
 
 def _open_matter(booking: Booking) -> str:
-    """Something that is not decided yet, or not as it should be."""
+    """The sentence for something undecided or not as it should be; "" if there is none."""
     payment = payment_of(booking)
     if stuck := [one.amount.shown for one in booking.refunds if one.is_stuck and one.amount]:
         told = STUCK.format(amount=stuck[0])
@@ -139,9 +139,9 @@ def _open_matter(booking: Booking) -> str:
 
 
 def _beside(booking: Booking) -> str:
-    """Money that waits for the owner beside what the booking was paid with."""
+    """A sentence on uncountable money besides the booking's own payment."""
     if payment_of(booking) is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
-        return ""  # told already: it is what is open
+        return ""  # it is the open issue and told already
     return UNCLEAR_BESIDE if any(came_unclear(booking, one) for one in unclear(booking)) else ""
 
 
@@ -168,7 +168,7 @@ def _called_off(booking: Booking) -> str:
 
 
 def _owes_after_all(booking: Booking) -> bool:
-    """Refunded, and since then more has come, which is not gone yet."""
+    """True if more money arrived after the refund and has not gone back yet."""
     return booking.state is State.REFUNDED and any(one.reserves and not one.is_gone for one in booking.refunds)
 
 
@@ -191,7 +191,7 @@ def why_back(booking: Booking, refund: Refund) -> str:
 
 
 def refunds_told(booking: Booking) -> list[dict[str, Any]]:
-    """For the status call: the customer's view of what went or is going back."""
+    """The customer's view of the refunds, for the status call."""
     return [
         {
             "amount": str(one.amount),
@@ -237,7 +237,7 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def _face(booking: Booking) -> tuple[object, ...]:
-    """Everything the customer's page is made of."""
+    """Everything the customer's page is built from."""
     order = booking.order
     return (
         public_status(replace(booking, status_version=0)),
@@ -251,7 +251,8 @@ def _face(booking: Booking) -> tuple[object, ...]:
 
 
 def _has_changed(before: Booking, after: Booking) -> bool:
-    """Anything a page could show: most writes only note what was done, and need no comparing of sentences."""
+    """True if anything a page shows may have changed. Most writes only record what was done, so sentences need not be
+    compared."""
     unseen = ("outbox", "delivered", "history", "ledger", "check_at", "unanswered_checks", "version", "status_version")
     if replace(after, **{name: getattr(before, name) for name in unseen}) != before:
         return True
@@ -263,7 +264,7 @@ def _of_mails(booking: Booking) -> tuple[object, ...]:
 
 
 def numbered(before: Booking, after: Booking) -> Booking:
-    """`after` with the edition grown if the customer would see a difference."""
+    """Increment the version of `after` if the customer would see a difference."""
     changed = _has_changed(before, after) and _face(before) != _face(after)
     return (
         replace(after, status_version=before.status_version + 1)

@@ -1,1 +1,1 @@
-"""What can be booked: meeting types, the hours they are offered in, and what is refunded by which rule."""
+"""The catalogue: meeting types, the hours they are offered in, and their refund policies."""

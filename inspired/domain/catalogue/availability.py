@@ -1,7 +1,7 @@
-"""When calls can be booked: the owner's weekly hours, special days and days off, and the rules of each meeting type.
+"""Availability: the owner's weekly hours, special days and days off, and the rules of each meeting type.
 
-Hours are what the owner's clock on the wall shows, also on the two days a year when it is put forward or back: an hour
-that does not exist offers nothing, one that comes twice offers both.
+Hours are wall-clock times in the owner's zone, also on the two days a year when the clock changes: an hour that does
+not exist offers nothing, one that occurs twice offers both.
 """
 
 import re
@@ -17,7 +17,7 @@ from inspired.domain.shared.slots import TICK, Span
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 END_OF_DAY = 24 * 60
 RANGE = re.compile(r"(\d{1,2}):(\d{2})\s*(?:-|–|to)\s*(\d{1,2}):(\d{2})")
-MOST_RANGES = 6  # a day
+MOST_RANGES = 6  # per day
 MOST_LINES = 200  # of special days, or of days off
 CLOSED = "closed"
 LONGEST_HORIZON = 365 * DAY
@@ -26,7 +26,7 @@ LONGEST_BUFFER = 4 * HOUR
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hours:
-    """One range of a day, in minutes after midnight by the owner's clock; `closes` may be 1440. Whole five minutes."""
+    """One range of a day, in minutes after midnight on the owner's clock; `closes` may be 1440. Multiples of five."""
 
     opens: int
     closes: int
@@ -46,12 +46,12 @@ Week = tuple[DayHours, ...]  # seven, Monday first
 
 
 def parse_day(text: str) -> DayHours:
-    """ "9:00-12:00, 13:30-17:00" as hours; nothing where closed. Raises Invalid."""
+    """Parse "9:00-12:00, 13:30-17:00"; empty means closed. Raises Invalid."""
     return a_day(_parsed(part.strip()) for part in re.split(r"[,;]", text) if part.strip())
 
 
 def a_day(ranges: Iterable[Hours]) -> DayHours:
-    """In order, and merged where one begins as another ends. Raises Invalid where two overlap."""
+    """Sort the ranges and merge adjacent ones. Raises Invalid if two overlap or there are too many."""
     merged: list[Hours] = []
     for one in sorted(ranges):
         if merged and one.opens < merged[-1].closes:
@@ -85,10 +85,11 @@ WORKWEEK: Week = (WORKDAY,) * 5 + ((), ())
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How one meeting type is offered. `week`: its own hours, where they are not the calendar's.
+    """How one meeting type is offered. `week`: its own hours, if they differ from the calendar's.
 
     `before` and `after` are kept free around each call. `notice`: how soon it can start; `horizon`: how far ahead.
-    `step`: from one offered start to the next. `most_per_day`: of this type, on one day of the owner's; 0: no limit.
+    `step`: from one offered start to the next. `most_per_day`: calls of this type per day in the owner's zone; 0: no
+    limit.
     """
 
     week: Week | None = None
@@ -112,7 +113,7 @@ class Rules:
             raise Invalid("A week has seven days.")
 
     def around(self, call: Span) -> Span:
-        """The call with what is kept free around it."""
+        """The call including its buffers."""
         return Span(call.start - self.before, call.end + self.after)
 
 
@@ -121,7 +122,7 @@ AS_USUAL = Rules()
 
 @dataclass(frozen=True, slots=True)
 class SpecialDay:
-    """Other hours on one date, for every meeting type; none at all: closed."""
+    """Other hours on one date, for every meeting type; no hours: closed."""
 
     date: date
     hours: DayHours = ()
@@ -143,12 +144,12 @@ class DaysOff:
 
 
 def parse_special(text: str) -> tuple[SpecialDay, ...]:
-    """One day a line: "2026-12-24 9:00-12:00", or "2026-12-31 closed". In the order of time. Raises Invalid."""
+    """One day per line: "2026-12-24 9:00-12:00", or "2026-12-31 closed". Sorted by date. Raises Invalid."""
     return tuple(sorted(map(_special_day, _lines(text)), key=lambda one: one.date))
 
 
 def parse_days_off(text: str) -> tuple[DaysOff, ...]:
-    """One a line: "2026-12-24 to 2027-01-06", or a single day. In the order of time. Raises Invalid."""
+    """One per line: "2026-12-24 to 2027-01-06", or a single day. Sorted by date. Raises Invalid."""
     return tuple(sorted(map(_days_off, _lines(text)), key=lambda one: one.first))
 
 
@@ -196,7 +197,7 @@ def _date(text: str, line: str) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """The owner's calendar, in the owner's own zone. Days off come before special days, and those before the week."""
+    """The owner's calendar, in the owner's zone. Days off override special days, and those override the week."""
 
     zone: ZoneInfo
     week: Week = WORKWEEK
@@ -230,7 +231,7 @@ class Availability:
             day += DAY
 
     def allows(self, call: Span, rules: Rules, now: datetime) -> bool:
-        """Whether this very call is one that would be offered now."""
+        """True if exactly this call would be offered now."""
         window = Span(call.start, call.start + MINUTE)
         return call in self.calls((call.end - call.start) // MINUTE, rules, window, now)
 
@@ -248,8 +249,8 @@ class Availability:
 
 
 def _pieces(day: date, hours: Hours, zone: ZoneInfo) -> list[Span]:
-    """The time in UTC during which the clock in this zone shows a time within these hours of this day: one piece, but
-    two where the clock is put back out of it and comes again."""
+    """The UTC spans during which this zone's clock shows a time within these hours of the day. Usually one; two if the
+    clock is put back out of the hours and they occur again."""
     midnight = datetime.combine(day, time(), UTC)
     opens, closes = midnight + timedelta(minutes=hours.opens), midnight + timedelta(minutes=hours.closes)
     found: list[Span] = []
@@ -264,7 +265,7 @@ def _pieces(day: date, hours: Hours, zone: ZoneInfo) -> list[Span]:
 
 
 def _offsets(begin: datetime, end: datetime, zone: ZoneInfo) -> list[tuple[datetime, datetime, timedelta]]:
-    """What the zone's clocks differ from UTC, from when to when. Within three days it changes at most once."""
+    """The zone's UTC offsets, each with its period. Within three days the offset changes at most once."""
     first, last = _offset(begin, zone), _offset(end, zone)
     if first == last:
         return [(begin, end, first)]

@@ -1,4 +1,4 @@
-"""What is offered, in words: what the audit log says of a change to a meeting type or the calendar."""
+"""Describes the catalogue in words, for the audit log's entries about changes to meeting types or the calendar."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,7 +12,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def type_in_words(one: MeetingType) -> dict[str, str]:
-    """Everything of it by its name on the owner's page."""
+    """All its fields, by their names on the owner's page."""
     policy, rules = one.policy, one.rules
     return {
         "name": one.title,
@@ -47,7 +47,7 @@ def calendar_in_words(calendar: Availability) -> dict[str, str]:
 
 
 def list_in_words(listed: Iterable[tuple[str, bool]]) -> dict[str, str]:
-    """Each call's name, and whether it is hidden, in the owner's order."""
+    """Each call's name in the owner's order, marked if it is hidden."""
     return {"order": ", ".join(f"{title} (hidden)" if hidden else title for title, hidden in listed)}
 
 

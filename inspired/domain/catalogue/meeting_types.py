@@ -1,4 +1,4 @@
-"""What can be booked. Two types cost the same, so a type is known by its slug, never by its price."""
+"""Meeting types. Two types cost the same, so a type is identified by its slug, never by its price."""
 
 import re
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ LONGEST_MINUTES = 360
 MOST_QUESTIONS, LONGEST_QUESTION, LONGEST_ANSWER = 6, 200, 1000
 LEAST_PRICE, HIGHEST_PRICE = (
     Money.parse("0.01"),
-    Money.parse("20000"),  # of an order in Binance Pay v1; v3 has none
-)  # an order's limits in Binance Pay v1; v3 names none
-LIMIT = Money.parse("10000")  # what one customer may pay without the owner's word (see limits)
+    Money.parse("20000"),
+)  # limits of an order in Binance Pay v1; v3 names none
+LIMIT = Money.parse("10000")  # what one customer may pay unless the owner allows more (see booking/payment_limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asked before the call, when it is booked."""
+    """Asked when the call is booked."""
 
     text: str
     is_required: bool = False
@@ -30,7 +30,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class MeetingType:
-    """`minutes` is the length of the call. A booking keeps its own copy of all of this from its moment."""
+    """`minutes` is the length of the call. A booking keeps its own copy of all this."""
 
     id: str
     title: str
@@ -42,8 +42,8 @@ class MeetingType:
     rules: Rules = AS_USUAL
     reminders: tuple[int, ...] = (24, 1)  # hours before the call
     questions: tuple[Question, ...] = ()
-    place: str = ""  # a link, a number or an address, told once it is confirmed; empty: the site's
-    above_limit: bool = False  # the owner knowingly asks more than LIMIT for it
+    place: str = ""  # a link, a number or an address, shown once it is confirmed; empty: the site's
+    above_limit: bool = False  # the owner knowingly charges more than LIMIT for it
 
 
 MEETING_TYPES: tuple[MeetingType, ...] = (
@@ -84,8 +84,8 @@ MEETING_TYPES: tuple[MeetingType, ...] = (
 
 
 def checked(meeting_type: MeetingType) -> MeetingType:
-    """The type itself, where it can be offered. Raises Invalid with a sentence for each wrong field. What a booking has
-    kept is not checked again: it was right in its time."""
+    """Returns the type if it can be offered. Raises Invalid with a sentence for each wrong field. Copies kept by
+    bookings are not checked again: they were valid at the time."""
     wrong: dict[str, str] = {}
     if not SLUG.fullmatch(meeting_type.id):
         wrong["id"] = "Small letters, digits and hyphens, such as deep-dive."
@@ -111,7 +111,7 @@ def checked(meeting_type: MeetingType) -> MeetingType:
 
 
 def answered(meeting_type: MeetingType, answers: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Each question with its answer, those that were left open without. Raises Invalid by the place of the question."""
+    """The answered questions with their answers. Raises Invalid, with fields named by the question's position."""
     wrong: dict[str, str] = {}
     given = [*(one.strip() for one in answers), *[""] * len(meeting_type.questions)]
     for place, question in enumerate(meeting_type.questions):

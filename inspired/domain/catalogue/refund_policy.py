@@ -1,6 +1,6 @@
-"""What goes back when a paid call does not take place: a promise per meeting type, told before it is paid.
+"""Refund policies: what goes back when a paid call does not take place; shown before payment.
 
-A booking keeps a copy of the policy from its own moment, as it keeps the price.
+A booking keeps a copy of the policy, as it keeps the price.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class RefundPolicy:
-    """A call cancelled by its customer: all of the price back until `full_until` before it starts, `part_percent` of it
-    until `part_until`, nothing after. It can be moved until `move_until`. Times are counted back from the start.
+    """Cancelled by the customer: all of the price goes back until `full_until` before the start, `part_percent` of it
+    until `part_until`, nothing after. The call can be moved until `move_until`. Times are counted back from the start.
 
-    `choice_time`: how long whoever paid and has no time (paid late, slot lost) may choose another one before the money
-    goes back by itself. `top_up`: a payment that is short may be completed instead of going back.
+    `choice_time`: how long a customer who paid but has no time (paid late, slot lost) may choose another one before the
+    money goes back automatically. `top_up`: a short payment may be completed instead of going back.
     """
 
     full_until: timedelta = 24 * HOUR
@@ -39,7 +39,7 @@ class RefundPolicy:
             raise Invalid("There has to be some time to choose.")
 
     def percent(self, starts: datetime, now: datetime) -> int:
-        """How much of the price a customer who cancels now gets back."""
+        """The percentage of the price a customer who cancels now gets back."""
         left = starts - now
         if left >= self.full_until:
             return 100
@@ -47,7 +47,7 @@ class RefundPolicy:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """For people, in the order of time."""
+        """For customers, in chronological order."""
         return tuple(self._told())
 
     def _told(self) -> Iterator[str]:

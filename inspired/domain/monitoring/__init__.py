@@ -1,1 +1,1 @@
-"""What can go wrong with the site as a whole: alerts, run-books, health, refusals, rehearsals."""
+"""Monitoring of the whole site: alerts, run-books, health, refusals, rehearsals."""

@@ -1,7 +1,7 @@
-"""Alerts: when one begins, is told, is told again, and is over. Pure; `runbook` has them all in words.
+"""Alerts: when one starts, is reported, repeated, and ends. Pure; `runbook` defines them all.
 
-Nobody is told of the same twice, and one that comes and goes is told ever more rarely: it counts as over only after it
-was not seen for some minutes, and for twice as long with each time it began within a day.
+Nothing is reported twice, and flapping alerts are reported less and less often: an alert ends only after it was not
+seen for some minutes, doubled each time it started within a day.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ REMIND_AFTER = timedelta(hours=24)
 CALM = timedelta(minutes=5)
 LONGEST_CALM = timedelta(hours=4)
 DAY = timedelta(hours=24)
-KEPT = 20  # of the times one has been over
-LEAST = 50  # of fewer no rate says anything
-SURE = Decimal("1.645")  # standard deviations: nineteen times of twenty on this side
+KEPT = 20  # past episodes of an alert
+LEAST = 50  # with fewer cases no rate is judged
+SURE = Decimal("1.645")  # standard deviations: one-sided 95 %
 
 
 class Severity(StrEnum):
@@ -33,7 +33,7 @@ class Channel(StrEnum):
 
 
 class Kind(StrEnum):
-    """What is told of an alert."""
+    """The kinds of messages about an alert."""
 
     BEGAN = "began"
     STILL = "still"
@@ -43,10 +43,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that can be wrong. `found`: how it is seen; `happened`, `means`, `todo`: its run-book; `drill`: how to
-    see it on purpose; `drills`: those of the rehearsal that play what it tells of. `after`: how long it must last
-    before anybody is told, where the sight itself has no age.
-    """
+    """One thing that can be wrong. `found`: how it is detected; `happened`, `means`, `todo`: its run-book; `drill`: how
+    to trigger it on purpose; `drills`: the rehearsal drills that play it. `after`: how long it must last before it is
+    reported, if the detection itself has no age."""
 
     id: str
     sentence: str
@@ -62,13 +61,13 @@ class Alert:
 
     @property
     def needs_you(self) -> bool:
-        """There is something to do; otherwise it is told so that the owner knows, and nobody is asked to look."""
+        """True if there is something to do; otherwise it only informs the owner."""
         return self.severity is not Severity.KNOW
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """It is so now. `detail` in words, without anything personal; `about`: ids of the bookings it is about."""
+    """The alert is detected now. `detail` has no personal data; `about`: ids of the bookings concerned."""
 
     detail: str = ""
     about: tuple[str, ...] = ()
@@ -76,7 +75,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to tell. `key` is the same for all who find that it is to be told."""
+    """A message to send. `key` is the same in every process that finds it due."""
 
     kind: Kind
     key: str
@@ -94,9 +93,9 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one alert stands. `seen_since`: seen at every look since; `missed_since`: firing, and not seen since.
+    """The state of one alert. `seen_since`: seen at every check since; `missed_since`: firing, but not seen since.
 
-    `number` counts how often it has begun; `told` how often it was told since then; `owed` is still to be told.
+    `number` counts how often it has started; `told` how often it was reported since then; `owed` is still to be sent.
     """
 
     id: str
@@ -120,25 +119,25 @@ class Standing:
 
 
 def judged(standing: Standing, alert: Alert, seen: Seen | None, now: datetime) -> Standing:
-    """What becomes of it by one look; the same where nothing does."""
+    """The alert's state after one check; unchanged if nothing changes."""
     return _missed(standing, now) if seen is None else _seen(standing, alert, seen, now)
 
 
 def acknowledged(standing: Standing, by: str, now: datetime) -> Standing:
-    """Somebody has it in hand: no reminders any more, until it begins anew."""
+    """Somebody handles it: no reminders until it starts again."""
     if not standing.is_firing or standing.acknowledged_at is not None:
         return standing
     return replace(standing, acknowledged_at=now, acknowledged_by=by)
 
 
 def handed_on(standing: Standing, keys: Iterable[str]) -> Standing:
-    """These are written down for every channel, and owed no more."""
+    """Remove messages that were saved for every channel."""
     done = set(keys)
     return replace(standing, owed=tuple(one for one in standing.owed if one.key not in done))
 
 
 def calm(standing: Standing, now: datetime) -> timedelta:
-    """How long it must not have been seen to be over: twice as long with each time it was over within a day."""
+    """How long it must not be seen before it ends: doubled for each episode within a day."""
     lately = sum(one.since > now - DAY for one in standing.episodes)
     return min(CALM * (1 << lately), LONGEST_CALM)
 
@@ -184,7 +183,7 @@ def _owing(standing: Standing, kind: Kind, now: datetime) -> Standing:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many of so many went wrong."""
+    """`failed` of `of` cases went wrong."""
 
     failed: int
     of: int
@@ -195,7 +194,7 @@ class Rate:
 
     @property
     def at_least(self) -> Decimal:
-        """What the true share is at least, by the lower end of Wilson's interval. 0 where there is nothing to judge.
+        """The lower end of Wilson's interval for the true share. 0 if there are no cases.
 
         https://www.itl.nist.gov/div898/handbook/prc/section2/prc241.htm
         """
@@ -206,5 +205,5 @@ class Rate:
         return max(Decimal(0), (share + square / (2 * n) - spread) / (1 + square / n))
 
     def is_beyond(self, limit: Decimal) -> bool:
-        """Surely above the limit: few cases, or a share just above it by chance, are not."""
+        """True if it is above the limit with confidence: few cases, or a share just above by chance, are not."""
         return self.is_enough and self.at_least > limit

@@ -1,23 +1,23 @@
 """When Binance Pay may be asked for its certificates again. Pure.
 
-A notice names its certificate, and whoever sends one may name any: asking for each unknown one would let strangers
-spend our calls, and asking for none would keep genuine notices out after Binance has changed its key. So there is a
-pause between two questions, and a limit in an hour for strangers. A notice that names an order of ours is not just
-anybody's: such notices have a limit of their own, and each order a few questions.
+A webhook names its certificate, and a stranger may name any. Asking for each unknown one would let strangers spend our
+calls; never asking would reject genuine webhooks after Binance changed its key. So there is a pause between two
+queries, and an hourly limit for strangers. A webhook that names one of our orders is more credible: such webhooks have
+a limit of their own, and each order a few queries.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 PAUSE = timedelta(seconds=5)
-MOST_FOR_STRANGERS = MOST_FOR_ORDERS = 30  # in an hour
+MOST_FOR_STRANGERS = MOST_FOR_ORDERS = 30  # per hour
 MOST_FOR_ONE_ORDER = 3
 HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question. `order`: the number of the order it was asked for; empty for a stranger's sake."""
+    """One query. `order`: the order number it was made for; empty for a stranger's webhook."""
 
     at: datetime
     order: str = ""
@@ -25,8 +25,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What all processes know together. `keys`: public keys as PEM by their serial, as they were at `fetched_at`;
-    `asked`: the questions of the last hour, newest first."""
+    """What all processes share. `keys`: public keys as PEM by serial, as of `fetched_at`; `asked`: the queries of the
+    last hour, newest first."""
 
     keys: tuple[tuple[str, str], ...] = ()
     fetched_at: datetime | None = None
@@ -38,7 +38,7 @@ class Known:
 
 
 def claimed(known: Known, now: datetime, order: str = "") -> Known | None:
-    """With one more question counted, before it is asked. None where it may not be asked now."""
+    """Count one more query before it is made. None if it is not allowed now."""
     lately = tuple(one for one in known.asked if _is_within(HOUR, one, now))
     of_same_kind = [one for one in lately if bool(one.order) is bool(order)]
     most = MOST_FOR_ORDERS if order else MOST_FOR_STRANGERS
@@ -53,5 +53,5 @@ def fetched(known: Known, keys: dict[str, str], now: datetime) -> Known:
 
 
 def _is_within(span: timedelta, one: Asked, now: datetime) -> bool:
-    """Also for a moment ahead, by a clock that is a little fast; one that is far ahead binds nobody for long."""
+    """Also true for a moment slightly ahead, from a clock that is fast; one far ahead does not count."""
     return abs(now - one.at) < span

@@ -1,4 +1,4 @@
-"""How each part of the site is, for the owner; and the three things customers care about, for everybody. Pure."""
+"""The health of each part of the site for the owner, and three public lines for everybody. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 SLOW_DATABASE = timedelta(milliseconds=500)
 SILENT_AFTER = timedelta(minutes=2)
-KNOWN_FOR = timedelta(minutes=1)  # facts older than that say nothing about now
+KNOWN_FOR = timedelta(minutes=1)  # older facts say nothing about now
 
 
 class Health(StrEnum):
@@ -19,7 +19,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`at`: the moment this is about; `runbook`: the alert whose page says what to do, where it is not well."""
+    """`at`: the moment this is about; `runbook`: the alert whose page says what to do, if it is not well."""
 
     id: str
     title: str
@@ -31,10 +31,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is remembered for pages that must not ask anybody. `firing`: alerts, each with since when.
+    """Cached facts for pages that must not make calls. `firing`: alerts with their start.
 
-    `database_away_since` and `paused_since`: None while it answers, and while Binance Pay does. `clock_at` and
-    `worker_at`: the last sign of life; None where there never was one.
+    `database_away_since` and `paused_since`: None while the database or Binance Pay answers. `clock_at` and
+    `worker_at`: the last sign of life; None if there never was one.
     """
 
     known_at: datetime
@@ -49,7 +49,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`since`: not well since then, where that is known."""
+    """`since`: when it stopped being well, if known."""
 
     name: str
     health: Health
@@ -77,19 +77,19 @@ def public_lines(facts: Facts | None, now: datetime) -> tuple[Line, ...]:
 
 
 def is_silent(at: datetime | None, now: datetime) -> bool:
-    """Whether the last sign of life is too old, or never came."""
+    """True if the last sign of life is too old, or there never was one."""
     return at is None or now - at > SILENT_AFTER
 
 
 def clock_is_silent(facts: Facts | None, now: datetime) -> bool:
-    """Nobody looks for alerts then. False while nothing is known."""
+    """True if nothing checks for alerts. False while nothing is known."""
     if facts is None or facts.database_away_since is not None:
         return False
     return is_silent(facts.clock_at, now)
 
 
 def overall(lines: Iterable[Line]) -> Health:
-    """The worst of them."""
+    """The worst of the lines."""
     found = {line.health for line in lines}
     return next(one for one in (Health.ILL, Health.UNKNOWN, Health.SLOW, Health.WELL) if one in found)
 
@@ -109,7 +109,7 @@ def _paused(facts: Facts, now: datetime) -> Ill:
     skewed = facts.firing.get("clock_skew")
     since = facts.paused_since or skewed
     if since is None and is_silent(facts.worker_at, now):
-        return True, facts.worker_at  # nothing is sold that nobody would confirm
+        return True, facts.worker_at  # nothing is sold that could not be confirmed
     return since is not None, since
 
 

@@ -1,4 +1,4 @@
-"""Refusals that are not about the call that was made, but about whoever makes it: every call is refused alike. Pure.
+"""Refusals that concern the caller, not the call: every call is refused alike. Pure.
 
 https://developers.binance.com/docs/binance-pay/api-common (codes) · …/faq (what its gateway answers)
 """
@@ -11,7 +11,7 @@ _ACCOUNT = "Binance has closed or restricted this merchant account, or the produ
 _CHANGED = "Binance Pay wants to be called in another way than this version does."
 _TURNED_AWAY = "Something in front of Binance Pay turns this server away: its address, or the region it is in."
 
-# By Binance's code; by the HTTP status where the answer has none of its codes.
+# By Binance's code, or by HTTP status if the answer has none.
 CAUSES: Mapping[str, str] = {
     "400002": "Our signature is not accepted: BINANCE_PAY_SECRET_KEY does not belong to BINANCE_PAY_API_KEY.",
     "400003": "This server’s clock differs from Binance’s by more than about a second.",
@@ -30,9 +30,9 @@ CAUSES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Every call is refused. `code` and `words` are the service's own; `times`: so often in a row, as far as counted.
+    """Every call is refused. `code` and `words` are the service's own; `times`: how often in a row, as far as counted.
 
-    `since`: the first of them. `until`: unless calls are taken again before, nothing new is begun until then.
+    `since`: the first of them. `until`: nothing new is started before then, unless calls are accepted earlier.
     """
 
     code: str
@@ -43,11 +43,11 @@ class Refusal:
 
     @property
     def told(self) -> str:
-        """Binance's words, then ours."""
+        """Binance's words, then our explanation."""
         quoted = f" “{self.words}”" if self.words else ""
         return f"{self.code}{quoted}: {CAUSES.get(self.code, 'A cause this version does not know.')}"
 
 
 def concerns_every_call(code: str) -> bool:
-    """Whether a refusal with this code says nothing about the call it answers."""
+    """True if a refusal with this code says nothing about the call it answers."""
     return code in CAUSES

@@ -1,4 +1,4 @@
-"""What a rehearsal of one failure has shown: what was seen step by step, and what was checked in the end."""
+"""The record of a rehearsal: what was seen step by step, and what was checked at the end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from inspired.domain.booking.booking import Booking, Entry
 
 
 class Verdict(StrEnum):
-    WAITING = "waiting"  # asked for; no worker has begun yet
+    WAITING = "waiting"  # requested; no worker has started it yet
     RUNNING = "running"
     GREEN = "green"
     RED = "red"
@@ -29,8 +29,8 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One step: what happened, how its bookings stood after it and whose they are, and the mails since the step before.
-    `at` is the drill's own clock, on which hours pass in a moment."""
+    """One step: what happened, the resulting bookings and their customers, and the mails since the previous step. `at`
+    is the drill's own clock, on which hours pass in a moment."""
 
     at: datetime
     what: str
@@ -41,7 +41,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that must be so, and whether it was."""
+    """A claim that must hold, and whether it did."""
 
     claim: str
     holds: bool
@@ -49,7 +49,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`ledger`: all that was posted there. `broken_off`: why the drill did not come to its end, where it did not."""
+    """`ledger`: everything posted there. `broken_off`: why the drill was aborted, if it was."""
 
     scenes: tuple[Scene, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -58,20 +58,20 @@ class Record:
 
     @property
     def verdict(self) -> Verdict:
-        """Green only where something was checked, and all of it holds."""
+        """Green only if something was checked and everything holds."""
         is_well = bool(self.checks) and not self.broken_off and all(one.holds for one in self.checks)
         return Verdict.GREEN if is_well else Verdict.RED
 
     @property
     def why(self) -> str:
-        """Why it is red, in one line; nothing where it is green."""
+        """Why it is red, in one line; "" if it is green."""
         failed = [f"Not so: {one.claim}" for one in self.checks if not one.holds]
         return " ".join([*failed, self.broken_off]).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One drill, played once. `version` is the code's that played it; "" until a worker has begun."""
+    """One run of a drill. `version` is the code's version; "" until a worker has started it."""
 
     id: str
     drill: str
@@ -87,7 +87,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Since when payments are taken with this version, and by whose rehearsal."""
+    """Since when this version may take payments, and by whose rehearsal."""
 
     version: str
     at: datetime

@@ -1,6 +1,6 @@
-"""Every alert with its run-book: what happened, what it means, what to do, and how to see it on purpose.
+"""Every alert with its run-book: what happened, what it means, what to do, and how to trigger it on purpose.
 
-`SITE` is about the site as a whole and looked for each minute; `OF_BOOKING` is about one booking, which owes the mail
+`SITE` concerns the whole site and is checked every minute; `OF_BOOKING` concerns one booking, which sends the mail
 itself. Both have a page at /admin/runbook/<id>.
 """
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from inspired.domain.monitoring.alerts import Alert, Channel, Severity
 
-MAILED_ALREADY = (Channel.WEBHOOK,)  # a mail of its own says more, and was sent by whoever found it
+MAILED_ALREADY = (Channel.WEBHOOK,)  # a more specific mail was already sent by whatever detected it
 ASK_ENGINEER = "If it stays, give this page to whoever looks after the site."
 
 SITE: Mapping[str, Alert] = {
@@ -389,7 +389,7 @@ SITE: Mapping[str, Alert] = {
             todo=("Start “clock” again (exactly one of it).", "Look at its log for the reason it ended."),
             drill="Stop the clock.",
             drills=("standstill",),
-            after=timedelta(minutes=1),  # where it has just been started it has not beaten yet
+            after=timedelta(minutes=1),  # right after its start the clock has not beaten yet
         ),
         Alert(
             id="database",
@@ -724,5 +724,5 @@ ALL: Mapping[str, Alert] = {**SITE, **OF_BOOKING}
 
 
 def told_of(drill_id: str) -> list[Alert]:
-    """What would be told if it were no drill."""
+    """The alerts this drill would trigger outside a rehearsal."""
     return [one for one in ALL.values() if drill_id in one.drills]

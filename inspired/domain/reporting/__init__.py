@@ -1,1 +1,1 @@
-"""The business in figures, and the reports made from them."""
+"""Business metrics, and the reports made from them."""

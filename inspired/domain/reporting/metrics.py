@@ -1,9 +1,9 @@
-"""The business in figures: what a day's bookings, books and logs add up to, and what days add up to.
+"""Business metrics: totals of a day's bookings, ledger entries and logs, and totals of days.
 
-`Figures` can be added: those of a month are those of its days together, so that a page reads one small document for a
-day and never the bookings. Nothing is guessed: every figure is a count or a sum of what was written down when it
-happened (history of a booking, entry of the ledger, notice, call). Funnel, failures and times to pay belong to the
-day a booking was made, money to the day it was booked, notices and calls to the day they came or were made.
+`Figures` can be added: those of a month are the sum of its days, so a page reads one small document per day and never
+the bookings. Nothing is estimated: every figure is a count or sum of what was recorded when it happened (history
+events, ledger entries, webhooks, calls). Funnel, failures and times to pay belong to the day a booking was made, money
+to the day it was booked, webhooks and calls to the day they arrived or were made.
 """
 
 from collections import defaultdict
@@ -22,11 +22,11 @@ from inspired.domain.catalogue.meeting_types import LIMIT
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 
-Tally = Mapping[int, int]  # a value of at most two digits that count (see two_digits), and how often it came
-USDT = "USDT"  # 1 USDT is 1 USD, as the prices say
-REPORTED, MOST = Decimal(1_000), LIMIT.amount  # USD by one customer: looked at, and the limit
-WINDOWS = {"day": 1, "month": 30, "year": 365}  # in days, each up to and with the day that is looked at
-LEAST_WEEKS, MOST_WEEKS = 8, 13  # that a forecast looks back
+Tally = Mapping[int, int]  # a value rounded to two significant digits (see two_digits) → how often it occurred
+USDT = "USDT"  # 1 USDT counts as 1 USD, as for the prices
+REPORTED, MOST = Decimal(1_000), LIMIT.amount  # USD from one customer: the reporting threshold, and the limit
+WINDOWS = {"day": 1, "month": 30, "year": 365}  # in days, each ending with the day in question
+LEAST_WEEKS, MOST_WEEKS = 8, 13  # weeks a forecast looks back
 LEAST_SALES = 10
 AHEAD_DAYS = 30
 # Student's t, two-sided 80 %, by degrees of freedom: https://www.itl.nist.gov/div898/handbook/eda/section3/eda3672.htm
@@ -34,10 +34,10 @@ T_80 = dict(zip(range(7, 13), map(Decimal, ("1.415", "1.397", "1.383", "1.372", 
 
 
 class Step(StrEnum):
-    """Of the way to a confirmed call, after the page."""
+    """The steps to a confirmed call, after the page view."""
 
     HELD = "held"
-    SHOWN = "shown"  # Binance has the order, and the page its QR code
+    SHOWN = "shown"  # Binance has the order, and the page shows its QR code
     PAID = "paid"
     CONFIRMED = "confirmed"
 
@@ -56,27 +56,27 @@ class Failure(StrEnum):
 
 
 class Found(StrEnum):
-    """Who told of a payment first."""
+    """How a payment was first noticed."""
 
     NOTICE = "notice"
     QUERY = "query"
-    UNTOLD = "untold"  # of those found by our own query: no notice has come at all
+    UNTOLD = "untold"  # found by our own query, and no webhook came at all
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums of a day, or of days. What is 0 is left out."""
+    """The sums of one or more days. Zeros are left out."""
 
     visits: Mapping[str, int] = field(default_factory=dict)  # page loads, by meeting type
     steps: Mapping[tuple[str, Step], int] = field(default_factory=dict)  # by meeting type
     failures: Mapping[Failure, int] = field(default_factory=dict)
     found: Mapping[Found, int] = field(default_factory=dict)
     to_pay: Tally = field(default_factory=dict)  # seconds from the QR code to the payment
-    notices: Tally = field(default_factory=dict)  # milliseconds from a payment to the notice of it
-    calls: Tally = field(default_factory=dict)  # milliseconds that a call to the provider took
-    outcomes: Mapping[str, int] = field(default_factory=dict)  # of these calls
+    notices: Tally = field(default_factory=dict)  # milliseconds from a payment to its webhook
+    calls: Tally = field(default_factory=dict)  # milliseconds per call to the provider
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # outcomes of these calls
     customers: Mapping[str, int] = field(default_factory=dict)  # "new", "back"
-    sales: int = 0  # calls that began to be earned
+    sales: int = 0  # calls whose revenue was first booked
     accounts: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)  # as ledger.balances: account, currency
 
     def __add__(self, other: "Figures") -> "Figures":
@@ -92,7 +92,7 @@ class Figures:
         return -self.money(ledger.SALES, currency)
 
     def net(self, currency: str) -> Money:
-        """Earned, less what was returned of it and what the provider kept."""
+        """Revenue, less refunds of it and the provider's fees."""
         less = self.money(ledger.REFUNDS, currency) + self.money(ledger.FEES, currency)
         return self.revenue(currency) - less
 
@@ -103,7 +103,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """One entry of the ledger about a refund that has gone. `cause` None: the booking knows no such refund any more."""
+    """A ledger entry about a completed refund. `cause` None: the booking no longer knows this refund."""
 
     at: datetime
     booking_id: str
@@ -115,8 +115,8 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """What arrived from one customer in the days up to this one: in it, in 30 and in 365 days. `customer` is the blind
-    index of a mail address."""
+    """What arrived from one customer in the 1, 30 and 365 days up to this one. `customer` is the blind index of an
+    email address."""
 
     customer: str
     day: Money
@@ -126,12 +126,12 @@ class Rolling:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the owner's calendar."""
+    """A day in the owner's zone."""
 
     date: date
     figures: Figures = field(default_factory=Figures)
     returned: tuple[Returned, ...] = ()
-    large: tuple[Rolling, ...] = ()  # customers above REPORTED in 365 days, who paid on this day
+    large: tuple[Rolling, ...] = ()  # customers above REPORTED in 365 days who paid on this day
     counted_at: datetime | None = None
 
 
@@ -145,11 +145,11 @@ def summed(parts: Sequence[Figures]) -> Figures:
     return Figures(**sums, sales=sum(one.sales for one in parts))
 
 
-# --- what a day's events add up to ----------------------------------------------------------------------------------
+# --- a day's totals -------------------------------------------------------------------------------------------------
 
 
 def of_bookings(bookings: Iterable[Booking], told_of: Container[str]) -> Figures:
-    """The bookings made on a day. `told_of`: those of which any notice of a payment has come."""
+    """The bookings made on a day. `told_of`: those for which a payment webhook has arrived."""
     steps: dict[tuple[str, Step], int] = defaultdict(int)
     failures: dict[Failure, int] = defaultdict(int)
     found: dict[Found, int] = defaultdict(int)
@@ -170,14 +170,14 @@ def of_bookings(bookings: Iterable[Booking], told_of: Container[str]) -> Figures
 
 
 def of_entries(entries: Iterable[Entry]) -> Figures:
-    """A day's entries of the ledger."""
+    """A day's ledger entries."""
     known = list(entries)
     sums = {place: money.amount for place, money in ledger.balances(known).items()}
     return Figures(accounts=sums, sales=sum(map(_earns, known)))
 
 
 def of_calls(calls: Iterable[tuple[str, int]]) -> Figures:
-    """Calls to the provider: how each went, and the milliseconds it took."""
+    """Calls to the provider: outcome and milliseconds."""
     times: dict[int, int] = defaultdict(int)
     outcomes: dict[str, int] = defaultdict(int)
     for outcome, milliseconds in calls:
@@ -187,7 +187,7 @@ def of_calls(calls: Iterable[tuple[str, int]]) -> Figures:
 
 
 def of_notices(notices: Iterable[tuple[datetime, PaymentOrder]]) -> Figures:
-    """The first notice of each payment: when it came, and the order it is about."""
+    """The first webhook of each payment: its arrival, and its order."""
     delays: dict[int, int] = defaultdict(int)
     for came, order in notices:
         if order.paid_at is not None:
@@ -196,7 +196,8 @@ def of_notices(notices: Iterable[tuple[datetime, PaymentOrder]]) -> Figures:
 
 
 def of_customers(sales: Iterable[Iterable[datetime]], day: Span) -> Figures:
-    """`sales`: for each customer, when their calls were earned. Counted are those whose first or second was today."""
+    """`sales`: for each customer, when their calls were earned. Counts the customers whose first or second call was
+    earned on `day`."""
     counts: dict[str, int] = defaultdict(int)
     for moments in sales:
         for name, moment in zip(("new", "back"), sorted(moments), strict=False):
@@ -219,7 +220,7 @@ def steps_of(booking: Booking) -> list[Step]:
 
 
 def failures_of(booking: Booking) -> list[Failure]:
-    """What went wrong; one booking may be several."""
+    """What went wrong; a booking may have several failures."""
     events, failures = {event.kind for event in booking.history}, []
     if booking.state is State.EXPIRED:
         failures.append(Failure.EXPIRED)
@@ -234,13 +235,13 @@ def failures_of(booking: Booking) -> list[Failure]:
 
 
 def found_by(booking: Booking) -> list[Found]:
-    """For each payment, who told of it first."""
+    """For each payment, how it was first noticed."""
     seen = (event.details for event in booking.history if event.kind is EventKind.MONEY)
     return [Found.QUERY if isinstance(one, MoneySeen) and one.by_query else Found.NOTICE for one in seen]
 
 
 def seconds_to_pay(booking: Booking) -> int | None:
-    """From the moment the QR code was there to the payment, by the provider's clock. None: not paid."""
+    """From the order's creation, when the QR code appears, to the payment, by the provider's clock. None: not paid."""
     made = (event for event in booking.history if event.kind is EventKind.ORDER_CREATED)
     shown = {event.details: event.at for event in made}
     paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.orders
@@ -249,7 +250,7 @@ def seconds_to_pay(booking: Booking) -> int | None:
 
 
 def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned | None:
-    """The refund this entry is about; None for every other entry."""
+    """The refund of this entry; None for other entries."""
     refund_id = entry.fact.subject_id
     moved = [line.money for line in entry.lines if line.account == ledger.BINANCE]
     if entry.fact.kind is not FactKind.REFUND or not moved:
@@ -264,7 +265,7 @@ def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned
 
 
 def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
-    """What arrived with each order, dated when it was first booked: a correction belongs to what it corrects."""
+    """What arrived with each order, dated by its first entry: a correction belongs to the entry it corrects."""
     facts: dict[tuple[Fact, str], tuple[datetime, Money]] = {}
     for entry in sorted(entries, key=lambda one: one.number):
         if entry.fact.kind is FactKind.RECEIVED:
@@ -275,12 +276,12 @@ def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
 
 
 def earned_at(entries: Iterable[Entry]) -> datetime | None:
-    """When a booking's call was earned first; None where it was not."""
+    """When a booking's revenue was first booked; None if it never was."""
     return min((one.at for one in entries if _earns(one)), default=None)
 
 
 def rolling(customer: str, payments: Iterable[tuple[date, Money]], day: date) -> Rolling:
-    """The sums of the windows that end with this day, in USDT: what came in anything else has no rate to USD here."""
+    """The sums of the windows ending with this day, in USDT; other currencies have no rate to USD here."""
     sums = dict.fromkeys(WINDOWS, Decimal())
     for paid, money in payments:
         for name, days in WINDOWS.items():
@@ -290,8 +291,7 @@ def rolling(customer: str, payments: Iterable[tuple[date, Money]], day: date) ->
 
 
 def largest(days: Iterable[Day]) -> list[Rolling]:
-    """For each customer above REPORTED the most that arrived in a day, in 30 days and in 365, at any time of these
-    days; the largest first."""
+    """For each customer above REPORTED the highest sums of 1, 30 and 365 days within these days; largest first."""
     found: dict[str, Rolling] = {}
     for one in (one for day in days for one in day.large):
         before = found.get(one.customer, one)
@@ -300,17 +300,17 @@ def largest(days: Iterable[Day]) -> list[Rolling]:
     return sorted(found.values(), key=lambda one: (-one.year.amount, one.customer))
 
 
-# --- figures of many values -----------------------------------------------------------------------------------------
+# --- distributions and forecast -------------------------------------------------------------------------------------
 
 
 def two_digits(number: int) -> int:
-    """Rounded so that two digits count: 87 stays, 1,234 becomes 1,200. Off by at most 5 %, and few values are left."""
+    """Round to two significant digits: 87 stays, 1,234 becomes 1,200. Off by at most 5 %, with few distinct values."""
     step = 10 ** max(len(str(number)) - 2, 0)
     return int((number + step // 2) // step * step)
 
 
 def percentile(tally: Tally, percent: int) -> int | None:
-    """The least value that so many percent of all are not above. None where there is none."""
+    """The smallest value not exceeded by that many percent of all. None if there are no values."""
     left = sum(tally.values()) * percent
     for value in sorted(tally):
         left -= tally[value] * 100
@@ -321,7 +321,7 @@ def percentile(tally: Tally, percent: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """For the next 30 days. `low` to `high`: in four of five cases it should lie there."""
+    """For the next 30 days. In four of five cases the result should lie between `low` and `high`."""
 
     low: Money
     middle: Money
@@ -330,10 +330,10 @@ class Forecast:
 
 
 def forecast(weeks: Sequence[Money], sales: int) -> Forecast | None:
-    """From what whole weeks brought, newest last. None below LEAST_WEEKS weeks or LEAST_SALES sales in them.
+    """From the revenue of whole weeks, newest last. None below LEAST_WEEKS weeks or LEAST_SALES sales in them.
 
-    The middle goes on with the average week. The interval is Student's, for a sum of so many weeks that are independent
-    and alike: it knows no season and no trend, and revenue does not fall below nothing.
+    `middle` continues the average week. The interval is Student's, for a sum of independent, identical weeks: it knows
+    no season or trend, and is cut off at zero.
     """
     looked_at = weeks[-MOST_WEEKS:]
     count = len(looked_at)

@@ -1,7 +1,7 @@
-"""The owner's reports, as tables of words: the same for the page, the file and the mail.
+"""The owner's reports as tables of text, the same for the page, the file and the mail.
 
-Amounts come from the figures of days (see numbers), which are sums of the ledger's entries, and are written to the last
-digit. No name and no mail address is in a report: a customer is a blind index, cut short.
+Amounts come from the daily figures (see metrics), which are sums of ledger entries, and are exact. Reports contain no
+names or email addresses: a customer is a truncated blind index.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from inspired.domain.shared.timezones import zone
 
 ASKED_BY = {"system": "by itself", "customer": "by the customer", "owner": "by you"}
 SHORT_INDEX = 12
-DAYS_APART = 31  # a longer period is told by months
+DAYS_APART = 31  # longer periods are reported by month
 
 
 class Kind(StrEnum):
@@ -30,7 +30,7 @@ class Kind(StrEnum):
     REFUNDS = "refunds"
     LIMITS = "limits"
     RECONCILIATION = "reconciliation"
-    ENTRIES = "entries"  # as a file only
+    ENTRIES = "entries"  # only as a file
 
 
 TITLES = {
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`numeric`: the columns that hold amounts. `totals` are rows of the same shape."""
+    """`numeric`: the columns with amounts. `totals` are rows of the same shape."""
 
     kind: Kind
     period: Period
@@ -91,12 +91,12 @@ class Report:
         return TITLES[self.kind]
 
     def named(self, row: Row) -> list[tuple[str, str]]:
-        """Each cell of it that is not empty, with its column's name."""
+        """The row's non-empty cells with their column names."""
         return [(name, cell) for name, cell in zip(self.columns, row.cells, strict=True) if cell]
 
 
 def tax(days: Sequence[Day], period: Period) -> Report:
-    """By day, or by month where the period is longer than one; days on which nothing was booked are left out."""
+    """By day, or by month for periods longer than one; empty days are left out."""
     parts: dict[str, Figures] = {}
     for one in days:
         name = str(one.date) if period.days <= DAYS_APART else period_of(Length.MONTH, one.date).name
@@ -175,7 +175,7 @@ def _above(one: Rolling) -> str:
 def reconciliation(
     cases: Iterable[tuple[Difference, datetime | None]], notes: Iterable[str], period: Period, zone_name: str
 ) -> Report:
-    """Open cases, each with since when; `notes` tell of the last runs."""
+    """Open cases with their dates; `notes` are about the last runs."""
     rows = tuple(
         Row(
             (written(since, zone_name) if since else "", one.sentence, one.told, one.subject),
@@ -188,7 +188,7 @@ def reconciliation(
 
 
 def entries(found: Iterable[tuple[str, Entry]], period: Period, zone_name: str) -> Report:
-    """Line by line, for whoever does the accounts."""
+    """Line by line, for the accountant."""
     rows = tuple(
         Row(
             (
@@ -211,16 +211,16 @@ def entries(found: Iterable[tuple[str, Entry]], period: Period, zone_name: str) 
 
 
 def written(moment: datetime, zone_name: str) -> str:
-    """ "2026-11-24 14:02:33", by the owner's clock."""
+    """ "2026-11-24 14:02:33", in the given zone."""
     return f"{moment.astimezone(zone(zone_name)):%Y-%m-%d %H:%M:%S}"
 
 
-# --- sent by themselves ---------------------------------------------------------------------------------------------
+# --- scheduled reports ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A report that is sent after each week or month. `first`: the first day of the period that is sent next."""
+    """A report sent after each week or month. `first`: the first day of the period that is sent next."""
 
     kind: Kind
     length: Length
@@ -233,12 +233,12 @@ class Plan:
 
 
 def is_counted(days: Sequence[Day], period: Period, end: datetime, opened: date) -> bool:
-    """Every day of the period since the business opened was counted after all of it was over."""
+    """True if every day of the period since the business opened was counted after the period's end."""
     done = {one.date for one in days if one.counted_at is not None and one.counted_at >= end}
     return done >= {day for day in period.dates() if day >= opened}
 
 
 def agrees(figures: Figures, entries: Iterable[Entry]) -> bool:
-    """What was counted is what the ledger holds, to the last digit."""
+    """True if the counted sums equal the ledger exactly."""
     held = {place: money.amount for place, money in ledger.balances(entries).items()}
     return {place: amount for place, amount in figures.accounts.items() if amount != Decimal()} == held

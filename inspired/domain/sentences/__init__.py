@@ -1,1 +1,1 @@
-"""Sentences for people, made from typed facts: a file for each audience. No rule reads one."""
+"""Sentences for people, made from typed facts; one file per audience. No rule reads them."""

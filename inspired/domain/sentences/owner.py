@@ -1,4 +1,4 @@
-"""What the owner reads about one booking: what happened, what is still owed, and what happens next."""
+"""The owner's texts about one booking: what happened, pending tasks, and what happens next."""
 
 from inspired.domain.booking.history import (
     Amount,
@@ -184,7 +184,7 @@ def _details(details: Details | None) -> str:
 
 
 def story(one: Event) -> str | None:
-    """The same for the booking's story, where tasks are told by what they did; None for what nobody waits for."""
+    """The same for the booking's story, where tasks are described by their effect; None for tasks of no interest."""
     if not isinstance(one.details, TaskDone):
         return event(one)
     done = one.details
@@ -225,11 +225,11 @@ def _alert(alert: AlertOwner) -> str:
     return runbook.OF_BOOKING[alert.kind].sentence
 
 
-# --- what is still owed ---------------------------------------------------------------------------------------------
+# --- pending tasks --------------------------------------------------------------------------------------------------
 
 
 def task(one: Task) -> str:
-    """What a task is: "Mail “held”". Without the number of its refund or order, which says nothing to a person."""
+    """A task's name: "Mail “held”". Without the id of its refund or order, which means nothing to a person."""
     match one:
         case SendEmail():
             return f"Mail “{_plain(one.template)}”"
@@ -250,7 +250,7 @@ def task(one: Task) -> str:
 
 
 def task_to_come(one: Task) -> str | None:
-    """What will happen: "The mail “Confirmed” goes out". None for what nobody waits for."""
+    """What will happen: "The mail “Confirmed” goes out". None for tasks of no interest."""
     match one:
         case SendEmail():
             return f"The mail “{EMAILS[one.template]}” goes out"

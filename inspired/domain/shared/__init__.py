@@ -1,1 +1,1 @@
-"""What every other folder of the domain uses: errors, money, periods, spans of time, time zones, network addresses."""
+"""Used by every folder of the domain: errors, money, periods, time spans, time zones, IP addresses."""

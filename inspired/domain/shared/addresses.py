@@ -1,12 +1,12 @@
-"""Network addresses as visitors: who counts as one and the same."""
+"""IP addresses as visitors: which addresses count as the same visitor."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def visitor(address: str) -> str:
-    """What an IP address counts as. An IPv4 address written as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address it is;
-    of any other IPv6 address the first 64 bits count, since whoever has one address there has all the others below it.
-    What is no address stays as it is."""
+    """The visitor of an IP address. An IPv4 address written as IPv6 (`::ffff:203.0.113.7`) counts as that IPv4 address.
+    Of other IPv6 addresses only the first 64 bits count, since a visitor with one of them has them all. Other text is
+    returned unchanged."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -17,7 +17,7 @@ def visitor(address: str) -> str:
 
 
 def as_proxy_saw(header: str, hops: int) -> str | None:
-    """Of a header to which every proxy on the way adds its word (`X-Forwarded-For`, `X-Forwarded-Proto`), what the
-    outermost of `hops` trusted ones said; None where fewer have spoken."""
+    """What the outermost of `hops` trusted proxies wrote into a header each proxy appends to (`X-Forwarded-For`,
+    `X-Forwarded-Proto`); None if there are fewer entries."""
     words = [one.strip() for one in header.split(",")] if header.strip() else []
     return words[-hops] if 0 < hops <= len(words) else None

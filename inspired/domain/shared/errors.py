@@ -1,15 +1,15 @@
-"""The two ways something can end badly: a refusal is text for a person, a failure is data for a log."""
+"""The two kinds of error: a refusal is text for a person, a failure is data for a log."""
 
 
 class Refusal(Exception):
-    """The answer is no. The message is a sentence for the person who asked."""
+    """A refusal. The message is a sentence for the person who asked."""
 
     status = 400
     title = "That is not possible"
 
 
 class Invalid(Refusal):
-    """What was sent does not fit the form. `fields` maps a field's name to its sentence."""
+    """Invalid input. `fields` maps a field's name to its sentence."""
 
     status = 422
     title = "Please check what you entered"
@@ -25,7 +25,7 @@ class NotFound(Refusal):
 
 
 class Conflict(Refusal):
-    """Somebody else was first, or the thing has moved on. `retry_after` is in seconds, where waiting helps."""
+    """Somebody else was first, or the object has changed. `retry_after` is in seconds, if waiting helps."""
 
     status = 409
     title = "That changed in the meantime"
@@ -40,13 +40,13 @@ class SlotTaken(Conflict):
 
 
 class OtherLength(Conflict):
-    """What was picked in Calendly is longer or shorter than the call that is sold."""
+    """The event picked in Calendly is longer or shorter than the call sold."""
 
     title = "This is another length"
 
 
 class AboveLimit(Conflict):
-    """More than one customer may pay without the owner's word."""
+    """More than one customer may pay unless the owner allows it."""
 
     title = "Above our limit"
 
@@ -63,7 +63,7 @@ class TooMany(Refusal):
 
 
 class Paused(Refusal):
-    """No new bookings just now, since nobody could pay for them. `retry_after` is in seconds."""
+    """No new bookings now, because they could not be paid or confirmed. `retry_after` is in seconds."""
 
     status = 503
     title = "Payments are paused"
@@ -79,19 +79,19 @@ class Forbidden(Refusal):
 
 
 class BadSignature(Exception):
-    """A message that claims to come from a provider does not carry its signature."""
+    """A message that claims to come from a provider lacks a valid signature."""
 
 
 class Busy(Exception):
-    """Our own database is away or too slow: nothing was changed, trying again may help."""
+    """Our own database is away or too slow: nothing was changed, retrying may help."""
 
 
 class UpstreamError(Exception):
-    """A call to an outside service did not give a usable answer.
+    """A call to an outside service gave no usable answer.
 
-    `retryable`: the same call may work later. `maybe_applied` is False only where the request surely never had
-    an effect there (refused connection, definite refusal); otherwise the outcome is unknown and has to be asked for.
-    `code` is the service's own code, where it gave one; `message` is without the service's name.
+    `retryable`: the same call may work later. `maybe_applied` is False only if the request certainly had no effect
+    there (refused connection, definite refusal); otherwise the outcome is unknown and must be queried. `code` is the
+    service's own code, if it gave one; `message` omits the service's name.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Amounts of money: exact decimals of at most eight places, never a float.
+"""Money: exact decimals of at most eight places, never a float.
 
 Eight places is what Binance Pay accepts (decimal(.8), minimum 0.00000001).
 """
@@ -12,7 +12,7 @@ TOO_MUCH = Decimal(10) ** 12
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount and its currency. Amounts of different currencies refuse to be compared or added."""
+    """An amount and its currency. Comparing or adding different currencies raises ValueError."""
 
     amount: Decimal
     currency: str = "USDT"
@@ -29,7 +29,7 @@ class Money:
 
     @classmethod
     def parse(cls, text: "str | int | Decimal", currency: str = "USDT") -> "Money":
-        """From a wire value: "75", "1.50000000", "1E-8". Raises ValueError; a float is refused."""
+        """Parse a wire value: "75", "1.50000000", "1E-8". Raises ValueError, also for a float."""
         if isinstance(text, bool) or not isinstance(text, str | int | Decimal):
             raise ValueError("an amount is a decimal string")
         try:
@@ -38,7 +38,7 @@ class Money:
             raise ValueError(f"not an amount: {str(text)[:40]}") from None
 
     def __str__(self) -> str:
-        """Plain digits, without useless zeros: "75", "1.5", "0.00000001"."""
+        """Plain digits without trailing zeros: "75", "1.5", "0.00000001"."""
         text = f"{self.amount:.8f}".rstrip("0").rstrip(".")
         return "0" if text == "-0" else text
 
@@ -67,7 +67,7 @@ class Money:
         return self.amount == 0
 
     def share(self, percent: int) -> "Money":
-        """So many hundredths of it, cut to eight places in the payer's favour."""
+        """That many percent, rounded up to eight places in the payer's favour."""
         part = (self.amount * percent / 100).quantize(PLACES, ROUND_UP)
         return Money(part, self.currency)
 

@@ -1,4 +1,4 @@
-"""Stretches of whole days by the owner's calendar: a week, a month, a quarter, a year, or from one day to another."""
+"""Periods of whole days in the owner's zone: a week, month, quarter, year, or from one day to another."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import zone
 
 DAY = timedelta(days=1)
-FIRST, LAST = date(2020, 1, 1), date(2100, 1, 1)  # nothing was sold before, and nobody asks for later
+FIRST, LAST = date(2020, 1, 1), date(2100, 1, 1)  # nothing was sold before; later dates are not needed
 NAMES = re.compile(r"(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|W(?P<week>\d{2})|(?P<month>\d{2})))?")
 
 
@@ -38,11 +38,11 @@ class Period:
 
     @property
     def before(self) -> "Period":
-        """As many days, up to the day before this one."""
+        """The same number of days, ending the day before this period."""
         return between(self.first - self.days * DAY, self.first - DAY)
 
     def span(self, zone_name: str) -> Span:
-        """Its moments: days of 23 and 25 hours are as long as they are."""
+        """Its start and end in UTC; days of 23 and 25 hours keep their length."""
         return Span(midnight(self.first, zone_name), midnight(self.last + DAY, zone_name))
 
 
@@ -51,7 +51,7 @@ def between(first: date, last: date) -> Period:
 
 
 def period_of(length: Length, day: date) -> Period:
-    """The one that day lies in."""
+    """The period that contains the day."""
     match length:
         case Length.WEEK:
             first = day - day.weekday() * DAY
@@ -70,7 +70,7 @@ def after(period: Period, length: Length) -> Period:
 
 
 def parsed(name: str) -> Period:
-    """The period of this name. Raises ValueError."""
+    """Parse a period's name. Raises ValueError."""
     found = NAMES.fullmatch(name)
     if found is None:
         raise ValueError("not the name of a period")
@@ -89,7 +89,7 @@ def parsed(name: str) -> Period:
 
 
 def midnight(day: date, zone_name: str) -> datetime:
-    """When this day begins for the owner, in UTC."""
+    """The start of this day in the given zone, in UTC."""
     return datetime.combine(day, time(), zone(zone_name)).astimezone(UTC)
 
 

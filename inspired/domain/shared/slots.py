@@ -1,7 +1,7 @@
-"""Spans of time: which are free, and which ticks of the clock a call covers.
+"""Time spans: which are free, and which clock ticks a call covers.
 
-A call is held by the five-minute ticks it covers. The database lets one booking own a tick, so calls of different
-length cannot overlap, however many people press the button at once.
+A call is held by the five-minute ticks it covers. MongoDB lets only one booking own a tick, so calls of different
+length cannot overlap, however many customers book at once.
 """
 
 from bisect import bisect_right
@@ -30,7 +30,7 @@ class Span:
 
 
 def free(offered: Iterable[Span], taken: Iterable[Span], before: timedelta, after: timedelta) -> list[Span]:
-    """The offered calls that, with what is kept free around each, overlap none of the taken spans, in their order."""
+    """The offered calls that, including their buffers, overlap no taken span, in their order."""
     busy = merged(taken)
     ends = [one.end for one in busy]
     left: list[Span] = []
@@ -42,7 +42,7 @@ def free(offered: Iterable[Span], taken: Iterable[Span], before: timedelta, afte
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """Ascending, and none touching another."""
+    """Sorted, with touching spans merged."""
     found: list[Span] = []
     for one in sorted(spans, key=lambda span: span.start):
         if found and one.start <= found[-1].end:

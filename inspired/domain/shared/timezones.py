@@ -1,4 +1,4 @@
-"""One way to write a time, for page, mail and calendar file: with the zone's name and its offset on that very day."""
+"""One format for times on pages, in mails and calendar files: with the zone's name and its offset on that day."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -7,7 +7,7 @@ from inspired.domain.shared.slots import Span
 
 
 def zone(name: str) -> ZoneInfo:
-    """UTC where the name is unknown: a wrong zone must never be guessed."""
+    """The zone, or UTC if the name is unknown: never guess a zone."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -19,7 +19,7 @@ def is_zone(name: str) -> bool:
 
 
 def offset(moment: datetime) -> str:
-    """ "UTC+05:30", "UTC" for none."""
+    """ "UTC+05:30", or "UTC" for no offset."""
     minutes = (moment.utcoffset() or timedelta()) // timedelta(minutes=1)
     if not minutes:
         return "UTC"
@@ -28,7 +28,7 @@ def offset(moment: datetime) -> str:
 
 
 def named(moment: datetime) -> str:
-    """The zone of a local moment and its offset then: "Europe/Berlin, UTC+01:00"; "UTC" once."""
+    """The zone and offset of a local time: "Europe/Berlin, UTC+01:00", or just "UTC"."""
     name = str(moment.tzinfo)
     return name if name == offset(moment) else f"{name}, {offset(moment)}"
 

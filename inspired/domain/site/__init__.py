@@ -1,1 +1,1 @@
-"""What the owner chooses, what customers are assured of, and the newsletter."""
+"""The owner's settings, the assurances to customers, and the newsletter."""

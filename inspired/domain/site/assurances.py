@@ -1,7 +1,7 @@
-"""What customers are assured of, each once: terms, pages, mails and ready answers all take their words from here.
+"""The assurances to customers, each worded once: terms, pages, mails and ready answers all use these texts.
 
-`wording` says what is offered, `policy` what a single call promises; `promises` keeps track of what was promised to
-whom.
+`catalogue/descriptions` describes the offer, `catalogue/refund_policy` what a single call promises; `support/promises`
+tracks what was promised to whom.
 """
 
 from inspired.domain.catalogue.refund_policy import RefundPolicy, in_hours
@@ -15,7 +15,7 @@ PLACE = "The owner will write to you where the call takes place."
 
 
 def moving(*, in_calendly: bool) -> str:
-    """How a confirmed call is moved. `in_calendly`: times are picked in Calendly's own frame."""
+    """How to move a confirmed call. `in_calendly`: times are picked in Calendly's own iframe."""
     if in_calendly:
         return "You move a confirmed call on its page, which takes you to Calendly for it."
     return "You move a confirmed call on its page."
@@ -28,8 +28,8 @@ def too_late_to_move(policy: RefundPolicy) -> str:
 
 
 def calendar_entry(*, attached: bool) -> str:
-    """How the call gets into the customer's calendar. `attached`: our mails carry it; where Calendly sends an entry of
-    its own, it would stand there twice."""
+    """How the call gets into the customer's calendar. `attached`: our mails carry it; not if Calendly sends an entry of
+    its own, since the call would then appear twice."""
     if attached:
         return "A file for your calendar is attached to the mail."
     return "The booking’s page has a file for your calendar."

@@ -1,4 +1,4 @@
-"""A newsletter subscription with double opt-in: nothing is sent to an address before its owner agreed by mail."""
+"""Newsletter subscriptions with double opt-in: nothing is sent to an address before its owner agreed by mail."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ class SubscriberState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """`mail_due` is set while the opt-in mail is still to be sent; `token` opens the subscriber's own page."""
+    """`mail_due` is set while the opt-in mail is pending; `token` opens the subscriber's own page."""
 
     id: str
     token: str
@@ -33,7 +33,7 @@ class Subscriber:
 
 
 def asked_again(subscriber: Subscriber, now: datetime) -> Subscriber:
-    """The form was sent again: another opt-in mail, but not more than one an hour, and none to who is subscribed."""
+    """The form was sent again: another opt-in mail, at most one per hour, and none if already subscribed."""
     if subscriber.state is SubscriberState.SUBSCRIBED:
         return subscriber
     if subscriber.asked_at is not None and now - subscriber.asked_at < OPT_IN_AGAIN_AFTER:

@@ -1,6 +1,6 @@
-"""What the owner changes without an engineer: brand, texts, who gets which mail, how long personal data is kept.
+"""The owner's settings: brand, texts, mail recipients, retention of personal data.
 
-Each section is read from the fields of its form, which are also what the database keeps, and knows what of it is wrong.
+Each section is parsed from its form fields, which are also the stored format, and validates itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from inspired.domain.shared.errors import Invalid
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,180}\.[A-Za-z0-9-]{2,60}")
 MOST_QUESTIONS, MOST_ADDRESSES = 20, 10
-LEAST_MONTHS, MOST_MONTHS = 3, 120  # shorter, and a question about last month's call could not be answered
+LEAST_MONTHS, MOST_MONTHS = 3, 120  # any shorter, and questions about last month's call could not be answered
 LONGEST = {
     "name": 60, "analyst": 80, "line": 120, "contact": 254,
     "headline": 120, "lead": 400, "about": 3000, "questions": 8000,
@@ -23,7 +23,7 @@ LONGEST = {
 
 
 class Accent(StrEnum):
-    """The palettes of static/app.css. Their contrasts are computed in a test."""
+    """The palettes of static/app.css. A test computes their contrasts."""
 
     GREEN = "green"
     BLUE = "blue"
@@ -32,7 +32,7 @@ class Accent(StrEnum):
     SLATE = "slate"
 
 
-# As a link or button stands on white paper: what mails use, which know no dark and light.
+# The colour of links and buttons on white, for mails, which have no dark mode.
 COLOURS = {
     Accent.GREEN: "#0b5d4a",
     Accent.BLUE: "#0b4f8a",
@@ -44,7 +44,7 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`line` says in one sentence what this is; `contact` is a mail address customers see, or empty."""
+    """`line` describes the site in one sentence; `contact` is an email address shown to customers, or empty."""
 
     name: str = "Inspired Analyst"
     analyst: str = ""
@@ -95,13 +95,13 @@ class Brand:
 
     @property
     def signature(self) -> str:
-        """Who a mail is from."""
+        """The sender's name in mails."""
         return f"{self.analyst}, {self.name}" if self.analyst else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question that is asked often. Its answer may have several lines, and none of them is empty."""
+    """A frequent question and its answer. The answer may have several lines, none of them empty."""
 
     question: str
     answer: str
@@ -109,7 +109,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What the first page says, beside what is true of every such site."""
+    """The owner's texts on the home page."""
 
     headline: str = "Bring one question. Leave with an answer you can check."
     lead: str = (
@@ -157,8 +157,8 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class SmallPrint:
-    """`terms` stands below the site's own terms; `terms_changes` counts how often it was changed, for the version that
-    bookings keep."""
+    """`terms` is shown below the site's own terms; `terms_changes` counts its changes, for the version that bookings
+    keep."""
 
     confirmation: str = ""
     terms: str = ""
@@ -171,7 +171,7 @@ class SmallPrint:
         return cls(**texts, terms_changes=_number(values.get("terms_changes", "0")))
 
     def after(self, before: "SmallPrint") -> "SmallPrint":
-        """Other terms are another version of them."""
+        """Changed terms count as another version."""
         return replace(self, terms_changes=before.terms_changes + (self.terms != before.terms))
 
     @property
@@ -194,7 +194,7 @@ class SmallPrint:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Who is told of confirmed and moved calls, of what needs a person, and of reports. Nobody named: OWNER_EMAIL."""
+    """Recipients of mails about confirmed and moved calls, alerts, and reports. If empty: OWNER_EMAIL."""
 
     calls: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
@@ -225,18 +225,18 @@ class Addresses:
 
     @property
     def words(self) -> dict[str, str]:
-        """Only how many, and where: an address is somebody's."""
+        """Only the number and the domains: addresses are personal data."""
         return {f"who gets {kind}": _domains(addresses) for kind, addresses in self.by_kind.items()}
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Each once."""
+        """Each address once."""
         return tuple(dict.fromkeys((*self.calls, *self.alerts, *self.reports)))
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """After so many whole months names and addresses of bookings that are over are erased. 0: never by itself."""
+    """Names and addresses of finished bookings are erased after this many months. 0: never automatically."""
 
     months: int = 0
 
@@ -271,26 +271,26 @@ NAMES = {Brand: "brand", Home: "home", SmallPrint: "small_print", Addresses: "ad
 
 
 def checked(section: Section) -> Section:
-    """The section itself, where it may be saved. Raises Invalid with a sentence for each wrong field."""
+    """Returns the section if it may be saved. Raises Invalid with a sentence for each wrong field."""
     if wrong := section.wrong:
         raise Invalid("Please check the marked fields.", wrong)
     return section
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What is different, in words: one sentence for each name in either."""
+    """The differences in words, one sentence per name."""
     names = dict.fromkeys((*before, *after))
     pairs = ((name, before.get(name, ""), after.get(name, "")) for name in names)
     return [f"{name}: from {_quoted(was)} to {_quoted(now)}" for name, was, now in pairs if was != now]
 
 
 def one_line(text: str) -> str:
-    """Spaces and line ends are one space; what cannot be seen or kept is left out."""
+    """On one line, with runs of whitespace reduced to a space and invisible characters removed."""
     return " ".join(_kept(text).split())
 
 
 def written(text: str) -> str:
-    """As written, line by line, without spaces at the ends of lines, and with one empty line between paragraphs."""
+    """Line by line as written, without spaces at the ends of lines, and with one empty line between paragraphs."""
     lines = [" ".join(line.split()) for line in _kept(text).splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip())
 
@@ -300,7 +300,7 @@ def _kept(text: str) -> str:
 
 
 def _questions(text: str) -> tuple[Answered, ...]:
-    """The first line of each paragraph is the question, the others the answer."""
+    """The first line of each paragraph is the question, the rest the answer."""
     paragraphs = [one for one in written(text).split("\n\n") if one]
     parts = [one.partition("\n") for one in paragraphs]
     return tuple(Answered(question, answer) for question, _, answer in parts)
@@ -311,7 +311,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _number(text: str) -> int:
-    """-1 where it is none."""
+    """-1 if it is not a number."""
     digits = text.strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 7 else -1
 

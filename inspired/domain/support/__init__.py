@@ -1,1 +1,1 @@
-"""Conversations with customers: tickets, what was promised in them, ready-made answers."""
+"""Support: tickets, what was promised in them, ready-made answers."""

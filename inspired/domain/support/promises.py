@@ -1,4 +1,4 @@
-"""What a customer was promised, by when, and whether it was kept. Pure: made from the booking and its tickets."""
+"""Promises to customers: what, by when, and whether it was kept. Pure: derived from the booking and its tickets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from inspired.domain.booking.refunds import SLOW_AFTER
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.support.tickets import Author, Ticket, TicketEventKind
 
-WORD_WITHIN = timedelta(hours=24)  # "the owner writes to you" names no time: this is what a customer takes it for
-PLACE_BEFORE = timedelta(hours=1)  # the call: later than that, it is no use
+WORD_WITHIN = timedelta(hours=24)  # "the owner writes to you" names no time; customers expect this
+PLACE_BEFORE = timedelta(hours=1)  # before the call; any later is useless
 
 
 class Kind(StrEnum):
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """`about`: a refund's id, a ticket's number, an order's number. `kept_at` None: not kept yet."""
+    """`about`: the id of a refund, ticket, order or booking. `kept_at` None: not kept yet."""
 
     kind: Kind
     about: str
@@ -39,12 +39,12 @@ class Promise:
         return self.kept_at is None
 
     def is_late(self, now: datetime) -> bool:
-        """Not kept in time, or not yet."""
+        """True if it was kept too late, or is overdue."""
         return (self.kept_at or now) > self.due
 
 
 def promises(booking: Booking | None, tickets: Iterable[Ticket] = (), *, place_is_told: bool = True) -> list[Promise]:
-    """All that were made, those that are due first at the top. `place_is_told`: the confirmation says where."""
+    """All promises, soonest due first. `place_is_told`: the confirmation names the place."""
     tickets = list(tickets)
     found = [one for ticket in tickets for one in replies(ticket)]
     if booking is not None:
@@ -55,13 +55,13 @@ def promises(booking: Booking | None, tickets: Iterable[Ticket] = (), *, place_i
 
 
 def promised_by(booking: Booking) -> datetime | None:
-    """The first moment at which something promised about its money is due; None where nothing is open. Written beside
-    the booking, so that the list of promises finds it."""
+    """When the first open promise about the booking's money is due; None if there is none. Stored with the booking, so
+    that the list of promises finds it."""
     return min((one.due for one in promises(booking) if one.is_open), default=None)
 
 
 def replies(ticket: Ticket) -> list[Promise]:
-    """One for each time the customer waited. An answer keeps it; so does our word that it is done."""
+    """One per period in which the customer waited. An answer keeps it, and so does closing the ticket."""
     ends = [one.at for one in ticket.messages if one.author is Author.OWNER]
     ends += [one.at for one in ticket.history if one.kind is TicketEventKind.CLOSED]
     found: dict[datetime, Promise] = {}
@@ -73,7 +73,7 @@ def replies(ticket: Ticket) -> list[Promise]:
 
 
 def _refunds(booking: Booking) -> list[Promise]:
-    """Counted from when the customer was first told: one that takes a rejected one's place does not begin anew."""
+    """Counted from when the customer was first told: replacing a rejected refund does not restart the time."""
     told = [one for one in booking.refunds if one.reserves and one.status is not RefundStatus.EXTERNAL]
     told += [one for one in booking.refunds if one.reserves and one.is_by_hand]
     return [
@@ -97,7 +97,7 @@ def _first_told(booking: Booking, refund: Refund) -> datetime:
 
 
 def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
-    """For each payment that waits for the owner, as long as it does."""
+    """One for each payment that waits for the owner, while it waits."""
     found = []
     for order in unclear(booking):
         made_at = _seen_unclear(booking, order)
@@ -123,6 +123,6 @@ def _place(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
 
 
 def _first_word(tickets: list[Ticket], after: datetime) -> datetime | None:
-    """When we first wrote to the customer since."""
+    """When we first wrote to the customer after that."""
     words = (one.at for ticket in tickets for one in ticket.messages if one.author is Author.OWNER)
     return min((at for at in words if at >= after), default=None)

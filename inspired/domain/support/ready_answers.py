@@ -1,4 +1,4 @@
-"""Ready-made answers: only those that are true of the booking at this moment, filled with its facts."""
+"""Ready-made answers: only those that are true of the booking now, filled with its facts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ class Ready:
 
 
 def ready_answers(booking: Booking | None, name: str, now: datetime) -> list[Ready]:
-    """`name`: the customer's, "" where it is not known."""
+    """`name`: the customer's name, "" if unknown."""
     hello = f"Hello {name}," if name else "Hello,"
     found = [*_of_booking(booking, now), *ALWAYS] if booking else list(ALWAYS)
     return [Ready(one, what, f"{hello}\n\n{text}\n\nInspired Analyst") for one, what, text in found]

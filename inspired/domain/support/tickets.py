@@ -1,4 +1,4 @@
-"""A ticket: what somebody wrote to us about a booking (or about none), what we answered, by when an answer is owed.
+"""A ticket: what a customer or stranger wrote, our answers, and when an answer is due.
 
 Texts are sealed under the ticket's own key, and nothing here reads them. Values are frozen, like a booking's.
 """
@@ -14,15 +14,15 @@ from inspired.domain.booking.outbox import OutboxItem, Result, UnknownTask
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import Conflict, Invalid, TooMany
 
-LONGEST_TEXT = 4000  # letters
+LONGEST_TEXT = 4000  # characters
 LONGEST_SUBJECT = 120
 MOST_MESSAGES = 100
-MOST_OPEN = 3  # of one booking, or one stranger
-SOON = timedelta(hours=24)  # a call so near cannot wait for its answer
+MOST_OPEN = 3  # per booking, or per stranger
+SOON = timedelta(hours=24)  # a call this soon cannot wait for its answer
 
 
 class Topic(StrEnum):
-    """What it is about: the plan's three, and two more."""
+    """The subject: the plan's three, and two more."""
 
     PAYMENT_DELAYED = "PAYMENT_DELAYED"
     PAYMENT_FAILED = "PAYMENT_FAILED"
@@ -32,7 +32,7 @@ class Topic(StrEnum):
 
 
 class Priority(StrEnum):
-    """The plan's, the most urgent last."""
+    """The plan's priorities, most urgent last."""
 
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -49,30 +49,30 @@ REPLY_WITHIN = {
 
 
 class TicketState(StrEnum):
-    OPEN = "open"  # we owe the next word
-    WAITING = "waiting"  # the customer does
+    OPEN = "open"  # our answer is due
+    WAITING = "waiting"  # for the customer
     DONE = "done"
 
 
 class Author(StrEnum):
     CUSTOMER = "customer"
-    OWNER = "owner"  # or whoever helps
-    SYSTEM = "system"  # what was so at that moment; the customer does not see it
-    NOTE = "note"  # of the owner's, for ourselves
+    OWNER = "owner"  # or a helper
+    SYSTEM = "system"  # the situation at that moment; not shown to the customer
+    NOTE = "note"  # an internal note
 
 
 class TicketEmail(StrEnum):
     """The mails about a ticket."""
 
-    ANSWER = "answer"  # to the customer
-    CLOSED = "closed"  # to the customer
-    TO_OWNER = "tell_owner"  # the customer wrote
-    LATE = "late"  # to the owner: the word we owe is late
+    ANSWER = "answer"  # to the customer: our answer
+    CLOSED = "closed"  # to the customer: the ticket was closed
+    TO_OWNER = "tell_owner"  # to the owner: the customer wrote
+    LATE = "late"  # to the owner: our answer is late
 
 
 @dataclass(frozen=True, slots=True)
 class SendTicketEmail:
-    """`subject_id`: the message it is about, or how long the history was when it came to be owed."""
+    """`subject_id`: the message's id, or the length of the history when the task was added."""
 
     template: TicketEmail
     subject_id: str
@@ -113,7 +113,7 @@ class Mailed:
 
 @dataclass(frozen=True, slots=True)
 class TicketEvent:
-    """`person`: the account whose doing it was; "system" for what happened by itself."""
+    """`person`: the account that acted, or "system"."""
 
     at: datetime
     kind: TicketEventKind
@@ -123,8 +123,8 @@ class TicketEvent:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`id` comes from the form it was sent by: sent twice, it is one message. `promised`: the answer was promised to
-    its writer until then. `person`: the account that wrote it, where it is ours."""
+    """`id` comes from the form, so that sending it twice makes one message. `promised`: until when its writer was
+    promised an answer. `person`: the account that wrote it, if it is ours."""
 
     id: str
     at: datetime
@@ -140,10 +140,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """`id` is the number people say. `token` opens the page of whoever has no booking, whose address is `email`.
+    """`id` is the number people use. `token` opens the page of a person without a booking, whose address is `email`.
 
-    `since`: since when we owe the next word. `promised`: until when it was promised to the customer. What is said to
-    somebody stands, whatever priority it is given later.
+    `since`: since when our answer is due. `promised`: until when it was promised to the customer; a promise stands even
+    if the priority is lowered later.
     """
 
     id: str
@@ -154,21 +154,21 @@ class Ticket:
     priority: Priority
     booking_id: str = ""
     email: bytes = b""
-    email_index: str = ""  # blind index of it
+    email_index: str = ""  # blind index of `email`
     subject: bytes = b""
     state: TicketState = TicketState.OPEN
     messages: tuple[Message, ...] = ()
     since: datetime | None = None
     promised: datetime | None = None
     done_at: datetime | None = None
-    assigned: str = ""  # the account that looks after it
+    assigned: str = ""  # the responsible account
     outbox: tuple[OutboxItem[TicketTask], ...] = ()
     history: tuple[TicketEvent, ...] = ()
     version: int = 0
 
     @property
     def due(self) -> datetime | None:
-        """When the next word of ours is owed; None where it is not our turn."""
+        """When our answer is due; None if it is not our turn."""
         if self.state is not TicketState.OPEN or self.since is None:
             return None
         by_priority = self.since + REPLY_WITHIN[self.priority]
@@ -180,7 +180,7 @@ class Ticket:
 
     @property
     def has_customer(self) -> bool:
-        """There is somebody who can be answered."""
+        """True if there is somebody to answer."""
         return bool(self.booking_id or self.email)
 
     @property
@@ -214,7 +214,7 @@ def _is(task: TicketTask, template: TicketEmail) -> bool:
 
 
 def checked_text(text: str, name: str = "text", longest: int = LONGEST_TEXT) -> str:
-    """As it is kept; browsers end lines in their own way. Raises Invalid."""
+    """The text as it is stored, with line ends unified. Raises Invalid."""
     text = text.replace("\r\n", "\n").strip()
     if not text:
         raise Invalid("Please write something.", {name: "Please write something."})
@@ -225,7 +225,7 @@ def checked_text(text: str, name: str = "text", longest: int = LONGEST_TEXT) -> 
 
 
 def first_priority(topic: Topic, booking: Booking | None, now: datetime) -> Priority:
-    """What a message starts with, by what it is about and how its booking stands."""
+    """The initial priority, by topic and the booking's state."""
     if booking is None:
         return Priority.LOW if topic is Topic.OTHER else Priority.MEDIUM
     paid_for_nothing = booking.state is State.PAID or any(one.is_stuck for one in booking.refunds)
@@ -242,11 +242,11 @@ def first_priority(topic: Topic, booking: Booking | None, now: datetime) -> Prio
     return Priority.LOW
 
 
-# --- what is said ---------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------------------------
 
 
 def customer_wrote(ticket: Ticket, message: Message, now: datetime) -> Ticket:
-    """A question, or one more word to it: the owner is told, and the answer is promised."""
+    """The customer wrote: tell the owner and promise an answer."""
     if ticket.has(message.id):
         return ticket
     _refuse_more(ticket)
@@ -256,12 +256,13 @@ def customer_wrote(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     ticket = _with(ticket, replace(message, promised=promised))
     ticket = replace(ticket, state=TicketState.OPEN, since=since, promised=promised, done_at=None)
     ticket = _watched(ticket.noted(now, TicketEventKind.CUSTOMER_WROTE))
-    is_told = any(_is(item.task, TicketEmail.TO_OWNER) for item in ticket.outbox)  # that mail tells of this one too
+    is_told = any(_is(item.task, TicketEmail.TO_OWNER) for item in ticket.outbox)  # that mail covers this one too
     return ticket if is_told else ticket.owing(now, TicketEmail.TO_OWNER, message.id)
 
 
 def answered(ticket: Ticket, message: Message, seen: int, now: datetime, *, done: bool) -> Ticket:
-    """Our answer; a mail takes it to the customer. `seen`: how many messages were on the page it was written on."""
+    """Our answer, mailed to the customer. `seen`: how many messages the page showed when it was written. Raises
+    Conflict."""
     if ticket.has(message.id):
         return ticket
     if not ticket.has_customer:
@@ -275,7 +276,7 @@ def answered(ticket: Ticket, message: Message, seen: int, now: datetime, *, done
 
 
 def noted_for_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
-    """A note changes nothing else: the customer still waits."""
+    """Add an internal note; nothing else changes, the customer still waits."""
     if ticket.has(message.id):
         return ticket
     _refuse_more(ticket)
@@ -283,7 +284,7 @@ def noted_for_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
 
 
 def begun_by_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
-    """The owner's own: the first word to a customer, or something to remember."""
+    """A ticket opened by the owner: a first message to a customer, or a note to self."""
     if ticket.has_customer:
         ticket = _with(ticket, message).noted(now, TicketEventKind.BEGUN, message.person)
         return replace(ticket, state=TicketState.WAITING).owing(now, TicketEmail.ANSWER, message.id)
@@ -291,7 +292,7 @@ def begun_by_us(ticket: Ticket, message: Message, now: datetime) -> Ticket:
     return _watched(replace(ticket, since=now))
 
 
-# --- what is done with it -------------------------------------------------------------------------------------------
+# --- managing the ticket --------------------------------------------------------------------------------------------
 
 
 def prioritised(ticket: Ticket, priority: Priority, person: str, now: datetime) -> Ticket:
@@ -303,7 +304,7 @@ def prioritised(ticket: Ticket, priority: Priority, person: str, now: datetime) 
 
 
 def taken(ticket: Ticket, assigned: str, person: str, now: datetime) -> Ticket:
-    """By somebody who looks after it from now on; "" gives it back."""
+    """Assign it to an account; "" unassigns it."""
     if ticket.assigned == assigned:
         return ticket
     return replace(ticket, assigned=assigned).noted(
@@ -312,7 +313,7 @@ def taken(ticket: Ticket, assigned: str, person: str, now: datetime) -> Ticket:
 
 
 def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
-    """Done. Whoever wrote last and got no answer is told so."""
+    """Close the ticket. A customer who wrote last and got no answer is told by mail. Raises Conflict."""
     if ticket.state is TicketState.DONE:
         return ticket
     _refuse_unseen(ticket, seen)
@@ -322,7 +323,7 @@ def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
 
 
 def is_told_of_closing(ticket: Ticket) -> bool:
-    """The customer spoke last and got no answer: the closing is told by mail."""
+    """True if the customer wrote last without an answer, so that closing is mailed."""
     spoken = [one for one in ticket.messages if one.is_seen_by_customer]
     return bool(spoken) and spoken[-1].author is Author.CUSTOMER and ticket.has_customer
 
@@ -335,7 +336,7 @@ def reopened(ticket: Ticket, person: str, now: datetime) -> Ticket:
 
 
 def forgotten(ticket: Ticket, now: datetime) -> Ticket:
-    """Without its key and everything that was said: only that there was a ticket stays."""
+    """Remove the key and all content: only the fact that there was a ticket stays."""
     if ticket.is_forgotten:
         return ticket
     messages = tuple(replace(one, text=b"") for one in ticket.messages)
@@ -353,7 +354,7 @@ def _ended(ticket: Ticket, now: datetime, person: str) -> Ticket:
 
 
 def _watched(ticket: Ticket) -> Ticket:
-    """The owner is told when the word we owe is late."""
+    """Schedule the mail to the owner for when our answer is late."""
     ticket = ticket.not_owing(TicketEmail.LATE)
     return ticket.owing(ticket.due, TicketEmail.LATE, str(len(ticket.history))) if ticket.due else ticket
 
@@ -370,7 +371,7 @@ def _refuse_more(ticket: Ticket) -> None:
         raise TooMany(f"This conversation has {MOST_MESSAGES} messages already. Please begin a new one.")
 
 
-# --- mails that are owed: claimed before they are sent, ticked off after --------------------------------------------
+# --- pending mails: leased before they are sent, removed after ------------------------------------------------------
 
 
 def claimed(ticket: Ticket, task: TicketTask, now: datetime) -> Ticket:
@@ -387,7 +388,7 @@ def mailed(ticket: Ticket, task: TicketTask, now: datetime, result: Result) -> T
 
 
 def mail_failed(ticket: Ticket, task: TicketTask, now: datetime, *, for_good: bool) -> Ticket:
-    """Tried again, ever more slowly. An answer that cannot be delivered makes the ticket ours again."""
+    """Retry with growing delays. If an answer cannot be delivered, the ticket is reopened."""
     failed = next((item for item in ticket.outbox if item.task == task), None)
     if failed is None:
         return ticket

@@ -1,1 +1,1 @@
-"""Logging in, accounts, keys for programs."""
+"""Login, accounts, API keys."""

@@ -1,4 +1,4 @@
-"""Making, recognising and revoking the keys by which programs read the owner's API."""
+"""Creating, verifying and revoking API keys for the owner's API."""
 
 import hashlib
 from datetime import timedelta
@@ -8,11 +8,11 @@ from inspired.domain.shared.errors import Conflict
 from inspired.services import Services
 
 LONGEST = 100
-NOTE_EVERY = timedelta(minutes=1)  # how exactly the last use is remembered
+NOTE_EVERY = timedelta(minutes=1)  # precision of the recorded last use
 
 
 def make(svc: Services, name: str, scopes: frozenset[Scope], by: str) -> tuple[ApiKey, str]:
-    """The key, and its secret: told now and never again, since only a hash of it is kept."""
+    """The key and its secret, which is shown only now, since only its hash is stored."""
     secret = PREFIX + svc.new_token()
     key = ApiKey(svc.new_id(), name, _hashed(secret), secret[-4:], scopes, by, svc.now())
     svc.api_keys.add(key)
@@ -21,7 +21,7 @@ def make(svc: Services, name: str, scopes: frozenset[Scope], by: str) -> tuple[A
 
 
 def found(svc: Services, secret: str) -> ApiKey | None:
-    """None where there is no such key, or it was revoked. Its secret has 168 random bits, so a plain hash will do."""
+    """None if there is no such key, or it was revoked. A secret has 168 random bits, so a plain hash suffices."""
     key = svc.api_keys.by_hash(_hashed(secret)) if len(secret) <= LONGEST else None
     if key is None or key.revoked_at is not None:
         return None

@@ -1,7 +1,7 @@
-"""Getting into the admin area: password, sessions, and what each account is allowed.
+"""Login to the admin area: password, second step, sessions, accounts.
 
-The account of ADMIN_EMAIL has the password of the settings for as long as it has none of its own, so that whoever runs
-the site can always get in.
+The account of ADMIN_EMAIL uses the password from the settings until it has its own, so that the site's operator can
+always log in.
 """
 
 import hashlib
@@ -33,15 +33,15 @@ from inspired.services import Services
 
 CODES = 10
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-STEP = 30  # seconds, of an authenticator app (RFC 6238)
+STEP = 30  # seconds per code of an authenticator app (RFC 6238)
 _hasher = PasswordHasher()
 _nobodys = _hasher.hash("verified where there is no such account, so that the time taken tells nothing")
 log = structlog.get_logger()
 
 
 def person_with(svc: Services, email: str, password: str) -> Person | None:
-    """The account of this address, where this is its password. A password is always verified, so that the time taken
-    does not tell whether there is an account."""
+    """The account of this address, if the password is right. A password is always verified, so that the duration does
+    not reveal whether the account exists."""
     person = _first_owner(svc, email) or svc.people.by_email(normalised(email))
     known = _password_of(svc, person) if person is not None and not person.disabled else _nobodys
     is_right = len(password) <= LONGEST_PASSWORD and _fits(known, password)
@@ -49,7 +49,7 @@ def person_with(svc: Services, email: str, password: str) -> Person | None:
 
 
 def log_in(svc: Services, email: str, password: str, address: str) -> Person | None:
-    """As `person_with`. `address`: of the browser; what it is refused counts among `refused`."""
+    """As `person_with`. `address` is the browser's IP address; failures are recorded as `refused`."""
     person = person_with(svc, email, password)
     if person is None:
         refused(svc, email, address)
@@ -57,7 +57,7 @@ def log_in(svc: Services, email: str, password: str, address: str) -> Person | N
 
 
 def refused(svc: Services, email: str, address: str) -> None:
-    """Somebody at this address has entered a wrong password or code for this account, or was not let try any more."""
+    """Record a wrong password or code, or a login blocked by the rate limit, for this IP address and account."""
     log.warning("login_refused")
     account = svc.vault.fingerprint("refused", f"account {normalised(email)}")
     svc.refused_logins.add(RefusedLogin(svc.now(), svc.vault.fingerprint("refused", f"from {address}"), account))
@@ -68,7 +68,7 @@ def hash_password(password: str) -> str:
 
 
 def open_session(svc: Services, person: Person, browser: str) -> str:
-    """What the browser's cookie has to hold. Of it only a hash is kept."""
+    """Open a session and return the cookie's value, of which only a hash is stored."""
     token, now = svc.new_token(), svc.now()
     session = Session(hashed(token), person.id, mark_of(svc, person), now, now, now, browser[:120])
     svc.sessions.add(session)
@@ -77,8 +77,7 @@ def open_session(svc: Services, person: Person, browser: str) -> str:
 
 
 def found_session(svc: Services, token: str) -> tuple[Session, Person] | None:
-    """The session of this cookie with its person, while it is neither idle nor too old, and the password is still the
-    one it was opened with."""
+    """The session of this cookie and its person. None if it is idle or too old, or the password has changed since."""
     session = svc.sessions.get(hashed(token)) if token else None
     if session is None or not session.is_alive(svc.now()):
         return None
@@ -97,7 +96,7 @@ def hashed(token: str) -> str:
 
 
 def _first_owner(svc: Services, email: str) -> Person | None:
-    """The account of ADMIN_EMAIL exists from its first use on."""
+    """The account of ADMIN_EMAIL, created on first use."""
     address = normalised(svc.settings.admin_email)
     if normalised(email) != address:
         return None
@@ -113,7 +112,7 @@ def _first_owner(svc: Services, email: str) -> Person | None:
 
 
 def _password_of(svc: Services, person: Person) -> str:
-    """Its hash. Nobody's, where there is none: an account that was invited and has not been to the site yet."""
+    """Its hash. For an invited account without a password, a hash that no password matches."""
     if person.password_hash:
         return person.password_hash
     is_first = person.email == normalised(svc.settings.admin_email)
@@ -131,7 +130,7 @@ def _fits(known: str, password: str) -> bool:
 
 
 def new_app_secret(svc: Services, person_id: str) -> str:
-    """For an authenticator app, in base32. It counts once a code of it was entered."""
+    """For an authenticator app, in base32. It takes effect once a code of it was entered."""
     secret = pyotp.random_base32()
     sealed = svc.vault.seal(svc.people.get(person_id).key, person_id, "totp", secret)
     svc.people.change(person_id, lambda person: replace(person, totp_pending=sealed))
@@ -139,7 +138,7 @@ def new_app_secret(svc: Services, person_id: str) -> str:
 
 
 def app_address(svc: Services, person: Person, secret: str) -> str:
-    """What the QR code holds: https://github.com/google/google-authenticator/wiki/Key-Uri-Format"""
+    """The QR code's content: https://github.com/google/google-authenticator/wiki/Key-Uri-Format"""
     return pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=svc.preferences.now().brand.name)
 
 
@@ -148,7 +147,7 @@ def pending_secret(svc: Services, person: Person) -> str:
 
 
 def confirm_app(svc: Services, person_id: str, code: str) -> list[str]:
-    """The app is the second step from now on. Answers the recovery codes, which are shown this once. Raises Invalid."""
+    """Make the app the second step. Returns the recovery codes, shown only this once. Raises Invalid."""
     person = svc.people.get(person_id)
     step = _step_of(svc, pending_secret(svc, person), code) if person.totp_pending else None
     if step is None:
@@ -163,14 +162,14 @@ def confirm_app(svc: Services, person_id: str, code: str) -> list[str]:
 
 
 def new_recovery_codes(svc: Services, person_id: str) -> list[str]:
-    """The old ones are worth nothing any more."""
+    """Replaces the old codes, which become invalid."""
     codes, hashes = _new_codes()
     svc.people.change(person_id, lambda person: replace(person, recovery=hashes))
     return codes
 
 
 def use_code(svc: Services, person_id: str, code: str) -> Person:
-    """A code of the app, or a recovery code; each once. Raises Invalid."""
+    """Use a code of the app or a recovery code; each works once. Raises Invalid."""
     person = svc.people.get(person_id)
     step = _step_of(svc, svc.vault.open(person.key, person.id, "totp", person.totp), code) if person.totp else None
     if step is not None:
@@ -187,7 +186,7 @@ def without_second_step(svc: Services, person_id: str) -> Person:
 
 
 def add_passkey(svc: Services, person_id: str, passkey: Passkey) -> list[str]:
-    """Answers recovery codes where there were none yet: a lost phone must lock nobody out."""
+    """Returns recovery codes if there were none yet, so that a lost phone locks nobody out."""
     codes, hashes = _new_codes()
     was_without = not svc.people.get(person_id).recovery
 
@@ -210,7 +209,7 @@ def remove_passkey(svc: Services, person_id: str, name: str) -> Person:
 
 
 def invite(svc: Services, email: str, role: Role) -> str:
-    """A new account; answers the address of the page on which its password is set, good for a day and once. Raises
+    """Create an account and return the URL of the page on which to set its password, valid once within a day. Raises
     Invalid, Conflict."""
     email, person_id, token = mail_address(email), svc.new_id(), svc.new_token()
     person = Person(person_id, normalised(email), role, svc.now(), svc.vault.new_key(person_id))
@@ -220,7 +219,7 @@ def invite(svc: Services, email: str, role: Role) -> str:
 
 
 def mail_address(text: str) -> str:
-    """As accounts keep it. Raises Invalid."""
+    """The address in the form accounts store. Raises Invalid."""
     try:
         return validate_email(text.strip(), check_deliverability=False).normalized
     except EmailNotValidError:
@@ -228,7 +227,7 @@ def mail_address(text: str) -> str:
 
 
 def invite_again(svc: Services, person_id: str) -> str:
-    """For who has forgotten the password, or let the first invitation lapse. What was set stays until it is used."""
+    """For a forgotten password or an expired invitation. The old password stays valid until the link is used."""
     token = svc.new_token()
     until = svc.now() + INVITED_FOR
     svc.people.change(person_id, lambda person: replace(person, invitation=hashed(token), invited_until=until))
@@ -236,7 +235,7 @@ def invite_again(svc: Services, person_id: str) -> str:
 
 
 def invited(svc: Services, token: str) -> Person:
-    """Raises NotFound where the link is used, too old, or never was."""
+    """Raises NotFound if the link was used, is too old, or never existed."""
     person = svc.people.by_invitation(hashed(token))
     if person is None or not person.is_invited(svc.now()):
         raise NotFound("This link was used already, or is too old. Please ask the owner for a new one.")
@@ -257,14 +256,14 @@ def accept(svc: Services, token: str, password: str) -> Person:
 
 
 def set_password(svc: Services, person_id: str, password: str) -> Person:
-    """Every session ends with the old one. Raises Invalid."""
+    """Set a new password, which ends every session opened with the old one. Raises Invalid."""
     check_password(password)
     password_hash = hash_password(password)
     return svc.people.change(person_id, lambda person: person.with_password(password_hash))
 
 
 def change_person(svc: Services, person_id: str, decide: Callable[[Person], Person]) -> Person:
-    """Raises Conflict where no owner would be left."""
+    """Raises Conflict if no owner would be left."""
     only = Conflict("Somebody has to be the owner: this is the only one.")
     before = svc.people.get(person_id)
     others = [one for one in svc.people.all() if one.id != person_id]
@@ -272,7 +271,7 @@ def change_person(svc: Services, person_id: str, decide: Callable[[Person], Pers
         raise only
     after = svc.people.change(person_id, decide)
     if not any(map(_is_owner, svc.people.all())):
-        # Two took each other's role at the same moment: whoever finds nobody left takes it back.
+        # Two owners removed each other at the same moment: the one that finds no owner left undoes its change.
         svc.people.change(person_id, lambda one: replace(one, role=before.role, disabled=before.disabled))
         raise only
     return after
@@ -287,20 +286,20 @@ def _welcome(svc: Services, token: str) -> str:
 
 
 def _new_codes() -> tuple[list[str], tuple[str, ...]]:
-    """Sixteen letters each (79 bits), and their hashes."""
+    """Sixteen characters each (79 bits), with their hashes."""
     codes = ["".join(secrets.choice(CODE_LETTERS) for _ in range(16)) for _ in range(CODES)]
     return ["-".join(one[i : i + 4] for i in range(0, 16, 4)) for one in codes], tuple(map(hashed, codes))
 
 
 def _digits(code: str) -> str:
-    """As apps and password managers hand a code to the clipboard: with blanks of any kind, marks that nobody sees, a
-    dash, or digits of full width."""
+    """Clean up a code as copied from apps and password managers: remove any spaces, invisible characters and dashes,
+    and convert full-width digits."""
     plain = unicodedata.normalize("NFKC", code)
     return "".join(one for one in plain if unicodedata.category(one)[0] not in "ZC" and one != "-")
 
 
 def _step_of(svc: Services, secret: str, code: str) -> int | None:
-    """The time step whose code this is, of now and one before and after; None where it is none."""
+    """The time step of this code among the current, previous and next one; None if it matches none."""
     digits = _digits(code)
     now = int(svc.now().timestamp()) // STEP
     app = pyotp.TOTP(secret)

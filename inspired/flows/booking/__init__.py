@@ -1,1 +1,1 @@
-"""The journey of a booking: hold, pay, be confirmed, move, cancel, refund; and the jobs that keep it true."""
+"""Booking flows: hold, pay, confirm, move, cancel, refund; and the background jobs of bookings."""

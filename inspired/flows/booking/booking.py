@@ -1,4 +1,4 @@
-"""Choosing a time and holding it, changing it while unpaid, giving it up."""
+"""Choosing and holding a time, changing it while unpaid, moving it, giving it up."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ from inspired.domain.shared.slots import TICK, Span, free
 from inspired.flows.booking import booking_search, delivery, payment_limits
 from inspired.services import Services
 
-TERMS_VERSION = "2026-12-2"  # of the terms the site was made with
+TERMS_VERSION = "2026-12-2"  # version of the terms shipped with the site
 LONGEST_WINDOW = timedelta(days=31)
 MINUTE = timedelta(minutes=1)
 NOT_SOLD_NOW = "This call cannot be booked just now: its length is being changed. Please come back a little later."
@@ -33,23 +33,24 @@ TICK_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """`address` is the network address the request came from; only a blind index of it is kept."""
+    """`address` is the IP address of the request; only a blind index of it is kept."""
 
     email: str
     name: str = ""
     address: str = ""
-    answers: tuple[tuple[str, str], ...] = ()  # questions of the meeting type, each with its answer
+    answers: tuple[tuple[str, str], ...] = ()  # the meeting type's questions, each with its answer
 
 
 def free_times(
     svc: Services, meeting_type: MeetingType, window: Span, *, instead: Availability | None = None, mine: str = ""
 ) -> list[Span]:
-    """Free calls that start in the window, ascending. 31 days at most; what lies in the past is left out.
+    """Free calls that start in the window, ascending, without past times. The window is at most 31 days. Raises
+    Invalid.
 
-    `instead`: what would be free with this calendar, by the type's own rules as they are given here. `mine`: the
-    booking that is to move, whose own call does not count against a limit of its day.
+    `instead`: use this calendar and the rules of `meeting_type` as given, for a preview. `mine`: the booking to be
+    moved, whose own call does not count against the day's limit.
     """
-    # A caller who works out "now" and "in 31 days" one after the other is some milliseconds over.
+    # Tolerate callers that compute "now" and "in 31 days" some milliseconds apart.
     if window.end <= window.start or window.end - window.start >= LONGEST_WINDOW + timedelta(seconds=1):
         raise Invalid("Ask for a span of at most 31 days.", {"to": "must be at most 31 days after from"})
     if svc.settings.uses_calendly and instead is None:
@@ -72,7 +73,7 @@ def free_times(
 
 
 def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") -> list[Span]:
-    """As far ahead as the type is offered. Of Calendly the next 31 days are asked for."""
+    """All free times as far ahead as the type is offered; with Calendly the next 31 days."""
     now = svc.now()
     ahead = LONGEST_WINDOW if svc.settings.uses_calendly else rules_today(svc, meeting_type).horizon
     found: list[Span] = []
@@ -85,9 +86,9 @@ def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") 
 
 
 def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
-    """Before the Calendly frame is shown: the frame carries the draft's token, and nothing personal. Raises Conflict
-    where no time that is picked there could be taken up."""
-    with suppress(UpstreamError):  # the frame's own page says that Calendly does not answer
+    """Create the draft before the Calendly iframe is shown; the iframe carries its token and no personal data. Raises
+    Conflict if no time picked there could be accepted."""
+    with suppress(UpstreamError):  # the iframe's own page reports that Calendly does not answer
         if not _is_sold_at_calendly(svc, meeting_type):
             raise Conflict(NOT_SOLD_NOW)
     return svc.bookings.add(_draft(svc, meeting_type, svc.new_token()))
@@ -103,10 +104,10 @@ def hold_time(
     network: str,
     token: str,
 ) -> Booking:
-    """A booking at a time that was picked on our pages: on the built-in calendar, its slot held by the database itself,
-    or at Calendly by its API. Raises SlotTaken, TooMany, Invalid, and UpstreamError where Calendly gives no answer.
+    """Hold a time picked on our pages: in MongoDB for the built-in calendar, through the API at Calendly. Raises
+    SlotTaken, TooMany, Invalid, and UpstreamError if Calendly does not answer.
 
-    Its first order is leased to the caller, who creates it (`payment.open_held_order`): one write less on the way.
+    The first order is already leased to the caller, who creates it with `payment.open_held_order`; that saves a write.
     """
     if svc.settings.uses_calendly:
         return _held_at_calendly(svc, meeting_type, start, zone, customer, network=network, token=token)
@@ -128,8 +129,8 @@ def _held_at_calendly(
     network: str,
     token: str,
 ) -> Booking:
-    """The draft is written first: an event whose making we never hear of carries its token, and is found by that.
-    Whoever asks again under that token goes on with the same draft."""
+    """The draft is saved first: if Calendly's answer is lost, the event is found again by the draft's token. A repeated
+    request with that token continues the same draft."""
     known = _known_draft(svc, token)
     draft = known or _draft(svc, meeting_type, token)
     asking = _with_customer(svc, draft, customer)
@@ -145,7 +146,7 @@ def _held_at_calendly(
 
 
 def _is_sold_at_calendly(svc: Services, meeting_type: MeetingType) -> bool:
-    """Whether an event there can be as long as the call that is sold here."""
+    """True if a Calendly event can have the length of the call sold here."""
     there = svc.calendly.event_type(meeting_type.id)
     return meeting_type.minutes in there.lengths(in_frame=svc.settings.in_frame)
 
@@ -158,7 +159,7 @@ def _known_draft(svc: Services, token: str) -> Booking | None:
 
 
 def _taken_further(svc: Services, ready: Booking, slot: Slot) -> Booking:
-    """The draft that is in the database already becomes what is ready, with a free place in every row."""
+    """Replace the stored draft by the ready booking, with a free place in every limited row."""
     reservation = _reservation(svc, ready, slot)
     while True:
         with reservation.saving() as places:
@@ -183,7 +184,7 @@ def _booked_at_calendly(svc: Services, booking: Booking, start: datetime, zone: 
 
 @contextmanager
 def _freed_if_refused(svc: Services, booking: Booking, slot: Slot) -> Iterator[None]:
-    """What was booked at Calendly and cannot be the slot after all is cancelled: it must not block the calendar."""
+    """If the event booked at Calendly cannot become the slot, cancel it so that it does not block the calendar."""
     try:
         yield
     except Refusal:
@@ -202,9 +203,9 @@ def take_scheduled(
     address: str,
     network: str,
 ) -> Booking:
-    """The customer picked a time in Calendly's frame: read it back there, then hold it (or move to it).
+    """The customer picked a time in Calendly's iframe: read it back from Calendly, then hold it or move to it.
 
-    What the browser says is a hint. Doing this twice with the same event is harmless.
+    The browser's data is verified, not trusted. Repeating this for the same event is harmless.
     """
     booking = svc.bookings.by_token(token)
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
@@ -222,10 +223,10 @@ def take_scheduled(
 
 
 def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booking | None:
-    """An event that was booked past our pages: from now on a booking like any other, but with hours to pay. None where
-    another booking has it already.
+    """Make a booking of an event booked directly in Calendly, with hours to pay instead of minutes. None if another
+    booking has the event.
 
-    It takes no place among the visitor's unpaid ones: what is refused here would block the calendar for nobody.
+    It skips the limit of unpaid bookings per visitor: a refusal would leave the event blocking the calendar.
     """
     now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
     until_call = max(found.span.start - now, svc.settings.payment_expiry)
@@ -238,19 +239,19 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
 
 
 def change_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
-    """Another time on the built-in calendar, while unpaid."""
+    """Move an unpaid booking to another time picked on our pages. Raises SlotTaken, Conflict, Invalid."""
     return _moved_to(svc, svc.bookings.by_token(token), start, zone, customer_actions.change_time)
 
 
 def choose_another_time(svc: Services, token: str, start: datetime, zone: str) -> Booking:
-    """A time for whoever has paid and has none: paid too late, or the time was lost. Raises SlotTaken, Conflict."""
+    """A new time for a customer who paid too late or whose slot was lost. Raises SlotTaken, Conflict."""
     booking = _moved_to(svc, svc.bookings.by_token(token), start, zone, customer_actions.another_time)
     svc.queue.enqueue("refresh", booking.id)
     return booking
 
 
 def move(svc: Services, token: str, start: datetime, zone: str, seen: int) -> Booking:
-    """A confirmed call to another time of the built-in calendar. Raises SlotTaken, Conflict."""
+    """Move a confirmed call to another time. Raises SlotTaken, Conflict."""
     booking = svc.bookings.by_token(token)
     booking = _moved_to(svc, booking, start, zone, lambda b, slot, now: customer_actions.move(b, slot, seen, now))
     svc.queue.enqueue("refresh", booking.id)
@@ -258,7 +259,7 @@ def move(svc: Services, token: str, start: datetime, zone: str, seen: int) -> Bo
 
 
 def move_by_owner(svc: Services, booking_id: str, start: datetime, seen: int) -> Booking:
-    """A paid call to any free time of the built-in calendar, offered or not, or to a free one of Calendly's. Raises
+    """Move a paid call to any free time of the built-in calendar, offered or not, or to a time Calendly offers. Raises
     SlotTaken, Conflict, Invalid."""
     booking = svc.bookings.get(booking_id)
     zone = booking.slot.zone if booking.slot else "UTC"
@@ -272,7 +273,7 @@ def move_by_owner(svc: Services, booking_id: str, start: datetime, seen: int) ->
 
 
 def _moved(booking: Booking, slot: Slot, now: datetime) -> Booking:
-    """To the time that was picked: for the money that is here already, or while it is waited for."""
+    """Move to the picked time: a paid booking chooses again, an unpaid one changes its time."""
     move = customer_actions.another_time if booking.choose_by is not None else customer_actions.change_time
     return move(booking, slot, now)
 
@@ -284,7 +285,7 @@ def no_show(svc: Services, booking_id: str, *, came: bool) -> Booking:
 
 
 def give_up(svc: Services, token: str) -> Booking:
-    """The order is closed and the slot freed by a job; the page says so meanwhile."""
+    """A background job closes the order and frees the slot; the page says so meanwhile."""
     booking = svc.bookings.by_token(token)
     booking = svc.bookings.change(booking.id, lambda b: customer_actions.give_up(b, svc.now()))
     svc.queue.enqueue("refresh", booking.id)
@@ -292,7 +293,7 @@ def give_up(svc: Services, token: str) -> Booking:
 
 
 def terms_version(svc: Services) -> str:
-    """Of the terms as they stand now: whatever the owner changes of them, here or in a call's policy, counts."""
+    """The current terms' version; every change by the owner, to the terms or a call's policy, counts up."""
     changes = svc.preferences.now().small_print.terms_changes + svc.catalogue.terms_changes()
     return f"{TERMS_VERSION}.{changes}" if changes else TERMS_VERSION
 
@@ -314,7 +315,7 @@ def _builtin_slot(svc: Services, meeting_type: MeetingType, start: datetime, zon
 
 
 def _owners_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone: str) -> Slot:
-    """Any time to come: the owner's hours are for customers. What other calls take the database refuses."""
+    """Any future time: offered hours bind only customers. MongoDB refuses overlaps with other calls."""
     if start <= svc.now() or start != TICK_ZERO + (start - TICK_ZERO) // TICK * TICK:
         raise Invalid("Please give a time to come, on a full five minutes.", {"start": "is not possible"})
     rules = rules_today(svc, meeting_type)
@@ -323,14 +324,13 @@ def _owners_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone
 
 
 def rules_today(svc: Services, meeting_type: MeetingType) -> Rules:
-    """How this type is offered now, whatever a booking of it has kept; one that is gone from the list: as it was made
-    for."""
+    """The type's current rules, not those stored in its bookings; a type no longer listed keeps its own."""
     listed = (one.type.rules for one in svc.catalogue.now().types if one.type.id == meeting_type.id)
     return next(listed, meeting_type.rules)
 
 
 def _with_customer(svc: Services, booking: Booking, customer: Customer) -> Booking:
-    """Known by blind indexes only."""
+    """Set the blind indexes that identify the customer."""
     return replace(
         booking,
         email_index=svc.vault.blind_index("email", customer.email),
@@ -370,12 +370,12 @@ def _held(
 
 
 def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
-    """Held, and its first order leased to the caller."""
+    """Hold the slot and lease the first order to the caller."""
     return payment_orders.creating(_held(svc, booking, slot, customer, network), svc.now())
 
 
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
-    """Only a draft is taken further; whoever came second with the same event is answered with what is."""
+    """Only a draft is replaced. A second request with the same event gets the existing booking."""
     if current.state is State.DRAFT:
         customer_actions.refuse_unfit(current, slot)
         ready = replace(
@@ -389,7 +389,7 @@ def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """At most so many places in a row: the database refuses the one too many, who is told `full`."""
+    """At most `most` places in a row. MongoDB refuses any more, and the visitor gets `full`."""
 
     row: Row
     most: int
@@ -397,7 +397,7 @@ class _Limit:
 
 
 def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
-    """Among the unpaid bookings of one visitor."""
+    """The limits on one visitor's unpaid bookings."""
     most = svc.settings.open_bookings_per_visitor
     full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
     rows = [UnpaidOf(Visitor.MAIL, booking.email_index)]
@@ -406,14 +406,14 @@ def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
 
 
 def _limits_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str = "") -> list[_Limit]:
-    """Among the calls of this type on the slot's day, which is the owner's; where such a day has a limit."""
+    """The limit on this type's calls on the slot's day, in the owner's zone, if there is one."""
     most = rules_today(svc, meeting_type).most_per_day
     if slot.calendar is not CalendarKind.BUILTIN or not most:
         return []
     full = SlotTaken("Meanwhile this day has become full. Please choose another one.")
     row = _day_row(svc, meeting_type, slot.span)
     around = Span(slot.span.start - timedelta(days=1), slot.span.end + timedelta(days=1))
-    # From before there was a limit.
+    # Calls made before the limit existed have no place.
     unplaced = sum(
         _day_row(svc, meeting_type, other.span) == row
         for other in svc.bookings.taken(around).holds
@@ -427,7 +427,7 @@ def _day_row(svc: Services, meeting_type: MeetingType, call: Span) -> CallsOn:
 
 
 class _Reservation:
-    """A place in every row: the first that seems free, and the next where the database says that it is taken."""
+    """Finds a place in every row: starts with the likely free one and moves on when MongoDB says it is taken."""
 
     def __init__(self, svc: Services, limits: list[_Limit]) -> None:
         self._limits = limits
@@ -435,8 +435,8 @@ class _Reservation:
 
     @contextmanager
     def saving(self) -> Iterator[list[Place]]:
-        """The places to save with. To be done again where it comes to its end without having returned: one was taken.
-        Raises what the row that is full says, SlotTaken, Conflict."""
+        """Yields the places to save with. If the block ends without returning, a place was taken: the caller repeats
+        it. Raises the full row's refusal, SlotTaken, Conflict."""
         for one in self._limits:
             if self._numbers[one.row] > one.most:
                 raise one.full
@@ -449,7 +449,7 @@ class _Reservation:
 
 
 def _reservation(svc: Services, booking: Booking, slot: Slot) -> _Reservation:
-    """For a booking that is new. Raises AboveLimit."""
+    """The reservation for a new booking. Raises AboveLimit."""
     payment_limits.refuse_above(svc, booking)
     return _Reservation(svc, [*_limits_of_visitor(svc, booking), *_limits_of_day(svc, booking.meeting_type, slot)])
 
@@ -468,8 +468,8 @@ def _moved_to(
     move: Callable[[Booking, Slot, datetime], Booking],
     slot_at: Callable[[Services, MeetingType, datetime, str], Slot] | None = None,
 ) -> Booking:
-    """To another time that was picked on our pages. On the same day of the built-in calendar it keeps its place among
-    that day's calls. `slot_at`: which times of the built-in calendar are possible; those it offers, by default."""
+    """Move to a time picked on our pages. A move within the same day of the built-in calendar keeps its place of that
+    day. `slot_at` decides which times are allowed; by default those on offer."""
     if svc.settings.uses_calendly:
         return _moved_at_calendly(svc, booking, start, zone, move)
     slot = (slot_at or _builtin_slot)(svc, booking.meeting_type, start, zone)
@@ -491,14 +491,14 @@ def _moved_to(
 def _moved_at_calendly(
     svc: Services, booking: Booking, start: datetime, zone: str, move: Callable[[Booking, Slot, datetime], Booking]
 ) -> Booking:
-    """Calendly cannot move an event for us: another is booked, and the step owes the old one its cancelling. Whether
-    the step is allowed is asked first, so that nothing is booked for nothing."""
+    """Calendly cannot move an event for us: book another one; the step then cancels the old one. Check first that the
+    step is allowed, so that no event is booked in vain."""
     if svc.settings.in_frame:
         raise Conflict("Times are chosen in Calendly's calendar here.")
     if booking.slot is None:
         raise Conflict("No time was chosen for this booking yet.")
     move(booking, replace(booking.slot, event_uri="", invitee_uri=""), svc.now())
-    # Should we never hear of what is booked now, it is looked for a little later.
+    # If Calendly's answer is lost, search for the new event a little later.
     look = CancelStrayEvents(str(booking.version))
     booking = svc.bookings.change(
         booking.id, lambda b: polling.scheduled(b.owing(svc.now() + TIDY_AFTER, look), svc.now()), known=booking
@@ -510,7 +510,7 @@ def _moved_at_calendly(
 
 
 def _first_free(svc: Services, limit: _Limit, *, asking: bool = False) -> int:
-    """Where to begin; for a large number of places it saves asking for each."""
+    """First seat to try. With many seats, fetch the taken ones instead of probing."""
     if limit.most <= 10 and not asking:
         return 1
     places = [Place(limit.row, number) for number in range(1, min(limit.most, 2000) + 1)]
@@ -520,7 +520,7 @@ def _first_free(svc: Services, limit: _Limit, *, asking: bool = False) -> int:
 
 @contextmanager
 def _taken_by_others() -> Iterator[None]:
-    """A claim that another booking has, in words for whoever asked."""
+    """Turn a claim conflict into a message for the customer."""
     try:
         yield
     except Claimed as claimed:

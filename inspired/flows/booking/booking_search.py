@@ -1,4 +1,4 @@
-"""Finding a booking by whatever somebody has at hand, and filing those that an older release has written."""
+"""Searching bookings, and re-indexing those an older release wrote."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ from inspired.services import Services
 
 MOST = 50
 MOST_WORDS = 5
-LONGEST = 120  # letters of a question
+LONGEST = 120  # characters of a query
 MONTH = timedelta(days=30)
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`why` it was found, in words that repeat nothing personal."""
+    """`why` it matched, in words without personal data."""
 
     booking: Booking
     why: tuple[str, ...]
@@ -46,17 +46,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Newest first, MOST at most; `more`: there are others. `orphans`: payments that belong to no booking."""
+    """Newest first, at most MOST; `more`: there are others. `orphans`: payments that belong to no booking."""
 
     hits: list[Hit]
     orphans: list[Orphan]
     more: bool
-    ticket: Ticket | None = None  # of that number
+    ticket: Ticket | None = None  # the ticket with that number
 
 
 def search(svc: Services, text: str) -> Found:
-    """By exact mail address, words of the name, token, reference, number of a booking, order, refund, transaction or
-    ticket, amount, day."""
+    """By exact email address, words of the name, token, reference, number (of a booking, order, refund, transaction or
+    ticket), amount or day."""
     text = " ".join(text.split())[:LONGEST]
     found: dict[str, Hit] = {}
     for why, booking in _found(svc, text) if text else ():
@@ -111,10 +111,10 @@ def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booki
 
 
 def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
-    """Calls of that day of the owner's, and bookings made on it."""
+    """Calls on that day in the owner's zone, and bookings made or paid on it."""
     try:
         begin, end = day_of(date.fromisoformat(text), svc.settings.owner_timezone)
-    except (ValueError, OverflowError):  # the days at both ends of the calendar have no other beside them
+    except (ValueError, OverflowError):  # the first and last days of the calendar have no neighbour
         return
     for why, by in (("a call on that day", By.CALL), ("made on that day", By.MADE), ("paid on that day", By.PAID)):
         wanted = Wanted(by=by, since=begin, until=end)
@@ -132,7 +132,7 @@ def _of_amount(svc: Services, amount: str, currency: str | None, most: int) -> I
 
 
 def _of_name(svc: Services, text: str, now: datetime, most: int) -> list[Booking]:
-    """With several words, those that have all of them."""
+    """Several words must all match."""
     words = words_of(text)
     wanted = name_index(svc.vault, text)[len(words) :] if len(words) > 1 else name_index(svc.vault, text)
     if not wanted:
@@ -142,31 +142,31 @@ def _of_name(svc: Services, text: str, now: datetime, most: int) -> list[Booking
 
 
 def day_of(day: date, zone_name: str) -> tuple[datetime, datetime]:
-    """Where it begins and ends, by the owner's clock."""
+    """The day's start and end in the owner's zone."""
     zone = ZoneInfo(zone_name)
     begin, end = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
     return begin.astimezone(UTC), end.astimezone(UTC)
 
 
-# --- filing ---------------------------------------------------------------------------------------------------------
+# --- indexing -------------------------------------------------------------------------------------------------------
 
 
 def words_of(name: str) -> list[str]:
-    """As they are compared: without accents, in lower case; the first few."""
+    """Words in comparable form: lower case, without accents, the first few only."""
     plain = unicodedata.normalize("NFKD", name)
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
     return list(dict.fromkeys(re.findall(r"\w+", letters)))[:MOST_WORDS]
 
 
 def name_index(vault: Vault, name: str) -> tuple[str, ...]:
-    """Blind indexes of the words, then of every two of them: two words are one question, however common each is."""
+    """Blind indexes of each word, then of each pair, so that two common words still need a single lookup."""
     words = words_of(name)
     pairs = [f"{one} {other}" for one, other in combinations(sorted(words), 2)]
     return tuple(vault.blind_index("name", one) for one in (*words, *pairs))
 
 
 def file_all(svc: Services) -> int:
-    """At a release: what an older one has written is filed as this one does, so that lists find it. How many."""
+    """At a release: re-index bookings that an older release wrote, so that the lists find them. Returns how many."""
     begin, end, first, count = svc.lists.beginning(), svc.now(), svc.now(), 0
     while begin < end:
         for booking in svc.bookings.unfiled(begin, begin + MONTH):

@@ -1,4 +1,4 @@
-"""Work on many bookings at once, each in a job of its own: begun on a page, and seen through by the clock."""
+"""Bulk jobs on many bookings, one queue job per booking: started on a page, completed by the worker."""
 
 from datetime import timedelta
 
@@ -18,12 +18,12 @@ ASKED, UNANSWERED = "asked", "no answer"
 
 
 def can_be_asked_about(booking: Booking) -> bool:
-    """An order of it was sent to Binance."""
+    """True if one of its orders was sent to Binance."""
     return booking.state is not State.DRAFT and any(one.was_sent for one in booking.orders)
 
 
 def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
-    """Binance is asked again about every order of these."""
+    """Ask Binance again about every order of these bookings. Raises Conflict, Invalid."""
     wanted = [one.id for one in bookings if can_be_asked_about(one)]
     if not wanted:
         raise Conflict("There is nothing to ask Binance about.")
@@ -37,7 +37,7 @@ def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
 
 
 def work(svc: Services, bulk_job_id: str, booking_id: str) -> None:
-    """Safe to repeat: what was done is not done again."""
+    """Safe to repeat: finished bookings are skipped."""
     if booking_id in svc.bulk_jobs.get(bulk_job_id).done:
         return
     before = svc.bookings.get(booking_id)
@@ -49,7 +49,7 @@ def work(svc: Services, bulk_job_id: str, booking_id: str) -> None:
 
 
 def sweep(svc: Services) -> None:
-    """Rung again for what was lost on the way; given up after an hour, which the page shows."""
+    """Enqueue lost jobs again; after an hour give up, which the page shows."""
     for bulk_job in svc.bulk_jobs.due(svc.now(), MOST):
         if svc.now() - bulk_job.at > KEEP_RINGING:
             for booking_id in bulk_job.left:

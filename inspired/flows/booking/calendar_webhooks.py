@@ -1,5 +1,6 @@
-"""Webhooks of Calendly: verified, kept as evidence, and written into the booking they are about as something owed: to
-ask what became of its event. What a notice says is never believed; Calendly's API is asked.
+"""Calendly webhooks: verified, kept as evidence, and turned into a task to ask Calendly about the event.
+
+The content is never trusted; Calendly's API is asked.
 
 https://developer.calendly.com/api-docs/receiving-data-from-scheduled-events-in-real-time-with-webhook-subscriptions
 """
@@ -16,14 +17,14 @@ from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
 EVENTS = ("invitee.created", "invitee.canceled")
-BIZ_TYPE = "CALENDLY"  # among the notices of the evidence
+BIZ_TYPE = "CALENDLY"  # marks these webhooks among the evidence
 LONGEST_HEADER = 1024
 log = structlog.get_logger()
 
 
 def connect(svc: Services) -> str:
-    """One subscription to our own address, made anew under our newest signing key. What Calendly has is taken away
-    first: it tells no key, and cannot be altered. Raises Invalid, UpstreamError."""
+    """Create one subscription for our URL with our newest signing key. Existing ones are deleted first: Calendly
+    neither reveals their key nor lets them be changed. Raises Invalid, UpstreamError."""
     if not svc.settings.uses_calendly:
         raise Invalid("This site runs on its own calendar.")
     if not svc.settings.calendly_keys:
@@ -39,14 +40,14 @@ def connect(svc: Services) -> str:
 
 
 def is_connected(svc: Services) -> bool:
-    """Whether Calendly still sends everything here."""
+    """True if Calendly still sends all events here."""
     url = address(svc)
     return any(one.url == url and one.is_active and one.events >= set(EVENTS) for one in svc.calendly.subscriptions())
 
 
 def watch(svc: Services) -> bool:
-    """Connected the first time by itself. Calendly disables a subscription whose webhooks failed for a day, and tells
-    nobody: then it is made anew, and the owner is told. True where it was made. Raises UpstreamError."""
+    """Connect automatically the first time. Calendly silently disables a subscription whose webhooks failed for a day:
+    then create it again and tell the owner. Returns True if it was created. Raises UpstreamError."""
     if not svc.settings.uses_calendly or not svc.settings.calendly_keys:
         return False
     if is_connected(svc):
@@ -66,8 +67,8 @@ def address(svc: Services) -> str:
 
 
 def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
-    """Durable when it returns. None where the event is nobody's here: Calendly is looked at soon, and would have been
-    without it. Raises BadSignature, and Busy while the database is away."""
+    """The webhook is durable when this returns. None if it matches no booking: then Calendly is polled soon, as it
+    would be anyway. Raises BadSignature, and Busy while MongoDB is away."""
     webhook = calendly.verified(raw, header, svc.settings.calendly_keys)
     svc.calendly_sync_state.noticed(svc.now())
     booking = _booking_of(svc, webhook)
@@ -87,7 +88,7 @@ def receive(svc: Services, header: str, raw: bytes) -> Booking | None:
 
 
 def _kept(svc: Services, webhook: calendly.Notified, booking: Booking | None, header: str, raw: bytes) -> Webhook:
-    """For the evidence: sealed under the booking's key, since it names its customer."""
+    """The evidence record, sealed under the booking's key because it names the customer."""
     webhook_id = f"{BIZ_TYPE}:{webhook.id}"
     if booking is not None and booking.sealed is not None:
         owner, key = booking.id, booking.sealed.key
@@ -109,7 +110,7 @@ def _kept(svc: Services, webhook: calendly.Notified, booking: Booking | None, he
 
 
 def _booking_of(svc: Services, webhook: calendly.Notified) -> Booking | None:
-    """By the invitee that is its slot, else by the token our own page sent along."""
+    """Find the booking by its invitee, else by the token our page passed to Calendly."""
     found = svc.bookings.by_claim([Invitee(uri) for uri in webhook.invitee_uris])
     if found is not None or not webhook.token:
         return found

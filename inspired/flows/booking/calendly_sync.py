@@ -1,7 +1,7 @@
-"""A look at Calendly every ten minutes: what happened there without us, whether a webhook told of it or not.
+"""Polls Calendly every ten minutes for changes made there, with or without a webhook.
 
-Events that were booked past our pages become bookings with some hours to be paid in; events that were moved or
-cancelled are followed; event types that differ from what is offered, and a subscription that has ended, are told.
+Events booked directly in Calendly become bookings with some hours to pay. Moved or cancelled events are followed. The
+owner is told of event types that differ from the catalogue and of a subscription that ended.
 """
 
 from datetime import timedelta
@@ -23,14 +23,14 @@ from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
 EVERY = timedelta(minutes=10)
-SETTLED = timedelta(minutes=10)  # until then the page an event was picked on, or its draft's own look, takes it up
-TOLD_AFTER = timedelta(hours=1)  # of a Calendly that does not answer; of one that refuses us: at once
+SETTLED = timedelta(minutes=10)  # before that, the page the event was picked on, or the draft's own check, picks it up
+TOLD_AFTER = timedelta(hours=1)  # for a Calendly that does not answer; a refusal is reported at once
 NEVER_ALLOWED = ("401", "403")
 log = structlog.get_logger()
 
 
 def look(svc: Services) -> None:
-    """Safe at any time, and twice at once."""
+    """Safe at any time, also concurrently."""
     if not svc.settings.uses_calendly or svc.calendly.is_short:
         return
     before, now = svc.calendly_sync_state.get(), svc.now()
@@ -53,7 +53,7 @@ def look(svc: Services) -> None:
 
 
 def _events(svc: Services) -> None:
-    """Both ways: events there that no booking has, and bookings whose event is not there any more."""
+    """Compare both ways: events without a booking, and bookings whose event is gone."""
     known = svc.calendly.event_types()
     types = {known[one.type.id].uri: one.type for one in svc.catalogue.now().types if one.type.id in known}
     now = svc.now()
@@ -85,7 +85,7 @@ def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> Non
 
 
 def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
-    """The other time for money that is here already: it must not be asked for again."""
+    """The new time for a booking already paid: the customer must not be asked to pay again."""
     try:
         bookings.take_scheduled(
             svc, booking.token, seen.event_uri, seen.invitee_uri, customer=None, address="", network=""
@@ -104,19 +104,19 @@ def _by_token(svc: Services, seen: Scheduled) -> Booking | None:
 
 
 def _is_left(svc: Services, booking: Booking, event: Upcoming) -> bool:
-    """Picked once more with an address of ours, when the booking it names needed it no more."""
+    """True for an event that carries the token of a booking which no longer needed it."""
     is_old = event.made_at + SETTLED <= svc.now()
     tidies = booking.owes(CancelStrayEvents)
     return is_old and booking.state is not State.PENDING and not tidies and not booking.gave_back(event.event_uri)
 
 
 def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: Upcoming) -> None:
-    # Before this version was rehearsed nobody is asked to pay: the event waits for a later look.
+    # Before this version passed its rehearsal nobody is asked to pay: the event waits for a later poll.
     if not svc.settings.calendly_orphan_hours or not svc.gate.is_open():
         return
     if seen.span.end - seen.span.start != timedelta(minutes=meeting_type.minutes):
-        # Whoever books there may choose among lengths; the price is that of one. The event itself says what is to be
-        # done, so that a look that fails half-way is made up for by the next one.
+        # In Calendly the customer may pick another length, which has no price here. The event itself shows what to do,
+        # so that the next poll makes up for one that failed half-way.
         svc.calendly.cancel(seen.event_uri, _not_sold(svc, meeting_type))
         log.info("orphan_refused", event_type=meeting_type.id)
         return
@@ -131,7 +131,7 @@ def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: 
 
 
 def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
-    """Calendly mails it to whoever is invited."""
+    """Calendly mails this to the invitee."""
     return (
         f"{meeting_type.title} takes {meeting_type.minutes} minutes, and another length cannot be booked. "
         f"Please choose a time of {meeting_type.minutes} minutes, best here: {svc.settings.site_url}"
@@ -139,7 +139,7 @@ def _not_sold(svc: Services, meeting_type: MeetingType) -> str:
 
 
 def _followed(svc: Services, booking: Booking) -> None:
-    """Written down as something owed, as when a webhook tells of it."""
+    """Record it as a task, as a webhook would."""
     is_decided = booking.cancel_requested or booking.choose_by is not None or Flag.SLOT_LOST in booking.flags
     is_owed = booking.owes(SyncEvent)
     if booking.state not in (State.PENDING, State.PAID, State.CONFIRMED) or is_decided or is_owed:

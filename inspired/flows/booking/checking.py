@@ -1,6 +1,6 @@
-"""`inspired check`: every invariant over the whole database, each with how often it was looked at and what broke it.
+"""`inspired check`: every invariant over the whole database, with the number of checks and the violations.
 
-Run after every test, every hour in production (with an alert where anything is wrong), and by the owner.
+Run after every test, hourly in production (with an alert if anything is wrong), and by the owner.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from inspired.services import Services
 
 NAME = "check"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
-GRACE = timedelta(minutes=5)  # how long something due may wait before it counts as left lying
+GRACE = timedelta(minutes=5)  # how long due work may wait before it counts as overdue
 RECENT = timedelta(days=35)
 PAGE = 200
 HOLDING = (State.PENDING, State.PAID, State.CONFIRMED)
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Report:
-    """How often each invariant was looked at, and what was found: (invariant, whose, what is wrong)."""
+    """How often each invariant was checked, and the violations: (invariant, whose, what is wrong)."""
 
     looked_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
     found: list[tuple[str, str, str]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Report:
 
 
 def check(svc: Services, *, after: datetime = BEGINNING, grace: timedelta = GRACE) -> Report:
-    """Everything made since `after`. Reads only."""
+    """Check everything made since `after`. Read-only."""
     report, taken = Report(), dict[int, str]()
     for booking in _all(svc, after):
         for name, wrong in of_booking(svc, booking):
@@ -74,7 +74,7 @@ OF_BOOKING = tuple(
 def of_booking(svc: Services, booking: Booking) -> Iterator[tuple[str, str]]:
     yield from violations(booking, svc.now())
     if booking.owes(PostLedger):
-        return  # the posting is still owed; `nothing_overdue` looks at whether it is late
+        return  # the posting is still pending; `nothing_overdue` checks whether it is late
     posted = svc.ledger.of(booking.id) if booking.state is not State.DRAFT else ()
     if posted != booking.ledger:
         yield "books_posted", f"{len(booking.ledger)} entries, {len(posted)} in the ledger"
@@ -100,7 +100,7 @@ def _slots(report: Report, taken: dict[int, str], booking: Booking) -> None:
 
 
 def _whole(svc: Services, report: Report, after: datetime, grace: timedelta) -> None:
-    """What is not about one booking."""
+    """The invariants that are not about a single booking."""
     entries = [entry for _, entry in svc.ledger.all(after, svc.now() + paging.MILLISECOND)]
     report.looked_at["books_sum"] = len(entries)
     for currency, amount in _sums(entries).items():
@@ -119,7 +119,7 @@ def _sums(entries: list[Entry]) -> dict[str, Decimal]:
     return {currency: amount for currency, amount in sums.items() if amount}
 
 
-# --- in production, page by page ------------------------------------------------------------------------------------
+# --- in production, in pages ----------------------------------------------------------------------------------------
 
 
 def start(svc: Services) -> bool:
@@ -133,7 +133,7 @@ def turn_page(svc: Services) -> bool:
 
 
 def _counted(svc: Services, booking: Booking) -> paging.Counts:
-    """A booking somebody is at work on is read once more before anything is said of it."""
+    """Read the booking again before reporting it, since a worker may be changing it."""
     if not list(of_booking(svc, booking)):
         return {"bookings": 1}
     counts = {"bookings": 1}
@@ -144,7 +144,7 @@ def _counted(svc: Services, booking: Booking) -> paging.Counts:
 
 
 def _finished(svc: Services, run: Run) -> None:
-    """What was found is written down, and is an alert as long as it is found."""
+    """Record the result; it is an alert for as long as violations are found."""
     report = Report()
     _whole(svc, report, BEGINNING, GRACE)
     counts = {**run.counts, **{name: report.count(name) for name in INVARIANTS if report.count(name)}}

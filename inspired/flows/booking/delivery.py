@@ -1,4 +1,4 @@
-"""What a booking owes the outside world: mails, alerts, events to cancel. Each once, however often it is tried."""
+"""Processing a booking's outbox: mails, alerts, calendar events. Each task is done once, however often it is tried."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ ALERTS_OF_CANCELLING = (AlertKind.CANCELLED, AlertKind.CANCELLED_BY_OWNER)
 
 
 def deliver(svc: Services, booking: Booking) -> Booking:
-    """Everything that is due. One that fails is tried again later and holds up none of the others."""
+    """Do every due task. A failed task is retried later and does not hold up the others."""
     for item in booking.outbox:
         if item.due <= svc.now():
             booking, is_ours = _claimed(svc, booking, item.task)
@@ -54,7 +54,7 @@ def deliver(svc: Services, booking: Booking) -> Booking:
 
 
 def _claimed(svc: Services, booking: Booking, task: Task) -> tuple[Booking, bool]:
-    """The booking as it is now, and whether the task is ours to do: lease and count are saved before it is done."""
+    """The current booking, and whether this worker got the task: lease and count are saved before it is done."""
 
     def decide(current: Booking) -> Booking | None:
         now = svc.now()
@@ -85,7 +85,7 @@ def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:
 
 
 def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
-    """Do it. What came of it, and how many where that is counted."""
+    """Do the task. Returns its result, and a number for results that have one."""
     match task:
         case SendEmail() if still_true(booking, task, svc.now()):
             _send(svc, booking, task)
@@ -113,7 +113,7 @@ def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
 
 
 def _why_freed(booking: Booking) -> str:
-    """Calendly mails it to whoever is invited."""
+    """Calendly mails this to the invitee."""
     if booking.is_open and any(event.kind is EventKind.OTHER_LENGTH for event in booking.history):
         return f"This call takes {booking.meeting_type.minutes} minutes: a time of another length cannot be booked."
     if booking.state is State.EXPIRED:
@@ -131,7 +131,7 @@ def _cancel_strays(svc: Services, booking: Booking) -> int:
 
 
 def _sync_event(svc: Services, booking: Booking) -> Result:
-    """What became of the event in the calendar: moved, cancelled, or nothing."""
+    """Ask Calendly what happened to the event: moved, cancelled, or nothing."""
     slot = booking.slot
     if slot is None or slot.calendar is not CalendarKind.CALENDLY:
         return Result.NO_EVENT
@@ -140,7 +140,7 @@ def _sync_event(svc: Services, booking: Booking) -> Result:
     at = found.at or now
     if found.now is not None:
         there = found.now.slot
-        # Customers move a call to a new event; the time of the same one changes by the owner's hand only.
+        # A customer's move creates a new event; only the owner changes the time of the same event.
         by_owner = found.by_host or there.invitee_uri == slot.invitee_uri
         after = svc.bookings.change(
             booking.id,
@@ -157,7 +157,7 @@ def _sync_event(svc: Services, booking: Booking) -> Result:
 
 
 def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
-    """The state is read again at sending: a mail that would lie is not sent, nor one whose address was erased."""
+    """Checked again at sending: skip a mail that is no longer true, or whose address was erased."""
     if booking.erased_at is not None and not email.template.is_to_owner:
         return False
     refund = booking.find_refund(email.subject_id)
@@ -212,8 +212,8 @@ def _send(svc: Services, booking: Booking, email: SendEmail) -> None:
 
 
 def _invitation(svc: Services, booking: Booking, method: Method | None, to: str, page: str) -> dict[str, Any]:
-    """What the mail puts into its reader's calendar, or takes out of it, with its reader's own page: whoever sees the
-    owner's calendar must not get the customer's. Calendly sends its own."""
+    """The calendar file attached to the mail, linking to the recipient's own page: readers of the owner's calendar must
+    not get the customer's link. Calendly sends its own invitations."""
     if method is None or booking.confirmed_at is None or booking.slot is None:
         return {}
     if booking.slot.calendar is CalendarKind.CALENDLY:
@@ -224,7 +224,7 @@ def _invitation(svc: Services, booking: Booking, method: Method | None, to: str,
 
 
 def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
-    """What was written: a "note" or a "letter", counted from 1. Raises CannotDecrypt."""
+    """The text of a "note" or a "letter", numbered from 1. Raises CannotDecrypt."""
     said = (booking.letters if field == "letter" else booking.notes)[number - 1]
     key = booking.sealed.key if booking.sealed else b""
     return svc.vault.open(key, booking.id, f"{field}:{number}", said.sealed)
@@ -267,7 +267,7 @@ def _alert(svc: Services, booking: Booking, task: AlertOwner) -> None:
 
 
 def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
-    """Everything a letter may say. `place` is told only once the call is confirmed."""
+    """The template variables of all letters. `place` is included only once the call is confirmed."""
     person = opened(svc, booking)
     zone = booking.slot.zone if booking.slot else "UTC"
     owner_zone = svc.settings.owner_timezone
@@ -307,12 +307,12 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
 
 
 def _some(money: Money) -> str:
-    """ "75 USDT"; nothing for nothing."""
+    """ "75 USDT", or "" for zero."""
     return "" if money.is_nothing else money.shown
 
 
 def _paid(booking: Booking, money: Statement) -> str:
-    """What the confirmation says was paid for the call; nothing for a gift."""
+    """What the confirmation says was paid for the call; "" for a gift."""
     word = booking.by_hand
     if word is not None and word.kind is HandKind.OUTSIDE:
         return f"{word.amount.shown}, by another way than Binance Pay"
@@ -322,14 +322,14 @@ def _paid(booking: Booking, money: Statement) -> str:
 
 
 def _call_stands(svc: Services, booking: Booking, zone: str) -> str:
-    """When a confirmed call takes place that is still to come: whoever reads of money going back wants to know."""
+    """The time of a confirmed future call: a customer who reads of a refund wants to know that it stands."""
     if booking.state is not State.CONFIRMED or booking.slot is None or booking.slot.span.start <= svc.now():
         return ""
     return in_words(booking.slot.span, zone)
 
 
 def _move_until(svc: Services, booking: Booking, zone: str) -> str:
-    """Until when the customer can still move the call; nothing where that is over."""
+    """Until when the customer can still move the call; "" if that is over."""
     if booking.slot is None:
         return ""
     until = booking.slot.span.start - booking.meeting_type.policy.move_until
@@ -337,7 +337,7 @@ def _move_until(svc: Services, booking: Booking, zone: str) -> str:
 
 
 def opened(svc: Services, booking: Booking) -> dict[str, str]:
-    """The personal part, decrypted."""
+    """The personal data, decrypted."""
     sealed: Sealed | None = booking.sealed
     if sealed is None:
         return {"email": "", "name": ""}
@@ -348,7 +348,7 @@ def opened(svc: Services, booking: Booking) -> dict[str, str]:
 
 
 def answers_of(svc: Services, booking: Booking) -> list[tuple[str, str]]:
-    """What was asked before the call, each with its answer, decrypted."""
+    """The questions asked before the call with their answers, decrypted."""
     if booking.sealed is None or not booking.sealed.answers:
         return []
     text = svc.vault.open(booking.sealed.key, booking.id, "answers", booking.sealed.answers)
@@ -356,12 +356,12 @@ def answers_of(svc: Services, booking: Booking) -> list[tuple[str, str]]:
 
 
 def place_of(svc: Services, booking: Booking) -> str:
-    """Where the call takes place, told once it is confirmed."""
+    """Where the call takes place; "" until it is confirmed."""
     return (booking.meeting_type.place or svc.settings.meeting_place) if booking.state is State.CONFIRMED else ""
 
 
 def page_of(svc: Services, booking: Booking) -> str:
-    """The customer's own page: whoever has this address acts for the customer."""
+    """The customer's own page: anybody with this link acts as the customer."""
     return f"{svc.settings.site_url}/booking/{booking.token}"
 
 
@@ -370,8 +370,8 @@ def admin_page_of(svc: Services, booking: Booking) -> str:
 
 
 def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLISHED, *, page: str = "") -> bytes:
-    """The call for somebody's own calendar, with the page where its reader finds it (the customer's by default). Its
-    cancelling comes after the last of its moves."""
+    """The call as a calendar file with the reader's page (by default the customer's). A cancellation's sequence number
+    is above that of the last move."""
     if booking.slot is None:
         return b""
     return calendar_file(
@@ -387,5 +387,5 @@ def call_as_file(svc: Services, booking: Booking, invitation: Invitation = PUBLI
 
 
 def _mail_id(booking_id: str, what: str) -> str:
-    """The same for every repetition; tells nobody what it is about."""
+    """The same for every repetition; reveals nothing about the mail."""
     return hashlib.sha256(f"{booking_id}/{what}".encode()).hexdigest()[:32]

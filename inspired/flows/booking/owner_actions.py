@@ -1,6 +1,6 @@
-"""What the owner does with one booking by hand: notes, letters, mails once more, a word that confirms, erasing.
+"""The owner's actions on one booking: notes, letters, resending mails, manual confirmation, erasing.
 
-Another time is in `booking`, giving money back in `refunding`.
+Moving is in `booking`, refunding in `refunding`.
 """
 
 from inspired.adapters.mongo.bookings import Claimed
@@ -14,7 +14,7 @@ from inspired.flows.booking import delivery, refreshing
 from inspired.flows.support import tickets
 from inspired.services import Services
 
-ASK_SECONDS = 0.6  # each question of those that are asked while a page waits
+ASK_SECONDS = 0.6  # per query made while a page waits
 NO_ANSWER = "Binance does not answer just now, and without its word nothing is marked. Please try again in a minute."
 BINANCE_KNOWS = "Binance knows of a payment after all, and its word counts. Nothing was marked by hand."
 
@@ -27,7 +27,7 @@ def note(svc: Services, booking_id: str, who: str, text: str) -> Booking:
 
 
 def write(svc: Services, booking_id: str, who: str, text: str) -> Booking:
-    """A letter to the customer, by mail."""
+    """Write a letter to the customer, sent by mail."""
 
     def decide(current: Booking) -> Booking:
         words = _words(svc, current, "letter", len(current.letters) + 1, who, text)
@@ -37,19 +37,19 @@ def write(svc: Services, booking_id: str, who: str, text: str) -> Booking:
 
 
 def _words(svc: Services, booking: Booking, field: str, number: int, who: str, text: str) -> Words:
-    """Bound to its place among the others."""
+    """The sealed text, bound to its number among the others."""
     owner_actions.refuse_erased(booking)
     key = booking.sealed.key if booking.sealed else b""
     return Words(svc.now(), who, svc.vault.seal(key, booking.id, f"{field}:{number}", text))
 
 
 def may_send_again(svc: Services, booking: Booking, email: SendEmail) -> bool:
-    """It was sent, and is still true: a mail that would lie is not sent."""
+    """True if the mail was sent and is still true."""
     return mails.may_send_again(booking, email) and delivery.still_true(booking, email, svc.now())
 
 
 def send_again(svc: Services, booking_id: str, name: str) -> SendEmail:
-    """The mail of this name (`SendEmail.name`) once more. Raises Conflict, NotFound."""
+    """Send the mail of this name (`SendEmail.name`) again. Raises Conflict, NotFound."""
     email = mails.find(svc.bookings.get(booking_id), name)
 
     def decide(current: Booking) -> Booking:
@@ -62,7 +62,8 @@ def send_again(svc: Services, booking_id: str, name: str) -> SendEmail:
 
 
 def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -> Booking:
-    """No call, and no money goes back. The reason is kept as a note. `seen`: how many refunds the owner saw."""
+    """Cancel the call without a refund. The reason is kept as a note. `seen`: how many refunds the owner saw. Raises
+    Conflict."""
 
     def decide(current: Booking) -> Booking:
         if len(current.refunds) != seen:
@@ -73,14 +74,14 @@ def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -
     return _rung(svc, svc.bookings.change(booking_id, decide))
 
 
-# --- a word that confirms -------------------------------------------------------------------------------------------
+# --- manual confirmation --------------------------------------------------------------------------------------------
 
 
 def vouch(
     svc: Services, booking_id: str, who: str, *, kind: HandKind, amount: Money, reason: str, evidence: str
 ) -> Booking:
-    """Confirms on the owner's word. Binance is asked first, and what could still be paid is closed: whatever it knows
-    is written down and counts. Raises Conflict, Invalid, SlotTaken."""
+    """Confirm on the owner's word. Binance is asked first and still payable orders are closed: money it knows of is
+    recorded and counts instead. Raises Conflict, Invalid, SlotTaken."""
     booking = svc.bookings.get(booking_id)
     word = ByHand(kind, svc.now(), who, amount, evidence, _sealed_reason(svc, booking, reason))
     if kind not in owner_actions.may_vouch(booking, svc.now()):
@@ -96,8 +97,8 @@ def vouch(
 
 
 def _asked(svc: Services, booking: Booking) -> Booking:
-    """The booking with Binance's own word about each of its orders. Raises Conflict where that is missing, or better
-    than the owner's."""
+    """The booking with Binance's current answer for each order. Raises Conflict if an answer is missing, or if Binance
+    knows of money."""
     begun = svc.now()
     after = refreshing.ask_and_close(svc, booking, seconds=ASK_SECONDS)
     if _money_seen(after) != _money_seen(booking):
@@ -114,7 +115,8 @@ def _money_seen(booking: Booking) -> list[tuple[str, Money | None]]:
 
 
 def _refuse_lost_event(svc: Services, booking: Booking, kind: HandKind) -> None:
-    """At Calendly the time stands while its event does; where the owner vouches for it, nobody is asked."""
+    """At Calendly the slot stands while its event is active. Not checked if the owner vouches for the time itself.
+    Raises Conflict."""
     slot = booking.slot
     if slot is None or slot.calendar is not CalendarKind.CALENDLY or kind is HandKind.TIME:
         return
@@ -133,7 +135,7 @@ def _sealed_reason(svc: Services, booking: Booking, reason: str) -> bytes:
 
 
 def reason_of(svc: Services, booking: Booking) -> str:
-    """Why the owner vouched for it; "" once that was erased. Raises CannotDecrypt."""
+    """Why the owner confirmed it; "" once erased. Raises CannotDecrypt."""
     if booking.by_hand is None or booking.sealed is None:
         return ""
     return svc.vault.open(booking.sealed.key, booking.id, "by_hand", booking.by_hand.reason)
@@ -147,8 +149,8 @@ def returned_outside(svc: Services, booking_id: str, amount: Money) -> Booking:
 
 
 def erase(svc: Services, booking_id: str) -> Booking:
-    """The booking first, since it may refuse; then what its notices held, and what was written about it. Done again
-    after a crash in between, it finishes."""
+    """Erase the booking first, since it may refuse; then its webhooks' contents and its tickets. Repeating this after a
+    crash completes it. Raises Conflict."""
     booking = svc.bookings.get(booking_id)
     if svc.logs.awaits_work(booking_id):
         raise Conflict("A notice about it is still to be worked on. Please try again in a minute.")

@@ -1,4 +1,4 @@
-"""Creating the order at Binance Pay: once in the request, then by jobs, then at the customer's word."""
+"""Creating the order at Binance Pay: once in the request, then by jobs, then by the customer's button."""
 
 from math import ceil
 
@@ -14,14 +14,14 @@ from inspired.services import Services
 
 IN_REQUEST_SECONDS = 1.9
 IN_JOB_SECONDS = 5.0
-GATE_SECONDS = 300  # when to come again, while the site is not open yet
-WORKER_SECONDS = 30  # and while no worker runs
-REFUSED_SECONDS = 120  # and while every call is refused: somebody has to mend that
+GATE_SECONDS = 300  # Retry-After while the site is not open yet
+WORKER_SECONDS = 30  # … while no worker runs
+REFUSED_SECONDS = 120  # … while every call is refused, which somebody has to fix
 
 
 def refuse_while_paused(svc: Services) -> None:
-    """Before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every call,
-    while no worker runs, and where this version was not rehearsed."""
+    """Called before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every
+    call, while no worker runs, and if this version was not rehearsed."""
     refuse_unrehearsed(svc)
     refuse_unworked(svc)
     refuse_while_refused(svc)
@@ -35,7 +35,7 @@ def refuse_while_paused(svc: Services) -> None:
 
 
 def refuse_while_refused(svc: Services) -> None:
-    """Binance Pay answers, but takes no call of ours: a key that was revoked, a region that is not served."""
+    """Binance Pay answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
     if svc.throttle.state().refusal is not None:
         raise Paused(
             "Payments are paused, because Binance Pay does not take this site’s calls at the moment. Nothing was held "
@@ -45,7 +45,8 @@ def refuse_while_refused(svc: Services) -> None:
 
 
 def refuse_unrehearsed(svc: Services) -> None:
-    """With real keys no payment is begun by a version whose drills were not all green. What was begun goes on."""
+    """With real keys, a version whose drills were not all green starts no payment; earlier payments continue. Raises
+    Paused."""
     if not svc.gate.is_open():
         raise Paused(
             "This site takes no payments yet. Nothing was held and nothing is owed. Please come back later.",
@@ -54,7 +55,7 @@ def refuse_unrehearsed(svc: Services) -> None:
 
 
 def refuse_unworked(svc: Services) -> None:
-    """What is sold must be confirmed: where no worker's loop has come round for two minutes, nothing would be. A
+    """Without a worker nothing sold would be confirmed. Raises Paused if no worker loop has turned for two minutes; a
     release and the longest job take less."""
     if not is_worked(svc):
         raise Paused(
@@ -69,22 +70,22 @@ def is_worked(svc: Services) -> bool:
 
 
 def is_paused(svc: Services) -> bool:
-    """For pages: nothing new is offered now."""
+    """For pages: True if nothing new is offered now."""
     breaker = svc.throttle.state()
     return not svc.gate.is_open() or not is_worked(svc) or breaker.open or breaker.refusal is not None
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
-    """Create the newest order if its turn has come. Whatever happens there, the booking stands and says so.
+    """Create the newest order if it is due. If that fails, the booking stands and says so.
 
-    The try is counted and leased before the call: two at once call create once, and a crash is noticed.
+    The try is counted and leased before the call, so that concurrent calls create it once and a crash is noticed.
     """
     leased, is_ours = _leased(svc, booking)
     return open_held_order(svc, leased, seconds=seconds) if is_ours else leased
 
 
 def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:
-    """The same for a booking whose newest order is leased to the caller already (as `hold_time` leaves it)."""
+    """The same for a booking whose newest order is already leased to the caller (as `hold_time` leaves it)."""
     order = booking.order
     if order is None:
         return booking
@@ -111,7 +112,7 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
 
 
 def try_again(svc: Services, token: str) -> Booking:
-    """The page's button, after the automatic tries came to nothing or the order was closed."""
+    """The page's button, after the automatic tries failed or the order was closed."""
     booking = svc.bookings.by_token(token)
     if not payment_orders.may_try_again(booking, svc.now()):
         return booking
@@ -122,7 +123,7 @@ def try_again(svc: Services, token: str) -> Booking:
 
 
 def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
-    """The booking as it is now, and whether its create is ours to call: due, and nobody else is at it."""
+    """The current booking, and whether the caller got the lease to create its order."""
 
     def decide(current: Booking) -> Booking | None:
         now = svc.now()
@@ -132,9 +133,9 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 
 
 def _failed(svc: Services, booking: Booking, order: PaymentOrder, error: UpstreamError) -> Booking:
-    # A duplicate number means an earlier call did arrive: what became of it has to be asked, not assumed.
+    # A duplicate number means an earlier call arrived: query its outcome instead of assuming it.
     duplicate = error.code == DUPLICATE_TRADE_NO
-    # What never left here used up none of Binance's tries: it is tried again for as long as there is time.
+    # A call that never left us used up none of Binance's tries: retry for as long as there is time.
     most_tries = order.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(
         booking.id,
@@ -142,7 +143,7 @@ def _failed(svc: Services, booking: Booking, order: PaymentOrder, error: Upstrea
             b,
             order.trade_no,
             uncertain=error.maybe_applied or duplicate,
-            # Refused for what we are and not for what was asked: it may be taken in a moment.
+            # Refused for our account and not for this order: it may be accepted in a moment.
             retryable=error.retryable or duplicate or concerns_every_call(error.code),
             most_tries=most_tries,
             now=svc.now(),

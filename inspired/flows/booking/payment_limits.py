@@ -1,4 +1,4 @@
-"""Nobody pays more than the limit without the owner's word: looked at before a time is held and an order is made."""
+"""Enforces the payment limit per customer, before a time is held and before an order is made."""
 
 import structlog
 
@@ -13,15 +13,16 @@ log = structlog.get_logger()
 
 
 def refuse_above(svc: Services, booking: Booking) -> None:
-    """Before its time is held; only blind index, type and creation of the booking are looked at. Raises AboveLimit."""
+    """Checked before the time is held, so only the booking's blind index, type and creation are used. Raises
+    AboveLimit."""
     if (found := above(svc, booking, booking.price)) is not None:
         log.warning("above_limit", booking=booking.id, window=found.window)
         raise payment_limits.refusal(found)
 
 
 def above(svc: Services, booking: Booking, amount: Money) -> Above | None:
-    """Whether an order of `amount` for this booking would be too much; None where it may be made. Without a mail
-    address, which was erased, the order counts by itself."""
+    """The limit an order of `amount` would exceed; None if it is allowed. If the email address was erased, the order
+    counts alone."""
     now, zone, customer = svc.now(), svc.settings.owner_timezone, booking.email_index
     turnover = svc.bookings.turnover(customer) if customer else []
     counted = payment_limits.before(turnover, booking.id, booking.created_at)
@@ -37,7 +38,7 @@ def above(svc: Services, booking: Booking, amount: Money) -> Above | None:
 
 
 def allow(svc: Services, email: str, most: Money, days: int, by: str, why: str) -> Allowance:
-    """The owner's word, written into the audit log before it holds. Raises Invalid."""
+    """The owner raises the limit; recorded in the audit log before it takes effect. Raises Invalid."""
     made = payment_limits.allowance(svc.vault.blind_index("email", email), most, days, by, svc.now())
     told = f"up to {made.most.shown} until {made.until:%Y-%m-%d}: {why}"
     svc.audit.add(svc.now(), by, "limit_raised", made.customer[:SHORT_INDEX], told)
@@ -46,6 +47,6 @@ def allow(svc: Services, email: str, most: Money, days: int, by: str, why: str) 
 
 
 def end(svc: Services, customer: str, by: str) -> None:
-    """From now on the limit holds for this customer as for all. What was paid stays. Raises NotFound."""
+    """Restore the normal limit for this customer. Payments made stay. Raises NotFound."""
     svc.allowances.end(customer)
     svc.audit.add(svc.now(), by, "limit_restored", customer[:SHORT_INDEX])

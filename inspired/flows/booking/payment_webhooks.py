@@ -1,4 +1,4 @@
-"""Webhooks of Binance Pay: verified, written down, acknowledged; worked on by a job that asks the provider."""
+"""Binance Pay webhooks: verified, saved, acknowledged; a job then asks the provider."""
 
 import hashlib
 from datetime import timedelta
@@ -25,14 +25,14 @@ from inspired.services import Services
 KEPT_OF_REFUSED = 4096  # bytes
 LONGEST_HEADER = 1024
 REFUSALS_AN_HOUR = 200
-TELL_FOR = timedelta(days=2)  # how long the owner is tried to be told of a payment nobody knows
+TELL_FOR = timedelta(days=2)  # how long to try to mail the owner about a payment for an unknown order
 log = structlog.get_logger()
 
 
 def receive(svc: Services, headers: WebhookHeaders, raw: bytes) -> bool:
-    """Verify, write, ring. Returns only when the notice is durable; False where it was known already.
+    """Verify, save, enqueue. Returns only once the webhook is durable; False if it was known already.
 
-    Raises BadSignature; UpstreamError while certificates cannot be fetched; Busy while the database is away.
+    Raises BadSignature; UpstreamError while certificates cannot be fetched; Busy while MongoDB is away.
     """
     svc.pay.verify_webhook(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
     facts = read_webhook(raw)
@@ -62,15 +62,15 @@ def receive(svc: Services, headers: WebhookHeaders, raw: bytes) -> bool:
 
 
 def _order_of_ours(svc: Services, raw: bytes) -> str:
-    """The number of an order of ours that this names, else "". Nothing is proven yet; but only Binance, the customer
-    and we know such a number."""
+    """The number of our order that the body names, else "". This proves nothing yet; but only Binance, the customer and
+    we know such a number."""
     trade_no = read_webhook(raw).trade_no
     is_number = trade_no.isascii() and trade_no.isalnum()
     return trade_no if is_number and booking_of(svc, trade_no) is not None else ""
 
 
 def work(svc: Services, webhook_id: str) -> None:
-    """What follows from a notice: our own question to the provider. Safe to run twice."""
+    """Process a webhook by querying the provider. Safe to run twice."""
     webhook = svc.logs.get(webhook_id)
     if webhook.work_at is None:
         return
@@ -103,7 +103,7 @@ def payments(webhook: Webhook, facts: Facts) -> list[OrderObservation]:
 
 
 def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:
-    """A notice of a refund is a hint: what became of it the provider is asked. Also for an id that is not ours."""
+    """A refund webhook only triggers a query of the provider for the outcome, also for an id that is not ours."""
     if not facts.tells_of_refund:
         return []
     currency = facts.money.currency if facts.money else "USDT"
@@ -119,7 +119,8 @@ def booking_of(svc: Services, trade_no: str) -> Booking | None:
 
 
 def _orphan(svc: Services, webhook: Webhook, facts: Facts) -> None:
-    """Signed, but about no order of ours. Money is not dropped: it is kept, booked as somebody's, and told."""
+    """Signed, but for no order of ours. The money is kept, booked as owed to an unknown payer, and reported to the
+    owner."""
     if not facts.tells_of_payment:
         return svc.logs.finished(webhook, "ignored: no order of ours, and no payment", svc.now())
     orphan = Orphan(webhook.id, webhook.at, webhook.trade_no, facts.money, facts.transaction_id, open_since=webhook.at)
@@ -128,7 +129,7 @@ def _orphan(svc: Services, webhook: Webhook, facts: Facts) -> None:
         svc.ledger.post(webhook.id, [ledger.orphan(webhook.id, facts.money, webhook.at)])
     now = svc.now()
     if not svc.orphans.tell(orphan.id, now, now + LEASE):
-        return  # somebody is at it; the notice stays due until that is done
+        return  # another worker is mailing; the webhook stays due until that is done
     context = {
         "biz_status": webhook.biz_status,
         "trade_no": webhook.trade_no,
@@ -148,10 +149,10 @@ def _orphan(svc: Services, webhook: Webhook, facts: Facts) -> None:
 
 
 def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
-    """The owner says what became of it; the books follow. Once.
+    """The owner records what became of the money; the books follow, once.
 
-    The books first: what was booked and is still waiting is settled again, and booked once; the other way round a crash
-    in between would leave the books wrong, and nobody would look again.
+    Post to the books first: if that repeats after a crash, it posts only once. In the other order, a crash would leave
+    the books wrong and nothing would correct them.
     """
     orphan = svc.orphans.get(orphan_id)
     if orphan.money is not None:
@@ -160,7 +161,7 @@ def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
 
 
 def refused(svc: Services, headers: WebhookHeaders, raw: bytes, why: str) -> None:
-    """A notice that did not prove to be Binance's is kept too, cut and sealed, a bounded number an hour."""
+    """Keep a webhook that failed verification too, truncated and sealed, up to a number per hour."""
     body = raw[:KEPT_OF_REFUSED].decode("utf-8", "replace")
     refusal_id = f"refused:{svc.new_id()}"
     key = svc.vault.new_key(refusal_id)

@@ -1,7 +1,7 @@
-"""Reconciliation: what Binance, the calendar and our books say of each booking, held against each other.
+"""Reconciliation of each booking with Binance, the calendar and the ledger.
 
-Nightly and on demand. Where asking again, or posting again, brings us in line, that is done at once; everything else
-becomes a case for the owner. Running twice finds the same and changes nothing.
+Nightly and on demand. What asking or posting again corrects is corrected at once; everything else becomes a case for
+the owner. A second run finds the same and changes nothing.
 """
 
 from datetime import timedelta
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 
 
 def start(svc: Services, *, after: timedelta = DAYS) -> bool:
-    """Begin with the bookings of the last `after`; the jobs go on from there. False while one is at work already."""
+    """Start with the bookings of the last `after`; jobs continue. False if a run is in progress."""
     started = paging.start(svc, NAME, after=svc.now() - after)
     svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 
 def turn_page(svc: Services) -> bool:
-    """The next page. True while there is more."""
+    """Process the next page. True while there is more."""
     return paging.turn(svc, NAME, lambda booking: _counted(svc, booking), lambda run: _finished(svc, run))
 
 
@@ -54,11 +54,11 @@ def _counted(svc: Services, booking: Booking) -> paging.Counts:
 
 
 def reconcile(svc: Services, booking: Booking) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
-    """What differs, and what of it is left after what can be brought in line was."""
+    """The differences found, and those left after automatic correction."""
     found = _found(svc, booking)
     if not found:
         return (), ()
-    # Somebody may have been at work between our reading and Binance's answer: only what stays is a difference.
+    # A worker may have changed the booking between our read and Binance's answer: only a lasting difference counts.
     booking = svc.bookings.get(booking.id)
     answers = ask(svc, booking)
     found = differences(booking, answers)
@@ -76,7 +76,7 @@ def _found(svc: Services, booking: Booking) -> tuple[Difference, ...]:
 
 
 def ask(svc: Services, booking: Booking) -> Answers:
-    """Everything the provider, the calendar and the ledger have about one booking."""
+    """Everything the provider, the calendar and the ledger hold about one booking."""
     sent = [one for one in booking.orders if one.was_sent]
     orders = (refreshing.queried(svc, one, SECONDS) for one in sent)
     ours = (one for one in booking.refunds if one.status is not RefundStatus.EXTERNAL)
@@ -132,7 +132,7 @@ def _stepped(svc: Services, booking: Booking, difference: Difference) -> None:
 
 
 def _finished(svc: Services, run: Run) -> None:
-    """The owner hears of cases that are new; a night without any is quiet."""
+    """Tell the owner about new cases only."""
     log.info("reconciled", **run.counts)
     if not run.counts.get("opened"):
         return

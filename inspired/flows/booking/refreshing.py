@@ -1,4 +1,4 @@
-"""What is true now? Every trigger ends here: webhook, timer, click, restart."""
+"""Refreshing a booking from the provider and the calendar. Every trigger ends here: webhook, timer, click, restart."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,23 +19,23 @@ from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import delivery, payment, refunding
 from inspired.services import Services
 
-RING_AGAIN = timedelta(seconds=15)  # whoever was rung for and has not been looked at by then is rung for again
-AT_ONCE = 8  # bookings of a batch that are worked on side by side: while one waits for the provider, another is written
+RING_AGAIN = timedelta(seconds=15)  # after this, work that was enqueued and not done is enqueued again
+AT_ONCE = 8  # bookings of a batch processed in parallel: one waits for the provider while another is saved
 A_LETTER_TAKES = timedelta(milliseconds=50)
-LONGEST_WAIT = timedelta(minutes=2)  # for letters whose rings were lost with all that waited before them
+LONGEST_WAIT = timedelta(minutes=2)  # for mails whose jobs were lost with the queue
 log = structlog.get_logger()
 
 
 def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = ()) -> Booking:
-    """Bring our copy in line with the provider and the calendar, then do what is owed. Safe at any time, twice, at
-    once, from anywhere."""
+    """Update the booking from the provider and the calendar, then process its outbox. Safe at any time, repeatedly and
+    concurrently."""
     return delivery.deliver(svc, update(svc, booking_id, webhooks))
 
 
 def update_and_ring(
     svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
-    """As jobs do it: what is owed outside waits behind other bookings' payments."""
+    """For jobs: mails wait behind other bookings' payments."""
     wait = _letters_wait(svc)
     booking = update(svc, booking_id, webhooks, told, letters_wait=wait)
     _enqueue_mails(svc, [booking], wait)
@@ -43,13 +43,13 @@ def update_and_ring(
 
 
 def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
-    """The same for many. One that fails stops none of the others: like one never looked at, it is due again soon."""
+    """The same for many bookings. One that fails does not stop the others; it becomes due again soon."""
     wait = _letters_wait(svc)
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         updated = list(pool.map(lambda booking_id: _updated(svc, booking_id, wait), booking_ids))
     finally:
-        # Where the job's time is over, what has begun ends by its own time-outs and the rest is not begun.
+        # At the job's time limit, running updates end by their own timeouts and the rest is not started.
         pool.shutdown(cancel_futures=True)
     _enqueue_mails(svc, [booking for booking in updated if booking is not None], wait)
 
@@ -63,7 +63,7 @@ def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking
 
 
 def _letters_wait(svc: Services) -> timedelta:
-    """How long the clock need not look at a booking whose letters were rung for: the longer, the more wait before."""
+    """How long the sweep skips a booking whose mails were enqueued; grows with the mail queue."""
     return min(RING_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
 
 
@@ -71,8 +71,8 @@ def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) 
     now = svc.now()
     owing = [one for one in bookings if any(item.due <= now for item in one.outbox)]
     rung = [one for one in owing if svc.queue.enqueue_mail("deliver", one.id)]
-    # Put off like every ring, else the clock would ask for all of this again before the letters' turn has come. As a
-    # rule that was done by the write that has found them owed.
+    # Postpone them like all enqueued work, or the sweep would enqueue them again before their mails' turn. Usually the
+    # write that found the mails due has done this already.
     due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
     svc.bookings.lease(due, now, now + wait)
 
@@ -85,7 +85,7 @@ def update(
     *,
     letters_wait: timedelta = timedelta(),
 ) -> Booking:
-    """`refresh` without what is owed outside: a mail server that is slow must not hold up a payment."""
+    """`refresh` without mails and other outbox tasks: a slow mail server must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
@@ -102,24 +102,24 @@ def ask(
     seconds: float = 3.0,
     letters_wait: timedelta = timedelta(),
 ) -> Booking:
-    """The slow questions first, then one versioned write of what follows from the answers.
+    """Ask the slow questions first, then save their result in one versioned write.
 
-    `letters_wait`: how long the clock need not look, where the caller rings for what is owed.
+    `letters_wait`: how long the sweep skips the booking, if the caller enqueues its mails.
     """
-    # What a notice has told makes an order worth asking about at once, also after the booking's end.
+    # A webhook makes the order worth querying at once, even after the booking's end.
     told_of = lifecycle.settle(booking, webhooks, SlotSeen.UNKNOWN, svc.now()) if webhooks else booking
     seen = [*webhooks, *orders_seen(svc, told_of, seconds)]
     returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
 
     def decide(current: Booking, said: SlotSeen) -> Booking:
-        settled, now = settle(current, said), svc.now()  # in this order: what it owes is due by then
+        settled, now = settle(current, said), svc.now()  # settle first, so that the tasks it adds are due by `now`
         settled = polling.looked_at(current, settled, now)
         waits = any(item.due <= now for item in settled.outbox) and not refunds.is_calling(settled, now)
         return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
 
     def settle(current: Booking, said: SlotSeen) -> Booking:
-        # The calendar was asked about the slot as it was; the customer may have moved meanwhile.
+        # The calendar was asked about the old slot; the customer may have moved meanwhile.
         still = current.slot is not None and current.slot == booking.slot
         if slot.instead is not None:
             moved = replace(current, slot=slot.instead) if still else current
@@ -132,20 +132,20 @@ def ask(
     try:
         return svc.bookings.change(booking.id, lambda current: decide(current, slot.seen), known=booking)
     except Claimed:
-        # Late money wanted its time back, and another booking has it by now.
+        # A late payment wanted its time back, but another booking has it now.
         return svc.bookings.change(booking.id, lambda current: decide(current, SlotSeen.LOST))
 
 
 def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[Booking, int]:
-    """The same about every order that was ever sent, settled ones too: a refund by Binance's console shows there. With
-    how many of these questions were answered."""
+    """The same for every order ever sent, settled ones too, which reveals refunds made in Binance's console. Also
+    returns how many of these queries were answered."""
     sent = (queried(svc, one, seconds) for one in booking.orders if one.was_sent)
     seen = [one for one in sent if one is not None]
     return ask(svc, booking, seen, seconds=seconds), len(seen)
 
 
 def ask_and_close(svc: Services, booking: Booking, *, seconds: float) -> Booking:
-    """About every order that was ever sent, closing what could still be paid."""
+    """Query every order ever sent and close those still payable."""
     sent = (_order_seen(svc, one, True, seconds) for one in booking.orders if one.was_sent)
     return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
 
@@ -158,8 +158,8 @@ def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[OrderOb
 
 
 def _order_seen(svc: Services, order: PaymentOrder, closing: bool, seconds: float) -> OrderObservation | None:
-    """None where the provider did not answer. One that must not stay payable is closed, and seen closed, before it
-    counts as that; most have reached their own expiry by then, which spares the closing."""
+    """None if the provider did not answer. An order that must not stay payable is closed and queried again; most have
+    expired by themselves, which saves the close."""
     seen = queried(svc, order, seconds)
     if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
@@ -179,7 +179,7 @@ def queried(svc: Services, order: PaymentOrder, seconds: float) -> OrderObservat
 
 
 def refunds_seen(svc: Services, asked: Sequence[Refund], seconds: float) -> list[RefundSeen]:
-    """What the provider says of these refunds; one that could not be asked about is left out."""
+    """The provider's report on these refunds; unanswered ones are left out."""
     found = []
     for refund in asked:
         currency = refund.amount.currency if refund.amount else "USDT"
@@ -192,7 +192,7 @@ def refunds_seen(svc: Services, asked: Sequence[Refund], seconds: float) -> list
 
 @dataclass(frozen=True, slots=True)
 class _SlotAnswer:
-    """`instead`: the same time under another event, where the first one had been cancelled."""
+    """`instead`: the same time under a new event, because the first one was cancelled."""
 
     seen: SlotSeen
     instead: Slot | None = None
@@ -202,8 +202,8 @@ UNKNOWN = _SlotAnswer(SlotSeen.UNKNOWN)
 
 
 def _slot_seen(svc: Services, after: Booking, seconds: float) -> _SlotAnswer:
-    """Asked only where money makes the answer matter: `after` is what the booking would be without it. On the built-in
-    calendar the booking's claims are the slot, and the database refuses where another has them."""
+    """Ask the calendar only if the payment makes the answer matter; `after` is the booking without it. On the built-in
+    calendar the booking's claims are the slot, and MongoDB refuses a second owner."""
     slot = after.slot
     if slot is None or payment_of(after) is not Payment.EXACT:
         return UNKNOWN
@@ -226,8 +226,8 @@ def _slot_seen(svc: Services, after: Booking, seconds: float) -> _SlotAnswer:
 
 
 def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -> _SlotAnswer:
-    """Late money, and the event was cancelled when the time to pay was over: the same time, once more. Without a name
-    and an address, which were erased, nothing can be booked."""
+    """The event was cancelled when the time to pay was over, and money came late: book the same time again. Without the
+    erased name and address nothing can be booked."""
     if booking.erased_at is not None:
         return _SlotAnswer(SlotSeen.LOST)
     person = delivery.opened(svc, booking)
@@ -266,8 +266,8 @@ def _order_opened(svc: Services, booking: Booking) -> Booking:
 
 
 def pick_up(svc: Services, booking: Booking, *, seconds: float = 1.0) -> Booking | None:
-    """The newest event at Calendly with this booking's token becomes its slot, if it is not. None where there is none.
-    Raises UpstreamError, Refusal."""
+    """Make the newest Calendly event with this booking's token its slot. None if there is no new one. Raises
+    UpstreamError, Refusal."""
     found = svc.calendly.find(booking.token, booking.created_at, seconds=seconds)
     new = [uris for uris in found if not booking.gave_back(uris[0])]
     if not new or booking.holds(new[-1][0]):
@@ -276,7 +276,7 @@ def pick_up(svc: Services, booking: Booking, *, seconds: float = 1.0) -> Booking
 
 
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
-    """A time picked in the frame without our being told is taken up. A draft is dropped after a day, once the calendar
+    """Hold a time that was picked in the iframe without the page telling us. Drop a draft after a day, once Calendly
     has answered that there is none."""
     if svc.settings.uses_calendly:
         try:

@@ -1,4 +1,4 @@
-"""Sending money back: written down before, called for with the same id until the provider has answered."""
+"""Sending refunds: saved first, then called with the same id until the provider answers."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -30,11 +30,11 @@ AS_A_WHOLE = "The money of one order goes back as a whole, and leaves the call a
 log = structlog.get_logger()
 
 
-# --- what people ask for --------------------------------------------------------------------------------------------
+# --- requests by people ---------------------------------------------------------------------------------------------
 
 
 def preview(svc: Services, booking: Booking, wanted: Wanted, *, cancels: bool | None) -> Preview:
-    """The exact consequence, before anything is done. Raises Invalid, Conflict where `refund` would."""
+    """The exact effect of a refund, before it is made. Raises Invalid, Conflict like `refund`."""
     off = _cancels(booking, wanted, cancels)
     found = _checked(booking, wanted, cancels=off)
     if not found.blocked:
@@ -52,9 +52,9 @@ def refund(
     request: str,
     seen: int | None,
 ) -> Booking:
-    """The owner gives money back. `request` names this very request: repeated, it is answered and not done again.
-    `cancels`: whether the call is off; None leaves it to what goes back. `seen`: how many refunds the owner saw when
-    deciding; with more of them since, nothing is done. Raises Invalid, Conflict."""
+    """The owner gives money back. `request` identifies the request: repeated, it returns the first result. `cancels`:
+    whether the call is cancelled; None decides by the amount. `seen`: how many refunds the owner saw when deciding; if
+    there are more by now, nothing is done. Raises Invalid, Conflict."""
     named = RefundRequest(_fingerprint(svc, request), svc.vault.fingerprint("refund", _spelled(wanted, cancels)))
 
     def decide(current: Booking) -> Booking:
@@ -104,14 +104,14 @@ def _refuse_cancelling(*, cancels: bool) -> None:
 
 
 def _spelled(wanted: Wanted, cancels: bool | None) -> str:
-    """What was asked, of which a fingerprint is kept: an older release spelled it like this."""
+    """The request's content, of which a fingerprint is kept. The format must match older releases."""
     amount = wanted.amount if isinstance(wanted, PartOfIt) else None
     order = wanted.number if isinstance(wanted, OfOneOrder) else 0
     return f"{amount} {cancels} {order}"
 
 
 def of_request(svc: Services, booking: Booking, request: str) -> tuple[Refund, ...]:
-    """What this request of the owner's has become."""
+    """The refunds this request of the owner made."""
     return refunds.of_request(booking, _fingerprint(svc, request))
 
 
@@ -120,7 +120,7 @@ def _fingerprint(svc: Services, request: str) -> str:
 
 
 def _cancels(booking: Booking, wanted: Wanted, cancels: bool | None) -> bool:
-    """A call without any of its money is off, unless the owner says otherwise."""
+    """By default a call is cancelled if all of its money goes back."""
     if cancels is not None:
         return cancels
     is_all = wanted in (AllOfIt(), PartOfIt(refunds.refundable(booking)))
@@ -140,13 +140,13 @@ def agree(svc: Services, booking_id: str) -> Booking:
 
 
 def money_back(svc: Services, token: str) -> Booking:
-    """The customer's button, where there is no time for the money any more."""
+    """The customer's button, if a paid booking has no time any more."""
     booking = svc.bookings.by_token(token)
     return _rung(svc, svc.bookings.change(booking.id, lambda b: customer_actions.money_back(b, svc.now())))
 
 
 def cancel(svc: Services, token: str, told: Money) -> Booking:
-    """The customer cancels a confirmed call, and gets back what the page told."""
+    """The customer cancels a confirmed call and gets back the amount the page showed."""
     booking = svc.bookings.by_token(token)
     return _rung(svc, svc.bookings.change(booking.id, lambda b: customer_actions.cancel(b, told, svc.now())))
 
@@ -163,12 +163,12 @@ def _rung(svc: Services, booking: Booking) -> Booking:
     return booking
 
 
-# --- the calls ------------------------------------------------------------------------------------------------------
+# --- calling the provider -------------------------------------------------------------------------------------------
 
 
 def send_due(svc: Services, booking: Booking) -> Booking:
-    """Every refund whose call is due, one after the other. A crash in the middle loses nothing: the call is counted
-    and leased before it is made, and repeated with the same id."""
+    """Send every due refund, one after the other. A crash loses nothing: each call is counted and leased before it is
+    made, and repeated with the same id."""
     while (refund := refunds.due_to_send(booking, svc.now())) is not None:
         if refunds.is_asked_about_first(booking, refund):
             booking = _asked_about(svc, booking, refund)
@@ -182,7 +182,7 @@ def send_due(svc: Services, booking: Booking) -> Booking:
 
 
 def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
-    """The booking with what the provider says of the refund's order now; put off where it says nothing."""
+    """Query the refund's order and record the answer; delay the refund if there is none."""
     try:
         return _with_order_seen(svc, booking, refund)
     except UpstreamError as error:
@@ -191,13 +191,13 @@ def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 
 def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking:
-    """The order's own status tells what left by Binance's console."""
+    """The order's own status shows what left through Binance's console."""
     seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
     return _settled(svc, booking, [seen], [])
 
 
 def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:
-    """The booking as it is now, and the refund where its call is ours to make."""
+    """The current booking, and the refund if the caller got the lease to send it."""
 
     def decide(current: Booking) -> Booking | None:
         now = svc.now()
@@ -208,7 +208,7 @@ def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, R
 
     booking, is_mine = svc.bookings.claim(booking.id, decide, known=booking)
     leased = booking.find_refund(refund.id)
-    # What Binance would not do as asked is the owner's by now, and no call is made.
+    # A refund that Binance would not do as asked now waits for the owner; no call is made.
     is_leased = is_mine and leased is not None and leased.status is RefundStatus.REQUESTED
     return booking, leased if is_leased else None
 
@@ -233,7 +233,7 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamError) -> Booking:
     log.warning("refund_unsent", booking=booking.id, refund=refund.id, error=str(error))
-    # A refusal of every call says nothing about this refund: it is called for again until calls are taken.
+    # A refusal of every call says nothing about this refund: retry until calls are accepted.
     refused = not error.retryable and not error.maybe_applied and not concerns_every_call(error.code)
     booking = _saved(
         svc,
@@ -245,13 +245,13 @@ def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamEr
     if not refused:
         return booking
     try:
-        return _with_order_seen(svc, booking, refund)  # perhaps the money has left already
+        return _with_order_seen(svc, booking, refund)  # the money may have left already
     except UpstreamError:
         return booking
 
 
 def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
-    """Mostly it is known at once; otherwise the booking's next look asks again."""
+    """Usually the outcome is known at once; otherwise the booking's next check asks again."""
     currency = refund.amount.currency if refund.amount else "USDT"
     try:
         seen = svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)

@@ -1,7 +1,7 @@
-"""A stored notice once more, as a dry run: read and worked out by today's code, on copies in memory. Nothing is saved.
+"""Replays a stored webhook as a dry run: today's code applied to copies in memory. Nothing is saved.
 
-Twice on a copy of the booking as it was before any money came, to show what the notice does and that a repetition does
-nothing; and once on the booking as it is now, to show whether anything is left of it to be done.
+Twice on a copy of the booking from before any money, to show what the webhook does and that repeating it does nothing.
+Once on the current booking, to show whether anything remains to be done.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ NO_MONEY_YET = (
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """`before`, `once`, `twice`: a copy as it was before any money. `stored`, `now`: the booking as it is."""
+    """`before`, `once`, `twice`: the copy from before any money. `stored`, `now`: the current booking."""
 
     facts: Facts
     before: Booking
@@ -39,12 +39,12 @@ class Replay:
 
     @property
     def is_harmless(self) -> bool:
-        """The second time changes nothing."""
+        """True if the second application changes nothing."""
         return self.twice == self.once
 
 
 def replay(svc: Services, webhook: Webhook) -> Replay | None:
-    """None where the notice is about no booking of ours. Raises CannotDecrypt."""
+    """None if the webhook is for no booking of ours. Raises CannotDecrypt."""
     facts = read_webhook(opened(svc, webhook).encode())
     booking = payment_webhooks.booking_of(svc, webhook.trade_no)
     if booking is None:
@@ -57,7 +57,7 @@ def replay(svc: Services, webhook: Webhook) -> Replay | None:
 
 
 def opened(svc: Services, webhook: Webhook) -> str:
-    """The body as it came; "" once it was erased. Raises CannotDecrypt."""
+    """The body as received; "" once erased. Raises CannotDecrypt."""
     return svc.vault.open(webhook.key, webhook.key_owner, "notice", webhook.raw)
 
 
@@ -66,7 +66,7 @@ def _applied(booking: Booking, seen: list[OrderObservation], webhook: Webhook) -
 
 
 def untouched(booking: Booking) -> Booking:
-    """As it was before any money came and before it ended: held, with the orders it had, none of them paid."""
+    """The booking before any money and before its end: held, with its orders unpaid."""
     orders = tuple(
         replace(
             one,

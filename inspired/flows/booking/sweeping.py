@@ -1,4 +1,4 @@
-"""What is due? One question to Mongo every second; the answer rings the queue. Losing the queue costs seconds."""
+"""The sweep: asks MongoDB every second what is due and enqueues it. So losing the queue costs only seconds."""
 
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -11,23 +11,23 @@ from inspired.flows.reporting import counting, reporting
 from inspired.flows.site import preferences, retention
 from inspired.services import Services
 
-BATCH = 200  # notices and letters looked for at a time
-TOGETHER = 25  # bookings in one job: few enough that a provider who never answers fits into its time-out
-MOST_JOBS = 16  # of these that wait for a worker: as many bookings as are worked off before their rings are rung again
+BATCH = 200  # webhooks and mails fetched at a time
+TOGETHER = 25  # bookings per job: few enough that a provider who never answers fits into the job's time limit
+MOST_JOBS = 16  # most such jobs waiting: as many bookings as the workers finish before they would be enqueued again
 NIGHT = time(3)  # in the owner's zone
 CHECK_EVERY = timedelta(hours=1)
 
 
 def sweep(svc: Services) -> int:
-    """Ring for everything due, and put each off for as long as a job may take. Answers how much there was."""
+    """Enqueue everything due and postpone each item for as long as its job may take. Returns how many were due."""
     now = svc.now()
-    # A queue that is not worked off is not made longer: what is due stays due, and is rung for when its turn comes.
+    # Do not enqueue while backed up; due work stays due in Mongo.
     room = BATCH - svc.queue.webhooks_waiting()
     webhooks = svc.logs.due(now, room) if room > 0 else []
     for webhook_id in webhooks:
         if svc.queue.enqueue_webhook("work_webhook", webhook_id):
             svc.logs.lease(webhook_id, now + RING_AGAIN)
-    # Nor is one filled up one by one: the question what is due costs the more, the more there is.
+    # Do not top the queue up one by one either: the query for due work costs more, the more is due.
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = svc.bookings.due(now, room * TOGETHER) if room else []
@@ -44,8 +44,8 @@ def sweep(svc: Services) -> int:
 
 
 def sweep_runs(svc: Services) -> None:
-    """The nightly reconciliation, the hourly check and the numbers: started when due, and rung on where a page was
-    lost. And the look at Calendly, or the owner's own calendar; one whose ring is lost is made up for by the next."""
+    """Start the nightly reconciliation, the hourly check, retention and the metrics when due, and enqueue lost pages
+    again. Also polls Calendly or the owner's own calendar; the next poll makes up for a lost one."""
     now = svc.now()
     if svc.settings.uses_calendly and svc.calendly_sync_state.take(now, now + calendly_sync.EVERY):
         svc.queue.enqueue_mail("watch_calendar")

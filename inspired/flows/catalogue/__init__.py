@@ -1,1 +1,1 @@
-"""Calendars that the offer depends on: the owner's own, and Calendly's event types."""
+"""Calendars the catalogue depends on: the owner's own, and Calendly's event types."""

@@ -1,4 +1,4 @@
-"""Where the event types at Calendly are not what the site offers: renamed, of another length, price or place."""
+"""Differences between Calendly's event types and the catalogue: name, length, price or place."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ AMOUNT = re.compile(
 
 
 def drift(svc: Services) -> list[str]:
-    """A sentence for each difference, for the owner. Raises UpstreamError."""
+    """One sentence per difference, for the owner. Raises UpstreamError."""
     if not svc.settings.uses_calendly:
         return []
     there = svc.calendly.event_types()
@@ -46,7 +46,7 @@ def _told(svc: Services, ours: MeetingType, theirs: EventType | None) -> Iterato
 
 
 def _told_to_customers(svc: Services, ours: MeetingType, theirs: EventType | None) -> Iterator[str]:
-    """What Calendly's own pages and mails say about it."""
+    """Differences in what Calendly's own pages and mails say."""
     if theirs is None:
         return
     named = [before or after for before, after in AMOUNT.findall(theirs.says)]

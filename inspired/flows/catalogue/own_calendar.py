@@ -1,8 +1,8 @@
-"""The owner's own calendar keeps its busy times free of calls: read again every ten minutes, by a job.
+"""The owner's own calendar blocks its busy times: a job reads it every ten minutes.
 
-While a feed cannot be read, what is known of it stays in force; after an hour of that the owner is told, once. Where a
-full one has nothing in it any more it stays in force for a day, and the owner is told at once: as a rule somebody has
-changed who may see what, and a year without an appointment is rare.
+While a feed cannot be read, its last known times apply; after an hour the owner is told, once. If a full calendar
+becomes empty, its old times apply for another day and the owner is told at once: usually somebody changed its sharing
+settings, and a year without an appointment is rare.
 """
 
 from dataclasses import replace
@@ -21,15 +21,15 @@ from inspired.services import Services
 READ_EVERY = timedelta(minutes=10)
 RING_AGAIN = timedelta(seconds=90)  # longer than the job may take
 TELL_AFTER = timedelta(hours=1)
-MANY = 10  # busy times, as somebody has who uses a calendar
-EMPTY_FOR = timedelta(days=1)  # then it is believed
+MANY = 10  # busy times of a calendar in use
+EMPTY_FOR = timedelta(days=1)  # after that, the empty calendar is accepted
 BEHIND = timedelta(days=1)
-AHEAD = LONGEST_HORIZON + timedelta(days=2)  # the last call, its buffer, and whatever zone the days are in
+AHEAD = LONGEST_HORIZON + timedelta(days=2)  # the last call, its buffer, and any time zone
 log = structlog.get_logger()
 
 
 def sweep(svc: Services) -> None:
-    """Ring for every feed that is due, and put it off for as long as the job may take."""
+    """Enqueue every due feed and postpone it for as long as the job may take."""
     now = svc.now()
     for feed_id in svc.own_calendar.due(now) if svc.own_calendar.feeds else ():
         if svc.queue.enqueue_mail("read_own_calendar", feed_id):
@@ -37,17 +37,17 @@ def sweep(svc: Services) -> None:
 
 
 def read_soon(svc: Services) -> None:
-    """Whatever is due when. Where the ring is lost, the clock rings."""
+    """Read all feeds now. If the job is lost, the sweep enqueues it again."""
     for feed_id in svc.own_calendar.feeds:
         svc.own_calendar.due_again(feed_id, svc.now())
     sweep(svc)
 
 
 def read(svc: Services, feed_id: str) -> None:
-    """Spans of time are all that is kept of it."""
+    """Read one feed and store only time spans."""
     feed = svc.own_calendar.feeds.get(feed_id)
     if feed is None:
-        return  # the setting was changed since the ring
+        return  # the setting was changed since the job was enqueued
     now, before = svc.now(), svc.own_calendar.known()[feed_id]
     try:
         found = feed.read(Span(now - BEHIND, now + AHEAD))
@@ -66,7 +66,7 @@ def read(svc: Services, feed_id: str) -> None:
 
 
 def _taken_for(before: Known, found: Known, now: datetime) -> Known:
-    """What was just read; where a full calendar has become empty, what it had stays in force for a day."""
+    """What was just read; if a full calendar became empty, its old times apply for a day."""
     since = before.emptied_at or now
     if found.busy or len(before.busy) < MANY or now - since >= EMPTY_FOR:
         return found
@@ -91,7 +91,7 @@ def _told_of_empty(svc: Services, feed_id: str, known: Known) -> bool:
 
 
 def _tell_owner(svc: Services, feed_id: str, known: Known) -> None:
-    """A mail that cannot be sent now is tried again after the next try to read."""
+    """If the mail cannot be sent now, it is retried after the next read."""
     zone = svc.settings.owner_timezone
     try:
         owner_notifications.owner(

@@ -1,1 +1,1 @@
-"""Watching the site: alerts, health, audit, rehearsals, the doctor."""
+"""Monitoring flows: alerts, health, audit, rehearsals, the doctor."""

@@ -1,7 +1,9 @@
-"""What is wrong with the site as a whole? Looked for each minute by the clock, in a thread of its own: what is slow
-here holds up no payment. Several may look at once; each alert is told once all the same.
+"""Detects and reports alerts about the whole site.
 
-What cannot be found out at a look (the database holds it and is away) leaves an alert as it stood.
+The clock checks every minute in a separate thread, so that slow checks delay no payment. Several processes may check at
+once; each alert is still reported once.
+
+An alert that cannot be checked (because the database is away) keeps its state.
 """
 
 import hashlib
@@ -48,25 +50,25 @@ NOTICE_WITHIN = timedelta(minutes=5)
 PAYMENTS_LIMIT, NOTICES_LIMIT = Decimal("0.05"), Decimal("0.02")
 REFUSED_LIMIT = 20  # in an hour
 LOGINS_LIMITS = ((20, timedelta(hours=1), "an hour"), (60, timedelta(days=1), "a day"))
-MOST_SKEW = timedelta(seconds=1.9)  # as the doctor counts: Binance tells whole seconds only
+MOST_SKEW = timedelta(seconds=1.9)  # as in the doctor: Binance's clock comes in whole seconds only
 PROBE_WELL, PROBE_ILL = timedelta(minutes=10), timedelta(minutes=2)
 TROUBLED_AFTER = timedelta(hours=1)
 STUBBORN_TRIES = 4
-LOOK_AHEAD = timedelta(hours=2)  # whatever is under way is looked at again by then
-MOST = 2000  # of what rates are made of
+LOOK_AHEAD = timedelta(hours=2)  # everything in progress is checked again by then
+MOST = 2000  # bookings used for rates
 MOST_ABOUT = 5
 SEND_AT_ONCE = 50
 DATABASE = runbook.SITE["database"]
 log = structlog.get_logger()
 
-Found = dict[str, Seen | None]  # by alert: seen, or not; left out where nobody can tell
+Found = dict[str, Seen | None]  # by alert: seen or not; left out if unknown
 
 
-# --- looking ----------------------------------------------------------------------------------------------------------
+# --- checking ---------------------------------------------------------------------------------------------------------
 
 
 def look(svc: Services) -> None:
-    """Every alert as it is now; what is to be told is written down. Raises Busy while the database is away."""
+    """Check every alert and save what is to be reported. Raises Busy while the database is away."""
     for alert_id, seen in find(svc).items():
         alert = runbook.SITE[alert_id]
         standing = svc.alerts.change(alert_id, lambda one, a=alert, s=seen: alerts.judged(one, a, s, svc.now()))  # type: ignore[misc]
@@ -76,7 +78,7 @@ def look(svc: Services) -> None:
 
 
 def find(svc: Services) -> Found:
-    """What is wrong now, and what is not."""
+    """Which alerts are seen now, and which are not."""
     probe_binance(svc)
     _probe_mail(svc)
     beats, found = svc.heartbeats.all(), Found()
@@ -93,7 +95,7 @@ def _of_bookings(svc: Services) -> Looked:
     now = svc.now()
     unconfirmed = svc.bookings.unconfirmed(now, now + LOOK_AHEAD, now - UNCONFIRMED_AFTER, MOST_ABOUT + 1)
     yield "unconfirmed_now", _about(unconfirmed)
-    # One that is rung for is put off for a moment, and may be late all the same.
+    # Enqueued bookings are postponed for a moment, but may still be late.
     overdue = svc.bookings.left_lying(now, now + OVERDUE_AFTER, now - OVERDUE_AFTER, MOST_ABOUT + 1)
     yield "effect_overdue", _about(overdue)
 
@@ -116,7 +118,7 @@ def _of_notices(svc: Services) -> Looked:
 
 
 def _of_logins(svc: Services) -> Looked:
-    """Each address and each account is slowed down by itself: whoever spreads the guesses is seen in the sum only."""
+    """Each IP address and each account has its own rate limit; guesses spread over many show only in the total."""
     refused = svc.refused_logins.since(svc.now() - LOGINS_LIMITS[-1][1], MOST)
     seen = None
     for most, span, words in LOGINS_LIMITS:
@@ -134,7 +136,7 @@ def _count(number: int, what: str) -> str:
 
 
 def rates(svc: Services) -> tuple[Rate, Rate]:
-    """Of the last day: payments that failed, and payments of which no notice came."""
+    """Over the last day: failed payments, and payments without a webhook."""
     now = svc.now()
     made = svc.bookings.outcomes(now - RATES_OVER, now, MOST)
     paid = [one for one in made if one.paid_at is not None]
@@ -145,7 +147,7 @@ def rates(svc: Services) -> tuple[Rate, Rate]:
 
 
 def _failed(one: Outcome) -> bool:
-    """Somebody wanted to pay and it went wrong; that nobody paid is no failure."""
+    """True if the customer tried to pay and it failed; an unpaid booking alone is not a failure."""
     no_order = EventKind.CREATE_FAILED in one.happened and EventKind.ORDER_CREATED not in one.happened
     return one.paid_at is None and (no_order or Remote.ERROR in one.statuses or Flag.UNDERPAID in one.flags)
 
@@ -168,7 +170,7 @@ def _of_runs(svc: Services) -> Looked:
         if run is None:
             yield alert_id, Seen("none so far")
         elif run.finished_at is None:
-            # The one before it had finished when this one began.
+            # The previous run had finished when this one started.
             is_late = now - run.started_at > min(LONGEST_RUN, within)
             yield alert_id, Seen("begun and not finished") if is_late else None
         else:
@@ -238,8 +240,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
 
 
 def probe_binance(svc: Services) -> None:
-    """Whether the certificates can be had: a question every ten minutes, more often while it fails or every call is
-    refused, which ends with its answer; none while calls are paused."""
+    """Check that the certificates can be fetched: every ten minutes, more often while that fails or every call is
+    refused (which its answer ends), and not while calls are paused."""
     now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.throttle.state()
     is_well = (before is None or before.is_well) and breaker.refusal is None
     pause = PROBE_WELL if is_well else PROBE_ILL
@@ -257,8 +259,8 @@ def probe_binance(svc: Services) -> None:
 
 
 def _probe_mail(svc: Services) -> None:
-    """Where the last mail could not be sent: whether the next one could, since nobody may have one to send for hours.
-    And once, before any mail was sent, what the server can: a form has to know (`reaching`)."""
+    """After a failed mail: check whether the next one could be sent, since none may be due for hours. Also once before
+    any mail, to learn the server's abilities, which a form needs (see `mail_reachability`)."""
     beats = svc.heartbeats.all()
     beat = beats.get(heartbeats.MAIL)
     is_ill = beat is not None and not beat.is_well
@@ -272,11 +274,11 @@ def _probe_mail(svc: Services) -> None:
         svc.heartbeats.beat(heartbeats.MAIL, svc.now(), detail="the server lets us in again")
 
 
-# --- telling ----------------------------------------------------------------------------------------------------------
+# --- reporting --------------------------------------------------------------------------------------------------------
 
 
 def _write_down(svc: Services, alert: Alert, standing: Standing) -> None:
-    """For every way it is told by; then it is owed no more. Whoever dies in between leaves it owed."""
+    """Save a delivery for every channel, then clear the debt. If the process dies in between, it stays owed."""
     is_wanted = svc.outgoing_webhook.get(svc.now()) is not None
     for message in standing.owed:
         for channel in alert.channels:
@@ -326,7 +328,7 @@ def send_again(svc: Services, delivery_id: str) -> None:
 
 
 def send_due(svc: Services) -> int:
-    """What is written down and due. One that fails holds up none of the others."""
+    """Send what is due. A failed delivery does not hold up the others."""
     due = svc.deliveries.due(svc.now(), SEND_AT_ONCE)
     return sum(_sent(svc, one) for one in due)
 
@@ -374,7 +376,7 @@ def _by_mail(svc: Services, delivery: Delivery) -> str:
 
 
 class Watcher:
-    """Looks each minute and sends every few seconds. Of the database it tells without the database, once an outage."""
+    """Checks every minute and sends every few seconds. Reports a database outage without the database, once."""
 
     def __init__(self, svc: Services, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._svc = svc
@@ -389,7 +391,7 @@ class Watcher:
             stop.wait(SEND_EVERY)
 
     def turn(self) -> None:
-        """Never raises: a fault in one look must not end all others."""
+        """Never raises: a failing check must not stop later ones."""
         try:
             if self._elapsed() - self._looked >= LOOK_EVERY:
                 self._looked = self._elapsed()
@@ -405,7 +407,7 @@ class Watcher:
         now = self._svc.now()
         self._away_since = self._away_since or now
         if not self._told_away and now - self._away_since >= SILENT_AFTER:
-            # What MongoDB itself has said of it, where it has said anything.
+            # The cause MongoDB itself reported, if any.
             detail = why if why != DATABASE.sentence else ""
             self._told_away = self._tell(Kind.BEGAN, self._away_since, detail)
 

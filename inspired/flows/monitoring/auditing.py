@@ -1,4 +1,4 @@
-"""Is the audit log whole? Looked at each night, and when the owner asks; what came of it is kept with its time."""
+"""Verifies the audit log each night, and when the owner asks; the result is kept with its time."""
 
 from datetime import datetime, time, timedelta
 from itertools import islice
@@ -9,12 +9,12 @@ from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
 NIGHT = time(3, 30)  # in the owner's zone
-LEASE = timedelta(minutes=10)  # a look that nothing came of is made up for then
-MOST_TOLD = 20  # of what does not fit
+LEASE = timedelta(minutes=10)  # a check that did not finish is repeated after this
+MOST_TOLD = 20  # reported mismatches
 
 
 def check(svc: Services) -> Checked:
-    """Reads the whole log. The owner is told by mail where it does not fit."""
+    """Reads the whole log. If something does not match, the owner is told by mail."""
     now = svc.now()
     last = next(iter(svc.audit.newest(1)), None)
     broken = tuple(f"Entry {number} {wrong}." for number, wrong in islice(svc.audit.broken(), MOST_TOLD))
@@ -28,7 +28,7 @@ def check(svc: Services) -> Checked:
 
 
 def check_soon(svc: Services) -> None:
-    """By the worker, who has the time for it."""
+    """Leaves it to the worker, since it takes long."""
     svc.queue.enqueue_mail("check_audit")
 
 

@@ -1,4 +1,4 @@
-"""`inspired doctor`: is everything outside there, and may we do with it what we need? Asks only; changes nothing."""
+"""`inspired doctor`: are all outside services reachable, and do we have the permissions we need? Read-only."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from inspired.flows.booking import calendar_webhooks
 from inspired.flows.catalogue import calendar_drift
 from inspired.services import Services
 
-MOST_SKEW = 0.9  # seconds; Binance refuses whoever is more than about one off
+MOST_SKEW = 0.9  # seconds; Binance refuses requests more than about one off
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Finding:
 
 
 def examine(svc: Services) -> Iterator[Finding]:
-    """What was looked at, one after the other, each as soon as it is known."""
+    """The findings one after the other, each as soon as it is known."""
     yield _asked("The database", svc.ping, "answers")
     yield _asked("Redis", svc.queue.ping, "answers")
     yield _asked("The mail server", svc.smtp.greet, "lets us in")
@@ -45,7 +45,7 @@ def _clock(svc: Services) -> Finding:
     skew = svc.pay.clock_skew
     if skew is None:
         return Finding("This machine’s clock", False, "could not be compared with Binance’s")
-    # Their clock is told in whole seconds only.
+    # Binance's clock comes in whole seconds only.
     is_right = abs(skew) <= MOST_SKEW + 1
     told = "agrees with Binance’s" if is_right else f"differs from Binance’s by {skew:.0f} s, which refuses us then"
     return Finding("This machine’s clock", is_right, told)

@@ -1,5 +1,7 @@
-"""How is every part? For the owner's page, and a monitor that may log in. Asks the database and Redis and reads what
-others have written down; calls nobody outside."""
+"""The health of every part, for the owner's page and authenticated monitors.
+
+Asks MongoDB and Redis and reads recorded results; makes no outside calls.
+"""
 
 import platform
 import time
@@ -22,7 +24,7 @@ NO_WORKER = "none runs, or none reaches Redis; no bookings are taken"
 
 
 def versions(svc: Services) -> dict[str, str]:
-    """Of the product, Python and the database's server."""
+    """Versions of the product, Python and the database server."""
     try:
         database = svc.database_version()
     except Busy:
@@ -31,7 +33,7 @@ def versions(svc: Services) -> dict[str, str]:
 
 
 def examine(svc: Services) -> list[Part]:
-    """Each part with its state. What needs the database is not known while that is away."""
+    """Each part with its state. Parts that depend on the database are left out while it is away."""
     database = _database(svc)
     parts = [database, *_queues(svc), _binance(svc)]
     if database.health is Health.ILL:

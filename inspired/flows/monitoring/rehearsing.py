@@ -1,6 +1,6 @@
-"""Rehearsals are asked for by the owner and played by a worker; when all are green, payments may begin.
+"""Rehearsals: requested by the owner and run by a worker; once all are green, payments open.
 
-What a drill is and how it is played stands in `inspired.rehearsal`, which nothing here knows: drills are names.
+Drills are defined in `inspired.rehearsal`, which nothing here imports: here they are just names.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,15 +12,15 @@ import structlog
 from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
 from inspired.services import Services
 
-RING_AGAIN = timedelta(seconds=60)  # no worker has come to it by then: the ring may be lost
+RING_AGAIN = timedelta(seconds=60)  # no worker has started it by then: the job may be lost
 GIVEN_UP = timedelta(minutes=15)
-LONGEST = timedelta(minutes=2)  # a run that has not ended by then never will: its worker is gone
+LONGEST = timedelta(minutes=2)  # an unfinished run this old never ends: its worker is gone
 MOST_RINGS = 5
 log = structlog.get_logger()
 
 
 def ask(svc: Services, drills: Iterable[str], by: str) -> None:
-    """One run of each. `by`: the person's id."""
+    """One run of each drill. `by`: the person's id."""
     runs = [Run(svc.new_id(), drill, by, svc.now()) for drill in drills]
     svc.rehearsals.ask(runs)
     for run in runs:
@@ -28,14 +28,14 @@ def ask(svc: Services, drills: Iterable[str], by: str) -> None:
 
 
 def sweep(svc: Services) -> None:
-    """Rings lost on the way are rung again, for a while."""
+    """Enqueue lost runs again, for a while."""
     now = svc.now()
     for run_id in svc.rehearsals.waiting(now - GIVEN_UP, now - RING_AGAIN, MOST_RINGS):
         svc.queue.enqueue_rehearsal("rehearse", run_id)
 
 
 def ended(svc: Services, run: Run, record: Record, drills: Collection[str]) -> Run:
-    """Write down what it has shown. Where every one of `drills` is green for this version now, the gate opens."""
+    """Save the run's record. If all `drills` are green for this version now, the gate opens."""
     after = replace(run, verdict=record.verdict, ended_at=svc.now(), why=record.why[:500], record=record)
     svc.rehearsals.end(after)
     log.info("rehearsed", drill=run.drill, verdict=str(after.verdict), version=run.version)
@@ -45,7 +45,7 @@ def ended(svc: Services, run: Run, record: Record, drills: Collection[str]) -> R
 
 
 def missing(svc: Services, drills: Iterable[str]) -> list[str]:
-    """Those that are not green for this version."""
+    """The drills that are not green for this version."""
     newest = svc.rehearsals.newest()
     return [drill for drill in drills if not _is_green(svc, newest.get(drill, (None, None))[1])]
 
@@ -55,7 +55,7 @@ def _is_green(svc: Services, last: Run | None) -> bool:
 
 
 def is_at_work(svc: Services, run: Run | None) -> bool:
-    """It was asked for, and is still to come to its end."""
+    """True if it was requested and may still finish."""
     if run is None or run.verdict.is_final:
         return False
     since, most = (run.began_at, LONGEST) if run.began_at else (run.asked_at, GIVEN_UP)

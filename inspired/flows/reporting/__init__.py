@@ -1,1 +1,1 @@
-"""Counting days, making and sending reports, the owner's first page."""
+"""Counting daily metrics, making and sending reports, the owner's start page."""

@@ -1,8 +1,7 @@
-"""The figures of each day, counted anew from bookings, ledger and logs by a job; pages read what was counted.
+"""Daily metrics, recounted by jobs from bookings, ledger and logs; pages read the stored results.
 
-Today several times a minute, every hour the last three days, every night the last 35, and all of them when there are
-none or the owner asks. Counting a day twice gives the same, so nothing is ever added up that might have been counted
-before.
+Today is counted several times a minute, the last three days every hour, the last 35 every night, and all days if there
+are none or the owner asks. Recounting a day gives the same result, so nothing is counted twice.
 """
 
 from collections import defaultdict
@@ -26,15 +25,15 @@ from inspired.services import Services
 
 NAME, TODAY = "numbers", "numbers of today"
 EVERY = timedelta(hours=1)
-TODAY_EVERY = timedelta(seconds=25)  # with the clock's half minute and the queue, what is shown is a minute old at most
-TODAY_SHARE = 20  # of a worker's time counting today may take a twentieth: a day that takes long is counted less often
+TODAY_EVERY = timedelta(seconds=25)  # with the clock's half minute and the queue, the figures are at most a minute old
+TODAY_SHARE = 20  # counting today may take a twentieth of a worker's time: a slow day is counted less often
 RECENT_DAYS, NIGHTLY_DAYS = 3, 35
 PAGE = 500
 log = structlog.get_logger()
 
 
 def start(svc: Services) -> bool:
-    """Begin with as many days as are due; the jobs go on from there. False while a counting is at work already."""
+    """Start counting as many days as are due; jobs continue. False while a count is in progress."""
     now, zone, run = svc.now(), svc.settings.owner_timezone, svc.runs.get(NAME)
     today = periods.day_of(now, zone)
     if run is None:
@@ -42,12 +41,12 @@ def start(svc: Services) -> bool:
     last = periods.day_of(run.started_at, zone)
     if last == today:
         return start_from(svc, today - (RECENT_DAYS - 1) * periods.DAY)
-    # After a standstill of weeks, what was left out meanwhile too.
+    # After weeks of downtime, include the days missed.
     return start_from(svc, min(today - NIGHTLY_DAYS * periods.DAY, last - RECENT_DAYS * periods.DAY))
 
 
 def start_today(svc: Services) -> bool:
-    """Today, and yesterday where it was not over yet when this was last done. False while it is at work already."""
+    """Count today, and yesterday if it was not over at the last count. False while one is in progress."""
     now, run = svc.now(), svc.runs.get(TODAY)
     after = max(run.started_at, now - periods.DAY) if run else now
     started = paging.start(svc, TODAY, after=min(after, now))
@@ -56,13 +55,13 @@ def start_today(svc: Services) -> bool:
 
 
 def pause_of_today(run: Run | None) -> timedelta:
-    """How long after its last beginning today is counted again."""
+    """How long after its last start today is counted again."""
     took = timedelta(milliseconds=run.counts.get("ms", 0)) if run else timedelta()
     return max(TODAY_EVERY, took * TODAY_SHARE)
 
 
 def start_from(svc: Services, day: date) -> bool:
-    """Never from before there was anything: days without a business would be days without revenue."""
+    """Not before the business opened: earlier days would count as days without revenue."""
     after = periods.midnight(max(day, opened(svc)), svc.settings.owner_timezone)
     started = paging.start(svc, NAME, after=after)
     svc.queue.enqueue_mail("turn_page", NAME)
@@ -70,7 +69,7 @@ def start_from(svc: Services, day: date) -> bool:
 
 
 def opened(svc: Services) -> date:
-    """The day of the first booking, or of money that had come before; today where there is nothing yet."""
+    """The day of the first booking, or of earlier money; today if there is neither."""
     now = svc.now()
     first = svc.bookings.first_made(BEGINNING, now + paging.MILLISECOND) or now
     first = min((entry.at for _, entry in svc.ledger.all(BEGINNING, first)), default=first)
@@ -78,18 +77,18 @@ def opened(svc: Services) -> date:
 
 
 def visited(svc: Services, type_id: str) -> None:
-    """Somebody opened the page of this call."""
+    """Count a page view of this call."""
     svc.visits.count(periods.day_of(svc.now(), svc.settings.owner_timezone), type_id)
 
 
 def counted_at(svc: Services, period: Period) -> datetime | None:
-    """When the newest day of this period was counted; None where none was."""
+    """When the period's most recently counted day was counted; None if none was."""
     days = svc.metrics.between(period.first, period.last)
     return max((one.counted_at for one in days if one.counted_at), default=None)
 
 
 def turn_page(svc: Services, name: str = NAME) -> bool:
-    """The next days, as many as fit into a job. True while there are more."""
+    """Count as many of the next days as fit into a job. True while there are more."""
     now, run, zone = svc.now(), svc.runs.get(name), svc.settings.owner_timezone
     if run is None or run.finished_at is not None or not svc.runs.lease(run, now, now + paging.LEASE):
         return False
@@ -114,7 +113,7 @@ def _turned(svc: Services, run: Run, cursor: datetime, counts: dict[str, int], *
 
 
 def count(svc: Services, day: date) -> Day:
-    """What this day adds up to, as things are now."""
+    """This day's metrics from the current data."""
     span = periods.between(day, day).span(svc.settings.owner_timezone)
     known: dict[str, Booking] = {}
     entries = list(svc.ledger.all(span.start, span.end))
@@ -145,7 +144,7 @@ def _of_bookings(svc: Services, span: Span) -> Figures:
 
 
 def _of_the_provider(svc: Services, span: Span, known: dict[str, Booking]) -> Figures:
-    """Calls, and how late notices of payments came. Bookings that were read for that are added to `known`."""
+    """Calls, and delays of payment webhooks. Bookings read for this are added to `known`."""
     calls: list[tuple[str, int]] = []
     came: dict[str, tuple[datetime, str]] = {}
     for entry in svc.logs.between(span.start, span.end):
@@ -171,8 +170,8 @@ def _with_orders(
 def _of_customers(
     svc: Services, day: date, span: Span, bookings: list[Booking]
 ) -> tuple[Figures, tuple[metrics.Rolling, ...]]:
-    """Of those whose money moved today, by all they have ever booked. One whose mail address is erased is a customer
-    for each booking."""
+    """For customers whose money moved that day, over all their bookings. Without an email address (erased), each
+    booking counts as a customer."""
     zone = svc.settings.owner_timezone
     books: dict[str, list[tuple[Entry, ...]]] = defaultdict(list)
     for booking in {one.id: one for one in bookings}.values():

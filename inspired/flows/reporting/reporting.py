@@ -1,8 +1,8 @@
-"""Reports: made on demand from the figures of days, and sent by mail after each week or month.
+"""Reports: made on demand from daily metrics, and mailed after each week or month.
 
-Before one is sent it is held against the ledger itself; where a digit differs, its days are counted again first. A plan
-names the period that comes next, and moves on by one once that was sent: each is sent, also after a standstill, and
-none twice (a mail whose sender died at the last moment is repeated under the same id).
+Before mailing, a report is compared with the ledger; if a digit differs, its days are recounted first. A plan names the
+next period and advances once that was sent. So every period is sent, even after downtime, and none twice (if the worker
+dies at the last moment, the mail is repeated under the same id).
 """
 
 from dataclasses import replace
@@ -22,15 +22,15 @@ from inspired.flows.reporting import counting
 from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
-READY = timedelta(hours=6)  # after the period's last midnight: what was still being posted then is in the books
+READY = timedelta(hours=6)  # after the period's last midnight, so that late postings are included
 LEASE = timedelta(minutes=5)
-MOST_ENTRIES = 3_000  # what is read well within a request
+MOST_ENTRIES = 3_000  # as many as can be read within a request
 MOST_ROWS = 50  # in a mail
 log = structlog.get_logger()
 
 
 def make(svc: Services, kind: Kind, period: Period) -> Report:
-    """Raises Invalid where a file of every entry would be too long."""
+    """Raises Invalid if a file of all entries would be too long."""
     zone = svc.settings.owner_timezone
     match kind:
         case Kind.TAX:
@@ -54,7 +54,7 @@ def _entries(svc: Services, period: Period) -> list[tuple[str, Entry]]:
 
 
 def _runs(svc: Services) -> list[str]:
-    """What the last reconciliation and the last check of the invariants found."""
+    """Results of the last reconciliation and the last invariant check."""
     lines = []
     for name, what in ((reconciling.NAME, "The last reconciliation"), (checking.NAME, "The last check of the books")):
         run = svc.runs.get(name)
@@ -68,11 +68,11 @@ def _runs(svc: Services) -> list[str]:
     return lines
 
 
-# --- by mail --------------------------------------------------------------------------------------------------------
+# --- sending by mail ------------------------------------------------------------------------------------------------
 
 
 def plan(svc: Services, kind: Kind, length: Length | None) -> None:
-    """From the period that is running now on; None: no more."""
+    """Mail this report from the current period on; None stops it."""
     before = svc.report_plans.all().get(kind)
     if length is None:
         svc.report_plans.stop(kind)
@@ -82,7 +82,7 @@ def plan(svc: Services, kind: Kind, length: Length | None) -> None:
 
 
 def sweep(svc: Services) -> None:
-    """Ring for each report that is due."""
+    """Enqueue each due report."""
     now = svc.now()
     for one in svc.report_plans.all().values():
         if _is_due(svc, one) and one.leased_until <= now:
@@ -90,7 +90,7 @@ def sweep(svc: Services) -> None:
 
 
 def send(svc: Services, kind_name: str) -> None:
-    """The period that comes next, if it is due. One that is not ready yet is looked at again after the lease."""
+    """Send the next period if it is due. If it is not ready, it is tried again after the lease."""
     one = svc.report_plans.all().get(Kind(kind_name))
     now = svc.now()
     if one is None or not _is_due(svc, one) or not svc.report_plans.lease(one, now, now + LEASE):
@@ -114,7 +114,7 @@ def _is_due(svc: Services, one: Plan) -> bool:
 
 
 def _is_ready(svc: Services, one: Plan) -> bool:
-    """Counted after its end, and the same as the ledger."""
+    """True if it was counted after its end and matches the ledger."""
     span = one.period.span(svc.settings.owner_timezone)
     days = svc.metrics.between(one.period.first, one.period.last, "accounts")
     in_the_books = (entry for _, entry in svc.ledger.all(span.start, span.end))

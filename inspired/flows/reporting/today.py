@@ -1,4 +1,4 @@
-"""What the owner should know this morning: what needs a person, today's calls, money in, what was told lately."""
+"""The owner's page "Today": what needs a person, today's calls, money received, recent alerts."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What came and what went back, by currency, each as often as it happened."""
+    """Money received and returned by currency, and how often."""
 
     received: tuple[Money, ...]
     payments: int
@@ -42,9 +42,9 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """`needs`: bookings, each with what only a person can settle, newest first; `more`: there are others. `late`:
-    promises that are not kept in time. `unanswered`: tickets that wait for our word, the most urgent first, without
-    those of `late`. `alerts`: what the owner was told about which booking."""
+    """`needs`: bookings with their open issues, newest first; `more`: there are others. `late`: overdue promises.
+    `unanswered`: tickets that wait for our answer, most urgent first, without those in `late`. `alerts`: recent alerts
+    with their bookings."""
 
     needs: list[tuple[Booking, tuple[Matter, ...]]]
     more: bool
@@ -89,7 +89,8 @@ def gather(svc: Services) -> Today:
 
 
 def _moved(entries: Iterable[Entry]) -> Moved:
-    """In and out of the account at the provider, as the books have it; commissions and corrections are no payments."""
+    """Money in and out of the account at the provider, from the ledger; commissions and corrections are not
+    payments."""
     received: dict[str, list[Money]] = defaultdict(list)
     returned: dict[str, list[Money]] = defaultdict(list)
     for entry in entries:

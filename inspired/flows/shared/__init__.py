@@ -1,1 +1,1 @@
-"""What several journeys need: idempotency keys, paging, mail addresses, mails to the owner."""
+"""Used by several flows: idempotency keys, paging, mail addresses, mails to the owner."""

@@ -1,8 +1,8 @@
-"""Doing a thing once per Idempotency-Key, also when the process died in the middle of the first time.
+"""Executes a request once per Idempotency-Key, even if the process died during the first attempt.
 
-The contract is the one people know from https://docs.stripe.com/api/idempotent_requests : same key and same body give
-the first answer's code again (and the booking as it is now); another body is a conflict; refusals are not kept. Where
-an outside service has left us in the dark, the same key goes on with the same token.
+Follows the contract of https://docs.stripe.com/api/idempotent_requests : the same key and body return the first
+answer's code again (with the current booking); another body is a conflict; refusals are not kept. If an outside
+service's outcome is unknown, the same key continues with the same token.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from inspired.domain.shared.errors import Conflict, NotFound, Refusal, UpstreamE
 from inspired.services import Services
 
 WAIT_SECONDS = 2.0
-DEAD_AFTER = timedelta(seconds=10)  # longer than any request may take: whoever held the key is gone
+DEAD_AFTER = timedelta(seconds=10)  # longer than any request may take: the process that held the key is gone
 LONGEST_KEY = 255
 
 
 def once(
     svc: Services, key: str, body: dict[str, Any], token: str, make: Callable[[str], tuple[int, Booking]]
 ) -> tuple[int, Booking]:
-    """`make(token)` answers a status code and the booking whose token is the one it was given."""
+    """`make(token)` returns a status code and the booking made with that token."""
     name = hashlib.sha256(key.encode()).hexdigest()
     use = KeyUse(_fingerprint(svc, body), token, 0, svc.now())
     before = svc.keys.take(name, use)
@@ -60,7 +60,7 @@ def _made(svc: Services, name: str, make: Callable[[], tuple[int, Booking]]) -> 
 
 
 def _already_made(svc: Services, token: str) -> tuple[int, Booking] | None:
-    """Where an earlier try got as far as the booking itself, but not to its answer."""
+    """If an earlier try made the booking but never answered."""
     try:
         booking = svc.bookings.by_token(token)
     except NotFound:
@@ -77,5 +77,6 @@ def _waited_for(svc: Services, name: str, use: KeyUse) -> KeyUse:
 
 
 def _fingerprint(svc: Services, body: dict[str, Any]) -> str:
-    """Of the parsed JSON, whatever its spaces and order. Keyed, since the body holds a mail address."""
+    """Fingerprint of the parsed JSON, independent of spaces and order. Keyed, since the body contains an email
+    address."""
     return svc.vault.fingerprint("idempotency", json.dumps(body, sort_keys=True, separators=(",", ":")))

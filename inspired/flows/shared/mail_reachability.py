@@ -1,4 +1,4 @@
-"""Whether mail can reach an address at all: asked where somebody gives it, before anything is paid."""
+"""Whether an address can receive our mails; checked when it is entered, before anything is paid."""
 
 from inspired.adapters.mail.smtp import needs_utf8
 from inspired.adapters.mongo import heartbeats
@@ -12,7 +12,7 @@ NO_UTF8 = (
 
 
 def refuse_unreachable(svc: Services, address: str, field: str) -> None:
-    """Raises Invalid for an address that our mail server cannot send to, or is not known to be able to."""
+    """Raises Invalid for an address our mail server cannot send to, or is not known to support."""
     if needs_utf8(address):
         known = svc.heartbeats.one(heartbeats.MAIL_UTF8)
         if known is None or not known.is_well:

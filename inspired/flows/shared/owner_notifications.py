@@ -1,4 +1,4 @@
-"""Mails to the owner: to whom, each on its own, and those that are about no booking."""
+"""Mails to the owner: recipients, separate copies, and mails that concern no booking."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from inspired.adapters.mongo.preferences import Tried
 from inspired.domain.shared.errors import UpstreamError
 from inspired.services import Services
 
-REPORTS = ("reconciled", "report")  # letters that report; all others about no booking ask for something
+REPORTS = ("reconciled", "report")  # mails that only report; all others without a booking ask for action
 KINDS = {"calls": "calls that are confirmed or moved", "alerts": "what needs you", "reports": "reports"}
 log = structlog.get_logger()
 
 
 def addresses(svc: Services, kind: str) -> tuple[str, ...]:
-    """Who is told of "calls", "alerts" or "reports": whom the owner has named, else OWNER_EMAIL."""
+    """Recipients of "calls", "alerts" or "reports": those the owner has set, else OWNER_EMAIL."""
     return svc.preferences.now().addresses.by_kind[kind] or (svc.settings.owner_email,)
 
 
 def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
-    """One mail to each: nobody sees who else is told. Raises UpstreamError where it has to be tried again, or nobody
-    took it; an address that is refused for good keeps it from none of the others."""
+    """Send a separate mail to each, so that recipients do not see each other. Raises UpstreamError if it must be
+    retried or nobody got it; an address refused for good does not affect the others."""
     to = addresses(svc, kind)
     failures: list[UpstreamError] = []
     for number, address in enumerate(to):
@@ -42,7 +42,7 @@ def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
 
 
 def try_addresses(svc: Services) -> None:
-    """A mail to everybody who is told of anything, as saved a moment ago, and a note of how that went. Raises Busy."""
+    """Send a test mail to every recipient in the saved settings, and record the result. Raises Busy."""
     svc.preferences.fresh()
     to = tuple(dict.fromkeys(one for kind in KINDS for one in addresses(svc, kind)))
     now = svc.now()
@@ -60,7 +60,7 @@ def try_addresses(svc: Services) -> None:
 
 
 def owner(svc: Services, letter: str, occasion: str, **context: Any) -> None:
-    """`occasion` makes the mail's id: told again of the same, a mailbox can tell it is the same."""
+    """`occasion` determines the mail's id, so that a mailbox recognises repetitions."""
     subject, text, html = svc.mail_templates.write(letter, {**context, "site_url": svc.settings.site_url})
     mail_id = hashlib.sha256(f"{letter}/{occasion}".encode()).hexdigest()[:32]
     kind = "reports" if letter in REPORTS else "alerts"

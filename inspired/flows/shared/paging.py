@@ -1,4 +1,7 @@
-"""Going through all bookings in pages, each a job: whoever dies in one loses that page, and the clock rings on."""
+"""Processes all bookings in pages, one job per page.
+
+A worker that dies loses only its page, which the sweep enqueues again.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,14 +12,15 @@ from inspired.domain.booking.booking import Booking
 from inspired.services import Services
 
 PAGE = 50
-PAGE_TIME = timedelta(seconds=25)  # a job may take 60; what is left of a page is the next page's
+PAGE_TIME = timedelta(seconds=25)  # a job may take 60; the rest of a page is left to the next one
 LEASE = timedelta(seconds=75)
 MILLISECOND = timedelta(milliseconds=1)
 Counts = dict[str, int]
 
 
 def start(svc: Services, name: str, *, after: datetime, until: datetime | None = None) -> bool:
-    """Bookings made from `after` until now, or `until`. False while the last one is still at work."""
+    """Start a run over bookings made from `after` until now, or `until`. False while the previous run is in
+    progress."""
     now = svc.now()
     return svc.runs.start(
         Run(name, now, cursor=after, until=until or now, leased_until=now, finished_at=None, counts={})
@@ -24,7 +28,7 @@ def start(svc: Services, name: str, *, after: datetime, until: datetime | None =
 
 
 def turn(svc: Services, name: str, work: Callable[[Booking], Counts], finish: Callable[[Run], None]) -> bool:
-    """Work through the next page, if nobody else is at it. True while there is more to come."""
+    """Process the next page, unless another worker does. True while there is more."""
     now, run = svc.now(), svc.runs.get(name)
     if run is None or run.finished_at is not None or not svc.runs.lease(run, now, now + LEASE):
         return False
@@ -45,7 +49,7 @@ def turn(svc: Services, name: str, work: Callable[[Booking], Counts], finish: Ca
 
 
 def page_after(svc: Services, cursor: datetime, until: datetime, most: int) -> list[Booking]:
-    """Bookings made after `cursor`, oldest first, by whole milliseconds: the next page begins after the last one's."""
+    """Bookings made after `cursor`, oldest first, ending at a whole millisecond: the next page starts after it."""
     found = svc.bookings.made(cursor + MILLISECOND, until, most + 1)
     if len(found) <= most:
         return found

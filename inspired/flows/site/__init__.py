@@ -1,1 +1,1 @@
-"""The owner's choices, the newsletter, forgetting personal data."""
+"""The owner's settings, the newsletter, erasing personal data."""

@@ -1,4 +1,4 @@
-"""Newsletter with double opt-in. Answers never tell whether an address is known."""
+"""Newsletter with double opt-in. Answers never reveal whether an address is known."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from inspired.services import Services
 
 
 def subscribe(svc: Services, email: str) -> None:
-    """Ask the address, by mail, whether it wants the newsletter. The same whether it is new or known."""
+    """Mail the opt-in question to the address. The answer is the same for new and known addresses."""
     now = svc.now()
     index = svc.vault.blind_index("newsletter", email)
     known = svc.subscribers.by_email(index)
@@ -47,11 +47,11 @@ def address_of(svc: Services, subscriber: Subscriber) -> str:
 
 
 def send_opt_in(svc: Services, subscriber_id: str) -> None:
-    """The mail that asks. Counted and put off before it is sent, so that two workers send one."""
+    """Send the opt-in mail. Counted and postponed before sending, so that only one of two workers sends it."""
     now = svc.now()
 
     def decide(subscriber: Subscriber) -> Subscriber | None:
-        # The clock puts it off while it rings for it, so what is due within that time is due now.
+        # The sweep postpones it when it enqueues it, so what is due within that time is due now.
         if subscriber.mail_due is None or subscriber.mail_due > now + RING_AGAIN:
             return None
         wait = timedelta(seconds=min(60 * 2**subscriber.mail_tries, 3600))

@@ -1,7 +1,7 @@
-"""What the owner chooses, saved: each thing that became different has an entry of its own in the audit log.
+"""Saves the owner's settings, with one audit entry per changed value.
 
-What is to be logged is saved with the change and ticked off when it stands in the log, so that neither a refused save
-nor a killed process makes the log tell anything but what happened. Killed in between, an entry may stand there twice.
+Audit entries are saved with the change and marked done once logged. So neither a rejected save nor a killed process
+makes the log wrong. A process killed in between may log an entry twice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from inspired.domain.site.preferences import NAMES, SECTIONS, Section, SmallPrin
 from inspired.services import Services
 
 NOTHING: Mapping[str, str] = {}
-LEFT_LYING = timedelta(minutes=1)  # after which whoever saved it will not log it any more
+LEFT_LYING = timedelta(minutes=1)  # after which the process that saved it will no longer log it
 OFFERED = ("types", "calendar")
 
 
 def save(svc: Services, who: str, wanted: Section, version: int) -> None:
-    """`who`: the account that saves. Raises Invalid, Conflict, and Busy."""
+    """`who`: the account that saves. Raises Invalid, Conflict and Busy."""
     name = NAMES[type(wanted)]
     before = svc.preferences.fresh().section(name)
     if isinstance(wanted, SmallPrint) and isinstance(before, SmallPrint):
@@ -33,7 +33,7 @@ def save(svc: Services, who: str, wanted: Section, version: int) -> None:
 
 
 def save_types(svc: Services, who: str, wanted: tuple[Listed, ...], version: int) -> None:
-    """The meeting types and their order. Raises Conflict, and Busy."""
+    """The meeting types and their order. Raises Conflict and Busy."""
     notes = tuple(_about_types(svc, who, svc.catalogue.fresh().types, wanted))
     log_owed(svc)
     svc.catalogue.save_types(wanted, version, notes)
@@ -41,7 +41,7 @@ def save_types(svc: Services, who: str, wanted: tuple[Listed, ...], version: int
 
 
 def save_calendar(svc: Services, who: str, wanted: Availability, version: int) -> None:
-    """Raises Conflict, and Busy."""
+    """Raises Conflict and Busy."""
     before = calendar_in_words(svc.catalogue.fresh().calendar)
     notes = tuple(_notes(svc, who, "calendar changed", "", before, calendar_in_words(wanted)))
     log_owed(svc)
@@ -50,7 +50,7 @@ def save_calendar(svc: Services, who: str, wanted: Availability, version: int) -
 
 
 def log_owed(svc: Services) -> None:
-    """What somebody saved and did not live to log. Before each save, and by the clock."""
+    """Write audit entries left by processes that died. Called before each save, and by the clock."""
     for audit_outbox, ids in ((svc.preferences.audit_outbox, tuple(SECTIONS)), (svc.catalogue.audit_outbox, OFFERED)):
         for owing in audit_outbox.owing(ids):
             if owing.notes[0].at <= svc.now() - LEFT_LYING:

@@ -1,4 +1,4 @@
-"""Each night, where the owner wishes it: who is behind bookings that are long over is erased, page by page."""
+"""Nightly erasure of personal data in old bookings, if the owner enabled it; page by page."""
 
 import structlog
 
@@ -16,18 +16,18 @@ log = structlog.get_logger()
 
 
 def start(svc: Services) -> bool:
-    """False where nothing is to be erased by itself, or the last run is still at work."""
+    """False if automatic erasure is off, or the last run is still in progress."""
     months = svc.preferences.now().retention.months
     if not months:
         return False
-    # A booking is over after it was made, so younger ones need no look.
+    # A booking ends after it was made, so younger ones can be skipped.
     started = paging.start(svc, NAME, after=BEGINNING, until=months_before(svc.now(), months))
     svc.queue.enqueue_mail("turn_page", NAME)
     return started
 
 
 def turn_page(svc: Services) -> bool:
-    """The wish is read anew for each page: whoever takes it back stops a run that has begun. Raises Busy."""
+    """The setting is read again for each page, so switching it off stops a run in progress. Raises Busy."""
     months = svc.preferences.fresh().retention.months
     return paging.turn(svc, NAME, lambda booking: _forgotten(svc, booking, months), lambda run: _finished(svc, run))
 

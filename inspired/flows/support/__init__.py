@@ -1,1 +1,1 @@
-"""Tickets, and what customers were promised."""
+"""Tickets, and promises to customers."""

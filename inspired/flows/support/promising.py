@@ -1,4 +1,4 @@
-"""What was promised to customers and is still open, over all bookings and tickets: the latest first."""
+"""Open promises over all bookings and tickets, soonest due first."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ CALLS_AHEAD = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """An open promise, and whom it was made to."""
+    """An open promise, and to whom it was made."""
 
     promise: Promise
     booking: Booking | None
@@ -23,12 +23,12 @@ class Owed:
 
 
 def of_booking(svc: Services, booking: Booking) -> list[Promise]:
-    """Kept ones too."""
+    """All promises, kept ones too."""
     return promises(booking, svc.tickets.of_booking(booking.id), place_is_told=place_is_told(svc, booking))
 
 
 def owed(svc: Services) -> list[Owed]:
-    """Each list is found by an index and bounded; no booking is looked at that has promised nothing."""
+    """Each list is bounded and found by an index; bookings without open promises are not read."""
     now = svc.now()
     tickets = svc.tickets.owed(BEGINNING, MOST)
     asked_about = {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in tickets} - {""}))}
@@ -46,7 +46,7 @@ def owed(svc: Services) -> list[Owed]:
 
 
 def late(svc: Services) -> list[Owed]:
-    """What needs a person now."""
+    """The overdue promises, which need a person now."""
     return [one for one in owed(svc) if one.promise.is_late(svc.now())]
 
 

@@ -1,4 +1,4 @@
-"""Tickets: a customer writes, the owner answers, and each answer goes out by mail. Texts are sealed here."""
+"""Tickets: a customer writes, the owner answers, and each answer is mailed. Texts are sealed here."""
 
 import hashlib
 from collections.abc import Callable
@@ -39,7 +39,8 @@ LOST = "cannot be read"
 
 
 def write(svc: Services, booking: Booking, topic: Topic, text: str, request: str) -> Ticket:
-    """A question about a booking, from its own page. `request` is the very form: sent twice, it is one ticket."""
+    """A question about a booking, from its page. `request` identifies the form, so that sending it twice makes one
+    ticket."""
     if booking.sealed is None:
         raise Conflict("We have no mail address for this booking. Please use the contact form.")
     text = tickets.checked_text(text)
@@ -50,7 +51,7 @@ def write(svc: Services, booking: Booking, topic: Topic, text: str, request: str
 
 
 def write_as_stranger(svc: Services, email: str, topic: Topic, text: str, request: str) -> Ticket:
-    """From the contact form. Nothing is sent to the address but what the owner answers: nobody has shown that it is
+    """From the contact form. Only the owner's answer is sent to the address, since nobody has proven that it is
     theirs."""
     text = tickets.checked_text(text)
     index = svc.vault.blind_index("ticket", email)
@@ -73,7 +74,7 @@ def write_again(svc: Services, ticket: Ticket, text: str, request: str) -> Ticke
 
 
 def of_booking(svc: Services, booking: Booking, number: str) -> Ticket:
-    """Raises NotFound where the ticket is another's."""
+    """Raises NotFound if the ticket belongs to another booking."""
     ticket = svc.tickets.get(number)
     if ticket.booking_id != booking.id:
         raise NotFound("There is no such ticket.")
@@ -99,7 +100,7 @@ def _begun(svc: Services, ticket: Ticket, others: list[Ticket], text: str, reque
 
 
 def _with_facts(svc: Services, ticket: Ticket, booking: Booking) -> Ticket:
-    """How the booking stood when it was written, for whoever answers."""
+    """Record the booking's state at that moment, for the person who answers."""
     parts = [f"The booking was {booking.state}"]
     parts += [f"flagged {', '.join(sorted(booking.flags))}"] if booking.flags else []
     parts += [f"{received_of(booking).shown} received of {booking.price.shown}"]
@@ -117,7 +118,8 @@ def _with_facts(svc: Services, ticket: Ticket, booking: Booking) -> Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A text from one of the owner's forms. `seen`: how many messages were on its page; `request` the form itself."""
+    """A text from one of the owner's forms. `seen`: how many messages its page showed; `request` identifies the
+    form."""
 
     text: str
     request: str
@@ -127,7 +129,7 @@ class Sent:
 def begin(
     svc: Services, person: Person, booking: Booking | None, subject: str, sent: Sent, priority: Priority
 ) -> Ticket:
-    """The first word to a customer, or without a booking something to remember."""
+    """Start a ticket: a first message to a customer, or without a booking a note to self."""
     text = tickets.checked_text(sent.text)
     subject = tickets.checked_text(subject, "subject", tickets.LONGEST_SUBJECT)
     about = booking.id if booking else person.id
@@ -145,7 +147,7 @@ def begin(
 
 
 def answer(svc: Services, person: Person, number: str, sent: Sent, *, done: bool) -> Ticket:
-    """Raises Conflict where the customer wrote meanwhile."""
+    """Raises Conflict if the customer wrote meanwhile."""
     text = tickets.checked_text(sent.text)
 
     def decide(ticket: Ticket) -> Ticket:
@@ -191,12 +193,12 @@ def reopen(svc: Services, person: Person, number: str) -> Ticket:
 
 
 def erase(svc: Services, booking_id: str) -> int:
-    """What was said about this booking cannot be read any more; how many tickets that were. For its erasure."""
+    """Erase what was written about this booking; returns the number of tickets. Part of its erasure."""
     return _erased(svc, svc.tickets.of_booking(booking_id))
 
 
 def erase_stranger(svc: Services, email: str) -> int:
-    """The same for what somebody without a booking wrote."""
+    """The same for tickets of a person without a booking."""
     return _erased(svc, svc.tickets.of_stranger(svc.vault.blind_index("ticket", email)))
 
 
@@ -210,7 +212,7 @@ def _erased(svc: Services, tickets_: list[Ticket]) -> int:
 def _by(
     svc: Services, person: Person, number: str, what: str, decide: Callable[[Ticket], Ticket], detail: str = ""
 ) -> Ticket:
-    """Changed by hand, and written down where it did change."""
+    """Change the ticket, and write an audit entry if it did change."""
     before: list[Ticket] = []
 
     def seen(ticket: Ticket) -> Ticket:
@@ -223,7 +225,7 @@ def _by(
     return after
 
 
-# --- what was said --------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +246,12 @@ def conversation(svc: Services, ticket: Ticket, *, for_customer: bool) -> list[S
 
 
 def subject_of(svc: Services, ticket: Ticket) -> str:
-    """The owner's own words; "" where its topic says it."""
+    """The owner's subject; "" if the topic serves as the subject."""
     return _opened(svc, ticket, "subject", ticket.subject) if ticket.subject else ""
 
 
 def address_of(svc: Services, ticket: Ticket) -> str:
-    """Where answers go; "" where there is nobody, or nobody any more. Raises CannotDecrypt."""
+    """The address for answers; "" if there is none (any more). Raises CannotDecrypt."""
     if ticket.booking_id:
         return delivery.opened(svc, svc.bookings.get(ticket.booking_id))["email"]
     return svc.vault.open(ticket.key, ticket.id, "email", ticket.email) if ticket.email else ""
@@ -281,11 +283,11 @@ def _sealed(
     return Message(message_id, svc.now(), author, sealed, person.id if person else "")
 
 
-# --- the mails it owes ----------------------------------------------------------------------------------------------
+# --- pending mails --------------------------------------------------------------------------------------------------
 
 
 def send_mails(svc: Services, number: str) -> None:
-    """Everything that is due. One that fails is tried again later and holds up none of the others."""
+    """Send every due mail. A failed one is retried later and does not hold up the others."""
     for item in svc.tickets.get(number).outbox:
         ticket, is_ours = _claimed(svc, number, item.task)
         if is_ours:
@@ -293,7 +295,7 @@ def send_mails(svc: Services, number: str) -> None:
 
 
 def _claimed(svc: Services, number: str, task: TicketTask) -> tuple[Ticket, bool]:
-    """The ticket as it is now, and whether this mail is ours to send: counted before it is sent."""
+    """The current ticket, and whether this worker got the mail: the try is counted before sending."""
 
     def decide(ticket: Ticket) -> Ticket | None:
         is_due = any(item.task == task and item.due <= svc.now() for item in ticket.outbox)
@@ -358,7 +360,7 @@ def _new(svc: Services, topic: Topic, priority: Priority, token: str) -> Ticket:
 
 
 def _number(svc: Services) -> str:
-    """Six digits, by chance: short enough to be said, and telling nobody how many there are."""
+    """Six random digits: short enough to say, and hiding how many tickets there are."""
     for _ in range(MOST_NUMBERS_TRIED):
         number = str(100_000 + int(svc.new_id(), 36) % 900_000)
         try:

@@ -1,4 +1,4 @@
-"""The door's other pages: the second step of logging in, one's own account, and the owner's list of accounts."""
+"""Account pages: the second step of the login, one's own account, and the owner's list of accounts."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from inspired.web.shared.refusals import refusals_shown_by
 
 MOST_NAME = 40
 MOST_CODE = 64
-# What the audit log says; everything else is another role.
+# Texts for the audit log; any other action is a change of role.
 CHANGES = {
     "off": "switched off",
     "on": "switched on",
@@ -34,7 +34,7 @@ bp.before_request(auth.admit)
 log = structlog.get_logger()
 
 
-# --- the second step of logging in ----------------------------------------------------------------------------------
+# --- the second step of the login -----------------------------------------------------------------------------------
 
 
 @bp.get("/login/step")
@@ -208,7 +208,7 @@ def add_passkey() -> ResponseReturnValue:
     said = json_sent()
     if not isinstance(said, dict):
         raise Invalid("This passkey cannot be read.")
-    # JSON can hold half a letter, which no database takes.
+    # JSON may contain a lone surrogate, which MongoDB does not accept.
     name = str(said.pop("name", "")).encode(errors="ignore").decode()[:MOST_NAME].strip() or "Passkey"
     try:
         made = verify_registration_response(
@@ -294,7 +294,7 @@ def people_submit() -> ResponseReturnValue:
 @bp.post("/people/<person_id>")
 @refusals_shown_by(people)
 def change_person(person_id: str) -> ResponseReturnValue:
-    """Another role, switched off or on, a new link, or without its second step."""
+    """Change the role, switch off or on, create a new link, or remove the second step."""
     svc = services()
     wanted = request.form.get("do", "")
     before = svc.people.get(person_id)
@@ -363,7 +363,7 @@ def _role(text: str) -> Role:
 
 
 def _host() -> str:
-    """The relying party: the site's own name. Other hosts are not served."""
+    """The relying party: the site's host name. Other hosts are not served."""
     return request.host.partition(":")[0]
 
 
@@ -372,7 +372,7 @@ def _origin() -> str:
 
 
 def _challenge() -> bytes:
-    """Each is used once."""
+    """Each challenge is used once."""
     return base64.b64decode(str(session.pop("challenge", "")))
 
 

@@ -1,4 +1,4 @@
-"""Alerts, their run-books, and where the owner is told of them."""
+"""Alerts, their run-books, and how the owner is told of them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ def alerts() -> str:
 
 @bp.post("/alerts/<alert_id>/acknowledge")
 def acknowledge(alert_id: str) -> ResponseReturnValue:
-    """Somebody has it in hand."""
+    """Mark the alert as being handled."""
     svc, alert = services(), _alert(alert_id)
     by = auth.session_of(svc).person_id
     before = svc.alerts.all().get(alert.id)
@@ -52,7 +52,7 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
 
 @bp.post("/alerts/webhook")
 def set_webhook() -> ResponseReturnValue:
-    """A new address has a new secret, shown on the answer and never again."""
+    """A new URL gets a new secret, shown once on the answer page."""
     svc = services()
     try:
         url = read(WebhookForm, request.form).url
@@ -67,7 +67,7 @@ def set_webhook() -> ResponseReturnValue:
 
 @bp.post("/alerts/webhook/rotate")
 def rotate() -> ResponseReturnValue:
-    """For a day both secrets sign, so that the receiver can be changed in between."""
+    """For a day both secrets sign, so that the receiver can be switched in between."""
     svc = services()
     before, secret, now = svc.outgoing_webhook.get(svc.now()), outgoing_webhooks.new_secret(), svc.now()
     if before is None:
@@ -165,7 +165,7 @@ def _history(standings: dict[str, Standing], names: dict[str, str]) -> list[tupl
 
 
 def _rates(svc: Services) -> list[tuple[str, rules.Rate, int, bool]]:
-    """Each rate with what it is of, its limit in percent, and whether it is beyond that for sure."""
+    """Each rate with its name, its limit in percent, and whether it is above it with confidence."""
     payments, notices = alerting.rates(svc)
     limits = (alerting.PAYMENTS_LIMIT, alerting.NOTICES_LIMIT)
     names = ("Payments that failed", "Payments without a notice of Binance Pay")
@@ -176,7 +176,7 @@ def _rates(svc: Services) -> list[tuple[str, rules.Rate, int, bool]]:
 
 
 def _is_under_way(delivery: Delivery, now: datetime) -> bool:
-    """It is worth looking again in a moment."""
+    """True if the page should reload in a moment."""
     if delivery.due_at is None:
         return False
     is_tried = delivery.last_at is not None and not delivery.answer and now - delivery.last_at < A_TRY_TAKES
@@ -194,7 +194,7 @@ def _alert(alert_id: str) -> Alert:
 
 
 def _host(svc: Services, url: str) -> str:
-    """The address's host, if it may be called: https, and outside our own network. Raises Invalid."""
+    """The URL's host, if it may be called: https, and outside our own network. Raises Invalid."""
     parts = urlsplit(url)
     wrong = Invalid("Please give an https address.", {"url": "An address such as https://example.org/hook."})
     try:

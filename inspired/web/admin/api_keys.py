@@ -1,4 +1,4 @@
-"""The owner's keys for programs: made with a name, shown once, listed, revoked."""
+"""The owner's API keys: created with a name, shown once, listed, revoked."""
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -25,7 +25,7 @@ def index(refusal: Invalid | None = None) -> str:
 @bp.post("/keys")
 @refusals_shown_by(index, Invalid)
 def api_keys_submit() -> ResponseReturnValue:
-    """The answer is the one page that shows the key."""
+    """The answer is the only page that shows the key."""
     svc = services()
     form = read(NamedForm, request.form)
     made, secret = api_keys.make(svc, form.name, frozenset({Scope.READ_PAYMENTS}), auth.session_of(svc).person_id)

@@ -1,4 +1,4 @@
-"""Bookings and payments: filtered, ordered, page by page; saved views, exports, work on many; the same for programs."""
+"""Lists of bookings and payments: filters, sorting, paging, saved views, exports, bulk jobs; also as an API."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 STATES = tuple(str(state) for state in State if state is not State.DRAFT)
 FLAGS = (ATTENTION, *(str(flag) for flag in Flag))
-# How a list can be sorted: by which moment, oldest first or not, and in words.
+# Sort orders: the moment, whether oldest first, and the label.
 SORTS: Mapping[str, tuple[By, bool, str]] = {
     "made-newest": (By.MADE, False, "made, newest first"),
     "made-oldest": (By.MADE, True, "made, oldest first"),
@@ -61,7 +61,7 @@ NAMES = ("state", "flag", "type", "amount", "sort", "from", "to")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked for: as it stands in an address, without anything personal, and what it means."""
+    """The list's query: as URL parameters, without personal data, and parsed."""
 
     values: dict[str, str]
     wanted: Wanted
@@ -72,8 +72,8 @@ class Question:
 
 
 def question(svc: Services, given: Mapping[str, str]) -> Question:
-    """`from` and `to` bound the moment that is sorted by: days of the owner's, the last one included, or moments of RFC
-    3339, of which the last is not. Raises Invalid."""
+    """`from` and `to` bound the moment the list is sorted by: days in the owner's zone with the last included, or RFC
+    3339 moments with the last excluded. Raises Invalid."""
     values = {name: given[name].strip() for name in NAMES if given.get(name, "").strip()}
     wrong = {name: sentence for name, sentence in _wrong(values) if sentence}
     since, until = _bound(svc, values, "from", wrong), _bound(svc, values, "to", wrong)
@@ -163,7 +163,7 @@ def _address(asked: Question, **place: str) -> str:
 
 @bp.post("/views")
 def save_view() -> ResponseReturnValue:
-    """What the list was asked, under a name, for whoever is here."""
+    """Save the current query under a name, for the logged-in person."""
     svc = services()
     given = {name: request.form.get(name, "") for name in NAMES}
     asked = question(svc, given)
@@ -185,7 +185,7 @@ def remove_view(view_id: str) -> ResponseReturnValue:
 
 @bp.get("/bookings/export")
 def export() -> ResponseReturnValue:
-    """The whole of a filtered list, in its order, as a file. It holds names and mail addresses, so it is audited."""
+    """The whole filtered list, in its order, as a file. It contains names and email addresses, so it is audited."""
     svc = services()
     asked, kind = question(svc, request.args), request.args.get("kind", "")
     if kind not in exports.KINDS:
@@ -195,12 +195,12 @@ def export() -> ResponseReturnValue:
     name = f"bookings-{svc.now().date().isoformat()}.{kind}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     rows = _rows(svc, asked.wanted)
-    first = list(islice(rows, 1))  # a database that is away is told as one, and not by an empty file
+    first = list(islice(rows, 1))  # a database outage must give an error page, not an empty file
     return Response(written(chain(first, rows)), mimetype=mimetype, headers=headers)
 
 
 def _rows(svc: Services, wanted: Wanted) -> Iterator[exports.Row]:
-    """Its last row says so where there would have been more."""
+    """If there are more, the last row says so."""
     for number, booking in enumerate(svc.lists.each(wanted, svc.now(), most=MOST_EXPORTED + 1)):
         if number == MOST_EXPORTED:
             yield dict.fromkeys(exports.COLUMNS, "") | {"booking": f"There are more than {MOST_EXPORTED} bookings."}
@@ -208,12 +208,12 @@ def _rows(svc: Services, wanted: Wanted) -> Iterator[exports.Row]:
         yield exports.row_of(booking, person_of(svc, booking))
 
 
-# --- work on many ---------------------------------------------------------------------------------------------------
+# --- bulk jobs ------------------------------------------------------------------------------------------------------
 
 
 @bp.post("/bookings/chosen")
 def chosen() -> ResponseReturnValue:
-    """What would happen to those that were ticked, or to all of the page. Nothing is changed."""
+    """Preview for the ticked bookings, or the whole page. Nothing is changed."""
     svc = services()
     found = _chosen(svc, "shown" if request.form.get("all") == "yes" else "chosen")
     asked = [one for one in found if bulk_jobs.can_be_asked_about(one)]
@@ -243,7 +243,7 @@ def _chosen(svc: Services, field: str) -> list[Booking]:
     return [svc.bookings.get(booking_id) for booking_id in ids]
 
 
-# --- the same by a program ------------------------------------------------------------------------------------------
+# --- the API --------------------------------------------------------------------------------------------------------
 
 
 @api_bp.get("/payments")
@@ -274,7 +274,7 @@ def payments() -> Response:
 
 
 def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
-    """`before`, which programs of old ask with, is the end of what was made."""
+    """`before`, used by older clients, is an upper limit of the creation date."""
     if not given.get("before"):
         return given
     if given.get("sort", USUAL) != USUAL or given.get("to"):
@@ -286,7 +286,7 @@ def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _shape(booking: Booking) -> dict[str, Any]:
-    """Nothing personal: that is on the owner's pages only. The id opens nothing, as the customer's token would."""
+    """No personal data: that is only on the owner's pages. Unlike the customer's token, the id opens nothing."""
     paid = next((one for one in booking.orders if one.has_money), None)
     return {
         "bookingId": booking.id,

@@ -1,4 +1,4 @@
-"""What the owner offers: the meeting types and the calendar, each with a look at the times that come of it."""
+"""The catalogue: meeting types and calendar, each with a preview of the resulting times."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -46,7 +46,7 @@ from inspired.web.shared.htmx import go
 
 LOOK_AHEAD = timedelta(days=14)
 UNSURE = "times of a zone nobody knows are kept free by your own clock, all others are not. Please look at them there."
-READING = timedelta(minutes=1)  # how long the page waits for what was asked for
+READING = timedelta(minutes=1)  # how long the page waits for the requested read
 LIST_SAID = {
     "up": "The order is saved. Customers see it within seconds.",
     "down": "The order is saved. Customers see it within seconds.",
@@ -71,7 +71,7 @@ def calendar() -> str:
 
 @bp.post("/calendar")
 def calendar_submit() -> ResponseReturnValue:
-    """Looked at, or saved. What is not right comes back with its sentence, and nothing is lost."""
+    """Preview or save. Invalid input is shown again with its messages, and nothing is lost."""
     svc = services()
     offered = svc.catalogue.fresh()
     values = request.form.to_dict()
@@ -88,7 +88,7 @@ def calendar_submit() -> ResponseReturnValue:
 
 @bp.post("/calendar/own")
 def read_own_calendar() -> ResponseReturnValue:
-    """By the worker, who has the time for it; the page looks again until it was tried."""
+    """Read by the worker, since it takes long; the page reloads until it was tried."""
     svc = services()
     asked = svc.now()
     own_calendar.read_soon(svc)
@@ -103,7 +103,7 @@ def _calendar_page(
     refusal: Refusal | None = None,
     saved: bool = False,
 ) -> str:
-    own = _own_calendar(services(), request.args.get("asked", ""))  # read anew, before the times that come of it
+    own = _own_calendar(services(), request.args.get("asked", ""))  # read first, as the times depend on it
     types = [one.type for one in offered.types]
     looked_at = next((one for one in types if one.id == values.get("look")), types[0] if types else None)
     times = _times(services(), looked_at, wanted or offered.calendar) if looked_at and not refusal else []
@@ -190,7 +190,7 @@ def _week(form: CalendarForm, wrong: "_Wrong") -> Week | None:
 
 @dataclass(slots=True)
 class _Wrong:
-    """Collects what is wrong, so that every field is told at once."""
+    """Collects all errors, so that every wrong field is reported at once."""
 
     fields: dict[str, str]
 
@@ -233,7 +233,7 @@ def calls() -> str:
 
 @bp.post("/calls")
 def calls_submit() -> ResponseReturnValue:
-    """One up, down, hidden or shown again."""
+    """Move a meeting type up or down, hide it or show it again."""
     svc = services()
     offered = svc.catalogue.fresh()
     try:
@@ -308,7 +308,7 @@ def call_submit(type_id: str) -> ResponseReturnValue:
 
 
 def _save_call(before: MeetingType | None) -> ResponseReturnValue:
-    """Looked at, or saved. Bookings keep what they were made for."""
+    """Preview or save. Bookings keep the version they were made with."""
     svc = services()
     offered = svc.catalogue.fresh()
     try:
@@ -364,7 +364,7 @@ def _call_page(
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """How the owner's words read where others take them in: what they cannot take is left out there."""
+    """How the owner's text reads in another system, which leaves out what it cannot take."""
 
     where: str
     text: str
@@ -383,7 +383,7 @@ def _reads(svc: Services, title: str, type_id: str, place: str) -> list[Reads]:
 
 
 def _said_of_name(wanted: MeetingType) -> str:
-    """After saving, where the payer reads another name than the owner wrote."""
+    """After saving: a message if Binance Pay shows another name than the owner wrote."""
     there = goods_text(wanted.title, otherwise=wanted.id)
     return "" if there == wanted.title else f"At Binance Pay, which does not take every sign, it reads “{there}”."
 
@@ -475,7 +475,7 @@ def _meeting_type(form: CallForm, before: MeetingType | None) -> MeetingType:
 
 
 def _questions(text: str) -> tuple[Question, ...]:
-    """One a line; one that has to be answered ends with a star."""
+    """One per line; a required question ends with a star."""
     lines = [line for line in map(one_line, text.splitlines()) if line.strip("* ")]
     return tuple(Question(line.rstrip("* "), line.endswith("*")) for line in lines)
 

@@ -1,6 +1,6 @@
-"""Charts as numbers in a box of 480 by 200 (or as high as its rows): templates/admin/_chart.html draws them as SVG.
+"""Charts as numbers in a box of 480 by 200 (or as high as its rows); templates/admin/_chart.html draws them as SVG.
 
-Beside each stands a table with the same figures, so that a chart need not be read to the last digit.
+A table with the same figures is beside each chart, so charts need not show every digit.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A word in the chart, and where; `anchor`: which end of it is there, as SVG says it."""
+    """A label and its position; `anchor`: which end of the text is there (SVG's text-anchor)."""
 
     x: int
     y: int
@@ -34,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`told` says in a sentence what is to be seen. `line`: what was before, as points of a polyline."""
+    """`told` describes the chart in a sentence. `line`: the previous values, as points of a polyline."""
 
     id: str
     title: str
@@ -48,7 +48,7 @@ class Chart:
 def columns(
     chart_id: str, title: str, told: str, values: Sequence[tuple[str, Decimal]], before: Sequence[Decimal]
 ) -> Chart:
-    """One column for each of the values (there is at least one), in the order of time; `before` as a line over them."""
+    """One column per value (at least one), in chronological order; `before` as a line over them."""
     top = nice(max((*(value for _, value in values), *before, Decimal(1))))
     wide = Decimal(WIDTH - LEFT) / len(values)
 
@@ -71,7 +71,7 @@ def columns(
 
 
 def rows(chart_id: str, title: str, told: str, values: Sequence[tuple[str, int, str]]) -> Chart:
-    """One bar for each: its name, its size and how that is written."""
+    """One bar per row: its name, its size and its label."""
     top = max((size for _, size, _ in values), default=0) or 1
     bars = [
         Bar(0, place * ROW + 16, max(size * (WIDTH - 60) // top, 1 if size else 0), ROW_BAR, label, shown)
@@ -81,6 +81,6 @@ def rows(chart_id: str, title: str, told: str, values: Sequence[tuple[str, int, 
 
 
 def nice(most: Decimal) -> Decimal:
-    """The least of 1, 2, 4, 5 and 10 times a power of ten that is not below it."""
+    """The smallest of 1, 2, 4, 5 and 10 times a power of ten that is not below it."""
     power = Decimal(10) ** most.adjusted()
     return next(step * power for step in (1, 2, 4, 5, 10) if step * power >= most)

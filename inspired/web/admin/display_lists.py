@@ -1,4 +1,4 @@
-"""What the owner's lists call things: matters that need a person, choices of the filter, outcomes."""
+"""Texts for the owner's lists: issues that need a person, filter options, results."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Money in words: what goes back and why, for the customer; refunds, books and evidence, for the owner."""
+"""Texts about money: refunds and their causes for the customer; refunds, ledger and evidence for the owner."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def init_app(app: Flask) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GoesBack:
-    """One refund as its receiver sees it. `done_at` only where it is seen to have gone."""
+    """One refund as the customer sees it. `done_at` is set only if the refund is confirmed as done."""
 
     amount: str
     why: str
@@ -95,7 +95,7 @@ def _told_state(refund: Refund) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What cancelling this very moment means."""
+    """What cancelling now would mean."""
 
     amount: Money
     told: str
@@ -120,7 +120,8 @@ def consequence(booking: Booking, now: datetime) -> Consequence:
 
 
 def moves_here(booking: Booking, now: datetime) -> bool:
-    """From its page: on our own pages, or in Calendly where times are picked in its frame (`move_url`)."""
+    """True if the call can be moved from its page: on our own pages, or in Calendly if times are picked in its iframe
+    (`move_url`)."""
     is_there = booking.slot is not None and booking.slot.calendar is CalendarKind.CALENDLY
     return customer_actions.may_move(booking, now) and (is_there or not services().settings.in_frame)
 
@@ -159,17 +160,17 @@ def _too_late(policy: RefundPolicy) -> str:
 
 
 def may_refund(booking: Booking) -> bool:
-    """Something proven is left of a payment, in whatever currency."""
+    """True if proven money of any payment is left, in any currency."""
     return bool(refunds.left_of_each(booking))
 
 
 def may_refund_a_part(booking: Booking) -> bool:
-    """Before a call is confirmed its money goes back as a whole."""
+    """False before confirmation: then the money goes back only as a whole."""
     return booking.state is State.CONFIRMED or booking.agreed_amount is not None
 
 
 def lefts(booking: Booking) -> list[str]:
-    """What is left of each payment: what goes back with “all of it”. A payment that is the only one needs no number."""
+    """What is left of each payment, which “all of it” returns. A single payment needs no order number."""
     found = refunds.left_of_each(booking)
     return [left.shown if len(found) == 1 else f"{left.shown} of order {one.number}" for one, left in found]
 
@@ -192,7 +193,7 @@ def refund_state(refund: Refund) -> str:
 
 
 def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
-    """What the owner's refund has done, all of it: the money, the call, the customer's mail."""
+    """The effects of the owner's refund: on the money, the call and the customer's mail."""
     amounts = ", ".join(one.amount.shown for one in made if one.amount)
     goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to the Binance account that paid"
     match booking.state:
@@ -204,7 +205,7 @@ def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
 
 
 def asked_said(before: Booking, after: Booking, answers: int) -> str:
-    """What came of asking Binance about every order; `answers`: how many of these questions it answered."""
+    """The result of asking Binance about every order; `answers`: how many of these queries it answered."""
     asked = [one for one in before.orders if one.was_sent]
     if not asked:
         return "There is no order at Binance yet that it could be asked about."
@@ -216,7 +217,7 @@ def asked_said(before: Booking, after: Booking, answers: int) -> str:
 
 
 def returned_lines(booking: Booking) -> list[str]:
-    """For the list of bookings: what has gone back, and what has not yet."""
+    """For the list of bookings: what has been returned and what is pending."""
     gone = refunds.returned_in_all(booking)
     waiting = [one.amount for one in booking.refunds if one.reserves and not one.is_gone and one.amount]
     lines = [f"returned {gone.shown}"] if not gone.is_nothing else []
@@ -224,12 +225,12 @@ def returned_lines(booking: Booking) -> list[str]:
 
 
 def sides(money: Money) -> tuple[str, str]:
-    """Debit and credit of a ledger line: one of them is empty."""
+    """Debit and credit of a ledger line, one of them empty."""
     return ("", str(-money)) if money < nothing(money.currency) else (str(money), "")
 
 
 def balance_rows(balances: dict[tuple[str, str], Money]) -> Iterable[tuple[str, list[tuple[str, Money]]]]:
-    """By currency: every account in the books' order, and its balance."""
+    """By currency: every ledger account in order, with its balance."""
     for currency in sorted({currency for _, currency in balances}):
         rows = [(name, balances.get((name, currency), nothing(currency))) for name in ledger.ACCOUNTS]
         yield currency, rows

@@ -1,4 +1,4 @@
-"""What templates may call about tickets and promises: their words, and a ticket made readable."""
+"""Template helpers for tickets and promises: their texts, and decrypted tickets."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -87,7 +87,7 @@ PROMISES = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A ticket, decrypted. `said` is empty where there is nothing for this reader."""
+    """A decrypted ticket. `said` is empty if this reader may see no message."""
 
     ticket: Ticket
     subject: str
@@ -111,7 +111,7 @@ def init_app(app: Flask) -> None:
 
 
 def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
-    """In the admin area without the links that customers paste into what they write."""
+    """In the admin area, links that customers pasted into messages are removed."""
     title, said = subject(svc, ticket), tickets.conversation(svc, ticket, for_customer=for_customer)
     if not for_customer:
         title, said = without_links(title), [replace(one, text=without_links(one.text)) for one in said]
@@ -119,7 +119,7 @@ def shown(svc: Services, ticket: Ticket, *, for_customer: bool) -> Shown:
 
 
 def subject(svc: Services, ticket: Ticket) -> str:
-    """The owner's own words for it, or its topic's."""
+    """The owner's subject, else the topic's."""
     return tickets.subject_of(svc, ticket) or SUBJECTS[ticket.topic]
 
 
@@ -142,7 +142,7 @@ def ticket_event(event: TicketEvent) -> str:
 
 
 def within(priority: Priority) -> str:
-    """How soon an answer is owed: "within 8 hours"."""
+    """How soon an answer is due: "within 8 hours"."""
     hours = int(REPLY_WITHIN[priority] / timedelta(hours=1))
     return f"within {hours} hours" if hours % 24 else f"within {hours // 24} day{'s' if hours > 24 else ''}"
 

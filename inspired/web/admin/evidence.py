@@ -1,4 +1,4 @@
-"""The evidence: every notice that came in, what it held and what followed; and a replay that changes nothing."""
+"""The evidence: every webhook received, its content and result; and a replay that changes nothing."""
 
 import json
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ def _before(svc: Services) -> datetime:
 
 
 def _older(svc: Services, before: datetime, found: list[dict[str, Any]]) -> datetime | None:
-    """Where the next, older page begins; None where nothing is older."""
+    """Where the next, older page starts; None if nothing is older."""
     if len(found) == PER_PAGE:
         last: datetime = found[-1]["at"]
         return last
@@ -72,7 +72,7 @@ def webhook() -> str:
 
 @bp.get("/replay")
 def replay() -> ResponseReturnValue:
-    """A dry run: nothing is saved, and that is looked at afterwards."""
+    """A dry run: nothing is saved, and that is verified afterwards."""
     svc = services()
     kept = svc.logs.kept(request.args.get("id", ""))
     if kept["event"] != "WEBHOOK_RECEIVED" or kept["biz_type"] == "CALENDLY" or not kept["raw"]:
@@ -98,7 +98,7 @@ def replay() -> ResponseReturnValue:
 
 
 def _body(svc: Services, kept: dict[str, Any]) -> str:
-    """As text, without customers' links; "" where there is none any more."""
+    """The text without customers' links; "" if it no longer exists."""
     try:
         return without_links(svc.vault.open(bytes(kept["key"]), kept["key_owner"], "notice", bytes(kept["raw"])))
     except CannotDecrypt:
@@ -110,8 +110,8 @@ def _why_empty(kept: dict[str, Any]) -> str:
 
 
 def _set_out(body: str) -> str:
-    """JSON with its lines; the JSON that Binance packs into a text of it too. "" where it is none. Anybody may have
-    sent it: it may be nested without end, and hold halves of letters, which no page can show."""
+    """Pretty-printed JSON, including the JSON that Binance embeds as a string; "" if it is not JSON. Anybody may have
+    sent it, so it may be nested too deeply or contain lone surrogates, which no page can show."""
     try:
         found = read_json(body.encode())
         if isinstance(found, dict) and isinstance(found.get("data"), str):

@@ -1,11 +1,11 @@
-"""The list of bookings as a file: CSV, JSON or XLSX, written row by row while it is sent.
+"""Exports the list of bookings as CSV, JSON or XLSX, written row by row while it is sent.
 
-No cell is ever taken for a formula (https://owasp.org/www-community/attacks/CSV_Injection): in CSV an apostrophe stands
-before what could be one, in XLSX every text is a cell of the type text. The XLSX is the smallest workbook of ECMA-376;
-libraries for it hold a whole file before its first byte can be sent.
+No cell can be taken for a formula (https://owasp.org/www-community/attacks/CSV_Injection): CSV puts an apostrophe
+before risky text, XLSX marks every text as text. The XLSX is the smallest workbook of ECMA-376; libraries would need
+the whole file in memory before the first byte can be sent.
 
-A list that breaks off half-way never looks whole. The server ends its answer as if all had been said, so the file says
-it: CSV by its last line, XLSX by that and the name of its sheet; JSON is none any more, so that no program takes it.
+An interrupted list never looks complete. The server ends its answer normally, so the file itself says so: CSV in its
+last line, XLSX there and in the sheet's name; JSON becomes invalid, so that no program accepts it.
 """
 
 import csv
@@ -30,13 +30,13 @@ COLUMNS = (
     *("booking", "made", "call", "minutes", "type", "state", "flags", "name", "email", *AMOUNTS),
     *("currency", "paid", "confirmed", "order", "transaction"),
 )
-EXACT_DIGITS = 15  # a spreadsheet's number has no more
+EXACT_DIGITS = 15  # precision of a spreadsheet's numbers
 BROKEN_OFF = "NOT COMPLETE: the list broke off here, and more bookings may belong to it. Please export it again."
 log = structlog.get_logger()
 
 
 class Whole:
-    """Rows until they end. `is_whole`, afterwards: they did, and did not break off."""
+    """Iterates the rows. Afterwards `is_whole` tells whether they were complete."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = rows
@@ -80,7 +80,7 @@ def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
 
 
 def as_csv(rows: Iterable[Row]) -> Iterator[bytes]:
-    """RFC 4180, in UTF-8 with a mark, by which Excel knows it."""
+    """RFC 4180, in UTF-8 with a byte order mark, so that Excel recognises it."""
     yield b"\xef\xbb\xbf"
     text = io.StringIO()
     writer = csv.writer(text)
@@ -141,7 +141,7 @@ PARTS = {
     "xl/_rels/workbook.xml.rels": f'{HEAD}<Relationships xmlns="{_RELATED}">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
 }
-# Written last: by then it is known how the sheet has ended.
+# Written last, when it is known how the sheet ended.
 WORKBOOK = (
     f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{_OFFICE}">'
     '<sheets><sheet name="{sheet}" sheetId="1" r:id="rId1"/></sheets></workbook>'
@@ -154,7 +154,7 @@ def _cell(name: str, value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Without what XML cannot hold."""
+    """Without characters XML cannot contain."""
     clean = "".join(letter for letter in value if letter >= " " and letter not in "\ufffe\uffff")
     return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(clean)}</t></is></c>'
 
@@ -171,7 +171,7 @@ def _taken(text: io.StringIO) -> bytes:
 
 
 class _Pipe(io.RawIOBase):
-    """What was written, to be taken bit by bit: a file that cannot go back."""
+    """A write-only, unseekable file whose data is taken piece by piece."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How the site is: for machines (live, ready, deep), for the owner, and in public."""
+"""Health endpoints: for machines (live, ready, deep), for the owner, and in public."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ api_bp.before_request(auth.admit_api)
 
 @public.get("/livez")
 def live() -> Response:
-    """This process answers. Asks nobody: a platform that restarts us for a database that is away helps nobody."""
+    """This process answers. Makes no calls: restarting it would not help against a database outage."""
     return jsonify(ok=True)
 
 
 @public.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """This process can do its work: it reaches the database."""
+    """This process can work: it reaches the database."""
     try:
         services().ping()
     except Busy:
@@ -48,7 +48,7 @@ def page() -> str:
 
 @public.get("/status.json")
 def as_json() -> ResponseReturnValue:
-    """503 while something is not working or not known, so that a monitor need not read it."""
+    """503 while something is not working or unknown, so that a monitor can rely on the status code."""
     lines = _lines()
     worst = overall(lines)
     parts = [{"name": one.name, "state": one.health, "since": iso(one.since)} for one in lines]

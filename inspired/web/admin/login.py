@@ -39,7 +39,7 @@ def login_submit() -> ResponseReturnValue:
 
 @bp.get("/again")
 def reauthenticate() -> str:
-    """Before money is returned or data taken out, whoever is here proves it once more."""
+    """Before a refund or a data export, the person proves their identity once more."""
     return render_template("admin/login/reauthenticate.html", goal=auth.own_page(request.args.get("next", "")))
 
 

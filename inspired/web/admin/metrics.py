@@ -1,4 +1,4 @@
-"""The business in figures: a span of days beside the one before it. Reads what was counted, and never the bookings."""
+"""The business metrics page: a period beside the one before it. Reads the counted figures, never the bookings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from inspired.web.shared.htmx import go
 
 CHOICES = (7, 30, 90)
 MOST_DAYS = 366
-MOST_COLUMNS = 45  # more days than that are shown by weeks
+MOST_COLUMNS = 45  # longer periods are shown by week
 STEPS = {
     Step.HELD: ("Time held", "Bookings made in these days with a time that was held for them."),
     Step.SHOWN: ("QR code shown", "Of these, those for which Binance Pay made an order, so that they could be paid."),
@@ -55,7 +55,7 @@ bp.before_request(auth.admit)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure with what it means, beside what it was in the days before."""
+    """One figure with its meaning, and its value in the previous period."""
 
     name: str
     value: str
@@ -76,7 +76,7 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/count")
 def count_again() -> ResponseReturnValue:
-    """All days, from the first booking on."""
+    """Recount all days, from the first booking on."""
     svc = services()
     counting.start_from(svc, periods.FIRST)
     return go(url_for("metrics.show"), said="All days are counted again in the background; nothing else is changed.")
@@ -158,7 +158,7 @@ def _money(now: Figures, before: Figures, currency: str) -> list[Figure]:
 
 
 def _by_time(days: list[Day], period: Period, currency: str) -> list[tuple[str, Money, Money]]:
-    """Revenue and net of each day, or of each week where there are too many days."""
+    """Revenue and net per day, or per week for longer periods."""
     return [(label, sums.revenue(currency), sums.net(currency)) for label, sums in _parts(days, period)]
 
 
@@ -181,14 +181,14 @@ def _income(days: list[Day], before: list[Day], period: Period) -> charts.Chart:
     return charts.columns("income", f"Revenue by {each}", told, parts, was)
 
 
-# --- the way to a confirmed call --------------------------------------------------------------------------------------
+# --- the funnel -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     name: str
     count: int
-    share: str  # of the step before
+    share: str  # of the previous step
     before: int
     meaning: str
 
@@ -229,7 +229,7 @@ def _conversion(now: Figures, before: Figures) -> list[Figure]:
     ]
 
 
-# --- how fast, and what went wrong ------------------------------------------------------------------------------------
+# --- speed and failures -----------------------------------------------------------------------------------------------
 
 
 def _speed(now: Figures, before: Figures) -> list[Figure]:
@@ -280,7 +280,7 @@ def _failures_chart(now: Figures) -> charts.Chart:
     return charts.rows("failures", "What went wrong", told, sorted(rows, key=lambda row: -row[1]))
 
 
-# --- customers, and what is to come -----------------------------------------------------------------------------------
+# --- customers and forecast -------------------------------------------------------------------------------------------
 
 
 def _customers(now: Figures, before: Figures, all_time: Figures) -> list[Figure]:
@@ -311,7 +311,7 @@ def _customers(now: Figures, before: Figures, all_time: Figures) -> list[Figure]
 
 
 def _forecast(svc: Services, today: date) -> Forecast | None:
-    """From whole weeks; those before anything was counted are none."""
+    """From whole weeks; weeks before counting started are ignored."""
     this_week = periods.period_of(Length.WEEK, today)
     first = this_week.first - metrics.MOST_WEEKS * 7 * DAY
     by_week: dict[date, list[Day]] = {}
@@ -321,7 +321,7 @@ def _forecast(svc: Services, today: date) -> Forecast | None:
     return metrics.forecast([one.revenue(metrics.USDT) for one in whole], sum(one.sales for one in whole))
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- formatting -------------------------------------------------------------------------------------------------------
 
 
 def _percent(part: int, whole: int) -> str:

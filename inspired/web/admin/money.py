@@ -1,4 +1,4 @@
-"""The owner's money: giving some back, what is stuck, payments nobody knows, the books, what does not agree."""
+"""The owner's money pages: refunds, stuck refunds, unknown payments, ledger, reconciliation."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from inspired.web.shared.htmx import go
 from inspired.web.shared.refusals import refusals_shown_by
 
 ASK_SECONDS = 1.0
-DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, as https://www.rfc-editor.org/rfc/rfc9745 writes it
+DEPRECATED_SINCE = "@1795910400"  # 2026-11-29, in the format of https://www.rfc-editor.org/rfc/rfc9745
 log = structlog.get_logger()
 
 bp = Blueprint("money", __name__, url_prefix="/admin")
@@ -39,7 +39,7 @@ api_bp = Blueprint("money_api", __name__, url_prefix="/api/admin")
 api_bp.before_request(auth.admit_api)
 
 
-# --- a refund: asked for, looked at, confirmed ----------------------------------------------------------------------
+# --- a refund: form, preview, confirmation --------------------------------------------------------------------------
 
 
 @bp.get("/bookings/<booking_id>/refund")
@@ -67,7 +67,7 @@ def refund(booking_id: str, refusal: Refusal | None = None) -> str:
 @bp.post("/bookings/<booking_id>/refund/preview")
 @refusals_shown_by(refund)
 def refund_preview(booking_id: str) -> ResponseReturnValue:
-    """Sent by POST, so that the reason stands in no address. Nothing is changed."""
+    """By POST, so that the reason is in no URL. Nothing is changed."""
     svc = services()
     booking = svc.bookings.get(booking_id)
     return preview_page(svc, booking, read(RefundForm, request.form))
@@ -155,7 +155,7 @@ def by_hand(booking_id: str, refund_id: str) -> ResponseReturnValue:
 
 
 def _currency(booking: Booking, refund_id: str) -> str:
-    """The refund's own, else that of the payment it belongs to."""
+    """The refund's own currency, else that of its payment."""
     found = booking.find_refund(refund_id)
     order = booking.find_order(found.trade_no) if found else None
     money = (found and found.amount) or (order and order.received) or booking.price
@@ -174,7 +174,7 @@ def agree(booking_id: str) -> ResponseReturnValue:
 
 @bp.post("/bookings/<booking_id>/ask")
 def ask(booking_id: str) -> ResponseReturnValue:
-    """About every order of it; what follows from the answers is a job's."""
+    """Ask about every order of the booking; a job handles what follows."""
     svc = services()
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
@@ -185,11 +185,11 @@ def ask(booking_id: str) -> ResponseReturnValue:
 
 
 def _page_of(booking_id: str) -> str:
-    """From its top, where the page says what was done."""
+    """Without a fragment, since the result is shown at the top."""
     return url_for("booking_details.booking", booking_id=booking_id)
 
 
-# --- all of the money -----------------------------------------------------------------------------------------------
+# --- the money page -------------------------------------------------------------------------------------------------
 
 
 @bp.get("/money")
@@ -232,7 +232,7 @@ def _money_page(svc: Services, message: str = "") -> str:
     )
 
 
-# --- the same by a program ------------------------------------------------------------------------------------------
+# --- the API --------------------------------------------------------------------------------------------------------
 
 
 @api_bp.post("/payments/<booking_id>/refund")
@@ -284,7 +284,7 @@ def refund_payment(booking_id: str) -> Response:
 
 
 def _named(svc: Services, booking_id: str) -> Booking:
-    """By its id; for one release also by the customer's token, which the list of payments used to give out. Raises
+    """By its id; for one release also by the customer's token, which the list of payments used to return. Raises
     NotFound."""
     try:
         return svc.bookings.get(booking_id)

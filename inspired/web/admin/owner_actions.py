@@ -1,4 +1,4 @@
-"""What the owner does with one booking: each button has a page that says what follows, or says it beside the button."""
+"""The owner's actions on one booking: each button's consequence is explained on a page or beside it."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -87,14 +87,14 @@ def letter_submit(booking_id: str) -> ResponseReturnValue:
 
 @bp.get("/customers-page")
 def customers_page(booking_id: str) -> ResponseReturnValue:
-    """Whoever is there acts for the customer, and can cancel with money going back: so it is written down first."""
+    """This page allows cancelling with a refund as the customer, so opening it is audited first."""
     svc = services()
     booking = svc.bookings.get(booking_id)
     auth.note(svc, "opened_customers_page", booking_id)
     return redirect(url_for("booking.show", token=booking.token), 303)
 
 
-# --- another time ---------------------------------------------------------------------------------------------------
+# --- moving ---------------------------------------------------------------------------------------------------------
 
 
 @bp.get("/move")
@@ -118,7 +118,7 @@ def move(booking_id: str, refusal: Refusal | None = None) -> str:
 @bp.post("/move")
 @refusals_shown_by(move)
 def move_submit(booking_id: str) -> ResponseReturnValue:
-    """To one of the times that are shown, or to one of the owner's own clock that is typed in."""
+    """To one of the times shown, or to one typed in by the owner's clock."""
     svc = services()
     if "date" in request.form:
         own = read(OwnTimeForm, request.form)
@@ -136,7 +136,7 @@ def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
     return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
 
 
-# --- calling it off -------------------------------------------------------------------------------------------------
+# --- cancelling -----------------------------------------------------------------------------------------------------
 
 
 @bp.get("/call-off")
@@ -159,7 +159,7 @@ def call_off(booking_id: str, refusal: Refusal | None = None) -> str:
 @bp.post("/call-off/preview")
 @refusals_shown_by(call_off)
 def call_off_preview(booking_id: str) -> ResponseReturnValue:
-    """By POST, so that the reason stands in no address. With money that goes back it is a refund like any other."""
+    """By POST, so that the reason is in no URL. With a refund, it becomes an ordinary refund preview."""
     svc = services()
     booking = svc.bookings.get(booking_id)
     form = read(CallOffForm, request.form)
@@ -172,7 +172,7 @@ def call_off_preview(booking_id: str) -> ResponseReturnValue:
 
 
 def _to_return(svc: Services, booking: Booking, form: CallOffForm) -> str | None:
-    """As the refund's form has it: "" is all of it. None: nothing goes back."""
+    """The amount in the refund form's format: "" means all. None: nothing goes back."""
     match form.money:
         case "all":
             return ""
@@ -201,7 +201,7 @@ def call_off_submit(booking_id: str) -> ResponseReturnValue:
     return _done(svc, booking_id, "called_off", "no money goes back", said=said)
 
 
-# --- a word that confirms -------------------------------------------------------------------------------------------
+# --- manual confirmation --------------------------------------------------------------------------------------------
 
 
 @bp.get("/by-hand")
@@ -283,6 +283,6 @@ def _who(svc: Services) -> str:
 
 
 def _done(svc: Services, booking_id: str, what: str, detail: str = "", *, said: str) -> ResponseReturnValue:
-    """Written down, and back to the booking, which opens with what was done."""
+    """Write the audit entry and go back to the booking, which shows the result."""
     auth.note(svc, what, booking_id, detail)
     return go(url_for("booking_details.booking", booking_id=booking_id), said=said)

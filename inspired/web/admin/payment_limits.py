@@ -1,4 +1,4 @@
-"""Who may pay more than the limit for one customer: the owner's word, listed, given and taken back."""
+"""Allowances above the payment limit per customer: listed, granted and revoked by the owner."""
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,7 +22,7 @@ bp.before_request(auth.admit)
 
 @bp.get("")
 def allowances(refusal: Invalid | None = None) -> str:
-    """?booking=…: the form is about its customer."""
+    """?booking=…: fills in that booking's customer."""
     svc, booking_id = services(), request.args.get("booking", "")
     about = auth.may("payment_limits.allowances_submit") and booking_id
     email = person_of(svc, svc.bookings.get(booking_id))["email"] if about else ""

@@ -1,4 +1,4 @@
-"""Who may open what of the admin area. A page that does not stand here is nobody's: a test walks through them all."""
+"""Permissions of the admin area. A page missing here is closed to everybody; a test checks all pages."""
 
 from collections.abc import Mapping
 
@@ -137,7 +137,7 @@ ALLOWED: Mapping[str, Role] = {
     "payment_limits.end": O,
 }
 
-# By these money goes back, or the books say that it came, went or needs nobody any more: by the customer's page too.
+# These return money, or change what the books say came, went or is settled; so does the customer's page.
 MOVES_MONEY = frozenset(
     {
         *("money.refund_submit", "money_api.refund_payment", "money.try_again", "money.by_hand", "money.agree"),
@@ -150,7 +150,7 @@ MOVES_MONEY = frozenset(
         "owner_actions.customers_page",
     }
 )
-# Money moved and data taken out: only for a while after a login, on pages and by the API alike.
+# Moving money and exporting data require a recent login, on pages and in the API alike.
 FRESH_LOGIN = frozenset(
     {
         *MOVES_MONEY,
@@ -175,5 +175,5 @@ FRESH_LOGIN = frozenset(
     }
 )
 
-# What a program's key may call, with the scope it needs. Everything else is for people.
+# What an API key may call, with the scope needed. Everything else is for people.
 SCOPES: Mapping[str, Scope] = {"bookings_api.payments": Scope.READ_PAYMENTS}

@@ -1,4 +1,4 @@
-"""What the owner changes without an engineer, section by section, each with a look at it first; and the audit log."""
+"""The owner's settings, section by section, each with a preview; and the audit log."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -63,7 +63,7 @@ def addresses_submit() -> ResponseReturnValue:
 
 @bp.post("/settings/addresses/try")
 def try_addresses() -> ResponseReturnValue:
-    """By the worker: a mail server may take its time."""
+    """Done by the worker, since a mail server may be slow."""
     svc = services()
     now = svc.now()
     svc.queue.enqueue_mail("try_addresses")
@@ -88,7 +88,7 @@ def _known(name: str) -> str:
 
 
 def _change(svc: Services, name: str) -> ResponseReturnValue:
-    """Looked at, or saved. What is not right comes back with its sentence, and nothing is lost."""
+    """Preview or save. Invalid input is shown again with its messages, and nothing is lost."""
     wanted = SECTIONS[name](request.form)
     try:
         form = read(ChoiceForm, request.form)
@@ -155,7 +155,7 @@ def check_audit() -> ResponseReturnValue:
 
 
 def _is_waiting(svc: Services, done_at: datetime | None) -> bool:
-    """The worker was asked a moment ago, as the address of the page says, and is not done."""
+    """True if the worker was asked recently, as the page's URL says, and has not finished."""
     since = parsing.moment(request.args.get("asked", ""))
     if since is None or (done_at is not None and done_at >= since):
         return False

@@ -1,4 +1,4 @@
-"""The rehearsal room: every drill with its last verdict, one drill with all it has shown, and how the gate stands."""
+"""Rehearsal pages: all drills with their last verdict, the record of one drill, and the state of the gate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,12 +73,12 @@ def _ask(svc: Services, drill_ids: list[str]) -> None:
     rehearsing.ask(svc, drill_ids, person.id if person else "")
 
 
-# --- all of them ----------------------------------------------------------------------------------------------------
+# --- all drills -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One drill with the run that ended last; `words` and `tone` say how it stands now."""
+    """One drill with its last finished run; `words` and `tone` describe its current state."""
 
     drill: Drill
     last: Run | None
@@ -120,7 +120,7 @@ def _standing(svc: Services, asked: Run | None, last: Run | None) -> tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class GateShown:
-    """`is_needed`: with real keys only. `opened`: since when it is open for this version, and by whom."""
+    """`is_needed`: only with real keys. `opened`: since when it is open for this version, and by whom."""
 
     is_needed: bool
     opened: Opened | None
@@ -133,7 +133,7 @@ def gate(svc: Services) -> GateShown:
 
 
 def name_of(svc: Services, person_id: str) -> str:
-    """Who asked for a run, for people."""
+    """Who requested a run, for display."""
     if person_id == BY_HAND:
         return "from the command line"
     try:
@@ -142,12 +142,12 @@ def name_of(svc: Services, person_id: str) -> str:
         return "by somebody whose account is gone"
 
 
-# --- one of them ----------------------------------------------------------------------------------------------------
+# --- one drill ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one customer's page showed at one step. `lines`: all that stood there."""
+    """What one customer's page showed at one step. `lines`: its whole text."""
 
     who: str
     badge: str
@@ -195,7 +195,7 @@ def _seen(booking: Booking, who: str, at: datetime) -> Seen:
 
 
 class _Text(HTMLParser):
-    """The words of a page, each block of it a line. What is hidden or only works with a script is left out."""
+    """Extracts a page's text, one line per block. Hidden parts and those that need a script are left out."""
 
     BLOCKS = frozenset({"p", "h2", "h3", "li", "div", "form", "summary", "section", "br", "button", "a"})
     EMPTY = frozenset({"br", "input", "path", "rect"})
@@ -203,7 +203,7 @@ class _Text(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = [""]
-        self._unseen = 0  # how deep in something that is not seen
+        self._unseen = 0  # nesting depth inside something hidden
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -215,7 +215,7 @@ class _Text(HTMLParser):
             self.lines[-1] += ": "
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An empty one, such as <path/>."""
+        """A self-closing element, such as <path/>."""
 
     def handle_endtag(self, tag: str) -> None:
         if self._unseen:

@@ -1,4 +1,4 @@
-"""The owner's reports: on demand as a page and a file, and by mail after each week or month."""
+"""The owner's reports: on demand as page and file, and by mail after each week or month."""
 
 from datetime import date
 
@@ -63,7 +63,7 @@ def show(kind: str) -> str:
 
 @bp.post("/<kind>")
 def export(kind: str) -> Response:
-    """The same as a file, without names. Written down in the log of changes."""
+    """The same as a file, without names. Recorded in the audit log."""
     svc, wanted = services(), _kind(kind)
     report = reporting.make(svc, wanted, _period(svc, request.form.get("period", "")))
     auth.note(svc, "report_exported", str(wanted), report.period.name)
@@ -97,7 +97,7 @@ def _kind(text: str) -> Kind:
 
 
 def _period(svc: Services, name: str) -> Period:
-    """Of this name; this month where none is asked for."""
+    """The period of this name; the current month if none is given."""
     if not name:
         return period_of(Length.MONTH, _today(svc))
     try:
@@ -111,7 +111,7 @@ def _today(svc: Services) -> date:
 
 
 def _choices(today: date) -> list[tuple[str, Period]]:
-    """The periods people ask for: the running one and the last one of each length."""
+    """The usual periods: the current and the previous one of each length."""
     found = []
     for length in (Length.MONTH, Length.QUARTER, Length.YEAR):
         running = period_of(length, today)
@@ -120,7 +120,7 @@ def _choices(today: date) -> list[tuple[str, Period]]:
 
 
 def _names(svc: Services, report: Report) -> dict[str, str]:
-    """Of customers, for the owner's page alone."""
+    """Names of customers, only for the owner's page."""
     found = {}
     for customer in {row.customer for row in report.rows if row.customer}:
         booking = svc.bookings.one_of(customer)

@@ -1,4 +1,4 @@
-"""Tables as files for a spreadsheet. A cell that a spreadsheet would take for a formula is made plain text."""
+"""Tables as CSV files for spreadsheets. Cells that could be taken for a formula become plain text."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ from itertools import takewhile
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 FORMULA = "=+-@\t\r\n"  # https://owasp.org/www-community/attacks/CSV_Injection
-FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs by their category, and nothing to be seen
-MARK = "\ufeff"  # without it Excel takes UTF-8 for something else
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # invisible, though letters or symbols by category
+MARK = "\ufeff"  # without it Excel does not recognise UTF-8
 
 
 def csv_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
@@ -22,8 +22,8 @@ def csv_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def plain(cell: str) -> str:
-    """With an apostrophe before what a spreadsheet could take for a formula, full-width signs included, and whatever
-    cannot be seen before it left out of account; a number is none."""
+    """Puts an apostrophe before anything a spreadsheet could take for a formula, also with full-width signs or leading
+    invisible characters. A number is no formula."""
     if NUMBER.fullmatch(cell):
         return cell
     unseen = "".join(takewhile(_is_unseen, cell))
@@ -33,5 +33,5 @@ def plain(cell: str) -> str:
 
 
 def _is_unseen(letter: str) -> bool:
-    """Blanks, controls, marks that change what they follow, and letters without a shape (zero width, fillers)."""
+    """Blanks, control characters, combining marks, and letters without a shape (zero width, fillers)."""
     return unicodedata.category(letter)[0] in "CZM" or letter in FILLERS

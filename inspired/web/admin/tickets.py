@@ -1,4 +1,4 @@
-"""Tickets in the admin area: what waits for an answer, one conversation beside its booking, what was promised."""
+"""Tickets in the admin area: lists, one conversation beside its booking, and open promises."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -71,7 +71,7 @@ def index() -> str:
 
 
 def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[Ticket], datetime | None]:
-    """A page of one list, and where the next begins: after a due time, or before the moment of the last word."""
+    """A page of one list, and where the next starts: after a due time, or before the moment of the last message."""
     now, me = svc.now(), auth.session_of(svc).person_id
     after, before = beyond or BEGINNING, beyond or now + timedelta(minutes=1)
     match chosen:
@@ -104,7 +104,7 @@ def _beyond() -> datetime | None:
 
 
 def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:
-    """Who wrote."""
+    """Who wrote it."""
     if booking is not None:
         return person_of(svc, booking)["name"]
     try:
@@ -114,7 +114,7 @@ def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:
 
 
 def names_of(svc: Services) -> dict[str, str]:
-    """Accounts' addresses by their id."""
+    """The accounts' email addresses by id."""
     return {one.id: one.email for one in svc.people.all()}
 
 
@@ -161,8 +161,8 @@ def change(number: str) -> ResponseReturnValue:
 
 
 def _done(number: str, do: Callable[[Services, Person], str]) -> ResponseReturnValue:
-    """Done, and to the page again, which opens with what `do` answers; refused, the page with the sentence and what was
-    typed."""
+    """Do it and return to the page, which shows what `do` returns. If refused, show the page with the message and the
+    typed text."""
     svc = services()
     try:
         said = do(svc, auth.here(svc))
@@ -207,12 +207,12 @@ def _shown(svc: Services, ticket: Ticket) -> Shown:
     return shown(svc, ticket, for_customer=False)
 
 
-# --- what was promised ----------------------------------------------------------------------------------------------
+# --- promises -------------------------------------------------------------------------------------------------------
 
 
 @bp.get("/promises")
 def promises() -> str:
-    """What was said to customers with a time, and is not done yet: the latest first."""
+    """Promises to customers with a deadline that are not kept yet, soonest due first."""
     svc = services()
     rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
     return render_template("admin/tickets/promises.html", rows=rows, now=svc.now())
@@ -224,7 +224,7 @@ def _who(svc: Services, owed: promising.Owed) -> str:
     return _about(svc, owed.ticket, None) if owed.ticket else ""
 
 
-# --- the first word is ours -----------------------------------------------------------------------------------------
+# --- tickets opened by us -------------------------------------------------------------------------------------------
 
 
 @bp.get("/tickets/new")

@@ -1,4 +1,4 @@
-"""One booking's story: what happened to it, from its history and the evidence, in the order of time."""
+"""One booking's story: its history and evidence in chronological order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ NOTICES = {
 
 
 def of_page(svc: Services, booking: Booking) -> dict[str, object]:
-    """Everything the page of one booking says beside its facts and its money."""
+    """Everything a booking's page shows besides its facts and its money."""
     now, zone = svc.now(), svc.settings.owner_timezone
     return {
         "why": explanation.why(booking, now, zone),
@@ -66,7 +66,7 @@ def of_page(svc: Services, booking: Booking) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the story. `until`: it was repeated since, `times` in all; `notice`: an id of the evidence."""
+    """One sentence of the story. `until`: it was repeated since, `times` in all; `notice`: the webhook's id."""
 
     at: datetime
     text: str
@@ -76,7 +76,7 @@ class Line:
 
 
 def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
-    """The oldest first. Calls of ours that only repeat each other are told once."""
+    """Oldest first. Identical consecutive lines are merged, so that repeated calls show once."""
     lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event)) is not None]
     lines += [line for entry in evidence if (line := _of_evidence(entry)) is not None]
     return list(_folded(sorted(lines, key=lambda line: line.at)))
@@ -104,7 +104,7 @@ def _of_evidence(entry: dict[str, Any]) -> Line | None:
             return Line(at, f"{CALLS.get(path, 'Binance was asked')}; {answer}.")
         case "WEBHOOK_RECEIVED":
             return Line(at, f"{webhook_words(entry)} The signature was right.", notice=str(entry["_id"]))
-    return None  # what followed from a notice stands in the history
+    return None  # a webhook's effects are in the history
 
 
 def webhook_words(entry: dict[str, Any]) -> str:
@@ -119,7 +119,7 @@ def webhook_words(entry: dict[str, Any]) -> str:
 
 
 def verdict(entry: dict[str, Any]) -> dict[str, str]:
-    """What became of a notice, and its badge's colour."""
+    """A webhook's result and its badge's colour."""
     if entry["event"] == "WEBHOOK_REFUSED":
         return {"text": f"refused: {entry['verdict']}", "tone": "bad"}
     followed = str(entry["followed"])
@@ -133,7 +133,7 @@ def verdict(entry: dict[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class MailRow:
-    """`title`: what the mail is called; `text`: what the owner wrote, where it is a letter."""
+    """`title`: the mail's name; `text`: the owner's text, if it is a letter."""
 
     told: Told
     title: str
@@ -143,7 +143,7 @@ class MailRow:
 
 
 def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
-    """The button to send one again stands at its newest sending."""
+    """The resend button is only at a mail's latest sending."""
     told = mails.of(booking)
     newest = {one.first: one for one in told}
     return [
@@ -203,7 +203,7 @@ def mail_state(told: Told) -> dict[str, str]:
     return {"text": f"{text}, {told.tries} tries failed" if failed else text, "tone": "bad" if failed else tone}
 
 
-# --- what a replay shows --------------------------------------------------------------------------------------------
+# --- replay differences ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Difference:
 
 
 def differences(before: Booking, after: Booking) -> list[Difference]:
-    """Everything about a booking that a person would notice, where the two differ."""
+    """The visible differences between two versions of a booking."""
     pairs = [
         ("State", str(before.state), str(after.state)),
         ("Flags", _flags(before), _flags(after)),
@@ -228,7 +228,7 @@ def differences(before: Booking, after: Booking) -> list[Difference]:
 
 
 def is_same(replayed: Replay) -> bool:
-    """Nothing is left to be done on the booking as it is now; when it is looked at next does not count."""
+    """True if the webhook would change nothing of the current booking except its next check."""
     return replace(replayed.now, check_at=replayed.stored.check_at) == replayed.stored
 
 

@@ -1,4 +1,4 @@
-"""The first page of the owner's room: what needs a person, today's calls, money in, alerts; and the search."""
+"""The owner's start page: what needs a person, today's calls, money received, alerts; and the search."""
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -38,7 +38,7 @@ def search() -> str:
 
 @bp.post("/search")
 def search_submit() -> str:
-    """By POST, so that nobody's name or mail address stands in an address or a log. Changes nothing."""
+    """By POST, so that no name or email address is in a URL or log. Changes nothing."""
     svc, text = services(), request.form.get("text", "").strip()[: booking_search.LONGEST]
     found = booking_search.search(svc, text)
     hits = [(hit.booking, person_of(svc, hit.booking), hit.why) for hit in found.hits]
@@ -47,7 +47,7 @@ def search_submit() -> str:
 
 @bp.post("/bookings/<booking_id>/seen-to")
 def seen_to(booking_id: str) -> ResponseReturnValue:
-    """What could not be delivered was told to the customer by another way."""
+    """The customer was informed another way of what could not be delivered."""
     svc = services()
     svc.bookings.change(booking_id, lambda one: attention.seen_to(one, svc.now()))
     auth.note(svc, "seen_to", booking_id)

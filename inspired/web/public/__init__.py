@@ -1,1 +1,1 @@
-"""What customers, programs and providers open without an account."""
+"""Pages and endpoints for customers, programs and providers, without an account."""

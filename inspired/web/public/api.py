@@ -209,7 +209,7 @@ def newsletter_change() -> Response:
 
 
 def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
-    """How this request becomes a booking, given the token it will have. Checked before a key is spent on it."""
+    """How this request makes a booking with a given token. Validated before an idempotency key is used up."""
     svc = services()
     try:
         meeting_type = svc.catalogue.type(wanted.meetingTypeId)
@@ -222,7 +222,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
-        if not in_frame:  # there the time is picked already: refusing it now would leave an event behind
+        if not in_frame:  # the time is already picked in the iframe: refusing now would leave an event behind
             payment.refuse_while_paused(svc)
         elif wanted.bookingId is None:
             payment.refuse_unrehearsed(svc)
@@ -273,13 +273,13 @@ def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable
 
 
 def _customer(wanted: CreateRequest, answers: tuple[tuple[str, str], ...] = ()) -> Customer:
-    """Its answers are those to the questions of the meeting type, in their order."""
+    """`answers` belong to the meeting type's questions, in their order."""
     mail_reachability.refuse_unreachable(services(), str(wanted.customerEmail), "customerEmail")
     return Customer(str(wanted.customerEmail), wanted.customerName or "", visitor_address(), answers)
 
 
 def _zone_of(start: datetime) -> str:
-    """The owner's zone where the offset fits it, else UTC: an offset alone names no zone."""
+    """The owner's zone if the offset fits it, else UTC, since an offset alone names no zone."""
     owner = services().settings.owner_timezone
     return owner if start.astimezone(zone(owner)).utcoffset() == start.utcoffset() else "UTC"
 
@@ -321,7 +321,7 @@ def _type_shape(meeting_type: MeetingType) -> dict[str, Any]:
 
 
 def json_object() -> dict[str, Any]:
-    """The body as an object, exact: what is not JSON, or not an object, is refused before anything is done."""
+    """The body as an object. Anything that is not a JSON object is refused before anything is done."""
     if not request.is_json:
         raise UnsupportedMediaType
     try:
@@ -334,7 +334,7 @@ def json_object() -> dict[str, Any]:
 
 
 def _asked_time(name: str, zone_name: str, now: datetime) -> datetime | None:
-    """RFC 3339, "now", or a date or time without offset in the zone asked for."""
+    """RFC 3339, "now", or a date or time without offset in the given zone."""
     text = request.args.get(name, "").strip()
     if not text or text == "now":
         return now if text else None

@@ -1,8 +1,8 @@
-"""The API's own description (OpenAPI 3.1): what each operation says of itself, and what any of them may be answered.
+"""The OpenAPI 3.1 document: each operation's own description, plus the answers common to all.
 
-Each operation names its own answers where it is written. What comes from around it is added here, once: the gateway
-refuses slow and large bodies, an https site refuses http, the database may be away (web/shared/errors.py). The library
-gives every answer the content type application/json, and invents a 422 of its own, which is never sent.
+Each operation lists its own answers. The common ones are added here, once: the gateway refuses slow and large bodies,
+an https site refuses http, the database may be away (web/shared/errors.py). The library gives every answer the content
+type application/json and adds a 422 of its own, which is never sent.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from inspired.web.shared.https import NOTICES
 
 Described = dict[str, Any]
 
-KEY, SESSION = "key", "session"  # how a program, and a browser, shows that it may
+KEY, SESSION = "key", "session"  # how a program and a browser authenticate
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
 OF_ANY = {
@@ -32,10 +32,10 @@ FOR_A_WHILE = ("429", "503")
 
 
 def of_the_api(**told: Any) -> SpecTree:
-    """What the operations are written with. `told`: the document's title and description."""
+    """The object operations register with. `told`: the document's title and description."""
     return SpecTree(
         "flask",
-        path="not-served",  # it leaves out what begins with this path; the document has a route of its own
+        path="not-served",  # the library hides paths with this prefix; the document has its own route
         mode="strict",
         page_templates={},
         naming_strategy=lambda model: model.__name__,
@@ -51,7 +51,7 @@ def of_the_api(**told: Any) -> SpecTree:
 
 
 def completed(spec: SpecTree, *, title: str, site_url: str) -> Described:
-    """The whole document, as it is served."""
+    """The complete document, as served."""
     described = spec.spec
     schemas = {name: one for name, one in described["components"]["schemas"].items() if name not in INVENTED}
     paths = {
@@ -89,7 +89,7 @@ def _answer(status: str, answer: Described) -> Described:
 
 
 def _held(answer: Described) -> str:
-    """The name of what it holds; "" where it holds nothing."""
+    """The name of the answer's schema; "" if it has none."""
     for content in answer.get("content", {}).values():
         return str(content["schema"].get("$ref", "")).rpartition("/")[2]
     return ""

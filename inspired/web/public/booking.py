@@ -1,4 +1,4 @@
-"""The journey's pages: choose a time, hold it, pay, be confirmed. What happens is in flows."""
+"""The customer's pages: choose a time, hold it, pay, be confirmed. The logic is in flows."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -71,11 +71,11 @@ def start_submit(type_id: str) -> ResponseReturnValue:
         booking = _drafted(meeting_type) if _in_frame() else _held(meeting_type)
     except Refusal as refusal:
         if isinstance(refusal, Paused) and wants_fragment():
-            raise  # the form stays as it is, with all that was typed, and the sentence is shown above it
+            raise  # the form keeps all input, and the message is shown above it
         wait = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, Paused | TooMany) else {}
         return _asked_again(meeting_type, refusal), refusal.status, wait
     except UpstreamError:
-        # The same form, sent again, goes on where this one stopped.
+        # Sending the same form again continues where this one stopped.
         return render_template("booking/unsure.html", values=request.form.to_dict()), 503
     return go(_page_of(booking))
 
@@ -87,7 +87,7 @@ def _drafted(meeting_type: MeetingType) -> Booking:
 
 
 def _held(meeting_type: MeetingType) -> Booking:
-    """One booking per form: whoever presses twice is taken to the same one."""
+    """One booking per form: pressing the button twice leads to the same booking."""
     svc = services()
     form, answers = _filled_in(meeting_type)
     customer = Customer(form.email, form.name, visitor_address(), answers)
@@ -105,7 +105,7 @@ def _held(meeting_type: MeetingType) -> Booking:
 
 
 def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str, str], ...]]:
-    """The form with the answers. Raises Invalid with all that is missing or wrong in both."""
+    """The form and the answers. Raises Invalid with the errors of both."""
     asked = range(len(meeting_type.questions))
     wrong: dict[str, str] = {}
     form, answers, message = None, None, ""
@@ -124,7 +124,7 @@ def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str,
 
 
 def _asked_again(meeting_type: MeetingType, refusal: Refusal) -> str:
-    """The form with the sentence, and everything that was typed."""
+    """The form with the message and everything that was typed."""
     errors = refusal.fields if isinstance(refusal, Invalid) else {}
     if _in_frame():
         return render_template("booking/start_calendly.html", type=meeting_type, errors=errors, message=str(refusal))
@@ -143,12 +143,12 @@ def _booking_form(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One page of free times. `chosen` was picked before, and `kept` is its day with nothing else on it, where it is
-    free still and on another page; `earlier` and `later` are other pages' first days.
+    """One page of free times. `chosen` was picked before; `kept` is its day with only that time, if it is still free
+    but on another page; `earlier` and `later` are the first days of the neighbouring pages.
 
-    While payments are paused there are none, and what was chosen is only kept. `is_open` is false where this site takes
-    no payments yet, `is_worked` where no worker runs; `is_refused`: Binance answers, and takes no call of ours; else it
-    is Binance that does not answer.
+    While payments are paused there are no times, and the choice is only kept. `is_open` is false if this site takes no
+    payments yet, `is_worked` if no worker runs; `is_refused`: Binance answers but refuses all our calls; otherwise
+    Binance does not answer.
     """
 
     url: str
@@ -169,8 +169,8 @@ class Times:
 def times_of(
     meeting_type: MeetingType, *, url: str = "", mine: str = "", from_form: dict[str, str] | None = None
 ) -> Times:
-    """From the address, or again from the form that was sent. `url`: where a booking that is held changes its time,
-    which needs nothing of Binance Pay."""
+    """From the URL, or from a form sent again. `url`: the page on which an existing booking changes its time, which
+    does not depend on Binance Pay."""
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
@@ -198,13 +198,14 @@ def times_of(
 
 
 def _only(day: Day, chosen: str) -> Day | None:
-    """This day with the chosen time alone; None where it is not on it."""
+    """This day with only the chosen time; None if it is not on it."""
     choices = tuple(one for one in day.choices if one.value == chosen)
     return replace(day, choices=choices) if choices else None
 
 
 def _first_day(days: list[Day], asked: str, chosen: str) -> int:
-    """The first day at or after the asked one; without one, the page that holds the chosen time."""
+    """The index of the first day at or after the requested one; without one, the start of the page with the chosen
+    time."""
     wanted = parsing.day(asked)
     if wanted is None:
         with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
@@ -227,7 +228,7 @@ def show(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/scheduled")
 @rate_limits.choosing
 def scheduled(token: str) -> ResponseReturnValue:
-    """Calendly's frame said that a time was picked. Only a hint: the flow reads it back at Calendly."""
+    """Calendly's iframe reported a picked time. The flow verifies it at Calendly."""
     svc, form, address = services(), read(ScheduledForm, request.form), visitor_address()
     try:
         booking = bookings.take_scheduled(
@@ -245,8 +246,8 @@ def scheduled(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/picked")
 @rate_limits.choosing
 def picked(token: str) -> ResponseReturnValue:
-    """The way back from Calendly's own page, where nothing tells us: it is asked. Unless a webhook has told already,
-    since the page with the button was shown."""
+    """The way back from Calendly's own page, which does not notify us, so Calendly is asked; unless a webhook arrived
+    since the page was shown."""
     svc = services()
     booking = svc.bookings.by_token(token)
     if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.status_version:
@@ -266,12 +267,12 @@ def picked(token: str) -> ResponseReturnValue:
 
 @bp.get("/booking/<token>/payment", endpoint="payment")
 def poll(token: str) -> ResponseReturnValue:
-    """The page's pulse. 204 while its edition is the newest; our clock in the header keeps the countdown right."""
+    """The page's poll. 204 while its version is the latest; our clock in the header keeps the countdown right."""
     svc = services()
     booking = status_poll.news(token, parsing.number(request.args.get("v", "")))
     if booking is None:
         return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
-    if "frame" in request.args:  # a time was taken up another way: by a webhook, or in another window
+    if "frame" in request.args:  # a time was accepted another way: by a webhook, or in another window
         return go(_page_of(booking))
     return render_template("booking/_payment.html", **_payment_context(svc, booking))
 
@@ -285,7 +286,7 @@ def retry(token: str) -> ResponseReturnValue:
 @bp.post("/booking/<token>/check")
 @rate_limits.verifying
 def check(token: str) -> ResponseReturnValue:
-    """“I have paid”: ask now what else would be asked within seconds."""
+    """“I have paid”: ask now what would otherwise be asked within seconds."""
     svc = services()
     booking, begun = svc.bookings.by_token(token), svc.now()
     if booking.is_open and booking.state is not State.DRAFT:
@@ -367,7 +368,7 @@ def cancel(token: str) -> ResponseReturnValue:
 
 @bp.post("/booking/<token>/cancel")
 def cancel_submit(token: str) -> ResponseReturnValue:
-    """Only for what the page told: what goes back falls with time."""
+    """Only for the refund the page showed, since it falls over time."""
     svc, form = services(), read(CancelForm, request.form)
     booking = svc.bookings.by_token(token)
     told = Money.parse(form.told, booking.price.currency)
@@ -382,7 +383,7 @@ def cancel_submit(token: str) -> ResponseReturnValue:
 
 @bp.get("/booking/<token>/qr.svg")
 def qr_code(token: str) -> Response:
-    """The QR code of the live order as a picture: what `qrCodeUrl` of the JSON API leads to."""
+    """The live order's QR code as a picture; `qrCodeUrl` of the JSON API points here."""
     order = services().bookings.by_token(token).order
     if order is None or order.checkout is None or not order.is_payable:
         raise NotFound("There is nothing to pay here now.")
@@ -404,7 +405,7 @@ def call_file(token: str) -> Response:
 
 
 def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
-    """In the place of times. It looks again by itself."""
+    """Shown instead of times. The page reloads itself."""
     svc = services()
     page = render_template(
         "booking/paused.html",
@@ -452,7 +453,7 @@ def _time_form(booking: Booking, message: str = "") -> str:
 
 
 def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseReturnValue:
-    """Calendly's page for this booking in a frame, and by a plain link. Whoever chooses again need not type again."""
+    """Calendly's page for this booking in an iframe, and as a plain link, with known data filled in."""
     host = urlsplit(svc.settings.site_url).netloc
     accent = svc.preferences.now().brand.colour.lstrip("#")
     asked = {**delivery.opened(svc, booking), "primary_color": accent}
@@ -473,7 +474,7 @@ def _with_frame(svc: Services, booking: Booking, message: str = "") -> ResponseR
 
 
 def _on_to_calendly(svc: Services, booking: Booking) -> ResponseReturnValue:
-    """To Calendly's own page for another time of this very call: what is moved there is followed."""
+    """Redirect to Calendly's reschedule page for this call; changes there are followed."""
     if booking.slot is None:
         raise Conflict("No time is chosen yet.")
     try:
@@ -486,14 +487,14 @@ def _on_to_calendly(svc: Services, booking: Booking) -> ResponseReturnValue:
 
 
 def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:
-    """After a button on the payment page: the fragment, or the page again."""
+    """After a button on the payment page: the fragment, or the whole page."""
     if not wants_fragment():
         return go(url_for("booking.show", token=booking.token, asked=asked or None))
     return render_template("booking/_payment.html", **_payment_context(services(), booking, asked))
 
 
 def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
-    """`asked`: whether Binance has answered just now ("yes", "no"); nothing where nobody pressed the button for it."""
+    """`asked`: whether Binance answered just now ("yes", "no"); empty if the button was not pressed."""
     return {
         "booking": booking,
         "now": svc.now(),

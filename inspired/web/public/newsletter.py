@@ -1,4 +1,4 @@
-"""The newsletter's form, and the subscriber's own page behind the link in the mail."""
+"""The newsletter form, and the subscriber's page behind the link in the mail."""
 
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -17,7 +17,7 @@ bp = Blueprint("newsletter", __name__, url_prefix="/newsletter")
 @bp.post("")
 @rate_limits.subscribing
 def subscribe_submit() -> ResponseReturnValue:
-    """The answer never tells whether the address is known."""
+    """The answer never reveals whether the address is known."""
     template = "newsletter/_form.html" if wants_fragment() else "newsletter/asked.html"
     try:
         form = read(MailForm, request.form)
@@ -35,8 +35,8 @@ def manage(token: str) -> str:
 
 @bp.post("/<token>")
 def manage_submit(token: str) -> ResponseReturnValue:
-    """A button of the page; or a mail program's own way to unsubscribe, which sends no cookie and follows no redirect
-    (RFC 8058). The link is the secret for both, but a button must have been pressed on our page."""
+    """A button on the page, or a mail program's one-click unsubscribe, which sends no cookie and follows no redirect
+    (RFC 8058). Both need the link's secret; a button also needs the form token of our page."""
     if request.form.get("List-Unsubscribe") == "One-Click":
         newsletters.unsubscribe(services(), token)
         return Response("Unsubscribed.\n", mimetype="text/plain")

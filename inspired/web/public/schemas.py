@@ -1,4 +1,4 @@
-"""The JSON API's shapes, as they stand in /api/openapi.json. Amounts are decimal strings, times ISO 8601 in UTC."""
+"""The JSON API's models, published in /api/openapi.json. Amounts are decimal strings, times ISO 8601 in UTC."""
 
 import re
 import unicodedata
@@ -30,7 +30,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _written_out(value: Any) -> Any:
-    """A moment is text with its offset; a number could be seconds or milliseconds, and means neither here."""
+    """A moment is text with an offset. Numbers are refused, since they could be seconds or milliseconds."""
     if not isinstance(value, str) or not MOMENT.match(value):
         raise ValueError("must be RFC 3339 with an offset, e.g. 2026-11-24T09:00:00Z")
     return value
@@ -43,14 +43,14 @@ def _of_our_days(value: datetime) -> datetime:
 
 
 def _bare_address(value: Any) -> Any:
-    """The address alone: a display name would be dropped silently, and is not what the form shows."""
+    """Only the bare address: a display name would be dropped silently, and is not what the form shows."""
     if isinstance(value, str) and re.search(r'[<>"\s]', value.strip()):
         raise ValueError("must be a mail address alone, such as ada@example.org")
     return value
 
 
 def _deliverable(value: str) -> str:
-    """What mailers could not send to is no address here either."""
+    """Refuses addresses that mail servers could not send to."""
     deliverable(value)
     return value
 
@@ -63,7 +63,7 @@ Token = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")]
 LONGEST_KEY = 255
-MOST_ORDERS = 999  # of a booking: its order numbers have three digits
+MOST_ORDERS = 999  # per booking: order numbers have three digits
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Status = Literal["PENDING", "PAID", "CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED"]
 
@@ -361,7 +361,7 @@ class Problem(BaseModel):
 
 
 def parsed(model: type[Model], body: Any) -> Model:
-    """The body as the model. Raises Invalid with a sentence per field, never echoing what was sent."""
+    """Validate the body. Raises Invalid with a sentence per field, never echoing what was sent."""
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The pages that say what this is: home, terms, privacy, how to pay, the legal notice."""
+"""Information pages: home, terms, privacy, how to pay, the legal notice."""
 
 from flask import Blueprint, render_template
 

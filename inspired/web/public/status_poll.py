@@ -1,9 +1,9 @@
-"""The product's pulse: thousands of pages asking every two seconds whether anything is new.
+"""Status polls: thousands of pages asking every two seconds whether anything is new.
 
-An unchanged booking costs one round trip to Redis, which counts the poll, reads the hint and says whether it is time
-to bring the booking's check forward. Such a poll is answered here, before Flask is woken (`Pulse`, a WSGI layer);
-everything else goes on to the views, which find in the request what was counted already. Whoever knows a newer edition
-than the hint, or finds none, is answered from the database: nobody is shown an older state than was shown before.
+An unchanged booking costs one round trip to Redis, which counts the poll, reads the cached status and says whether to
+bring the booking's check forward. Such a poll is answered before Flask by `Pulse`, a WSGI layer; all others go on to
+the views, which find the count in the request. A client with a newer version than the cached status, or a poll without
+one, is answered from MongoDB: nobody is shown an older state than before.
 """
 
 import re
@@ -34,14 +34,14 @@ STATUS_CALL = re.compile(rf"/api/payments/status/({TOKEN.pattern})")
 FRAGMENT = re.compile(rf"/booking/({TOKEN.pattern})/payment")
 EDITION = re.compile(r"(?:^|&)v=(\d{1,9})(?:&|$)", re.ASCII)
 COUNTED = "inspired.pulse"
-CHECK_AFTER_SECONDS = 7  # with the nudge's 4 s: at least every 15 s while somebody looks
-DRAFT_BODY = b'{"success":true,"status":"DRAFT"'  # written before a slot is chosen; the public API does not know it
+CHECK_AFTER_SECONDS = 7  # with the nudge's 4 s: at least every 15 s while somebody has the page open
+DRAFT_BODY = b'{"success":true,"status":"DRAFT"'  # before a slot is chosen; unknown to the public API
 _polls_here = Counter(lambda svc: svc.settings.rate_limit_status, "status")
 
 
 @dataclass(frozen=True, slots=True)
 class CountedPoll:
-    """What is known now; `booking` only where the database was read."""
+    """The current status; `booking` is set only if MongoDB was read."""
 
     hint: CachedStatus
     booking: Booking | None
@@ -49,7 +49,7 @@ class CountedPoll:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll as it came in. `known`: the edition its page or client has."""
+    """One incoming poll. `known`: the version its page or client has."""
 
     token: str
     known: int | None
@@ -57,7 +57,7 @@ class Poll:
 
 
 class Pulse:
-    """WSGI: answers polls of unchanged bookings by itself, and hands on the rest."""
+    """WSGI layer: answers polls of unchanged bookings itself and passes on the rest."""
 
     def __init__(self, app: "WSGIApplication", svc: Services) -> None:
         self._app = app
@@ -90,13 +90,13 @@ class Pulse:
         return status_answer(hint, poll.known, self._svc.now())
 
     def _nothing_new(self) -> tuple[str, list[tuple[str, str]], bytes]:
-        """With our clock, so that the page's countdown stays right however wrong the visitor's own clock is."""
+        """Includes our clock, so that the countdown is right even if the visitor's clock is wrong."""
         now = round(self._svc.now().timestamp() * 1000)
         return "204 No Content", [*_plain_headers(), ("X-Now", str(now))], b""
 
 
 def news(token: str, known: int | None) -> Booking | None:
-    """The booking, or None where the page's edition `known` is still the newest. Raises TooMany, NotFound."""
+    """The booking, or None if the page's version `known` is still the latest. Raises TooMany, NotFound."""
     svc = services()
     pulsed = look(svc, token, known)
     if known is not None and pulsed.hint.status_version == known:
@@ -105,7 +105,7 @@ def news(token: str, known: int | None) -> Booking | None:
 
 
 def look(svc: Services, token: str, known: int | None) -> CountedPoll:
-    """Count this poll, unless that is done, and tell the newest edition. Raises TooMany, NotFound."""
+    """Count this poll, unless that is done, and return the latest version. Raises TooMany, NotFound."""
     if TOKEN.fullmatch(token) is None:
         raise NotFound("There is no such booking.")
     amount, window = limit(svc.settings.rate_limit_status)
@@ -121,13 +121,13 @@ def look(svc: Services, token: str, known: int | None) -> CountedPoll:
 
 
 def shown(svc: Services, booking: Booking) -> Booking:
-    """This state is about to be shown: no poll may be answered with an older one afterwards."""
+    """Publish a state about to be shown, so that no later poll gets an older one."""
     svc.status_cache.publish(booking.token, cached_status(booking))
     return booking
 
 
 def status_answer(hint: CachedStatus, known: int | None, now: datetime) -> tuple[str, list[tuple[str, str]], bytes]:
-    """The status call's answer as WSGI has it: 304 for who has this edition, else the hint and our time."""
+    """The status call's WSGI answer: 304 if the client has this version, else the cached status and our time."""
     headers = [*_plain_headers(), ("ETag", f'"{hint.status_version}"')]
     if known == hint.status_version:
         return "304 Not Modified", headers, b""
@@ -136,7 +136,7 @@ def status_answer(hint: CachedStatus, known: int | None, now: datetime) -> tuple
 
 
 def known_version(tag: str | None) -> int | None:
-    """From an `If-None-Match` (of several, the last one); None for anything that is no edition of ours."""
+    """From `If-None-Match` (the last of several); None for anything that is not a version of ours."""
     newest = (tag or "").rsplit(",", 1)[-1].strip()
     text = newest.removeprefix("W/").strip('"')
     return int(text) if text.isdecimal() and len(text) < 10 else None
@@ -144,7 +144,7 @@ def known_version(tag: str | None) -> int | None:
 
 @lru_cache
 def limit(notation: str) -> tuple[int, int]:
-    """The tightest of the limits named: how many, in how many seconds."""
+    """The tightest of the limits given: how many, in how many seconds."""
     items = counting.parse_many(notation)
     item = min(items, key=lambda one: one.amount / one.get_expiry())
     return item.amount, item.get_expiry()
@@ -175,7 +175,7 @@ def _from_database(svc: Services, token: str) -> CountedPoll:
 
 
 def _wants_a_check(svc: Services, booking: Booking) -> bool:
-    """While a page is open, a live order is asked about at least every 15 s."""
+    """True if a live order's last query is too old: while a page is open, it is queried at least every 15 s."""
     order = booking.order
     if booking.state is not State.PENDING or order is None or not order.is_payable:
         return False

@@ -1,6 +1,6 @@
-"""What pages say without asking anybody: the facts of the status page, kept in this process and renewed beside it.
+"""The status page's facts, cached in this process and renewed in a background thread.
 
-A view waits at most a moment for news; with everything behind frozen it says so from what it has.
+A view waits at most a moment for news; with everything behind it frozen, it answers from the cache.
 """
 
 import threading
@@ -31,7 +31,7 @@ class StatusSnapshot:
         self._patient_until = 0.0
 
     def facts(self) -> Facts | None:
-        """As of some seconds ago; None where nothing is known yet. Never raises, never waits for long."""
+        """As of some seconds ago; None if nothing is known yet. Never raises, never waits for long."""
         if time.monotonic() >= self._known_until:
             with self._lock:
                 if self._reading is None or not self._reading.is_alive():
@@ -39,7 +39,7 @@ class StatusSnapshot:
                     self._reading.start()
                     self._patient_until = time.monotonic() + PATIENCE
                 reading, left = self._reading, self._patient_until - time.monotonic()
-            reading.join(max(0.0, left))  # all who wait for the same news wait as long as the first of them
+            reading.join(max(0.0, left))  # everybody waiting for the same read shares its time limit
         return self._facts
 
     def _renew(self) -> None:

@@ -1,4 +1,4 @@
-"""Where customers write to us: the help page of a booking, the contact form, and the page of who has no booking."""
+"""Support pages: the help page of a booking, the contact form, and the page of a person without a booking."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def _refused(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
     }
 
 
-# --- about none -----------------------------------------------------------------------------------------------------
+# --- without a booking ----------------------------------------------------------------------------------------------
 
 
 @bp.get("/help")

@@ -1,4 +1,4 @@
-"""Where Binance Pay and Calendly knock. Raw bytes are verified, the notice is durable, then the answer; then work.
+"""Webhook endpoints of Binance Pay and Calendly: verify the raw bytes, save, answer; then process.
 
 https://developers.binance.com/docs/binance-pay/webhook-common
 """
@@ -42,7 +42,7 @@ def binance() -> tuple[Response, int]:
         log.warning("notice_refused", why=str(error))
         return _refused(svc, headers, str(error))
     except UpstreamError:
-        # Its certificate could not be looked up, so it may be a stranger's as well as Binance's.
+        # The certificate could not be fetched, so the sender may be a stranger or Binance.
         return _counted(svc) or (_answer("FAIL", "try again"), 503)
     except Busy:
         return _answer("FAIL", "try again"), 503
@@ -69,7 +69,7 @@ def calendly() -> tuple[Response, int]:
 
 
 def _counted(svc: Services) -> tuple[Response, int] | None:
-    """Who sends too much that nobody has signed is told to wait."""
+    """Rate-limit unsigned webhooks."""
     try:
         _strangers.count(svc, address_key())
     except TooMany as error:

@@ -1,1 +1,1 @@
-"""What every page needs: login, errors, forms, headers, filters."""
+"""Used by all pages: login, errors, forms, headers, filters."""

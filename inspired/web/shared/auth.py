@@ -1,4 +1,4 @@
-"""Who is at the owner's pages, and whether they may open this one."""
+"""Authentication and authorisation for the admin area."""
 
 import re
 import secrets
@@ -23,9 +23,9 @@ from inspired.web.shared.errors import problem
 from inspired.web.shared.htmx import go
 
 OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9_=&%:.+-]*)?")
-HALF_WAY = 300.0  # seconds for the second step of logging in
-KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has been in before, and for how long
-NOTE_EVERY = 60.0  # seconds: how exactly the last visit is remembered
+HALF_WAY = 300.0  # seconds for the second step of the login
+KNOWN, KNOWN_FOR = "known", 180 * 24 * 3600  # the cookie of a browser that has logged in before, and its lifetime
+NOTE_EVERY = 60.0  # seconds: precision of the recorded last visit
 BEARER = "Bearer "
 GUESSED_OUT = f"That was wrong {MOST_GUESSES} times. You are logged out; please log in again."
 T = TypeVar("T")
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 def admit() -> ResponseReturnValue | None:
-    """Before every page of the admin area."""
+    """Runs before every page of the admin area."""
     if request.endpoint in OPEN_TO_ALL:
         return None
     person = who(services())
@@ -44,7 +44,7 @@ def admit() -> ResponseReturnValue | None:
 
 
 def admit_api() -> Response | None:
-    """A session, or a key of a program's that has the scope for this very call."""
+    """Requires a session, or an API key with the scope for this call."""
     if request.headers.get("Authorization", "").startswith(BEARER):
         return _admit_key(request.headers["Authorization"].removeprefix(BEARER).strip())
     person = who(services())
@@ -57,7 +57,7 @@ def admit_api() -> Response | None:
 
 
 def _is_stale() -> bool:
-    """One rule for pages and API: what moves money, or takes data out, needs a login of a moment ago."""
+    """One rule for pages and API: moving money or exporting data needs a recent login."""
     return request.endpoint in FRESH_LOGIN and not session_of(services()).is_fresh(services().now())
 
 
@@ -74,13 +74,13 @@ def _admit_key(secret: str) -> Response | None:
 
 
 def may(endpoint: str) -> bool:
-    """Whether whoever is here may open this: pages show no button that would be refused."""
+    """True if the logged-in person may open this endpoint, so that pages hide buttons that would be refused."""
     person = who(services())
     return person is not None and endpoint in ALLOWED and person.role.covers(ALLOWED[endpoint])
 
 
 def who(svc: Services) -> Person | None:
-    """The person this browser is logged in as."""
+    """The person logged in with this browser."""
     if "door" not in g:
         token = session.get("admin")
         g.door = authentication.found_session(svc, token) if isinstance(token, str) else None
@@ -92,7 +92,7 @@ def who(svc: Services) -> Person | None:
 
 
 def is_known() -> bool:
-    """Somebody was found to be logged in during this request. Asks nobody, so that error pages may."""
+    """True if this request was found to be logged in. Makes no calls, so error pages may use it."""
     return g.get("door") is not None
 
 
@@ -104,20 +104,19 @@ def session_of(svc: Services) -> Session:
 
 
 def note(svc: Services, what: str, about: str, detail: str = "") -> None:
-    """What somebody who is logged in has done, into the audit log."""
+    """Write the logged-in person's action to the audit log."""
     svc.audit.add(svc.now(), session_of(svc).person_id, what, about, detail)
 
 
 def here(svc: Services) -> Person:
-    """Whoever is logged in, as they are now."""
+    """The logged-in person, freshly loaded."""
     return svc.people.get(session_of(svc).person_id)
 
 
 def guess(svc: Services, check: Callable[[], T]) -> T:
-    """A password or code of whoever is here. `check` raises Invalid where it is wrong. Each is counted before it is
-    looked at, so that many at once are no more; the last one ends the session, as whoever guesses has no right to it.
-    Raises Invalid, Forbidden.
-    """
+    """Check a password or code of the logged-in person. `check` raises Invalid if it is wrong. The guess is counted
+    before it is checked, so that parallel guesses gain nothing. The last allowed one ends the session, since a guesser
+    has no right to it. Raises Invalid, Forbidden."""
     here = session_of(svc)
     number = svc.sessions.guessed(here.id)
     try:
@@ -133,8 +132,8 @@ def guess(svc: Services, check: Callable[[], T]) -> T:
 
 
 def guess_password(svc: Services, password: str, field: str) -> None:
-    """Whoever is here enters their password once more. A right one starts the count anew; a right code does not, since
-    whoever sets up an app has as many of them as they like. Raises Invalid, Forbidden."""
+    """Ask the logged-in person for the password again. A right password resets the count; a right code does not, since
+    setting up an app gives unlimited codes. Raises Invalid, Forbidden."""
     here = session_of(svc)
 
     def check() -> None:
@@ -147,8 +146,8 @@ def guess_password(svc: Services, password: str, field: str) -> None:
 
 
 def guess_code(svc: Services, person: Person, code: str) -> Person:
-    """The second step of logging in. Its count is the account's, whichever browser it comes from; the last wrong code
-    ends what the right password had begun. Raises Invalid, Forbidden, TooMany."""
+    """The second step of the login. Guesses are counted per account, across browsers; the last wrong code voids the
+    right password. Raises Invalid, Forbidden, TooMany."""
     rate_limits.guessing.count(svc, svc.vault.fingerprint("limit", f"code {person.id}"))
     try:
         return authentication.use_code(svc, person.id, code)
@@ -168,7 +167,7 @@ def _thrown_out(svc: Services, person_id: str) -> None:
 
 
 def begin(svc: Services, person: Person, goal: str) -> str:
-    """After the right password: in, or to the second step where there is one. Answers where to go."""
+    """After the right password: log in, or go on to the second step if there is one. Returns the next URL."""
     if not person.has_second_step:
         let_in(svc, person)
         return goal
@@ -183,7 +182,7 @@ def begin(svc: Services, person: Person, goal: str) -> str:
 
 
 def half_way(svc: Services) -> Person | None:
-    """Whoever has just entered the right password, and owes the second step."""
+    """The person who entered the right password and still needs the second step."""
     half = session.get("half")
     if not isinstance(half, dict) or svc.now().timestamp() - half["at"] > HALF_WAY:
         return None
@@ -192,7 +191,7 @@ def half_way(svc: Services) -> Person | None:
 
 
 def let_in(svc: Services, person: Person) -> None:
-    """A new session: nothing of the visitor's becomes the owner's."""
+    """Start a new session; nothing of the previous one is kept."""
     session.clear()
     session["admin"] = authentication.open_session(svc, person, _browser())
     g.pop("door", None)
@@ -201,13 +200,13 @@ def let_in(svc: Services, person: Person) -> None:
 
 
 def account_key(svc: Services, email: str) -> str:
-    """What guesses are counted by: the account; but a browser that has been in before is counted by itself, so that
-    whoever guesses from elsewhere keeps nobody out."""
+    """Login rate-limit key: the account, or the browser if it is recognised, so that an attacker cannot lock the owner
+    out."""
     return svc.vault.fingerprint("limit", f"known {_known()}" if _known() else f"account {normalised(email)}")
 
 
 def log_out(svc: Services) -> None:
-    """A copy of the cookie is worth nothing afterwards."""
+    """A copy of the cookie is worthless afterwards."""
     if isinstance(token := session.get("admin"), str):
         svc.sessions.end(authentication.hashed(token))
     session.clear()
@@ -215,8 +214,8 @@ def log_out(svc: Services) -> None:
 
 
 def refuse_foreign(svc: Services) -> None:
-    """For calls that change something and carry no form token: a page of another site must not make them in the
-    owner's browser, which says where a call comes from. Programs say nothing of the kind."""
+    """For calls that change something without a form token: another site's page must not make them in the owner's
+    browser. Browsers send the origin; programs send none."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     own = {request.host, urlsplit(svc.settings.site_url).netloc}
     if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
@@ -232,7 +231,7 @@ def _refuse_beyond(person: Person) -> None:
 
 
 def own_page(wanted: str) -> str:
-    """Where to go after the login: one of our own pages, never another site's."""
+    """Where to go after the login: only to our own pages."""
     return wanted if OWN_PAGE.fullmatch(wanted) else url_for("today.today")
 
 
@@ -244,7 +243,7 @@ def _known() -> str | None:
 
 
 def _remember(response: Response) -> Response:
-    """The cookie lets nobody in."""
+    """This cookie grants no access."""
     text = _signer().dumps(secrets.token_hex(16))
     secure = current_app.config["SESSION_COOKIE_SECURE"]
     response.set_cookie(KNOWN, text, KNOWN_FOR, path="/admin", secure=secure, httponly=True, samesite="Lax")
@@ -256,8 +255,8 @@ def _signer() -> URLSafeTimedSerializer:
 
 
 def _page() -> str:
-    """Where to come back to: the page itself, or the one its form stands on; what was itself the answer to a form, the
-    page before it."""
+    """Where to return to: the page itself, or the page of its form; if that was the answer to a form, the page before
+    it."""
     if request.method == "GET":
         return request.full_path.rstrip("?")
     path, addresses = urlsplit(request.referrer or "").path, current_app.create_url_adapter(request)
@@ -267,7 +266,7 @@ def _page() -> str:
 
 
 def _browser() -> str:
-    """ "Firefox on Windows", as far as the browser tells; for the owner's list of sessions."""
+    """ "Firefox on Windows", as far as the browser says; for the owner's list of sessions."""
     said = request.user_agent.string
     names = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
     systems = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")

@@ -1,4 +1,4 @@
-"""What a view reaches for: the services of this process, and where the request came from."""
+"""The current process's services, and the origin of the request."""
 
 import json
 from typing import Any, cast
@@ -14,7 +14,7 @@ def services() -> Services:
 
 
 def json_sent() -> Any:
-    """The body as JSON; None where it is none, however it is broken or nested."""
+    """The body as JSON; None if it is not valid JSON or too deeply nested."""
     try:
         return json.loads(request.get_data())
     except (ValueError, RecursionError):
@@ -22,6 +22,6 @@ def json_sent() -> Any:
 
 
 def visitor_address() -> str:
-    """The network address as the last trusted proxy saw it, as far as it tells one visitor from another. Only blind
-    indexes of it are ever kept."""
+    """The IP address as the last trusted proxy saw it, reduced to what identifies one visitor. Only blind indexes of it
+    are stored."""
     return addresses.visitor(request.remote_addr or "")

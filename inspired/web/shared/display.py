@@ -1,4 +1,4 @@
-"""What templates may call: times in words, the QR code as one SVG path, and what a booking's page tells."""
+"""Template helpers: times in words, the QR code as one SVG path, and the text of a booking's page."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from inspired.web.public import status_snapshot
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
 
-QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
+QUIET_ZONE = 4  # modules, required by ISO/IEC 18004
 
 
 ROLES = {
@@ -40,7 +40,7 @@ ROLES = {
 
 
 class Stage(StrEnum):
-    """Which face the booking's page shows: its state, and for a pending one where the payment is."""
+    """The variant of the booking's page: its state, and for a pending booking the state of the payment."""
 
     DRAFT = "draft"
     PREPARING = "preparing"
@@ -50,14 +50,14 @@ class Stage(StrEnum):
     LEAVING = "leaving"
     PAID = "paid"
     CONFIRMED = "confirmed"
-    LATE = "late"  # paid after the end, and it is being looked whether the time is still free
-    CHOOSE = "choose"  # paid, and there is no time: another one, or the money
+    LATE = "late"  # paid after the end; it is being checked whether the time is still free
+    CHOOSE = "choose"  # paid, but without a time: choose another one, or the money
     UNCLEAR = "unclear"
     RETURNING = "returning"
-    STUCK = "stuck"  # money should be going back, and only the owner can go on
+    STUCK = "stuck"  # money should go back, and only the owner can proceed
     EXPIRED = "expired"
     CANCELLED = "cancelled"
-    CALLED_OFF = "called_off"  # cancelled after money had come; what goes back of it is done
+    CALLED_OFF = "called_off"  # cancelled after a payment; its refunds are done
     REFUNDED = "refunded"
 
 
@@ -105,7 +105,7 @@ FLAG_NAMES = {
     Flag.NEEDS_OWNER: "needs you",
 }
 
-# What was done by hand, in the audit log; whatever is missing here says itself what it is.
+# Manual actions in the audit log; names missing here are shown as they are.
 ACTS = {
     "note": "note written",
     "letter": "letter to the customer",
@@ -136,7 +136,7 @@ ACTS = {
     "asked_binance_about_many": "Binance asked about many",
 }
 
-# One for each rule of clock changes people live under; the visitor's own zone is always added to the list.
+# One per set of clock-change rules in use; the visitor's own zone is always added.
 ZONES = """
     Pacific/Auckland Pacific/Honolulu America/Anchorage America/Los_Angeles America/Vancouver America/Phoenix
     America/Denver America/Chicago America/Mexico_City America/New_York America/Toronto America/Bogota America/Lima
@@ -204,7 +204,7 @@ def _of_this_site() -> dict[str, Any]:
 
 
 def _of_the_owner() -> dict[str, Any]:
-    """What every page of the owner says of alerts, from memory: also when the clock, which looks for them, is dead."""
+    """Alert information for every owner page, from the cache, so that it works even if the clock process is dead."""
     if not auth.is_known():
         return {}
     facts = status_snapshot.board().facts()
@@ -237,7 +237,7 @@ def _pending_stage(booking: Booking, now: datetime) -> Stage:
 
 
 def _money_stage(booking: Booking, now: datetime) -> Stage | None:
-    """After the payment, or the end: where the money is says more than the state. None: it says nothing more."""
+    """After the payment or the end, the money says more than the state. None: use the state."""
     payment = payment_of(booking)
     is_good = payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER)
     if customer_actions.may_choose(booking, now):
@@ -261,7 +261,7 @@ def _money_stage(booking: Booking, now: datetime) -> Stage | None:
 
 
 def told(booking: Booking, stage: Stage) -> str:
-    """The one sentence on top of the page."""
+    """The main sentence on top of the page."""
     has_money = any(one.has_money for one in booking.orders)
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
@@ -282,7 +282,7 @@ def badge(stage: Stage) -> dict[str, str]:
 
 @lru_cache(maxsize=512)
 def qr_svg(content: str) -> Markup:
-    """One path of horizontal runs. Always dark on light, in dark mode too: many scanners cannot read it inverted."""
+    """One path of horizontal runs. Always dark on light, even in dark mode: many scanners cannot read it inverted."""
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(content)
     code.make(fit=True)
@@ -298,7 +298,7 @@ def qr_svg(content: str) -> Markup:
 
 
 def _runs(row: list[bool]) -> Iterable[tuple[int, int]]:
-    """Where dark modules begin, and how many there are side by side."""
+    """Start and length of each run of dark modules."""
     x = 0
     for dark, group in groupby(row):
         length = sum(1 for _ in group)
@@ -312,7 +312,7 @@ def _runs(row: list[bool]) -> Iterable[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One free time. `there` is the owner's clock, empty where both clocks agree."""
+    """One free time. `there` is the owner's clock, empty if both clocks agree."""
 
     value: str
     here: str
@@ -335,7 +335,7 @@ class Day:
 
 
 def days_of(times: Iterable[Span], zone_name: str, owner_zone: str) -> list[Day]:
-    """Free times by the visitor's own calendar day."""
+    """Free times grouped by day in the visitor's zone."""
     here, there = zone(zone_name), zone(owner_zone)
     by_day = groupby(times, key=lambda span: span.start.astimezone(here).date())
     days = []
@@ -378,7 +378,7 @@ def role_in_words(role: Role) -> str:
 
 
 def held_until(booking: Booking, now: datetime) -> str:
-    """Until when an unpaid time is held, with the date where that is not within hours."""
+    """Until when an unpaid time is held, with the date unless that is within hours."""
     if booking.expires_at is None:
         return ""
     zone_name = booking.slot.zone if booking.slot else "UTC"
@@ -387,7 +387,7 @@ def held_until(booking: Booking, now: datetime) -> str:
 
 
 def short(moment: datetime, zone_name: str) -> str:
-    """ "24 Nov 2026, 14:02", where the page says which zone."""
+    """ "24 Nov 2026, 14:02", for pages that name the zone."""
     local = moment.astimezone(zone(zone_name))
     return f"{local.day} {local:%b %Y, %H:%M}"
 
@@ -410,7 +410,7 @@ def millis(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-# --- the owner's words ----------------------------------------------------------------------------------------------
+# --- labels for the owner -------------------------------------------------------------------------------------------
 
 
 def tone(state: State) -> str:

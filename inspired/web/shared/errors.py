@@ -1,4 +1,4 @@
-"""Refusals and failures become answers here, and nowhere else: problem+json under /api, a page otherwise."""
+"""The only place that turns refusals and failures into answers: problem+json under /api, a page otherwise."""
 
 import secrets
 
@@ -37,7 +37,7 @@ def problem(
     retry_after: int | None = None,
     reference: str | None = None,
 ) -> Response:
-    """RFC 9457 under /api, else the error page. The words are for people; details are in the log."""
+    """RFC 9457 under /api, else the error page. The text is for people; details are in the log."""
     if request.path.startswith("/api/"):
         body = {"type": "about:blank", "title": title, "status": status, "detail": message}
         if fields:
@@ -55,7 +55,7 @@ def problem(
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     if status == 413:
-        response.headers["Connection"] = "close"  # what is left of the body is not worth reading
+        response.headers["Connection"] = "close"  # the rest of the body need not be read
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -94,7 +94,7 @@ def _csrf(error: CSRFError) -> Response:
 
 
 def _foreign_host(error: SecurityError) -> Response:
-    """Before any address is known, so without a page: whoever asks for another host gets no links of ours."""
+    """Happens before URLs can be built, so there is no page: a request for another host gets none of our links."""
     message = "This host is not served here."
     if request.path.startswith("/api/"):
         return problem(400, "Not served here", message)

@@ -1,4 +1,4 @@
-"""What the site's own forms may hold. The same types as the JSON API's; every wrong field gets a sentence."""
+"""The site's forms. They use the JSON API's types; every wrong field gets a sentence."""
 
 from collections.abc import Mapping
 from datetime import date, time
@@ -90,29 +90,29 @@ class ScheduledForm(_Form):
 
 
 class CancelForm(_Form):
-    """`told`: what the page said goes back."""
+    """`told`: the refund the page showed."""
 
     told: Amount
 
 
 class RefundForm(_Form):
-    """An empty amount is all that is left. `request` is this very form: sent twice, it is one refund. `order`: only the
-    money of that order, which cannot be counted; 0 for none."""
+    """An empty amount means all that is left. `request` identifies this form, so that sending it twice makes one
+    refund. `order`: only the money of that order, which cannot be counted; 0 for none."""
 
     amount: Amount | Literal[""] = ""
     order: Annotated[int, Field(ge=0, le=MOST_ORDERS)] = 0
     reason: Reason
-    cancels: Literal["yes", "no", ""] = ""  # "": a call without any of its money is off, as with the API
+    cancels: Literal["yes", "no", ""] = ""  # "": a call without any of its money is cancelled, as in the API
     request: Token
 
     @property
     def wanted(self) -> bool | None:
-        """Whether the call is off; None leaves it to what goes back."""
+        """Whether to cancel the call; None decides by the amount."""
         return None if not self.cancels else self.cancels == "yes"
 
 
 class RefundConfirmedForm(RefundForm):
-    """What the page said becomes of the call is what is done. `seen`: how many refunds the page knew of."""
+    """Does what the page said about the call. `seen`: how many refunds the page knew of."""
 
     cancels: Literal["yes", "no"]
     seen: Annotated[int, Field(ge=0, le=10_000)]
@@ -157,7 +157,7 @@ def _of_our_days(value: date) -> date:
 
 
 class OwnTimeForm(_Form):
-    """By the owner's own clock."""
+    """A time by the owner's clock."""
 
     date: Annotated[date, AfterValidator(_of_our_days)]
     time: time
@@ -189,7 +189,7 @@ class AmountForm(_Form):
 
 
 class NamedForm(_Form):
-    """A name the owner gives to something of their own."""
+    """A name the owner gives to something."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
 
@@ -205,7 +205,7 @@ Version = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class CalendarForm(_Form):
-    """`look`: whose times are shown. `do`: shown only, or saved. `version`: of what the page was made of."""
+    """`look`: the type whose times are shown. `do`: preview or save. `version`: the version the page was made from."""
 
     monday: Line = ""
     tuesday: Line = ""
@@ -230,7 +230,7 @@ Hours = Annotated[int, Field(ge=0, le=24 * 365)]
 
 
 class CallForm(CalendarForm):
-    """One meeting type. Its own hours count where `own_hours` is set."""
+    """One meeting type. Its own hours apply if `own_hours` is set."""
 
     do: Literal["look", "save"] = "save"
     id: Line
@@ -259,7 +259,7 @@ class CallForm(CalendarForm):
 
 
 class AllowanceForm(_Form):
-    """Who may pay more than the limit: up to `amount` in any of its windows, for so many days."""
+    """Lets a customer pay up to `amount` in any window of the limit, for that many days."""
 
     email: Email
     amount: Amount
@@ -278,17 +278,18 @@ class ListForm(_Form):
 
 
 class ChoiceForm(_Form):
-    """A section of the owner's settings: what stands in it, the section reads itself."""
+    """A section of the owner's settings; the section parses its own fields."""
 
     do: Literal["look", "save"]
     version: Version
 
 
-Words = Annotated[str, StringConstraints(max_length=20_000)]  # how long it may be is told in a sentence of its own
+Words = Annotated[str, StringConstraints(max_length=20_000)]  # the length limit has its own message
 
 
 class AnswerForm(_Form):
-    """One more message in a conversation. `form_token` is this very form: sent twice, it is one message."""
+    """One more message in a conversation. `form_token` identifies this form, so that sending it twice makes one
+    message."""
 
     text: Words = ""
     form_token: Token
@@ -310,7 +311,7 @@ class OwnAnswerForm(AnswerForm):
 
 
 class BeginForm(AnswerForm):
-    """The owner writes first; without a booking, to themselves."""
+    """The owner starts a ticket: to a customer, or without a booking as a note to self."""
 
     subject: Annotated[str, StringConstraints(max_length=1000)] = ""
     priority: Priority
@@ -330,7 +331,7 @@ class MailForm(_Form):
 
 
 def read(form: type[Form], sent: Mapping[str, str]) -> Form:
-    """Raises Invalid with a sentence for each wrong field. Fields the form does not have are left out."""
+    """Validate the form. Raises Invalid with a sentence for each wrong field. Unknown fields are ignored."""
     try:
         return form.model_validate({name: sent[name] for name in form.model_fields if name in sent})
     except ValidationError as error:

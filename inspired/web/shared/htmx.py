@@ -1,19 +1,19 @@
-"""The one place that knows htmx: which requests it made, and how it is told to go elsewhere."""
+"""The only place that knows htmx: recognising its requests, and redirecting them."""
 
 from flask import Response, flash, redirect, request
 from werkzeug.wrappers import Response as Answer
 
 
 def wants_fragment() -> bool:
-    """htmx asked for a part of the page; going back in its history wants the whole."""
+    """True if htmx asked for a part of the page; its history navigation needs the whole."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
 def go(url: str, *, said: str = "") -> Answer:
-    """Elsewhere, by GET. A plain redirect would be followed inside the fragment, so htmx gets its own header.
+    """Redirect by GET. htmx would follow a plain redirect inside the fragment, so it gets its own header.
 
-    `said`: what has just been done, in a sentence that the owner's next page opens with. It waits in the session's
-    cookie, which is signed and not encrypted: nothing personal belongs into it.
+    `said`: a sentence on what was done, shown on the owner's next page. It is kept in the session cookie, which is
+    signed but not encrypted, so it must not contain personal data.
     """
     if said:
         flash(said)

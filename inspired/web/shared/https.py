@@ -1,10 +1,9 @@
-"""Https only, and the headers every answer carries: a WSGI layer around everything, static files and polls included.
+"""Enforces https and adds the common headers: a WSGI layer around everything, static files and polls included.
 
-Which scheme a visitor used only the proxy in front knows, and only a trusted one is believed. Where it says `http`,
-pages lead to their https address, and calls of the API are refused: whatever they carried was readable on its way, and
-a program that is sent on would do it again. Where it says nothing nobody is sent on, for that could go in circles;
-the owner is told. Notices of Binance Pay and Calendly are taken in any case, since their signatures prove them, and so
-are the questions of monitors, which ask by address.
+Only the proxy in front knows the visitor's scheme, and only a trusted proxy is believed. For `http`, pages redirect to
+https and API calls are refused: their content was readable in transit, and a redirected program would do it again. If
+the proxy says nothing, there is no redirect, since that could loop; the owner is told. Webhooks of Binance Pay and
+Calendly are always accepted, since their signatures prove them, and so are monitoring probes, which call by IP address.
 """
 
 import time
@@ -24,7 +23,7 @@ from inspired.settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-PROBES = frozenset({"/healthz", "/livez", "/readyz", "/status.json"})  # asked by address, not by name
+PROBES = frozenset({"/healthz", "/livez", "/readyz", "/status.json"})  # called by IP address, not by name
 NOTICES = frozenset({"/api/payments/webhook", "/api/calendly/webhook"})
 TOLD_EVERY = 60.0  # seconds
 REFUSAL = b'{"type":"about:blank","title":"Https only","status":403,"detail":"Please call this address by https."}\n'
@@ -34,7 +33,7 @@ HeaderList = list[tuple[str, str]]
 
 
 def headers_of_all(settings: Settings) -> HeaderList:
-    """What every answer carries."""
+    """Headers of every answer."""
     found = [("X-Content-Type-Options", "nosniff")]
     if settings.is_https:
         found.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
@@ -81,7 +80,7 @@ class Https:
         return [body]
 
     def _note_silence(self) -> None:
-        """For the owner. Best effort, and rarely: whoever waits for an answer does not wait for this."""
+        """For the owner. Best effort and rare, so that visitors do not wait for it."""
         if self._elapsed() - self._told < TOLD_EVERY:
             return
         self._told = self._elapsed()

@@ -1,7 +1,6 @@
-"""What stands in an address: parsers that never raise. None where it cannot be read.
+"""Parsers for URL parameters. They never raise; None means unreadable.
 
-What is far away is the end of our calendar: beyond it neither the database nor Python's arithmetic of time zones can
-follow.
+Dates far away are clamped to the ends of our calendar, beyond which MongoDB and Python's time zones do not work.
 """
 
 from datetime import UTC, date, datetime
@@ -9,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 LARGEST = 10**9
-LONGEST = 64  # letters: no moment and no number of ours is longer
+LONGEST = 64  # characters: longer than any moment or number we use
 
 
 def moment(text: str, zone: ZoneInfo | None = None) -> datetime | None:
-    """ISO 8601, in UTC. Without an offset it is of `zone`, or UTC. A "+" of an address may have become a space."""
+    """ISO 8601, in UTC. Without an offset it is in `zone`, or UTC. A "+" in a URL may have become a space."""
     text = text[:LONGEST].strip()
     try:
         found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
@@ -34,7 +33,7 @@ def day(text: str) -> date | None:
 
 
 def number(text: str) -> int | None:
-    """A whole number; one that is larger than any of ours is the largest."""
+    """A whole number, clamped to the largest one used."""
     try:
         found = int(text[:LONGEST])
     except ValueError:

@@ -1,7 +1,7 @@
-"""How often one visitor may do what costs us or the provider something.
+"""Rate limits per visitor for everything that costs us or the provider something.
 
-The library keeps its counts in Redis, and in this process while Redis is away. Keys are blind indexes: nothing
-personal reaches Redis. Polls are counted in `pulse`, together with their answer, in one round trip.
+The library keeps its counts in Redis, or in this process while Redis is away. Keys are blind indexes, so no personal
+data reaches Redis. Polls are counted in `public/status_poll`, together with their answer, in one round trip.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def address_key() -> str:
 
 
 def booking_key() -> str:
-    """The booking the request is about, wherever it names it; else the address."""
+    """The booking the request names, wherever it does; else the IP address."""
     named = (request.view_args or {}).get("token")
     if named is None and request.is_json:
         body = json_sent()
@@ -45,7 +45,7 @@ proving = limiter.shared_limit(lambda: services().settings.rate_limit_login, sco
 
 
 class Counter:
-    """A limit of our own where a decorator does not fit, over the library's counts; memory steps in for them."""
+    """A limit for places where a decorator does not fit, using the library's counts, with memory as a fallback."""
 
     def __init__(self, notation: Callable[[Services], str], scope: str) -> None:
         self._notation = notation
@@ -53,11 +53,11 @@ class Counter:
         self._memory = FixedWindowRateLimiter(MemoryStorage())
 
     def count_here(self, svc: Services, key: str) -> None:
-        """Counted in this process only. Raises TooMany."""
+        """Count in this process only. Raises TooMany."""
         self._hit(self._memory, svc, key)
 
     def count(self, svc: Services, key: str) -> None:
-        """Counted for all processes where Redis answers. Raises TooMany."""
+        """Count across all processes if Redis answers. Raises TooMany."""
         try:
             self._hit(limiter.limiter, svc, key)
         except RedisAway:

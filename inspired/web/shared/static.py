@@ -1,5 +1,6 @@
-"""Static files by WhiteNoise, with two things of HTTP that it leaves out: an encoding that is refused (`gzip;q=0`), and
-ETags that are weak or several. Proxies that compress make every ETag weak.
+"""Static files by WhiteNoise, plus two parts of HTTP that it lacks.
+
+These are refused encodings (`gzip;q=0`), and weak or multiple ETags. Compressing proxies make every ETag weak.
 
 https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3 · …#section-13.1.2
 """
