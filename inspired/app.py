@@ -82,7 +82,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.extensions["inspired"] = services
-    app.extensions["inspired_board"] = StatusSnapshot(services)
+    app.extensions["inspired_status_snapshot"] = StatusSnapshot(services)
     _configure(app, services, settings)
     Htmx(app)
     csrf = CSRFProtect(app)

@@ -50,7 +50,7 @@ def job_refused(what: str) -> None:
 
 
 def refresh(booking_id: str) -> None:
-    refreshing.update_and_ring(services(), booking_id)
+    refreshing.update_and_enqueue(services(), booking_id)
 
 
 def refresh_batch(*booking_ids: str) -> None:

@@ -43,7 +43,7 @@ MOST_ROUNDS = 30
 WAIT_SECONDS = 10.0
 log = structlog.get_logger()
 JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
-    "refresh": refreshing.update_and_ring,
+    "refresh": refreshing.update_and_enqueue,
     "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
     "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
     "work_webhook": payment_webhooks.work,

@@ -446,13 +446,13 @@ class MemoryQueue:
         self.jobs: list[tuple[str, str, tuple[str, ...]]] = []
 
     def enqueue(self, job: str, *ids: str) -> bool:
-        return self._rung(BOOKINGS, job, ids)
+        return self._enqueued(BOOKINGS, job, ids)
 
     def enqueue_webhook(self, job: str, *ids: str) -> bool:
-        return self._rung(NOTICES, job, ids)
+        return self._enqueued(NOTICES, job, ids)
 
     def enqueue_mail(self, job: str, *ids: str) -> bool:
-        return self._rung(LETTERS, job, ids)
+        return self._enqueued(LETTERS, job, ids)
 
     def waiting(self) -> int:
         return self._count(BOOKINGS)
@@ -469,7 +469,7 @@ class MemoryQueue:
         except QueueAway:
             return 0
 
-    def _rung(self, queue: str, job: str, ids: tuple[str, ...]) -> bool:
+    def _enqueued(self, queue: str, job: str, ids: tuple[str, ...]) -> bool:
         try:
             self._wire.call(QUEUE, lambda: self.jobs.append((queue, job, ids)))
         except QueueAway:

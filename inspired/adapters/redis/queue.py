@@ -24,7 +24,7 @@ from inspired.domain.shared.errors import UpstreamError
 # Most urgent first.
 NOTICES, BOOKINGS, LETTERS, REHEARSALS = "notices", "bookings", "letters", "rehearsals"
 PAUSE = 1.0  # seconds without calls after Redis did not answer, so that a frozen Redis delays one request, not all
-JOB_SECONDS, FAILED_KEPT, RUNG_FOR = 60, 86_400, 600  # seconds
+JOB_SECONDS, FAILED_KEPT, ENQUEUED_FOR = 60, 86_400, 600  # seconds
 LONGEST_NAME = 80
 LIMITS = {"timeout": str(JOB_SECONDS).encode(), "result_ttl": b"0", "failure_ttl": str(FAILED_KEPT).encode()}
 # The fields RQ stores for a job that is a name and ids; callbacks, webhooks and retries are not ours.
@@ -157,7 +157,7 @@ class JobQueue:
                 timeout=JOB_SECONDS,
                 result_ttl=0,
                 failure_ttl=FAILED_KEPT,
-                ttl=RUNG_FOR,
+                ttl=ENQUEUED_FOR,
             )
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE

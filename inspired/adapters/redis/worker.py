@@ -61,7 +61,7 @@ def made(
 ) -> Worker:
     """`functions`: the jobs that may run, by their name in the queue. `on_turn` gets the worker's name, `on_refused`
     what was not run. Raises redis.RedisError."""
-    job_class = type("Ring", (ProductJob,), {"functions": functions})
+    job_class = type("ProductJob", (ProductJob,), {"functions": functions})
     worker = Worker(
         queues.queues_on(connection, job_class),
         connection=connection,

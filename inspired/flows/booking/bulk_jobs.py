@@ -12,7 +12,7 @@ from inspired.services import Services
 ASK = "ask"
 ASK_SECONDS = 3.0
 MOST = 100
-RING_AGAIN = timedelta(minutes=2)
+ENQUEUE_AGAIN = timedelta(minutes=2)
 KEEP_RINGING = timedelta(hours=1)
 ASKED, UNANSWERED = "asked", "no answer"
 
@@ -30,7 +30,7 @@ def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
     if len(wanted) > MOST:
         raise Invalid(f"At most {MOST} at once.")
     bulk_job = BulkJob(svc.new_id(), ASK, by, svc.now(), tuple(wanted))
-    svc.bulk_jobs.add(bulk_job, svc.now() + RING_AGAIN)
+    svc.bulk_jobs.add(bulk_job, svc.now() + ENQUEUE_AGAIN)
     svc.audit.add(svc.now(), by, "asked_binance_about_many", bulk_job.id, f"{len(wanted)} bookings")
     _enqueue(svc, bulk_job)
     return bulk_job
@@ -55,7 +55,7 @@ def sweep(svc: Services) -> None:
             for booking_id in bulk_job.left:
                 svc.bulk_jobs.done(bulk_job.id, booking_id, UNANSWERED)
         else:
-            svc.bulk_jobs.lease(bulk_job.id, svc.now() + RING_AGAIN)
+            svc.bulk_jobs.lease(bulk_job.id, svc.now() + ENQUEUE_AGAIN)
             _enqueue(svc, bulk_job)
 
 

@@ -33,7 +33,7 @@ def write(svc: Services, booking_id: str, who: str, text: str) -> Booking:
         words = _words(svc, current, "letter", len(current.letters) + 1, who, text)
         return owner_actions.written(current, words, svc.now())
 
-    return _rung(svc, svc.bookings.change(booking_id, decide))
+    return _enqueued(svc, svc.bookings.change(booking_id, decide))
 
 
 def _words(svc: Services, booking: Booking, field: str, number: int, who: str, text: str) -> Words:
@@ -57,7 +57,7 @@ def send_again(svc: Services, booking_id: str, name: str) -> SendEmail:
             raise Conflict("This mail would no longer be true, so it is not sent again.")
         return mails.sent_again(current, email, svc.now())
 
-    _rung(svc, svc.bookings.change(booking_id, decide))
+    _enqueued(svc, svc.bookings.change(booking_id, decide))
     return email
 
 
@@ -71,7 +71,7 @@ def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -
         noted = owner_actions.noted_down(current, _words(svc, current, "note", len(current.notes) + 1, who, reason))
         return owner_actions.call_off(noted, svc.now())
 
-    return _rung(svc, svc.bookings.change(booking_id, decide))
+    return _enqueued(svc, svc.bookings.change(booking_id, decide))
 
 
 # --- manual confirmation --------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def vouch(
         change = svc.bookings.change(booking.id, lambda b: owner_actions.confirmed_by_hand(b, word, svc.now()))
     except Claimed:
         raise SlotTaken("Its time is taken by another booking by now. Ask the customer for another time.") from None
-    return _rung(svc, change)
+    return _enqueued(svc, change)
 
 
 def _asked(svc: Services, booking: Booking) -> Booking:
@@ -142,7 +142,9 @@ def reason_of(svc: Services, booking: Booking) -> str:
 
 
 def returned_outside(svc: Services, booking_id: str, amount: Money) -> Booking:
-    return _rung(svc, svc.bookings.change(booking_id, lambda b: owner_actions.returned_outside(b, amount, svc.now())))
+    return _enqueued(
+        svc, svc.bookings.change(booking_id, lambda b: owner_actions.returned_outside(b, amount, svc.now()))
+    )
 
 
 # --- erasing --------------------------------------------------------------------------------------------------------
@@ -161,6 +163,6 @@ def erase(svc: Services, booking_id: str) -> Booking:
     return booking
 
 
-def _rung(svc: Services, booking: Booking) -> Booking:
+def _enqueued(svc: Services, booking: Booking) -> Booking:
     svc.queue.enqueue("refresh", booking.id)
     return booking

@@ -81,7 +81,7 @@ def work(svc: Services, webhook_id: str) -> None:
     booking = booking_of(svc, webhook.trade_no)
     if booking is None:
         return _orphan(svc, webhook, facts)
-    after = refreshing.update_and_ring(svc, booking.id, payments(webhook, facts), _refunds(svc, facts))
+    after = refreshing.update_and_enqueue(svc, booking.id, payments(webhook, facts), _refunds(svc, facts))
     svc.logs.finished(webhook, applied_out(after.state), svc.now())
 
 

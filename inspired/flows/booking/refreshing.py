@@ -19,7 +19,7 @@ from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import delivery, payment, refunding
 from inspired.services import Services
 
-RING_AGAIN = timedelta(seconds=15)  # after this, work that was enqueued and not done is enqueued again
+ENQUEUE_AGAIN = timedelta(seconds=15)  # after this, work that was enqueued and not done is enqueued again
 AT_ONCE = 8  # bookings of a batch processed in parallel: one waits for the provider while another is saved
 A_LETTER_TAKES = timedelta(milliseconds=50)
 LONGEST_WAIT = timedelta(minutes=2)  # for mails whose jobs were lost with the queue
@@ -32,7 +32,7 @@ def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation]
     return delivery.deliver(svc, update(svc, booking_id, webhooks))
 
 
-def update_and_ring(
+def update_and_enqueue(
     svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
     """For jobs: mails wait behind other bookings' payments."""
@@ -64,7 +64,7 @@ def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking
 
 def _letters_wait(svc: Services) -> timedelta:
     """How long the sweep skips a booking whose mails were enqueued; grows with the mail queue."""
-    return min(RING_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
+    return min(ENQUEUE_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
 
 
 def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:

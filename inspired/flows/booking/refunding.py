@@ -63,7 +63,7 @@ def refund(
         off = _cancels(current, wanted, cancels)
         return _refunded(current, wanted, svc.now(), cancels=off, note=note, request=named)
 
-    return _rung(svc, svc.bookings.change(booking_id, decide))
+    return _enqueued(svc, svc.bookings.change(booking_id, decide))
 
 
 def _checked(booking: Booking, wanted: Wanted, *, cancels: bool) -> Preview:
@@ -136,29 +136,29 @@ def settled_by_hand(svc: Services, booking_id: str, refund_id: str, amount: Mone
 
 
 def agree(svc: Services, booking_id: str) -> Booking:
-    return _rung(svc, svc.bookings.change(booking_id, lambda b: customer_actions.agree(b, svc.now())))
+    return _enqueued(svc, svc.bookings.change(booking_id, lambda b: customer_actions.agree(b, svc.now())))
 
 
 def money_back(svc: Services, token: str) -> Booking:
     """The customer's button, if a paid booking has no time any more."""
     booking = svc.bookings.by_token(token)
-    return _rung(svc, svc.bookings.change(booking.id, lambda b: customer_actions.money_back(b, svc.now())))
+    return _enqueued(svc, svc.bookings.change(booking.id, lambda b: customer_actions.money_back(b, svc.now())))
 
 
 def cancel(svc: Services, token: str, told: Money) -> Booking:
     """The customer cancels a confirmed call and gets back the amount the page showed."""
     booking = svc.bookings.by_token(token)
-    return _rung(svc, svc.bookings.change(booking.id, lambda b: customer_actions.cancel(b, told, svc.now())))
+    return _enqueued(svc, svc.bookings.change(booking.id, lambda b: customer_actions.cancel(b, told, svc.now())))
 
 
 def _changed(svc: Services, booking_id: str, step: Callable[[Booking], Booking]) -> Booking:
     def decide(current: Booking) -> Booking:
         return lifecycle.decided(step(current), SlotSeen.UNKNOWN, svc.now())
 
-    return _rung(svc, svc.bookings.change(booking_id, decide))
+    return _enqueued(svc, svc.bookings.change(booking_id, decide))
 
 
-def _rung(svc: Services, booking: Booking) -> Booking:
+def _enqueued(svc: Services, booking: Booking) -> Booking:
     svc.queue.enqueue("refresh", booking.id)
     return booking
 

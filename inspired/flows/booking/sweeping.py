@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.flows.booking import bulk_jobs, calendly_sync, checking, reconciling
-from inspired.flows.booking.refreshing import RING_AGAIN
+from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import auditing, rehearsing
 from inspired.flows.reporting import counting, reporting
@@ -26,20 +26,20 @@ def sweep(svc: Services) -> int:
     webhooks = svc.logs.due(now, room) if room > 0 else []
     for webhook_id in webhooks:
         if svc.queue.enqueue_webhook("work_webhook", webhook_id):
-            svc.logs.lease(webhook_id, now + RING_AGAIN)
+            svc.logs.lease(webhook_id, now + ENQUEUE_AGAIN)
     # Do not top the queue up one by one either: the query for due work costs more, the more is due.
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = svc.bookings.due(now, room * TOGETHER) if room else []
     for some in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
         if svc.queue.enqueue("refresh_batch", *some):
-            svc.bookings.lease(some, now, now + RING_AGAIN)
+            svc.bookings.lease(some, now, now + ENQUEUE_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
         if svc.queue.enqueue_mail("newsletter_mail", subscriber_id):
-            svc.subscribers.lease(subscriber_id, now + RING_AGAIN)
+            svc.subscribers.lease(subscriber_id, now + ENQUEUE_AGAIN)
     for number in svc.tickets.mail_due(now, BATCH):
         if svc.queue.enqueue_mail("ticket_mail", number):
-            svc.tickets.lease(number, now + RING_AGAIN)
+            svc.tickets.lease(number, now + ENQUEUE_AGAIN)
     return len(bookings) + len(webhooks)
 
 

@@ -19,7 +19,7 @@ from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
 READ_EVERY = timedelta(minutes=10)
-RING_AGAIN = timedelta(seconds=90)  # longer than the job may take
+ENQUEUE_AGAIN = timedelta(seconds=90)  # longer than the job may take
 TELL_AFTER = timedelta(hours=1)
 MANY = 10  # busy times of a calendar in use
 EMPTY_FOR = timedelta(days=1)  # after that, the empty calendar is accepted
@@ -33,7 +33,7 @@ def sweep(svc: Services) -> None:
     now = svc.now()
     for feed_id in svc.own_calendar.due(now) if svc.own_calendar.feeds else ():
         if svc.queue.enqueue_mail("read_own_calendar", feed_id):
-            svc.own_calendar.due_again(feed_id, now + RING_AGAIN)
+            svc.own_calendar.due_again(feed_id, now + ENQUEUE_AGAIN)
 
 
 def read_soon(svc: Services) -> None:

@@ -12,7 +12,7 @@ import structlog
 from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
 from inspired.services import Services
 
-RING_AGAIN = timedelta(seconds=60)  # no worker has started it by then: the job may be lost
+ENQUEUE_AGAIN = timedelta(seconds=60)  # no worker has started it by then: the job may be lost
 GIVEN_UP = timedelta(minutes=15)
 LONGEST = timedelta(minutes=2)  # an unfinished run this old never ends: its worker is gone
 MOST_RINGS = 5
@@ -30,7 +30,7 @@ def ask(svc: Services, drills: Iterable[str], by: str) -> None:
 def sweep(svc: Services) -> None:
     """Enqueue lost runs again, for a while."""
     now = svc.now()
-    for run_id in svc.rehearsals.waiting(now - GIVEN_UP, now - RING_AGAIN, MOST_RINGS):
+    for run_id in svc.rehearsals.waiting(now - GIVEN_UP, now - ENQUEUE_AGAIN, MOST_RINGS):
         svc.queue.enqueue_rehearsal("rehearse", run_id)
 
 

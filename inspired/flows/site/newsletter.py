@@ -8,7 +8,7 @@ from inspired.domain.booking.booking import Sealed
 from inspired.domain.shared.errors import NotFound, UpstreamError
 from inspired.domain.site import newsletter
 from inspired.domain.site.newsletter import Subscriber
-from inspired.flows.booking.refreshing import RING_AGAIN
+from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.services import Services
 
 
@@ -52,7 +52,7 @@ def send_opt_in(svc: Services, subscriber_id: str) -> None:
 
     def decide(subscriber: Subscriber) -> Subscriber | None:
         # The sweep postpones it when it enqueues it, so what is due within that time is due now.
-        if subscriber.mail_due is None or subscriber.mail_due > now + RING_AGAIN:
+        if subscriber.mail_due is None or subscriber.mail_due > now + ENQUEUE_AGAIN:
             return None
         wait = timedelta(seconds=min(60 * 2**subscriber.mail_tries, 3600))
         return replace(subscriber, mail_due=now + wait, mail_tries=subscriber.mail_tries + 1)

@@ -80,5 +80,5 @@ def _read(svc: Services, before: Facts | None) -> Facts:
 
 
 def board() -> StatusSnapshot:
-    found: StatusSnapshot = current_app.extensions["inspired_board"]
+    found: StatusSnapshot = current_app.extensions["inspired_status_snapshot"]
     return found

@@ -86,7 +86,7 @@ def test_a_queue_that_is_not_worked_off_is_not_made_longer(svc: Services, sandbo
 
 def test_letters_that_wait_for_their_turn_do_not_make_the_provider_be_asked_again(svc: Services, sandbox: Servers):
     booking = live(svc)
-    refreshing.update_and_ring(svc, booking.id)
+    refreshing.update_and_enqueue(svc, booking.id)
     rung = waiting(sandbox)
 
     sweeping.sweep(at(svc, seconds=5))
@@ -98,10 +98,10 @@ def test_letters_that_wait_for_their_turn_do_not_make_the_provider_be_asked_agai
 
 def test_letters_wait_the_longer_the_more_wait_before_them(svc: Services):
     first, second = live(svc), live(svc, call=1)
-    refreshing.update_and_ring(svc, first.id)
+    refreshing.update_and_enqueue(svc, first.id)
     for _ in range(100):
         svc.queue.enqueue_mail("deliver", "somebody")
-    refreshing.update_and_ring(svc, second.id)
+    refreshing.update_and_enqueue(svc, second.id)
 
     assert svc.bookings.due(at(svc, seconds=16).now(), 10) == [first.id]
     assert svc.bookings.due(at(svc, seconds=15 + 101 * 0.05 + 1).now(), 10) == [first.id, second.id]
@@ -112,7 +112,7 @@ def test_letters_never_wait_for_long_where_their_rings_are_lost(svc: Services, m
     booking = live(svc)
     svc.queue.enqueue_mail("deliver", "somebody")
 
-    refreshing.update_and_ring(svc, booking.id)
+    refreshing.update_and_enqueue(svc, booking.id)
 
     assert svc.bookings.due(at(svc, seconds=110).now(), 10) == []
     assert svc.bookings.due(at(svc, seconds=121).now(), 10) == [booking.id]
