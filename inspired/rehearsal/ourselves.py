@@ -49,7 +49,7 @@ def mail_down(play: Play) -> None:
 @GROUP.drill(
     "redis-away",
     "The queue is away",
-    happens="Redis is gone: Binance’s message is taken, but no worker can be rung for. Five minutes later it is back.",
+    happens="Redis is gone: Binance’s message is taken, but no worker hears of it. Five minutes later it is back.",
     should="The message is kept, and the owner is told; when the queue is back, clock and worker do what is due.",
 )
 def redis_away(play: Play) -> None:
@@ -59,7 +59,7 @@ def redis_away(play: Play) -> None:
     play.check("Binance’s message is accepted.", play.wait_for_webhooks(1) == [200])
     play.pass_time(minutes=2)
     play.watch(minutes=3)
-    play.scene("Ann has paid. Every ring is lost.")
+    play.scene("Ann has paid. Every job is lost.")
     play.check_state(booking, State.PENDING)
     play.check_owner_told("Redis does not answer")
     play.stage.enqueued.lost = False

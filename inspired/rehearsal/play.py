@@ -201,7 +201,7 @@ class Play:
     # --- our own worker and clock -----------------------------------------------------------------------------------
 
     def work(self) -> None:
-        """The worker takes every ring there is, and those that come of it."""
+        """The worker does every job there is, and those that follow from it."""
         self._work_as(self.svc)
 
     def worker_turns(self) -> None:

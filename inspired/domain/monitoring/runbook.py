@@ -352,7 +352,7 @@ SITE: Mapping[str, Alert] = {
             "payment page a wrong status for some seconds. Money, bookings and personal data are not there, and what "
             "is due is found in the database in any case.",
             todo=(
-                "Does its name begin with “inspired.jobs.”, just after a release? Then the version before has rung for "
+                "Does its name begin with “inspired.jobs.”, just after a release? Then the version before has enqueued "
                 "it, and nothing is wrong.",
                 "Does another program use the same Redis? Give each its own.",
                 "Change the password of Redis (at Heroku: “heroku redis:credentials --reset”) and put the new address "

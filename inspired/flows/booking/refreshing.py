@@ -70,10 +70,10 @@ def _letters_wait(svc: Services) -> timedelta:
 def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
     now = svc.now()
     owing = [one for one in bookings if any(item.due <= now for item in one.outbox)]
-    rung = [one for one in owing if svc.queue.enqueue_mail("deliver", one.id)]
+    enqueued = [one for one in owing if svc.queue.enqueue_mail("deliver", one.id)]
     # Postpone them like all enqueued work, or the sweep would enqueue them again before their mails' turn. Usually the
     # write that found the mails due has done this already.
-    due = [one.id for one in rung if one.check_at is not None and one.check_at <= now]
+    due = [one.id for one in enqueued if one.check_at is not None and one.check_at <= now]
     svc.bookings.lease(due, now, now + wait)
 
 
