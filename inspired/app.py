@@ -30,8 +30,6 @@ from inspired.web.admin import (
     booking_details,
     bookings,
     catalogue,
-    display_lists,
-    display_tickets,
     evidence,
     health,
     login,
@@ -47,10 +45,10 @@ from inspired.web.admin import (
 )
 from inspired.web.public import api, booking, newsletter, site, support, webhooks
 from inspired.web.public.status_poll import Pulse
-from inspired.web.public.status_snapshot import StatusSnapshot
-from inspired.web.shared import current, display, errors, rate_limits
+from inspired.web.shared import current, display, display_lists, display_tickets, errors, rate_limits
 from inspired.web.shared.https import PROBES, Https, headers_of_all
 from inspired.web.shared.static import Static
+from inspired.web.shared.status_snapshot import StatusSnapshot
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_BODY = 64 * 1024

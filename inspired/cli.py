@@ -165,8 +165,7 @@ def _clock(arguments: argparse.Namespace) -> int:
     import structlog
 
     from inspired.adapters.mongo import heartbeats
-    from inspired.flows.booking import sweeping
-    from inspired.flows.monitoring import alerting
+    from inspired.flows.monitoring import alerting, sweeping
     from inspired.services import build
 
     log = structlog.get_logger()

@@ -7,7 +7,7 @@ import json
 import secrets
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -113,6 +113,7 @@ class Services:
     catalogue: Catalogue
     preferences: Preferences
     own_calendar: OwnCalendar
+    feeds: Mapping[str, Feed]
     smtp: Smtp
     mail_templates: Letters
     queue: queues.JobQueue
@@ -175,7 +176,9 @@ def build(
     zone = ZoneInfo(settings.owner_timezone)
     preferences = Preferences(database)
     # Calendly reads the owner's calendar itself.
-    feeds = () if settings.uses_calendly else settings.busy_feeds
+    urls = () if settings.uses_calendly else settings.busy_feeds
+    read = [Feed(http, url, zone, outside=outside, addresses=settings.invited_as) for url in urls]
+    feeds = {feed.id: feed for feed in read}
 
     def close() -> None:
         http.close()
@@ -238,10 +241,8 @@ def build(
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         catalogue=Catalogue(database, zone),
         preferences=preferences,
-        own_calendar=OwnCalendar(
-            database,
-            [Feed(http, url, zone, outside=outside, addresses=settings.invited_as) for url in feeds],
-        ),
+        own_calendar=OwnCalendar(database, feeds),
+        feeds=feeds,
         smtp=Smtp(
             settings.smtp_host,
             settings.smtp_port,

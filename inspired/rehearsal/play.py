@@ -30,10 +30,9 @@ from inspired.flows.booking import (
     reconciling,
     refreshing,
     refunding,
-    sweeping,
 )
 from inspired.flows.booking.booking import Customer
-from inspired.flows.monitoring import alerting
+from inspired.flows.monitoring import alerting, sweeping
 from inspired.rehearsal.stage import Outbox, Stage
 from inspired.services import Services
 

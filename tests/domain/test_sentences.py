@@ -5,12 +5,12 @@ from random import Random
 import pytest
 
 from inspired.adapters.mongo.documents import booking_out
-from inspired.domain.booking import explanation, history, outbox, status
+from inspired.domain.booking import history, outbox, status
 from inspired.domain.booking.history import Event, EventKind, TaskDone
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
 from inspired.domain.booking.states import Cause, HandKind
 from inspired.domain.monitoring import runbook
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import explanation, owner
 from tests.domain.booking.test_walk import walked
 from tests.factories import NOW, an_event
 

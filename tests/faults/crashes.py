@@ -11,7 +11,8 @@ import redis
 from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import Flag, State
-from inspired.flows.booking import checking, payment_webhooks, refreshing, sweeping
+from inspired.flows.booking import checking, payment_webhooks, refreshing
+from inspired.flows.monitoring import sweeping
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults.crash_flows import Flow, Given

@@ -750,10 +750,10 @@ BUGS = (
     Bug(
         name="what a customer has paid already does not count",
         rule="10",
-        file="inspired/domain/booking/payment_limits.py",
+        file="inspired/domain/reporting/payment_limits.py",
         old="        found += arrived\n",
         new="",
-        test="tests/domain/booking/test_payment_limits.py::"
+        test="tests/domain/reporting/test_payment_limits.py::"
         "test_an_order_that_would_bring_a_customer_above_the_limit_is_found_in_its_shortest_window",
     ),
     Bug(
@@ -808,7 +808,7 @@ BUGS = (
     Bug(
         name="a helper is led to the customer's page, where money goes back",
         rule="door",
-        file="inspired/web/admin/permissions.py",
+        file="inspired/web/shared/permissions.py",
         old='    "owner_actions.customers_page": O,',
         new='    "owner_actions.customers_page": H,',
         test="tests/web/admin/test_readers.py::test_who_may_return_no_money_is_not_led_to_where_the_customer_can",
@@ -824,7 +824,7 @@ BUGS = (
     Bug(
         name="a button that moves money stands in no table",
         rule="door",
-        file="inspired/web/admin/permissions.py",
+        file="inspired/web/shared/permissions.py",
         old='"money.try_again", "money.by_hand"',
         new='"money.by_hand"',
         test="tests/web/admin/test_fresh_logins.py::test_with_an_old_login_no_route_moves_money",

@@ -19,8 +19,7 @@ from inspired.adapters.process.version import content_hash, version
 from inspired.adapters.providers.http import Http
 from inspired.domain.monitoring.rehearsals import Run, Verdict
 from inspired.domain.shared.errors import Busy
-from inspired.flows.booking import sweeping
-from inspired.flows.monitoring import rehearsing
+from inspired.flows.monitoring import rehearsing, sweeping
 from inspired.rehearsal import running, stage
 from inspired.rehearsal.stage import Sandbox
 from inspired.services import Services

@@ -29,12 +29,12 @@ from inspired.adapters.redis.throttle import HeldBack
 from inspired.domain.booking.booking import MOST_REFUNDS, Booking, Checkout, Entry
 from inspired.domain.booking.claims import Claim, UnknownClaim
 from inspired.domain.booking.lifecycle import OrderObservation
-from inspired.domain.booking.payment_limits import Turnover
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import Remote, State
 from inspired.domain.booking.status import numbered
 from inspired.domain.catalogue.availability import Availability
 from inspired.domain.catalogue.meeting_types import MeetingType
+from inspired.domain.reporting.payment_limits import Turnover
 from inspired.domain.shared.errors import BadSignature, Busy, NotFound, UpstreamError
 from inspired.domain.shared.money import PLACES, Money
 from inspired.domain.shared.slots import Span

@@ -30,8 +30,9 @@ from inspired.domain.shared.errors import BadSignature, Busy, Refusal, UpstreamE
 from inspired.domain.shared.money import PLACES, Money
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as booking_flow
-from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding, sweeping
+from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding
 from inspired.flows.booking.booking import Customer
+from inspired.flows.monitoring import sweeping
 from inspired.flows.shared import idempotency
 from inspired.services import Services, cached_status
 from inspired.settings import Settings

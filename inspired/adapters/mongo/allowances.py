@@ -8,7 +8,7 @@ from pymongo.database import Database
 
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document
-from inspired.domain.booking.payment_limits import Allowance
+from inspired.domain.reporting.payment_limits import Allowance
 from inspired.domain.shared.errors import NotFound
 from inspired.domain.shared.money import Money
 

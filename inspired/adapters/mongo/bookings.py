@@ -30,10 +30,10 @@ from inspired.adapters.mongo.spellings import claim_in, event_kind_in
 from inspired.domain.booking.booking import Booking, Entry, Hold
 from inspired.domain.booking.claims import Claim
 from inspired.domain.booking.history import EventKind
-from inspired.domain.booking.payment_limits import Turnover
 from inspired.domain.booking.states import CalendarKind, Flag, State
 from inspired.domain.booking.status import numbered
 from inspired.domain.catalogue.availability import LONGEST_BUFFER
+from inspired.domain.reporting.payment_limits import Turnover
 from inspired.domain.shared.errors import Busy, Conflict, NotFound
 from inspired.domain.shared.slots import Span
 

@@ -13,7 +13,6 @@ from pymongo.database import Database
 
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document
-from inspired.adapters.providers.ics_feeds import Feed
 from inspired.domain.shared.slots import Span, merged
 
 KEEP = 15.0  # seconds
@@ -38,12 +37,12 @@ class Known:
 
 
 class OwnCalendar:
-    def __init__(self, database: Database[Document], feeds: Iterable[Feed], *, keep: float = KEEP) -> None:
+    def __init__(self, database: Database[Document], feeds: Iterable[str], *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["own_calendar"]
         self._keep = keep
         self._known: dict[str, Known] = {}
         self._known_until = 0.0
-        self.feeds = {feed.id: feed for feed in feeds}
+        self.feeds = tuple(feeds)  # their ids
 
     def busy(self, window: Span) -> list[Span]:
         """The busy times that reach into this window. Raises Busy if MongoDB is away and nothing was read lately."""

@@ -11,7 +11,6 @@ from inspired.domain.booking.states import CalendarKind, HandKind
 from inspired.domain.shared.errors import Conflict, SlotTaken, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import delivery, refreshing
-from inspired.flows.support import tickets
 from inspired.services import Services
 
 ASK_SECONDS = 0.6  # per query made while a page waits
@@ -148,19 +147,6 @@ def returned_outside(svc: Services, booking_id: str, amount: Money) -> Booking:
 
 
 # --- erasing --------------------------------------------------------------------------------------------------------
-
-
-def erase(svc: Services, booking_id: str) -> Booking:
-    """Erase the booking first, since it may refuse; then its webhooks' contents and its tickets. Repeating this after a
-    crash completes it. Raises Conflict."""
-    booking = svc.bookings.get(booking_id)
-    if svc.logs.awaits_work(booking_id):
-        raise Conflict("A notice about it is still to be worked on. Please try again in a minute.")
-    if booking.erased_at is None:
-        booking = svc.bookings.change(booking_id, lambda b: owner_actions.erased(b, svc.now()))
-    svc.logs.forget(booking_id)
-    tickets.erase(svc, booking_id)
-    return booking
 
 
 def _enqueued(svc: Services, booking: Booking) -> Booking:

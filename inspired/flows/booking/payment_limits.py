@@ -2,9 +2,9 @@
 
 import structlog
 
-from inspired.domain.booking import payment_limits
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.payment_limits import Above, Allowance
+from inspired.domain.reporting import payment_limits
+from inspired.domain.reporting.payment_limits import Above, Allowance
 from inspired.domain.shared.money import Money
 from inspired.services import Services
 

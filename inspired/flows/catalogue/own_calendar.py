@@ -45,7 +45,7 @@ def read_soon(svc: Services) -> None:
 
 def read(svc: Services, feed_id: str) -> None:
     """Read one feed and store only time spans."""
-    feed = svc.own_calendar.feeds.get(feed_id)
+    feed = svc.feeds.get(feed_id)
     if feed is None:
         return  # the setting was changed since the job was enqueued
     now, before = svc.now(), svc.own_calendar.known()[feed_id]

@@ -3,16 +3,30 @@
 import structlog
 
 from inspired.adapters.mongo.ledger_store import Run
+from inspired.domain.booking import owner_actions
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.retention import due_for_erasure, months_before
 from inspired.domain.shared.errors import Conflict
-from inspired.flows.booking import owner_actions
 from inspired.flows.booking.checking import BEGINNING
 from inspired.flows.shared import paging
+from inspired.flows.support import tickets
 from inspired.services import Services
 
 NAME = "forget"
 log = structlog.get_logger()
+
+
+def erase(svc: Services, booking_id: str) -> Booking:
+    """Erase the booking first, since it may refuse; then its webhooks' contents and its tickets. Repeating this after a
+    crash completes it. Raises Conflict."""
+    booking = svc.bookings.get(booking_id)
+    if svc.logs.awaits_work(booking_id):
+        raise Conflict("A notice about it is still to be worked on. Please try again in a minute.")
+    if booking.erased_at is None:
+        booking = svc.bookings.change(booking_id, lambda b: owner_actions.erased(b, svc.now()))
+    svc.logs.forget(booking_id)
+    tickets.erase(svc, booking_id)
+    return booking
 
 
 def start(svc: Services) -> bool:
@@ -37,7 +51,7 @@ def _forgotten(svc: Services, booking: Booking, months: int) -> paging.Counts:
         return {"kept": 1}
 
     try:
-        owner_actions.erase(svc, booking.id)
+        erase(svc, booking.id)
     except Conflict as conflict:
         log.info("not_forgotten", booking=booking.id, why=str(conflict))
         return {"kept": 1}

@@ -13,9 +13,9 @@ from inspired.flows.monitoring import health
 from inspired.web.public.api import spec
 from inspired.web.public.api_document import SESSION
 from inspired.web.public.schemas import HealthAnswer, Problem
-from inspired.web.public.status_snapshot import board
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
+from inspired.web.shared.status_snapshot import board
 
 public = Blueprint("status", __name__)
 bp = Blueprint("health", __name__, url_prefix="/admin")

@@ -19,12 +19,12 @@ from inspired.flows.booking import payment_webhooks, reconciling, refreshing, re
 from inspired.services import Services
 from inspired.web.admin import booking_details
 from inspired.web.admin.booking_details import BEGINNING, person_of
-from inspired.web.admin.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
 from inspired.web.public.api import json_object, spec
 from inspired.web.public.api_document import SESSION
 from inspired.web.public.schemas import LONGEST_KEY, Problem, RefundAnswer, RefundHeaders, RefundRequest, parsed
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
+from inspired.web.shared.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
 from inspired.web.shared.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
 from inspired.web.shared.htmx import go
 from inspired.web.shared.refusals import refusals_shown_by

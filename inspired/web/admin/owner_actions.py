@@ -16,14 +16,15 @@ from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import in_words
 from inspired.flows.booking import booking as bookings
 from inspired.flows.booking import owner_actions as flow
+from inspired.flows.site import retention
 from inspired.services import Services
 from inspired.web.admin import booking_details
 from inspired.web.admin.booking_details import person_of
-from inspired.web.admin.display_money import lefts
 from inspired.web.admin.money import preview_page
 from inspired.web.public.booking import times_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
+from inspired.web.shared.display_money import lefts
 from inspired.web.shared.forms import (
     AgainForm,
     AmountForm,
@@ -258,7 +259,7 @@ def erase(booking_id: str, refusal: Refusal | None = None) -> str:
 @refusals_shown_by(erase)
 def erase_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
-    flow.erase(svc, booking_id)
+    retention.erase(svc, booking_id)
     return _done(svc, booking_id, "erased", said="Erased for good: nothing personal of this booking is left here.")
 
 

@@ -3,8 +3,8 @@
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.domain.booking.payment_limits import LONGEST, MOST_ALLOWED
 from inspired.domain.catalogue.meeting_types import LIMIT
+from inspired.domain.reporting.payment_limits import LONGEST, MOST_ALLOWED
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import moment_in_words

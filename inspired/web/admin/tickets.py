@@ -18,9 +18,9 @@ from inspired.flows.support import promising, tickets
 from inspired.flows.support.tickets import Sent
 from inspired.services import Services
 from inspired.web.admin.booking_details import BEGINNING, UNREADABLE, person_of
-from inspired.web.admin.display_tickets import Shown, shown
 from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
+from inspired.web.shared.display_tickets import Shown, shown
 from inspired.web.shared.forms import BeginForm, OwnAnswerForm, TicketForm, read
 from inspired.web.shared.htmx import go
 from inspired.web.shared.refusals import refusals_shown_by

@@ -7,12 +7,12 @@ from typing import Any
 
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.spellings import applied_in
-from inspired.domain.booking import explanation, mails, owner_actions
+from inspired.domain.booking import mails, owner_actions
 from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.mails import MailState, Told
 from inspired.domain.booking.outbox import Email
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import explanation, owner
 from inspired.domain.shared.errors import NotFound
 from inspired.flows.booking import delivery
 from inspired.flows.booking import owner_actions as by_owner_flow

@@ -6,9 +6,8 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import attention
 from inspired.flows.booking import booking_search, delivery
 from inspired.flows.reporting import today as today_flow
-from inspired.web.admin import display_tickets
 from inspired.web.admin.booking_details import person_of
-from inspired.web.shared import auth
+from inspired.web.shared import auth, display_tickets
 from inspired.web.shared.current import services
 from inspired.web.shared.htmx import go
 

@@ -31,11 +31,11 @@ from inspired.flows.booking.booking import Customer
 from inspired.flows.reporting import counting
 from inspired.flows.shared import idempotency, mail_reachability
 from inspired.services import Services
-from inspired.web.admin.display_money import consequence, moves_here, moving_of
 from inspired.web.public import status_poll
 from inspired.web.shared import parsing, rate_limits
 from inspired.web.shared.current import services, visitor_address
 from inspired.web.shared.display import Day, days_of, millis, qr_svg, zone_list
+from inspired.web.shared.display_money import consequence, moves_here, moving_of
 from inspired.web.shared.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.shared.htmx import go, wants_fragment
 

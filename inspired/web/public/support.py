@@ -11,9 +11,9 @@ from inspired.domain.support.tickets import TicketState, Topic
 from inspired.flows.shared import mail_reachability
 from inspired.flows.support import tickets
 from inspired.services import Services
-from inspired.web.admin.display_tickets import Shown, shown
 from inspired.web.shared import rate_limits
 from inspired.web.shared.current import services
+from inspired.web.shared.display_tickets import Shown, shown
 from inspired.web.shared.forms import AnswerForm, ContactForm, QuestionForm, read
 from inspired.web.shared.htmx import go
 

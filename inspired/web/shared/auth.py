@@ -16,11 +16,11 @@ from inspired.domain.accounts.people import MOST_GUESSES, Person, Session
 from inspired.domain.shared.errors import Forbidden, Invalid
 from inspired.flows.accounts import api_keys, authentication
 from inspired.services import Services
-from inspired.web.admin.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
 from inspired.web.shared import rate_limits
 from inspired.web.shared.current import services, visitor_address
 from inspired.web.shared.errors import problem
 from inspired.web.shared.htmx import go
+from inspired.web.shared.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL, SCOPES
 
 OWN_PAGE = re.compile(r"/admin(/[A-Za-z0-9_-]+)*/?(\?[A-Za-z0-9_=&%:.+-]*)?")
 HALF_WAY = 300.0  # seconds for the second step of the login

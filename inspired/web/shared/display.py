@@ -24,9 +24,7 @@ from inspired.domain.sentences import owner
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
-from inspired.web.admin import display_money
-from inspired.web.public import status_snapshot
-from inspired.web.shared import auth
+from inspired.web.shared import auth, display_money, status_snapshot
 from inspired.web.shared.current import services
 
 QUIET_ZONE = 4  # modules, required by ISO/IEC 18004

@@ -11,7 +11,7 @@ from inspired.domain.booking.owner_actions import LONGEST_LETTER, LONGEST_NOTE
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.timezones import is_zone
 from inspired.domain.support.tickets import Priority, Topic
-from inspired.web.public.schemas import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
+from inspired.web.shared.fields import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
 NUMBERS = (
     *("minutes", "before", "after", "step", "notice", "horizon", "most_per_day"),

@@ -17,6 +17,7 @@ from inspired.domain.shared.errors import Conflict, Invalid, SlotTaken
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import delivery, owner_actions, refreshing
+from inspired.flows.site import retention
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, free_calls, hold, later, live, lost_time, pay, remote_status, starting_in
@@ -291,7 +292,7 @@ def test_after_erasing_nothing_finds_or_reads_the_person(svc: Services, sandbox:
     index = svc.vault.blind_index("email", ANN)
     assert database["bookings"].find_one({"email_index": index}) is not None
 
-    after = owner_actions.erase(svc, booking.id)
+    after = retention.erase(svc, booking.id)
 
     stored = str(database["bookings"].find_one({"_id": booking.id}))
     assert (delivery.opened(svc, after), after.notes) == ({"email": "", "name": ""}, ())
@@ -318,10 +319,10 @@ def test_what_notices_held_goes_too(svc: Services, sandbox: Servers, database: D
     database["payment_logs"].insert_one({**row, "work_at": svc.now()})
 
     with pytest.raises(Conflict, match="still to be worked on"):
-        owner_actions.erase(svc, booking.id)
+        retention.erase(svc, booking.id)
     database["payment_logs"].update_one({"_id": "n1"}, {"$unset": {"work_at": ""}})
-    owner_actions.erase(svc, booking.id)
-    owner_actions.erase(svc, booking.id)  # again, as after a crash in between
+    retention.erase(svc, booking.id)
+    retention.erase(svc, booking.id)  # again, as after a crash in between
 
     found = database["payment_logs"].find_one({"_id": "n1"})
     assert found is not None
@@ -329,7 +330,7 @@ def test_what_notices_held_goes_too(svc: Services, sandbox: Servers, database: D
 
 
 def test_no_mail_goes_to_nobody(svc: Services, sandbox: Servers, mailbox: Mailbox):
-    booking = owner_actions.erase(svc, over(svc, sandbox).id)
+    booking = retention.erase(svc, over(svc, sandbox).id)
     mailbox.messages.clear()
     svc.bookings.change(booking.id, lambda b: b.owing(svc.now(), SendEmail(Email.CONFIRMED)))
 

@@ -21,13 +21,14 @@ from inspired.domain.catalogue.meeting_types import get_meeting_type
 from inspired.domain.shared.errors import SlotTaken
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as booking_flow
-from inspired.flows.booking import refreshing, sweeping
+from inspired.flows.booking import refreshing
 from inspired.flows.catalogue import own_calendar
+from inspired.flows.monitoring import sweeping
 from inspired.services import Services
 from tests.adapters.listeners import answer, listening
 from tests.adapters.providers.test_ics_worker import entry, feed
 from tests.conftest import Mailbox
-from tests.flows.booking.test_sweeping import waiting
+from tests.flows.monitoring.test_sweeping import waiting
 from tests.flows.steps import confirmed, free_calls, hold, later, live
 from tests.harness import Servers, wait_until
 
@@ -403,5 +404,5 @@ class TestCalendly:
     def test_calendly_looks_into_the_owners_calendar_by_itself(self, svc: Services, sandbox: Servers):
         sweeping.sweep_runs(svc)
 
-        assert (rung(sandbox), svc.own_calendar.feeds) == (0, {})
+        assert (rung(sandbox), svc.own_calendar.feeds) == (0, ())
         assert svc.own_calendar.busy(Span(datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))) == []

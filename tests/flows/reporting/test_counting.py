@@ -18,11 +18,12 @@ from inspired.domain.reporting.metrics import Day, Found, Step
 from inspired.domain.shared import periods
 from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.money import Money
-from inspired.flows.booking import checking, refreshing, refunding, sweeping
+from inspired.flows.booking import checking, refreshing, refunding
 from inspired.flows.booking.checking import BEGINNING
+from inspired.flows.monitoring import sweeping
 from inspired.flows.reporting import counting
 from inspired.services import Services
-from tests.flows.booking.test_sweeping import waiting
+from tests.flows.monitoring.test_sweeping import waiting
 from tests.flows.steps import confirmed, hold, later, live, pay
 from tests.harness import Servers
 

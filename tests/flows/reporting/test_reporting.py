@@ -13,12 +13,13 @@ from inspired.domain.reporting.reports import Kind, Plan
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import Length, parsed, period_of
-from inspired.flows.booking import refreshing, refunding, sweeping
+from inspired.flows.booking import refreshing, refunding
 from inspired.flows.booking.checking import BEGINNING
+from inspired.flows.monitoring import sweeping
 from inspired.flows.reporting import counting, reporting
 from inspired.services import Services
 from tests.conftest import Mailbox
-from tests.flows.booking.test_sweeping import waiting
+from tests.flows.monitoring.test_sweeping import waiting
 from tests.flows.reporting.test_counting import counted, today
 from tests.flows.steps import confirmed
 from tests.harness import Servers

@@ -11,9 +11,9 @@ from inspired.domain.booking import polling
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Conflict, Invalid, UpstreamError
 from inspired.domain.site.preferences import Accent, Addresses, Brand, Home, Retention, SmallPrint
-from inspired.flows.booking import delivery, sweeping
+from inspired.flows.booking import delivery
 from inspired.flows.booking.booking import TERMS_VERSION, terms_version
-from inspired.flows.monitoring import auditing
+from inspired.flows.monitoring import auditing, sweeping
 from inspired.flows.shared import owner_notifications
 from inspired.flows.site import preferences, retention
 from inspired.services import Services

@@ -17,7 +17,8 @@ from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Busy, NotFound
 from inspired.domain.support.promises import Kind
 from inspired.domain.support.tickets import Mailed, Priority, Ticket, TicketEmail, TicketState, Topic
-from inspired.flows.booking import refreshing, refunding, sweeping
+from inspired.flows.booking import refreshing, refunding
+from inspired.flows.monitoring import sweeping
 from inspired.flows.support import promising, tickets
 from inspired.flows.support.tickets import LOST, Sent
 from inspired.services import Services

@@ -12,7 +12,7 @@ from inspired.domain.booking.status import iso
 from inspired.flows.accounts import authentication
 from inspired.flows.booking import refreshing
 from inspired.services import Services
-from inspired.web.admin.permissions import OPEN_TO_ALL
+from inspired.web.shared.permissions import OPEN_TO_ALL
 from tests.flows.steps import hold, live, pay
 from tests.harness import ADMIN_PASSWORD, Servers
 from tests.web.pages import send, words

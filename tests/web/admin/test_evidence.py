@@ -12,7 +12,8 @@ from pymongo.database import Database
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
-from inspired.flows.booking import owner_actions, payment_webhooks, refreshing, replaying
+from inspired.flows.booking import payment_webhooks, refreshing, replaying
+from inspired.flows.site import retention
 from inspired.services import Services
 from tests.flows.booking.test_payment_webhooks import caught
 from tests.flows.steps import live, pay, starting_in
@@ -184,7 +185,7 @@ def test_a_notice_of_nobodys_and_one_that_was_erased_are_not_replayed(
     booking = starting_in(svc, booking, hours=-3)
     svc.bookings.change(booking.id, lambda b: replace(b, outbox=(), check_at=None))
 
-    owner_actions.erase(svc, booking.id)
+    retention.erase(svc, booking.id)
 
     page = words(look_at(owner, notice_id).text)
     assert "It was erased with the customer’s personal data." in page

@@ -17,7 +17,7 @@ from inspired.domain.booking.states import HandKind, RefundStatus
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import owner_actions, refreshing, refunding
 from inspired.services import Services
-from inspired.web.admin.permissions import ALLOWED, FRESH_LOGIN, MOVES_MONEY
+from inspired.web.shared.permissions import ALLOWED, FRESH_LOGIN, MOVES_MONEY
 from tests.flows.steps import confirmed, live, refunds_there
 from tests.harness import ADMIN_PASSWORD, Servers
 from tests.web.admin.test_admin import log_in

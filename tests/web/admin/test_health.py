@@ -19,7 +19,7 @@ from inspired.domain.shared.errors import Busy
 from inspired.flows.monitoring import alerting, health
 from inspired.services import Services, build
 from inspired.settings import Settings
-from inspired.web.public import status_snapshot
+from inspired.web.shared import status_snapshot
 from tests.flows.steps import later, pause_payments, refuse_calls
 from tests.harness import Servers, wait_until
 from tests.web.admin.test_admin import log_in

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from inspired.domain.accounts.people import Person, Role
 from inspired.flows.accounts import authentication
 from inspired.services import Services
-from inspired.web.admin.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
+from inspired.web.shared.permissions import ALLOWED, FRESH_LOGIN, OPEN_TO_ALL
 from tests.flows.steps import live
 from tests.web.admin.test_admin import log_in
 from tests.web.pages import hidden, send, words

@@ -44,7 +44,7 @@ from inspired.flows.monitoring import alerting
 from inspired.flows.support import tickets
 from inspired.services import Services, new_token
 from inspired.web.admin import exports
-from inspired.web.admin.permissions import ALLOWED, MOVES_MONEY, OPEN_TO_ALL
+from inspired.web.shared.permissions import ALLOWED, MOVES_MONEY, OPEN_TO_ALL
 from tests.adapters.providers.test_calendly_signing import NEW, a_notice, signed
 from tests.conftest import Mailbox
 from tests.flows.booking.test_payment_webhooks import caught

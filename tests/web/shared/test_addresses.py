@@ -22,7 +22,7 @@ from inspired.domain.booking.states import State
 from inspired.flows.booking import refreshing
 from inspired.flows.monitoring import alerting
 from inspired.services import Services
-from inspired.web.public.schemas import Email
+from inspired.web.shared.fields import Email
 from tests import harness
 from tests.conftest import Mailbox
 from tests.flows.steps import later, live, pay

@@ -29,10 +29,9 @@ from inspired.domain.sentences import owner
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import parsed
 from inspired.domain.shared.slots import Span
-from inspired.web.admin import display_money
-from inspired.web.admin.display_money import consequence
-from inspired.web.shared import display
+from inspired.web.shared import display, display_money
 from inspired.web.shared.display import Stage, days_of, qr_svg
+from inspired.web.shared.display_money import consequence
 from tests.factories import (
     CALL,
     CHECKOUT,

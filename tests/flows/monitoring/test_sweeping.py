@@ -11,7 +11,8 @@ import redis
 from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.adapters.redis.queue import BOOKINGS, queues_on
 from inspired.domain.booking.states import State
-from inspired.flows.booking import refreshing, sweeping
+from inspired.flows.booking import refreshing
+from inspired.flows.monitoring import sweeping
 from inspired.services import Services
 from tests.flows.steps import hold, live, pay
 from tests.harness import Servers

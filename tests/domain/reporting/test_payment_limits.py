@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from inspired.domain.booking import payment_limits
 from inspired.domain.booking.booking import Entry, Fact, FactKind, Line
 from inspired.domain.booking.history import LimitWindow
-from inspired.domain.booking.payment_limits import Turnover
 from inspired.domain.catalogue.meeting_types import LIMIT, MEETING_TYPES
-from inspired.domain.reporting import metrics
+from inspired.domain.reporting import metrics, payment_limits
+from inspired.domain.reporting.payment_limits import Turnover
 from inspired.domain.sentences.owner import WINDOWS
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money

@@ -7,10 +7,10 @@ import pytest
 
 from inspired.domain.booking import customer_actions, lifecycle, owner_actions, payment_orders, refunds
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.explanation import next_up, why
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.states import CalendarKind, Cause, HandKind, RefundStatus, Remote, State
+from inspired.domain.sentences.explanation import next_up, why
 from inspired.domain.shared.money import Money
 from tests.domain.booking.test_owner_actions import closed, done, word
 from tests.factories import (
