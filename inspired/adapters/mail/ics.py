@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from icalendar import Alarm, Calendar, Event, vCalAddress
-
 from inspired.domain.shared.slots import Span
 from inspired.domain.site.preferences import one_line
 
@@ -58,6 +56,9 @@ def calendar_file(
     sequence: int,
     made_at: datetime,
 ) -> bytes:
+    # Eighty modules, which the clock and many a web process never need.
+    from icalendar import Alarm, Calendar, Event, vCalAddress
+
     event = Event()
     event.add("uid", uid)
     event.add("dtstamp", made_at)
@@ -75,18 +76,14 @@ def calendar_file(
     if invitation.attendee:
         event.add("attendee", vCalAddress(f"mailto:{invitation.attendee}"), parameters={"PARTSTAT": "ACCEPTED"})
     if invitation.method is not Method.CANCEL:
-        event.add_component(_alarm(title))
+        alarm = Alarm()
+        alarm.add("action", "DISPLAY")
+        alarm.add("trigger", ALARM)
+        alarm.add("description", title)
+        event.add_component(alarm)
     calendar = Calendar()
     calendar.add("prodid", "-//Inspired Analyst//Booking//EN")
     calendar.add("version", "2.0")
     calendar.add("method", str(invitation.method))
     calendar.add_component(event)
     return bytes(calendar.to_ical())
-
-
-def _alarm(title: str) -> Alarm:
-    alarm = Alarm()
-    alarm.add("action", "DISPLAY")
-    alarm.add("trigger", ALARM)
-    alarm.add("description", title)
-    return alarm

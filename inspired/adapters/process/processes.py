@@ -63,12 +63,13 @@ def following_parent() -> Callable[[], None] | None:
 def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server") -> list[str]:
     """The web server's arguments (why this server, and why RSGI: docs/decisions.md).
 
+    `inspired.preloaded` is granian with our modules loaded before it forks its workers, which then share their memory.
     `target` is a `Gateway`, which has its own threads in each worker. No access log: the product logs requests itself.
     A worker that dies is replaced; one that has not finished 25 s after SIGTERM is killed, within the 30 s a platform
     allows.
     """
     return [
-        *(sys.executable, "-m", "granian"),
+        *(sys.executable, "-m", "inspired.preloaded"),
         *("--interface", "rsgi", "--http", "1", "--no-ws"),
         *("--host", host, "--port", str(port)),
         *("--workers", str(workers), "--backlog", str(CONNECTIONS), "--backpressure", str(CONNECTIONS)),
