@@ -20,9 +20,15 @@ def measure(run: Run) -> Findings:
         tokens = [product.book()[0]["bookingId"] for _ in range(count)]
         pages = ["/", "/book/quick-question", "/booking/{}", "/booking/{}/payment", "/api/payments/status/{}"]
         load.run(product.dev.web, [(page.format(token), {}) for token in tokens for page in pages], SECONDS)
-        sizes = [pss_mb(pid) for pid in workers(int(product.dev.ready["pids"]["web"]))]
+        pids = {name: int(pid) for name, pid in product.dev.ready["pids"].items()}
+        sizes = [pss_mb(pid) for pid in workers(pids["web"])]
+        others = {name: pss_mb(pids[name]) for name in ("web", "worker", "clock")}
     found.add("memory", [max(sizes)], f"each: {', '.join(map(number, sizes))}")
-    found.details = [f"After {count} creates, then {SECONDS} s of pages, fragments and status calls at full speed."]
+    told = ", ".join(f"{name} {number(size)} MB" for name, size in others.items())
+    found.details = [
+        f"After {count} creates, then {SECONDS} s of pages, fragments and status calls at full speed.",
+        f"The other processes: {told} (`web` is the one that the web workers are forked from).",
+    ]
     return found
 
 
