@@ -102,7 +102,7 @@ def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
     for order in unclear(booking):
         made_at = _seen_unclear(booking, order)
         due = made_at + WORD_WITHIN
-        found.append(Promise(Kind.WORD, order.trade_no, made_at, due, _first_word(tickets, made_at)))
+        found.append(Promise(Kind.WORD, order.trade_no, made_at, due, _first_word(booking, tickets, made_at)))
     return found
 
 
@@ -119,10 +119,13 @@ def _place(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
     if booking.state is not State.CONFIRMED or booking.slot is None or booking.confirmed_at is None:
         return []
     due = max(booking.slot.span.start - PLACE_BEFORE, booking.confirmed_at)
-    return [Promise(Kind.PLACE, booking.id, booking.confirmed_at, due, _first_word(tickets, booking.confirmed_at))]
+    return [
+        Promise(Kind.PLACE, booking.id, booking.confirmed_at, due, _first_word(booking, tickets, booking.confirmed_at))
+    ]
 
 
-def _first_word(tickets: list[Ticket], after: datetime) -> datetime | None:
-    """When we first wrote to the customer after that."""
-    words = (one.at for ticket in tickets for one in ticket.messages if one.author is Author.OWNER)
-    return min((at for at in words if at >= after), default=None)
+def _first_word(booking: Booking, tickets: list[Ticket], after: datetime) -> datetime | None:
+    """When we first wrote to the customer after that: a message of a ticket, or a letter about the booking."""
+    messages = (one.at for ticket in tickets for one in ticket.messages if one.author is Author.OWNER)
+    letters = (one.at for one in booking.letters)
+    return min((at for at in (*messages, *letters) if at >= after), default=None)

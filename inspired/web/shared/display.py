@@ -31,7 +31,7 @@ QUIET_ZONE = 4  # modules, required by ISO/IEC 18004
 
 
 ROLES = {
-    Role.READER: "see everything, and change nothing",
+    Role.READER: "see bookings, money and messages, and change nothing",
     Role.HELPER: "look after bookings and customers; no refunds, no settings",
     Role.OWNER: "do everything: the owner",
 }

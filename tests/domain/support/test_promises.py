@@ -1,10 +1,10 @@
 """What a customer was promised, when it is due, and whether it was kept."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from inspired.domain.booking import customer_actions, delivery
-from inspired.domain.booking.booking import Booking, Refund
+from inspired.domain.booking.booking import Booking, Refund, Words
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Result
 from inspired.domain.booking.states import Cause, RefundStatus, Remote
 from inspired.domain.support import tickets
@@ -105,6 +105,17 @@ def test_where_the_call_takes_place_is_owed_before_it_unless_the_confirmation_sa
     assert [one.kept_at for one in promises(booking, [answered()], place_is_told=False) if one.kind is Kind.PLACE] == [
         NOW + HOUR
     ]
+
+
+def test_a_letter_about_the_booking_is_a_word_of_ours_as_a_message_in_a_ticket_is():
+    early, letter = Words(NOW - MINUTE, "p1", b"sealed"), Words(NOW + HOUR, "p1", b"sealed")
+
+    def kept_at(*letters: Words) -> list[datetime | None]:
+        booking = a_confirmed_booking(letters=letters)
+        return [one.kept_at for one in promises(booking, place_is_told=False) if one.kind is Kind.PLACE]
+
+    assert kept_at(early) == [None], "it was written before anything was promised"
+    assert kept_at(early, letter) == [NOW + HOUR]
 
 
 def test_each_time_the_customer_waits_is_one_promise_and_any_last_word_of_ours_keeps_it():
