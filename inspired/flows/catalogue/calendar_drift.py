@@ -1,4 +1,4 @@
-"""Differences between Calendly's event types and the catalogue: name, length, price or place."""
+"""Differences between Calendly's event types and the catalogue: link, length, price, place, questions and groups."""
 
 import re
 from collections.abc import Iterator
