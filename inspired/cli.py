@@ -392,7 +392,9 @@ def _services(database_seconds: float) -> "Services":
 
 def _started() -> "Settings":
     from inspired.adapters.process.logs import configure_logging
+    from inspired.adapters.process.processes import few_arenas
 
+    few_arenas()
     settings = _settings()
     logging.basicConfig(level=logging.WARNING)
     configure_logging(settings.log_level)

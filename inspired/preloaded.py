@@ -9,8 +9,10 @@ import gc
 from granian.cli import entrypoint
 
 import inspired.app  # noqa: F401 - to have it loaded
+from inspired.adapters.process.processes import few_arenas
 
 if __name__ == "__main__":
+    few_arenas()
     gc.collect()
     gc.freeze()  # a later collection would write to the shared pages
     entrypoint()  # type: ignore[no-untyped-call]

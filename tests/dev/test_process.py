@@ -1,11 +1,14 @@
 """Processes that follow their parent, shown with real ones."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.dev.processes import alive, children
 from tests.harness import ROOT, free_port, listening, wait_until
@@ -82,3 +85,36 @@ def test_kill_9_of_the_web_servers_master_leaves_no_worker(tmp_path: Path) -> No
     wait_until(lambda: not alive(workers), seconds=10, what="the workers' end")
     # One that was only being started at the kill is in no list; it ends by itself as well.
     wait_until(lambda: not listening(port), seconds=10, what="the end of the last one")
+
+
+@pytest.mark.parametrize(("asks", "most"), [("processes.few_arenas()", 2), ("", 99)])
+def test_threads_share_two_arenas_of_memory(asks: str, most: int) -> None:
+    """`malloc_stats` names each arena: https://man7.org/linux/man-pages/man3/malloc_stats.3.html"""
+    libc = ctypes.CDLL(None)
+    if not (hasattr(libc, "malloc_stats") and hasattr(libc, "mallopt")):
+        pytest.skip("no glibc")
+    code = f"""
+import ctypes, threading
+from inspired.adapters.process import processes
+{asks}
+libc, together = ctypes.CDLL(None), threading.Barrier(13)
+libc.malloc.restype = ctypes.c_void_p
+def hold():
+    libc.malloc(5000)
+    together.wait()
+    together.wait()
+for _ in range(12):
+    threading.Thread(target=hold).start()
+together.wait()
+libc.malloc_stats()
+together.wait()
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    arenas = ran.stderr.count("Arena ")
+    assert arenas <= most
+    assert bool(asks) == (arenas <= 2), "without being asked glibc takes more"

@@ -17,6 +17,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[3]
 SERVER_PID = "INSPIRED_SERVER_PID"
 CONNECTIONS = 2048  # at once per web process; further ones wait until one ends
+M_ARENA_MAX = -8
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,6 +59,18 @@ def following_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return before_exec
+
+
+def few_arenas() -> None:
+    """Let all threads of this process, and of those forked from it, share two of glibc's memory arenas.
+
+    By default there are eight for each processor, and each keeps what its threads have freed. Only one thread runs
+    Python at a time, so more of them gain nothing. Does nothing where there is no `mallopt` (macOS, musl).
+    https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(M_ARENA_MAX, 2)
 
 
 def serve_command(host: str, port: int, workers: int, target: str = "wsgi:server") -> list[str]:
