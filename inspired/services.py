@@ -159,8 +159,8 @@ def build(
         most=redis_connections or settings.redis_connections,
         verify_certificate=settings.verifies_redis,
     )
-    hints = StatusCache(redis)
-    bookings = Bookings(database, lambda one: hints.publish(one.token, cached_status(one), changed=one.id))
+    status_cache = StatusCache(redis)
+    bookings = Bookings(database, lambda one: status_cache.publish(one.token, cached_status(one), changed=one.id))
     logs = PaymentLogs(database)
     throttle = Throttle(
         redis,
@@ -192,7 +192,7 @@ def build(
         new_id=new_id,
         new_token=new_token,
         bookings=bookings,
-        availability_cache=AvailabilityCache(bookings, hints, elapsed),
+        availability_cache=AvailabilityCache(bookings, status_cache, elapsed),
         lists=Lists(database),
         logs=logs,
         ledger=Ledger(database),
@@ -257,7 +257,7 @@ def build(
         mail_templates=Letters(brand=lambda: preferences.now().brand),
         queue=queues.JobQueue(redis),
         redis_pool=redis.connection_pool,
-        status_cache=hints,
+        status_cache=status_cache,
         outside=outside,
         ping=lambda: ping(database),
         database_version=lambda: server_version(database),

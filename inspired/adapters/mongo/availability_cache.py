@@ -27,15 +27,17 @@ class _Known:
 
 
 class AvailabilityCache:
-    def __init__(self, bookings: Bookings, hints: StatusCache, elapsed: Callable[[], float] = time.monotonic) -> None:
-        self._bookings, self._hints, self._elapsed = bookings, hints, elapsed
+    def __init__(
+        self, bookings: Bookings, status_cache: StatusCache, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bookings, self._status_cache, self._elapsed = bookings, status_cache, elapsed
         self._known: dict[Span, _Known] = {}
         self._lock = threading.Lock()
 
     def taken(self, window: Span) -> Taken:
         """Reads whole days around the window, so that lists of different types share them. Raises Busy."""
         # Read before the database: a later change then makes this answer outdated, never the other way round.
-        changes = self._hints.changes()
+        changes = self._status_cache.changes()
         if changes is None:
             return self._bookings.taken(window)
         days = _whole_days(window)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, notes_out
-from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.database import reaching, replaced
 from inspired.adapters.mongo.documents import Document, day_in, day_out, rules_out, type_in, type_out, week_in, week_out
 from inspired.domain.catalogue.availability import Availability, DaysOff, SpecialDay
 from inspired.domain.catalogue.meeting_types import MEETING_TYPES, MeetingType
@@ -129,16 +128,7 @@ class Catalogue:
 
     def _save(self, document: Document, version: int, notes: Iterable[Note]) -> None:
         document = {**document, "version": version + 1, "unlogged": notes_out(notes)}
-        with reaching():
-            try:
-                if version == 0:
-                    self._collection.insert_one(document)
-                    saved = True
-                else:
-                    found = self._collection.replace_one({"_id": document["_id"], "version": version}, document)
-                    saved = found.matched_count == 1
-            except errors.DuplicateKeyError:
-                saved = False
+        saved = replaced(self._collection, document, version)
         self._known_until = 0.0
         if not saved:
             raise Conflict("Somebody changed this meanwhile. Please look again.")

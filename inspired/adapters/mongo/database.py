@@ -114,6 +114,19 @@ def server_version(database: Database[Document]) -> str:
         return str(database.command("buildInfo")["version"])
 
 
+def replaced(collection: Collection[Document], document: Document, version: int) -> bool:
+    """Save a whole document if `version` is the stored one; 0: none is stored yet. `document` has the next version."""
+    with reaching():
+        try:
+            if version == 0:
+                collection.insert_one(document)
+                return True
+            found = collection.replace_one({"_id": document["_id"], "version": version}, document)
+        except errors.DuplicateKeyError:
+            return False
+    return found.matched_count == 1
+
+
 Kept = TypeVar("Kept", bound=Any)  # a frozen dataclass with `id` and `version`
 
 

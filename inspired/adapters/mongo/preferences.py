@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from pymongo import errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, notes_out
-from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.database import reaching, replaced
 from inspired.adapters.mongo.documents import Document
 from inspired.adapters.process import deadline
 from inspired.domain.shared.errors import Busy, Conflict
@@ -85,16 +84,7 @@ class Preferences:
         """`notes`: the audit entries of the change. Raises Conflict if `version` is not the stored one."""
         name = NAMES[type(section)]
         document = {"_id": name, "values": section.values, "version": version + 1, "unlogged": notes_out(notes)}
-        with reaching():
-            try:
-                if version == 0:
-                    self._collection.insert_one(document)
-                    saved = True
-                else:
-                    found = self._collection.replace_one({"_id": name, "version": version}, document)
-                    saved = found.matched_count == 1
-            except errors.DuplicateKeyError:
-                saved = False
+        saved = replaced(self._collection, document, version)
         self._read_again, self._is_known = 0.0, False  # after one's own change the next read waits for MongoDB
         if not saved:
             raise Conflict("Somebody changed this meanwhile. Please look again.")

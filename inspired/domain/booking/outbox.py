@@ -1,7 +1,7 @@
 """Outbox tasks as values: send a mail, alert the owner, cancel an event, post the ledger.
 
 Each task is saved in the same write as the change that causes it, done once, and kept with its result. `key` is its
-form in the database; only `adapters/mongo/documents` parses it.
+form in the database; only `adapters/mongo/spellings` parses it.
 """
 
 from dataclasses import dataclass

@@ -118,7 +118,18 @@ def _step_page(person: Person, message: str = "") -> str:
 
 @bp.get("/account")
 def account(refusal: Invalid | None = None) -> str:
-    return _account_page(services(), refusal=refusal)
+    svc = services()
+    me, here = auth.here(svc), auth.session_of(svc)
+    alive = [one for one in svc.sessions.of(me.id) if one.is_alive(svc.now())]
+    return render_template(
+        "admin/account/account.html",
+        me=me,
+        here=here,
+        sessions=alive,
+        done=request.args.get("done", ""),
+        errors=refusal.fields if refusal else {},
+        message=str(refusal) if refusal else "",
+    )
 
 
 @bp.post("/account/password")
@@ -155,7 +166,7 @@ def app_submit() -> ResponseReturnValue:
     svc, me = services(), auth.here(services())
     if not me.totp_pending:
         nothing = Invalid("No app is being set up. Begin with the button below; if you had begun, it is done.")
-        return _account_page(svc, refusal=nothing), nothing.status
+        return account(nothing), nothing.status
     try:
         codes = auth.guess(
             svc, lambda: authentication.confirm_app(svc, me.id, request.form.get("code", "")[:MOST_CODE])
@@ -250,20 +261,6 @@ def end_all_sessions() -> ResponseReturnValue:
     return go(url_for("login.login"))
 
 
-def _account_page(svc: Services, *, refusal: Invalid | None = None) -> str:
-    me, here = auth.here(svc), auth.session_of(svc)
-    alive = [one for one in svc.sessions.of(me.id) if one.is_alive(svc.now())]
-    return render_template(
-        "admin/account/account.html",
-        me=me,
-        here=here,
-        sessions=alive,
-        done=request.args.get("done", ""),
-        errors=refusal.fields if refusal else {},
-        message=str(refusal) if refusal else "",
-    )
-
-
 def _app_page(svc: Services, me: Person, message: str = "") -> str:
     secret = authentication.pending_secret(svc, me)
     picture = qr_svg(authentication.app_address(svc, me, secret))
@@ -320,21 +317,17 @@ def _changed(svc: Services, person_id: str, wanted: str) -> str:
 
 
 @bp.get("/welcome/<token>")
-def welcome(token: str) -> str:
-    return render_template("admin/account/welcome.html", person=authentication.invited(services(), token), errors={})
+def welcome(token: str, refusal: Invalid | None = None) -> str:
+    person, errors = authentication.invited(services(), token), refusal.fields if refusal else {}
+    return render_template("admin/account/welcome.html", person=person, errors=errors)
 
 
 @bp.post("/welcome/<token>")
 @rate_limits.proving
+@refusals_shown_by(welcome, Invalid)
 def welcome_submit(token: str) -> ResponseReturnValue:
     svc = services()
-    try:
-        person = authentication.accept(svc, token, request.form.get("password", ""))
-    except Invalid as refusal:
-        page = render_template(
-            "admin/account/welcome.html", person=authentication.invited(svc, token), errors=refusal.fields
-        )
-        return page, refusal.status
+    person = authentication.accept(svc, token, request.form.get("password", ""))
     svc.audit.add(svc.now(), person.id, "password set by invitation", person.id)
     return redirect(auth.begin(svc, person, url_for("today.today")), 303)
 

@@ -43,6 +43,7 @@ from inspired.web.shared.current import services
 from inspired.web.shared.display import Day, days_of
 from inspired.web.shared.forms import WEEKDAYS, CalendarForm, CallForm, ListForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 LOOK_AHEAD = timedelta(days=14)
 UNSURE = "times of a zone nobody knows are kept free by your own clock, all others are not. Please look at them there."
@@ -227,35 +228,29 @@ def _times(svc: Services, meeting_type: MeetingType, calendar: Availability) -> 
 
 
 @bp.get("/calls")
-def calls() -> str:
-    return _calls_page()
-
-
-@bp.post("/calls")
-def calls_submit() -> ResponseReturnValue:
-    """Move a meeting type up or down, hide it or show it again."""
-    svc = services()
-    offered = svc.catalogue.fresh()
-    try:
-        form = read(ListForm, request.form)
-        wanted = _rearranged(offered.types, form)
-        preferences.save_types(svc, auth.session_of(svc).person_id, wanted, form.version)
-    except Refusal as refusal:
-        return _calls_page(str(refusal)), refusal.status
-    return go(url_for("catalogue.calls"), said=LIST_SAID[form.do])
-
-
-def _calls_page(message: str = "") -> str:
+def calls(refusal: Refusal | None = None) -> str:
     svc = services()
     return render_template(
         "admin/catalogue/calls.html",
         offered=svc.catalogue.fresh(),
-        message=message,
+        message=str(refusal) if refusal else "",
         saved=request.args.get("saved", ""),
         drift=_drift(),
         limit=LIMIT,
         watched=svc.calendly_sync_state.get() if svc.settings.uses_calendly else None,
     )
+
+
+@bp.post("/calls")
+@refusals_shown_by(calls)
+def calls_submit() -> ResponseReturnValue:
+    """Move a meeting type up or down, hide it or show it again."""
+    svc = services()
+    offered = svc.catalogue.fresh()
+    form = read(ListForm, request.form)
+    wanted = _rearranged(offered.types, form)
+    preferences.save_types(svc, auth.session_of(svc).person_id, wanted, form.version)
+    return go(url_for("catalogue.calls"), said=LIST_SAID[form.do])
 
 
 def _drift() -> list[str]:

@@ -193,17 +193,26 @@ def _page_of(booking_id: str) -> str:
 
 
 @bp.get("/money")
-def money() -> str:
-    return _money_page(services())
+def money(refusal: Invalid | None = None) -> str:
+    svc = services()
+    tomorrow: datetime = svc.now() + timedelta(days=1)
+    balances = ledger.balances(entry for _, entry in svc.ledger.all(BEGINNING, tomorrow))
+    return render_template(
+        "admin/money/money.html",
+        balances=list(balance_rows(balances)),
+        orphans=svc.orphans.waiting(),
+        cases=svc.cases.waiting(),
+        run=svc.runs.get(reconciling.NAME),
+        said=request.args.get("reconcile", ""),
+        message=str(refusal) if refusal else "",
+    )
 
 
 @bp.post("/money/orphans")
+@refusals_shown_by(money, Invalid)
 def settle_orphan() -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(OrphanForm, request.form)
-    except Invalid as refusal:
-        return _money_page(svc, str(refusal)), refusal.status
+    form = read(OrphanForm, request.form)
     payment_webhooks.settle_orphan(svc, form.orphan, form.note)
     auth.note(svc, "orphan_settled", form.orphan)
     return go(url_for("money.money"), said="Written down: that payment is settled. No money moved by this.")
@@ -216,20 +225,6 @@ def reconcile() -> ResponseReturnValue:
     if started:
         auth.note(svc, "reconciled", "")
     return go(url_for("money.money", reconcile="started" if started else "at-work"))
-
-
-def _money_page(svc: Services, message: str = "") -> str:
-    tomorrow: datetime = svc.now() + timedelta(days=1)
-    balances = ledger.balances(entry for _, entry in svc.ledger.all(BEGINNING, tomorrow))
-    return render_template(
-        "admin/money/money.html",
-        balances=list(balance_rows(balances)),
-        orphans=svc.orphans.waiting(),
-        cases=svc.cases.waiting(),
-        run=svc.runs.get(reconciling.NAME),
-        said=request.args.get("reconcile", ""),
-        message=message,
-    )
 
 
 # --- the API --------------------------------------------------------------------------------------------------------

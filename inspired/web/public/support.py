@@ -13,9 +13,10 @@ from inspired.flows.support import tickets
 from inspired.services import Services
 from inspired.web.shared import rate_limits
 from inspired.web.shared.current import services
-from inspired.web.shared.display_tickets import Shown, shown
+from inspired.web.shared.display_tickets import shown
 from inspired.web.shared.forms import AnswerForm, ContactForm, QuestionForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 bp = Blueprint("support", __name__)
 
@@ -24,21 +25,19 @@ bp = Blueprint("support", __name__)
 
 
 @bp.get("/booking/<token>/help")
-def booking(token: str) -> str:
+def booking(token: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _page(svc, svc.bookings.by_token(token))
+    return _page(svc, svc.bookings.by_token(token), refusal)
 
 
 @bp.post("/booking/<token>/help")
 @rate_limits.writing
+@refusals_shown_by(booking)
 def booking_submit(token: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
-    try:
-        form = read(QuestionForm, request.form)
-        ticket = tickets.write(svc, booking, form.topic, form.text, form.form_token)
-    except Refusal as refusal:
-        return _page(svc, booking, refusal), refusal.status
+    form = read(QuestionForm, request.form)
+    ticket = tickets.write(svc, booking, form.topic, form.text, form.form_token)
     return go(_place(booking, ticket.id))
 
 
@@ -89,47 +88,35 @@ def _refused(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
 
 
 @bp.get("/help")
-def contact() -> str:
-    return _contact_form(services())
+def contact(refusal: Refusal | None = None) -> str:
+    return render_template("support/contact.html", **_refused(services(), refusal))
 
 
 @bp.post("/help")
 @rate_limits.writing
+@refusals_shown_by(contact)
 def contact_submit() -> ResponseReturnValue:
     svc = services()
-    try:
-        form = read(ContactForm, request.form)
-        mail_reachability.refuse_unreachable(svc, form.email, "email")
-        ticket = tickets.write_as_stranger(svc, form.email, form.topic, form.text, form.form_token)
-    except Refusal as refusal:
-        return _contact_form(svc, refusal), refusal.status
+    form = read(ContactForm, request.form)
+    mail_reachability.refuse_unreachable(svc, form.email, "email")
+    ticket = tickets.write_as_stranger(svc, form.email, form.topic, form.text, form.form_token)
     return go(url_for("support.conversation", token=ticket.token))
 
 
 @bp.get("/help/<token>")
-def conversation(token: str) -> str:
+def conversation(token: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _own_page(svc, shown(svc, tickets.of_stranger(svc, token), for_customer=True))
+    one = shown(svc, tickets.of_stranger(svc, token), for_customer=True)
+    zone = svc.settings.owner_timezone
+    return render_template("support/conversation.html", one=one, zone=zone, **_refused(svc, refusal))
 
 
 @bp.post("/help/<token>")
 @rate_limits.writing
+@refusals_shown_by(conversation)
 def conversation_submit(token: str) -> ResponseReturnValue:
     svc = services()
     ticket = tickets.of_stranger(svc, token)
-    try:
-        form = read(AnswerForm, request.form)
-        tickets.write_again(svc, ticket, form.text, form.form_token)
-    except Refusal as refusal:
-        return _own_page(svc, shown(svc, ticket, for_customer=True), refusal), refusal.status
+    form = read(AnswerForm, request.form)
+    tickets.write_again(svc, ticket, form.text, form.form_token)
     return go(url_for("support.conversation", token=token))
-
-
-def _contact_form(svc: Services, refusal: Refusal | None = None) -> str:
-    return render_template("support/contact.html", **_refused(svc, refusal))
-
-
-def _own_page(svc: Services, one: Shown, refusal: Refusal | None = None) -> str:
-    return render_template(
-        "support/conversation.html", one=one, zone=svc.settings.owner_timezone, **_refused(svc, refusal)
-    )
