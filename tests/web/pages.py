@@ -15,6 +15,19 @@ def hidden(page: str, name: str) -> str:
     return html.unescape(found[1])
 
 
+def filled(page: str) -> dict[str, str]:
+    """Every field of the page's form as a browser would send it untouched."""
+    form = page[page.index('class="offer"') :]
+    form = form[: form.index("</form>")]
+    fields = {}
+    for tag in re.findall(r"<input [^>]*>", form, re.S):
+        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name and (not re.search(r'type="(checkbox|radio)"', tag) or " checked" in tag):
+            fields[name[1]] = html.unescape(value[1]) if value else ""
+    areas = re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>(.*?)</textarea>', form, re.S)
+    return fields | {name: html.unescape(text) for name, text in areas}
+
+
 def send(client: FlaskClient, address: str, fields: dict[str, str], *, page: str = "", **more: Any) -> Any:
     """Post a form found on `page` (the address itself by default), with its token."""
     token = hidden(client.get(page or address).text, "csrf_token")

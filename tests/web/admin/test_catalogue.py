@@ -18,7 +18,7 @@ from inspired.services import Services
 from tests.flows.steps import free_calls, live, owners_clock
 from tests.harness import Servers
 from tests.web.admin.test_admin import log_in
-from tests.web.pages import hidden, send, words
+from tests.web.pages import filled, hidden, send, words
 
 CALENDAR, CALLS = "/admin/calendar", "/admin/calls"
 REVIEW = "/admin/calls/portfolio-review"
@@ -28,19 +28,6 @@ REVIEW = "/admin/calls/portfolio-review"
 def owner(client: FlaskClient) -> FlaskClient:
     assert log_in(client).status_code == 303
     return client
-
-
-def filled(page: str) -> dict[str, str]:
-    """Every field of the page's form as a browser would send it untouched."""
-    form = page[page.index('class="offer"') :]
-    form = form[: form.index("</form>")]
-    fields = {}
-    for tag in re.findall(r"<input [^>]*>", form, re.S):
-        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
-        if name and ('type="checkbox"' not in tag or " checked" in tag):
-            fields[name[1]] = value[1] if value else ""
-    fields |= dict(re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>(.*?)</textarea>', form, re.S))
-    return fields
 
 
 def save(owner: FlaskClient, address: str, **changes: str) -> Any:

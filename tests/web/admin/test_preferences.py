@@ -16,7 +16,7 @@ from inspired.flows.site import preferences
 from inspired.services import Services
 from tests.flows.steps import hold
 from tests.web.admin.test_admin import log_in
-from tests.web.pages import hidden, send, words
+from tests.web.pages import filled, hidden, send, words
 
 SETTINGS, AUDIT = "/admin/settings", "/admin/audit"
 PAGES = {
@@ -33,19 +33,6 @@ HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)> [x](javascrip
 def owner(client: FlaskClient) -> FlaskClient:
     assert log_in(client).status_code == 303
     return client
-
-
-def filled(page: str) -> dict[str, str]:
-    """Every field of the page's form as a browser would send it untouched."""
-    form = page[page.index('class="offer"') :]
-    form = form[: form.index("</form>")]
-    fields = {}
-    for tag in re.findall(r"<input [^>]*>", form, re.S):
-        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
-        if name and ('type="radio"' not in tag or " checked" in tag):
-            fields[name[1]] = html.unescape(value[1]) if value else ""
-    areas = re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>(.*?)</textarea>', form, re.S)
-    return fields | {name: html.unescape(text) for name, text in areas}
 
 
 def save(owner: FlaskClient, section: str, **changes: str) -> Any:
