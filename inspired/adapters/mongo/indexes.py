@@ -57,7 +57,7 @@ def create_indexes(database: Database[Document]) -> None:
 
 
 def create_money_indexes(database: Database[Document]) -> None:
-    """The indexes a booking needs from its first page to its last refund. A rehearsal's database has only these."""
+    """What a booking and the sweep need; the sweep also looks for due newsletter mails. A rehearsal has no more."""
     with reaching():
         bookings = database["bookings"]
         bookings.create_index("token", unique=True)
