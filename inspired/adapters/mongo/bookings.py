@@ -1,7 +1,7 @@
 """Bookings. One booking is one document, altered only by one versioned write.
 
-Filters are flat and every list is bounded by a range on an indexed field, which both MongoDB and the embedded server do
-fast. A change is `replace_one` on id and version; the loser of a race reads again.
+Filters are flat and every list is bounded by a range on an indexed field, so that its cost does not grow with their
+number. A change is `replace_one` on id and version; the loser of a race reads again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +40,6 @@ from inspired.domain.shared.slots import Span
 LEASED_AT_ONCE = 25
 TAKEN_AT_ONCE = 1000  # a month in one batch; the driver's first batch is 101 documents, the rest costs another request
 READ_AT_ONCE = 100
-FEW_WEEKS = timedelta(weeks=4)
 LONGEST_CALL = timedelta(hours=6)  # how long before a window a call may start and still reach into it
 log = structlog.get_logger()
 
@@ -103,10 +102,7 @@ class Bookings(Claiming[Booking]):
             try:
                 self._collection.insert_one(booking_out(booking))
             except errors.DuplicateKeyError as error:
-                # The driver repeats a write whose answer was lost. A server that does not recognise the repetition (the
-                # embedded one) then reports the first write as a duplicate, although this booking owns its claims.
-                if self._collection.find_one({"_id": booking.id}, {"_id": 1}) is None:
-                    raise Claimed(_claim(error)) from None
+                raise Claimed(_claim(error)) from None
         _log_change("added", booking)
         self._on_change(booking)
         return booking
@@ -260,17 +256,11 @@ class Bookings(Claiming[Booking]):
             return [booking_in(one) for one in self._collection.find(query).sort("hold", 1).limit(most)]
 
     def first_made(self, after: datetime, before: datetime) -> datetime | None:
-        """When the period's oldest booking was made. Searches some weeks at a time: the embedded server would sort all
-        bookings to find one."""
-        while after < before:
-            until = min(after + FEW_WEEKS, before)
-            with reaching():
-                found = self._collection.find({"created_at": {"$gte": after, "$lt": until}}, {"created_at": 1})
-                first: datetime | None = min((one["created_at"] for one in found), default=None)
-            if first is not None:
-                return first
-            after = until
-        return None
+        """When the period's oldest booking was made."""
+        query = {"created_at": {"$gte": after, "$lt": before}}
+        with reaching():
+            found = self._collection.find_one(query, {"created_at": 1}, sort=[("created_at", 1)])
+        return None if found is None else found["created_at"]
 
     def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
         """Those of these bookings that exist, in no particular order."""

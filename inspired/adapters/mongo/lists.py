@@ -1,7 +1,8 @@
 """Booking lists, page by page, and the search. Read-only.
 
-Each query is one range of one index. The embedded server reads a whole range before sorting it, so a page is collected
-from growing time windows until it is full; MongoDB needs fewer steps.
+Each query is one range of one index. A page is collected from time windows that grow until it is full, so that no query
+can cost more than its window, however many bookings there are: neither where a server stops at the last one wanted, as
+MongoDB does, nor where it sorts the range first (see docs/decisions.md).
 """
 
 from collections.abc import Iterator

@@ -14,8 +14,6 @@ from inspired.adapters.mongo.documents import (
 )
 from inspired.domain.shared.errors import NotFound
 
-INBOUND_SPANS = (timedelta(hours=6), timedelta(days=2), timedelta(days=14))
-
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -200,21 +198,11 @@ class PaymentLogs:
         """Webhooks received, rejected ones too, newest first, without contents. Each with its processing result ("" if
         pending or none)."""
         with reaching():
-            found = self._inbound(before, after, most)
+            query, hidden = {"notice_at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0}
+            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
             names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
             worked = {one["_id"]: one["verdict"] for one in self._collection.find(names, {"verdict": 1})}
         return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
-
-    def _inbound(self, before: datetime, after: datetime, most: int) -> list[Document]:
-        """Search growing spans: the embedded server sorts a whole span, however few entries are wanted."""
-        hidden = {"raw": 0, "key": 0, "headers": 0}
-        for span in (*INBOUND_SPANS, before - after):
-            since = max(after, before - span)
-            query = {"notice_at": {"$gte": since, "$lt": before}}
-            found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
-            if len(found) == most or since == after:
-                break
-        return found
 
     def kept(self, webhook_id: str) -> Document:
         """One webhook with everything stored, rejected or not. Raises NotFound."""

@@ -1,7 +1,7 @@
 """Tickets. One ticket is one document, altered by versioned writes; every list is bounded by an indexed date."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bson.binary import Binary
 from pymongo import errors
@@ -17,7 +17,6 @@ from inspired.domain.shared.errors import NotFound
 from inspired.domain.support.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # per booking, or per stranger
-TIMES = tuple(timedelta(days=days) for days in (1, 7, 60, 400, 36_500))
 
 
 class Tickets(Claiming[Ticket]):
@@ -56,11 +55,11 @@ class Tickets(Claiming[Ticket]):
 
     def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Tickets that wait for the customer, newest first."""
-        return self._newest_by("waiting_since", before, most, _of(assigned))
+        return self._newest({"waiting_since": {"$lt": before}} | _of(assigned), "waiting_since", most)
 
     def done(self, before: datetime, most: int) -> list[Ticket]:
         """Finished tickets, newest first."""
-        return self._newest_by("done_at", before, most, {})
+        return self._newest({"done_at": {"$lt": before}}, "done_at", most)
 
     def change(self, number: str, decide: Callable[[Ticket], Ticket]) -> Ticket:
         """Load, decide, and save unless another process saved meanwhile; errors of `decide` pass through. Raises
@@ -77,15 +76,6 @@ class Tickets(Claiming[Ticket]):
         change."""
         with reaching():
             self._collection.update_one({"_id": number, "mail_due": {"$lt": until}}, {"$set": {"mail_due": until}})
-
-    def _newest_by(self, moment: str, before: datetime, most: int, also: Document) -> list[Ticket]:
-        """Search growing periods: the embedded server reads a whole period to sort it."""
-        found: list[Ticket] = []
-        for time in TIMES:
-            found = self._newest({moment: {"$lt": before, "$gte": before - time}} | also, moment, most)
-            if len(found) == most:
-                break
-        return found
 
     def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
         with reaching():
