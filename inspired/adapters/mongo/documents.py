@@ -345,8 +345,8 @@ def _slot_out(slot: Slot | None) -> Document | None:
 
 
 def hold_out(hold: Hold) -> str:
-    """Derived from the booking, for queries of taken times. One string, which is sent and decoded fast: each list of free
-    times reads a month of holds. It starts with the call's start, so that a period is an index range."""
+    """Derived from the booking, for queries of taken times. One string, which is sent and decoded fast: each list of
+    free times reads a month of holds. It starts with the call's start, so that a period is an index range."""
     times = (hold.span.start, hold.span.end, hold.around.start, hold.around.end)
     return "|".join(
         (*map(hold_at, times), str(hold.calendar), hold.type_id, day_place_out(hold.day_place), hold.event_uri)
