@@ -24,6 +24,9 @@ if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
 fi
 endef
 
+# Where it is set, thousands of processes would compile the product and the tests anew, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run check test lint bench soak mutants lock clean install install-test
 

@@ -22,7 +22,7 @@ from inspired.adapters.mongo.indexes import create_indexes
 from inspired.flows.booking import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
-from tests import clocks, harness
+from tests import clocks, counting, harness
 from tests.harness import Servers
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ LANES = {
     ),
 }
 FIRST = ("test_machine.py", "test_races.py", "test_crash_points.py", "test_planted.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    counting.begin(config)
 
 
 def lane_of(path: Path) -> str | None:
