@@ -22,7 +22,7 @@ from inspired.adapters.mongo.indexes import create_indexes
 from inspired.flows.booking import checking
 from inspired.services import Services, build
 from inspired.settings import Settings
-from tests import clocks, counting, harness
+from tests import clocks, counting, harness, sharing
 from tests.harness import Servers
 
 if TYPE_CHECKING:
@@ -104,6 +104,13 @@ def one_clock() -> Iterator[None]:
             from inspired.rehearsal import stage
 
             patch.setattr(stage, "PASSED_ON", (*stage.PASSED_ON, *clocks.SHIFTING))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        sharing.share(patch)
         yield
 
 
@@ -189,8 +196,8 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
 @pytest.fixture
 def database(made_database: Database[Any]) -> Database[Any]:
     """Empty."""
-    for name in made_database.list_collection_names():
-        made_database[name].delete_many({})
+    whole = [f"{made_database.name}.{name}" for name in made_database.list_collection_names()]
+    made_database.client.bulk_write([pymongo.DeleteMany({}, namespace=one) for one in whole])  # one request for all
     return made_database
 
 

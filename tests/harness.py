@@ -30,7 +30,8 @@ API_KEY = "sandbox-api-key"
 SECRET_KEY = "sandbox-secret-key"
 CALENDLY_TOKEN = "sandbox-calendly-token"
 ADMIN_PASSWORD = "a password for tests"
-ADMIN_HASH = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(ADMIN_PASSWORD)
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+ADMIN_HASH = CHEAP.hash(ADMIN_PASSWORD)
 
 
 def free_port() -> int:

@@ -35,7 +35,9 @@ CODES = 10
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 STEP = 30  # seconds per code of an authenticator app (RFC 6238)
 _hasher = PasswordHasher()
-_nobodys = _hasher.hash("verified where there is no such account, so that the time taken tells nothing")
+# Verified where there is no such account, so that the time taken tells nothing. It is of a password that nobody knows,
+# and written down, since every process of the product would take a tenth of a second to make one.
+_nobodys = "$argon2id$v=19$m=65536,t=3,p=4$OVawFe1VTQPRQRV9/UkdUQ$vtARTcerpouZZEYUXGH7oGUKuA49LkVmA31zK+ArwJA"
 log = structlog.get_logger()
 
 
