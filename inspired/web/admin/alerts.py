@@ -22,6 +22,7 @@ from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import WebhookForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.refusals import refusals_shown_by
 
 SHOWN = 50
 A_TRY_TAKES = timedelta(seconds=30)
@@ -33,8 +34,8 @@ bp.before_request(auth.admit)
 
 
 @bp.get("/alerts")
-def alerts() -> str:
-    return _page(services())
+def alerts(refusal: Refusal | None = None) -> str:
+    return _page(services(), refusal)
 
 
 @bp.post("/alerts/<alert_id>/acknowledge")
@@ -51,14 +52,11 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/webhook")
+@refusals_shown_by(alerts)
 def set_webhook() -> ResponseReturnValue:
     """A new URL gets a new secret, shown once on the answer page."""
-    svc = services()
-    try:
-        url = read(WebhookForm, request.form).url
-        host = _host(svc, url)
-    except Refusal as refusal:
-        return _page(svc, refusal=refusal), refusal.status
+    svc, url = services(), read(WebhookForm, request.form).url
+    host = _host(svc, url)
     secret = outgoing_webhooks.new_secret()
     auth.note(svc, "webhook set", host)
     svc.outgoing_webhook.set(url, host, secret, svc.now())

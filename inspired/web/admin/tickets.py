@@ -1,6 +1,5 @@
 """Tickets in the admin area: lists, one conversation beside its booking, and open promises."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +7,6 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.adapters.crypto.vault import CannotDecrypt
-from inspired.domain.accounts.people import Person
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.status import iso
 from inspired.domain.shared.errors import Invalid, Refusal
@@ -122,52 +120,40 @@ def names_of(svc: Services) -> dict[str, str]:
 
 
 @bp.get("/tickets/<number>")
-def ticket(number: str) -> str:
+def ticket(number: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _page(svc, svc.tickets.get(number))
+    return _page(svc, svc.tickets.get(number), refusal)
 
 
 @bp.post("/tickets/<number>/answer")
+@refusals_shown_by(ticket)
 def ticket_submit(number: str) -> ResponseReturnValue:
-    def do(svc: Services, person: Person) -> str:
-        form = read(OwnAnswerForm, request.form)
-        sent = Sent(form.text, form.form_token, form.seen)
-        if form.do == "note":
-            tickets.note(svc, person, number, sent)
-        else:
-            tickets.answer(svc, person, number, sent, done=form.do == "done")
-        return SAID[form.do if form.do != "done" else "answer-done"]
-
-    return _done(number, do)
+    svc = services()
+    person, form = auth.here(svc), read(OwnAnswerForm, request.form)
+    sent = Sent(form.text, form.form_token, form.seen)
+    if form.do == "note":
+        tickets.note(svc, person, number, sent)
+    else:
+        tickets.answer(svc, person, number, sent, done=form.do == "done")
+    return go(url_for("tickets.ticket", number=number), said=SAID[form.do if form.do != "done" else "answer-done"])
 
 
 @bp.post("/tickets/<number>")
+@refusals_shown_by(ticket)
 def change(number: str) -> ResponseReturnValue:
-    def do(svc: Services, person: Person) -> str:
-        form = read(TicketForm, request.form)
-        tells = form.do == "done" and is_told_of_closing(svc.tickets.get(number))
-        match form.do:
-            case "take" | "back":
-                tickets.take(svc, person, number, back=form.do == "back")
-            case "priority":
-                tickets.prioritise(svc, person, number, form.priority)
-            case "done":
-                tickets.close(svc, person, number, form.seen)
-            case "open":
-                tickets.reopen(svc, person, number)
-        return SAID[form.do] + (" The customer is told by mail." if tells else "")
-
-    return _done(number, do)
-
-
-def _done(number: str, do: Callable[[Services, Person], str]) -> ResponseReturnValue:
-    """Do it and return to the page, which shows what `do` returns. If refused, show the page with the message and the
-    typed text."""
     svc = services()
-    try:
-        said = do(svc, auth.here(svc))
-    except Refusal as refusal:
-        return _page(svc, svc.tickets.get(number), refusal), refusal.status
+    person, form = auth.here(svc), read(TicketForm, request.form)
+    tells = form.do == "done" and is_told_of_closing(svc.tickets.get(number))
+    match form.do:
+        case "take" | "back":
+            tickets.take(svc, person, number, back=form.do == "back")
+        case "priority":
+            tickets.prioritise(svc, person, number, form.priority)
+        case "done":
+            tickets.close(svc, person, number, form.seen)
+        case "open":
+            tickets.reopen(svc, person, number)
+    said = SAID[form.do] + (" The customer is told by mail." if tells else "")
     return go(url_for("tickets.ticket", number=number), said=said)
 
 

@@ -41,17 +41,21 @@ def booking_submit(token: str) -> ResponseReturnValue:
     return go(_place(booking, ticket.id))
 
 
+def _refused_answer(token: str, number: str, refusal: Refusal) -> str:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    return _page(svc, booking, refusal, tickets.of_booking(svc, booking, number).id)
+
+
 @bp.post("/booking/<token>/help/<number>")
 @rate_limits.writing
+@refusals_shown_by(_refused_answer)
 def answer(token: str, number: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.by_token(token)
     ticket = tickets.of_booking(svc, booking, number)
-    try:
-        form = read(AnswerForm, request.form)
-        tickets.write_again(svc, ticket, form.text, form.form_token)
-    except Refusal as refusal:
-        return _page(svc, booking, refusal, number), refusal.status
+    form = read(AnswerForm, request.form)
+    tickets.write_again(svc, ticket, form.text, form.form_token)
     return go(_place(booking, number))
 
 
