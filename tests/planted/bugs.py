@@ -151,8 +151,8 @@ BUGS = (
         name="a notice alone confirms",
         rule="3",
         file="inspired/domain/booking/balance.py",
-        old="if one.has_money and one.proven and not _is_unreadable(booking, one)]",
-        new="if one.has_money and not _is_unreadable(booking, one)]",
+        old="if order.has_money and order.proven and not _is_unreadable(booking, order)\n",
+        new="if order.has_money and not _is_unreadable(booking, order)\n",
         test=OF_LIFECYCLE + "test_a_signed_notice_alone_makes_it_paid_but_never_confirmed",
     ),
     Bug(
@@ -319,7 +319,7 @@ BUGS = (
         file="inspired/domain/booking/polling.py",
         old=(
             "        return tuple("
-            "one for one in booking.orders if one.was_sent and not (one.has_money and one.is_settled))\n"
+            "order for order in booking.orders if order.was_sent and not (order.has_money and order.is_settled))\n"
         ),
         new="        return unproven\n",
         test=OF_LIFECYCLE + "test_after_the_end_late_money_is_looked_for_a_while_and_then_no_more",
@@ -561,8 +561,8 @@ BUGS = (
         name="money that is promised back is promised again",
         rule="7",
         file="inspired/domain/booking/balance.py",
-        old="        (one for one in booking.refunds_of(order) if one.reserves), order.received.currency\n",
-        new="        (one for one in booking.refunds_of(order) if one.is_gone), order.received.currency\n",
+        old="        (refund for refund in booking.refunds_of(order) if refund.reserves), order.received.currency\n",
+        new="        (refund for refund in booking.refunds_of(order) if refund.is_gone), order.received.currency\n",
         test=OF_RULES + "test_money_that_is_promised_back_cannot_be_promised_again",
     ),
     Bug(
@@ -717,7 +717,7 @@ BUGS = (
         name="a refund made in the console is counted again with each notice",
         rule="7",
         file=REFUNDS,
-        old="    if any(one.found_as == seen.refund_id for one in mine):\n        return booking\n",
+        old="    if any(refund.found_as == seen.refund_id for refund in mine):\n        return booking\n",
         new="",
         test=OF_REFUNDS + "test_a_part_of_unknown_amount_waits_for_its_notice_and_is_counted_once",
     ),
@@ -725,7 +725,7 @@ BUGS = (
         name="refunded is told before the money is gone",
         rule="7",
         file=REFUNDS,
-        old="    return bool(live) and all(one.is_gone and one.amount is not None for one in live)\n",
+        old="    return bool(live) and all(refund.is_gone and refund.amount is not None for refund in live)\n",
         new="    return bool(live)\n",
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),
@@ -779,9 +779,13 @@ BUGS = (
         name="nobody is told that a rest is missing while another order is open",
         rule="6",
         file=LIFECYCLE,
-        old=("    if any(not one.has_money and not one.is_closed for one in booking.orders):\n        return told\n"),
+        old=(
+            "    if any(not order.has_money and not order.is_closed for order in booking.orders):\n"
+            "        return told\n"
+        ),
         new=(
-            "    if any(not one.has_money and not one.is_closed for one in booking.orders):\n        return booking\n"
+            "    if any(not order.has_money and not order.is_closed for order in booking.orders):\n"
+            "        return booking\n"
         ),
         test=OF_TABLE + "test_every_cell_comes_out_as_the_rules_of_money_say",
     ),

@@ -85,7 +85,7 @@ class Person:
         return replace(self, recovery=tuple(one for one in self.recovery if one != hashed))
 
     def with_passkey_used(self, credential_id: bytes, count: int) -> "Person":
-        used = (replace(one, count=count) if one.id == credential_id else one for one in self.passkeys)
+        used = (replace(passkey, count=count) if passkey.id == credential_id else passkey for passkey in self.passkeys)
         return replace(self, passkeys=tuple(used))
 
     def with_password(self, password_hash: str) -> "Person":

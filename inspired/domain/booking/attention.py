@@ -23,10 +23,10 @@ class Matter(StrEnum):
 
 
 def matters(booking: Booking) -> tuple[Matter, ...]:
-    stuck = [one for one in booking.refunds if one.is_stuck]
+    stuck = [refund for refund in booking.refunds if refund.is_stuck]
     found = {
-        Matter.REFUND_STUCK: any(one.amount is not None for one in stuck),
-        Matter.REFUND_UNCOUNTED: any(one.amount is None for one in stuck),
+        Matter.REFUND_STUCK: any(refund.amount is not None for refund in stuck),
+        Matter.REFUND_UNCOUNTED: any(refund.amount is None for refund in stuck),
         Matter.UNCLEAR: bool(unclear(booking)),
         Matter.SHORT: booking.state is State.CONFIRMED and kept_of(booking) < due(booking),
         Matter.UNDELIVERED: bool(undelivered(booking)),
@@ -52,6 +52,6 @@ def seen_to(booking: Booking, now: datetime) -> Booking:
 
 
 def _given_up(booking: Booking) -> list[Task]:
-    last = max((number for number, one in enumerate(booking.history) if one.kind is EventKind.SEEN_TO), default=-1)
-    done = (one.details for one in booking.history[last + 1 :])
+    last = max((number for number, event in enumerate(booking.history) if event.kind is EventKind.SEEN_TO), default=-1)
+    done = (event.details for event in booking.history[last + 1 :])
     return [one.task for one in done if isinstance(one, TaskDone) and one.result is Result.GIVEN_UP]

@@ -26,7 +26,7 @@ class Payment(StrEnum):
 
 
 def payment_of(booking: Booking) -> Payment:
-    paid = [one for one in booking.orders if one.has_money]
+    paid = [order for order in booking.orders if order.has_money]
     if not paid:
         return Payment.NONE
     kept, wanted = kept_of(booking), due(booking)
@@ -34,7 +34,7 @@ def payment_of(booking: Booking) -> Payment:
         return Payment.OVER
     if kept == wanted and not kept.is_nothing:
         return Payment.EXACT
-    if any(not one.proven for one in paid):
+    if any(not order.proven for order in paid):
         return Payment.NOTIFIED
     if unclear(booking):
         return Payment.UNCLEAR
@@ -47,7 +47,9 @@ def denied(booking: Booking) -> Remote | None:
     None."""
     if payment_of(booking) is not Payment.NOTIFIED:
         return None
-    return next((one.denied for one in booking.orders if one.has_money and not one.proven and one.denied), None)
+    return next(
+        (order.denied for order in booking.orders if order.has_money and not order.proven and order.denied), None
+    )
 
 
 def due(booking: Booking) -> Money:
@@ -57,13 +59,13 @@ def due(booking: Booking) -> Money:
 
 def kept_of(booking: Booking) -> Money:
     """Proven money in the price's currency that is not promised back."""
-    return total((left_of(booking, one) for one in counted(booking)), booking.price.currency)
+    return total((left_of(booking, order) for order in counted(booking)), booking.price.currency)
 
 
 def received_of(booking: Booking) -> Money:
     """All proven money that arrived in the price's currency, including what was refunded since."""
-    amounts = (one.received for one in booking.orders if one.has_money and one.proven and one.received)
-    return total((one for one in amounts if one.currency == booking.price.currency), booking.price.currency)
+    amounts = (order.received for order in booking.orders if order.has_money and order.proven and order.received)
+    return total((amount for amount in amounts if amount.currency == booking.price.currency), booking.price.currency)
 
 
 def missing(booking: Booking) -> Money:
@@ -74,19 +76,21 @@ def missing(booking: Booking) -> Money:
 
 def counted(booking: Booking) -> list[PaymentOrder]:
     """Orders whose money counts against the price."""
-    return [one for one in booking.orders if one.has_money and one.proven and not _is_unreadable(booking, one)]
+    return [
+        order for order in booking.orders if order.has_money and order.proven and not _is_unreadable(booking, order)
+    ]
 
 
 def unclear(booking: Booking) -> list[PaymentOrder]:
     """Orders whose money waits for the owner. Other orders may have paid, and the call may be confirmed."""
-    return [one for one in booking.orders if is_unclear(booking, one)]
+    return [order for order in booking.orders if is_unclear(booking, order)]
 
 
 def is_unclear(booking: Booking, order: PaymentOrder) -> bool:
     """True if the money is proven, cannot be counted against the price, and has not gone back."""
     if not (order.has_money and order.proven and _is_unreadable(booking, order)):
         return False
-    gone = any(one.is_gone and one.amount is not None for one in booking.refunds_of(order))
+    gone = any(refund.is_gone and refund.amount is not None for refund in booking.refunds_of(order))
     if order.received is None:
         return not gone and order.status is not Remote.FULL_REFUNDED
     return not left_of(booking, order).is_nothing
@@ -101,8 +105,8 @@ def _is_unreadable(booking: Booking, order: PaymentOrder) -> bool:
     """True for another currency, a missing amount, or a partial return of unknown size."""
     if came_unclear(booking, order):
         return True
-    ours = [one for one in booking.refunds_of(order) if one.reserves]
-    if any(one.is_gone and one.amount is None for one in ours):
+    ours = [refund for refund in booking.refunds_of(order) if refund.reserves]
+    if any(refund.is_gone and refund.amount is None for refund in ours):
         return True
     return order.status is Remote.REFUNDING and not ours
 
@@ -112,7 +116,7 @@ def left_of(booking: Booking, order: PaymentOrder) -> Money:
     if order.received is None:
         return nothing(booking.price.currency)
     return order.received - refunded(
-        (one for one in booking.refunds_of(order) if one.reserves), order.received.currency
+        (refund for refund in booking.refunds_of(order) if refund.reserves), order.received.currency
     )
 
 
@@ -120,7 +124,7 @@ def still_there(booking: Booking, order: PaymentOrder) -> Money:
     """What remains of the order's money after completed refunds; promised refunds have not left yet."""
     if order.received is None:
         return nothing(booking.price.currency)
-    gone = refunded((one for one in booking.refunds_of(order) if one.is_gone), order.received.currency)
+    gone = refunded((refund for refund in booking.refunds_of(order) if refund.is_gone), order.received.currency)
     return order.received - gone
 
 
@@ -128,12 +132,12 @@ def at_provider(booking: Booking, order: PaymentOrder) -> Money:
     """What the provider would return with its last refund. Money the owner sent back outside is still there."""
     if order.received is None:
         return nothing(booking.price.currency)
-    known = (one for one in booking.refunds_of(order) if one.has_left_provider)
+    known = (refund for refund in booking.refunds_of(order) if refund.has_left_provider)
     return order.received - refunded(known, order.received.currency)
 
 
 def refunded(refunds: Iterable[Refund], currency: str) -> Money:
-    return total((one.amount for one in refunds if one.amount), currency)
+    return total((refund.amount for refund in refunds if refund.amount), currency)
 
 
 def total(amounts: Iterable[Money], currency: str) -> Money:

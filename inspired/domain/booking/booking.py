@@ -318,7 +318,7 @@ class Booking:
     def is_open(self) -> bool:
         """True if something may still change without the owner: the page keeps polling."""
         alive = self.state in (State.DRAFT, State.PENDING, State.PAID)
-        going_back = any(one.is_under_way for one in self.refunds)
+        going_back = any(refund.is_under_way for refund in self.refunds)
         return alive or self.choose_by is not None or going_back or self._is_paid_late
 
     @property
@@ -326,7 +326,9 @@ class Booking:
         """True if money arrived after the booking ended and its fate is undecided."""
         undecided = self.agreed_amount is None and not self.refunds and Flag.NEEDS_OWNER not in self.flags
         has_ended = self.state in (State.EXPIRED, State.CANCELLED)
-        here = (one.has_money and not (one.proven and one.status is Remote.FULL_REFUNDED) for one in self.orders)
+        here = (
+            order.has_money and not (order.proven and order.status is Remote.FULL_REFUNDED) for order in self.orders
+        )
         return has_ended and undecided and any(here)
 
     def holds(self, event_uri: str) -> bool:
@@ -355,7 +357,7 @@ class Booking:
             claims += [hold.day_place] if hold.day_place else []
         if self.slot is not None and self.slot.invitee_uri:
             claims.append(Invitee(self.slot.invitee_uri))
-        if self.state is State.PENDING and not any(one.has_money for one in self.orders):
+        if self.state is State.PENDING and not any(order.has_money for order in self.orders):
             claims += self.seats
         return tuple(claims)
 
@@ -386,20 +388,20 @@ class Booking:
         return any(isinstance(item.task, kind) for item in self.outbox)
 
     def with_order(self, changed: PaymentOrder) -> "Booking":
-        orders = tuple(changed if one.number == changed.number else one for one in self.orders)
+        orders = tuple(changed if order.number == changed.number else order for order in self.orders)
         return replace(self, orders=orders)
 
     def with_refund(self, changed: Refund) -> "Booking":
-        return replace(self, refunds=tuple(changed if one.id == changed.id else one for one in self.refunds))
+        return replace(self, refunds=tuple(changed if refund.id == changed.id else refund for refund in self.refunds))
 
     def find_refund(self, refund_id: str) -> Refund | None:
-        return next((one for one in self.refunds if one.id == refund_id), None)
+        return next((refund for refund in self.refunds if refund.id == refund_id), None)
 
     def refunds_of(self, order: PaymentOrder) -> tuple[Refund, ...]:
-        return tuple(one for one in self.refunds if one.trade_no == order.trade_no)
+        return tuple(refund for refund in self.refunds if refund.trade_no == order.trade_no)
 
     def find_order(self, trade_no: str) -> PaymentOrder | None:
-        return next((one for one in self.orders if one.trade_no == trade_no), None)
+        return next((order for order in self.orders if order.trade_no == trade_no), None)
 
 
 def trade_number(booking_id: str, number: int) -> str:

@@ -51,7 +51,7 @@ def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DO
 def failed(booking: Booking, task: Task, now: datetime, *, for_good: bool = False) -> Booking:
     """Retry with growing delays. A mail refused for good, or for two days, is given up and the owner told. A task of
     another release is given up after the same time: while both releases run, the other one does it."""
-    item = next((one for one in booking.outbox if one.task == task), None)
+    item = next((other for other in booking.outbox if other.task == task), None)
     if item is None:
         return booking
     is_alert = isinstance(task, AlertOwner)

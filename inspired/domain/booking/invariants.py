@@ -81,7 +81,7 @@ def _confirmation(booking: Booking) -> Iterator[Violation]:
 
 
 def _refunds(booking: Booking) -> Iterator[Violation]:
-    if len({one.id for one in booking.refunds}) < len(booking.refunds):
+    if len({refund.id for refund in booking.refunds}) < len(booking.refunds):
         yield "refunds_bounded", "two refunds have the same id"
     for order in booking.orders:
         for what, left in (("promised", left_of(booking, order)), ("gone", still_there(booking, order))):

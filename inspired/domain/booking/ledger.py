@@ -34,9 +34,9 @@ def booked(booking: Booking, now: datetime) -> Booking:
     """Append entries until the books match the facts; owes PostLedger if any were appended."""
     wanted = {fact: (text, lines) for fact, text, lines in targets(booking)}
     entries = list(booking.ledger)
-    for fact in [*wanted, *(one.fact for one in booking.ledger if one.fact not in wanted)]:
+    for fact in [*wanted, *(entry.fact for entry in booking.ledger if entry.fact not in wanted)]:
         text, lines = wanted.get(fact, ("taken back", ()))
-        difference = _difference(lines, [one for one in entries if one.fact == fact])
+        difference = _difference(lines, [entry for entry in entries if entry.fact == fact])
         if difference:
             entries.append(Entry(len(entries), now, fact, text, difference))
     if len(entries) == len(booking.ledger):

@@ -137,15 +137,15 @@ def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
 def no_money_can_arrive(booking: Booking, now: datetime) -> bool:
     """True if every order is closed, has its money, or was never sent and is not being sent now."""
     return all(
-        one.is_closed or one.has_money or (not one.was_sent and not (one.retry_at and one.retry_at > now))
-        for one in booking.orders
+        order.is_closed or order.has_money or (not order.was_sent and not (order.retry_at and order.retry_at > now))
+        for order in booking.orders
     )
 
 
 def _notified_amount_fits(moment: Moment) -> bool:
     """A webhook with another amount decides nothing: our own query follows soon and its amount counts."""
     wanted = missing(moment.booking)
-    return any(one.has_money and not one.proven and one.received == wanted for one in moment.booking.orders)
+    return any(order.has_money and not order.proven and order.received == wanted for order in moment.booking.orders)
 
 
 def _unconfirmed_for_long(moment: Moment) -> bool:
@@ -184,7 +184,7 @@ def _has_uncounted(moment: Moment) -> bool:
 def _uncounted(moment: Moment) -> list[PaymentOrder]:
     """Orders that cannot be counted. A confirmed call that lost part of its money has a row of its own."""
     booking = moment.booking
-    return [one for one in unclear(booking) if came_unclear(booking, one) or booking.state is not CONFIRMED]
+    return [order for order in unclear(booking) if came_unclear(booking, order) or booking.state is not CONFIRMED]
 
 
 def _is_short_of_its_price(moment: Moment) -> bool:
@@ -271,7 +271,7 @@ def _not_chosen(moment: Moment) -> Booking:
 def _surplus_back(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
     after = refunds.surplus_back(booking, now)
-    is_second = any(one.cause is Cause.SECOND for one in after.refunds[len(booking.refunds) :])
+    is_second = any(refund.cause is Cause.SECOND for refund in after.refunds[len(booking.refunds) :])
     if booking.state in (EXPIRED, CANCELLED, REFUNDED):
         after = after.flagged(Flag.PAID_LATE)
     if is_second:
@@ -282,9 +282,9 @@ def _surplus_back(moment: Moment) -> Booking:
 def _rest_asked_for(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
     told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
-    if any(not one.has_money and not one.is_closed for one in booking.orders):
+    if any(not order.has_money and not order.is_closed for order in booking.orders):
         return told
-    if any(one.amount == missing(booking) and one.number > 1 and not one.has_money for one in booking.orders):
+    if any(order.amount == missing(booking) and order.number > 1 and not order.has_money for order in booking.orders):
         return told  # asked for once automatically; after that the customer uses the button
     return with_new_order(told, now, tries=0)
 
@@ -300,7 +300,7 @@ def _short_back(moment: Moment) -> Booking:
 def _unclear(moment: Moment) -> Booking:
     """Alert the owner once per such order, whatever other money there is."""
     booking, now = moment.booking, moment.now
-    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, one.trade_no) for one in _uncounted(moment)))
+    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, order.trade_no) for order in _uncounted(moment)))
     return told.owing(now, SendEmail(Email.PROBLEM))
 
 
@@ -330,7 +330,7 @@ def _cancelled(moment: Moment) -> Booking:
 def _left_paid(moment: Moment) -> Booking:
     """Our own refunds mail the customer already; a refund made in the provider's console does not."""
     after = _ended(moment, CANCELLED)
-    is_told = any(one.cause is not Cause.CONSOLE for one in after.refunds)
+    is_told = any(refund.cause is not Cause.CONSOLE for refund in after.refunds)
     return after if is_told else after.owing(moment.now, SendEmail(Email.CANCELLED))
 
 
@@ -341,7 +341,7 @@ def _expired(moment: Moment) -> Booking:
 
 def _slow(moment: Moment) -> Booking:
     late = refunds.slow(moment.booking, moment.now)
-    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, one.id) for one in late))
+    return moment.booking.owing(moment.now, *(AlertOwner(AlertKind.REFUND_SLOW, refund.id) for refund in late))
 
 
 def _refunded(moment: Moment) -> Booking:
@@ -468,11 +468,11 @@ def next_step(booking: Booking, slot: SlotSeen, now: datetime) -> tuple[Row, Boo
 
 def _flags(booking: Booking) -> Booking:
     """Recompute the two flags that follow from what is open now; they are not facts of their own."""
-    stuck = any(one.is_stuck for one in booking.refunds)
+    stuck = any(refund.is_stuck for refund in booking.refunds)
     lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
     open_ = stuck or lost or bool(unclear(booking))
     flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
-    flags |= {Flag.REFUND_FAILED} if any(one.is_stuck and one.amount for one in booking.refunds) else set()
+    flags |= {Flag.REFUND_FAILED} if any(refund.is_stuck and refund.amount for refund in booking.refunds) else set()
     flags |= {Flag.NEEDS_OWNER} if open_ else set()
     return replace(booking, flags=flags)
 

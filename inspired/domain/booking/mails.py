@@ -54,33 +54,33 @@ class Told:
 def of(booking: Booking) -> list[Told]:
     """All mails of a booking, oldest first, with the pending ones last."""
     done = [
-        Told(one.task, STATES.get(one.result, MailState.DROPPED), event.at)
+        Told(task_done.task, STATES.get(task_done.result, MailState.DROPPED), event.at)
         for event in booking.history
-        if isinstance(one := event.details, TaskDone) and isinstance(one.task, SendEmail)
+        if isinstance(task_done := event.details, TaskDone) and isinstance(task_done.task, SendEmail)
     ]
     owed = [
         Told(item.task, MailState.OWED, item.due, item.tries)
         for item in booking.outbox
         if isinstance(item.task, SendEmail)
     ]
-    return done + sorted(owed, key=lambda one: one.at)
+    return done + sorted(owed, key=lambda mail: mail.at)
 
 
 def find(booking: Booking, name: str) -> SendEmail:
     """The original mail of this name. Raises Conflict."""
-    for one in of(booking):
-        if one.first.name == name:
-            return one.first
+    for mail in of(booking):
+        if mail.first.name == name:
+            return mail.first
     raise Conflict(NEVER_SENT)
 
 
 def reach(booking: Booking) -> Reach:
     """As far as is known. Mails dropped because they were no longer true are ignored."""
-    to_customer = [one for one in of(booking) if not one.email.template.is_to_owner]
-    ended = [one.state for one in to_customer if one.state in (MailState.SENT, MailState.GIVEN_UP)]
+    to_customer = [mail for mail in of(booking) if not mail.email.template.is_to_owner]
+    ended = [mail.state for mail in to_customer if mail.state in (MailState.SENT, MailState.GIVEN_UP)]
     if ended and ended[-1] is MailState.GIVEN_UP:
         return Reach.REFUSED
-    stuck = any(one.state is MailState.OWED and one.tries >= ALERT_AT_TRY for one in to_customer)
+    stuck = any(mail.state is MailState.OWED and mail.tries >= ALERT_AT_TRY for mail in to_customer)
     return Reach.DELAYED if stuck else Reach.WELL
 
 
@@ -91,7 +91,7 @@ def awaits_confirmation(booking: Booking) -> bool:
 
 def may_send_again(booking: Booking, email: SendEmail) -> bool:
     """True if the original `email` was processed and is not pending now. Its content may have become outdated."""
-    is_owed = any(one.first == email and one.state is MailState.OWED for one in of(booking))
+    is_owed = any(mail.first == email and mail.state is MailState.OWED for mail in of(booking))
     return email in booking.delivered and not is_owed
 
 
@@ -99,5 +99,5 @@ def sent_again(booking: Booking, email: SendEmail, now: datetime) -> Booking:
     """Enqueue the mail once more, as a new task. Raises Conflict."""
     if not may_send_again(booking, email):
         raise Conflict(NEVER_SENT)
-    repeat = 1 + max(one.email.repeat for one in of(booking) if one.first == email)
+    repeat = 1 + max(mail.email.repeat for mail in of(booking) if mail.first == email)
     return scheduled(booking.owing(now, replace(email, repeat=repeat)), now)

@@ -194,7 +194,7 @@ def why_not_erase(booking: Booking, now: datetime) -> str:
         is_over = booking.state in ENDED
     if not is_over:
         return "The booking is not over yet."
-    if booking.is_open or any(one.is_stuck for one in booking.refunds) or Flag.NEEDS_OWNER in booking.flags:
+    if booking.is_open or any(refund.is_stuck for refund in booking.refunds) or Flag.NEEDS_OWNER in booking.flags:
         return "Money of it is still open."
     if booking.outbox:
         return "Mails or other things of it are still owed."
@@ -209,7 +209,7 @@ def erased(booking: Booking, now: datetime) -> Booking:
     if reason := why_not_erase(booking, now):
         raise Conflict(reason)
     # The owner's note on a refund may name a person.
-    quiet = tuple(replace(one, note="") for one in booking.refunds)
+    quiet = tuple(replace(refund, note="") for refund in booking.refunds)
     word = booking.by_hand and replace(booking.by_hand, reason=b"")
     booking = replace(
         booking,

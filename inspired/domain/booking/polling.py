@@ -54,11 +54,13 @@ def looked_at(before: Booking, after: Booking, now: datetime) -> Booking:
 
 def _awaits_answer(booking: Booking, now: datetime) -> bool:
     """True if an answer is due; everything else is checked at its own time."""
-    if any(one.status is RefundStatus.SENT and not one.replaced_by for one in booking.refunds):
+    if any(refund.status is RefundStatus.SENT and not refund.replaced_by for refund in booking.refunds):
         return True
     match booking.state:
         case State.PENDING:
-            return booking.cancel_requested or any(_is_urgent(booking, one, now) for one in orders_to_ask(booking, now))
+            return booking.cancel_requested or any(
+                _is_urgent(booking, order, now) for order in orders_to_ask(booking, now)
+            )
         case State.PAID:
             return not _only_people_can_go_on(booking, now)
     return False
@@ -118,7 +120,7 @@ def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta
 def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
     """A late check that failed is repeated; one that was answered is done."""
     due = _next_late_question(booking)
-    if any(one.has_money and not one.is_settled for one in booking.orders):
+    if any(order.has_money and not order.is_settled for order in booking.orders):
         due = now
     if payment_of(booking) is Payment.EXACT and booking.agreed_amount is None and booking.choose_by is None:
         due = now  # paid late, and the calendar has not answered yet
@@ -126,10 +128,10 @@ def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
 
 
 def _next_late_question(booking: Booking) -> datetime | None:
-    unpaid = [one for one in booking.orders if one.was_sent and not one.has_money]
+    unpaid = [order for order in booking.orders if order.was_sent and not order.has_money]
     if booking.ended_at is None or not unpaid:
         return None
-    asked = min(one.seen_at or booking.ended_at for one in unpaid)
+    asked = min(order.seen_at or booking.ended_at for order in unpaid)
     return next((at for wait in ASK_AGAIN_LATE if (at := booking.ended_at + wait) > asked), None)
 
 
@@ -154,15 +156,15 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]
     payment, wanted = payment_of(booking), missing(booking)
     all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
     return tuple(
-        one
-        for one in booking.orders
-        if one.was_sent
-        and not one.is_settled
-        and not one.has_money
+        order
+        for order in booking.orders
+        if order.was_sent
+        and not order.is_settled
+        and not order.has_money
         and (
             all_of_them
-            or (payment is Payment.SHORT and one.amount != wanted)
-            or (one.checkout is None and one.status is not None and passed(one.retry_at or now, now))
+            or (payment is Payment.SHORT and order.amount != wanted)
+            or (order.checkout is None and order.status is not None and passed(order.retry_at or now, now))
         )
     )
 
@@ -170,11 +172,11 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]
 def orders_to_ask(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
     """Orders whose provider status still matters. After the end: all orders ever sent, at growing intervals."""
     if booking.state in ENDED:
-        unproven = tuple(one for one in booking.orders if one.has_money and not one.is_settled)
+        unproven = tuple(order for order in booking.orders if order.has_money and not order.is_settled)
         if not passed(_next_late_question(booking), now):
             return unproven
-        return tuple(one for one in booking.orders if one.was_sent and not (one.has_money and one.is_settled))
-    return tuple(one for one in booking.orders if one.was_sent and not one.is_settled)
+        return tuple(order for order in booking.orders if order.was_sent and not (order.has_money and order.is_settled))
+    return tuple(order for order in booking.orders if order.was_sent and not order.is_settled)
 
 
 def passed(moment: datetime | None, now: datetime) -> bool:

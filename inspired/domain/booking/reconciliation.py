@@ -116,10 +116,10 @@ Found = tuple[Kind, str, str]
 
 
 def _of_orders(booking: Booking, seen: Iterable[OrderObservation]) -> Iterator[Found]:
-    for one in seen:
-        order = booking.find_order(one.trade_no)
+    for observation in seen:
+        order = booking.find_order(observation.trade_no)
         if order is not None:
-            yield from _of_order(booking, order, one)
+            yield from _of_order(booking, order, observation)
 
 
 def _of_order(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
@@ -139,25 +139,25 @@ def _of_order(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> 
 
 def _untold_refunds(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
     """Compare by the order's status, which says that money went back but not how much."""
-    mine = [one for one in booking.refunds_of(order) if one.reserves]
-    gone = [one for one in mine if one.is_gone]
-    moving = [one for one in mine if one.is_under_way and (one.tries or one.status is RefundStatus.SENT)]
+    mine = [refund for refund in booking.refunds_of(order) if refund.reserves]
+    gone = [refund for refund in mine if refund.is_gone]
+    moving = [refund for refund in mine if refund.is_under_way and (refund.tries or refund.status is RefundStatus.SENT)]
     told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
-    known = sum(one.amount.amount for one in gone if one.amount)
+    known = sum(refund.amount.amount for refund in gone if refund.amount)
     if seen.status is Remote.REFUNDED and not gone and not moving:
         yield Kind.UNKNOWN_REFUND, order.trade_no, told
     elif seen.status is Remote.FULL_REFUNDED and not moving and order.received and known < order.received.amount:
-        if not any(one.amount is None for one in gone):
+        if not any(refund.amount is None for refund in gone):
             yield Kind.UNKNOWN_REFUND, order.trade_no, told
-    elif seen.status is Remote.PAID and any(not one.is_by_hand for one in gone):
+    elif seen.status is Remote.PAID and any(not refund.is_by_hand for refund in gone):
         yield Kind.MISSING_REFUND, order.trade_no, told
 
 
 def _of_refunds(booking: Booking, seen: Iterable[RefundSeen]) -> Iterator[Found]:
-    for one in seen:
-        refund = booking.find_refund(one.refund_id)
+    for observation in seen:
+        refund = booking.find_refund(observation.refund_id)
         if refund is not None:
-            yield from _of_refund(refund, one)
+            yield from _of_refund(refund, observation)
 
 
 def _of_refund(refund: Refund, seen: RefundSeen) -> Iterator[Found]:

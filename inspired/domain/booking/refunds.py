@@ -94,7 +94,7 @@ def uncounted_back(booking: Booking, number: int, cause: Cause, now: datetime, a
 def surplus_back(booking: Booking, now: datetime) -> Booking:
     """Refund the surplus. A whole second payment gets a cause of its own."""
     surplus = kept_of(booking) - due(booking)
-    newest = next(one for one in reversed(counted(booking)) if not left_of(booking, one).is_nothing)
+    newest = next(order for order in reversed(counted(booking)) if not left_of(booking, order).is_nothing)
     is_second = len(counted(booking)) > 1 and not left_of(booking, newest) > surplus
     return going_back(booking, surplus, Cause.SECOND if is_second else Cause.SURPLUS, now)
 
@@ -168,13 +168,13 @@ def refundable(booking: Booking) -> Money:
 
 def left_of_each(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
     """Every proven payment with money left, and how much, in its own currency."""
-    found = ((one, left_of(booking, one)) for one in booking.orders if one.proven)
-    return [(one, left) for one, left in found if left > nothing(left.currency)]
+    found = ((order, left_of(booking, order)) for order in booking.orders if order.proven)
+    return [(order, left) for order, left in found if left > nothing(left.currency)]
 
 
 def uncounted(booking: Booking) -> list[tuple[PaymentOrder, Money]]:
     """Payments in another currency that have not gone back; each can be refunded separately."""
-    return [(one, left) for one, left in left_of_each(booking) if came_unclear(booking, one)]
+    return [(order, left) for order, left in left_of_each(booking) if came_unclear(booking, order)]
 
 
 def _uncounted(booking: Booking, number: int) -> tuple[PaymentOrder, Money]:
@@ -299,7 +299,7 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
 
 def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
     """The planned refunds that a console refund whose amount is entered now may displace; it has left already."""
-    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and _gives_way(one))
+    others = (other for other in booking.refunds if other.trade_no == refund.trade_no and _gives_way(other))
     return refunded(others, amount.currency)
 
 
@@ -309,9 +309,9 @@ def _planned(booking: Booking, refund: Refund, amount: Money) -> Money:
 def due_to_send(booking: Booking, now: datetime) -> Refund | None:
     """The next refund whose call is due. Only one refund per order is under way: while one may be at the provider
     already, no other is started."""
-    sent = {one.trade_no for one in booking.refunds if one.status is RefundStatus.SENT}
-    due = (one for one in booking.refunds if _is_due(one, now) and one.trade_no not in sent)
-    return next((one for one in due if not is_held_up(booking, one)), None)
+    sent = {refund.trade_no for refund in booking.refunds if refund.status is RefundStatus.SENT}
+    due = (refund for refund in booking.refunds if _is_due(refund, now) and refund.trade_no not in sent)
+    return next((refund for refund in due if not is_held_up(booking, refund)), None)
 
 
 def _may_be_there(refund: Refund) -> bool:
@@ -327,8 +327,8 @@ def _is_due(refund: Refund, now: datetime) -> bool:
 
 def is_held_up(booking: Booking, refund: Refund) -> bool:
     """True if this refund was never called and waits for another one of its order."""
-    others = (one for one in booking.refunds if one.trade_no == refund.trade_no and one.id != refund.id)
-    return not refund.tries and any(one.status is RefundStatus.SENT or _may_be_there(one) for one in others)
+    others = (other for other in booking.refunds if other.trade_no == refund.trade_no and other.id != refund.id)
+    return not refund.tries and any(other.status is RefundStatus.SENT or _may_be_there(other) for other in others)
 
 
 def is_calling(booking: Booking, now: datetime) -> bool:
@@ -338,14 +338,14 @@ def is_calling(booking: Booking, now: datetime) -> bool:
 
 def to_ask(booking: Booking) -> tuple[Refund, ...]:
     """Refunds accepted by the provider and not done."""
-    return tuple(one for one in booking.refunds if one.status is RefundStatus.SENT)
+    return tuple(refund for refund in booking.refunds if refund.status is RefundStatus.SENT)
 
 
 def is_asked_about_first(booking: Booking, refund: Refund) -> bool:
     """True if the owner sent some of this order's money outside Binance Pay. Binance's own limit then no longer
     prevents a double return, so console refunds must be in our books before the call."""
-    others = (one for one in booking.refunds if one.trade_no == refund.trade_no)
-    return not refund.tries and any(one.is_by_hand for one in others)
+    others = (other for other in booking.refunds if other.trade_no == refund.trade_no)
+    return not refund.tries and any(other.is_by_hand for other in others)
 
 
 def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
@@ -458,14 +458,14 @@ def _found(booking: Booking, seen: RefundSeen) -> Booking:
     if order.received is not None and order.received.currency != seen.amount.currency:
         return booking  # the order's own status shows that something went back
     mine = booking.refunds_of(order)
-    if any(one.found_as == seen.refund_id for one in mine):
+    if any(refund.found_as == seen.refund_id for refund in mine):
         return booking
     if (unknown := _of_unknown_amount(booking, order)) is not None:
         known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
         return _given_way(known, order, unknown.id)
     if order.received is not None and seen.amount > at_provider(booking, order):
         return booking  # accounted for already, by the order's own status
-    nameless = next((one for one in mine if one.cause is Cause.CONSOLE and not one.found_as), None)
+    nameless = next((refund for refund in mine if refund.cause is Cause.CONSOLE and not refund.found_as), None)
     if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
         return _named(booking, nameless, seen, nameless.amount - seen.amount)
     return _console(booking, order, seen.amount, seen.asked_at, seen.refund_id)
@@ -482,17 +482,17 @@ def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) ->
 
 def console_refunds(booking: Booking, order: PaymentOrder, now: datetime) -> Booking:
     """The order's status says money went back. What our own refunds do not explain was made in the console."""
-    mine = [one for one in booking.refunds_of(order) if one.reserves]
+    mine = [refund for refund in booking.refunds_of(order) if refund.reserves]
     if order.status is None or order.status is Remote.REFUNDING or not order.status.tells_of_refunds:
         return booking
-    if any(one.status is RefundStatus.SENT or _may_be_there(one) for one in mine):
+    if any(refund.status is RefundStatus.SENT or _may_be_there(refund) for refund in mine):
         return booking  # ours may explain it: checked again once their outcome is known
     gap = at_provider(booking, order)
     if order.status is Remote.FULL_REFUNDED and gap > nothing(gap.currency):
         if (unknown := _of_unknown_amount(booking, order)) is None:
             return _console(booking, order, gap, now)
         return _given_way(booking.with_refund(replace(unknown, amount=gap)), order, unknown.id)
-    if order.status is Remote.REFUNDED and not any(one.has_left_provider for one in mine):
+    if order.status is Remote.REFUNDED and not any(refund.has_left_provider for refund in mine):
         return _console(booking, order, None, now)
     return booking
 
@@ -505,7 +505,7 @@ def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
 
 
 def _of_unknown_amount(booking: Booking, order: PaymentOrder) -> Refund | None:
-    return next((one for one in booking.refunds_of(order) if one.is_gone and one.amount is None), None)
+    return next((refund for refund in booking.refunds_of(order) if refund.is_gone and refund.amount is None), None)
 
 
 def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
@@ -513,7 +513,7 @@ def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booki
     order = booking.find_order(refund.trade_no)
     if order is None or seen.refunded_in_all is None:
         return booking
-    known = (one for one in booking.refunds_of(order) if one.has_left_provider)
+    known = (other for other in booking.refunds_of(order) if other.has_left_provider)
     ours = refunded(known, seen.refunded_in_all.currency)
     if seen.refunded_in_all > ours and _of_unknown_amount(booking, order) is None:
         return _console(booking, order, seen.refunded_in_all - ours, seen.asked_at)
@@ -558,7 +558,7 @@ def _gives_way(refund: Refund) -> bool:
 def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
     """This refund failed, and console refunds left too little for it: drop it after all."""
     order = booking.find_order(refund.trade_no)
-    console = [one for one in booking.refunds if one.trade_no == refund.trade_no and one.cause is Cause.CONSOLE]
+    console = [other for other in booking.refunds if other.trade_no == refund.trade_no and other.cause is Cause.CONSOLE]
     if order is None or not console:
         return None
     after = _given_way(booking, order, console[-1].id)
@@ -578,18 +578,20 @@ def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Bo
 
 def all_gone(booking: Booking) -> bool:
     """True if money had arrived and every refund of it is done."""
-    live = [one for one in booking.refunds if one.reserves]
-    return bool(live) and all(one.is_gone and one.amount is not None for one in live)
+    live = [refund for refund in booking.refunds if refund.reserves]
+    return bool(live) and all(refund.is_gone and refund.amount is not None for refund in live)
 
 
 def slow(booking: Booking, now: datetime) -> tuple[Refund, ...]:
     """Refunds not done a day after they were requested."""
-    return tuple(one for one in booking.refunds if one.is_under_way and now >= one.requested_at + SLOW_AFTER)
+    return tuple(
+        refund for refund in booking.refunds if refund.is_under_way and now >= refund.requested_at + SLOW_AFTER
+    )
 
 
 def of_request(booking: Booking, name: str) -> tuple[Refund, ...]:
     """The refunds made by the owner's request of this name."""
-    return tuple(one for one in booking.refunds if one.request is not None and one.request.name == name)
+    return tuple(refund for refund in booking.refunds if refund.request is not None and refund.request.name == name)
 
 
 def _told(amount: Money | None) -> Amount | None:
@@ -598,5 +600,5 @@ def _told(amount: Money | None) -> Amount | None:
 
 def returned_in_all(booking: Booking) -> Money:
     """All that has gone back, in the price's currency."""
-    gone = (one.amount for one in booking.refunds if one.is_gone and one.amount)
-    return total((one for one in gone if one.currency == booking.price.currency), booking.price.currency)
+    gone = (refund.amount for refund in booking.refunds if refund.is_gone and refund.amount)
+    return total((amount for amount in gone if amount.currency == booking.price.currency), booking.price.currency)

@@ -59,13 +59,13 @@ def labels(booking: Booking) -> tuple[str, ...]:
 
 def amounts_of(booking: Booking) -> list[str]:
     """The price, and received amounts that differ from it."""
-    came = [str(one.received) for one in booking.orders if one.received is not None]
+    came = [str(order.received) for order in booking.orders if order.received is not None]
     return list(dict.fromkeys([str(booking.price), *came]))
 
 
 def moments(booking: Booking) -> dict[By, datetime]:
     """The sort moments; missing ones are left out. Short payments count as paid too."""
-    came = (one.paid_at for one in booking.orders if one.has_money and one.paid_at is not None)
+    came = (order.paid_at for order in booking.orders if order.has_money and order.paid_at is not None)
     found = {
         By.MADE: booking.created_at,
         By.CALL: booking.slot.span.start if booking.slot else None,
@@ -86,7 +86,7 @@ def place_of(booking: Booking, by: By) -> str:
 
 def numbers(booking: Booking) -> tuple[str, ...]:
     """The provider's numbers for this booking's payments: transactions and orders."""
-    found = [number for one in booking.orders for number in (one.transaction_id, one.prepay_id) if number]
+    found = [number for order in booking.orders for number in (order.transaction_id, order.prepay_id) if number]
     return tuple(dict.fromkeys(found))
 
 

@@ -53,19 +53,19 @@ def parse_day(text: str) -> DayHours:
 def a_day(ranges: Iterable[Hours]) -> DayHours:
     """Sort the ranges and merge adjacent ones. Raises Invalid if two overlap or there are too many."""
     merged: list[Hours] = []
-    for one in sorted(ranges):
-        if merged and one.opens < merged[-1].closes:
-            raise Invalid(f"{merged[-1]} and {one} overlap.")
-        if merged and one.opens == merged[-1].closes:
-            one = Hours(merged.pop().opens, one.closes)
-        merged.append(one)
+    for hours in sorted(ranges):
+        if merged and hours.opens < merged[-1].closes:
+            raise Invalid(f"{merged[-1]} and {hours} overlap.")
+        if merged and hours.opens == merged[-1].closes:
+            hours = Hours(merged.pop().opens, hours.closes)
+        merged.append(hours)
     if len(merged) > MOST_RANGES:
         raise Invalid(f"At most {MOST_RANGES} ranges a day.")
     return tuple(merged)
 
 
 def in_words(day: DayHours) -> str:
-    return ", ".join(str(one) for one in day)
+    return ", ".join(str(hours) for hours in day)
 
 
 def _parsed(text: str) -> Hours:
@@ -145,22 +145,24 @@ class DaysOff:
 
 def parse_special(text: str) -> tuple[SpecialDay, ...]:
     """One day per line: "2026-12-24 9:00-12:00", or "2026-12-31 closed". Sorted by date. Raises Invalid."""
-    return tuple(sorted(map(_special_day, _lines(text)), key=lambda one: one.date))
+    return tuple(sorted(map(_special_day, _lines(text)), key=lambda special_day: special_day.date))
 
 
 def parse_days_off(text: str) -> tuple[DaysOff, ...]:
     """One per line: "2026-12-24 to 2027-01-06", or a single day. Sorted by date. Raises Invalid."""
-    return tuple(sorted(map(_days_off, _lines(text)), key=lambda one: one.first))
+    return tuple(sorted(map(_days_off, _lines(text)), key=lambda days_off: days_off.first))
 
 
 def special_in_words(days: Iterable[SpecialDay]) -> str:
-    return "\n".join(f"{one.date.isoformat()} {in_words(one.hours) or CLOSED}" for one in days)
+    return "\n".join(f"{special_day.date.isoformat()} {in_words(special_day.hours) or CLOSED}" for special_day in days)
 
 
 def days_off_in_words(days: Iterable[DaysOff]) -> str:
     return "\n".join(
-        one.first.isoformat() if one.first == one.last else f"{one.first.isoformat()} to {one.last.isoformat()}"
-        for one in days
+        days_off.first.isoformat()
+        if days_off.first == days_off.last
+        else f"{days_off.first.isoformat()} to {days_off.last.isoformat()}"
+        for days_off in days
     )
 
 
@@ -207,16 +209,16 @@ class Availability:
     def __post_init__(self) -> None:
         if len(self.week) != 7:
             raise Invalid("A week has seven days.")
-        dates = sorted(one.date for one in self.special)
-        if any(one == other for one, other in pairwise(dates)):
+        dates = sorted(special_day.date for special_day in self.special)
+        if any(day == other for day, other in pairwise(dates)):
             raise Invalid("A date has one set of special hours.")
 
     def hours_on(self, day: date, rules: Rules) -> DayHours:
-        if any(day in one for one in self.days_off):
+        if any(day in days_off for days_off in self.days_off):
             return ()
-        for one in self.special:
-            if one.date == day:
-                return one.hours
+        for special_day in self.special:
+            if special_day.date == day:
+                return special_day.hours
         return (rules.week or self.week)[day.weekday()]
 
     def calls(self, minutes: int, rules: Rules, window: Span, now: datetime) -> Iterator[Span]:
@@ -241,7 +243,7 @@ class Availability:
 
     def _calls_on(self, day: date, length: timedelta, rules: Rules) -> Iterator[Span]:
         found = [piece for hours in self.hours_on(day, rules) for piece in _pieces(day, hours, self.zone)]
-        for piece in sorted(found, key=lambda one: one.start):
+        for piece in sorted(found, key=lambda span: span.start):
             start = piece.start
             while start + length <= piece.end:
                 yield Span(start, start + length)

@@ -11,16 +11,16 @@ MINUTE = timedelta(minutes=1)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def type_in_words(one: MeetingType) -> dict[str, str]:
+def type_in_words(meeting_type: MeetingType) -> dict[str, str]:
     """All its fields, by their names on the owner's page."""
-    policy, rules = one.policy, one.rules
+    policy, rules = meeting_type.policy, meeting_type.rules
     return {
-        "name": one.title,
-        "length": f"{one.minutes} minutes",
-        "price": one.price.shown,
-        "above the limit of one customer": "allowed by you" if one.above_limit else "",
-        "in one sentence": one.summary,
-        "what is in it": ", ".join(one.includes),
+        "name": meeting_type.title,
+        "length": f"{meeting_type.minutes} minutes",
+        "price": meeting_type.price.shown,
+        "above the limit of one customer": "allowed by you" if meeting_type.above_limit else "",
+        "in one sentence": meeting_type.summary,
+        "what is in it": ", ".join(meeting_type.includes),
         "all of the money back": f"until {in_hours(policy.full_until)} before",
         "a part back": f"{policy.part_percent} % until {in_hours(policy.part_until)} before",
         "can be moved": f"until {in_hours(policy.move_until)} before",
@@ -32,9 +32,11 @@ def type_in_words(one: MeetingType) -> dict[str, str]:
         "days ahead": str(rules.horizon.days),
         "most on one day": str(rules.most_per_day or "no limit"),
         "hours of its own": "; ".join(_open_days(rules.week)) if rules.week else "",
-        "reminders": ", ".join(f"{hours} h before" for hours in one.reminders),
-        "questions": "; ".join(f"{asked.text} *" if asked.is_required else asked.text for asked in one.questions),
-        "where it takes place": one.place,
+        "reminders": ", ".join(f"{hours} h before" for hours in meeting_type.reminders),
+        "questions": "; ".join(
+            f"{asked.text} *" if asked.is_required else asked.text for asked in meeting_type.questions
+        ),
+        "where it takes place": meeting_type.place,
     }
 
 

@@ -103,7 +103,7 @@ def checked(meeting_type: MeetingType) -> MeetingType:
         wrong["reminders"] = "Up to four, each 1 to 336 hours before the call."
     if len(meeting_type.questions) > MOST_QUESTIONS:
         wrong["questions"] = f"At most {MOST_QUESTIONS} questions."
-    if any(len(one.text) > LONGEST_QUESTION for one in meeting_type.questions):
+    if any(len(question.text) > LONGEST_QUESTION for question in meeting_type.questions):
         wrong["questions"] = f"A question has at most {LONGEST_QUESTION} letters."
     if wrong:
         raise Invalid("Please check the marked fields.", wrong)
@@ -113,7 +113,7 @@ def checked(meeting_type: MeetingType) -> MeetingType:
 def answered(meeting_type: MeetingType, answers: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The answered questions with their answers. Raises Invalid, with fields named by the question's position."""
     wrong: dict[str, str] = {}
-    given = [*(one.strip() for one in answers), *[""] * len(meeting_type.questions)]
+    given = [*(answer.strip() for answer in answers), *[""] * len(meeting_type.questions)]
     for place, question in enumerate(meeting_type.questions):
         if question.is_required and not given[place]:
             wrong[f"answer_{place}"] = "Please answer this."

@@ -133,12 +133,12 @@ def acknowledged(standing: Standing, by: str, now: datetime) -> Standing:
 def handed_on(standing: Standing, keys: Iterable[str]) -> Standing:
     """Remove messages that were saved for every channel."""
     done = set(keys)
-    return replace(standing, owed=tuple(one for one in standing.owed if one.key not in done))
+    return replace(standing, owed=tuple(message for message in standing.owed if message.key not in done))
 
 
 def calm(standing: Standing, now: datetime) -> timedelta:
     """How long it must not be seen before it ends: doubled for each episode within a day."""
-    lately = sum(one.since > now - DAY for one in standing.episodes)
+    lately = sum(episode.since > now - DAY for episode in standing.episodes)
     return min(CALM * (1 << lately), LONGEST_CALM)
 
 

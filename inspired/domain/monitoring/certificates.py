@@ -34,15 +34,15 @@ class Known:
     version: int = 0
 
     def is_pausing(self, now: datetime) -> bool:
-        return any(_is_within(PAUSE, one, now) for one in self.asked)
+        return any(_is_within(PAUSE, question, now) for question in self.asked)
 
 
 def claimed(known: Known, now: datetime, order: str = "") -> Known | None:
     """Count one more query before it is made. None if it is not allowed now."""
-    lately = tuple(one for one in known.asked if _is_within(HOUR, one, now))
-    of_same_kind = [one for one in lately if bool(one.order) is bool(order)]
+    lately = tuple(question for question in known.asked if _is_within(HOUR, question, now))
+    of_same_kind = [question for question in lately if bool(question.order) is bool(order)]
     most = MOST_FOR_ORDERS if order else MOST_FOR_STRANGERS
-    is_worn = order and sum(one.order == order for one in lately) >= MOST_FOR_ONE_ORDER
+    is_worn = order and sum(question.order == order for question in lately) >= MOST_FOR_ONE_ORDER
     if known.is_pausing(now) or len(of_same_kind) >= most or is_worn:
         return None
     return replace(known, asked=(Asked(now, order), *lately), version=known.version + 1)
@@ -52,6 +52,6 @@ def fetched(known: Known, keys: dict[str, str], now: datetime) -> Known:
     return replace(known, keys=tuple(keys.items()), fetched_at=now, version=known.version + 1)
 
 
-def _is_within(span: timedelta, one: Asked, now: datetime) -> bool:
+def _is_within(span: timedelta, question: Asked, now: datetime) -> bool:
     """Also true for a moment slightly ahead, from a clock that is fast; one far ahead does not count."""
-    return abs(now - one.at) < span
+    return abs(now - question.at) < span

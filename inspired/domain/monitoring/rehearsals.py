@@ -59,13 +59,13 @@ class Record:
     @property
     def verdict(self) -> Verdict:
         """Green only if something was checked and everything holds."""
-        is_well = bool(self.checks) and not self.broken_off and all(one.holds for one in self.checks)
+        is_well = bool(self.checks) and not self.broken_off and all(check.holds for check in self.checks)
         return Verdict.GREEN if is_well else Verdict.RED
 
     @property
     def why(self) -> str:
         """Why it is red, in one line; "" if it is green."""
-        failed = [f"Not so: {one.claim}" for one in self.checks if not one.holds]
+        failed = [f"Not so: {check.claim}" for check in self.checks if not check.holds]
         return " ".join([*failed, self.broken_off]).strip()
 
 

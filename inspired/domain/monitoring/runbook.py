@@ -13,8 +13,8 @@ MAILED_ALREADY = (Channel.WEBHOOK,)  # a more specific mail was already sent by 
 ASK_ENGINEER = "If it stays, give this page to whoever looks after the site."
 
 SITE: Mapping[str, Alert] = {
-    one.id: one
-    for one in (
+    alert.id: alert
+    for alert in (
         Alert(
             id="unconfirmed_now",
             sentence="A booking was paid more than five minutes ago and is not confirmed.",
@@ -495,8 +495,8 @@ def _of_booking(
 
 
 OF_BOOKING: Mapping[str, Alert] = {
-    one.id: one
-    for one in (
+    alert.id: alert
+    for alert in (
         _of_booking(
             "amount",
             "A payment does not match the price. What is too much, or all of a payment that is short, goes back by "
@@ -725,4 +725,4 @@ ALL: Mapping[str, Alert] = {**SITE, **OF_BOOKING}
 
 def told_of(drill_id: str) -> list[Alert]:
     """The alerts this drill would trigger outside a rehearsal."""
-    return [one for one in ALL.values() if drill_id in one.drills]
+    return [alert for alert in ALL.values() if drill_id in alert.drills]

@@ -136,13 +136,13 @@ class Day:
 
 
 def together(days: Iterable[Day]) -> Figures:
-    return summed([one.figures for one in days])
+    return summed([day.figures for day in days])
 
 
 def summed(parts: Sequence[Figures]) -> Figures:
     names = (one.name for one in fields(Figures) if one.name != "sales")
-    sums = {name: _added(getattr(one, name) for one in parts) for name in names}
-    return Figures(**sums, sales=sum(one.sales for one in parts))
+    sums = {name: _added(getattr(figures, name) for figures in parts) for name in names}
+    return Figures(**sums, sales=sum(figures.sales for figures in parts))
 
 
 # --- a day's totals -------------------------------------------------------------------------------------------------
@@ -244,8 +244,8 @@ def seconds_to_pay(booking: Booking) -> int | None:
     """From the order's creation, when the QR code appears, to the payment, by the provider's clock. None: not paid."""
     made = (event for event in booking.history if event.kind is EventKind.ORDER_CREATED)
     shown = {event.details: event.at for event in made}
-    paid = [(one.paid_at, shown[Order(one.number)]) for one in booking.orders
-            if one.paid_at is not None and Order(one.number) in shown]  # fmt: skip
+    paid = [(order.paid_at, shown[Order(order.number)]) for order in booking.orders
+            if order.paid_at is not None and Order(order.number) in shown]  # fmt: skip
     return max(min(paid)[0] - min(paid)[1], timedelta()) // timedelta(seconds=1) if paid else None
 
 
@@ -277,7 +277,7 @@ def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
 
 def earned_at(entries: Iterable[Entry]) -> datetime | None:
     """When a booking's revenue was first booked; None if it never was."""
-    return min((one.at for one in entries if _earns(one)), default=None)
+    return min((entry.at for entry in entries if _earns(entry)), default=None)
 
 
 def rolling(customer: str, payments: Iterable[tuple[date, Money]], day: date) -> Rolling:
@@ -339,9 +339,9 @@ def forecast(weeks: Sequence[Money], sales: int) -> Forecast | None:
     count = len(looked_at)
     if count < LEAST_WEEKS or sales < LEAST_SALES:
         return None
-    amounts, currency = [one.amount for one in looked_at], looked_at[0].currency
+    amounts, currency = [amount.amount for amount in looked_at], looked_at[0].currency
     mean, ahead = sum(amounts, Decimal()) / count, Decimal(AHEAD_DAYS) / 7
-    variance = sum(((one - mean) ** 2 for one in amounts), Decimal()) / (count - 1)
+    variance = sum(((amount - mean) ** 2 for amount in amounts), Decimal()) / (count - 1)
     reach = T_80[count - 1] * (variance * (ahead + ahead**2 / count)).sqrt()
     low, middle, high = (_cents(one, currency) for one in (mean * ahead - reach, mean * ahead, mean * ahead + reach))
     return Forecast(max(low, middle - middle), middle, high, count)

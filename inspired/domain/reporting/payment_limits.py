@@ -63,12 +63,12 @@ def above(turnover: Iterable[Turnover], amount: Money, most: Money, now: datetim
 
 def _payments(turnover: Iterable[Turnover], now: datetime, zone: str) -> list[tuple[date, Money]]:
     found: list[tuple[date, Money]] = []
-    for one in turnover:
-        arrived = [(day_of(at, zone), money) for at, money in metrics.payments_in(one.entries)]
+    for part in turnover:
+        arrived = [(day_of(at, zone), money) for at, money in metrics.payments_in(part.entries)]
         found += arrived
-        if one.asks is not None:
-            here = total((money for _, money in arrived if money.currency == one.asks.currency), one.asks.currency)
-            found.append((day_of(now, zone), max(one.asks - here, nothing(here.currency))))
+        if part.asks is not None:
+            here = total((money for _, money in arrived if money.currency == part.asks.currency), part.asks.currency)
+            found.append((day_of(now, zone), max(part.asks - here, nothing(here.currency))))
     return found
 
 
@@ -76,7 +76,8 @@ def before(turnover: Sequence[Turnover], booking_id: str, made_at: datetime) -> 
     """What counts against this booking's order: all money received, and what earlier bookings still ask for. So of two
     bookings made at once, one is let through."""
     return [
-        one if (one.made_at, one.booking_id) < (made_at, booking_id) else replace(one, asks=None) for one in turnover
+        part if (part.made_at, part.booking_id) < (made_at, booking_id) else replace(part, asks=None)
+        for part in turnover
     ]
 
 

@@ -98,9 +98,9 @@ class Report:
 def tax(days: Sequence[Day], period: Period) -> Report:
     """By day, or by month for periods longer than one; empty days are left out."""
     parts: dict[str, Figures] = {}
-    for one in days:
-        name = str(one.date) if period.days <= DAYS_APART else period_of(Length.MONTH, one.date).name
-        parts[name] = parts.get(name, Figures()) + one.figures
+    for day in days:
+        name = str(day.date) if period.days <= DAYS_APART else period_of(Length.MONTH, day.date).name
+        parts[name] = parts.get(name, Figures()) + day.figures
     rows = tuple(row for name, figures in sorted(parts.items()) for row in _taxed(name, figures))
     columns = ("Period", "Currency", "Gross", "Refunds", "Commission", "Net", "USD for one", "Net in USD")
     together = tuple(_taxed("Together", metrics.together(days)))
@@ -115,56 +115,57 @@ def _taxed(name: str, figures: Figures) -> Iterable[Row]:
             figures.money(ledger.FEES, currency),
             figures.net(currency),
         )
-        if any(not one.is_nothing for one in amounts):
+        if any(not amount.is_nothing for amount in amounts):
             in_dollars = ("1", str(amounts[-1])) if currency == USDT else ("", "")
             yield Row((name, currency, *map(str, amounts), *in_dollars))
 
 
 def refunds(days: Iterable[Day], period: Period, zone_name: str) -> Report:
-    returned = [one for day in days for one in day.returned]
+    returned = [refund for day in days for refund in day.returned]
     rows = tuple(
         Row(
             (
-                written(one.at, zone_name),
-                str(one.money),
-                one.money.currency,
-                CAUSES[one.cause] if one.cause else "not known",
-                ASKED_BY.get(one.by, one.by),
-                one.refund_id,
+                written(refund.at, zone_name),
+                str(refund.money),
+                refund.money.currency,
+                CAUSES[refund.cause] if refund.cause else "not known",
+                ASKED_BY.get(refund.by, refund.by),
+                refund.refund_id,
             ),
-            booking_id=one.booking_id,
+            booking_id=refund.booking_id,
         )
-        for one in returned
+        for refund in returned
     )
     columns = ("Gone", "Amount", "Currency", "Why", "Asked for", "Refund")
     totals = tuple(
-        Row(("Together", str(money), money.currency, "", "", "")) for money in _sums(one.money for one in returned)
+        Row(("Together", str(money), money.currency, "", "", ""))
+        for money in _sums(refund.money for refund in returned)
     )
     return Report(Kind.REFUNDS, period, columns, frozenset({1}), rows, totals, ABOUT[Kind.REFUNDS])
 
 
 def _sums(amounts: Iterable[Money]) -> list[Money]:
     sums: dict[str, Money] = {}
-    for one in amounts:
-        sums[one.currency] = sums.get(one.currency, one - one) + one
+    for amount in amounts:
+        sums[amount.currency] = sums.get(amount.currency, amount - amount) + amount
     return [sums[currency] for currency in sorted(sums)]
 
 
 def limits(days: Iterable[Day], period: Period) -> Report:
     rows = tuple(
         Row(
-            (one.customer[:SHORT_INDEX], str(one.day), str(one.month), str(one.year), _above(one)),
-            customer=one.customer,
+            (rolling.customer[:SHORT_INDEX], str(rolling.day), str(rolling.month), str(rolling.year), _above(rolling)),
+            customer=rolling.customer,
         )
-        for one in metrics.largest(days)
+        for rolling in metrics.largest(days)
     )
     columns = ("Customer", "Most in a day", "Most in 30 days", "Most in 365 days", "Above")
     return Report(Kind.LIMITS, period, columns, frozenset({1, 2, 3}), rows, (), ABOUT[Kind.LIMITS])
 
 
-def _above(one: Rolling) -> str:
+def _above(rolling: Rolling) -> str:
     """ "10,000 in 30 days" """
-    windows = (("in a day", one.day), ("in 30 days", one.month), ("in 365 days", one.year))
+    windows = (("in a day", rolling.day), ("in 30 days", rolling.month), ("in 365 days", rolling.year))
     for limit in (MOST, REPORTED):
         for name, money in windows:
             if money.amount > limit:
@@ -178,10 +179,10 @@ def reconciliation(
     """Open cases with their dates; `notes` are about the last runs."""
     rows = tuple(
         Row(
-            (written(since, zone_name) if since else "", one.sentence, one.told, one.subject),
-            booking_id=one.booking_id,
+            (written(since, zone_name) if since else "", difference.sentence, difference.told, difference.subject),
+            booking_id=difference.booking_id,
         )
-        for one, since in cases
+        for difference, since in cases
     )
     columns = ("Since", "What differs", "What was found", "About")
     return Report(Kind.RECONCILIATION, period, columns, frozenset(), rows, (), (*ABOUT[Kind.RECONCILIATION], *notes))
@@ -234,7 +235,7 @@ class Plan:
 
 def is_counted(days: Sequence[Day], period: Period, end: datetime, opened: date) -> bool:
     """True if every day of the period since the business opened was counted after the period's end."""
-    done = {one.date for one in days if one.counted_at is not None and one.counted_at >= end}
+    done = {day.date for day in days if day.counted_at is not None and day.counted_at >= end}
     return done >= {day for day in period.dates() if day >= opened}
 
 

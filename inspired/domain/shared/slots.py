@@ -32,7 +32,7 @@ class Span:
 def free(offered: Iterable[Span], taken: Iterable[Span], before: timedelta, after: timedelta) -> list[Span]:
     """The offered calls that, including their buffers, overlap no taken span, in their order."""
     busy = merged(taken)
-    ends = [one.end for one in busy]
+    ends = [span.end for span in busy]
     left: list[Span] = []
     for call in offered:
         at = bisect_right(ends, call.start - before)  # the first that is not over by then
@@ -44,9 +44,9 @@ def free(offered: Iterable[Span], taken: Iterable[Span], before: timedelta, afte
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Sorted, with touching spans merged."""
     found: list[Span] = []
-    for one in sorted(spans, key=lambda span: span.start):
-        if found and one.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, one.end))
+    for span in sorted(spans, key=lambda span: span.start):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
         else:
-            found.append(one)
+            found.append(span)
     return found

@@ -130,7 +130,7 @@ class Home:
 
     @property
     def values(self) -> dict[str, str]:
-        questions = "\n\n".join(f"{one.question}\n{one.answer}" for one in self.questions)
+        questions = "\n\n".join(f"{question.question}\n{question.answer}" for question in self.questions)
         return {"headline": self.headline, "lead": self.lead, "about": self.about, "questions": questions}
 
     @property
@@ -140,7 +140,7 @@ class Home:
             found["headline"] = "Please give the page a headline."
         if len(self.questions) > MOST_QUESTIONS:
             found["questions"] = f"At most {MOST_QUESTIONS} questions."
-        unanswered = next((one.question for one in self.questions if not one.answer), "")
+        unanswered = next((question.question for question in self.questions if not question.answer), "")
         if unanswered:
             found["questions"] = f"“{unanswered[:60]}” has no answer in the line below it."
         return found
@@ -216,7 +216,7 @@ class Addresses:
     def wrong(self) -> dict[str, str]:
         found = {}
         for kind, addresses in self.by_kind.items():
-            strange = [number for number, one in enumerate(addresses, 1) if not ADDRESS.fullmatch(one)]
+            strange = [number for number, address in enumerate(addresses, 1) if not ADDRESS.fullmatch(address)]
             if strange:
                 found[kind] = f"Line {strange[0]} is not a mail address such as owner@example.org."
             elif len(addresses) > MOST_ADDRESSES:
@@ -302,7 +302,7 @@ def _kept(text: str) -> str:
 def _questions(text: str) -> tuple[Answered, ...]:
     """The first line of each paragraph is the question, the rest the answer."""
     paragraphs = [one for one in written(text).split("\n\n") if one]
-    parts = [one.partition("\n") for one in paragraphs]
+    parts = [paragraph.partition("\n") for paragraph in paragraphs]
     return tuple(Answered(question, answer) for question, _, answer in parts)
 
 
@@ -328,7 +328,7 @@ def _domains(addresses: tuple[str, ...]) -> str:
     if not addresses:
         return "nobody named"
     count = f"{len(addresses)} {'address' if len(addresses) == 1 else 'addresses'}"
-    return f"{count} at {', '.join(sorted({one.rpartition('@')[2].lower() for one in addresses}))}"
+    return f"{count} at {', '.join(sorted({address.rpartition('@')[2].lower() for address in addresses}))}"
 
 
 def _quoted(text: str) -> str:

@@ -46,24 +46,24 @@ class Promise:
 def promises(booking: Booking | None, tickets: Iterable[Ticket] = (), *, place_is_told: bool = True) -> list[Promise]:
     """All promises, soonest due first. `place_is_told`: the confirmation names the place."""
     tickets = list(tickets)
-    found = [one for ticket in tickets for one in replies(ticket)]
+    found = [promise for ticket in tickets for promise in replies(ticket)]
     if booking is not None:
         found += _refunds(booking)
         found += _words(booking, tickets)
         found += [] if place_is_told else _place(booking, tickets)
-    return sorted(found, key=lambda one: (one.due, one.about))
+    return sorted(found, key=lambda promise: (promise.due, promise.about))
 
 
 def promised_by(booking: Booking) -> datetime | None:
     """When the first open promise about the booking's money is due; None if there is none. Stored with the booking, so
     that the list of promises finds it."""
-    return min((one.due for one in promises(booking) if one.is_open), default=None)
+    return min((promise.due for promise in promises(booking) if promise.is_open), default=None)
 
 
 def replies(ticket: Ticket) -> list[Promise]:
     """One per period in which the customer waited. An answer keeps it, and so does closing the ticket."""
-    ends = [one.at for one in ticket.messages if one.author is Author.OWNER]
-    ends += [one.at for one in ticket.history if one.kind is TicketEventKind.CLOSED]
+    ends = [other.at for other in ticket.messages if other.author is Author.OWNER]
+    ends += [event.at for event in ticket.history if event.kind is TicketEventKind.CLOSED]
     found: dict[datetime, Promise] = {}
     for message in ticket.messages:
         if message.promised is not None and message.promised not in found:
@@ -74,23 +74,23 @@ def replies(ticket: Ticket) -> list[Promise]:
 
 def _refunds(booking: Booking) -> list[Promise]:
     """Counted from when the customer was first told: replacing a rejected refund does not restart the time."""
-    told = [one for one in booking.refunds if one.reserves and one.status is not RefundStatus.EXTERNAL]
-    told += [one for one in booking.refunds if one.reserves and one.is_by_hand]
+    told = [refund for refund in booking.refunds if refund.reserves and refund.status is not RefundStatus.EXTERNAL]
+    told += [refund for refund in booking.refunds if refund.reserves and refund.is_by_hand]
     return [
         Promise(
             Kind.REFUND,
-            one.id,
-            (first := _first_told(booking, one)),
+            refund.id,
+            (first := _first_told(booking, refund)),
             first + SLOW_AFTER,
-            (one.done_at or first) if one.is_gone else None,
+            (refund.done_at or first) if refund.is_gone else None,
         )
-        for one in told
+        for refund in told
     ]
 
 
 def _first_told(booking: Booking, refund: Refund) -> datetime:
     moments = [refund.requested_at]
-    while before := next((one for one in booking.refunds if one.replaced_by == refund.id), None):
+    while before := next((other for other in booking.refunds if other.replaced_by == refund.id), None):
         moments.append(before.requested_at)
         refund = before
     return min(moments)
@@ -126,6 +126,6 @@ def _place(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
 
 def _first_word(booking: Booking, tickets: list[Ticket], after: datetime) -> datetime | None:
     """When we first wrote to the customer after that: a message of a ticket, or a letter about the booking."""
-    messages = (one.at for ticket in tickets for one in ticket.messages if one.author is Author.OWNER)
-    letters = (one.at for one in booking.letters)
+    messages = (message.at for ticket in tickets for message in ticket.messages if message.author is Author.OWNER)
+    letters = (letter.at for letter in booking.letters)
     return min((at for at in (*messages, *letters) if at >= after), default=None)

@@ -48,23 +48,23 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
     found = [
         (
             "refund-on-its-way",
-            f"The refund of {one.amount.shown} is on its way",
-            f"your refund of {one.amount.shown} is on its way to the Binance account that paid. "
+            f"The refund of {refund.amount.shown} is on its way",
+            f"your refund of {refund.amount.shown} is on its way to the Binance account that paid. "
             f"{REFUND_TIME} You need not do anything.",
         )
-        for one in booking.refunds
-        if one.is_under_way and one.amount
+        for refund in booking.refunds
+        if refund.is_under_way and refund.amount
     ][-1:]
     found += [
         (
             "refund-done",
-            f"The refund of {one.amount.shown} has gone back",
-            f"{one.amount.shown} went back to you"
-            + (f" on {moment_in_words(one.done_at, zone)}" if one.done_at else "")
-            + (". You find it in your Binance account." if not one.is_by_hand else "."),
+            f"The refund of {refund.amount.shown} has gone back",
+            f"{refund.amount.shown} went back to you"
+            + (f" on {moment_in_words(refund.done_at, zone)}" if refund.done_at else "")
+            + (". You find it in your Binance account." if not refund.is_by_hand else "."),
         )
-        for one in booking.refunds
-        if one.is_gone and one.reserves and one.amount
+        for refund in booking.refunds
+        if refund.is_gone and refund.reserves and refund.amount
     ][-1:]
     if slot and booking.state is State.CONFIRMED:
         found.append(

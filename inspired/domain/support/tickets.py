@@ -176,7 +176,7 @@ class Ticket:
 
     @property
     def mail_due(self) -> datetime | None:
-        return min((one.due for one in self.outbox), default=None)
+        return min((item.due for item in self.outbox), default=None)
 
     @property
     def has_customer(self) -> bool:
@@ -191,7 +191,7 @@ class Ticket:
         return self.due is not None and now >= self.due
 
     def has(self, message_id: str) -> bool:
-        return any(one.id == message_id for one in self.messages)
+        return any(message.id == message_id for message in self.messages)
 
     def noted(
         self,
@@ -228,7 +228,7 @@ def first_priority(topic: Topic, booking: Booking | None, now: datetime) -> Prio
     """The initial priority, by topic and the booking's state."""
     if booking is None:
         return Priority.LOW if topic is Topic.OTHER else Priority.MEDIUM
-    paid_for_nothing = booking.state is State.PAID or any(one.is_stuck for one in booking.refunds)
+    paid_for_nothing = booking.state is State.PAID or any(refund.is_stuck for refund in booking.refunds)
     if paid_for_nothing or Flag.NEEDS_OWNER in booking.flags:
         return Priority.CRITICAL
     call_is_near = booking.state is State.CONFIRMED and booking.slot and booking.slot.span.start - now < SOON
@@ -324,7 +324,7 @@ def closed(ticket: Ticket, seen: int, person: str, now: datetime) -> Ticket:
 
 def is_told_of_closing(ticket: Ticket) -> bool:
     """True if the customer wrote last without an answer, so that closing is mailed."""
-    spoken = [one for one in ticket.messages if one.is_seen_by_customer]
+    spoken = [message for message in ticket.messages if message.is_seen_by_customer]
     return bool(spoken) and spoken[-1].author is Author.CUSTOMER and ticket.has_customer
 
 
@@ -339,7 +339,7 @@ def forgotten(ticket: Ticket, now: datetime) -> Ticket:
     """Remove the key and all content: only the fact that there was a ticket stays."""
     if ticket.is_forgotten:
         return ticket
-    messages = tuple(replace(one, text=b"") for one in ticket.messages)
+    messages = tuple(replace(message, text=b"") for message in ticket.messages)
     ticket = replace(ticket, key=b"", email=b"", email_index="", subject=b"", messages=messages, outbox=())
     return replace(ticket, state=TicketState.DONE, done_at=ticket.done_at or now).noted(now, TicketEventKind.ERASED)
 
@@ -360,7 +360,7 @@ def _watched(ticket: Ticket) -> Ticket:
 
 
 def _refuse_unseen(ticket: Ticket, seen: int) -> None:
-    if any(one.author is Author.CUSTOMER for one in ticket.messages[seen:]):
+    if any(message.author is Author.CUSTOMER for message in ticket.messages[seen:]):
         raise Conflict("The customer wrote again meanwhile. Please read it first; what you wrote is still here.")
 
 
