@@ -193,7 +193,7 @@ def add_passkey(svc: Services, person_id: str, passkey: Passkey) -> list[str]:
     was_without = not svc.people.get(person_id).recovery
 
     def decide(person: Person) -> Person:
-        others = tuple(one for one in person.passkeys if one.id != passkey.id)
+        others = tuple(other for other in person.passkeys if other.id != passkey.id)
         return replace(person, passkeys=(*others, passkey), recovery=person.recovery or hashes)
 
     svc.people.change(person_id, decide)
@@ -203,7 +203,9 @@ def add_passkey(svc: Services, person_id: str, passkey: Passkey) -> list[str]:
 def remove_passkey(svc: Services, person_id: str, name: str) -> Person:
     return svc.people.change(
         person_id,
-        lambda person: replace(person, passkeys=tuple(one for one in person.passkeys if one.id.hex() != name)),
+        lambda person: replace(
+            person, passkeys=tuple(passkey for passkey in person.passkeys if passkey.id.hex() != name)
+        ),
     )
 
 
@@ -268,13 +270,13 @@ def change_person(svc: Services, person_id: str, decide: Callable[[Person], Pers
     """Raises Conflict if no owner would be left."""
     only = Conflict("Somebody has to be the owner: this is the only one.")
     before = svc.people.get(person_id)
-    others = [one for one in svc.people.all() if one.id != person_id]
+    others = [person for person in svc.people.all() if person.id != person_id]
     if not any(map(_is_owner, others)) and not _is_owner(decide(before)):
         raise only
     after = svc.people.change(person_id, decide)
     if not any(map(_is_owner, svc.people.all())):
         # Two owners removed each other at the same moment: the one that finds no owner left undoes its change.
-        svc.people.change(person_id, lambda one: replace(one, role=before.role, disabled=before.disabled))
+        svc.people.change(person_id, lambda person: replace(person, role=before.role, disabled=before.disabled))
         raise only
     return after
 
@@ -290,7 +292,7 @@ def _welcome(svc: Services, token: str) -> str:
 def _new_codes() -> tuple[list[str], tuple[str, ...]]:
     """Sixteen characters each (79 bits), with their hashes."""
     codes = ["".join(secrets.choice(CODE_LETTERS) for _ in range(16)) for _ in range(CODES)]
-    return ["-".join(one[i : i + 4] for i in range(0, 16, 4)) for one in codes], tuple(map(hashed, codes))
+    return ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes], tuple(map(hashed, codes))
 
 
 def _digits(code: str) -> str:

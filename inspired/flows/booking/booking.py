@@ -67,7 +67,7 @@ def free_times(
     left = free(offered, [*taken.spans, *svc.own_calendar.busy(all_of_it)], rules.before, rules.after)
     if not rules.most_per_day:
         return left
-    others = [one.span for one in taken.holds if one.type_id == meeting_type.id and one.booking_id != mine]
+    others = [hold.span for hold in taken.holds if hold.type_id == meeting_type.id and hold.booking_id != mine]
     days = Counter(_day_row(svc, meeting_type, call) for call in others)
     return [call for call in left if days[_day_row(svc, meeting_type, call)] < rules.most_per_day]
 
@@ -325,7 +325,7 @@ def _owners_slot(svc: Services, meeting_type: MeetingType, start: datetime, zone
 
 def rules_today(svc: Services, meeting_type: MeetingType) -> Rules:
     """The type's current rules, not those stored in its bookings; a type no longer listed keeps its own."""
-    listed = (one.type.rules for one in svc.catalogue.now().types if one.type.id == meeting_type.id)
+    listed = (offered.type.rules for offered in svc.catalogue.now().types if offered.type.id == meeting_type.id)
     return next(listed, meeting_type.rules)
 
 
@@ -431,15 +431,15 @@ class _Reservation:
 
     def __init__(self, svc: Services, limits: list[_Limit]) -> None:
         self._limits = limits
-        self._numbers = {one.row: _first_free(svc, one) for one in limits}
+        self._numbers = {limit.row: _first_free(svc, limit) for limit in limits}
 
     @contextmanager
     def saving(self) -> Iterator[list[Place]]:
         """Yields the places to save with. If the block ends without returning, a place was taken: the caller repeats
         it. Raises the full row's refusal, SlotTaken, Conflict."""
-        for one in self._limits:
-            if self._numbers[one.row] > one.most:
-                raise one.full
+        for limit in self._limits:
+            if self._numbers[limit.row] > limit.most:
+                raise limit.full
         try:
             yield [Place(row, number) for row, number in self._numbers.items()]
         except Claimed as claimed:
@@ -455,8 +455,8 @@ def _reservation(svc: Services, booking: Booking, slot: Slot) -> _Reservation:
 
 
 def _placed(booking: Booking, slot: Slot, places: list[Place]) -> Booking:
-    seats = tuple(one for one in places if isinstance(one.row, UnpaidOf))
-    day_place = next((one for one in places if isinstance(one.row, CallsOn)), None)
+    seats = tuple(place for place in places if isinstance(place.row, UnpaidOf))
+    day_place = next((place for place in places if isinstance(place.row, CallsOn)), None)
     return replace(booking, seats=seats, slot=replace(slot, day_place=day_place))
 
 
@@ -475,7 +475,7 @@ def _moved_to(
     slot = (slot_at or _builtin_slot)(svc, booking.meeting_type, start, zone)
     limits_of_day = _limits_of_day(svc, booking.meeting_type, slot, mine=booking.id)
     kept = booking.slot.day_place if booking.slot and booking.slot.day_place in booking.claims else None
-    if isinstance(kept, Place) and [one.row for one in limits_of_day] == [kept.row]:
+    if isinstance(kept, Place) and [limit.row for limit in limits_of_day] == [kept.row]:
         slot, limits_of_day = replace(slot, day_place=kept), []
     reservation = _Reservation(svc, limits_of_day)
     while True:

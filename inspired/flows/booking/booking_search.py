@@ -64,7 +64,7 @@ def search(svc: Services, text: str) -> Found:
         if booking.state is not State.DRAFT and (known is None or why not in known.why):
             found[booking.id] = Hit(booking, (*known.why, why) if known else (why,))
     hits = sorted(found.values(), key=lambda hit: hit.booking.created_at, reverse=True)
-    orphans = [one for one in svc.orphans.waiting() if text and text in (one.trade_no, one.transaction_id)]
+    orphans = [orphan for orphan in svc.orphans.waiting() if text and text in (orphan.trade_no, orphan.transaction_id)]
     return Found(hits[:MOST], orphans, more=len(hits) > MOST, ticket=_ticket(svc, text))
 
 
@@ -80,17 +80,17 @@ def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
     now, most = svc.now(), MOST + 1
     if ADDRESS.fullmatch(text):
         index = svc.vault.blind_index("email", text)
-        yield from (("the mail address", one) for one in svc.lists.of_email(index, most))
+        yield from (("the mail address", booking) for booking in svc.lists.of_email(index, most))
     elif DAY.fullmatch(text):
         yield from _of_day(svc, text, most)
     elif (amount := AMOUNT.fullmatch(text)) is not None:
         yield from _of_amount(svc, amount[1], amount[2], most)
     else:
-        yield from (("the name", one) for one in _of_name(svc, text, now, most))
+        yield from (("the name", booking) for booking in _of_name(svc, text, now, most))
     if NUMBER.fullmatch(text):
         yield from _of_number(svc, text, most)
     if (reference := REFERENCE.fullmatch(text)) is not None:
-        yield from (("its reference", one) for one in svc.lists.of_reference(reference[1].lower(), most))
+        yield from (("its reference", booking) for booking in svc.lists.of_reference(reference[1].lower(), most))
 
 
 def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
@@ -118,14 +118,14 @@ def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]
         return
     for why, by in (("a call on that day", By.CALL), ("made on that day", By.MADE), ("paid on that day", By.PAID)):
         wanted = Wanted(by=by, since=begin, until=end)
-        yield from ((why, one) for one in svc.lists.page(wanted, svc.now(), most=most).bookings)
+        yield from ((why, booking) for booking in svc.lists.page(wanted, svc.now(), most=most).bookings)
 
 
 def _of_amount(svc: Services, amount: str, currency: str | None, most: int) -> Iterator[tuple[str, Booking]]:
     number = str(Money.parse(amount))
     for booking in svc.lists.page(Wanted(amount=number), svc.now(), most=most).bookings:
-        received = [one.received for one in booking.orders if one.received is not None]
-        sums = [("the price", booking.price), *(("the amount that came", one) for one in received)]
+        received = [order.received for order in booking.orders if order.received is not None]
+        sums = [("the price", booking.price), *(("the amount that came", amount) for amount in received)]
         for why, money in sums:
             if str(money) == number and currency in (None, money.currency, money.currency.lower()):
                 yield why, booking
@@ -138,13 +138,13 @@ def _of_name(svc: Services, text: str, now: datetime, most: int) -> list[Booking
     if not wanted:
         return []
     found = svc.lists.with_word(wanted[0], now, most * len(wanted))
-    return [one for one in found if set(wanted) <= set(one.name_index)][:most]
+    return [booking for booking in found if set(wanted) <= set(booking.name_index)][:most]
 
 
 def day_of(day: date, zone_name: str) -> tuple[datetime, datetime]:
     """The day's start and end in the owner's zone."""
     zone = ZoneInfo(zone_name)
-    begin, end = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
+    begin, end = (datetime.combine(edge, time(), zone) for edge in (day, day + timedelta(days=1)))
     return begin.astimezone(UTC), end.astimezone(UTC)
 
 

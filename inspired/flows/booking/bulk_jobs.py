@@ -19,12 +19,12 @@ ASKED, UNANSWERED = "asked", "no answer"
 
 def can_be_asked_about(booking: Booking) -> bool:
     """True if one of its orders was sent to Binance."""
-    return booking.state is not State.DRAFT and any(one.was_sent for one in booking.orders)
+    return booking.state is not State.DRAFT and any(order.was_sent for order in booking.orders)
 
 
 def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
     """Ask Binance again about every order of these bookings. Raises Conflict, Invalid."""
-    wanted = [one.id for one in bookings if can_be_asked_about(one)]
+    wanted = [booking.id for booking in bookings if can_be_asked_about(booking)]
     if not wanted:
         raise Conflict("There is nothing to ask Binance about.")
     if len(wanted) > MOST:
@@ -41,8 +41,10 @@ def work(svc: Services, bulk_job_id: str, booking_id: str) -> None:
     if booking_id in svc.bulk_jobs.get(bulk_job_id).done:
         return
     before = svc.bookings.get(booking_id)
-    answers = [refreshing.queried(svc, one, ASK_SECONDS) for one in before.orders if one.was_sent]
-    after = refreshing.ask(svc, before, [one for one in answers if one is not None], seconds=ASK_SECONDS)
+    answers = [refreshing.queried(svc, order, ASK_SECONDS) for order in before.orders if order.was_sent]
+    after = refreshing.ask(
+        svc, before, [observation for observation in answers if observation is not None], seconds=ASK_SECONDS
+    )
     svc.queue.enqueue("refresh", booking_id)
     told = f"{before.state} → {after.state}" if after.state is not before.state else ASKED
     svc.bulk_jobs.done(bulk_job_id, booking_id, UNANSWERED if None in answers else told)

@@ -32,9 +32,9 @@ def connect(svc: Services) -> str:
             "CALENDLY_SIGNING_KEYS is missing: any 32 or more random characters, such as `openssl rand -hex 32`."
         )
     url = address(svc)
-    for one in svc.calendly.subscriptions():
-        if one.url == url:
-            svc.calendly.unsubscribe(one.uri)
+    for subscription in svc.calendly.subscriptions():
+        if subscription.url == url:
+            svc.calendly.unsubscribe(subscription.uri)
     svc.calendly.subscribe(url, EVENTS, svc.settings.calendly_keys[0])
     return url
 
@@ -42,7 +42,10 @@ def connect(svc: Services) -> str:
 def is_connected(svc: Services) -> bool:
     """True if Calendly still sends all events here."""
     url = address(svc)
-    return any(one.url == url and one.is_active and one.events >= set(EVENTS) for one in svc.calendly.subscriptions())
+    return any(
+        subscription.url == url and subscription.is_active and subscription.events >= set(EVENTS)
+        for subscription in svc.calendly.subscriptions()
+    )
 
 
 def watch(svc: Services) -> bool:

@@ -55,7 +55,7 @@ def look(svc: Services) -> None:
 def _events(svc: Services) -> None:
     """Compare both ways: events without a booking, and bookings whose event is gone."""
     known = svc.calendly.event_types()
-    types = {known[one.type.id].uri: one.type for one in svc.catalogue.now().types if one.type.id in known}
+    types = {known[listed.type.id].uri: listed.type for listed in svc.catalogue.now().types if listed.type.id in known}
     now = svc.now()
     upcoming = svc.calendly.upcoming(now)
     ours = svc.bookings.events_after(now)

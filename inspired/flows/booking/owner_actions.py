@@ -104,13 +104,13 @@ def _asked(svc: Services, booking: Booking) -> Booking:
         raise Conflict(BINANCE_KNOWS)
     if after.state is not booking.state:
         raise Conflict("Meanwhile the booking has changed. Please look at it again.")
-    if any(one.was_sent and (one.seen_at is None or one.seen_at < begun) for one in after.orders):
+    if any(order.was_sent and (order.seen_at is None or order.seen_at < begun) for order in after.orders):
         raise Conflict(NO_ANSWER)
     return after
 
 
 def _money_seen(booking: Booking) -> list[tuple[str, Money | None]]:
-    return [(one.trade_no, one.received) for one in booking.orders if one.has_money]
+    return [(order.trade_no, order.received) for order in booking.orders if order.has_money]
 
 
 def _refuse_lost_event(svc: Services, booking: Booking, kind: HandKind) -> None:

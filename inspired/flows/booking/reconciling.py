@@ -62,12 +62,18 @@ def reconcile(svc: Services, booking: Booking) -> tuple[tuple[Difference, ...], 
     booking = svc.bookings.get(booking.id)
     answers = ask(svc, booking)
     found = differences(booking, answers)
-    if not any(one.step is not Step.OWNER for one in found):
+    if not any(difference.step is not Step.OWNER for difference in found):
         return found, found
     _brought_in_line(svc, booking, answers, found)
     left = _found(svc, svc.bookings.get(booking.id))
-    for one in found:
-        log.warning("difference", booking=booking.id, kind=str(one.kind), subject=one.subject, healed=one not in left)
+    for difference in found:
+        log.warning(
+            "difference",
+            booking=booking.id,
+            kind=str(difference.kind),
+            subject=difference.subject,
+            healed=difference not in left,
+        )
     return found, left
 
 
@@ -77,13 +83,13 @@ def _found(svc: Services, booking: Booking) -> tuple[Difference, ...]:
 
 def ask(svc: Services, booking: Booking) -> Answers:
     """Everything the provider, the calendar and the ledger hold about one booking."""
-    sent = [one for one in booking.orders if one.was_sent]
-    orders = (refreshing.queried(svc, one, SECONDS) for one in sent)
-    ours = (one for one in booking.refunds if one.status is not RefundStatus.EXTERNAL)
-    known = [one for one in ours if one.tries and not one.replaced_by]
+    sent = [order for order in booking.orders if order.was_sent]
+    orders = (refreshing.queried(svc, order, SECONDS) for order in sent)
+    ours = (refund for refund in booking.refunds if refund.status is not RefundStatus.EXTERNAL)
+    known = [refund for refund in ours if refund.tries and not refund.replaced_by]
     is_posted = not booking.owes(PostLedger)
     return Answers(
-        orders=tuple(one for one in orders if one is not None),
+        orders=tuple(observation for observation in orders if observation is not None),
         refunds=tuple(refreshing.refunds_seen(svc, known, SECONDS)),
         event=_event(svc, booking),
         posted=svc.ledger.of(booking.id) if is_posted else None,
@@ -106,11 +112,11 @@ def _event(svc: Services, booking: Booking) -> EventSeen | None:
 
 
 def _brought_in_line(svc: Services, booking: Booking, answers: Answers, found: tuple[Difference, ...]) -> None:
-    for one in found:
+    for difference in found:
         try:
-            _stepped(svc, booking, one)
+            _stepped(svc, booking, difference)
         except UpstreamError as error:
-            log.warning("not_brought_in_line", booking=booking.id, kind=str(one.kind), error=str(error))
+            log.warning("not_brought_in_line", booking=booking.id, kind=str(difference.kind), error=str(error))
     fresh = ask(svc, booking)
     svc.bookings.change(
         booking.id, lambda b: lifecycle.settle(b, fresh.orders, SlotSeen.UNKNOWN, svc.now(), fresh.refunds)

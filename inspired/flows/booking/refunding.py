@@ -58,7 +58,7 @@ def refund(
     named = RefundRequest(_fingerprint(svc, request), svc.vault.fingerprint("refund", _spelled(wanted, cancels)))
 
     def decide(current: Booking) -> Booking:
-        if seen is not None and not any(one.request == named for one in current.refunds):
+        if seen is not None and not any(earlier.request == named for earlier in current.refunds):
             refunds.refuse_unseen(current, seen)
         off = _cancels(current, wanted, cancels)
         return _refunded(current, wanted, svc.now(), cancels=off, note=note, request=named)

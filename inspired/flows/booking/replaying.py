@@ -69,7 +69,7 @@ def untouched(booking: Booking) -> Booking:
     """The booking before any money and before its end: held, with its orders unpaid."""
     orders = tuple(
         replace(
-            one,
+            order,
             status=None,
             seen_at=None,
             received=None,
@@ -78,7 +78,7 @@ def untouched(booking: Booking) -> Booking:
             transaction_id="",
             paid_at=None,
         )
-        for one in booking.orders
+        for order in booking.orders
     )
     return replace(
         booking,
@@ -94,7 +94,7 @@ def untouched(booking: Booking) -> Booking:
         choose_by=None,
         outbox=(),
         delivered=frozenset(),
-        history=tuple(one for one in booking.history if one.kind in NO_MONEY_YET),
+        history=tuple(event for event in booking.history if event.kind in NO_MONEY_YET),
         paid_at=None,
         confirmed_at=None,
         ended_at=None,

@@ -20,8 +20,11 @@ def drift(svc: Services) -> list[str]:
     there = svc.calendly.event_types()
     return [
         told
-        for one in svc.catalogue.types()
-        for told in (*_told(svc, one, there.get(one.id)), *_told_to_customers(svc, one, there.get(one.id)))
+        for meeting_type in svc.catalogue.types()
+        for told in (
+            *_told(svc, meeting_type, there.get(meeting_type.id)),
+            *_told_to_customers(svc, meeting_type, there.get(meeting_type.id)),
+        )
     ]
 
 
@@ -30,7 +33,7 @@ def _told(svc: Services, ours: MeetingType, theirs: EventType | None) -> Iterato
         yield f"{ours.title}: Calendly has no active event type with the link “{ours.id}”, so nobody can book it."
         return
     lengths = theirs.lengths(in_frame=svc.settings.in_frame)
-    others = [str(one) for one in theirs.options if one != ours.minutes]
+    others = [str(option) for option in theirs.options if option != ours.minutes]
     if ours.minutes not in lengths:
         there = " or ".join(map(str, lengths))
         yield f"{ours.title}: {ours.minutes} minutes here, {there} at Calendly. Until they agree, nobody can book it."

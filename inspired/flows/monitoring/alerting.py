@@ -122,9 +122,12 @@ def _of_logins(svc: Services) -> Looked:
     refused = svc.refused_logins.since(svc.now() - LOGINS_LIMITS[-1][1], MOST)
     seen = None
     for most, span, words in LOGINS_LIMITS:
-        lately = [one for one in refused if one.at > svc.now() - span]
+        lately = [login for login in refused if login.at > svc.now() - span]
         if len(lately) >= most and seen is None:
-            places, accounts = len({one.address for one in lately}), len({one.account for one in lately})
+            places, accounts = (
+                len({login.address for login in lately}),
+                len({login.account for login in lately}),
+            )
             seen = Seen(
                 f"{len(lately)} within {words}, from {_count(places, 'place')}, for {_count(accounts, 'account')}"
             )
@@ -139,17 +142,17 @@ def rates(svc: Services) -> tuple[Rate, Rate]:
     """Over the last day: failed payments, and payments without a webhook."""
     now = svc.now()
     made = svc.bookings.outcomes(now - RATES_OVER, now, MOST)
-    paid = [one for one in made if one.paid_at is not None]
-    failed = sum(_failed(one) for one in made)
-    old = [one for one in paid if one.paid_at is not None and one.paid_at <= now - NOTICE_WITHIN]
+    paid = [outcome for outcome in made if outcome.paid_at is not None]
+    failed = sum(_failed(outcome) for outcome in made)
+    old = [outcome for outcome in paid if outcome.paid_at is not None and outcome.paid_at <= now - NOTICE_WITHIN]
     told = svc.logs.told_of_payment(now - RATES_OVER, MOST * 2) if old else set()
-    return Rate(failed, failed + len(paid)), Rate(sum(one.booking_id not in told for one in old), len(old))
+    return Rate(failed, failed + len(paid)), Rate(sum(outcome.booking_id not in told for outcome in old), len(old))
 
 
-def _failed(one: Outcome) -> bool:
+def _failed(outcome: Outcome) -> bool:
     """True if the customer tried to pay and it failed; an unpaid booking alone is not a failure."""
-    no_order = EventKind.CREATE_FAILED in one.happened and EventKind.ORDER_CREATED not in one.happened
-    return one.paid_at is None and (no_order or Remote.ERROR in one.statuses or Flag.UNDERPAID in one.flags)
+    no_order = EventKind.CREATE_FAILED in outcome.happened and EventKind.ORDER_CREATED not in outcome.happened
+    return outcome.paid_at is None and (no_order or Remote.ERROR in outcome.statuses or Flag.UNDERPAID in outcome.flags)
 
 
 def _of_rates(svc: Services) -> Looked:
@@ -189,7 +192,7 @@ def _of_calendars(svc: Services) -> Looked:
     )
     yield "calendly", Seen(trouble.trouble) if trouble is not None and is_long else None
     known = svc.own_calendar.known().values() if svc.own_calendar.feeds else ()
-    since = [one.failing_since for one in known if one.failing_since is not None]
+    since = [feed.failing_since for feed in known if feed.failing_since is not None]
     is_unread = bool(since) and now - min(since) >= own_calendar.TELL_AFTER
     yield "own_calendar", Seen() if is_unread else None
 
@@ -203,8 +206,8 @@ def _of_queues(svc: Services) -> Looked:
     yield "redis", None
     now = svc.now()
     yield "workers_gone", Seen() if is_silent(svc.workers.last_turn(), now) else None
-    late = [one for one in queues if one.since is not None and now - one.since > OVERDUE_AFTER]
-    yield "queue_stuck", Seen(", ".join(f"{one.queue}: {one.count}" for one in late)) if late else None
+    late = [waiting for waiting in queues if waiting.since is not None and now - waiting.since > OVERDUE_AFTER]
+    yield "queue_stuck", Seen(", ".join(f"{waiting.queue}: {waiting.count}" for waiting in late)) if late else None
     strange = svc.refused_jobs.recent(now)
     yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
     breaker = svc.throttle.state()
@@ -214,8 +217,8 @@ def _of_queues(svc: Services) -> Looked:
 
 def _of_channels(svc: Services) -> Looked:
     sent = svc.deliveries.newest(svc.now() - timedelta(days=1), 200)
-    stubborn = [one for one in sent if one.channel is Channel.WEBHOOK and not one.done_at]
-    stubborn = [one for one in stubborn if one.tries >= STUBBORN_TRIES]
+    stubborn = [delivery for delivery in sent if delivery.channel is Channel.WEBHOOK and not delivery.done_at]
+    stubborn = [delivery for delivery in stubborn if delivery.tries >= STUBBORN_TRIES]
     is_wanted = svc.outgoing_webhook.get(svc.now()) is not None
     yield "webhook_undelivered", Seen(stubborn[0].answer) if stubborn and is_wanted else None
 
@@ -285,7 +288,7 @@ def _write_down(svc: Services, alert: Alert, standing: Standing) -> None:
             if channel is Channel.MAIL or is_wanted:
                 svc.deliveries.add(_delivery(svc, alert, message, channel))
         log.warning("alert", alert=alert.id, kind=str(message.kind), number=standing.number)
-    keys = [one.key for one in standing.owed]
+    keys = [message.key for message in standing.owed]
     svc.alerts.change(alert.id, lambda one: alerts.handed_on(one, keys))
 
 
@@ -330,7 +333,7 @@ def send_again(svc: Services, delivery_id: str) -> None:
 def send_due(svc: Services) -> int:
     """Send what is due. A failed delivery does not hold up the others."""
     due = svc.deliveries.due(svc.now(), SEND_AT_ONCE)
-    return sum(_sent(svc, one) for one in due)
+    return sum(_sent(svc, delivery) for delivery in due)
 
 
 def _sent(svc: Services, delivery: Delivery) -> bool:

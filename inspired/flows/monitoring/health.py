@@ -63,10 +63,12 @@ def _queues(svc: Services) -> Iterator[Part]:
         return
     now = svc.now()
     yield Part("redis", "Redis", Health.WELL, "answers", now)
-    for one in queues:
-        is_late = one.since is not None and now - one.since > alerting.OVERDUE_AFTER
-        health = Health.ILL if is_late else Health.SLOW if one.count > LONG_QUEUE else Health.WELL
-        yield Part("queue_stuck", f"Queue “{one.queue}”", health, f"{one.count} waiting", one.since, "queue_stuck")
+    for waiting in queues:
+        is_late = waiting.since is not None and now - waiting.since > alerting.OVERDUE_AFTER
+        health = Health.ILL if is_late else Health.SLOW if waiting.count > LONG_QUEUE else Health.WELL
+        yield Part(
+            "queue_stuck", f"Queue “{waiting.queue}”", health, f"{waiting.count} waiting", waiting.since, "queue_stuck"
+        )
 
 
 def _binance(svc: Services) -> Part:
@@ -118,8 +120,8 @@ def _remembered(svc: Services) -> Iterator[Part]:
 
 def _workers(svc: Services, now: datetime) -> Part:
     known = svc.workers.all()
-    alive = [one for one in known if not is_silent(one.at, now)]
-    said = f"{len(alive)} at work: {', '.join(one.name[:8] for one in alive)}" if alive else NO_WORKER
+    alive = [worker for worker in known if not is_silent(worker.at, now)]
+    said = f"{len(alive)} at work: {', '.join(worker.name[:8] for worker in alive)}" if alive else NO_WORKER
     at = known[0].at if known else None
     return Part("workers_gone", "Workers", Health.WELL if alive else Health.ILL, said, at, "workers_gone")
 
@@ -152,7 +154,7 @@ def _webhook(svc: Services) -> Iterator[Part]:
     if svc.outgoing_webhook.get(svc.now()) is None:
         return
     sent = svc.deliveries.newest(svc.now() - timedelta(days=1), 200)
-    last = next((one for one in sent if one.channel is Channel.WEBHOOK and one.tries), None)
+    last = next((delivery for delivery in sent if delivery.channel is Channel.WEBHOOK and delivery.tries), None)
     if last is None:
         yield Part("webhook_undelivered", "Your webhook", Health.UNKNOWN, "nothing was sent lately")
         return

@@ -84,7 +84,7 @@ def visited(svc: Services, type_id: str) -> None:
 def counted_at(svc: Services, period: Period) -> datetime | None:
     """When the period's most recently counted day was counted; None if none was."""
     days = svc.metrics.between(period.first, period.last)
-    return max((one.counted_at for one in days if one.counted_at), default=None)
+    return max((day.counted_at for day in days if day.counted_at), default=None)
 
 
 def turn_page(svc: Services, name: str = NAME) -> bool:
@@ -121,13 +121,15 @@ def count(svc: Services, day: date) -> Day:
     figures += _of_the_provider(svc, span, known)
     figures += _of_bookings(svc, span)
     owners = sorted({owner for owner, _ in entries} - set(known))
-    known.update((one.id, one) for one in svc.bookings.among(owners))
+    known.update((booking.id, booking) for booking in svc.bookings.among(owners))
     found = (metrics.returned(owner, known.get(owner), entry) for owner, entry in entries)
     of_customers, large = _of_customers(svc, day, span, [known[owner] for owner, _ in entries if owner in known])
     return Day(
         day,
         figures + of_customers,
-        returned=tuple(sorted((one for one in found if one), key=lambda one: (one.at, one.refund_id))),
+        returned=tuple(
+            sorted((refund for refund in found if refund), key=lambda refund: (refund.at, refund.refund_id))
+        ),
         large=large,
         counted_at=svc.now(),
     )
@@ -136,8 +138,8 @@ def count(svc: Services, day: date) -> Day:
 def _of_bookings(svc: Services, span: Span) -> Figures:
     figures, cursor = Figures(), span.start - paging.MILLISECOND
     while page := paging.page_after(svc, cursor, span.end, PAGE):
-        by_query = [one for one in page if metrics.Found.QUERY in metrics.found_by(one)]
-        told_of = {one.id for one in by_query if svc.logs.has_told_of(one.id)}
+        by_query = [booking for booking in page if metrics.Found.QUERY in metrics.found_by(booking)]
+        told_of = {booking.id for booking in by_query if svc.logs.has_told_of(booking.id)}
         figures += metrics.of_bookings(page, told_of)
         cursor = page[-1].created_at
     return figures
@@ -154,7 +156,7 @@ def _of_the_provider(svc: Services, span: Span, known: dict[str, Booking]) -> Fi
             before = came.get(entry["trade_no"])
             if before is None or entry["at"] < before[0]:
                 came[entry["trade_no"]] = (entry["at"], entry["booking_id"])
-    known.update((one.id, one) for one in svc.bookings.among(sorted({owner for _, owner in came.values()})))
+    known.update((booking.id, booking) for booking in svc.bookings.among(sorted({owner for _, owner in came.values()})))
     return metrics.of_calls(calls) + metrics.of_notices(_with_orders(came, known))
 
 
@@ -174,15 +176,15 @@ def _of_customers(
     booking counts as a customer."""
     zone = svc.settings.owner_timezone
     books: dict[str, list[tuple[Entry, ...]]] = defaultdict(list)
-    for booking in {one.id: one for one in bookings}.values():
+    for booking in {booking.id: booking for booking in bookings}.values():
         if not booking.email_index:
             books[booking.id] = [booking.ledger]
         elif booking.email_index not in books:
             books[booking.email_index] = svc.bookings.books_of(booking.email_index)
-    sales = [[at for one in entries if (at := metrics.earned_at(one))] for entries in books.values()]
+    sales = [[at for entry in entries if (at := metrics.earned_at(entry))] for entries in books.values()]
     large = []
     for customer, entries in sorted(books.items()):
-        payments = [(periods.day_of(at, zone), money) for one in entries for at, money in metrics.payments_in(one)]
+        payments = [(periods.day_of(at, zone), money) for entry in entries for at, money in metrics.payments_in(entry)]
         rolling = metrics.rolling(customer, payments, day)
         if rolling.year.amount > metrics.REPORTED:
             large.append(rolling)

@@ -40,7 +40,7 @@ def make(svc: Services, kind: Kind, period: Period) -> Report:
         case Kind.LIMITS:
             return reports.limits(svc.metrics.between(period.first, period.last, "large"), period)
         case Kind.RECONCILIATION:
-            cases = [(one.difference, one.open_since) for one in svc.cases.waiting()]
+            cases = [(case.difference, case.open_since) for case in svc.cases.waiting()]
             return reports.reconciliation(cases, _runs(svc), period, zone)
     return reports.entries(_entries(svc, period), period, zone)
 
@@ -84,57 +84,59 @@ def plan(svc: Services, kind: Kind, length: Length | None) -> None:
 def sweep(svc: Services) -> None:
     """Enqueue each due report."""
     now = svc.now()
-    for one in svc.report_plans.all().values():
-        if _is_due(svc, one) and one.leased_until <= now:
-            svc.queue.enqueue_mail("send_report", str(one.kind))
+    for planned in svc.report_plans.all().values():
+        if _is_due(svc, planned) and planned.leased_until <= now:
+            svc.queue.enqueue_mail("send_report", str(planned.kind))
 
 
 def send(svc: Services, kind_name: str) -> None:
     """Send the next period if it is due. If it is not ready, it is tried again after the lease."""
-    one = svc.report_plans.all().get(Kind(kind_name))
+    planned = svc.report_plans.all().get(Kind(kind_name))
     now = svc.now()
-    if one is None or not _is_due(svc, one) or not svc.report_plans.lease(one, now, now + LEASE):
+    if planned is None or not _is_due(svc, planned) or not svc.report_plans.lease(planned, now, now + LEASE):
         return
-    if one.kind is not Kind.RECONCILIATION and not _is_ready(svc, one):
+    if planned.kind is not Kind.RECONCILIATION and not _is_ready(svc, planned):
         return
     try:
-        _mail(svc, make(svc, one.kind, one.period), one)
+        _mail(svc, make(svc, planned.kind, planned.period), planned)
     except UpstreamError as error:
-        log.warning("report_unsent", kind=kind_name, period=one.period.name, error=str(error))
+        log.warning("report_unsent", kind=kind_name, period=planned.period.name, error=str(error))
         return
-    following = periods.after(one.period, one.length)
-    svc.report_plans.sent(one, following.first)
-    log.info("report_sent", kind=kind_name, period=one.period.name)
-    if _is_due(svc, replace(one, first=following.first)):
+    following = periods.after(planned.period, planned.length)
+    svc.report_plans.sent(planned, following.first)
+    log.info("report_sent", kind=kind_name, period=planned.period.name)
+    if _is_due(svc, replace(planned, first=following.first)):
         svc.queue.enqueue_mail("send_report", kind_name)
 
 
-def _is_due(svc: Services, one: Plan) -> bool:
-    return svc.now() >= one.period.span(svc.settings.owner_timezone).end + READY
+def _is_due(svc: Services, planned: Plan) -> bool:
+    return svc.now() >= planned.period.span(svc.settings.owner_timezone).end + READY
 
 
-def _is_ready(svc: Services, one: Plan) -> bool:
+def _is_ready(svc: Services, planned: Plan) -> bool:
     """True if it was counted after its end and matches the ledger."""
-    span = one.period.span(svc.settings.owner_timezone)
-    days = svc.metrics.between(one.period.first, one.period.last, "accounts")
+    span = planned.period.span(svc.settings.owner_timezone)
+    days = svc.metrics.between(planned.period.first, planned.period.last, "accounts")
     in_the_books = (entry for _, entry in svc.ledger.all(span.start, span.end))
     opened = counting.opened(svc)
-    if reports.is_counted(days, one.period, span.end, opened) and reports.agrees(metrics.together(days), in_the_books):
+    if reports.is_counted(days, planned.period, span.end, opened) and reports.agrees(
+        metrics.together(days), in_the_books
+    ):
         return True
-    log.warning("report_counted_again", kind=str(one.kind), period=one.period.name)
-    counting.start_from(svc, one.period.first)
+    log.warning("report_counted_again", kind=str(planned.kind), period=planned.period.name)
+    counting.start_from(svc, planned.period.first)
     return False
 
 
-def _mail(svc: Services, report: Report, one: Plan) -> None:
+def _mail(svc: Services, report: Report, planned: Plan) -> None:
     address = f"{svc.settings.site_url}/admin/reports/{report.kind}"
     owner_notifications.owner(
         svc,
         "report",
-        f"{report.kind}/{one.period.name}",
+        f"{report.kind}/{planned.period.name}",
         report=report,
         rows=report.rows[:MOST_ROWS],
         more=max(len(report.rows) - MOST_ROWS, 0),
-        days=f"{one.period.first} to {one.period.last}",
-        admin_url=address if report.kind is Kind.RECONCILIATION else f"{address}?period={one.period.name}",
+        days=f"{planned.period.first} to {planned.period.last}",
+        admin_url=address if report.kind is Kind.RECONCILIATION else f"{address}?period={planned.period.name}",
     )

@@ -70,19 +70,23 @@ def gather(svc: Services) -> Today:
     entries = [entry for _, entry in svc.ledger.all(now - WEEK, now + timedelta(seconds=1))]
     late = promising.late(svc)
     owed = svc.tickets.owed(BEGINNING, MOST + 1)
-    told_as_late = {one.ticket.id for one in late if one.ticket is not None}
+    told_as_late = {promise.ticket.id for promise in late if promise.ticket is not None}
     alerted = svc.lists.alerted(now - LATELY, now + timedelta(seconds=1), MOST)
     return Today(
-        needs=[(one, attention.matters(one)) for one in needing.bookings],
+        needs=[(booking, attention.matters(booking)) for booking in needing.bookings],
         more=bool(needing.after),
         orphans=svc.orphans.waiting(),
         cases=svc.cases.waiting(),
-        firing=[runbook.SITE[one.id] for one in svc.alerts.all().values() if one.is_firing and one.id in runbook.SITE],
+        firing=[
+            runbook.SITE[standing.id]
+            for standing in svc.alerts.all().values()
+            if standing.is_firing and standing.id in runbook.SITE
+        ],
         late=late,
-        unanswered=[one for one in owed[:MOST] if one.id not in told_as_late],
+        unanswered=[ticket for ticket in owed[:MOST] if ticket.id not in told_as_late],
         more_unanswered=len(owed) > MOST,
         calls=calls.bookings,
-        today=_moved(one for one in entries if one.at >= begin),
+        today=_moved(entry for entry in entries if entry.at >= begin),
         week=_moved(entries),
         alerts=_alerts(alerted, now - LATELY),
     )
@@ -104,8 +108,8 @@ def _moved(entries: Iterable[Entry]) -> Moved:
 
 def _summed(found: dict[str, list[Money]]) -> tuple[tuple[Money, ...], int]:
     sums = tuple(sum(amounts[1:], amounts[0]) for amounts in found.values())
-    times = sum(1 for amounts in found.values() for one in amounts if one > nothing(one.currency))
-    return tuple(one for one in sums if not one.is_nothing), times
+    times = sum(1 for amounts in found.values() for amount in amounts if amount > nothing(amount.currency))
+    return tuple(amount for amount in sums if not amount.is_nothing), times
 
 
 def _alerts(bookings: list[Booking], after: datetime) -> list[tuple[Booking, Event]]:

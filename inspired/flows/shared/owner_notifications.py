@@ -36,7 +36,7 @@ def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
         except UpstreamError as error:
             log.warning("owner_untold", kind=kind, number=number, error=str(error))
             failures.append(error)
-    again = next((one for one in failures if one.retryable), None)
+    again = next((failure for failure in failures if failure.retryable), None)
     if again is not None or len(failures) == len(to):
         raise again or failures[0]
 
@@ -44,7 +44,7 @@ def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
 def try_addresses(svc: Services) -> None:
     """Send a test mail to every recipient in the saved settings, and record the result. Raises Busy."""
     svc.preferences.fresh()
-    to = tuple(dict.fromkeys(one for kind in KINDS for one in addresses(svc, kind)))
+    to = tuple(dict.fromkeys(address for kind in KINDS for address in addresses(svc, kind)))
     now = svc.now()
     refused = 0
     for address in to:

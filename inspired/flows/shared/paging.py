@@ -53,5 +53,5 @@ def page_after(svc: Services, cursor: datetime, until: datetime, most: int) -> l
     found = svc.bookings.made(cursor + MILLISECOND, until, most + 1)
     if len(found) <= most:
         return found
-    whole = [one for one in found if one.created_at < found[-1].created_at]
+    whole = [booking for booking in found if booking.created_at < found[-1].created_at]
     return whole or page_after(svc, cursor, until, most * 2)

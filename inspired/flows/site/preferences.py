@@ -65,11 +65,13 @@ def _log(svc: Services, audit_outbox: AuditOutbox, owing: Owing) -> None:
 
 
 def _about_types(svc: Services, who: str, before: tuple[Listed, ...], wanted: tuple[Listed, ...]) -> Iterator[Note]:
-    was = {one.type.id: type_in_words(one.type) for one in before}
-    for type_id, words in ((one.type.id, type_in_words(one.type)) for one in wanted):
+    was = {listed.type.id: type_in_words(listed.type) for listed in before}
+    for type_id, words in ((listed.type.id, type_in_words(listed.type)) for listed in wanted):
         what = "call changed" if type_id in was else "call added"
         yield from _notes(svc, who, what, type_id, was.get(type_id, NOTHING), words)
-    shown_before, shown = (list_in_words((one.type.title, one.hidden) for one in types) for types in (before, wanted))
+    shown_before, shown = (
+        list_in_words((listed.type.title, listed.hidden) for listed in types) for types in (before, wanted)
+    )
     yield from _notes(svc, who, "list of calls changed", "", shown_before, shown)
 
 

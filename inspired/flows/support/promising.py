@@ -31,23 +31,27 @@ def owed(svc: Services) -> list[Owed]:
     """Each list is bounded and found by an index; bookings without open promises are not read."""
     now = svc.now()
     tickets = svc.tickets.owed(BEGINNING, MOST)
-    asked_about = {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in tickets} - {""}))}
+    asked_about = {
+        booking.id: booking for booking in svc.bookings.among(sorted({ticket.booking_id for ticket in tickets} - {""}))
+    }
     found = [
         Owed(promise, asked_about.get(ticket.booking_id), ticket) for ticket in tickets for promise in replies(ticket)
     ]
     bookings = svc.bookings.promised(BEGINNING, MOST)
     if not svc.settings.meeting_place:
-        known = {one.id for one in bookings}
+        known = {booking.id for booking in bookings}
         calls = svc.bookings.confirmed_calls(now, now + CALLS_AHEAD, MOST)
-        bookings += [one for one in calls if one.id not in known]
+        bookings += [call for call in calls if call.id not in known]
     for booking in bookings:
-        found += [Owed(one, booking) for one in of_booking(svc, booking) if one.kind is not Kind.REPLY]
-    return sorted((one for one in found if one.promise.is_open), key=lambda one: one.promise.due)
+        found += [Owed(promise, booking) for promise in of_booking(svc, booking) if promise.kind is not Kind.REPLY]
+    return sorted(
+        (promised for promised in found if promised.promise.is_open), key=lambda promised: promised.promise.due
+    )
 
 
 def late(svc: Services) -> list[Owed]:
     """The overdue promises, which need a person now."""
-    return [one for one in owed(svc) if one.promise.is_late(svc.now())]
+    return [promised for promised in owed(svc) if promised.promise.is_late(svc.now())]
 
 
 def place_is_told(svc: Services, booking: Booking) -> bool:

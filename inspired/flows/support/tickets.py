@@ -89,10 +89,10 @@ def of_stranger(svc: Services, token: str) -> Ticket:
 
 
 def _begun(svc: Services, ticket: Ticket, others: list[Ticket], text: str, request: str) -> Ticket:
-    known = [one for one in others if one.token == ticket.token]
+    known = [other for other in others if other.token == ticket.token]
     if known:
         return known[0]
-    if sum(one.state is not TicketState.DONE for one in others) >= tickets.MOST_OPEN:
+    if sum(other.state is not TicketState.DONE for other in others) >= tickets.MOST_OPEN:
         raise TooMany(f"{tickets.MOST_OPEN} questions of yours are open already. Please write on in one of them.")
     return _added(
         svc, ticket, lambda t: tickets.customer_wrote(t, _sealed(svc, t, Author.CUSTOMER, text, request), svc.now())
@@ -105,9 +105,9 @@ def _with_facts(svc: Services, ticket: Ticket, booking: Booking) -> Ticket:
     parts += [f"flagged {', '.join(sorted(booking.flags))}"] if booking.flags else []
     parts += [f"{received_of(booking).shown} received of {booking.price.shown}"]
     parts += [
-        f"order {one.trade_no} {one.status or 'not known to Binance Pay'}"
-        + (f", transaction {one.transaction_id}" if one.transaction_id else "")
-        for one in booking.orders
+        f"order {order.trade_no} {order.status or 'not known to Binance Pay'}"
+        + (f", transaction {order.transaction_id}" if order.transaction_id else "")
+        for order in booking.orders
     ]
     message = _sealed(svc, ticket, Author.SYSTEM, f"{'; '.join(parts)}.", svc.new_token())
     return replace(ticket, messages=(message,))
@@ -203,7 +203,7 @@ def erase_stranger(svc: Services, email: str) -> int:
 
 
 def _erased(svc: Services, tickets_: list[Ticket]) -> int:
-    found = [one for one in tickets_ if not one.is_forgotten]
+    found = [ticket for ticket in tickets_ if not ticket.is_forgotten]
     for ticket in found:
         svc.tickets.change(ticket.id, lambda t: tickets.forgotten(t, svc.now()))
     return len(found)
@@ -239,9 +239,9 @@ class Said:
 def conversation(svc: Services, ticket: Ticket, *, for_customer: bool) -> list[Said]:
     """Decrypted, oldest first."""
     return [
-        Said(one.at, one.author, _opened(svc, ticket, f"message/{one.id}", one.text), one.person)
-        for one in ticket.messages
-        if one.is_seen_by_customer or not for_customer
+        Said(message.at, message.author, _opened(svc, ticket, f"message/{message.id}", message.text), message.person)
+        for message in ticket.messages
+        if message.is_seen_by_customer or not for_customer
     ]
 
 
@@ -336,8 +336,8 @@ def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
         return Result.NO_ADDRESS
     context = {
         "number": ticket.id,
-        "text": next((said for one, said in _texts(svc, ticket) if one.id == task.subject_id), ""),
-        "is_answer": any(one.author is Author.CUSTOMER for one in ticket.messages),
+        "text": next((said for message, said in _texts(svc, ticket) if message.id == task.subject_id), ""),
+        "is_answer": any(message.author is Author.CUSTOMER for message in ticket.messages),
         "url": page_of(svc, ticket),
         "site_url": svc.settings.site_url,
     }
@@ -348,7 +348,10 @@ def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
 
 
 def _texts(svc: Services, ticket: Ticket) -> list[tuple[Message, str]]:
-    return [(one, svc.vault.open(ticket.key, ticket.id, f"message/{one.id}", one.text)) for one in ticket.messages]
+    return [
+        (message, svc.vault.open(ticket.key, ticket.id, f"message/{message.id}", message.text))
+        for message in ticket.messages
+    ]
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------
