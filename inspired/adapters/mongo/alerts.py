@@ -20,7 +20,7 @@ from inspired.domain.shared.errors import Busy, Conflict, NotFound
 
 KEPT = timedelta(days=90)
 # Pauses before each retry: about a day in total.
-PAUSES = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 300, 480, 480))
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 300, 480, 480))
 WEBHOOK = "webhook"
 OLD_SECRET_LASTS = timedelta(hours=24)
 CHANNEL_FIELDS = ("url", "secret", "old_secret")
@@ -33,7 +33,7 @@ class Alerts:
     def all(self) -> dict[str, Standing]:
         """All alerts ever seen."""
         with reaching():
-            return {one["_id"]: _standing_in(one) for one in self._collection.find({}).limit(200)}
+            return {document["_id"]: _standing_in(document) for document in self._collection.find({}).limit(200)}
 
     def change(self, alert_id: str, decide: Callable[[Standing], Standing]) -> Standing:
         """Load, decide, and save unless another process saved meanwhile; else decide again on the newer version. Raises
@@ -110,12 +110,12 @@ class Deliveries:
     def newest(self, after: datetime, most: int) -> list[Delivery]:
         with reaching():
             found = self._collection.find({"at": {"$gte": after}}).sort("at", -1).limit(most)
-            return [_delivery_in(one) for one in found]
+            return [_delivery_in(document) for document in found]
 
     def due(self, now: datetime, most: int) -> list[Delivery]:
         with reaching():
             found = self._collection.find({"due_at": {"$lte": now}}).sort("due_at", 1).limit(most)
-            return [_delivery_in(one) for one in found]
+            return [_delivery_in(document) for document in found]
 
     def claim(self, delivery: Delivery, now: datetime) -> bool:
         """True if the caller gets to send it now. The try is counted first, and the next one is due in any case."""
@@ -216,10 +216,19 @@ def _standing_out(standing: Standing) -> Document:
         "told_at": standing.told_at,
         "acknowledged_at": standing.acknowledged_at,
         "acknowledged_by": standing.acknowledged_by,
-        "episodes": [{"since": one.since, "until": one.until, "by": one.acknowledged_by} for one in standing.episodes],
+        "episodes": [
+            {"since": episode.since, "until": episode.until, "by": episode.acknowledged_by}
+            for episode in standing.episodes
+        ],
         "owed": [
-            {"kind": str(one.kind), "key": one.key, "at": one.at, "since": one.since, "detail": one.detail}
-            for one in standing.owed
+            {
+                "kind": str(message.kind),
+                "key": message.key,
+                "at": message.at,
+                "since": message.since,
+                "detail": message.detail,
+            }
+            for message in standing.owed
         ],
     }
 
@@ -238,9 +247,10 @@ def _standing_in(found: Document) -> Standing:
         told_at=found["told_at"],
         acknowledged_at=found["acknowledged_at"],
         acknowledged_by=found["acknowledged_by"],
-        episodes=tuple(Episode(one["since"], one["until"], one["by"]) for one in found["episodes"]),
+        episodes=tuple(Episode(episode["since"], episode["until"], episode["by"]) for episode in found["episodes"]),
         owed=tuple(
-            Message(Kind(one["kind"]), one["key"], one["at"], one["since"], one["detail"]) for one in found["owed"]
+            Message(Kind(message["kind"]), message["key"], message["at"], message["since"], message["detail"])
+            for message in found["owed"]
         ),
     )
 

@@ -26,7 +26,7 @@ class Allowances:
         """Valid allowances, those that expire first at the front."""
         with reaching():
             found = list(self._collection.find({"until": {"$gt": now}}).sort("until", pymongo.ASCENDING))
-        return [_in(one) for one in found]
+        return [_in(document) for document in found]
 
     def set(self, allowance: Allowance) -> None:
         """Replace the customer's earlier allowance, and delete all expired ones."""

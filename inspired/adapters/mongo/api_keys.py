@@ -40,7 +40,7 @@ class ApiKeys:
     def all(self) -> list[ApiKey]:
         """Newest first."""
         with reaching():
-            return [_key_in(one) for one in self._collection.find({}).sort("made_at", -1).limit(MOST_KEYS)]
+            return [_key_in(document) for document in self._collection.find({}).sort("made_at", -1).limit(MOST_KEYS)]
 
     def used(self, key_id: str, now: datetime) -> None:
         with reaching():
@@ -59,7 +59,7 @@ def _key_in(found: Document) -> ApiKey:
         name=found["name"],
         hash=found["hash"],
         end=found["end"],
-        scopes=frozenset(Scope(one) for one in found["scopes"]),
+        scopes=frozenset(Scope(scope) for scope in found["scopes"]),
         made_by=found["made_by"],
         made_at=found["made_at"],
         used_at=found["used_at"],

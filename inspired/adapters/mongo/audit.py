@@ -73,7 +73,7 @@ class Audit:
     def newest(self, most: int, *, before: int | None = None) -> list[Entry]:
         query: Document = {"_id": {"$lt": before}} if before is not None else {}
         with reaching():
-            return [_in(one) for one in self._collection.find(query).sort("_id", -1).limit(most)]
+            return [_in(document) for document in self._collection.find(query).sort("_id", -1).limit(most)]
 
     def broken(self) -> Iterator[tuple[int, str]]:
         """Mismatches by entry number; none if the log is intact. Reads all of it, page by page."""
@@ -119,7 +119,7 @@ class Audit:
     def _page(self, first: int) -> list[Entry]:
         with reaching():
             found = self._collection.find({"_id": {"$gte": first}}).sort("_id", 1).limit(PAGE)
-            return [_in(one) for one in found]
+            return [_in(document) for document in found]
 
     def _last(self) -> Entry | None:
         return next(iter(self.newest(1)), None)

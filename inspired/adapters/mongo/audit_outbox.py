@@ -43,9 +43,9 @@ class AuditOutbox:
         with reaching():
             found = list(self._collection.find({"_id": {"$in": list(ids)}}, {"version": 1, "unlogged": 1}))
         return [
-            Owing(one["_id"], one["version"], tuple(Note(**note) for note in one["unlogged"]))
-            for one in found
-            if one.get("unlogged")
+            Owing(document["_id"], document["version"], tuple(Note(**note) for note in document["unlogged"]))
+            for document in found
+            if document.get("unlogged")
         ]
 
     def logged(self, owing: Owing) -> None:
@@ -54,4 +54,7 @@ class AuditOutbox:
 
 
 def notes_out(notes: Iterable[Note]) -> list[Document]:
-    return [{"at": one.at, "who": one.who, "what": one.what, "about": one.about, "detail": one.detail} for one in notes]
+    return [
+        {"at": note.at, "who": note.who, "what": note.what, "about": note.about, "detail": note.detail}
+        for note in notes
+    ]

@@ -57,7 +57,7 @@ class AvailabilityCache:
             return _Known(changes.revision, now, self._bookings.taken(days))
         if not changed:
             return known
-        others = [one for one in known.taken.holds if one.booking_id not in changed]
+        others = [hold for hold in known.taken.holds if hold.booking_id not in changed]
         taken = Taken.of([*others, *self._bookings.holds_of(sorted(changed))], days)
         return _Known(changes.revision, known.read_at, taken)
 

@@ -24,7 +24,7 @@ class BulkJob:
 
     @property
     def left(self) -> list[str]:
-        return [one for one in self.bookings if one not in self.done]
+        return [booking for booking in self.bookings if booking not in self.done]
 
 
 class BulkJobs:
@@ -55,7 +55,7 @@ class BulkJobs:
     def due(self, now: datetime, most: int) -> list[BulkJob]:
         """Bulk jobs with queue jobs that were lost."""
         with reaching():
-            return [_bulk_job_in(one) for one in self._collection.find({"due_at": {"$lte": now}}).limit(most)]
+            return [_bulk_job_in(document) for document in self._collection.find({"due_at": {"$lte": now}}).limit(most)]
 
     def lease(self, bulk_job_id: str, until: datetime) -> None:
         with reaching():

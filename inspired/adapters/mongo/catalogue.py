@@ -49,7 +49,9 @@ class Catalogue:
         self._collection: Collection[Document] = database["offer"]
         self.audit_outbox = AuditOutbox(self._collection)
         self._keep = keep
-        self._made_with = Offered(tuple(Listed(one) for one in MEETING_TYPES), 0, Availability(zone), 0)
+        self._made_with = Offered(
+            tuple(Listed(meeting_type) for meeting_type in MEETING_TYPES), 0, Availability(zone), 0
+        )
         self._known: Offered | None = None
         self._known_until = 0.0
         self._away_until = 0.0
@@ -59,11 +61,11 @@ class Catalogue:
         try:
             return self.types()
         except Busy:
-            return tuple(one.type for one in self._made_with.types)
+            return tuple(listed.type for listed in self._made_with.types)
 
     def types(self) -> tuple[MeetingType, ...]:
         """The bookable types in the owner's order."""
-        return tuple(one.type for one in self.now().types if not one.hidden)
+        return tuple(listed.type for listed in self.now().types if not listed.hidden)
 
     def type(self, type_id: str) -> MeetingType:
         """A bookable type. Raises NotFound."""
@@ -92,7 +94,9 @@ class Catalogue:
     def fresh(self) -> Offered:
         """As it is in MongoDB now; changes start from this. Raises Busy."""
         with reaching():
-            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": ["types", "calendar"]}})}
+            found = {
+                document["_id"]: document for document in self._collection.find({"_id": {"$in": ["types", "calendar"]}})
+            }
         offered = self._read(found.get("types"), found.get("calendar"))
         self._known, self._known_until = offered, time.monotonic() + self._keep
         return offered
@@ -108,7 +112,10 @@ class Catalogue:
         """`notes`: the audit entries of the change. Raises Conflict if `version` is not the stored one."""
         before = self.fresh()
         count = before.terms_changes + (_promised(types) != _promised(before.types))
-        listed = [{**type_out(one.type), "rules": rules_out(one.type.rules), "hidden": one.hidden} for one in types]
+        listed = [
+            {**type_out(listed.type), "rules": rules_out(listed.type.rules), "hidden": listed.hidden}
+            for listed in types
+        ]
         self._save({"_id": "types", "types": listed, "terms_changes": count}, version, notes)
 
     def save_calendar(self, calendar: Availability, version: int, notes: Iterable[Note] = ()) -> None:
@@ -117,9 +124,13 @@ class Catalogue:
             {
                 "_id": "calendar",
                 "week": week_out(calendar.week),
-                "special": [{"date": one.date.isoformat(), "hours": day_out(one.hours)} for one in calendar.special],
+                "special": [
+                    {"date": special_day.date.isoformat(), "hours": day_out(special_day.hours)}
+                    for special_day in calendar.special
+                ],
                 "days_off": [
-                    {"first": one.first.isoformat(), "last": one.last.isoformat()} for one in calendar.days_off
+                    {"first": days_off.first.isoformat(), "last": days_off.last.isoformat()}
+                    for days_off in calendar.days_off
                 ],
             },
             version,
@@ -136,7 +147,9 @@ class Catalogue:
     def _read(self, types: Document | None, calendar: Document | None) -> Offered:
         made_with = self._made_with
         return Offered(
-            types=tuple(Listed(type_in(one), one["hidden"]) for one in types["types"]) if types else made_with.types,
+            types=tuple(Listed(type_in(listed), listed["hidden"]) for listed in types["types"])
+            if types
+            else made_with.types,
             types_version=types["version"] if types else 0,
             calendar=_calendar_in(calendar, made_with.calendar.zone) if calendar else made_with.calendar,
             calendar_version=calendar["version"] if calendar else 0,
@@ -146,7 +159,7 @@ class Catalogue:
 
 def _promised(types: tuple[Listed, ...]) -> dict[str, RefundPolicy]:
     """What the terms page says about each call."""
-    return {one.type.title: one.type.policy for one in types if not one.hidden}
+    return {listed.type.title: listed.type.policy for listed in types if not listed.hidden}
 
 
 def _or_busy(known: Offered | None) -> Offered:
@@ -159,6 +172,12 @@ def _calendar_in(found: Document, zone: ZoneInfo) -> Availability:
     return Availability(
         zone,
         week_in(found["week"]),
-        tuple(SpecialDay(date.fromisoformat(one["date"]), day_in(one["hours"])) for one in found["special"]),
-        tuple(DaysOff(date.fromisoformat(one["first"]), date.fromisoformat(one["last"])) for one in found["days_off"]),
+        tuple(
+            SpecialDay(date.fromisoformat(special_day["date"]), day_in(special_day["hours"]))
+            for special_day in found["special"]
+        ),
+        tuple(
+            DaysOff(date.fromisoformat(days_off["first"]), date.fromisoformat(days_off["last"]))
+            for days_off in found["days_off"]
+        ),
     )

@@ -88,7 +88,7 @@ WRONG_SET = ("available for replica set name", "configured to connect to a repli
 def trouble_of(error: errors.PyMongoError) -> Trouble:
     """A message for the site's operator. It omits the server's own message, which may repeat the command with all its
     data; only for index errors it is safe, as it names just the index."""
-    if isinstance(error, errors.ServerSelectionTimeoutError) and any(one in str(error) for one in WRONG_SET):
+    if isinstance(error, errors.ServerSelectionTimeoutError) and any(words in str(error) for words in WRONG_SET):
         return Trouble(0, "", "The database belongs to another replica set than MONGODB_URI names (replicaSet).")
     if not isinstance(error, errors.OperationFailure) or not error.code or error.timeout:
         return Trouble(0, "", AWAY)

@@ -62,7 +62,7 @@ class Heartbeats:
 
     def all(self) -> dict[str, Beat]:
         with reaching():
-            return {one["_id"]: _in(one) for one in self._collection.find({}).limit(100)}
+            return {document["_id"]: _in(document) for document in self._collection.find({}).limit(100)}
 
 
 class Outcomes:
@@ -127,13 +127,13 @@ class Workers:
     def all(self) -> list[Worker]:
         """Most recent first. Raises Busy."""
         with reaching():
-            found = [Worker(one["_id"], one["at"]) for one in self._collection.find({}).limit(100)]
-        return sorted(found, key=lambda one: one.at, reverse=True)
+            found = [Worker(document["_id"], document["at"]) for document in self._collection.find({}).limit(100)]
+        return sorted(found, key=lambda worker: worker.at, reverse=True)
 
     def last_turn(self) -> datetime | None:
         """Of any worker, cached for a second; None if there never was one. Raises Busy."""
         if self._elapsed() >= self._known_until:
-            self._last = next((one.at for one in self.all()), None)
+            self._last = next((worker.at for worker in self.all()), None)
             self._known_until = self._elapsed() + TURN_KNOWN
         return self._last
 

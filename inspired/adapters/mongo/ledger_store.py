@@ -42,7 +42,7 @@ class Ledger:
     def of(self, owner: str) -> tuple[Entry, ...]:
         with reaching():
             found = list(self._collection.find({"owner": owner}))
-        return tuple(sorted((entry_in(one) for one in found), key=lambda entry: entry.number))
+        return tuple(sorted((entry_in(document) for document in found), key=lambda entry: entry.number))
 
     def all(self, after: datetime, before: datetime, *, most: int = 0) -> Iterator[tuple[str, Entry]]:
         """Every entry of this period with its owner, in no particular order; at most `most` if given."""
@@ -104,7 +104,7 @@ class Orphans:
         """Payments the owner has not settled, oldest first."""
         with reaching():
             found = self._collection.find({"open_since": {"$type": "date"}}).sort("open_since", 1).limit(most)
-            return [_orphan(one) for one in found]
+            return [_orphan(document) for document in found]
 
     def tell(self, orphan_id: str, now: datetime, until: datetime) -> bool:
         """True if the caller is to tell the owner now; no other process does so before `until`."""
@@ -172,14 +172,14 @@ class Cases:
 
     def close_others(self, booking_id: str, still: Sequence[Difference], now: datetime) -> int:
         """Close this booking's cases that are no longer found."""
-        found = {one.id for one in still}
+        found = {difference.id for difference in still}
         closed = 0
         with reaching():
-            open_ones = list(self._collection.find({"open_since": {"$type": "date"}, "booking_id": booking_id}))
-            for one in open_ones:
-                if one["_id"] not in found:
+            open_cases = list(self._collection.find({"open_since": {"$type": "date"}, "booking_id": booking_id}))
+            for case in open_cases:
+                if case["_id"] not in found:
                     result = self._collection.update_one(
-                        {"_id": one["_id"]}, {"$set": {"closed_at": now}, "$unset": {"open_since": ""}}
+                        {"_id": case["_id"]}, {"$set": {"closed_at": now}, "$unset": {"open_since": ""}}
                     )
                     closed += result.modified_count
         return closed
@@ -187,7 +187,7 @@ class Cases:
     def waiting(self, most: int = 200) -> list[Case]:
         with reaching():
             found = self._collection.find({"open_since": {"$type": "date"}}).sort("open_since", 1).limit(most)
-            return [_case(one) for one in found]
+            return [_case(document) for document in found]
 
 
 def _difference_out(difference: Difference) -> Document:

@@ -79,7 +79,7 @@ class Lists:
         """Bookings about which the owner was alerted, newest first."""
         with reaching():
             found = self._collection.find({"alerted_at": {"$gte": after, "$lt": before}}).sort("alerted_at", -1)
-            return [booking_in(one) for one in found.limit(most)]
+            return [booking_in(document) for document in found.limit(most)]
 
     def beginning(self) -> datetime:
         """The earliest known creation date; oldest-first lists start there."""
@@ -90,7 +90,9 @@ class Lists:
     def _found(self, query: Document, most: int) -> list[Booking]:
         """Newest first."""
         with reaching():
-            return [booking_in(one) for one in self._collection.find(query).sort("created_at", -1).limit(most)]
+            return [
+                booking_in(document) for document in self._collection.find(query).sort("created_at", -1).limit(most)
+            ]
 
     def _taken(self, wanted: Wanted, now: datetime, cursor: str, falling: bool, most: int) -> list[Booking]:
         low = iso_of(max(wanted.since or (BEGINNING if falling else self.beginning()), BEGINNING))
@@ -113,7 +115,7 @@ class Lists:
             query = {field: value, order: {"$gte": begin, "$lt": end}}
             with reaching():
                 rows = self._collection.find(query).sort(order, -1 if falling else 1).limit(most - len(found))
-                found += [booking_in(one) for one in rows]
+                found += [booking_in(row) for row in rows]
             low, high = (low, begin) if falling else (end, high)
             wide = wide * GROWTH if end < iso_of(now) else min(wide * GROWTH, WEEK)
         return found
@@ -127,8 +129,8 @@ def _above(now: datetime) -> str:
     return iso_of(now + SKEW)
 
 
-def _least(one: str, other: str) -> str:
-    return min(one, other) if other else one
+def _least(bound: str, other: str) -> str:
+    return min(bound, other) if other else bound
 
 
 def _moment(place: str) -> datetime:

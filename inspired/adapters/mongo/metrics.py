@@ -49,7 +49,7 @@ class Numbers:
         query = {"at": {"$gte": _at(first), "$lte": _at(last)}}
         shown = dict.fromkeys(("at", "counted_at", *parts), 1)
         with reaching():
-            return [_day_in(one) for one in self._collection.find(query, shown).sort("at", pymongo.ASCENDING)]
+            return [_day_in(document) for document in self._collection.find(query, shown).sort("at", pymongo.ASCENDING)]
 
     def save_all_time(self, before: date) -> None:
         """Store the sum of all days before this one, since adding them up for each page would get slower with the
@@ -139,8 +139,8 @@ def _day_out(day: Day) -> Document:
         "figures": figures_out(day.figures),
         "accounts": _text([[*place, str(amount)] for place, amount in day.figures.accounts.items()]),
         "sales": day.figures.sales,
-        "returned": [_returned_out(one) for one in day.returned],
-        "large": [_rolling_out(one) for one in day.large],
+        "returned": [_returned_out(refund) for refund in day.returned],
+        "large": [_rolling_out(rolling) for rolling in day.large],
     }
 
 
@@ -152,8 +152,8 @@ def _day_in(found: Document) -> Day:
     return Day(
         date=found["at"].date(),
         figures=figures,
-        returned=tuple(_returned_in(one) for one in found.get("returned", ())),
-        large=tuple(_rolling_in(one) for one in found.get("large", ())),
+        returned=tuple(_returned_in(refund) for refund in found.get("returned", ())),
+        large=tuple(_rolling_in(rolling) for rolling in found.get("large", ())),
         counted_at=found["counted_at"],
     )
 
@@ -196,14 +196,14 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _returned_out(one: Returned) -> Document:
+def _returned_out(refund: Returned) -> Document:
     return {
-        "at": one.at,
-        "booking_id": one.booking_id,
-        "refund_id": one.refund_id,
-        "money": money_out(one.money),
-        "cause": one.cause and str(one.cause),
-        "by": one.by,
+        "at": refund.at,
+        "booking_id": refund.booking_id,
+        "refund_id": refund.refund_id,
+        "money": money_out(refund.money),
+        "cause": refund.cause and str(refund.cause),
+        "by": refund.by,
     }
 
 
@@ -212,9 +212,9 @@ def _returned_in(found: Document) -> Returned:
     return Returned(found["at"], found["booking_id"], found["refund_id"], _money(found["money"]), cause, found["by"])
 
 
-def _rolling_out(one: Rolling) -> Document:
-    sums = {"day": money_out(one.day), "month": money_out(one.month), "year": money_out(one.year)}
-    return {"customer": one.customer, **sums}
+def _rolling_out(rolling: Rolling) -> Document:
+    sums = {"day": money_out(rolling.day), "month": money_out(rolling.month), "year": money_out(rolling.year)}
+    return {"customer": rolling.customer, **sums}
 
 
 def _rolling_in(found: Document) -> Rolling:

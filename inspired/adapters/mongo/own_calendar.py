@@ -48,12 +48,14 @@ class OwnCalendar:
         """The busy times that reach into this window. Raises Busy if MongoDB is away and nothing was read lately."""
         if self.feeds and time.monotonic() >= self._known_until:
             self.known()
-        return [one for known in self._known.values() for one in known.busy if one.overlaps(window)]
+        return [span for known in self._known.values() for span in known.busy if span.overlaps(window)]
 
     def known(self) -> dict[str, Known]:
         """Every feed as it is in MongoDB now, in the order of the setting."""
         with reaching():
-            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(self.feeds)}})}
+            found = {
+                document["_id"]: document for document in self._collection.find({"_id": {"$in": list(self.feeds)}})
+            }
         self._known = {feed_id: _known_in(found.get(feed_id, {})) for feed_id in self.feeds}
         self._known_until = time.monotonic() + self._keep
         return self._known
@@ -70,7 +72,7 @@ class OwnCalendar:
             self._collection.update_one(query, {"$set": {"is_told": True}})
 
     def due(self, now: datetime) -> list[str]:
-        return [feed_id for feed_id, one in self.known().items() if one.due_at is None or one.due_at <= now]
+        return [feed_id for feed_id, known in self.known().items() if known.due_at is None or known.due_at <= now]
 
     def due_again(self, feed_id: str, at: datetime) -> None:
         with reaching():
@@ -79,7 +81,7 @@ class OwnCalendar:
 
 def _known_out(known: Known) -> Document:
     return {
-        "busy": [[one.start, one.end] for one in merged(known.busy)],
+        "busy": [[span.start, span.end] for span in merged(known.busy)],
         "unread": known.unread,
         "read_at": known.read_at,
         "tried_at": known.tried_at,

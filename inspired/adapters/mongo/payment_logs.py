@@ -158,7 +158,7 @@ class PaymentLogs:
         """The bookings for which a signed payment webhook arrived."""
         query = {"at": {"$gte": after}, "event": "WEBHOOK_RECEIVED", "biz_status": "PAY_SUCCESS"}
         with reaching():
-            return {one["booking_id"] for one in self._collection.find(query, {"booking_id": 1}).limit(most)}
+            return {document["booking_id"] for document in self._collection.find(query, {"booking_id": 1}).limit(most)}
 
     def lease(self, webhook_id: str, until: datetime) -> None:
         """It was enqueued or is being processed: due again at `until`."""
@@ -200,9 +200,9 @@ class PaymentLogs:
         with reaching():
             query, hidden = {"notice_at": {"$gte": after, "$lt": before}}, {"raw": 0, "key": 0, "headers": 0}
             found = list(self._collection.find(query, hidden).sort("notice_at", -1).limit(most))
-            names = {"_id": {"$in": [f"{one['_id']}#worked" for one in found]}}
-            worked = {one["_id"]: one["verdict"] for one in self._collection.find(names, {"verdict": 1})}
-        return [{**one, "followed": worked.get(f"{one['_id']}#worked", "")} for one in found]
+            names = {"_id": {"$in": [f"{document['_id']}#worked" for document in found]}}
+            worked = {document["_id"]: document["verdict"] for document in self._collection.find(names, {"verdict": 1})}
+        return [{**document, "followed": worked.get(f"{document['_id']}#worked", "")} for document in found]
 
     def kept(self, webhook_id: str) -> Document:
         """One webhook with everything stored, rejected or not. Raises NotFound."""

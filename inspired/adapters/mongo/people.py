@@ -46,7 +46,7 @@ class People:
 
     def all(self) -> list[Person]:
         with reaching():
-            return [_person_in(one) for one in self._collection.find({}).sort("created_at", 1).limit(200)]
+            return [_person_in(document) for document in self._collection.find({}).sort("created_at", 1).limit(200)]
 
     def change(self, person_id: str, decide: Callable[[Person], Person]) -> Person:
         """Load, decide, and save unless another process saved meanwhile; errors of `decide` pass through. Raises
@@ -96,7 +96,7 @@ class AdminSessions:
         """Newest first."""
         with reaching():
             found = self._collection.find({"person_id": person_id}).sort("since", -1).limit(100)
-            return [_session_in(one) for one in found]
+            return [_session_in(document) for document in found]
 
     def end(self, session_id: str) -> None:
         with reaching():
@@ -128,7 +128,7 @@ class RefusedLogins:
         """Newest first."""
         with reaching():
             found = self._collection.find({"at": {"$gte": after}}).sort("at", -1).limit(most)
-            return [RefusedLogin(one["at"], one["address"], one["account"]) for one in found]
+            return [RefusedLogin(document["at"], document["address"], document["account"]) for document in found]
 
 
 def _person_out(person: Person) -> Document:
@@ -146,13 +146,13 @@ def _person_out(person: Person) -> Document:
         "recovery": list(person.recovery),
         "passkeys": [
             {
-                "id": one.id,
-                "public_key": one.public_key,
-                "count": one.count,
-                "name": one.name,
-                "added_at": one.added_at,
+                "id": passkey.id,
+                "public_key": passkey.public_key,
+                "count": passkey.count,
+                "name": passkey.name,
+                "added_at": passkey.added_at,
             }
-            for one in person.passkeys
+            for passkey in person.passkeys
         ],
         "invitation": person.invitation,
         "invited_until": person.invited_until,
@@ -174,8 +174,14 @@ def _person_in(found: Document) -> Person:
         totp_step=found["totp_step"],
         recovery=tuple(found["recovery"]),
         passkeys=tuple(
-            Passkey(bytes(one["id"]), bytes(one["public_key"]), one["count"], one["name"], one["added_at"])
-            for one in found["passkeys"]
+            Passkey(
+                bytes(passkey["id"]),
+                bytes(passkey["public_key"]),
+                passkey["count"],
+                passkey["name"],
+                passkey["added_at"],
+            )
+            for passkey in found["passkeys"]
         ),
         invitation=found["invitation"],
         invited_until=found["invited_until"],

@@ -73,8 +73,8 @@ class Preferences:
     def fresh(self) -> Chosen:
         """As they are in MongoDB now; changes start from this. Raises Busy."""
         with reaching():
-            found = {one["_id"]: one for one in self._collection.find({"_id": {"$in": list(SECTIONS)}})}
-        read: dict[str, Any] = {name: SECTIONS[name](one["values"]) for name, one in found.items()}
+            found = {document["_id"]: document for document in self._collection.find({"_id": {"$in": list(SECTIONS)}})}
+        read: dict[str, Any] = {name: SECTIONS[name](document["values"]) for name, document in found.items()}
         versions = {name: found[name]["version"] if name in found else 0 for name in SECTIONS}
         self._known, self._is_known = Chosen(**read, versions=versions), True
         self._read_again = time.monotonic() + self._keep

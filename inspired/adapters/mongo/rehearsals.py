@@ -78,19 +78,21 @@ class Rehearsals:
         """By drill: the last requested and the last finished run, without their records."""
         with reaching():
             found = list(self._drills.find({}).limit(500))
-        return {one["_id"]: (_of(one.get("asked")), _of(one.get("last"))) for one in found}
+        return {document["_id"]: (_of(document.get("asked")), _of(document.get("last"))) for document in found}
 
     def waiting(self, after: datetime, before: datetime, most: int) -> list[str]:
         """Runs requested in this period that no worker has started."""
         with reaching():
             query = {"waits_since": {"$gte": after, "$lt": before}}
-            return [one["_id"] for one in self._runs.find(query, {"_id": 1}).sort("waits_since", 1).limit(most)]
+            return [
+                document["_id"] for document in self._runs.find(query, {"_id": 1}).sort("waits_since", 1).limit(most)
+            ]
 
     def abandoned(self, before: datetime, most: int) -> list[Run]:
         """Runs started before this moment and never finished."""
         with reaching():
             found = self._runs.find({"at_work_since": {"$lt": before}}).sort("at_work_since", 1).limit(most)
-            return [_in(one) for one in found]
+            return [_in(document) for document in found]
 
     def give_up(self, run: Run) -> None:
         """End the run without a result; the drill's earlier result stays."""
@@ -201,7 +203,7 @@ def _drop(database: Database[Any]) -> bool:
     try:
         with reaching():
             names = database.list_collection_names()
-            for name in sorted(names, key=lambda one: one == MARKER):
+            for name in sorted(names, key=lambda name: name == MARKER):
                 database.drop_collection(name)
     except Busy as error:
         log.warning("scratch_left", database=database.name, error=str(error))
@@ -255,14 +257,16 @@ def _record_out(record: Record) -> Document:
             {
                 "at": scene.at,
                 "what": scene.what,
-                "bookings": [booking_out(one) for one in scene.bookings],
+                "bookings": [booking_out(booking) for booking in scene.bookings],
                 "customers": list(scene.customers),
-                "letters": [{"to": one.to, "subject": one.subject, "text": one.text} for one in scene.letters],
+                "letters": [
+                    {"to": letter.to, "subject": letter.subject, "text": letter.text} for letter in scene.letters
+                ],
             }
             for scene in record.scenes
         ],
-        "checks": [{"claim": one.claim, "holds": one.holds} for one in record.checks],
-        "ledger": [entry_out(one) for one in record.ledger],
+        "checks": [{"claim": check.claim, "holds": check.holds} for check in record.checks],
+        "ledger": [entry_out(entry) for entry in record.ledger],
         "broken_off": record.broken_off,
     }
 
@@ -280,15 +284,15 @@ def _record_in(found: Document) -> Record:
     return Record(
         scenes=tuple(
             Scene(
-                at=one["at"],
-                what=one["what"],
-                bookings=tuple(booking_in(booking) for booking in one["bookings"]),
-                customers=tuple(one["customers"]),
-                letters=tuple(Letter(**letter) for letter in one["letters"]),
+                at=scene["at"],
+                what=scene["what"],
+                bookings=tuple(booking_in(booking) for booking in scene["bookings"]),
+                customers=tuple(scene["customers"]),
+                letters=tuple(Letter(**letter) for letter in scene["letters"]),
             )
-            for one in found["scenes"]
+            for scene in found["scenes"]
         ),
-        checks=tuple(Check(**one) for one in found["checks"]),
-        ledger=tuple(entry_in(one) for one in found["ledger"]),
+        checks=tuple(Check(**check) for check in found["checks"]),
+        ledger=tuple(entry_in(entry) for entry in found["ledger"]),
         broken_off=found["broken_off"],
     )

@@ -30,12 +30,14 @@ class Views:
         """Sorted by name."""
         with reaching():
             found = list(self._collection.find({"person_id": person_id}).limit(MOST_VIEWS))
-        views = [View(one["_id"], one["person_id"], one["name"], one["query"]) for one in found]
+        views = [
+            View(document["_id"], document["person_id"], document["name"], document["query"]) for document in found
+        ]
         return sorted(views, key=lambda view: view.name.casefold())
 
     def add(self, view: View) -> None:
         """Replaces a view of the same name. Raises Conflict if there are too many."""
-        others = [one for one in self.of(view.person_id) if one.name != view.name]
+        others = [other for other in self.of(view.person_id) if other.name != view.name]
         if len(others) >= MOST_VIEWS:
             raise Conflict(f"You have {MOST_VIEWS} views. Please remove one first.")
         with reaching():

@@ -51,7 +51,7 @@ class Tickets(Claiming[Ticket]):
         query: Document = {"due": {"$gt": after, **({"$lte": before} if before else {})}}
         with reaching():
             found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
-            return [_in(one) for one in found]
+            return [_in(document) for document in found]
 
     def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Tickets that wait for the customer, newest first."""
@@ -79,7 +79,7 @@ class Tickets(Claiming[Ticket]):
 
     def _newest(self, query: Document, by: str, most: int) -> list[Ticket]:
         with reaching():
-            return [_in(one) for one in self._collection.find(query).sort(by, -1).limit(most)]
+            return [_in(document) for document in self._collection.find(query).sort(by, -1).limit(most)]
 
     def _one(self, query: Document) -> Ticket:
         with reaching():
@@ -108,14 +108,14 @@ def _out(ticket: Ticket) -> Document:
         "state": str(ticket.state),
         "messages": [
             {
-                "id": one.id,
-                "at": one.at,
-                "author": str(one.author),
-                "text": Binary(one.text),
-                "person": one.person,
-                "promised": one.promised,
+                "id": message.id,
+                "at": message.at,
+                "author": str(message.author),
+                "text": Binary(message.text),
+                "person": message.person,
+                "promised": message.promised,
             }
-            for one in ticket.messages
+            for message in ticket.messages
         ],
         "since": ticket.since,
         "promised": ticket.promised,
@@ -150,13 +150,22 @@ def _in(found: Document) -> Ticket:
         subject=bytes(found["subject"]),
         state=TicketState(found["state"]),
         messages=tuple(
-            Message(one["id"], one["at"], Author(one["author"]), bytes(one["text"]), one["person"], one["promised"])
-            for one in found["messages"]
+            Message(
+                message["id"],
+                message["at"],
+                Author(message["author"]),
+                bytes(message["text"]),
+                message["person"],
+                message["promised"],
+            )
+            for message in found["messages"]
         ),
         since=found["since"],
         promised=found["promised"],
         done_at=found.get("done_at"),
         assigned=found["assigned"],
-        outbox=tuple(OutboxItem(ticket_task_in(one["name"]), one["due"], one["tries"]) for one in found["effects"]),
-        history=tuple(ticket_event_in(one) for one in found["history"]),
+        outbox=tuple(
+            OutboxItem(ticket_task_in(effect["name"]), effect["due"], effect["tries"]) for effect in found["effects"]
+        ),
+        history=tuple(ticket_event_in(event) for event in found["history"]),
     )

@@ -52,15 +52,15 @@ class MongoShelf:
             found = self._collection.find_one({"_id": THE_ONE})
         if found is None:
             return Known()
-        asked = tuple(Asked(one["at"], one["order"]) for one in found["asked"])
-        keys = tuple((one["serial"], one["pem"]) for one in found["keys"])
+        asked = tuple(Asked(question["at"], question["order"]) for question in found["asked"])
+        keys = tuple((key["serial"], key["pem"]) for key in found["keys"])
         return Known(keys, found["fetched_at"], asked, found["version"])
 
     def put(self, known: Known) -> bool:
         document: Document = {
             "keys": [{"serial": serial, "pem": pem} for serial, pem in known.keys],
             "fetched_at": known.fetched_at,
-            "asked": [{"at": one.at, "order": one.order} for one in known.asked],
+            "asked": [{"at": question.at, "order": question.order} for question in known.asked],
             "version": known.version,
         }
         with reaching():

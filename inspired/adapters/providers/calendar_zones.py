@@ -206,9 +206,9 @@ def named(name: str) -> tzinfo | None:
 
 def _by_words(words: str) -> ZoneInfo | None:
     daylight = words.replace("daylight", "standard").replace("summer time", "standard time")
-    for one in (words, daylight, words.removesuffix(" time") + " standard time"):
-        if one in _known():
-            return ZoneInfo(_known()[one])
+    for spelling in (words, daylight, words.removesuffix(" time") + " standard time"):
+        if spelling in _known():
+            return ZoneInfo(_known()[spelling])
     return None
 
 
@@ -236,9 +236,11 @@ class OwnZone(tzinfo):
     """A zone defined by the file's VTIMEZONE. A repeated hour means the first one; a skipped one is moved forward."""
 
     def __init__(self, observances: Iterable[Observance]) -> None:
-        changes = sorted((onset - one.before, one) for one in observances for onset in one.onsets)
+        changes = sorted(
+            (onset - observance.before, observance) for observance in observances for onset in observance.onsets
+        )
         self._changes = [moment for moment, _ in changes]
-        self._offsets = [changes[0][1].before, *(one.after for _, one in changes)]
+        self._offsets = [changes[0][1].before, *(observance.after for _, observance in changes)]
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
         if moment is None:

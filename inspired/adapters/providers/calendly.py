@@ -157,7 +157,7 @@ class _Purse:
 
     def learn(self, answer: Answer) -> None:
         told = [answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
-        if not all(one.isascii() and one.isdigit() and len(one) < 7 for one in told):
+        if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in told):
             return
         self._limit, self._left, seconds = map(int, told)
         self._filled_at = time.monotonic() + min(seconds, LONGEST_PAUSE)
@@ -192,7 +192,9 @@ class Calendly:
             listed = self._get(
                 f"{self._base}/event_types", {"user": str(me["uri"]), "active": "true", "count": "100"}, seconds
             )
-            self._types = {one.slug: one for one in (_event_type(item) for item in listed["collection"])}
+            self._types = {
+                event_type.slug: event_type for event_type in (_event_type(item) for item in listed["collection"])
+            }
             self._types_at = time.monotonic()
             return self._types
 
@@ -253,16 +255,16 @@ class Calendly:
         """Every active event that starts after `now`, whoever booked it."""
         listed = self._events({"min_start_time": _stamp(now)}, seconds)
         return [
-            Upcoming(str(one["uri"]), str(one["event_type"]), _moment(one["created_at"]))
-            for one in listed
-            if self._event.fullmatch(one["uri"])
+            Upcoming(str(event["uri"]), str(event["event_type"]), _moment(event["created_at"]))
+            for event in listed
+            if self._event.fullmatch(event["uri"])
         ]
 
     @_reading()
     def invited(self, event_uri: str, *, seconds: float = 5.0) -> Scheduled | None:
         """The event of `upcoming` with its invitee; None if there is no active one any more."""
         listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
-        uris = [str(one["uri"]) for one in listed["collection"]]
+        uris = [str(item["uri"]) for item in listed["collection"]]
         seen = self._read_back(event_uri, uris[0], seconds) if uris else None
         return seen if seen is not None and seen.active else None
 
@@ -427,7 +429,7 @@ class Calendly:
         me = self._me(seconds)
         asked = {"user": me["uri"], "organization": me["current_organization"], "scope": "user", "count": "100"}
         listed = self._get(f"{self._base}/webhook_subscriptions", asked, seconds)
-        return [_subscription(one) for one in listed["collection"]]
+        return [_subscription(item) for item in listed["collection"]]
 
     @_reading()
     def subscribe(self, url: str, events: Sequence[str], signing_key: str, *, seconds: float = 5.0) -> Subscription:
@@ -580,8 +582,8 @@ def _subscription(item: dict[str, Any]) -> Subscription:
 
 
 def _event_type(item: dict[str, Any]) -> EventType:
-    questions = [one for one in item.get("custom_questions") or () if one.get("enabled", True)]
-    names = [one["name"] for one in questions]
+    questions = [question for question in item.get("custom_questions") or () if question.get("enabled", True)]
+    names = [question["name"] for question in questions]
     return EventType(
         uri=str(item["uri"]),
         slug=str(item["slug"]),
@@ -590,9 +592,11 @@ def _event_type(item: dict[str, Any]) -> EventType:
         is_paid=bool(item.get("is_paid")),
         is_for_one=item.get("kind", "solo") == "solo",
         says=" ".join(str(text) for text in (item.get("name"), item.get("description_plain"), *names) if text),
-        asks=tuple(str(one["name"]) for one in questions if one.get("required")),
-        places=tuple((str(one["kind"]), str(one.get("location") or "")) for one in item.get("locations") or ()),
-        options=tuple(int(one) for one in item.get("duration_options") or ()),
+        asks=tuple(str(question["name"]) for question in questions if question.get("required")),
+        places=tuple(
+            (str(location["kind"]), str(location.get("location") or "")) for location in item.get("locations") or ()
+        ),
+        options=tuple(int(option) for option in item.get("duration_options") or ()),
     )
 
 

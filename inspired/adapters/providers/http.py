@@ -194,7 +194,7 @@ def leads_outside(host: str, port: int) -> bool:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return bool(found) and all(is_public(str(one[4][0])) for one in found)
+    return bool(found) and all(is_public(str(address[4][0])) for address in found)
 
 
 class _PublicConnection(_Connection):

@@ -136,8 +136,8 @@ def unfolded(text: bytes, zone: ZoneInfo, window: Span, addresses: Iterable[str]
     unread = 0
     for read, together in work:
         reader.is_sure = True
-        cut = (Span(max(one.start, window.start), min(one.end, window.end)) for one in read(together))
-        found += (one for one in cut if one.start < one.end)
+        cut = (Span(max(span.start, window.start), min(span.end, window.end)) for span in read(together))
+        found += (span for span in cut if span.start < span.end)
         unread += not reader.is_sure
         if len(found) > MOST_TIMES:
             raise TooManyTimes
@@ -230,7 +230,7 @@ class _Reader:
         self._zone, self._window = zone, window
         self._told = {line.value.strip(): part for part in zones for line in part.lines.get("TZID", ())[:1]}
         self._zones: dict[str, tzinfo | None] = {}
-        self._addresses = {one.strip().casefold() for one in addresses}
+        self._addresses = {address.strip().casefold() for address in addresses}
         self.is_sure = True
 
     def told_busy(self, together: list[Part]) -> list[Span]:
@@ -238,9 +238,9 @@ class _Reader:
         spans: list[Span] = []
         for line in (line for part in together for line in part.lines.get("FREEBUSY", ())):
             if line.param("FBTYPE").upper() != "FREE":
-                for one in line.value.split(","):
+                for value in line.value.split(","):
                     with self._hiding_no_other():
-                        spans.append(self._period(one, line))
+                        spans.append(self._period(value, line))
         return spans
 
     def events(self, together: list[Part]) -> list[Span]:
@@ -339,9 +339,9 @@ class _Reader:
         start, first, usual = self._shape(part)
         zone = start.zone
         gone_walls, gone_days = self._left_out(part, changes, start)
-        added = [(one, line) for line in part.lines.get("RDATE", ()) for one in line.value.split(",")]
-        spans = [self._period(one, line) for one, line in added if "/" in one]
-        walls = {start.wall, *(self._time(one, line).wall_in(zone) for one, line in added if "/" not in one)}
+        added = [(value, line) for line in part.lines.get("RDATE", ()) for value in line.value.split(",")]
+        spans = [self._period(value, line) for value, line in added if "/" in value]
+        walls = {start.wall, *(self._time(value, line).wall_in(zone) for value, line in added if "/" not in value)}
         if rules := part.lines.get("RRULE"):
             walls.update(self._repeated(start, [line.value for line in rules], usual))
         later = self._from_then_on(changes, zone)
@@ -350,7 +350,7 @@ class _Reader:
                 continue
             length = first if wall == start.wall else usual
             if any(wall >= since for since, _ in later):
-                spans += self._moved(wall, [one for one in later if wall >= one[0]][-1], zone)
+                spans += self._moved(wall, [change for change in later if wall >= change[0]][-1], zone)
             else:
                 spans.append(Span(_moment(wall, zone), length.end(wall, zone)))
         return spans
@@ -381,13 +381,13 @@ class _Reader:
     def _left_out(self, part: Part, changes: list[Part], start: Time) -> tuple[set[datetime], set[date]]:
         """Wall-clock times and whole days that are left out. For all-day entries excluded by a time, both the zone's
         and the time's own clock count."""
-        lines = [*part.lines.get("EXDATE", ()), *(one.lines["RECURRENCE-ID"][0] for one in changes)]
+        lines = [*part.lines.get("EXDATE", ()), *(change.lines["RECURRENCE-ID"][0] for change in changes)]
         walls: set[datetime] = set()
         days: set[date] = set()
         for line in lines:
-            for one in line.value.split(","):
+            for value in line.value.split(","):
                 try:
-                    left = self._time(one, line)
+                    left = self._time(value, line)
                 except CANNOT_BE_READ:
                     self.is_sure = False
                     continue
@@ -400,10 +400,10 @@ class _Reader:
 
     def _from_then_on(self, changes: list[Part], zone: tzinfo) -> list[tuple[datetime, Part]]:
         """Changes that also apply to all later times, by the time they start with."""
-        lines = [(one.lines["RECURRENCE-ID"][0], one) for one in changes]
-        lasting = [(line, one) for line, one in lines if line.param("RANGE").upper() == "THISANDFUTURE"]
+        lines = [(part.lines["RECURRENCE-ID"][0], part) for part in changes]
+        lasting = [(line, part) for line, part in lines if line.param("RANGE").upper() == "THISANDFUTURE"]
         return sorted(
-            ((self._time(line.value, line).wall_in(zone), one) for line, one in lasting), key=lambda one: one[0]
+            ((self._time(line.value, line).wall_in(zone), part) for line, part in lasting), key=lambda change: change[0]
         )
 
     def _moved(self, wall: datetime, change: tuple[datetime, Part], zone: tzinfo) -> list[Span]:
@@ -421,7 +421,7 @@ class _Reader:
         match = MOMENT.fullmatch(text.strip())
         if match is None:
             raise ValueError("no time")
-        year, month, day, hour, minute, second = (int(one or 0) for one in match.groups()[:6])
+        year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
         wall = datetime.combine(date(min(year, LAST_YEAR), month, day), time(hour, minute, min(second, 59)))
         if match[7]:
             return Time(wall, UTC)
@@ -449,7 +449,7 @@ class _Reader:
     def _explained(self, name: str) -> tzinfo | None:
         part = self._told.get(name)
         try:
-            observances = [self._observance(one) for one in part.parts] if part else []
+            observances = [self._observance(other) for other in part.parts] if part else []
             return OwnZone(observances) if observances else None
         except CANNOT_BE_READ:
             return None
@@ -462,8 +462,8 @@ class _Reader:
         rules = [line.value.upper() for line in part.lines.get("RRULE", ())]
         low = start.replace(year=self._window.start.year - 3, month=1, day=1)
         high = low.replace(year=self._window.end.year + 2)
-        added = [one for line in part.lines.get("RDATE", ()) for one in line.value.split(",")]
-        onsets = [start, *(self._time(one, Line("", one)).wall for one in added)]
+        added = [value for line in part.lines.get("RDATE", ()) for value in line.value.split(",")]
+        onsets = [start, *(self._time(value, Line("", value)).wall for value in added)]
         if rules and start < low and all(PLAIN.fullmatch(rule) for rule in rules) and start.day < 29:
             onsets = []
             start = start.replace(year=low.year)
@@ -477,14 +477,14 @@ def _length(text: str) -> Length:
     match = DURATION.fullmatch(text.strip())
     if match is None or match[1] == "-":
         raise ValueError("no length")
-    weeks, days, hours, minutes, seconds = (int(one or 0) for one in match.groups()[1:])
+    weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups()[1:])
     return Length(timedelta(weeks=weeks, days=days), timedelta(hours=hours, minutes=minutes, seconds=seconds))
 
 
 def _true_at(start: datetime, rules: list[str], low: datetime, high: datetime) -> list[datetime]:
     """Raises TimeoutError, and what `repeated` raises."""
     with _at_most(RULE_SECONDS):
-        return [one for rule in rules for one in repeated(start, rule, low, high)]
+        return [moment for rule in rules for moment in repeated(start, rule, low, high)]
 
 
 @contextmanager
@@ -518,7 +518,7 @@ def main() -> None:
     except TooManyTimes:
         told = {"refused": f"it holds more than {MOST_TIMES:,} busy times in a year"}
     else:
-        told = {"busy": [(one.start.isoformat(), one.end.isoformat()) for one in busy], "unread": unread}
+        told = {"busy": [(span.start.isoformat(), span.end.isoformat()) for span in busy], "unread": unread}
     json.dump(told, sys.stdout)
 
 

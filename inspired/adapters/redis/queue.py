@@ -78,7 +78,7 @@ class ProductJob(Job):
         """Raises DeserializationError."""
         if self.func_name not in self.functions:
             return _tame(str(self.func_name))
-        are_ids = isinstance(self.args, list) and all(isinstance(one, str) for one in self.args)
+        are_ids = isinstance(self.args, list) and all(isinstance(argument, str) for argument in self.args)
         if self.instance is not None or self.kwargs or not are_ids:
             return f"{self.func_name} with something else than ids"
         return ""

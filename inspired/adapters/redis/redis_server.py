@@ -33,27 +33,27 @@ def connect(url: str, *, seconds: float, most: int = MOST_CONNECTIONS, verify_ce
 def why(error: BaseException) -> str:
     """The cause, for logs and the owner, without the URL, which may contain a password."""
     causes = list(_causes(error))
-    words = " ".join(str(one) for one in causes)
-    for one in causes:
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({one.verify_message}); see REDIS_TLS"
-        if isinstance(one, redis.AuthenticationError):
+    words = " ".join(str(cause) for cause in causes)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted ({cause.verify_message}); see REDIS_TLS"
+        if isinstance(cause, redis.AuthenticationError):
             return "it refuses our name or password; see REDIS_URL"
-        if isinstance(one, ConnectionRefusedError):
+        if isinstance(cause, ConnectionRefusedError):
             return "nobody listens at its address"
-        if isinstance(one, socket.gaierror):
+        if isinstance(cause, socket.gaierror):
             return "the name of its server is not known"
     if "max number of clients" in words:
         return "it takes no more connections; see REDIS_CONNECTIONS"
     if "No connection available" in words:
         return "all of our connections to it are in use; see REDIS_CONNECTIONS"
-    if "handshake" in words or any(isinstance(one, ssl.SSLError) for one in causes):
+    if "handshake" in words or any(isinstance(cause, ssl.SSLError) for cause in causes):
         return "TLS cannot be agreed on; does it speak TLS, as rediss:// says?"
     if isinstance(error, redis.TimeoutError):
         return "it does not answer in time"
     if isinstance(error, redis.ResponseError):
         return f"it refuses: {str(error)[:LONGEST_ANSWER]}"
-    if any(isinstance(one, ConnectionError) for one in causes) or "closed by server" in words:
+    if any(isinstance(cause, ConnectionError) for cause in causes) or "closed by server" in words:
         return "it broke off the connection; where it wants TLS, the address begins with rediss://"
     return type(error).__name__
 

@@ -118,7 +118,7 @@ class StatusCache:
         except redis.RedisError as error:
             self._away(error)
             return None
-        return Changes(int(revision or 0), tuple(_change(one) for one in newest))
+        return Changes(int(revision or 0), tuple(_change(change) for change in newest))
 
     def publish(self, token: str, hint: CachedStatus, *, changed: str = "") -> None:
         """Best effort: a lost update is read from MongoDB a few seconds later. `changed`: the booking's id if it was
