@@ -69,7 +69,7 @@ def passkey() -> Response:
     if person is None:
         raise Forbidden("Please begin with your password.")
     options = generate_authentication_options(
-        rp_id=_host(), allow_credentials=[PublicKeyCredentialDescriptor(id=one.id) for one in person.passkeys]
+        rp_id=_host(), allow_credentials=[PublicKeyCredentialDescriptor(id=key.id) for key in person.passkeys]
     )
     session["challenge"] = base64.b64encode(options.challenge).decode()
     return Response(options_to_json(options), mimetype="application/json")
@@ -99,7 +99,7 @@ def passkey_submit() -> ResponseReturnValue:
         log.warning("passkey_refused", person=person.id)
         raise Forbidden("This passkey was not accepted.") from None
     count = seen.new_sign_count
-    person = svc.people.change(person.id, lambda one: one.with_passkey_used(passkey.id, count))
+    person = svc.people.change(person.id, lambda known: known.with_passkey_used(passkey.id, count))
     return jsonify(goal=_enter(svc, person))
 
 
@@ -120,7 +120,7 @@ def _step_page(person: Person, message: str = "") -> str:
 def account(refusal: Invalid | None = None) -> str:
     svc = services()
     me, here = auth.here(svc), auth.session_of(svc)
-    alive = [one for one in svc.sessions.of(me.id) if one.is_alive(svc.now())]
+    alive = [login for login in svc.sessions.of(me.id) if login.is_alive(svc.now())]
     return render_template(
         "admin/account/account.html",
         me=me,
@@ -204,7 +204,7 @@ def new_passkey_challenge() -> Response:
         rp_name=services().preferences.now().brand.name,
         user_name=me.email,
         user_id=me.id.encode(),
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=one.id) for one in me.passkeys],
+        exclude_credentials=[PublicKeyCredentialDescriptor(id=key.id) for key in me.passkeys],
     )
     session["challenge"] = base64.b64encode(options.challenge).decode()
     return Response(options_to_json(options), mimetype="application/json")
@@ -247,7 +247,7 @@ def remove_passkey(passkey: str) -> ResponseReturnValue:
 @bp.post("/account/sessions/<session_id>/end")
 def end_session(session_id: str) -> ResponseReturnValue:
     svc, me = services(), auth.here(services())
-    if session_id in (one.id for one in svc.sessions.of(me.id)):
+    if session_id in (login.id for login in svc.sessions.of(me.id)):
         svc.sessions.end(session_id)
     return go(url_for("account.account", done="session"))
 
@@ -377,4 +377,4 @@ def _named(person: Person, said: Any) -> Passkey | None:
         wanted = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         return None
-    return next((one for one in person.passkeys if one.id == wanted), None)
+    return next((key for key in person.passkeys if key.id == wanted), None)

@@ -47,7 +47,7 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
     if before is None or not before.is_firing:
         raise Conflict("This is over already.")
     auth.note(svc, "alert acknowledged", alert.id)
-    svc.alerts.change(alert.id, lambda one: rules.acknowledged(one, by, svc.now()))
+    svc.alerts.change(alert.id, lambda standing: rules.acknowledged(standing, by, svc.now()))
     return go(url_for("alerts.alerts", said="acknowledged"))
 
 
@@ -112,7 +112,7 @@ def runbooks() -> str:
 @bp.get("/runbook/<alert_id>")
 def one_runbook(alert_id: str) -> str:
     svc, alert = services(), _alert(alert_id)
-    played = [drill_called(one) for one in alert.drills]
+    played = [drill_called(drill) for drill in alert.drills]
     return render_template(
         "admin/alerts/runbook.html", alert=alert, standing=svc.alerts.all().get(alert.id), played=played
     )
@@ -129,17 +129,17 @@ def _page(svc: Services, refusal: Refusal | None = None) -> str:
     now, standings = svc.now(), svc.alerts.all()
     names = {person.id: person.email for person in svc.people.all()}
     firing = [
-        Firing(runbook.SITE[one.id], one, names.get(one.acknowledged_by, one.acknowledged_by))
-        for one in standings.values()
-        if one.is_firing and one.id in runbook.SITE
+        Firing(runbook.SITE[standing.id], standing, names.get(standing.acknowledged_by, standing.acknowledged_by))
+        for standing in standings.values()
+        if standing.is_firing and standing.id in runbook.SITE
     ]
     messages = svc.deliveries.newest(now - MESSAGES_OF, SHOWN)
     return render_template(
         "admin/alerts/alerts.html",
-        firing=sorted(firing, key=lambda one: (SEVERITIES.index(one.alert.severity), one.standing.firing_since)),
+        firing=sorted(firing, key=lambda shown: (SEVERITIES.index(shown.alert.severity), shown.standing.firing_since)),
         history=_history(standings, names),
-        messages=[(one, _sentence_of(one)) for one in messages],
-        is_sending=any(_is_under_way(one, now) for one in messages),
+        messages=[(delivery, _sentence_of(delivery)) for delivery in messages],
+        is_sending=any(_is_under_way(delivery, now) for delivery in messages),
         rates=_rates(svc),
         recipients=owner_notifications.addresses(svc, "alerts"),
         webhook=svc.outgoing_webhook.get(now),
@@ -154,9 +154,9 @@ SEVERITIES = tuple(rules.Severity)
 
 
 def _history(standings: dict[str, Standing], names: dict[str, str]) -> list[tuple[Alert, Episode, str]]:
-    known = [one for one in standings.values() if one.id in runbook.SITE]
-    past = [(runbook.SITE[one.id], episode) for one in known for episode in one.episodes]
-    past.sort(key=lambda one: one[1].until, reverse=True)
+    known = [standing for standing in standings.values() if standing.id in runbook.SITE]
+    past = [(runbook.SITE[standing.id], episode) for standing in known for episode in standing.episodes]
+    past.sort(key=lambda pair: pair[1].until, reverse=True)
     return [
         (alert, episode, names.get(episode.acknowledged_by, episode.acknowledged_by)) for alert, episode in past[:SHOWN]
     ]

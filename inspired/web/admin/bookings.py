@@ -216,7 +216,7 @@ def chosen() -> ResponseReturnValue:
     """Preview for the ticked bookings, or the whole page. Nothing is changed."""
     svc = services()
     found = _chosen(svc, "shown" if request.form.get("all") == "yes" else "chosen")
-    asked = [one for one in found if bulk_jobs.can_be_asked_about(one)]
+    asked = [booking for booking in found if bulk_jobs.can_be_asked_about(booking)]
     return render_template("admin/bookings/chosen.html", found=found, asked=asked, back=request.form.get("query", ""))
 
 
@@ -264,7 +264,7 @@ def payments() -> Response:
     found = _page(svc, question(svc, _named_as_before(request.args)), limit, request.args)
     oldest = found.bookings[-1].created_at if found.after else None
     body = {
-        "payments": [_shape(one) for one in found.bookings],
+        "payments": [_shape(booking) for booking in found.bookings],
         "nextCursor": found.after or None,
         "nextBefore": iso(oldest),
     }
@@ -287,7 +287,7 @@ def _named_as_before(given: Mapping[str, str]) -> Mapping[str, str]:
 
 def _shape(booking: Booking) -> dict[str, Any]:
     """No personal data: that is only on the owner's pages. Unlike the customer's token, the id opens nothing."""
-    paid = next((one for one in booking.orders if one.has_money), None)
+    paid = next((order for order in booking.orders if order.has_money), None)
     return {
         "bookingId": booking.id,
         "merchantTradeNo": booking.order.trade_no if booking.order else None,

@@ -105,8 +105,10 @@ def _calendar_page(
     saved: bool = False,
 ) -> str:
     own = _own_calendar(services(), request.args.get("asked", ""))  # read first, as the times depend on it
-    types = [one.type for one in offered.types]
-    looked_at = next((one for one in types if one.id == values.get("look")), types[0] if types else None)
+    types = [listed.type for listed in offered.types]
+    looked_at = next(
+        (meeting_type for meeting_type in types if meeting_type.id == values.get("look")), types[0] if types else None
+    )
     times = _times(services(), looked_at, wanted or offered.calendar) if looked_at and not refusal else []
     return render_template(
         "admin/catalogue/calendar.html",
@@ -128,7 +130,7 @@ def _calendar_page(
 def _own_calendar(svc: Services, asked: str) -> dict[str, object]:
     feeds = list(svc.own_calendar.known().values()) if svc.own_calendar.feeds else []
     since = parsing.moment(asked)
-    is_waiting = since is not None and any(one.tried_at is None or one.tried_at < since for one in feeds)
+    is_waiting = since is not None and any(known.tried_at is None or known.tried_at < since for known in feeds)
     return {
         "own_calendars": [
             (
@@ -272,8 +274,8 @@ def _rearranged(types: Iterable[Listed], form: ListForm) -> tuple[Listed, ...]:
 
 
 def _place_of(listed: list[Listed], type_id: str) -> int:
-    for place, one in enumerate(listed):
-        if one.type.id == type_id:
+    for place, call in enumerate(listed):
+        if call.type.id == type_id:
             return place
     raise NotFound("There is no such kind of call.")
 
@@ -324,7 +326,7 @@ def _with(types: Iterable[Listed], wanted: MeetingType, before: MeetingType | No
         at = _place_of(listed, before.id)
         listed[at] = replace(listed[at], type=wanted)
         return tuple(listed)
-    if wanted.id == "new" or any(one.type.id == wanted.id for one in listed):
+    if wanted.id == "new" or any(call.type.id == wanted.id for call in listed):
         raise Invalid("Please check the marked fields.", {"id": "Another call has this address."})
     return (*listed, Listed(wanted))
 
@@ -413,7 +415,9 @@ def _call_values(meeting_type: MeetingType, calendar: Availability) -> dict[str,
         "horizon": str(rules.horizon.days),
         "most_per_day": str(rules.most_per_day),
         "own_hours": "yes" if rules.week is not None else "",
-        "questions": "\n".join(f"{one.text} *" if one.is_required else one.text for one in meeting_type.questions),
+        "questions": "\n".join(
+            f"{question.text} *" if question.is_required else question.text for question in meeting_type.questions
+        ),
         "place": meeting_type.place,
         "above_limit": "yes" if meeting_type.above_limit else "",
         "reminders": ", ".join(map(str, meeting_type.reminders)),

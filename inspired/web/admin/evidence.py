@@ -33,7 +33,7 @@ def webhooks() -> str:
     svc = services()
     before = _before(svc)
     found = svc.logs.inbound(before=before, after=before - WINDOW, most=PER_PAGE)
-    rows = [(one, timeline.webhook_words(one), timeline.verdict(one)) for one in found]
+    rows = [(webhook, timeline.webhook_words(webhook), timeline.verdict(webhook)) for webhook in found]
     return render_template("admin/evidence/webhooks.html", rows=rows, older=iso(_older(svc, before, found)))
 
 

@@ -55,7 +55,7 @@ class Whole:
 
 def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
     """Times in UTC, amounts in `currency`."""
-    paid = next((one for one in booking.orders if one.has_money), None)
+    paid = next((order for order in booking.orders if order.has_money), None)
     found = {
         "booking": booking.id,
         "made": iso(booking.created_at),

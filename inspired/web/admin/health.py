@@ -51,7 +51,7 @@ def as_json() -> ResponseReturnValue:
     """503 while something is not working or unknown, so that a monitor can rely on the status code."""
     lines = _lines()
     worst = overall(lines)
-    parts = [{"name": one.name, "state": one.health, "since": iso(one.since)} for one in lines]
+    parts = [{"name": line.name, "state": line.health, "since": iso(line.since)} for line in lines]
     body = {"state": worst, "parts": parts, "at": iso(services().now())}
     return jsonify(body), 503 if worst in (Health.ILL, Health.UNKNOWN) else 200
 
@@ -63,7 +63,7 @@ def _lines() -> tuple[Line, ...]:
 @bp.get("/health")
 def deep_page() -> str:
     svc = services()
-    parts = sorted(health.examine(svc), key=lambda one: ORDER.index(one.health))
+    parts = sorted(health.examine(svc), key=lambda part: ORDER.index(part.health))
     return render_template("admin/health/health.html", parts=parts, versions=health.versions(svc), now=svc.now())
 
 
@@ -82,9 +82,9 @@ def deep() -> Response:
     svc = services()
     parts = health.examine(svc)
     body = {
-        "ok": all(one.health is not Health.ILL for one in parts),
+        "ok": all(part.health is not Health.ILL for part in parts),
         "at": iso(svc.now()),
-        "parts": [_shape(one) for one in parts],
+        "parts": [_shape(part) for part in parts],
         "versions": health.versions(svc),
     }
     response = make_response(jsonify(body))

@@ -105,7 +105,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
     today = periods.day_of(svc.now(), svc.settings.owner_timezone)
     found = svc.metrics.between(period.before.first, period.last, "figures")
     days, days_before = (
-        [one for one in found if part.first <= one.date <= part.last] for part in (period, period.before)
+        [day for day in found if part.first <= day.date <= part.last] for part in (period, period.before)
     )
     now, before = metrics.together(days), metrics.together(days_before)
     all_time = svc.metrics.all_time()
@@ -117,7 +117,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
         choices=CHOICES,
         chosen=period.days if period.last == today and period.days in CHOICES else 0,
         message=message,
-        counted_at=max((one.counted_at for one in found if one.counted_at), default=None),
+        counted_at=max((day.counted_at for day in found if day.counted_at), default=None),
         run=svc.runs.get(counting.NAME),
         money=[(currency, _money(now, before, currency)) for currency in currencies],
         days=_by_time(days, period, metrics.USDT),
@@ -129,7 +129,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
         speed=_speed(now, before),
         failures=_failures(now, before),
         failures_chart=_failures_chart(now),
-        outcomes=sorted((one for one in now.outcomes.items() if one[0] != "ok"), key=lambda one: -one[1]),
+        outcomes=sorted((pair for pair in now.outcomes.items() if pair[0] != "ok"), key=lambda pair: -pair[1]),
         customers=_customers(now, before, all_time),
         forecast=_forecast(svc, today),
         ahead=AHEAD_DAYS,
@@ -141,19 +141,27 @@ def _page(svc: Services, period: Period, message: str) -> str:
 
 def _money(now: Figures, before: Figures, currency: str) -> list[Figure]:
     def line(name: str, of: Any, meaning: str) -> Figure:
-        one, other = of(now), of(before)
-        return Figure(name, one.shown, other.shown, _change(one.amount, other.amount), meaning)
+        now_sum, before_sum = of(now), of(before)
+        return Figure(name, now_sum.shown, before_sum.shown, _change(now_sum.amount, before_sum.amount), meaning)
 
     return [
-        line("Revenue", lambda one: one.revenue(currency), "Earned by calls that were confirmed in these days."),
+        line(
+            "Revenue", lambda figures: figures.revenue(currency), "Earned by calls that were confirmed in these days."
+        ),
         line(
             "Refunds",
-            lambda one: one.money(ledger.REFUNDS, currency),
+            lambda figures: figures.money(ledger.REFUNDS, currency),
             "Returned in these days of what had been earned. Money that was never earned (short, surplus, second "
             "payments) is not in it.",
         ),
-        line("Commission", lambda one: one.money(ledger.FEES, currency), "What Binance Pay kept, where it told."),
-        line("Net", lambda one: one.net(currency), "Revenue, less refunds and commission. All four are the ledger’s."),
+        line(
+            "Commission", lambda figures: figures.money(ledger.FEES, currency), "What Binance Pay kept, where it told."
+        ),
+        line(
+            "Net",
+            lambda figures: figures.net(currency),
+            "Revenue, less refunds and commission. All four are the ledger’s.",
+        ),
     ]
 
 
@@ -167,9 +175,9 @@ def _parts(days: list[Day], period: Period) -> list[tuple[str, Figures]]:
     step = 1 if period.days <= MOST_COLUMNS else 7
     for day in period.dates():
         sums.setdefault(period.first + (day - period.first) // DAY // step * step * DAY, Figures())
-    for one in days:
-        start = period.first + (one.date - period.first) // DAY // step * step * DAY
-        sums[start] += one.figures
+    for counted in days:
+        start = period.first + (counted.date - period.first) // DAY // step * step * DAY
+        sums[start] += counted.figures
     return [(f"{start.day} {start:%b}", figures) for start, figures in sums.items()]
 
 
@@ -204,13 +212,13 @@ def _funnel(now: Figures, before: Figures) -> list[Stage]:
 
 
 def _funnel_chart(funnel: list[Stage], now: Figures) -> charts.Chart:
-    told = "; ".join(f"{one.name}: {one.count}" for one in funnel)
+    told = "; ".join(f"{stage.name}: {stage.count}" for stage in funnel)
     return charts.rows("funnel", "From the page to the confirmed call", told,
-                       [(one.name, one.count, str(one.count)) for one in funnel])  # fmt: skip
+                       [(stage.name, stage.count, str(stage.count)) for stage in funnel])  # fmt: skip
 
 
 def _by_type(svc: Services, now: Figures) -> list[tuple[str, list[int]]]:
-    known = {one.id: one.title for one in svc.catalogue.types()}
+    known = {meeting_type.id: meeting_type.title for meeting_type in svc.catalogue.types()}
     names = sorted({*now.visits, *(type_id for type_id, _ in now.steps)})
     return [
         (known.get(name, name), [now.visits.get(name, 0), *(now.steps.get((name, step), 0) for step in Step)])
@@ -220,8 +228,8 @@ def _by_type(svc: Services, now: Figures) -> list[tuple[str, list[int]]]:
 
 def _conversion(now: Figures, before: Figures) -> list[Figure]:
     def line(name: str, part: Step, whole: Step, meaning: str) -> Figure:
-        one, other = (_percent(each.reached(part), each.reached(whole)) for each in (now, before))
-        return Figure(name, one or "–", other or "–", "", meaning)
+        this, previous = (_percent(each.reached(part), each.reached(whole)) for each in (now, before))
+        return Figure(name, this or "–", previous or "–", "", meaning)
 
     return [
         line("Conversion", Step.CONFIRMED, Step.HELD, "Confirmed calls, of the bookings made in the same days."),
@@ -235,15 +243,15 @@ def _conversion(now: Figures, before: Figures) -> list[Figure]:
 def _speed(now: Figures, before: Figures) -> list[Figure]:
     def times(name: str, of: str, unit: str, meaning: str) -> list[Figure]:
         def line(percent: int, word: str, rest: str) -> Figure:
-            one, other = (_time(percentile(getattr(each, of), percent), unit) for each in (now, before))
-            return Figure(f"{name}, {word}", one, other, "", f"{meaning} {rest}")
+            this, previous = (_time(percentile(getattr(each, of), percent), unit) for each in (now, before))
+            return Figure(f"{name}, {word}", this, previous, "", f"{meaning} {rest}")
 
         return [
             line(50, "median", "Half took no longer."),
             line(90, "nine of ten", "Nine of ten took no longer."),
         ]
 
-    found, was = (_shares(one.found) for one in (now, before))
+    found, was = (_shares(figures.found) for figures in (now, before))
     return [
         *times("Time to pay", "to_pay", "s", "From the QR code to the payment, by Binance’s clock."),
         *times("Answer of Binance Pay", "calls", "ms", "How long our calls took, failed ones too."),
@@ -268,13 +276,17 @@ def _shares(found: Mapping[Found, int]) -> tuple[str, str]:
 
 
 def _failures(now: Figures, before: Figures) -> list[tuple[str, int, int]]:
-    rows = [(words, now.failures.get(one, 0), before.failures.get(one, 0)) for one, words in FAILURES.items()]
+    rows = [
+        (words, now.failures.get(failure, 0), before.failures.get(failure, 0)) for failure, words in FAILURES.items()
+    ]
     return sorted((row for row in rows if row[1] or row[2]), key=lambda row: -row[1])
 
 
 def _failures_chart(now: Figures) -> charts.Chart:
     rows = [
-        (words, now.failures[one], str(now.failures[one])) for one, words in FAILURES.items() if one in now.failures
+        (words, now.failures[failure], str(now.failures[failure]))
+        for failure, words in FAILURES.items()
+        if failure in now.failures
     ]
     told = "; ".join(f"{label}: {count}" for label, count, _ in rows)
     return charts.rows("failures", "What went wrong", told, sorted(rows, key=lambda row: -row[1]))
@@ -285,8 +297,8 @@ def _failures_chart(now: Figures) -> charts.Chart:
 
 def _customers(now: Figures, before: Figures, all_time: Figures) -> list[Figure]:
     def line(name: str, key: str, meaning: str) -> Figure:
-        one, other = now.customers.get(key, 0), before.customers.get(key, 0)
-        return Figure(name, str(one), str(other), _change(Decimal(one), Decimal(other)), meaning)
+        this, previous = now.customers.get(key, 0), before.customers.get(key, 0)
+        return Figure(name, str(this), str(previous), _change(Decimal(this), Decimal(previous)), meaning)
 
     people, back = (all_time.customers.get(key, 0) for key in ("new", "back"))
     worth = all_time.net(metrics.USDT).amount / people if people else None
@@ -318,7 +330,9 @@ def _forecast(svc: Services, today: date) -> Forecast | None:
     for day in svc.metrics.between(first, this_week.first - DAY, "accounts", "sales"):
         by_week.setdefault(periods.period_of(Length.WEEK, day.date).first, []).append(day)
     whole = [metrics.together(days) for _, days in sorted(by_week.items()) if len(days) == 7]
-    return metrics.forecast([one.revenue(metrics.USDT) for one in whole], sum(one.sales for one in whole))
+    return metrics.forecast(
+        [figures.revenue(metrics.USDT) for figures in whole], sum(figures.sales for figures in whole)
+    )
 
 
 # --- formatting -------------------------------------------------------------------------------------------------------

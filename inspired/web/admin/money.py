@@ -47,7 +47,7 @@ def refund(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
     booking = svc.bookings.get(booking_id)
     values = {"order": request.args.get("order", ""), **request.form.to_dict(), "request": svc.new_token()}
-    alone = {str(one.number): left.shown for one, left in uncounted(booking)}
+    alone = {str(order.number): left.shown for order, left in uncounted(booking)}
     return render_template(
         "admin/money/refund.html",
         booking=booking,
@@ -292,7 +292,9 @@ def _named(svc: Services, booking_id: str) -> Booking:
 def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, is_preview: bool) -> dict[str, Any]:
     body = {
         "success": True,
-        "refunds": [_shape(one) for one in refunding.of_request(svc, booking, key) if one.reserves],
+        "refunds": [
+            _shape(given_back) for given_back in refunding.of_request(svc, booking, key) if given_back.reserves
+        ],
         "status": str(booking.state),
         "left": str(refundable(booking)),
         "currency": booking.price.currency,
@@ -310,11 +312,11 @@ def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, 
     return body
 
 
-def _shape(one: Refund) -> dict[str, Any]:
+def _shape(given_back: Refund) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "amount": str(one.amount),
-        "currency": one.amount.currency if one.amount else None,
-        "status": "waiting" if one.is_stuck else "done" if one.is_gone else "under_way",
-        "reason": str(one.cause),
+        "id": given_back.id,
+        "amount": str(given_back.amount),
+        "currency": given_back.amount.currency if given_back.amount else None,
+        "status": "waiting" if given_back.is_stuck else "done" if given_back.is_gone else "under_way",
+        "reason": str(given_back.cause),
     }

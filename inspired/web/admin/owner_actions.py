@@ -209,7 +209,7 @@ def call_off_submit(booking_id: str) -> ResponseReturnValue:
 def by_hand(booking_id: str, refusal: Refusal | None = None) -> str:
     svc = services()
     booking = svc.bookings.get(booking_id)
-    kinds = [str(one) for one in owner_actions.may_vouch(booking, svc.now())]
+    kinds = [str(hand_kind) for hand_kind in owner_actions.may_vouch(booking, svc.now())]
     return _page("by_hand", svc, booking, refusal, kinds=kinds)
 
 

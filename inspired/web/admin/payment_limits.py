@@ -30,7 +30,7 @@ def allowances(refusal: Invalid | None = None) -> str:
     return render_template(
         "admin/payment_limits/allowances.html",
         allowed=svc.allowances.all(svc.now()),
-        people={one.id: one.email for one in svc.people.all()},
+        people={person.id: person.email for person in svc.people.all()},
         short=payment_limits.SHORT_INDEX,
         limit=LIMIT,
         most=MOST_ALLOWED,

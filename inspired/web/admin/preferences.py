@@ -132,14 +132,14 @@ def audit() -> str:
     before = parsing.number(request.args.get("before", ""))
     entries = svc.audit.newest(PER_PAGE + 1, before=before)
     checked = svc.audit.checked()
-    of_bookings = svc.bookings.known_among(sorted({one.about for one in entries if one.about}))
+    of_bookings = svc.bookings.known_among(sorted({entry.about for entry in entries if entry.about}))
     return render_template(
         "admin/preferences/audit.html",
         entries=entries[:PER_PAGE],
         older=entries[PER_PAGE - 1].number if len(entries) > PER_PAGE else None,
         is_newest=before is None,
-        people={one.id: one.email for one in svc.people.all()},
-        keys={one.id: one.name for one in svc.api_keys.all()},
+        people={person.id: person.email for person in svc.people.all()},
+        keys={api_key.id: api_key.name for api_key in svc.api_keys.all()},
         of_bookings=of_bookings,
         checked=checked,
         is_checking=_is_waiting(svc, checked.at if checked else None),

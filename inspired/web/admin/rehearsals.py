@@ -89,15 +89,16 @@ class Row:
 def _room(svc: Services) -> dict[str, object]:
     newest = svc.rehearsals.newest()
     groups = [
-        (group.title, [_row(svc, one, *newest.get(one.id, (None, None))) for one in group.drills]) for group in GROUPS
+        (group.title, [_row(svc, played, *newest.get(played.id, (None, None))) for played in group.drills])
+        for group in GROUPS
     ]
     rows = [row for _, rows in groups for row in rows]
-    at_work = [one.drill.id for one in rows if rehearsing.is_at_work(svc, newest.get(one.drill.id, (None, None))[0])]
+    at_work = [row.drill.id for row in rows if rehearsing.is_at_work(svc, newest.get(row.drill.id, (None, None))[0])]
     return {
         "groups": groups,
         "at_work": at_work,
-        "green": sum(one.words == "green" for one in rows),
-        "red": [one.drill for one in rows if one.tone == "bad"],
+        "green": sum(row.words == "green" for row in rows),
+        "red": [row.drill for row in rows if row.tone == "bad"],
         "count": len(rows),
         "gate": gate(svc),
         "version": svc.gate.version,
@@ -231,4 +232,4 @@ class _Text(HTMLParser):
 def _lines(page: str) -> list[str]:
     text = _Text()
     text.feed(page)
-    return [line for one in text.lines if (line := " ".join(one.split()))]
+    return [line for text_line in text.lines if (line := " ".join(text_line.split()))]

@@ -58,10 +58,11 @@ def index() -> str:
     found, more = _listed(svc, chosen, _beyond())
     names, bookings = (
         names_of(svc),
-        {one.id: one for one in svc.bookings.among(sorted({one.booking_id for one in found} - {""}))},
+        {booking.id: booking for booking in svc.bookings.among(sorted({ticket.booking_id for ticket in found} - {""}))},
     )
     rows = [
-        (_shown(svc, one), _about(svc, one, bookings.get(one.booking_id)), names.get(one.assigned)) for one in found
+        (_shown(svc, ticket), _about(svc, ticket, bookings.get(ticket.booking_id)), names.get(ticket.assigned))
+        for ticket in found
     ]
     return render_template(
         "admin/tickets/tickets.html", rows=rows, lists=LISTS, chosen=chosen, more=iso(more), now=svc.now()
@@ -87,7 +88,7 @@ def _listed(svc: Services, chosen: str, beyond: datetime | None) -> tuple[list[T
             found = svc.tickets.owed(after, PER_PAGE, before=now)
         case _:
             found = svc.tickets.owed(after, PER_PAGE)
-    owed = [one.due for one in found if one.due]
+    owed = [ticket.due for ticket in found if ticket.due]
     return found, owed[-1] if len(owed) == PER_PAGE else None
 
 
@@ -113,7 +114,7 @@ def _about(svc: Services, ticket: Ticket, booking: Booking | None) -> str:
 
 def names_of(svc: Services) -> dict[str, str]:
     """The accounts' email addresses by id."""
-    return {one.id: one.email for one in svc.people.all()}
+    return {person.id: person.email for person in svc.people.all()}
 
 
 # --- one ticket -----------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def _page(svc: Services, ticket: Ticket, refusal: Refusal | None = None) -> str:
 
 
 def _ready_text(ready: list[Ready]) -> str:
-    return next((one.text for one in ready if one.id == request.args.get("ready", "")), "")
+    return next((answer.text for answer in ready if answer.id == request.args.get("ready", "")), "")
 
 
 def _form(svc: Services, refusal: Refusal | None) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def _shown(svc: Services, ticket: Ticket) -> Shown:
 def promises() -> str:
     """Promises to customers with a deadline that are not kept yet, soonest due first."""
     svc = services()
-    rows = [(one, _who(svc, one)) for one in promising.owed(svc)]
+    rows = [(owed, _who(svc, owed)) for owed in promising.owed(svc)]
     return render_template("admin/tickets/promises.html", rows=rows, now=svc.now())
 
 

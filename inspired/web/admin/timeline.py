@@ -145,16 +145,16 @@ class MailRow:
 def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
     """The resend button is only at a mail's latest sending."""
     told = mails.of(booking)
-    newest = {one.first: one for one in told}
+    newest = {mail.first: mail for mail in told}
     return [
         MailRow(
-            one,
-            owner.EMAILS[one.email.template],
-            mail_state(one),
-            newest[one.first] is one and by_owner_flow.may_send_again(svc, booking, one.first),
-            _letter(svc, booking, one),
+            mail,
+            owner.EMAILS[mail.email.template],
+            mail_state(mail),
+            newest[mail.first] is mail and by_owner_flow.may_send_again(svc, booking, mail.first),
+            _letter(svc, booking, mail),
         )
-        for one in told
+        for mail in told
     ]
 
 
@@ -174,8 +174,8 @@ class Note:
 
 def _notes(svc: Services, booking: Booking) -> list[Note]:
     return [
-        Note(one.at, _name(svc, one.who), _words(svc, booking, "note", number))
-        for number, one in enumerate(booking.notes, 1)
+        Note(words.at, _name(svc, words.who), _words(svc, booking, "note", number))
+        for number, words in enumerate(booking.notes, 1)
     ]
 
 
@@ -224,7 +224,7 @@ def differences(before: Booking, after: Booking) -> list[Difference]:
         ("Owed then", _owed(before), _owed(after)),
         ("Looked at next", _moment(before.check_at), _moment(after.check_at)),
     ]
-    return [Difference(*one) for one in pairs if one[1] != one[2]]
+    return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
 def is_same(replayed: Replay) -> bool:
@@ -246,7 +246,7 @@ def _flags(booking: Booking) -> str:
 
 
 def _refunds(booking: Booking) -> str:
-    return ", ".join(one.amount.shown if one.amount else "unknown" for one in booking.refunds) or "none"
+    return ", ".join(refund.amount.shown if refund.amount else "unknown" for refund in booking.refunds) or "none"
 
 
 def _owed(booking: Booking) -> str:

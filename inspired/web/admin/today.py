@@ -23,8 +23,8 @@ def today() -> str:
         "admin/today/today.html",
         today=found,
         needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
-        unanswered=[(one, display_tickets.subject(svc, one)) for one in found.unanswered],
-        calls=[(one, person_of(svc, one), delivery.place_of(svc, one)) for one in found.calls],
+        unanswered=[(ticket, display_tickets.subject(svc, ticket)) for ticket in found.unanswered],
+        calls=[(booking, person_of(svc, booking), delivery.place_of(svc, booking)) for booking in found.calls],
         now=svc.now(),
         is_open=svc.gate.is_open(),
     )
@@ -48,6 +48,6 @@ def search_submit() -> str:
 def seen_to(booking_id: str) -> ResponseReturnValue:
     """The customer was informed another way of what could not be delivered."""
     svc = services()
-    svc.bookings.change(booking_id, lambda one: attention.seen_to(one, svc.now()))
+    svc.bookings.change(booking_id, lambda booking: attention.seen_to(booking, svc.now()))
     auth.note(svc, "seen_to", booking_id)
     return go(url_for("today.today"), said="Written down: the customer was told by another way. No mail goes out.")

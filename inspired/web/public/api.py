@@ -63,7 +63,7 @@ def openapi() -> Response:
 @spec.validate(resp=Documented(HTTP_200=MeetingTypesAnswer), skip_validation=True, tags=["booking"])
 def meeting_types() -> Response:
     """What can be booked."""
-    return jsonify(meetingTypes=[_type_shape(one) for one in services().catalogue.types()])
+    return jsonify(meetingTypes=[_type_shape(meeting_type) for meeting_type in services().catalogue.types()])
 
 
 @bp.get("/meeting-types/<type_id>/slots")
@@ -158,7 +158,7 @@ def verify() -> Response:
     booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.queue.enqueue("refresh", booking.id)
     details = {**public_status(booking), "serverTime": iso(svc.now())}
-    verified = booking.state in (State.PAID, State.CONFIRMED) and any(one.proven for one in booking.orders)
+    verified = booking.state in (State.PAID, State.CONFIRMED) and any(order.proven for order in booking.orders)
     return jsonify(success=True, verified=verified, details=details)
 
 
@@ -316,7 +316,7 @@ def _type_shape(meeting_type: MeetingType) -> dict[str, Any]:
         "minutes": meeting_type.minutes,
         "price": str(meeting_type.price),
         "currency": meeting_type.price.currency,
-        "questions": [{"text": one.text, "required": one.is_required} for one in meeting_type.questions],
+        "questions": [{"text": question.text, "required": question.is_required} for question in meeting_type.questions],
     }
 
 

@@ -53,9 +53,9 @@ def of_the_api(**told: Any) -> SpecTree:
 def completed(spec: SpecTree, *, title: str, site_url: str) -> Described:
     """The complete document, as served."""
     described = spec.spec
-    schemas = {name: one for name, one in described["components"]["schemas"].items() if name not in INVENTED}
+    schemas = {name: schema for name, schema in described["components"]["schemas"].items() if name not in INVENTED}
     paths = {
-        path: {method: _operation(path, one) for method, one in operations.items()}
+        path: {method: _operation(path, operation) for method, operation in operations.items()}
         for path, operations in described["paths"].items()
     }
     return {
@@ -68,8 +68,8 @@ def completed(spec: SpecTree, *, title: str, site_url: str) -> Described:
 
 
 def _operation(path: str, operation: Described) -> Described:
-    own = {status: one for status, one in operation["responses"].items() if _held(one) not in INVENTED}
-    answers = {status: _answer(status, one) for status, one in own.items()}
+    own = {status: answer for status, answer in operation["responses"].items() if _held(answer) not in INVENTED}
+    answers = {status: _answer(status, answer) for status, answer in own.items()}
     for status, meaning in _around(path, operation):
         answers.setdefault(status, _answer(status, {"description": meaning, "content": PROBLEM}))
     return {**operation, "responses": dict(sorted(answers.items()))}

@@ -199,7 +199,7 @@ def times_of(
 
 def _only(day: Day, chosen: str) -> Day | None:
     """This day with only the chosen time; None if it is not on it."""
-    choices = tuple(one for one in day.choices if one.value == chosen)
+    choices = tuple(choice for choice in day.choices if choice.value == chosen)
     return replace(day, choices=choices) if choices else None
 
 
@@ -208,7 +208,7 @@ def _first_day(days: list[Day], asked: str, chosen: str) -> int:
     time."""
     wanted = parsing.day(asked)
     if wanted is None:
-        with_chosen = (i for i, day in enumerate(days) if any(one.value == chosen for one in day.choices))
+        with_chosen = (i for i, day in enumerate(days) if any(choice.value == chosen for choice in day.choices))
         return next(with_chosen, 0) // DAYS_PER_PAGE * DAYS_PER_PAGE
     return next((i for i, day in enumerate(days) if day.date >= wanted), max(0, len(days) - DAYS_PER_PAGE))
 

@@ -311,8 +311,8 @@ def parsed(model: type[Model], body: Any) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         fields = {
-            ".".join(str(part) for part in one["loc"]) or "body": _sentence(one["type"], one["msg"])
-            for one in error.errors(include_input=False, include_url=False)
+            ".".join(str(part) for part in problem["loc"]) or "body": _sentence(problem["type"], problem["msg"])
+            for problem in error.errors(include_input=False, include_url=False)
         }
         names = ", ".join(list(fields)[:5])
         raise Invalid(f"Please check: {names}.", fields) from None

@@ -20,7 +20,7 @@ def home() -> str:
 def terms() -> str:
     svc = services()
     types = svc.catalogue.shown()
-    choice_times = sorted({in_hours(one.policy.choice_time) for one in types})
+    choice_times = sorted({in_hours(meeting_type.policy.choice_time) for meeting_type in types})
     return render_template(
         "site/terms.html",
         version=terms_version(svc),

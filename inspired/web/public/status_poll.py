@@ -146,7 +146,7 @@ def known_version(tag: str | None) -> int | None:
 def limit(notation: str) -> tuple[int, int]:
     """The tightest of the limits given: how many, in how many seconds."""
     items = counting.parse_many(notation)
-    item = min(items, key=lambda one: one.amount / one.get_expiry())
+    item = min(items, key=lambda limit: limit.amount / limit.get_expiry())
     return item.amount, item.get_expiry()
 
 

@@ -65,13 +65,15 @@ def _place(booking: Booking, number: str) -> str:
 
 def _page(svc: Services, booking: Booking, refusal: Refusal | None = None, number: str = "") -> str:
     """`number`: the conversation whose form was refused; "" for the form of a new question."""
-    found = [shown(svc, one, for_customer=True) for one in svc.tickets.of_booking(booking.id)]
-    found = [one for one in found if one.said]
+    found = [shown(svc, ticket, for_customer=True) for ticket in svc.tickets.of_booking(booking.id)]
+    found = [shown_ticket for shown_ticket in found if shown_ticket.said]
     return render_template(
         "support/booking.html",
         booking=booking,
         tickets=found,
-        may_ask=not found or all(one.ticket.state is TicketState.DONE for one in found) or (refusal and not number),
+        may_ask=not found
+        or all(shown_ticket.ticket.state is TicketState.DONE for shown_ticket in found)
+        or (refusal and not number),
         refused=number,
         zone=booking.slot.zone if booking.slot else svc.settings.owner_timezone,
         **_refused(svc, refusal),

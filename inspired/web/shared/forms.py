@@ -335,7 +335,7 @@ def read(form: type[Form], sent: Mapping[str, str]) -> Form:
     try:
         return form.model_validate({name: sent[name] for name in form.model_fields if name in sent})
     except ValidationError as error:
-        names = [str(one["loc"][0]) for one in error.errors()]
+        names = [str(problem["loc"][0]) for problem in error.errors()]
         fields = {name: SENTENCES.get(name, "Please check this.") for name in names}
         message = next(iter(fields.values())) if len(fields) == 1 else "Please check the marked fields."
         raise Invalid(message, fields) from None

@@ -53,7 +53,7 @@ class Https:
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: HeaderList, exc_info: Any = None) -> Any:
             has = {name.lower() for name, _ in headers}
-            all_of_them = [*headers, *(one for one in self._headers if one[0].lower() not in has)]
+            all_of_them = [*headers, *(header for header in self._headers if header[0].lower() not in has)]
             return start_response(status, all_of_them, exc_info) if exc_info else start_response(status, all_of_them)
 
         path = environ["PATH_INFO"]

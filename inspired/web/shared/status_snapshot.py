@@ -61,7 +61,9 @@ def _read(svc: Services, before: Facts | None) -> Facts:
     took = timedelta(seconds=time.monotonic() - begun)
     beats, standings, breaker = svc.heartbeats.all(), svc.alerts.all(), svc.throttle.state()
     clock = beats.get(heartbeats.CLOCK)
-    firing = {one.id: one.firing_since for one in standings.values() if one.firing_since is not None}
+    firing = {
+        standing.id: standing.firing_since for standing in standings.values() if standing.firing_since is not None
+    }
     paused = standings.get("binance_paused")
     paused_since: datetime | None = None
     if breaker.refusal is not None:
