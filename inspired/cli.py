@@ -29,7 +29,7 @@ def main(given: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 refused or failed with a message, 2 wrong usage."""
     given = sys.argv[1:] if given is None else given
     # Text that is invalid in the terminal's encoding could be neither searched nor stored.
-    arguments = _parser().parse_args([one.encode("utf-8", "replace").decode() for one in given])
+    arguments = _parser().parse_args([argument.encode("utf-8", "replace").decode() for argument in given])
     try:
         return int(arguments.run(arguments) or 0)
     except KeyboardInterrupt:
@@ -90,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="works through the queue").set_defaults(run=_worker)
     commands.add_parser("clock", help="rings for what is due; run exactly one").set_defaults(run=_clock)
     commands.add_parser("migrate", help="creates indexes; run at every release").set_defaults(run=_migrate)
-    one = commands.add_parser("refresh", help="asks the provider about one booking and does what is owed")
-    one.add_argument("booking_id")
-    one.set_defaults(run=_refresh)
+    refresh = commands.add_parser("refresh", help="asks the provider about one booking and does what is owed")
+    refresh.add_argument("booking_id")
+    refresh.set_defaults(run=_refresh)
     check = commands.add_parser("check", help="verifies every invariant; ends with 1 if one is broken")
     check.add_argument("--days", type=_whole(1, 3650), help="only bookings made in so many days")
     check.set_defaults(run=_check)
@@ -302,9 +302,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from inspired.services import build
 
     is_well = True
-    for one in doctor.examine(build(_started(), database_seconds=5.0, redis_seconds=1.0)):
-        print(f"{'ok' if one.is_well else 'WRONG':>6}  {one.what} {one.told}.", flush=True)
-        is_well = is_well and one.is_well
+    for finding in doctor.examine(build(_started(), database_seconds=5.0, redis_seconds=1.0)):
+        print(f"{'ok' if finding.is_well else 'WRONG':>6}  {finding.what} {finding.told}.", flush=True)
+        is_well = is_well and finding.is_well
     return 0 if is_well else 1
 
 

@@ -160,7 +160,9 @@ def build(
         verify_certificate=settings.verifies_redis,
     )
     status_cache = StatusCache(redis)
-    bookings = Bookings(database, lambda one: status_cache.publish(one.token, cached_status(one), changed=one.id))
+    bookings = Bookings(
+        database, lambda booking: status_cache.publish(booking.token, cached_status(booking), changed=booking.id)
+    )
     logs = PaymentLogs(database)
     throttle = Throttle(
         redis,

@@ -192,7 +192,11 @@ class Settings(BaseSettings):
     @field_validator("busy_feed_addresses")
     @classmethod
     def _are_mail_addresses(cls, value: str) -> str:
-        if not all("@" in one.strip().strip("@") and " " not in one.strip() for one in value.split(",") if one.strip()):
+        if not all(
+            "@" in address.strip().strip("@") and " " not in address.strip()
+            for address in value.split(",")
+            if address.strip()
+        ):
             raise ValueError("must be mail addresses, separated by commas")
         return value
 
@@ -258,7 +262,9 @@ class Settings(BaseSettings):
     @property
     def invited_as(self) -> tuple[str, ...]:
         """Whose "no" to an invitation keeps its time free for calls."""
-        return tuple(one.strip() for one in (self.owner_email, *self.busy_feed_addresses.split(",")) if one.strip())
+        return tuple(
+            address.strip() for address in (self.owner_email, *self.busy_feed_addresses.split(",")) if address.strip()
+        )
 
     @property
     def uses_calendly(self) -> bool:
@@ -295,7 +301,7 @@ class Settings(BaseSettings):
 
 
 def _listed(value: SecretStr) -> tuple[str, ...]:
-    return tuple(one.strip() for one in value.get_secret_value().split(",") if one.strip())
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 
 
 def _check_key(text: str) -> None:
@@ -330,8 +336,8 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        found = [sentence for one in error.errors() for sentence in _sentences(one)]
-        wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+        found = [sentence for problem in error.errors() for sentence in _sentences(problem)]
+        wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
     if wrong:
         rest = _Partial(**{name: HARMLESS.get(name, "x") for name in wrong})
         found += rest.problems(set(Settings.model_fields) - wrong)
@@ -371,12 +377,12 @@ WORDS = {
 }
 
 
-def _sentences(one: ErrorDetails) -> list[str]:
-    message = one["msg"].removeprefix("Value error, ")
-    if not one["loc"]:
+def _sentences(problem: ErrorDetails) -> list[str]:
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
         return message.splitlines()
-    name = str(one["loc"][0]).upper()
-    if one["type"] == "missing":
+    name = str(problem["loc"][0]).upper()
+    if problem["type"] == "missing":
         return [f"{name} is missing"]
-    words = WORDS.get(one["type"])
-    return [f"{name}: {words.format(**one.get('ctx', {})) if words else message}"]
+    words = WORDS.get(problem["type"])
+    return [f"{name}: {words.format(**problem.get('ctx', {})) if words else message}"]

@@ -58,8 +58,12 @@ class Mail:
             "html": self.html,
             "received_at": self.received_at,
             "attachments": [
-                {"name": one.name, "content_type": one.content_type, "path": f"/messages/{self.id}/{number}"}
-                for number, one in enumerate(self.attachments)
+                {
+                    "name": attachment.name,
+                    "content_type": attachment.content_type,
+                    "path": f"/messages/{self.id}/{number}",
+                }
+                for number, attachment in enumerate(self.attachments)
             ],
         }
 
@@ -182,8 +186,8 @@ class Page(BaseHTTPRequestHandler):
             case ["raw"]:
                 self._send(mail.raw, "text/plain; charset=utf-8")
             case [number] if number.isdigit() and int(number) < len(mail.attachments):
-                one = mail.attachments[int(number)]
-                self._send(one.content, one.content_type, attachment=one.name)
+                attachment = mail.attachments[int(number)]
+                self._send(attachment.content, attachment.content_type, attachment=attachment.name)
             case _:
                 self._send("Not here.", "text/plain; charset=utf-8", status=404)
 
@@ -222,8 +226,8 @@ def _list_page(mails: list[Mail]) -> str:
 
 def _mail_page(mail: Mail) -> str:
     attachments = "".join(
-        f'<li><a href="/messages/{mail.id}/{number}">{escape(one.name)}</a> ({escape(one.content_type)})</li>'
-        for number, one in enumerate(mail.attachments)
+        f'<li><a href="/messages/{mail.id}/{number}">{escape(file.name)}</a> ({escape(file.content_type)})</li>'
+        for number, file in enumerate(mail.attachments)
     )
     frame = (
         '<h2>HTML</h2><iframe sandbox="allow-popups allow-popups-to-escape-sandbox" src="/messages/{}/html"></iframe>'

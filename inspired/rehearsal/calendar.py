@@ -199,7 +199,9 @@ def calendly_answer_lost(play: Play) -> None:
     play.work()
     play.scene("Ann has sent the form again.")
     play.check("The answer got lost.", was_lost)
-    play.check("There is one event in the calendar.", [one["status"] for one in play.control("events")] == ["active"])
+    play.check(
+        "There is one event in the calendar.", [event["status"] for event in play.control("events")] == ["active"]
+    )
     play.pay(booking)
     play.pass_time(seconds=31)
     play.check_state(booking, State.CONFIRMED)
@@ -273,5 +275,5 @@ def past_us_unpaid(play: Play) -> None:
         play.pass_time(minutes=17)
     play.scene("Two and a half hours later.")
     play.check_state(booking, State.EXPIRED)
-    play.check("The event is cancelled.", [one["status"] for one in play.control("events")] == ["canceled"])
+    play.check("The event is cancelled.", [event["status"] for event in play.control("events")] == ["canceled"])
     play.check_kept("0")

@@ -127,7 +127,7 @@ def webhook_altered(play: Play) -> None:
 
 
 def _check_refusal_is_kept(play: Play) -> None:
-    kept = [one["event"] for one in play.svc.logs.since(play.stage.real_now() - play.HOUR, 50)]
+    kept = [entry["event"] for entry in play.svc.logs.since(play.stage.real_now() - play.HOUR, 50)]
     play.check("The refused message stands in the evidence.", "WEBHOOK_REFUSED" in kept)
 
 

@@ -27,7 +27,7 @@ def create_refused(play: Play) -> None:
     for _ in range(3):
         play.pass_time(seconds=6)
     play.scene("Some seconds later.")
-    play.check("There is one order to pay.", [one["status"] for one in play.orders()] == ["INITIAL"])
+    play.check("There is one order to pay.", [order["status"] for order in play.orders()] == ["INITIAL"])
     play.pay(booking)
     play.pass_time(seconds=31)
     play.check_state(booking, State.CONFIRMED)

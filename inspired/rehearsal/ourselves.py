@@ -142,7 +142,7 @@ def killed_after_mailing(play: Play) -> None:
     play.scene("Fifteen minutes later.")
     play.check_state(booking, State.CONFIRMED)
     play.check_mails(ANN, "Confirmed", 2)
-    numbers = {one.id for one in play.stage.outbox.sent if one.to == ANN and "Confirmed" in one.subject}
+    numbers = {mail.id for mail in play.stage.outbox.sent if mail.to == ANN and "Confirmed" in mail.subject}
     play.check("Both copies of the confirmation have the same number.", len(numbers) == 1)
     play.check_kept("75")
 
@@ -238,7 +238,7 @@ def two_want_one_time(play: Play) -> None:
             return None
 
     with ThreadPoolExecutor(2) as pool:
-        held = [one for one in pool.map(hold, (ANN, BOB)) if one is not None]
+        held = [booking for booking in pool.map(hold, (ANN, BOB)) if booking is not None]
     play.work()
     play.scene("Ann and Bob have pressed at once.")
     play.check("One of them has the time, the other was told that it is taken.", len(held) == 1)
@@ -265,7 +265,9 @@ def pressed_twice(play: Play) -> None:
         held = list(pool.map(press, range(2)))
     play.work()
     play.scene("Ann has pressed twice.")
-    play.check("Both presses lead to the same booking.", len({one.id for one in held if one is not None}) == 1)
+    play.check(
+        "Both presses lead to the same booking.", len({booking.id for booking in held if booking is not None}) == 1
+    )
     play.check("Nobody was turned away.", None not in held)
     play.check("There is one order.", play.statuses() == ["INITIAL"])
     play.check_mails(ANN, "not confirmed yet")

@@ -144,7 +144,7 @@ class Play:
     def pay(self, booking: Booking, *, number: int = 0, **how: Any) -> None:
         """The newest order of the booking, or the one with this number. By default no webhook comes."""
         booking = self.now_of(booking)
-        order = next(one for one in reversed(booking.orders) if number in (0, one.number))
+        order = next(other for other in reversed(booking.orders) if number in (0, other.number))
         self.control(f"orders/{order.trade_no}/pay", {"notify": "lost", **how})
 
     def break_calls(self, call: str, fault: str, times: int = 1, *, service: str = "binance") -> None:
@@ -168,8 +168,8 @@ class Play:
     def order(self, booking: Booking, number: int = 0) -> str:
         """The status Binance has of the newest order, or of the one with this number."""
         orders = self.now_of(booking).orders
-        trade_no = next(one.trade_no for one in reversed(orders) if number in (0, one.number))
-        return next(str(one["status"]) for one in self.orders() if one["merchantTradeNo"] == trade_no)
+        trade_no = next(order.trade_no for order in reversed(orders) if number in (0, order.number))
+        return next(str(order["status"]) for order in self.orders() if order["merchantTradeNo"] == trade_no)
 
     def announce(self, booking: Booking, biz_status: str) -> None:
         """A genuinely signed message about the booking’s newest order, whatever is true of it."""
@@ -186,11 +186,11 @@ class Play:
 
     def statuses(self) -> list[str]:
         """Of every order at Binance, oldest first."""
-        return [str(one["status"]) for one in self.orders()]
+        return [str(order["status"]) for order in self.orders()]
 
     def refunds_there(self) -> list[tuple[str, str]]:
         """Amount and outcome of each refund as Binance has it."""
-        return [(str(one["amount"]), str(one["status"])) for one in self.control("refunds")]
+        return [(str(refund["amount"]), str(refund["status"])) for refund in self.control("refunds")]
 
     def _wait(self, is_there: Callable[[], bool]) -> None:
         end = time.monotonic() + WAIT_SECONDS
@@ -286,12 +286,12 @@ class Play:
 
     def scene(self, what: str) -> None:
         """Keep how everything stands now, with the mails since the last scene."""
-        shown = tuple(one for one in self._bookings() if one.state is not State.DRAFT)
+        shown = tuple(booking for booking in self._bookings() if booking.state is not State.DRAFT)
         new = self.stage.outbox.sent[self._told :]
         self._told += len(new)
         real, drill = self.stage.site_url, self.svc.settings.site_url
-        letters = tuple(Letter(one.to, one.subject, one.text.replace(drill, real)) for one in new)
-        customers = tuple(self.who(one) for one in shown)
+        letters = tuple(Letter(mail.to, mail.subject, mail.text.replace(drill, real)) for mail in new)
+        customers = tuple(self.who(booking) for booking in shown)
         self._scenes.append(Scene(self.svc.now(), what, shown, customers, letters))
 
     def _bookings(self) -> list[Booking]:
@@ -319,14 +319,14 @@ class Play:
 
     def check_mails(self, to: str, words: str, number: int = 1) -> None:
         """So many mails to this customer have these words in their subject."""
-        found = sum(one.to == to and words in one.subject for one in self.stage.outbox.sent)
+        found = sum(mail.to == to and words in mail.subject for mail in self.stage.outbox.sent)
         times = {0: "no mail", 1: "one mail"}.get(number, f"{number} mails")
         self.check(f"There is {times} “{words}” to {to.partition('@')[0].capitalize()}.", found == number)
 
     def check_owner_told(self, words: str, number: int = 1) -> None:
         """So many mails to the owner say so, in subject or text."""
         to = self.svc.settings.owner_email
-        found = sum(one.to == to and words in f"{one.subject}\n{one.text}" for one in self.stage.outbox.sent)
+        found = sum(mail.to == to and words in f"{mail.subject}\n{mail.text}" for mail in self.stage.outbox.sent)
         times = {0: "not told", 1: "told once"}.get(number, f"told {number} times")
         self.check(f"The owner is {times}: “{words}”.", found == number)
 
@@ -375,7 +375,9 @@ class Play:
 
     def _entries(self) -> list[tuple[str, Any]]:
         late = self.svc.now() + timedelta(seconds=1)
-        return sorted(self.svc.ledger.all(checking.BEGINNING, late), key=lambda one: (one[1].at, one[1].number))
+        return sorted(
+            self.svc.ledger.all(checking.BEGINNING, late), key=lambda booked: (booked[1].at, booked[1].number)
+        )
 
     def _check_against_binance(self) -> None:
         """The stand-in keeps books of its own, and shares no code with ours."""
@@ -384,13 +386,13 @@ class Play:
         def moved(currency: str, amount: Money) -> None:
             there[currency] = there.get(currency, Money.parse("0", currency)) + amount
 
-        paid = {one["merchantTradeNo"]: one for one in self.orders() if one["paidAmount"] is not None}
-        for one in paid.values():
-            moved(one["paidCurrency"], Money.parse(one["paidAmount"], one["paidCurrency"]))
-        for one in self.control("refunds"):
-            if one["status"] == "REFUND_SUCCESS":
-                currency = paid[one["merchantTradeNo"]]["paidCurrency"]
-                moved(currency, -Money.parse(one["refundedAmount"], currency))
+        paid = {order["merchantTradeNo"]: order for order in self.orders() if order["paidAmount"] is not None}
+        for order in paid.values():
+            moved(order["paidCurrency"], Money.parse(order["paidAmount"], order["paidCurrency"]))
+        for refund in self.control("refunds"):
+            if refund["status"] == "REFUND_SUCCESS":
+                currency = paid[refund["merchantTradeNo"]]["paidCurrency"]
+                moved(currency, -Money.parse(refund["refundedAmount"], currency))
         ours = {currency: money for (account, currency), money in self._balances().items() if account == BINANCE}
         theirs = {currency: money for currency, money in there.items() if not money.is_nothing}
         self.check("The books agree with what lies at Binance, to the last digit.", ours == theirs)

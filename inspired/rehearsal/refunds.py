@@ -208,4 +208,4 @@ def cancelled_by_policy(play: Play) -> None:
 
 
 def _statuses(play: Play, booking: Booking) -> list[RefundStatus]:
-    return [one.status for one in play.now_of(booking).refunds]
+    return [refund.status for refund in play.now_of(booking).refunds]

@@ -315,18 +315,22 @@ class Api:
         if scope not in ("user", "organization"):
             raise invalid("is invalid", "scope")
         with self._store.lock:
-            found = [one for one in self._store.subscriptions.values() if one.scope == scope]
-        shown = [self._calendar.subscription(one) for one in found]
+            found = [subscription for subscription in self._store.subscriptions.values() if subscription.scope == scope]
+        shown = [self._calendar.subscription(subscription) for subscription in found]
         return _page(shown, f"{self._calendar.base}/webhook_subscriptions")
 
     def subscribe(self) -> Response:
-        one = self._new_subscription(_body())
+        subscription = self._new_subscription(_body())
         with self._store.lock:
-            known = [old for old in self._store.subscriptions.values() if old.url == one.url and old.scope == one.scope]
+            known = [
+                old
+                for old in self._store.subscriptions.values()
+                if old.url == subscription.url and old.scope == subscription.scope
+            ]
             if known:
                 raise ApiError(409, "Already Exists", "Hook with this url already exists")
-            self._store.put("subscriptions", one.uuid, one)
-        return _resource(self._calendar.subscription(one), 201)
+            self._store.put("subscriptions", subscription.uuid, subscription)
+        return _resource(self._calendar.subscription(subscription), 201)
 
     def _new_subscription(self, body: dict[str, Any]) -> Subscription:
         url, events, scope = body.get("url"), body.get("events"), body.get("scope", "organization")
@@ -362,10 +366,10 @@ class Api:
         return event
 
     def _subscription(self, uuid: str) -> Subscription:
-        one = self._store.subscriptions.get(uuid)
-        if not one:
+        subscription = self._store.subscriptions.get(uuid)
+        if not subscription:
             raise not_found()
-        return one
+        return subscription
 
     def _kind_of(self, uri: object, parameter: str) -> EventType:
         for kind in EVENT_TYPES:

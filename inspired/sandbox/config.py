@@ -83,7 +83,9 @@ class Settings:
             current[name] = _checked(name, value, _KINDS[name])
         if current["refund_outcome"] not in ("success", "pending", "fail"):
             raise ValueError("refund_outcome must be success, pending or fail")
-        if not all(one.isdecimal() and 1 <= int(one) <= 720 for one in str(current["duration_options"]).split()):
+        if not all(
+            minutes.isdecimal() and 1 <= int(minutes) <= 720 for minutes in str(current["duration_options"]).split()
+        ):
             raise ValueError("duration_options must be minutes from 1 to 720, such as 30 60")
         if not _is_share(str(current["commission"])):
             raise ValueError("commission must be a share from 0 to 1, such as 0.01")

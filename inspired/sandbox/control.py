@@ -312,7 +312,7 @@ class Control:
         """Webhook deliveries tried so far, oldest first; `?order=` for one merchantTradeNo or event."""
         wanted = request.args.get("order")
         found = list(self._sandbox.dispatcher.deliveries)
-        return [one for one in found if wanted in (None, one.get("order"), one.get("event"))]
+        return [entry for entry in found if wanted in (None, entry.get("order"), entry.get("event"))]
 
     def calls(self) -> ResponseReturnValue:
         """API calls seen, oldest first, the last 2,000."""

@@ -292,14 +292,14 @@ class OrderBook:
         """What was rejected stays the merchant's and was not refunded, neither by this one nor by those after it."""
         self._take_from_balance(-rejected.amount)
         refunds = self.refunds_of(order)
-        for one in refunds[refunds.index(rejected) :]:
-            one.refunded -= rejected.amount
-            self._store.put("refunds", one.request_id, one)
+        for refund in refunds[refunds.index(rejected) :]:
+            refund.refunded -= rejected.amount
+            self._store.put("refunds", refund.request_id, refund)
 
     def _store_refund_status(self, order: Order) -> None:
         refunds = self.refunds_of(order)
-        done = sum((one.amount for one in refunds if one.status == "REFUND_SUCCESS"), Decimal(0))
-        if any(one.status == "REFUND_PENDING" for one in refunds):
+        done = sum((refund.amount for refund in refunds if refund.status == "REFUND_SUCCESS"), Decimal(0))
+        if any(refund.status == "REFUND_PENDING" for refund in refunds):
             order.status = "REFUNDING"
         elif done >= (order.paid or 0):
             order.status = "FULL_REFUNDED"

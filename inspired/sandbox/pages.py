@@ -299,7 +299,7 @@ class Scheduling:
 
     def _by_invitee(self, invitee: str) -> Event:
         with self._sandbox.store.lock:
-            found = [one for one in self._sandbox.store.events.values() if one.invitee_uuid == invitee]
+            found = [event for event in self._sandbox.store.events.values() if event.invitee_uuid == invitee]
         return found[0] if found else abort(404)
 
     def _local(self, event: Event) -> datetime:

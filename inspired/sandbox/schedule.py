@@ -314,12 +314,13 @@ class Calendar:
             self._store.put("events", event.uuid, event)
             self._tell("invitee_no_show.deleted" if came else "invitee_no_show.created", event)
 
-    def subscription(self, one: Subscription) -> dict[str, Any]:
+    def subscription(self, subscription: Subscription) -> dict[str, Any]:
         return {
-            "uri": f"{self.base}/webhook_subscriptions/{one.uuid}", "callback_url": one.url,
-            "created_at": when(one.created), "updated_at": when(one.created), "retry_started_at": None,
-            "state": "active", "events": one.events, "scope": one.scope, "organization": self.organization_uri(),
-            "user": one.user, "group": None, "creator": self.user_uri(),
+            "uri": f"{self.base}/webhook_subscriptions/{subscription.uuid}", "callback_url": subscription.url,
+            "created_at": when(subscription.created), "updated_at": when(subscription.created),
+            "retry_started_at": None, "state": "active", "events": subscription.events, "scope": subscription.scope,
+            "organization": self.organization_uri(), "user": subscription.user, "group": None,
+            "creator": self.user_uri(),
         }  # fmt: skip
 
     def _invitee_uri_of(self, event_uuid: str | None) -> str | None:
@@ -328,14 +329,14 @@ class Calendar:
 
     def _tell(self, what: str, event: Event) -> None:
         payload = self.invitee(event) | {"scheduled_event": self.event(event)}
-        for one in list(self._store.subscriptions.values()):
-            if what not in one.events:
+        for subscription in list(self._store.subscriptions.values()):
+            if what not in subscription.events:
                 continue
             body = {"event": what, "created_at": when(self._store.now()), "created_by": self.user_uri(),
                     "payload": payload}  # fmt: skip
             self._dispatcher.send(Notice(
-                id=self._store.hex(24), kind="calendly", about=event.uuid, what=what, url=one.url,
-                body=wire.dumps(body), due=time.time(), last_order=1 + RETRIES, signing_key=one.signing_key,
+                id=self._store.hex(24), kind="calendly", about=event.uuid, what=what, url=subscription.url,
+                body=wire.dumps(body), due=time.time(), last_order=1 + RETRIES, signing_key=subscription.signing_key,
             ))  # fmt: skip
 
 
