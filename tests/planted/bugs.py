@@ -167,18 +167,15 @@ BUGS = (
         name="the currency is not looked at",
         rule="3",
         file=LIFECYCLE,
-        old="(order.has_money and not seen.by_query) else seen.money,\n",
-        new=(
-            "(order.has_money and not seen.by_query) "
-            "else (seen.money and replace(seen.money, currency=booking.price.currency)),\n"
-        ),
+        old="        else observation.money,\n",
+        new="        else (observation.money and replace(observation.money, currency=booking.price.currency)),\n",
         test=OF_LIFECYCLE + "test_money_that_cannot_be_counted_is_kept_and_the_owner_sees_it",
     ),
     Bug(
         name="an older observation wins",
         rule="3",
         file=LIFECYCLE,
-        old="    if order.seen_at is not None and seen.asked_at < order.seen_at:\n        return booking\n",
+        old="    if order.seen_at is not None and observation.asked_at < order.seen_at:\n        return booking\n",
         new="",
         test=OF_LIFECYCLE + "test_an_older_observation_changes_nothing",
     ),
@@ -268,7 +265,7 @@ BUGS = (
         name="a late PAY_CLOSED undoes money that was seen",
         rule="5",
         file=LIFECYCLE,
-        old="    if order.has_money:\n        return _denied(booking, order, seen)\n",
+        old="    if order.has_money:\n        return _denied(booking, order, observation)\n",
         new="",
         test=OF_RULES + "test_an_order_said_to_be_closed_after_its_money_keeps_the_money_and_the_slot",
     ),
@@ -309,7 +306,10 @@ BUGS = (
         name="money that went back confirms",
         rule="6",
         file=LIFECYCLE,
-        old="    if changed.proven:\n        booking = refunds.console_refunds(booking, changed, seen.asked_at)\n",
+        old=(
+            "    if changed.proven:\n"
+            "        booking = refunds.console_refunds(booking, changed, observation.asked_at)\n"
+        ),
         new="",
         test=OF_LIFECYCLE + "test_money_that_went_back_before_it_was_confirmed_confirms_nothing",
     ),
@@ -642,8 +642,8 @@ BUGS = (
         name="an order that was seen closed can be paid again",
         rule="4",
         file=LIFECYCLE,
-        old="        status=order.status if still_closed else seen.status,\n",
-        new="        status=seen.status,\n",
+        old="        status=order.status if still_closed else observation.status,\n",
+        new="        status=observation.status,\n",
         test=OF_MIRRORED + "test_late_events_of_a_closed_attempt_do_not_hurt_the_one_that_followed",
     ),
     Bug(
@@ -717,7 +717,7 @@ BUGS = (
         name="a refund made in the console is counted again with each notice",
         rule="7",
         file=REFUNDS,
-        old="    if any(refund.found_as == seen.refund_id for refund in mine):\n        return booking\n",
+        old="    if any(refund.found_as == observation.refund_id for refund in mine):\n        return booking\n",
         new="",
         test=OF_REFUNDS + "test_a_part_of_unknown_amount_waits_for_its_notice_and_is_counted_once",
     ),

@@ -349,7 +349,7 @@ class BinancePay:
 
     def _checkout(self, data: Any, price: Money) -> Checkout:
         body = _object(data)
-        told = read_money(body.get("totalFee"), body.get("currency")) if "totalFee" in body else price
+        amount = read_money(body.get("totalFee"), body.get("currency")) if "totalFee" in body else price
         prepay_id = read_text(body.get("prepayId"), 64)
         checkout = Checkout(
             prepay_id=prepay_id,
@@ -358,7 +358,7 @@ class BinancePay:
             deep_link=_deep_link(body.get("deeplink")),
             universal_url=self._own_url(body.get("universalUrl")),
         )
-        if not prepay_id or not (checkout.qr_content or checkout.checkout_url) or told != price:
+        if not prepay_id or not (checkout.qr_content or checkout.checkout_url) or amount != price:
             raise UpstreamError(SERVICE, "created, but the answer cannot be used")
         return checkout
 

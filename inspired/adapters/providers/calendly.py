@@ -265,8 +265,8 @@ class Calendly:
         """The event of `upcoming` with its invitee; None if there is no active one any more."""
         listed = self._get(f"{event_uri}/invitees", {"status": "active"}, seconds)
         uris = [str(item["uri"]) for item in listed["collection"]]
-        seen = self._read_back(event_uri, uris[0], seconds) if uris else None
-        return seen if seen is not None and seen.active else None
+        scheduled = self._read_back(event_uri, uris[0], seconds) if uris else None
+        return scheduled if scheduled is not None and scheduled.active else None
 
     @_reading()
     def find(
@@ -342,9 +342,9 @@ class Calendly:
     def _booked(self, token: str, start: datetime, made_after: datetime, seconds: float) -> Scheduled | None:
         """The active event with this token and start."""
         for event_uri, invitee_uri in self.find(token, made_after, start=start, seconds=seconds):
-            seen = self._read_back(event_uri, invitee_uri, seconds)
-            if seen.active and seen.span.start == start:
-                return seen
+            scheduled = self._read_back(event_uri, invitee_uri, seconds)
+            if scheduled.active and scheduled.span.start == start:
+                return scheduled
         return None
 
     def _is_free(self, slug: str, start: datetime, seconds: float) -> bool:

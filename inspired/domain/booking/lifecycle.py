@@ -439,16 +439,16 @@ TABLE = (
 
 def settle(
     booking: Booking,
-    seen: Iterable[OrderObservation],
+    observations: Iterable[OrderObservation],
     slot: SlotSeen,
     now: datetime,
-    refunds_seen: Iterable[RefundSeen] = (),
+    refund_observations: Iterable[RefundSeen] = (),
 ) -> Booking:
     """Apply the observations and return the resulting booking."""
-    for observation in seen:
+    for observation in observations:
         booking = _recorded(booking, observation)
-    for told in refunds_seen:
-        booking = refunds.recorded(booking, told)
+    for refund_observation in refund_observations:
+        booking = refunds.recorded(booking, refund_observation)
     return decided(booking, slot, now)
 
 
@@ -480,81 +480,87 @@ def _flags(booking: Booking) -> Booking:
 # --- observations ---------------------------------------------------------------------------------------------------
 
 
-def _recorded(booking: Booking, seen: OrderObservation) -> Booking:
+def _recorded(booking: Booking, observation: OrderObservation) -> Booking:
     """Apply the observation to its order. Older observations are ignored, except those of money: clocks of two
     processes differ, and money that was seen cannot disappear."""
-    order = booking.find_order(seen.trade_no)
+    order = booking.find_order(observation.trade_no)
     if order is None:
         return booking
-    if seen.status is not None and seen.status.has_money:
-        return _with_money(booking, order, seen)
-    if order.seen_at is not None and seen.asked_at < order.seen_at:
+    if observation.status is not None and observation.status.has_money:
+        return _with_money(booking, order, observation)
+    if order.seen_at is not None and observation.asked_at < order.seen_at:
         return booking
     if order.has_money:
-        return _denied(booking, order, seen)
-    if seen.status is None:
-        return booking.with_order(_unknown_there(booking, order, seen.asked_at))
-    return _with_status(booking, order, seen)
+        return _denied(booking, order, observation)
+    if observation.status is None:
+        return booking.with_order(_unknown_there(booking, order, observation.asked_at))
+    return _with_status(booking, order, observation)
 
 
-def _with_money(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
-    if order.proven and not seen.by_query:
+def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
+    if order.proven and not observation.by_query:
         return booking
-    is_older = order.proven and order.seen_at is not None and seen.asked_at < order.seen_at
-    tells_more = order.status is not seen.status or (seen.status is not None and seen.status.tells_of_refunds)
+    is_older = order.proven and order.seen_at is not None and observation.asked_at < order.seen_at
+    tells_more = order.status is not observation.status or (
+        observation.status is not None and observation.status.tells_of_refunds
+    )
     if is_older or (order.proven and not tells_more):
         return booking
     changed = replace(
         order,
-        status=seen.status if seen.by_query or not order.has_money else order.status,
+        status=observation.status if observation.by_query or not order.has_money else order.status,
         # A webhook says nothing about when *we* asked; its clock may be another process's.
-        seen_at=seen.asked_at if seen.by_query else order.seen_at,
+        seen_at=observation.asked_at if observation.by_query else order.seen_at,
         uncertain=False,
         # An amount proven by our own query is never rewritten; a webhook's amount is replaced by the query's.
-        received=order.received if order.proven or (order.has_money and not seen.by_query) else seen.money,
-        commission=order.commission or seen.commission,
-        proven=order.proven or seen.by_query,
-        denied=None if seen.by_query else order.denied,
-        prepay_id=order.prepay_id or seen.prepay_id,
-        transaction_id=seen.transaction_id or order.transaction_id,
-        paid_at=seen.paid_at or order.paid_at or seen.asked_at,
+        received=order.received
+        if order.proven or (order.has_money and not observation.by_query)
+        else observation.money,
+        commission=order.commission or observation.commission,
+        proven=order.proven or observation.by_query,
+        denied=None if observation.by_query else order.denied,
+        prepay_id=order.prepay_id or observation.prepay_id,
+        transaction_id=observation.transaction_id or order.transaction_id,
+        paid_at=observation.paid_at or order.paid_at or observation.asked_at,
     )
     booking = booking.with_order(changed)
     if changed.proven:
-        booking = refunds.console_refunds(booking, changed, seen.asked_at)
+        booking = refunds.console_refunds(booking, changed, observation.asked_at)
     if order.has_money:
         return booking
-    return booking.noted(seen.asked_at, EventKind.MONEY, MoneySeen(order.number, seen.money, seen.by_query))
+    return booking.noted(
+        observation.asked_at, EventKind.MONEY, MoneySeen(order.number, observation.money, observation.by_query)
+    )
 
 
-def _denied(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
+def _denied(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
     """Money that was seen stays. If only a webhook reported it and our own query finds the order closed unpaid, keep it
     unconfirmed; the customer and the owner are told."""
-    after = replace(order, seen_at=seen.asked_at)
-    if order.proven or not seen.by_query or seen.status is None or not seen.status.is_closed:
+    after = replace(order, seen_at=observation.asked_at)
+    if order.proven or not observation.by_query or observation.status is None or not observation.status.is_closed:
         return booking.with_order(after)
-    booking = booking.with_order(replace(after, denied=seen.status))
-    if order.denied is seen.status:
+    booking = booking.with_order(replace(after, denied=observation.status))
+    if order.denied is observation.status:
         return booking
-    return booking.noted(seen.asked_at, EventKind.DENIED, OrderStatus(order.number, seen.status))
+    return booking.noted(observation.asked_at, EventKind.DENIED, OrderStatus(order.number, observation.status))
 
 
-def _with_status(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Booking:
+def _with_status(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
     """A closed order stays closed: a later "open" comes from a server that lags, and would make it payable beside the
     order that replaced it."""
-    still_closed = order.is_closed and seen.status is not None and not seen.status.is_closed
+    still_closed = order.is_closed and observation.status is not None and not observation.status.is_closed
     changed = replace(
         order,
-        status=order.status if still_closed else seen.status,
-        seen_at=seen.asked_at,
+        status=order.status if still_closed else observation.status,
+        seen_at=observation.asked_at,
         uncertain=False,
-        prepay_id=order.prepay_id or seen.prepay_id,
+        prepay_id=order.prepay_id or observation.prepay_id,
     )
     booking = booking.with_order(changed)
-    if seen.status is Remote.UNKNOWN:
-        booking = booking.owing(seen.asked_at, AlertOwner(AlertKind.UNKNOWN_STATUS))
+    if observation.status is Remote.UNKNOWN:
+        booking = booking.owing(observation.asked_at, AlertOwner(AlertKind.UNKNOWN_STATUS))
     if changed.status is not None and changed.is_closed and not order.is_closed:
-        booking = booking.noted(seen.asked_at, EventKind.ORDER_CLOSED, OrderStatus(order.number, changed.status))
+        booking = booking.noted(observation.asked_at, EventKind.ORDER_CLOSED, OrderStatus(order.number, changed.status))
     return booking
 
 

@@ -156,8 +156,8 @@ def refuse_amount(booking: Booking, word: ByHand) -> None:
 
 
 def _marked(booking: Booking, word: ByHand, now: datetime) -> Booking:
-    told = Vouched(word.kind, word.amount if word.kind is HandKind.OUTSIDE else None)
-    return replace(booking, by_hand=word).flagged(Flag.BY_HAND).noted(now, EventKind.BY_HAND, told)
+    vouched = Vouched(word.kind, word.amount if word.kind is HandKind.OUTSIDE else None)
+    return replace(booking, by_hand=word).flagged(Flag.BY_HAND).noted(now, EventKind.BY_HAND, vouched)
 
 
 def may_return_outside(booking: Booking) -> bool:

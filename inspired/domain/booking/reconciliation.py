@@ -115,65 +115,65 @@ def differences(booking: Booking, answers: Answers) -> tuple[Difference, ...]:
 Found = tuple[Kind, str, str]
 
 
-def _of_orders(booking: Booking, seen: Iterable[OrderObservation]) -> Iterator[Found]:
-    for observation in seen:
+def _of_orders(booking: Booking, observations: Iterable[OrderObservation]) -> Iterator[Found]:
+    for observation in observations:
         order = booking.find_order(observation.trade_no)
         if order is not None:
             yield from _of_order(booking, order, observation)
 
 
-def _of_order(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
-    there = seen.status is not None and seen.status.has_money
+def _of_order(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Iterator[Found]:
+    there = observation.status is not None and observation.status.has_money
     if there and not order.proven:
-        yield Kind.UNKNOWN_PAYMENT, order.trade_no, f"Binance: {_shown(seen.money)}"
+        yield Kind.UNKNOWN_PAYMENT, order.trade_no, f"Binance: {_shown(observation.money)}"
     elif order.proven and not there:
-        theirs = seen.status or "no such order"
+        theirs = observation.status or "no such order"
         yield Kind.MISSING_PAYMENT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {theirs}"
-    elif there and seen.money != order.received:
-        yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {_shown(seen.money)}"
-    elif seen.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
-        yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, Binance: {seen.status}"
+    elif there and observation.money != order.received:
+        yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {_shown(observation.money)}"
+    elif observation.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
+        yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, Binance: {observation.status}"
     if there and order.proven:
-        yield from _untold_refunds(booking, order, seen)
+        yield from _untold_refunds(booking, order, observation)
 
 
-def _untold_refunds(booking: Booking, order: PaymentOrder, seen: OrderObservation) -> Iterator[Found]:
+def _untold_refunds(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Iterator[Found]:
     """Compare by the order's status, which says that money went back but not how much."""
     mine = [refund for refund in booking.refunds_of(order) if refund.reserves]
     gone = [refund for refund in mine if refund.is_gone]
     moving = [refund for refund in mine if refund.is_under_way and (refund.tries or refund.status is RefundStatus.SENT)]
-    told = f"ours: {len(gone)} refunds, Binance: {seen.status}"
+    told = f"ours: {len(gone)} refunds, Binance: {observation.status}"
     known = sum(refund.amount.amount for refund in gone if refund.amount)
-    if seen.status is Remote.REFUNDED and not gone and not moving:
+    if observation.status is Remote.REFUNDED and not gone and not moving:
         yield Kind.UNKNOWN_REFUND, order.trade_no, told
-    elif seen.status is Remote.FULL_REFUNDED and not moving and order.received and known < order.received.amount:
+    elif observation.status is Remote.FULL_REFUNDED and not moving and order.received and known < order.received.amount:
         if not any(refund.amount is None for refund in gone):
             yield Kind.UNKNOWN_REFUND, order.trade_no, told
-    elif seen.status is Remote.PAID and any(not refund.is_by_hand for refund in gone):
+    elif observation.status is Remote.PAID and any(not refund.is_by_hand for refund in gone):
         yield Kind.MISSING_REFUND, order.trade_no, told
 
 
-def _of_refunds(booking: Booking, seen: Iterable[RefundSeen]) -> Iterator[Found]:
-    for observation in seen:
+def _of_refunds(booking: Booking, observations: Iterable[RefundSeen]) -> Iterator[Found]:
+    for observation in observations:
         refund = booking.find_refund(observation.refund_id)
         if refund is not None:
             yield from _of_refund(refund, observation)
 
 
-def _of_refund(refund: Refund, seen: RefundSeen) -> Iterator[Found]:
-    told = f"ours: {refund.status}, Binance: {seen.outcome or 'no such refund'}"
+def _of_refund(refund: Refund, observation: RefundSeen) -> Iterator[Found]:
+    told = f"ours: {refund.status}, Binance: {observation.outcome or 'no such refund'}"
     expected = {
         RefundStatus.DONE: (Outcome.DONE,),
         RefundStatus.SENT: (Outcome.PENDING,),
         RefundStatus.REJECTED: (Outcome.FAILED,),
     }
-    if seen.outcome is None:
+    if observation.outcome is None:
         if refund.status in (RefundStatus.DONE, RefundStatus.SENT):
             yield Kind.MISSING_REFUND, refund.id, told
-    elif seen.outcome not in expected.get(refund.status, ()):
+    elif observation.outcome not in expected.get(refund.status, ()):
         yield Kind.REFUND_STATE, refund.id, told
-    elif seen.amount != refund.amount:
-        yield Kind.REFUND_AMOUNT, refund.id, f"ours: {_shown(refund.amount)}, Binance: {_shown(seen.amount)}"
+    elif observation.amount != refund.amount:
+        yield Kind.REFUND_AMOUNT, refund.id, f"ours: {_shown(refund.amount)}, Binance: {_shown(observation.amount)}"
 
 
 def _of_calendar(booking: Booking, event: EventSeen | None) -> Iterator[Found]:

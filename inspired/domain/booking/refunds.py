@@ -381,14 +381,14 @@ def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> str:
     return ""
 
 
-def accepted(booking: Booking, seen: RefundSeen, now: datetime) -> Booking:
+def accepted(booking: Booking, observation: RefundSeen, now: datetime) -> Booking:
     """The provider accepted the refund; a query will tell whether the money went back."""
-    refund = booking.find_refund(seen.refund_id)
+    refund = booking.find_refund(observation.refund_id)
     if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
         return booking
     sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, why="")
     booking = booking.with_refund(sent).noted(now, EventKind.REFUND_SENT, _told(refund.amount))
-    return _counted_down(booking, sent, seen.remaining)
+    return _counted_down(booking, sent, observation.remaining)
 
 
 def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused: bool, low_balance: bool) -> Booking:
@@ -420,24 +420,28 @@ def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, a
 # --- the provider's answers -----------------------------------------------------------------------------------------
 
 
-def recorded(booking: Booking, seen: RefundSeen) -> Booking:
+def recorded(booking: Booking, observation: RefundSeen) -> Booking:
     """Apply the observation to its refund. A completed refund never changes."""
-    refund, now = booking.find_refund(seen.refund_id), seen.asked_at
+    refund, now = booking.find_refund(observation.refund_id), observation.asked_at
     if refund is None:
-        return _found(booking, seen)
-    if refund.is_gone or refund.status is RefundStatus.REJECTED or seen.outcome is None:
+        return _found(booking, observation)
+    if refund.is_gone or refund.status is RefundStatus.REJECTED or observation.outcome is None:
         return booking
-    booking = _counted_down(booking, refund, seen.remaining)
-    match seen.outcome:
+    booking = _counted_down(booking, refund, observation.remaining)
+    match observation.outcome:
         case Outcome.DONE:
             booking = booking.with_refund(
                 replace(
-                    refund, status=RefundStatus.DONE, amount=seen.amount or refund.amount, done_at=now, retry_at=None
+                    refund,
+                    status=RefundStatus.DONE,
+                    amount=observation.amount or refund.amount,
+                    done_at=now,
+                    retry_at=None,
                 )
             )
-            amount = seen.amount or refund.amount
+            amount = observation.amount or refund.amount
             booking = booking.noted(now, EventKind.REFUND_DONE, _told(amount))
-            booking = _gone_with_it(_console_beside(booking, refund, seen), refund)
+            booking = _gone_with_it(_console_beside(booking, refund, observation), refund)
             return booking.owing(now, SendEmail(Email.REFUND_DONE, refund.id))
         case Outcome.FAILED:
             rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
@@ -446,36 +450,36 @@ def recorded(booking: Booking, seen: RefundSeen) -> Booking:
                 return instead
             return booking.owing(now, AlertOwner(AlertKind.REFUND_REJECTED, refund.id))
     if refund.status is not RefundStatus.SENT:
-        return accepted(booking, seen, now)
+        return accepted(booking, observation, now)
     return booking
 
 
-def _found(booking: Booking, seen: RefundSeen) -> Booking:
+def _found(booking: Booking, observation: RefundSeen) -> Booking:
     """A refund whose id is not ours, reported by a signed webhook and verified by query."""
-    order = booking.find_order(seen.trade_no)
-    if order is None or not order.has_money or seen.outcome is not Outcome.DONE or seen.amount is None:
+    order = booking.find_order(observation.trade_no)
+    if order is None or not order.has_money or observation.outcome is not Outcome.DONE or observation.amount is None:
         return booking
-    if order.received is not None and order.received.currency != seen.amount.currency:
+    if order.received is not None and order.received.currency != observation.amount.currency:
         return booking  # the order's own status shows that something went back
     mine = booking.refunds_of(order)
-    if any(refund.found_as == seen.refund_id for refund in mine):
+    if any(refund.found_as == observation.refund_id for refund in mine):
         return booking
     if (unknown := _of_unknown_amount(booking, order)) is not None:
-        known = booking.with_refund(replace(unknown, amount=seen.amount, found_as=seen.refund_id))
+        known = booking.with_refund(replace(unknown, amount=observation.amount, found_as=observation.refund_id))
         return _given_way(known, order, unknown.id)
-    if order.received is not None and seen.amount > at_provider(booking, order):
+    if order.received is not None and observation.amount > at_provider(booking, order):
         return booking  # accounted for already, by the order's own status
     nameless = next((refund for refund in mine if refund.cause is Cause.CONSOLE and not refund.found_as), None)
-    if nameless is not None and nameless.amount is not None and not seen.amount > nameless.amount:
-        return _named(booking, nameless, seen, nameless.amount - seen.amount)
-    return _console(booking, order, seen.amount, seen.asked_at, seen.refund_id)
+    if nameless is not None and nameless.amount is not None and not observation.amount > nameless.amount:
+        return _named(booking, nameless, observation, nameless.amount - observation.amount)
+    return _console(booking, order, observation.amount, observation.asked_at, observation.refund_id)
 
 
-def _named(booking: Booking, nameless: Refund, seen: RefundSeen, rest: Money) -> Booking:
+def _named(booking: Booking, nameless: Refund, observation: RefundSeen, rest: Money) -> Booking:
     """One of several console refunds of which only the sum was known: split it off the sum."""
     if rest.is_nothing:
-        return booking.with_refund(replace(nameless, found_as=seen.refund_id))
-    named = replace(nameless, id=seen.refund_id, amount=seen.amount, found_as=seen.refund_id)
+        return booking.with_refund(replace(nameless, found_as=observation.refund_id))
+    named = replace(nameless, id=observation.refund_id, amount=observation.amount, found_as=observation.refund_id)
     booking = booking.with_refund(replace(nameless, amount=rest))
     return replace(booking, refunds=(*booking.refunds, named))
 
@@ -508,15 +512,15 @@ def _of_unknown_amount(booking: Booking, order: PaymentOrder) -> Refund | None:
     return next((refund for refund in booking.refunds_of(order) if refund.is_gone and refund.amount is None), None)
 
 
-def _console_beside(booking: Booking, refund: Refund, seen: RefundSeen) -> Booking:
+def _console_beside(booking: Booking, refund: Refund, observation: RefundSeen) -> Booking:
     """Binance's sum of refunds exceeds ours: the rest was made in the console."""
     order = booking.find_order(refund.trade_no)
-    if order is None or seen.refunded_in_all is None:
+    if order is None or observation.refunded_in_all is None:
         return booking
     known = (other for other in booking.refunds_of(order) if other.has_left_provider)
-    ours = refunded(known, seen.refunded_in_all.currency)
-    if seen.refunded_in_all > ours and _of_unknown_amount(booking, order) is None:
-        return _console(booking, order, seen.refunded_in_all - ours, seen.asked_at)
+    ours = refunded(known, observation.refunded_in_all.currency)
+    if observation.refunded_in_all > ours and _of_unknown_amount(booking, order) is None:
+        return _console(booking, order, observation.refunded_in_all - ours, observation.asked_at)
     return booking
 
 

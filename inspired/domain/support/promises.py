@@ -74,8 +74,8 @@ def replies(ticket: Ticket) -> list[Promise]:
 
 def _refunds(booking: Booking) -> list[Promise]:
     """Counted from when the customer was first told: replacing a rejected refund does not restart the time."""
-    told = [refund for refund in booking.refunds if refund.reserves and refund.status is not RefundStatus.EXTERNAL]
-    told += [refund for refund in booking.refunds if refund.reserves and refund.is_by_hand]
+    refunds = [refund for refund in booking.refunds if refund.reserves and refund.status is not RefundStatus.EXTERNAL]
+    refunds += [refund for refund in booking.refunds if refund.reserves and refund.is_by_hand]
     return [
         Promise(
             Kind.REFUND,
@@ -84,7 +84,7 @@ def _refunds(booking: Booking) -> list[Promise]:
             first + SLOW_AFTER,
             (refund.done_at or first) if refund.is_gone else None,
         )
-        for refund in told
+        for refund in refunds
     ]
 
 

@@ -68,27 +68,31 @@ def _events(svc: Services) -> None:
 
 
 def _of_nobody(svc: Services, meeting_type: MeetingType, event: Upcoming) -> None:
-    seen = svc.calendly.invited(event.event_uri)
-    if seen is None:
+    scheduled = svc.calendly.invited(event.event_uri)
+    if scheduled is None:
         return
-    before = svc.bookings.by_claim([Invitee(uri) for uri in (seen.invitee_uri, seen.old_invitee_uri) if uri])
+    before = svc.bookings.by_claim([Invitee(uri) for uri in (scheduled.invitee_uri, scheduled.old_invitee_uri) if uri])
     if before is not None:
         _followed(svc, before)
         return
-    told = _by_token(svc, seen)
-    if told is not None and told.state is State.DRAFT and not told.gave_back(seen.event_uri):
-        svc.queue.enqueue("refresh", told.id)
-    elif told is not None and customer_actions.may_choose(told, svc.now()) and not told.gave_back(seen.event_uri):
-        _chosen(svc, told, seen)
-    elif told is None or _is_left(svc, told, event):
-        _taken_in(svc, meeting_type, seen, event)
+    booking = _by_token(svc, scheduled)
+    if booking is not None and booking.state is State.DRAFT and not booking.gave_back(scheduled.event_uri):
+        svc.queue.enqueue("refresh", booking.id)
+    elif (
+        booking is not None
+        and customer_actions.may_choose(booking, svc.now())
+        and not booking.gave_back(scheduled.event_uri)
+    ):
+        _chosen(svc, booking, scheduled)
+    elif booking is None or _is_left(svc, booking, event):
+        _taken_in(svc, meeting_type, scheduled, event)
 
 
-def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
+def _chosen(svc: Services, booking: Booking, scheduled: Scheduled) -> None:
     """The new time for a booking already paid: the customer must not be asked to pay again."""
     try:
         bookings.take_scheduled(
-            svc, booking.token, seen.event_uri, seen.invitee_uri, customer=None, address="", network=""
+            svc, booking.token, scheduled.event_uri, scheduled.invitee_uri, customer=None, address="", network=""
         )
     except Refusal as refusal:
         log.warning("choice_not_taken_up", booking=booking.id, error=str(refusal))
@@ -96,9 +100,9 @@ def _chosen(svc: Services, booking: Booking, seen: Scheduled) -> None:
     svc.queue.enqueue("refresh", booking.id)
 
 
-def _by_token(svc: Services, seen: Scheduled) -> Booking | None:
+def _by_token(svc: Services, scheduled: Scheduled) -> Booking | None:
     try:
-        return svc.bookings.by_token(seen.token) if seen.token else None
+        return svc.bookings.by_token(scheduled.token) if scheduled.token else None
     except NotFound:
         return None
 
@@ -110,17 +114,17 @@ def _is_left(svc: Services, booking: Booking, event: Upcoming) -> bool:
     return is_old and booking.state is not State.PENDING and not tidies and not booking.gave_back(event.event_uri)
 
 
-def _taken_in(svc: Services, meeting_type: MeetingType, seen: Scheduled, event: Upcoming) -> None:
+def _taken_in(svc: Services, meeting_type: MeetingType, scheduled: Scheduled, event: Upcoming) -> None:
     # Before this version passed its rehearsal nobody is asked to pay: the event waits for a later poll.
     if not svc.settings.calendly_orphan_hours or not svc.gate.is_open():
         return
-    if seen.span.end - seen.span.start != timedelta(minutes=meeting_type.minutes):
+    if scheduled.span.end - scheduled.span.start != timedelta(minutes=meeting_type.minutes):
         # In Calendly the customer may pick another length, which has no price here. The event itself shows what to do,
         # so that the next poll makes up for one that failed half-way.
-        svc.calendly.cancel(seen.event_uri, _not_sold(svc, meeting_type))
+        svc.calendly.cancel(scheduled.event_uri, _not_sold(svc, meeting_type))
         log.info("orphan_refused", event_type=meeting_type.id)
         return
-    booking = bookings.take_in(svc, meeting_type, seen)
+    booking = bookings.take_in(svc, meeting_type, scheduled)
     if booking is None:
         return
     log.info("orphan_taken_in", booking=booking.id)

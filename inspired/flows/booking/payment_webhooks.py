@@ -88,7 +88,7 @@ def work(svc: Services, webhook_id: str) -> None:
 def payments(webhook: Webhook, facts: Facts) -> list[OrderObservation]:
     if not facts.tells_of_payment:
         return []
-    seen = OrderObservation(
+    observation = OrderObservation(
         trade_no=facts.trade_no,
         asked_at=webhook.at,
         status=Remote.PAID,
@@ -99,7 +99,7 @@ def payments(webhook: Webhook, facts: Facts) -> list[OrderObservation]:
         paid_at=facts.paid_at,
         by_query=False,
     )
-    return [seen]
+    return [observation]
 
 
 def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:

@@ -145,10 +145,10 @@ def money_back(svc: Services, token: str) -> Booking:
     return _enqueued(svc, svc.bookings.change(booking.id, lambda b: customer_actions.money_back(b, svc.now())))
 
 
-def cancel(svc: Services, token: str, told: Money) -> Booking:
+def cancel(svc: Services, token: str, amount: Money) -> Booking:
     """The customer cancels a confirmed call and gets back the amount the page showed."""
     booking = svc.bookings.by_token(token)
-    return _enqueued(svc, svc.bookings.change(booking.id, lambda b: customer_actions.cancel(b, told, svc.now())))
+    return _enqueued(svc, svc.bookings.change(booking.id, lambda b: customer_actions.cancel(b, amount, svc.now())))
 
 
 def _changed(svc: Services, booking_id: str, step: Callable[[Booking], Booking]) -> Booking:
@@ -192,8 +192,8 @@ def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking:
     """The order's own status shows what left through Binance's console."""
-    seen = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
-    return _settled(svc, booking, [seen], [])
+    observation = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+    return _settled(svc, booking, [observation], [])
 
 
 def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, Refund | None]:
@@ -218,7 +218,7 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
     if order is None or refund.amount is None:
         return booking
     try:
-        seen = svc.pay.refund(
+        observation = svc.pay.refund(
             refund_request_id=refund.id,
             prepay_id=order.prepay_id,
             amount=refund.amount,
@@ -227,7 +227,7 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
         )
     except UpstreamError as error:
         return _not_sent(svc, booking, refund, error)
-    booking = _saved(svc, booking, lambda b: refunds.accepted(b, seen, svc.now()))
+    booking = _saved(svc, booking, lambda b: refunds.accepted(b, observation, svc.now()))
     return _outcome_asked(svc, booking, refund)
 
 
@@ -254,16 +254,18 @@ def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
     """Usually the outcome is known at once; otherwise the booking's next check asks again."""
     currency = refund.amount.currency if refund.amount else "USDT"
     try:
-        seen = svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)
+        observation = svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)
     except UpstreamError as error:
         log.warning("refund_query_failed", refund=refund.id, error=str(error))
         return booking
-    return _settled(svc, booking, [], [seen])
+    return _settled(svc, booking, [], [observation])
 
 
-def _settled(svc: Services, booking: Booking, seen: list[OrderObservation], returned: list[RefundSeen]) -> Booking:
+def _settled(
+    svc: Services, booking: Booking, observations: list[OrderObservation], returned: list[RefundSeen]
+) -> Booking:
     def decide(current: Booking) -> Booking:
-        return lifecycle.settle(current, seen, SlotSeen.UNKNOWN, svc.now(), returned)
+        return lifecycle.settle(current, observations, SlotSeen.UNKNOWN, svc.now(), returned)
 
     return svc.bookings.change(booking.id, decide, known=booking)
 

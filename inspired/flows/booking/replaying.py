@@ -49,11 +49,13 @@ def replay(svc: Services, webhook: Webhook) -> Replay | None:
     booking = payment_webhooks.booking_of(svc, webhook.trade_no)
     if booking is None:
         return None
-    seen = payment_webhooks.payments(webhook, facts)
+    observations = payment_webhooks.payments(webhook, facts)
     before = untouched(booking)
-    once = _applied(before, seen, webhook)
-    twice = _applied(once, seen, webhook)
-    return Replay(facts, before, once, twice, booking, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now()))
+    once = _applied(before, observations, webhook)
+    twice = _applied(once, observations, webhook)
+    return Replay(
+        facts, before, once, twice, booking, lifecycle.settle(booking, observations, SlotSeen.UNKNOWN, svc.now())
+    )
 
 
 def opened(svc: Services, webhook: Webhook) -> str:
@@ -61,8 +63,8 @@ def opened(svc: Services, webhook: Webhook) -> str:
     return svc.vault.open(webhook.key, webhook.key_owner, "notice", webhook.raw)
 
 
-def _applied(booking: Booking, seen: list[OrderObservation], webhook: Webhook) -> Booking:
-    return lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, webhook.at)
+def _applied(booking: Booking, observations: list[OrderObservation], webhook: Webhook) -> Booking:
+    return lifecycle.settle(booking, observations, SlotSeen.UNKNOWN, webhook.at)
 
 
 def untouched(booking: Booking) -> Booking:

@@ -31,9 +31,9 @@ def sweep(svc: Services) -> int:
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = svc.bookings.due(now, room * TOGETHER) if room else []
-    for some in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
-        if svc.queue.enqueue("refresh_batch", *some):
-            svc.bookings.lease(some, now, now + ENQUEUE_AGAIN)
+    for batch in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
+        if svc.queue.enqueue("refresh_batch", *batch):
+            svc.bookings.lease(batch, now, now + ENQUEUE_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
         if svc.queue.enqueue_mail("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + ENQUEUE_AGAIN)

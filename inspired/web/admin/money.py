@@ -75,14 +75,16 @@ def refund_preview(booking_id: str) -> ResponseReturnValue:
 
 def preview_page(svc: Services, booking: Booking, form: RefundForm) -> str:
     """What this refund would do, and the button for it. Raises Invalid, Conflict."""
-    seen = refunding.preview(svc, booking, _wanted(booking, form.amount, form.order), cancels=form.wanted)
+    preview = refunding.preview(svc, booking, _wanted(booking, form.amount, form.order), cancels=form.wanted)
     return render_template(
         "admin/money/refund_preview.html",
         booking=booking,
         person=person_of(svc, booking),
         form=form,
-        preview=seen,
-        what=seen.amount.shown if form.amount or form.order or len(lefts(booking)) == 1 else ", ".join(lefts(booking)),
+        preview=preview,
+        what=preview.amount.shown
+        if form.amount or form.order or len(lefts(booking)) == 1
+        else ", ".join(lefts(booking)),
         lefts=lefts(booking),
         by_policy=customer_actions.goes_back(booking, svc.now()),
     )
@@ -258,7 +260,7 @@ def refund_payment(booking_id: str) -> Response:
         message = "A refund needs an Idempotency-Key of 1 to 255 characters."
         raise Invalid(message, {"Idempotency-Key": "is missing or too long"})
     before = refunding.of_request(svc, booking, key)
-    seen = None if before else refunding.preview(svc, booking, what, cancels=wanted.cancelCall)
+    preview = None if before else refunding.preview(svc, booking, what, cancels=wanted.cancelCall)
     if not wanted.preview:
         booking = refunding.refund(
             svc,
@@ -269,9 +271,9 @@ def refund_payment(booking_id: str) -> Response:
             request=key,
             seen=None,
         )
-        if seen is not None:
-            _note_refund(svc, booking.id, wanted.amount or "", cancels=seen.cancels)
-    response = make_response(jsonify(_answer(svc, booking, key, seen, is_preview=wanted.preview)))
+        if preview is not None:
+            _note_refund(svc, booking.id, wanted.amount or "", cancels=preview.cancels)
+    response = make_response(jsonify(_answer(svc, booking, key, preview, is_preview=wanted.preview)))
     response.headers["Cache-Control"] = "no-store"
     if booking_id != booking.id:
         response.headers["Deprecation"] = DEPRECATED_SINCE
@@ -289,7 +291,7 @@ def _named(svc: Services, booking_id: str) -> Booking:
     return booking
 
 
-def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, is_preview: bool) -> dict[str, Any]:
+def _answer(svc: Services, booking: Booking, key: str, preview: Preview | None, *, is_preview: bool) -> dict[str, Any]:
     body = {
         "success": True,
         "refunds": [
@@ -298,16 +300,16 @@ def _answer(svc: Services, booking: Booking, key: str, seen: Preview | None, *, 
         "status": str(booking.state),
         "left": str(refundable(booking)),
         "currency": booking.price.currency,
-        "warnings": list(seen.warnings) if seen else [],
+        "warnings": list(preview.warnings) if preview else [],
     }
-    if is_preview and seen is not None:
+    if is_preview and preview is not None:
         body["preview"] = {
-            "amount": str(seen.amount),
-            "currency": seen.amount.currency,
-            "remains": str(seen.remains),
-            "cancelsCall": seen.cancels,
+            "amount": str(preview.amount),
+            "currency": preview.amount.currency,
+            "remains": str(preview.remains),
+            "cancelsCall": preview.cancels,
             "byPolicy": str(customer_actions.goes_back(booking, svc.now())),
-            "blocked": seen.blocked,
+            "blocked": preview.blocked,
         }
     return body
 

@@ -158,8 +158,8 @@ def _mail_rows(svc: Services, booking: Booking) -> list[MailRow]:
     ]
 
 
-def _letter(svc: Services, booking: Booking, told: Told) -> str:
-    email = told.email
+def _letter(svc: Services, booking: Booking, mail: Told) -> str:
+    email = mail.email
     if email.template is not Email.LETTER or booking.erased_at is not None or email.repeat:
         return ""
     return _words(svc, booking, "letter", int(email.subject_id))
@@ -197,10 +197,10 @@ def _readable(read: Callable[[], str]) -> str:
         return "cannot be read"
 
 
-def mail_state(told: Told) -> dict[str, str]:
-    text, tone = MAIL_STATES[told.state]
-    failed = told.state is MailState.OWED and told.tries
-    return {"text": f"{text}, {told.tries} tries failed" if failed else text, "tone": "bad" if failed else tone}
+def mail_state(mail: Told) -> dict[str, str]:
+    text, tone = MAIL_STATES[mail.state]
+    failed = mail.state is MailState.OWED and mail.tries
+    return {"text": f"{text}, {mail.tries} tries failed" if failed else text, "tone": "bad" if failed else tone}
 
 
 # --- replay differences ---------------------------------------------------------------------------------------------

@@ -371,9 +371,9 @@ def cancel_submit(token: str) -> ResponseReturnValue:
     """Only for the refund the page showed, since it falls over time."""
     svc, form = services(), read(CancelForm, request.form)
     booking = svc.bookings.by_token(token)
-    told = Money.parse(form.told, booking.price.currency)
+    amount = Money.parse(form.told, booking.price.currency)
     try:
-        return go(_page_of(refunding.cancel(svc, token, told)))
+        return go(_page_of(refunding.cancel(svc, token, amount)))
     except Conflict as conflict:
         booking = svc.bookings.by_token(token)
         if not customer_actions.may_cancel(booking, svc.now()):
