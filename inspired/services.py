@@ -56,6 +56,7 @@ from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.adapters.redis.throttle import Throttle
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.status import public_status
+from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
 from inspired.settings import Settings
 
@@ -289,7 +290,7 @@ def _sender_name(preferences: Preferences) -> str:
 
 
 def cached_status(booking: Booking) -> CachedStatus:
-    body = json.dumps(public_status(booking), separators=(",", ":")).encode()
+    body = json.dumps(public_status(booking, customer.message(booking)), separators=(",", ":")).encode()
     return CachedStatus(status_version=booking.status_version, is_open=booking.is_open, body=body)
 
 

@@ -15,8 +15,8 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.ledger import BINANCE, balances
 from inspired.domain.booking.refunds import AllOfIt, PartOfIt
 from inspired.domain.booking.states import Flag, State
-from inspired.domain.booking.status import message
 from inspired.domain.monitoring.rehearsals import Check, Letter, Record, Scene
+from inspired.domain.sentences.customer import message
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span

@@ -1,4 +1,7 @@
-"""A booking's public status: its JSON body, the sentence that explains it, and its version."""
+"""A booking's public status: its JSON body, the messages that explain it, and its version.
+
+Which messages, and with which facts, is decided here; `domain/sentences/customer` has their texts.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,73 +24,33 @@ from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.mails import Reach
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.states import Cause, Flag, HandKind, Remote, State
+from inspired.domain.shared.messages import Message, MessageId
 
-STATE_SENTENCES = {
-    State.DRAFT: "Choose a time.",
-    State.PENDING: "Your time is held. It is confirmed once the payment has arrived.",
-    State.PAID: "Your payment has arrived. We are securing your time.",
-    State.CONFIRMED: "Paid and confirmed.",
-    State.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
-    State.CANCELLED: "This booking is cancelled. Nothing was paid.",
-    State.REFUNDED: "All of your money went back to the Binance account that paid.",
+OF_STATE = {
+    State.DRAFT: MessageId.CHOOSE_A_TIME,
+    State.PENDING: MessageId.HELD,
+    State.PAID: MessageId.PAID,
+    State.CONFIRMED: MessageId.CONFIRMED,
+    State.EXPIRED: MessageId.EXPIRED,
+    State.CANCELLED: MessageId.CANCELLED_UNPAID,
+    State.REFUNDED: MessageId.REFUNDED,
 }
-UNPAID_ENDS = {
-    "owner": "The owner cancelled this booking. Nothing was paid.",
-    "calendar": "The time of this booking was cancelled in Calendly. Nothing was paid.",
+OF_CAUSE = {
+    Cause.SURPLUS: MessageId.BACK_SURPLUS,
+    Cause.SECOND: MessageId.BACK_SECOND,
+    Cause.SHORT: MessageId.BACK_SHORT,
+    Cause.NO_TIME: MessageId.BACK_NO_TIME,
+    Cause.MONEY_BACK: MessageId.BACK_MONEY_CHOSEN,
+    Cause.CANCELLED: MessageId.BACK_CANCELLED,
+    Cause.OWNER: MessageId.BACK_OWNER_RETURNS,
+    Cause.CONSOLE: MessageId.BACK_OWNER_RETURNED,
 }
-RETURNED_BY_HAND = "All of your money has been sent back to you."
-CONFIRMED_BY_HAND = "Confirmed by the owner."
-STUCK = "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
-UNCLEAR = (
-    "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
-)
-UNCLEAR_BESIDE = (
-    "Another payment arrived that cannot be counted by itself. "
-    "It is not lost: the owner has been told and writes to you."
-)
-LATE_CHECK = (
-    "Your payment arrived after the time to pay was over. "
-    "It is not lost: we are looking whether your time is still free."
-)
-CHOOSE = "Your payment has arrived, but your time is no longer free. Choose another time, or take your money back."
-CHOOSE_LATE = (
-    "Your payment arrived after the time to pay was over, and your time is no longer free. "
-    "Choose another time, or take your money back."
-)
-WHY_BACK = {
-    Cause.SURPLUS: "More arrived than the price.",
-    Cause.SECOND: "Your payment arrived twice.",
-    Cause.SHORT: "{received} arrived instead of {price}, too little to book the call.",
-    Cause.NO_TIME: "No other time was chosen.",
-    Cause.MONEY_BACK: "You asked for your money back.",
-    Cause.CANCELLED: "You cancelled this call.",
-    Cause.OWNER: "The owner returns money to you.",
-    Cause.CONSOLE: "The owner returned money to you.",
+OF_DENIAL = {
+    Remote.EXPIRED: MessageId.DENIED_EXPIRED,
+    Remote.CANCELED: MessageId.DENIED_CLOSED,
+    Remote.ERROR: MessageId.DENIED_FAILED,
 }
-
-WITHOUT_MAIL = {
-    Reach.WELL: "",
-    Reach.DELAYED: "Our mails to you are delayed: please keep the address of this page, it says everything they say.",
-    Reach.REFUSED: "Our mails cannot reach the address you gave: please keep the address of this page, "
-    "it says everything they say.",
-}
-
-
-def message(booking: Booking) -> str:
-    """The sentence, plus a warning if our mails do not reach the customer."""
-    return f"{sentence(booking)} {WITHOUT_MAIL[mails.reach(booking)]}".strip()
-
-
-DENIED = (
-    "Binance Pay told us of your payment and says now, when we ask, that {how}. Nothing is confirmed by it. If the "
-    "money has left your account it is not lost: keep the receipt in your Binance app, and do not pay again. We keep "
-    "asking, and the owner has been told."
-)
-HOW_DENIED = {
-    Remote.EXPIRED: "the order has expired without one",
-    Remote.CANCELED: "the order was closed without one",
-    Remote.ERROR: "the payment failed",
-}
+OF_REACH = {Reach.DELAYED: MessageId.MAILS_DELAYED, Reach.REFUSED: MessageId.MAILS_REFUSED}
 
 
 class By(StrEnum):
@@ -97,6 +60,12 @@ class By(StrEnum):
     CUSTOMER = "customer"
     CALENDAR = "calendar"
     NOBODY = ""
+
+
+UNPAID_ENDS = {
+    By.OWNER: MessageId.CANCELLED_UNPAID_BY_OWNER,
+    By.CALENDAR: MessageId.CANCELLED_UNPAID_IN_CALENDLY,
+}
 
 
 def cancelled_by(booking: Booking) -> By:
@@ -112,59 +81,65 @@ def cancelled_by(booking: Booking) -> By:
     return By.CUSTOMER if EventKind.GIVEN_UP in happened else By.NOBODY
 
 
-def sentence(booking: Booking) -> str:
+def messages(booking: Booking) -> tuple[Message, ...]:
     """What the customer is told: the open issue or else the state, then which money is going or has gone back."""
-    parts = (_open_matter(booking) or _standing(booking), _beside(booking), _money_back(booking))
-    return " ".join(part for part in parts if part)
+    return (*(_open_matter(booking) or (_standing(booking),)), *_beside(booking), *_money_back(booking))
 
 
-def _open_matter(booking: Booking) -> str:
-    """The sentence for something undecided or not as it should be; "" if there is none."""
+def mail_warning(booking: Booking) -> Message | None:
+    """None if our mails reach the customer."""
+    warning = OF_REACH.get(mails.reach(booking))
+    return Message(warning) if warning else None
+
+
+def _open_matter(booking: Booking) -> tuple[Message, ...]:
+    """What is undecided or not as it should be; empty if nothing is."""
     payment = payment_of(booking)
-    if stuck := [one.amount.shown for one in booking.refunds if one.is_stuck and one.amount]:
-        told = STUCK.format(amount=stuck[0])
-        return f"{_standing(booking)} {told}" if booking.state is State.CONFIRMED else told
+    if stuck := [one.amount for one in booking.refunds if one.is_stuck and one.amount]:
+        told = Message.of(MessageId.REFUND_STUCK, amount=stuck[0])
+        return (_standing(booking), told) if booking.state is State.CONFIRMED else (told,)
     if payment is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
-        return UNCLEAR
+        return (Message(MessageId.UNCLEAR),)
     if (how := denied(booking)) is not None:
-        return DENIED.format(how=HOW_DENIED[how])
+        return (Message(OF_DENIAL[how]),)
     if booking.choose_by is not None and payment is Payment.EXACT:
-        return CHOOSE_LATE if Flag.PAID_LATE in booking.flags else CHOOSE
+        return (Message(MessageId.CHOOSE_LATE if Flag.PAID_LATE in booking.flags else MessageId.CHOOSE),)
     ended = booking.state in (State.EXPIRED, State.CANCELLED)
     if ended and booking.agreed_amount is None and payment in (Payment.NOTIFIED, Payment.EXACT):
-        return LATE_CHECK
+        return (Message(MessageId.LATE_CHECK),)
     if payment is Payment.SHORT and booking.state is State.PENDING:
-        return f"{received_of(booking).shown} of {booking.price.shown} arrived. {missing(booking).shown} is missing."
-    return ""
+        received = received_of(booking)
+        return (Message.of(MessageId.SHORT, received=received, price=booking.price, missing=missing(booking)),)
+    return ()
 
 
-def _beside(booking: Booking) -> str:
-    """A sentence on uncountable money besides the booking's own payment."""
+def _beside(booking: Booking) -> tuple[Message, ...]:
+    """Uncountable money besides the booking's own payment."""
     if payment_of(booking) is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
-        return ""  # it is the open issue and told already
-    return UNCLEAR_BESIDE if any(came_unclear(booking, one) for one in unclear(booking)) else ""
+        return ()  # it is the open issue and told already
+    told = any(came_unclear(booking, one) for one in unclear(booking))
+    return (Message(MessageId.UNCLEAR_BESIDE),) if told else ()
 
 
-def _standing(booking: Booking) -> str:
+def _standing(booking: Booking) -> Message:
+    return Message(_standing_id(booking))
+
+
+def _standing_id(booking: Booking) -> MessageId:
     if _owes_after_all(booking):
-        return "Another payment arrived after your money had gone back."
+        return MessageId.MORE_AFTER_REFUND
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
-        return _called_off(booking)
+        return MessageId.CALLED_OFF_BY_OWNER if cancelled_by(booking) is By.OWNER else MessageId.CALLED_OFF
     has_paid = any(one.has_money for one in booking.orders)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
-        return "This booking is over. Its time is free for others again."
+        return MessageId.OVER
     if booking.state is State.CONFIRMED and booking.by_hand is not None and booking.by_hand.kind is not HandKind.TIME:
-        return CONFIRMED_BY_HAND
+        return MessageId.CONFIRMED_BY_OWNER
     if booking.state is State.REFUNDED and any(one.reserves and one.is_by_hand for one in booking.refunds):
-        return RETURNED_BY_HAND
+        return MessageId.REFUNDED_BY_HAND
     if booking.state is State.CANCELLED and cancelled_by(booking) in UNPAID_ENDS:
         return UNPAID_ENDS[cancelled_by(booking)]
-    return STATE_SENTENCES[booking.state]
-
-
-def _called_off(booking: Booking) -> str:
-    who = "The owner cancelled this call" if cancelled_by(booking) is By.OWNER else "This call is cancelled"
-    return f"{who}, and its time is free for others again."
+    return OF_STATE[booking.state]
 
 
 def _owes_after_all(booking: Booking) -> bool:
@@ -172,22 +147,25 @@ def _owes_after_all(booking: Booking) -> bool:
     return booking.state is State.REFUNDED and any(one.reserves and not one.is_gone for one in booking.refunds)
 
 
-def _money_back(booking: Booking) -> str:
+def _money_back(booking: Booking) -> tuple[Message, ...]:
     """The newest refund that is not stuck, and why."""
-    live = [(one, one.amount.shown) for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
+    live = [(one, one.amount) for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
     if not live or (booking.state is State.REFUNDED and not _owes_after_all(booking)):
-        return ""
+        return ()
     newest, amount = live[-1]
-    why = why_back(booking, newest)
-    if newest.is_by_hand:
-        return f"{why} {amount} has been sent back to you."
-    if newest.is_gone:
-        return f"{why} {amount} went back to the Binance account that paid."
-    return f"{why} {amount} is going back to the Binance account that paid."
+    return why_back(booking, newest), Message.of(_where_it_is(newest), amount=amount)
 
 
-def why_back(booking: Booking, refund: Refund) -> str:
-    return WHY_BACK[refund.cause].format(received=received_of(booking).shown, price=booking.price.shown)
+def _where_it_is(refund: Refund) -> MessageId:
+    if refund.is_by_hand:
+        return MessageId.SENT_BACK_BY_HAND
+    return MessageId.GONE_BACK if refund.is_gone else MessageId.GOING_BACK
+
+
+def why_back(booking: Booking, refund: Refund) -> Message:
+    if refund.cause is Cause.SHORT:
+        return Message.of(MessageId.BACK_SHORT, received=received_of(booking), price=booking.price)
+    return Message(OF_CAUSE[refund.cause])
 
 
 def refunds_told(booking: Booking) -> list[dict[str, Any]]:
@@ -204,13 +182,14 @@ def refunds_told(booking: Booking) -> list[dict[str, Any]]:
     ]
 
 
-def public_status(booking: Booking) -> dict[str, Any]:
-    """The JSON body of the status call, without the server's time. Amounts are strings, times ISO 8601 in UTC."""
+def public_status(booking: Booking, message: str) -> dict[str, Any]:
+    """The JSON body of the status call, without the server's time. Amounts are strings, times ISO 8601 in UTC.
+    `message`: what the customer is told, in words."""
     body: dict[str, Any] = {
         "success": True,
         "status": str(booking.state),
         "flags": sorted(booking.flags),
-        "message": message(booking),
+        "message": message,
         "expiresAt": iso(booking.expires_at),
         "version": booking.status_version,
     }
@@ -240,7 +219,9 @@ def _face(booking: Booking) -> tuple[object, ...]:
     """Everything the customer's page is built from."""
     order = booking.order
     return (
-        public_status(replace(booking, status_version=0)),
+        public_status(replace(booking, status_version=0), ""),
+        messages(booking),
+        mail_warning(booking),
         payment_of(booking),
         booking.slot,
         booking.cancel_requested,
@@ -251,7 +232,7 @@ def _face(booking: Booking) -> tuple[object, ...]:
 
 
 def _has_changed(before: Booking, after: Booking) -> bool:
-    """True if anything a page shows may have changed. Most writes only record what was done, so sentences need not be
+    """True if anything a page shows may have changed. Most writes only record what was done, so messages need not be
     compared."""
     unseen = ("outbox", "delivered", "history", "ledger", "check_at", "unanswered_checks", "version", "status_version")
     if replace(after, **{name: getattr(before, name) for name in unseen}) != before:

@@ -30,8 +30,8 @@ from inspired.domain.booking.outbox import (
 )
 from inspired.domain.booking.statement import Statement, statement
 from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
-from inspired.domain.booking.status import sentence
 from inspired.domain.monitoring import runbook
+from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import in_words, moment_in_words
@@ -240,7 +240,7 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
     earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
         "refund": refund.amount.shown,
-        "refund_why": status.why_back(booking, refund),
+        "refund_why": customer.why_back(booking, refund),
         "arrived": arrived.shown if arrived else "",
         "returned_before": _some(refunded(earlier, refund.amount.currency)),
     }
@@ -253,7 +253,7 @@ def _alert(svc: Services, booking: Booking, task: AlertOwner) -> None:
         **letter_context(svc, booking),
         "what": alert.sentence,
         "needs_you": alert.needs_you,
-        "sentence": status.message(booking),
+        "sentence": customer.message(booking),
         "runbook_url": runbook_url,
     }
     subject, text, html = svc.mail_templates.write("alert", context)
@@ -296,7 +296,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "kept": _some(money.kept),
         "place": place_of(svc, booking),
         "answers": answers_of(svc, booking),
-        "sentence": sentence(booking),
+        "sentence": customer.sentence(booking),
         "also": svc.preferences.now().small_print.confirmation,
         "reference": booking.id[:8],
         "booking_url": page_of(svc, booking),

@@ -13,6 +13,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso, public_status
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
+from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Invalid, NotFound
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import is_zone, zone
@@ -157,7 +158,7 @@ def verify() -> Response:
     booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.queue.enqueue("refresh", booking.id)
-    details = {**public_status(booking), "serverTime": iso(svc.now())}
+    details = {**public_status(booking, customer.message(booking)), "serverTime": iso(svc.now())}
     verified = booking.state in (State.PAID, State.CONFIRMED) and any(order.proven for order in booking.orders)
     return jsonify(success=True, verified=verified, details=details)
 

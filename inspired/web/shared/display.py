@@ -20,7 +20,7 @@ from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.monitoring import health
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import customer, owner
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
@@ -159,7 +159,7 @@ def init_app(app: Flask) -> None:
         mail_reach=mails.reach,
         awaits_confirmation=mails.awaits_confirmation,
         assured=assurances,
-        without_mail=lambda booking: status.WITHOUT_MAIL[mails.reach(booking)],
+        without_mail=customer.mail_warning,
     )
     app.jinja_env.filters.update(
         without_links=without_links,
@@ -267,10 +267,10 @@ def told(booking: Booking, stage: Stage) -> str:
         case Stage.RETRY if payment_orders.is_above_limit(booking):
             return ABOVE_LIMIT_SENTENCE
         case Stage.PREPARING | Stage.RETRY if has_money:
-            return status.sentence(booking)
+            return customer.sentence(booking)
         case Stage.RETURNING if booking.choose_by is not None:
             return NOT_CHOSEN_SENTENCE
-    return STAGE_SENTENCES.get(stage) or status.sentence(booking)
+    return STAGE_SENTENCES.get(stage) or customer.sentence(booking)
 
 
 def badge(stage: Stage) -> dict[str, str]:

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from flask import Flask
 
-from inspired.domain.booking import customer_actions, ledger, payment_orders, refunds, status
+from inspired.domain.booking import customer_actions, ledger, payment_orders, refunds
 from inspired.domain.booking.balance import kept_of, nothing, received_of, total
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
 from inspired.domain.catalogue.refund_policy import RefundPolicy, in_hours
 from inspired.domain.reporting.reports import ASKED_BY
+from inspired.domain.sentences import customer
 from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.shared.money import Money
 from inspired.web.shared.current import services
@@ -73,7 +74,7 @@ class GoesBack:
 def goes_back_lines(booking: Booking) -> list[GoesBack]:
     return [
         GoesBack(
-            one.amount.shown, status.why_back(booking, one), _told_state(one), one.done_at if one.is_gone else None
+            one.amount.shown, customer.why_back(booking, one), _told_state(one), one.done_at if one.is_gone else None
         )
         for one in booking.refunds
         if one.reserves and one.amount

@@ -5,7 +5,7 @@ from inspired.domain.booking import delivery, mails, status
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.mails import MailState, Reach, Told
 from inspired.domain.booking.outbox import Email, Result, SendEmail
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import customer, owner
 from inspired.domain.shared.errors import Conflict
 from tests.factories import MINUTE, NOW, a_booking, a_confirmed_booking, owed
 
@@ -77,8 +77,8 @@ def test_a_mail_that_keeps_failing_is_delayed_and_said_to_be():
         told.append(mails.reach(booking))
 
     assert told == [Reach.WELL] * delivery.ALERT_AT_TRY + [Reach.DELAYED]
-    assert "delayed" in status.message(booking)
-    assert "delayed" not in status.sentence(booking)
+    assert "delayed" in customer.message(booking)
+    assert "delayed" not in customer.sentence(booking)
 
 
 def test_the_page_learns_what_becomes_of_the_mail_that_confirms():

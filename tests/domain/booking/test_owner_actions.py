@@ -13,7 +13,7 @@ from inspired.domain.booking.ledger import BINANCE, OUTSIDE, REFUNDS, SALES, SUS
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.polling import scheduled
 from inspired.domain.booking.states import CalendarKind, Flag, HandKind, Remote, State
-from inspired.domain.booking.status import sentence
+from inspired.domain.sentences.customer import sentence
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span

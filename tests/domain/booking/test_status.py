@@ -1,6 +1,7 @@
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,20 +14,17 @@ from inspired.domain.booking.outbox import Email, SendEmail
 from inspired.domain.booking.refunds import settled_by_hand, tried_again
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.booking.status import (
-    CHOOSE,
-    CHOOSE_LATE,
-    LATE_CHECK,
-    STATE_SENTENCES,
-    UNCLEAR,
-    WHY_BACK,
+    OF_CAUSE,
+    OF_STATE,
     By,
     cancelled_by,
     iso,
     numbered,
     public_status,
     refunds_told,
-    sentence,
 )
+from inspired.domain.sentences.customer import TEXTS, message, sentence
+from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.money import Money
 from tests.domain.booking.test_table import AGREED, CELLS, before_and_after
 from tests.factories import (
@@ -46,12 +44,16 @@ from tests.factories import (
 LONG_AFTER = NOW + timedelta(hours=1)
 
 
+def status_of(booking: Booking) -> dict[str, Any]:
+    return public_status(booking, message(booking))
+
+
 def test_the_public_status_says_exactly_this_much():
-    assert public_status(a_live_booking(status_version=3)) == {
+    assert status_of(a_live_booking(status_version=3)) == {
         "success": True,
         "status": "PENDING",
         "flags": [],
-        "message": STATE_SENTENCES[State.PENDING],
+        "message": TEXTS[OF_STATE[State.PENDING]],
         "expiresAt": "2026-11-24T10:15:00.000Z",
         "version": 3,
     }
@@ -62,7 +64,7 @@ def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text()
         a_confirmed_booking(status_version=7), Money.parse("10.5"), NOW + 2 * MINUTE, cancels=False
     )
 
-    assert public_status(a_returned(part, NOW + 3 * MINUTE)) == {
+    assert status_of(a_returned(part, NOW + 3 * MINUTE)) == {
         "success": True,
         "status": "CONFIRMED",
         "flags": [],
@@ -82,9 +84,9 @@ def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text()
 
 
 def test_a_payment_nobody_can_read_is_told_without_an_amount():
-    body = public_status(settled(a_live_booking(), seen(Remote.PAID, None)))
+    body = status_of(settled(a_live_booking(), seen(Remote.PAID, None)))
 
-    assert (body["flags"], body["message"]) == (["needs_owner"], UNCLEAR)
+    assert (body["flags"], body["message"]) == (["needs_owner"], TEXTS[MessageId.UNCLEAR])
     assert body["paymentDetails"] == {
         "transactionId": None, "paidAt": "2026-11-24T10:01:00.000Z", "amount": None, "currency": None,
     }  # fmt: skip
@@ -117,8 +119,8 @@ def test_times_are_told_in_utc_wherever_the_server_or_the_clock_stands(monkeypat
 
 
 def test_every_state_and_every_reason_for_money_to_go_back_has_its_sentence():
-    assert set(STATE_SENTENCES) == set(State)
-    assert set(WHY_BACK) == set(Cause)
+    assert set(OF_STATE) == set(State)
+    assert set(OF_CAUSE) == set(Cause)
 
 
 def test_where_money_came_nobody_is_told_that_nothing_was_paid():
@@ -130,13 +132,13 @@ def test_where_money_came_nobody_is_told_that_nothing_was_paid():
         "74 USDT is going back to the Binance account that paid."
     )
 
-    assert sentence(an_expired_booking()) == STATE_SENTENCES[State.EXPIRED]
+    assert sentence(an_expired_booking()) == TEXTS[OF_STATE[State.EXPIRED]]
     assert [
         sentence(one) for one in (short, settled(short, now=late), over, customer_actions.money_back(over, late))
     ] == [
         f"Your time is held. It is confirmed once the payment has arrived. {too_little}",
         f"This booking is over. Its time is free for others again. {too_little}",
-        CHOOSE_LATE,
+        TEXTS[MessageId.CHOOSE_LATE],
         "This booking is over. Its time is free for others again. You asked for your money back. "
         "75 USDT is going back to the Binance account that paid.",
     ]
@@ -146,8 +148,8 @@ def test_the_status_call_tells_what_goes_back_and_until_when_to_choose():
     late = NOW + 17 * MINUTE
     choosing = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.LOST, now=late)
 
-    assert public_status(choosing)["chooseBy"] == "2026-11-26T10:17:00.000Z"
-    assert public_status(customer_actions.money_back(choosing, late))["refunds"] == [
+    assert status_of(choosing)["chooseBy"] == "2026-11-26T10:17:00.000Z"
+    assert status_of(customer_actions.money_back(choosing, late))["refunds"] == [
         {"amount": "75", "currency": "USDT", "status": "under_way", "reason": "money_back"}
     ]
 
@@ -260,7 +262,7 @@ def test_a_refund_that_is_stuck_is_told_with_its_amount():
     assert sentence(stuck) == (
         "Your refund of 74 USDT has not gone through yet. The owner has been told and sees to it."
     )
-    assert public_status(stuck)["refunds"][0]["status"] == "waiting"
+    assert status_of(stuck)["refunds"][0]["status"] == "waiting"
 
 
 def test_a_confirmed_call_with_a_stuck_refund_is_told_as_both():
@@ -293,7 +295,7 @@ def test_what_is_open_about_a_payment_is_told_first():
     looking = settled(an_expired_booking(), seen(Remote.PAID, "75", at=late), slot=SlotSeen.UNKNOWN, now=late)
 
     assert [sentence(one) for one in (other_currency, lost, lost_late, looking)] == [
-        UNCLEAR, CHOOSE, CHOOSE_LATE, LATE_CHECK,
+        TEXTS[MessageId.UNCLEAR], TEXTS[MessageId.CHOOSE], TEXTS[MessageId.CHOOSE_LATE], TEXTS[MessageId.LATE_CHECK],
     ]  # fmt: skip
 
 
@@ -336,12 +338,12 @@ def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
 
     more = settled(again, seen(Remote.PAID, "75", order=2, at=late), now=late)
 
-    assert sentence(gone) == STATE_SENTENCES[State.REFUNDED]
+    assert sentence(gone) == TEXTS[OF_STATE[State.REFUNDED]]
     assert sentence(more) == (
         "Another payment arrived after your money had gone back. Your payment arrived twice. "
         "75 USDT is going back to the Binance account that paid."
     )
-    assert sentence(a_returned(more, late)) == STATE_SENTENCES[State.REFUNDED]
+    assert sentence(a_returned(more, late)) == TEXTS[OF_STATE[State.REFUNDED]]
 
 
 def test_a_cancelled_call_is_told_with_what_went_back():
@@ -386,7 +388,7 @@ def test_who_cancelled_it_is_told_as_it_was(booking: Booking, by: By, told: str)
 
 
 def test_a_draft_has_no_end_to_tell():
-    assert public_status(a_live_booking(expires_at=None))["expiresAt"] is None
+    assert status_of(a_live_booking(expires_at=None))["expiresAt"] is None
 
 
 # --- told of by a notice, and denied when asked ----------------------------------------------------------------------
@@ -424,7 +426,7 @@ def test_so_is_late_money_that_is_denied():
 
     after = settled(late, seen(Remote.EXPIRED, at=LONG_AFTER + MINUTE), now=LONG_AFTER + MINUTE)
 
-    assert sentence(late) == LATE_CHECK
+    assert sentence(late) == TEXTS[MessageId.LATE_CHECK]
     assert "that the order has expired without one" in sentence(after)
     assert "alert:denied" in owed(after)
 
@@ -443,5 +445,5 @@ def test_a_denial_is_over_with_the_proof_and_does_not_touch_what_is_proven():
 def test_an_answer_that_is_a_moment_behind_the_notice_denies_nothing(status):
     after = settled(notified(), seen(status, at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
 
-    assert sentence(after) == STATE_SENTENCES[State.PAID]
+    assert sentence(after) == TEXTS[OF_STATE[State.PAID]]
     assert "alert:denied" not in owed(after)

@@ -1,0 +1,106 @@
+"""What customers read: one text for each message, and the one function that puts the facts into it."""
+
+from inspired.domain.booking import status
+from inspired.domain.booking.booking import Booking, Refund
+from inspired.domain.shared.messages import Message, MessageId, Parameter
+from inspired.domain.shared.money import Money
+
+_DENIED = (
+    "Binance Pay told us of your payment and says now, when we ask, that {}. Nothing is confirmed by it. If the "
+    "money has left your account it is not lost: keep the receipt in your Binance app, and do not pay again. We keep "
+    "asking, and the owner has been told."
+)
+
+TEXTS = {
+    # How a booking stands.
+    MessageId.CHOOSE_A_TIME: "Choose a time.",
+    MessageId.HELD: "Your time is held. It is confirmed once the payment has arrived.",
+    MessageId.PAID: "Your payment has arrived. We are securing your time.",
+    MessageId.CONFIRMED: "Paid and confirmed.",
+    MessageId.CONFIRMED_BY_OWNER: "Confirmed by the owner.",
+    MessageId.EXPIRED: "The time to pay is over. Nothing was paid, and the time is free for others again.",
+    MessageId.CANCELLED_UNPAID: "This booking is cancelled. Nothing was paid.",
+    MessageId.CANCELLED_UNPAID_BY_OWNER: "The owner cancelled this booking. Nothing was paid.",
+    MessageId.CANCELLED_UNPAID_IN_CALENDLY: ("The time of this booking was cancelled in Calendly. Nothing was paid."),
+    MessageId.CALLED_OFF: "This call is cancelled, and its time is free for others again.",
+    MessageId.CALLED_OFF_BY_OWNER: "The owner cancelled this call, and its time is free for others again.",
+    MessageId.OVER: "This booking is over. Its time is free for others again.",
+    MessageId.REFUNDED: "All of your money went back to the Binance account that paid.",
+    MessageId.REFUNDED_BY_HAND: "All of your money has been sent back to you.",
+    MessageId.MORE_AFTER_REFUND: "Another payment arrived after your money had gone back.",
+    # What is open about its money.
+    MessageId.REFUND_STUCK: (
+        "Your refund of {amount} has not gone through yet. The owner has been told and sees to it."
+    ),
+    MessageId.UNCLEAR: (
+        "A payment arrived that cannot be counted by itself. It is not lost: the owner has been told and writes to you."
+    ),
+    MessageId.UNCLEAR_BESIDE: (
+        "Another payment arrived that cannot be counted by itself. "
+        "It is not lost: the owner has been told and writes to you."
+    ),
+    MessageId.LATE_CHECK: (
+        "Your payment arrived after the time to pay was over. "
+        "It is not lost: we are looking whether your time is still free."
+    ),
+    MessageId.CHOOSE: (
+        "Your payment has arrived, but your time is no longer free. Choose another time, or take your money back."
+    ),
+    MessageId.CHOOSE_LATE: (
+        "Your payment arrived after the time to pay was over, and your time is no longer free. "
+        "Choose another time, or take your money back."
+    ),
+    MessageId.SHORT: "{received} of {price} arrived. {missing} is missing.",
+    MessageId.DENIED_EXPIRED: _DENIED.format("the order has expired without one"),
+    MessageId.DENIED_CLOSED: _DENIED.format("the order was closed without one"),
+    MessageId.DENIED_FAILED: _DENIED.format("the payment failed"),
+    # Why money goes back, and where it is.
+    MessageId.BACK_SURPLUS: "More arrived than the price.",
+    MessageId.BACK_SECOND: "Your payment arrived twice.",
+    MessageId.BACK_SHORT: "{received} arrived instead of {price}, too little to book the call.",
+    MessageId.BACK_NO_TIME: "No other time was chosen.",
+    MessageId.BACK_MONEY_CHOSEN: "You asked for your money back.",
+    MessageId.BACK_CANCELLED: "You cancelled this call.",
+    MessageId.BACK_OWNER_RETURNS: "The owner returns money to you.",
+    MessageId.BACK_OWNER_RETURNED: "The owner returned money to you.",
+    MessageId.GOING_BACK: "{amount} is going back to the Binance account that paid.",
+    MessageId.GONE_BACK: "{amount} went back to the Binance account that paid.",
+    MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
+    # Whether our mails arrive.
+    MessageId.MAILS_DELAYED: (
+        "Our mails to you are delayed: please keep the address of this page, it says everything they say."
+    ),
+    MessageId.MAILS_REFUSED: (
+        "Our mails cannot reach the address you gave: please keep the address of this page, "
+        "it says everything they say."
+    ),
+}
+
+
+def said(message: Message) -> str:
+    """The message's text with its facts."""
+    return TEXTS[message.id].format(**{name: _shown(value) for name, value in message.parameters})
+
+
+def _shown(value: Parameter) -> str:
+    return value.shown if isinstance(value, Money) else str(value)
+
+
+def sentence(booking: Booking) -> str:
+    """What the customer is told of the booking."""
+    return " ".join(said(one) for one in status.messages(booking))
+
+
+def message(booking: Booking) -> str:
+    """The same, plus a warning if our mails do not reach the customer."""
+    return f"{sentence(booking)} {mail_warning(booking)}".strip()
+
+
+def mail_warning(booking: Booking) -> str:
+    """ "" if our mails reach the customer."""
+    warning = status.mail_warning(booking)
+    return said(warning) if warning else ""
+
+
+def why_back(booking: Booking, refund: Refund) -> str:
+    return said(status.why_back(booking, refund))
