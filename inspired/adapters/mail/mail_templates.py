@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from inspired.domain.sentences.customer import said
 from inspired.domain.site import assurances
 from inspired.domain.site.preferences import Brand
 
@@ -24,6 +25,7 @@ class Letters:
         )
         self._templates.globals["brand"] = brand
         self._templates.globals["assured"] = assurances
+        self._templates.filters["said"] = said
 
     def write(self, kind: str, context: dict[str, Any]) -> tuple[str, str, str]:
         """Subject, text and HTML. Only the HTML is escaped; a subject is one line."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.messages import Message, MessageId
 
 HOUR = timedelta(hours=1)
 
@@ -46,29 +47,21 @@ class RefundPolicy:
         return self.part_percent if left >= self.part_until else 0
 
     @property
-    def sentences(self) -> tuple[str, ...]:
+    def terms(self) -> tuple[Message, ...]:
         """For customers, in chronological order."""
-        return tuple(self._told())
+        return tuple(self._terms())
 
-    def _told(self) -> Iterator[str]:
-        full, part = in_hours(self.full_until), in_hours(self.part_until)
-        yield f"Cancel {full} or more before the call: all of your money goes back."
+    def _terms(self) -> Iterator[Message]:
+        yield Message.of(MessageId.POLICY_ALL, until=self.full_until)
         if self.part_percent and self.part_until < self.full_until:
-            yield f"Cancel {part} or more before it: {self.part_percent} % goes back."
-        last = part if self.part_percent else full
-        if (self.part_until if self.part_percent else self.full_until) > timedelta():
-            yield f"Later than {last} before it: nothing goes back."
+            yield Message.of(MessageId.POLICY_PART, until=self.part_until, percent=self.part_percent)
+        last = self.part_until if self.part_percent else self.full_until
+        if last > timedelta():
+            yield Message.of(MessageId.POLICY_NOTHING, until=last)
         if self.move_until:
-            yield f"Moving it costs nothing, until {in_hours(self.move_until)} before it."
+            yield Message.of(MessageId.POLICY_MOVING, until=self.move_until)
         else:
-            yield "Moving it costs nothing, until it starts."
+            yield Message(MessageId.POLICY_MOVING_TO_THE_START)
 
 
 STANDARD = RefundPolicy()
-
-
-def in_hours(time: timedelta) -> str:
-    hours = time // HOUR
-    if hours >= 48 and hours % 24 == 0:
-        return f"{hours // 24} days"
-    return "1 hour" if hours == 1 else f"{hours} hours"

@@ -2,13 +2,16 @@
 
 from inspired.domain.booking import status
 from inspired.domain.booking.booking import Booking, Refund
-from inspired.domain.shared.messages import Message, MessageId, Parameter
-from inspired.domain.shared.money import Money
+from inspired.domain.sentences.values import shown
+from inspired.domain.shared.messages import Message, MessageId
 
 _DENIED = (
     "Binance Pay told us of your payment and says now, when we ask, that {}. Nothing is confirmed by it. If the "
     "money has left your account it is not lost: keep the receipt in your Binance app, and do not pay again. We keep "
     "asking, and the owner has been told."
+)
+_LATE = (
+    "If your time is still free, your call is confirmed. If it is taken, you choose another time or your money back."
 )
 
 TEXTS = {
@@ -74,16 +77,31 @@ TEXTS = {
         "Our mails cannot reach the address you gave: please keep the address of this page, "
         "it says everything they say."
     ),
+    # What is assured to every customer.
+    MessageId.LATE: _LATE,
+    MessageId.LATE_IS_NOT_LOST: f"Do not pay again: money that arrives late is not lost. {_LATE}",
+    MessageId.REFUND_TIME: "Usually this takes minutes, at most a day.",
+    MessageId.REFUND_TO: "Refunds go back in USDT to the Binance account that paid.",
+    MessageId.CANCELLED_BY_US: "Should we have to cancel a confirmed call, all of your money goes back.",
+    MessageId.PLACE_FOLLOWS: "The owner will write to you where the call takes place.",
+    MessageId.MOVING: "You move a confirmed call on its page.",
+    MessageId.MOVING_IN_CALENDLY: "You move a confirmed call on its page, which takes you to Calendly for it.",
+    MessageId.TOO_LATE_TO_MOVE: ("This call can no longer be moved: that was possible until {until} before it."),
+    MessageId.TOO_LATE_TO_MOVE_BEGUN: "This call can no longer be moved: it has begun.",
+    MessageId.CALENDAR_FILE_ATTACHED: "A file for your calendar is attached to the mail.",
+    MessageId.CALENDAR_FILE_ON_PAGE: "The booking’s page has a file for your calendar.",
+    # What a call's refund policy promises.
+    MessageId.POLICY_ALL: "Cancel {until} or more before the call: all of your money goes back.",
+    MessageId.POLICY_PART: "Cancel {until} or more before it: {percent} % goes back.",
+    MessageId.POLICY_NOTHING: "Later than {until} before it: nothing goes back.",
+    MessageId.POLICY_MOVING: "Moving it costs nothing, until {until} before it.",
+    MessageId.POLICY_MOVING_TO_THE_START: "Moving it costs nothing, until it starts.",
 }
 
 
 def said(message: Message) -> str:
     """The message's text with its facts."""
-    return TEXTS[message.id].format(**{name: _shown(value) for name, value in message.parameters})
-
-
-def _shown(value: Parameter) -> str:
-    return value.shown if isinstance(value, Money) else str(value)
+    return TEXTS[message.id].format(**{name: shown(value) for name, value in message.parameters})
 
 
 def sentence(booking: Booking) -> str:

@@ -60,6 +60,27 @@ class MessageId(StrEnum):
     MAILS_DELAYED = auto()
     MAILS_REFUSED = auto()
 
+    # What is assured to every customer.
+    LATE = auto()
+    LATE_IS_NOT_LOST = auto()
+    REFUND_TIME = auto()
+    REFUND_TO = auto()
+    CANCELLED_BY_US = auto()
+    PLACE_FOLLOWS = auto()
+    MOVING = auto()
+    MOVING_IN_CALENDLY = auto()
+    TOO_LATE_TO_MOVE = auto()
+    TOO_LATE_TO_MOVE_BEGUN = auto()
+    CALENDAR_FILE_ATTACHED = auto()
+    CALENDAR_FILE_ON_PAGE = auto()
+
+    # What a call's refund policy promises.
+    POLICY_ALL = auto()
+    POLICY_PART = auto()
+    POLICY_NOTHING = auto()
+    POLICY_MOVING = auto()
+    POLICY_MOVING_TO_THE_START = auto()
+
 
 Parameter = Money | timedelta | int | str
 

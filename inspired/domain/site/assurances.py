@@ -1,35 +1,32 @@
-"""The assurances to customers, each worded once: terms, pages, mails and ready answers all use these texts.
+"""The assurances to customers, each made once: terms, pages, mails and ready answers all use these messages.
 
-`catalogue/descriptions` describes the offer, `catalogue/refund_policy` what a single call promises; `support/promises`
-tracks what was promised to whom.
+`catalogue/refund_policy` tells what a single call promises; `support/promises` tracks what was promised to whom. The
+texts are in `sentences/customer`.
 """
 
-from inspired.domain.catalogue.refund_policy import RefundPolicy, in_hours
+from inspired.domain.catalogue.refund_policy import RefundPolicy
+from inspired.domain.shared.messages import Message, MessageId
 
-LATE = "If your time is still free, your call is confirmed. If it is taken, you choose another time or your money back."
-LATE_IS_NOT_LOST = f"Do not pay again: money that arrives late is not lost. {LATE}"
-REFUND_TIME = "Usually this takes minutes, at most a day."
-REFUND_TO = "Refunds go back in USDT to the Binance account that paid."
-CANCELLED_BY_US = "Should we have to cancel a confirmed call, all of your money goes back."
-PLACE = "The owner will write to you where the call takes place."
+LATE = Message(MessageId.LATE)
+LATE_IS_NOT_LOST = Message(MessageId.LATE_IS_NOT_LOST)
+REFUND_TIME = Message(MessageId.REFUND_TIME)
+REFUND_TO = Message(MessageId.REFUND_TO)
+CANCELLED_BY_US = Message(MessageId.CANCELLED_BY_US)
+PLACE = Message(MessageId.PLACE_FOLLOWS)
 
 
-def moving(*, in_calendly: bool) -> str:
+def moving(*, in_calendly: bool) -> Message:
     """How to move a confirmed call. `in_calendly`: times are picked in Calendly's own iframe."""
-    if in_calendly:
-        return "You move a confirmed call on its page, which takes you to Calendly for it."
-    return "You move a confirmed call on its page."
+    return Message(MessageId.MOVING_IN_CALENDLY if in_calendly else MessageId.MOVING)
 
 
-def too_late_to_move(policy: RefundPolicy) -> str:
+def too_late_to_move(policy: RefundPolicy) -> Message:
     if not policy.move_until:
-        return "This call can no longer be moved: it has begun."
-    return f"This call can no longer be moved: that was possible until {in_hours(policy.move_until)} before it."
+        return Message(MessageId.TOO_LATE_TO_MOVE_BEGUN)
+    return Message.of(MessageId.TOO_LATE_TO_MOVE, until=policy.move_until)
 
 
-def calendar_entry(*, attached: bool) -> str:
+def calendar_entry(*, attached: bool) -> Message:
     """How the call gets into the customer's calendar. `attached`: our mails carry it; not if Calendly sends an entry of
     its own, since the call would then appear twice."""
-    if attached:
-        return "A file for your calendar is attached to the mail."
-    return "The booking’s page has a file for your calendar."
+    return Message(MessageId.CALENDAR_FILE_ATTACHED if attached else MessageId.CALENDAR_FILE_ON_PAGE)

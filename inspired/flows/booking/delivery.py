@@ -288,7 +288,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "is_attached": booking.slot is not None and booking.slot.calendar is CalendarKind.BUILTIN,
         "move_until": _move_until(svc, booking, zone),
         "choose_by": moment_in_words(booking.choose_by, zone) if booking.choose_by else "",
-        "policy": booking.meeting_type.policy.sentences,
+        "policy": [customer.said(one) for one in booking.meeting_type.policy.terms],
         "cancelled_by": status.cancelled_by(booking),
         "call_stands": _call_stands(svc, booking, zone),
         "goes_back": _some(money.goes_back),

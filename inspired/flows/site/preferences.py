@@ -10,7 +10,7 @@ from datetime import timedelta
 from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, Owing
 from inspired.adapters.mongo.catalogue import Listed
 from inspired.domain.catalogue.availability import Availability
-from inspired.domain.catalogue.descriptions import calendar_in_words, list_in_words, type_in_words
+from inspired.domain.sentences.descriptions import calendar_in_words, list_in_words, type_in_words
 from inspired.domain.site.preferences import NAMES, SECTIONS, Section, SmallPrint, changes, checked
 from inspired.services import Services
 

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.status import iso
+from inspired.domain.sentences.ready_answers import Ready, ready_answers
 from inspired.domain.shared.errors import Invalid, Refusal
-from inspired.domain.support.ready_answers import Ready, ready_answers
 from inspired.domain.support.tickets import Priority, Ticket, is_told_of_closing
 from inspired.flows.support import promising, tickets
 from inspired.flows.support.tickets import Sent

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, render_template
 
-from inspired.domain.catalogue.refund_policy import in_hours
+from inspired.domain.sentences.values import in_hours
 from inspired.domain.shared.errors import NotFound
 from inspired.flows.booking.booking import terms_version
 from inspired.web.shared.current import services

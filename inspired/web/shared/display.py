@@ -162,6 +162,7 @@ def init_app(app: Flask) -> None:
         without_mail=customer.mail_warning,
     )
     app.jinja_env.filters.update(
+        said=customer.said,
         without_links=without_links,
         act=lambda what: ACTS.get(what, what),
         ago=ago,

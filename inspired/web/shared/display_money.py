@@ -11,10 +11,11 @@ from inspired.domain.booking.balance import kept_of, nothing, received_of, total
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
-from inspired.domain.catalogue.refund_policy import RefundPolicy, in_hours
+from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.reporting.reports import ASKED_BY
 from inspired.domain.sentences import customer
 from inspired.domain.sentences.owner import CAUSES
+from inspired.domain.sentences.values import in_hours
 from inspired.domain.shared.money import Money
 from inspired.web.shared.current import services
 

@@ -10,9 +10,9 @@ from inspired.domain.booking.delivery import LEASE, LONGEST_BACKOFF, MOST_MAIL_T
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import Result
 from inspired.domain.booking.states import Flag, Remote, State
+from inspired.domain.sentences.ready_answers import ready_answers
 from inspired.domain.shared.errors import Conflict, Invalid, TooMany
 from inspired.domain.support import tickets
-from inspired.domain.support.ready_answers import ready_answers
 from inspired.domain.support.tickets import (
     MOST_MESSAGES,
     REPLY_WITHIN,

@@ -11,6 +11,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import PartOfIt
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Severity
+from inspired.domain.sentences import customer
 from inspired.domain.shared.money import Money
 from inspired.domain.site import assurances
 from inspired.flows.booking import refreshing, refunding
@@ -23,7 +24,7 @@ from tests.web.pages import send, words
 ROOT = Path(__file__).resolve().parents[3]
 CUSTOMERS = ("site", "booking", "email", "support", "newsletter")
 KINDS = ["builtin", "calendly", "calendly_api"]
-# What is promised in words, and where else than in domain/site/assurances it may stand.
+# What is promised in words, and where else than in domain/sentences/customer it may stand.
 PROMISES = {
     "how long a refund takes": r"at most a day|started within",
     "late money": r"time is still free, your call|settles it|settled by the owner",
@@ -39,7 +40,7 @@ def everything_said_to_customers() -> Iterator[tuple[str, str]]:
         for file in sorted((ROOT / "templates" / folder).iterdir()):
             yield f"{folder}/{file.name}", " ".join(words(file.read_text("utf-8")).split())
     for file in sorted((ROOT / "inspired").rglob("*.py")):
-        if file.name not in ("assurances.py", "promises.py") and "sandbox" not in file.parts:
+        if file.name not in ("customer.py", "promises.py") and "sandbox" not in file.parts:
             code = re.sub(r'"""(.|\n)*?"""|#[^\n]*', "", file.read_text("utf-8"))
             yield str(file.relative_to(ROOT)), " ".join(code.split())
 
@@ -94,15 +95,15 @@ class TestOnEverySite:
     def test_terms_first_page_and_how_to_pay_promise_the_same(self, kind: str, reader: Reader, svc: Services):
         terms, home, paying = reader.page("/terms"), reader.page("/"), reader.page("/how-to-pay")
 
-        assert assurances.moving(in_calendly=kind == "calendly") in terms
-        assert assurances.CANCELLED_BY_US in terms
+        assert customer.said(assurances.moving(in_calendly=kind == "calendly")) in terms
+        assert customer.said(assurances.CANCELLED_BY_US) in terms
         for page in (terms, home):
-            assert f"{assurances.REFUND_TO} {assurances.REFUND_TIME}" in page
+            assert f"{customer.said(assurances.REFUND_TO)} {customer.said(assurances.REFUND_TIME)}" in page
         for page in (terms, paying):
-            assert assurances.LATE in page
+            assert customer.said(assurances.LATE) in page
         booking = live(svc, call=40)
-        assert assurances.LATE_IS_NOT_LOST in reader.page(f"/booking/{booking.token}/give-up")
-        assert assurances.calendar_entry(attached=kind == "builtin") in home
+        assert customer.said(assurances.LATE_IS_NOT_LOST) in reader.page(f"/booking/{booking.token}/give-up")
+        assert customer.said(assurances.calendar_entry(attached=kind == "builtin")) in home
 
     def test_privacy_names_the_frame_where_there_is_one(self, kind: str, reader: Reader):
         page = reader.page("/privacy")
@@ -132,7 +133,7 @@ class TestOnEverySite:
         assert bool(list(attached.iter_attachments())) is (kind == "builtin")
         for said in reader.mail("Confirmed"):
             assert "you can move the call until" in said
-            assert assurances.calendar_entry(attached=kind == "builtin") in said
+            assert customer.said(assurances.calendar_entry(attached=kind == "builtin")) in said
         assert client.get(f"/booking/{booking.token}/call.ics").status_code == 200
 
     def test_too_late_to_move_is_said_wherever_moving_is(
@@ -171,7 +172,8 @@ class TestInCalendlysFrame:
 
         answer = send(client, f"/booking/{booking.token}/time", {}, page=f"/booking/{booking.token}/cancel")
 
-        assert (answer.status_code, assurances.moving(in_calendly=True) in words(answer.text)) == (409, True)
+        told = customer.said(assurances.moving(in_calendly=True))
+        assert (answer.status_code, told in words(answer.text)) == (409, True)
 
 
 # --- money in mails: every amount once ------------------------------------------------------------------------------

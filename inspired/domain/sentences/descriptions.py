@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from inspired.domain.catalogue.availability import Availability, Week, days_off_in_words, in_words, special_in_words
 from inspired.domain.catalogue.meeting_types import MeetingType
-from inspired.domain.catalogue.refund_policy import in_hours
+from inspired.domain.sentences.values import in_hours
 
 MINUTE = timedelta(minutes=1)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

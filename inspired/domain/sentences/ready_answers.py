@@ -8,6 +8,7 @@ from inspired.domain.booking.balance import Payment, kept_of, payment_of, receiv
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.polling import may_still_pay
 from inspired.domain.booking.states import State
+from inspired.domain.sentences.customer import said
 from inspired.domain.shared.timezones import in_words, moment_in_words
 from inspired.domain.site.assurances import REFUND_TIME
 
@@ -50,7 +51,7 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
             "refund-on-its-way",
             f"The refund of {refund.amount.shown} is on its way",
             f"your refund of {refund.amount.shown} is on its way to the Binance account that paid. "
-            f"{REFUND_TIME} You need not do anything.",
+            f"{said(REFUND_TIME)} You need not do anything.",
         )
         for refund in booking.refunds
         if refund.is_under_way and refund.amount

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from inspired.domain.catalogue.availability import Availability, Rules, parse_day, parse_days_off, parse_special
-from inspired.domain.catalogue.descriptions import calendar_in_words, list_in_words, type_in_words
 from inspired.domain.catalogue.meeting_types import MEETING_TYPES, MeetingType, Question
 from inspired.domain.catalogue.refund_policy import RefundPolicy
+from inspired.domain.sentences.descriptions import calendar_in_words, list_in_words, type_in_words
 from inspired.domain.shared.money import Money
 from inspired.domain.site.preferences import changes
 
