@@ -23,7 +23,7 @@ from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.mails import Reach
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
-from inspired.domain.booking.states import Cause, Flag, HandKind, Remote, State
+from inspired.domain.booking.states import Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.shared.messages import Message, MessageId
 
 OF_STATE = {
@@ -160,6 +160,20 @@ def _where_it_is(refund: Refund) -> MessageId:
     if refund.is_by_hand:
         return MessageId.SENT_BACK_BY_HAND
     return MessageId.GONE_BACK if refund.is_gone else MessageId.GOING_BACK
+
+
+def where_it_stands(refund: Refund) -> MessageId:
+    """For the list of refunds on the customer's page."""
+    if refund.is_stuck:
+        return MessageId.REFUND_WAITS
+    match refund.status:
+        case RefundStatus.REQUESTED:
+            return MessageId.REFUND_BEING_SENT
+        case RefundStatus.SENT:
+            return MessageId.REFUND_TAKEN
+        case RefundStatus.EXTERNAL:
+            return MessageId.REFUND_RETURNED_BY_OWNER
+    return MessageId.REFUND_RETURNED
 
 
 def why_back(booking: Booking, refund: Refund) -> Message:

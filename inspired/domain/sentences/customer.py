@@ -96,6 +96,77 @@ TEXTS = {
     MessageId.POLICY_NOTHING: "Later than {until} before it: nothing goes back.",
     MessageId.POLICY_MOVING: "Moving it costs nothing, until {until} before it.",
     MessageId.POLICY_MOVING_TO_THE_START: "Moving it costs nothing, until it starts.",
+    # The booking's page while it is being paid.
+    MessageId.PREPARING_PAYMENT: "We are preparing your payment. Your time is held meanwhile.",
+    MessageId.PAYMENT_NOT_PREPARED: "The payment could not be prepared. Your time is still held.",
+    MessageId.STILL_CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
+    MessageId.BEING_CANCELLED: "Your booking is being cancelled. Do not pay for it any more.",
+    MessageId.ABOVE_LIMIT: (
+        "This payment would be above what one customer may pay here without the owner’s word. The owner "
+        "has been told. Your time is held meanwhile, and nothing is owed."
+    ),
+    MessageId.NOTIFIED: "Binance tells us of a payment. We are checking it with Binance. Do not pay again.",
+    MessageId.NOT_CHOSEN: "The time to choose is over. Your money goes back to the Binance account that paid.",
+    # Its badge.
+    MessageId.BADGE_NO_TIME: "No time chosen",
+    MessageId.BADGE_HELD: "Held, not confirmed",
+    MessageId.BADGE_CHECKING: "Checking with Binance",
+    MessageId.BADGE_LEAVING: "Being cancelled",
+    MessageId.BADGE_PAID: "Payment received",
+    MessageId.BADGE_CONFIRMED: "Confirmed",
+    MessageId.BADGE_LATE: "Paid late, being checked",
+    MessageId.BADGE_CHOOSE: "Please choose",
+    MessageId.BADGE_UNCLEAR: "The owner is looking at it",
+    MessageId.BADGE_RETURNING: "Money going back",
+    MessageId.BADGE_STUCK: "Refund delayed",
+    MessageId.BADGE_EXPIRED: "Expired",
+    MessageId.BADGE_CANCELLED: "Cancelled",
+    MessageId.BADGE_REFUNDED: "Refunded",
+    # Its list of refunds.
+    MessageId.REFUND_WAITS: "It has not gone through yet. The owner has been told and sees to it.",
+    MessageId.REFUND_BEING_SENT: "It is being sent to Binance.",
+    MessageId.REFUND_TAKEN: "Binance is returning it to the account that paid.",
+    MessageId.REFUND_RETURNED_BY_OWNER: "Returned by the owner.",
+    MessageId.REFUND_RETURNED: "Returned to the Binance account that paid.",
+    # What cancelling a call would mean, and why.
+    MessageId.BACK_NOT_BY_ITSELF: "Nothing goes back by itself.",
+    MessageId.BACK_NO_MORE: "Nothing more goes back.",
+    MessageId.BACK_NOTHING: "Nothing of your {kept} goes back.",
+    MessageId.BACK_ALL: "{amount} go back to the Binance account that paid.",
+    MessageId.BACK_PART: "{number} of {kept} go back to the Binance account that paid.",
+    MessageId.SINCE_NOT_BY_BINANCE: "It was not paid by Binance Pay: the owner sees to it.",
+    MessageId.SINCE_ALL_IS_BACK: "All of your money was returned already.",
+    MessageId.SINCE_STARTS_WITHIN: "The call starts in less than {time}.",
+    MessageId.SINCE_STARTS_LATER: "It is {time} or more before the call.",
+    MessageId.SINCE_ALL_THAT_IS_LEFT: "That is all that is left of your payment.",
+    # What moving a call would mean.
+    MessageId.MOVE_FREE: "Moving it costs nothing.",
+    MessageId.MOVE_THEN_NOTHING: (
+        "Moving it costs nothing. If you cancel it afterwards, nothing goes back, as before."
+    ),
+    MessageId.MOVE_THEN_NOTHING_SINCE_LATE: (
+        "Moving it costs nothing. If you cancel it afterwards, nothing goes back, since it is moved so late."
+    ),
+    MessageId.MOVE_THEN_MOST: (
+        "Moving it costs nothing. If you cancel it afterwards, at most {most} goes back, as before."
+    ),
+    MessageId.MOVE_THEN_MOST_SINCE_LATE: (
+        "Moving it costs nothing. If you cancel it afterwards, at most {most} goes back, since it is moved so late."
+    ),
+    # What a ticket is about, and how it stands.
+    MessageId.TOPIC_PAYMENT_DELAYED: "I have paid, and the page does not say so",
+    MessageId.TOPIC_PAYMENT_FAILED: "I cannot pay",
+    MessageId.TOPIC_REFUND: "A refund",
+    MessageId.TOPIC_CALL: "Something about the call",
+    MessageId.TOPIC_OTHER: "Something else",
+    MessageId.SUBJECT_PAYMENT_DELAYED: "Paid, but not shown",
+    MessageId.SUBJECT_PAYMENT_FAILED: "Cannot pay",
+    MessageId.SUBJECT_REFUND: "Money back",
+    MessageId.SUBJECT_CALL: "About the call",
+    MessageId.SUBJECT_OTHER: "Something else",
+    MessageId.TICKET_OPEN: "We answer next",
+    MessageId.TICKET_ANSWERED: "We have answered",
+    MessageId.TICKET_DONE: "Settled",
 }
 
 

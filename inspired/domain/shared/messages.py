@@ -81,6 +81,72 @@ class MessageId(StrEnum):
     POLICY_MOVING = auto()
     POLICY_MOVING_TO_THE_START = auto()
 
+    # The booking's page while it is being paid.
+    PREPARING_PAYMENT = auto()
+    PAYMENT_NOT_PREPARED = auto()
+    STILL_CHECKING = auto()
+    BEING_CANCELLED = auto()
+    ABOVE_LIMIT = auto()
+    NOTIFIED = auto()
+    NOT_CHOSEN = auto()
+
+    # Its badge.
+    BADGE_NO_TIME = auto()
+    BADGE_HELD = auto()
+    BADGE_CHECKING = auto()
+    BADGE_LEAVING = auto()
+    BADGE_PAID = auto()
+    BADGE_CONFIRMED = auto()
+    BADGE_LATE = auto()
+    BADGE_CHOOSE = auto()
+    BADGE_UNCLEAR = auto()
+    BADGE_RETURNING = auto()
+    BADGE_STUCK = auto()
+    BADGE_EXPIRED = auto()
+    BADGE_CANCELLED = auto()
+    BADGE_REFUNDED = auto()
+
+    # Its list of refunds.
+    REFUND_WAITS = auto()
+    REFUND_BEING_SENT = auto()
+    REFUND_TAKEN = auto()
+    REFUND_RETURNED_BY_OWNER = auto()
+    REFUND_RETURNED = auto()
+
+    # What cancelling a call would mean, and why.
+    BACK_NOT_BY_ITSELF = auto()
+    BACK_NO_MORE = auto()
+    BACK_NOTHING = auto()
+    BACK_ALL = auto()
+    BACK_PART = auto()
+    SINCE_NOT_BY_BINANCE = auto()
+    SINCE_ALL_IS_BACK = auto()
+    SINCE_STARTS_WITHIN = auto()
+    SINCE_STARTS_LATER = auto()
+    SINCE_ALL_THAT_IS_LEFT = auto()
+
+    # What moving a call would mean.
+    MOVE_FREE = auto()
+    MOVE_THEN_NOTHING = auto()
+    MOVE_THEN_NOTHING_SINCE_LATE = auto()
+    MOVE_THEN_MOST = auto()
+    MOVE_THEN_MOST_SINCE_LATE = auto()
+
+    # What a ticket is about, and how it stands.
+    TOPIC_PAYMENT_DELAYED = auto()
+    TOPIC_PAYMENT_FAILED = auto()
+    TOPIC_REFUND = auto()
+    TOPIC_CALL = auto()
+    TOPIC_OTHER = auto()
+    SUBJECT_PAYMENT_DELAYED = auto()
+    SUBJECT_PAYMENT_FAILED = auto()
+    SUBJECT_REFUND = auto()
+    SUBJECT_CALL = auto()
+    SUBJECT_OTHER = auto()
+    TICKET_OPEN = auto()
+    TICKET_ANSWERED = auto()
+    TICKET_DONE = auto()
+
 
 Parameter = Money | timedelta | int | str
 

@@ -13,6 +13,7 @@ from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, Wanted, refundable, uncounted
 from inspired.domain.booking.states import State
+from inspired.domain.sentences.owner_pages import asked_said, lefts, refund_said
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import payment_webhooks, reconciling, refreshing, refunding
@@ -24,7 +25,7 @@ from inspired.web.public.api_document import SESSION
 from inspired.web.public.schemas import LONGEST_KEY, Problem, RefundAnswer, RefundHeaders, RefundRequest, parsed
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
-from inspired.web.shared.display_money import asked_said, balance_rows, lefts, may_refund_a_part, refund_said
+from inspired.web.shared.display_money import balance_rows, may_refund_a_part
 from inspired.web.shared.forms import ByHandForm, OrphanForm, RefundConfirmedForm, RefundForm, read
 from inspired.web.shared.htmx import go
 from inspired.web.shared.refusals import refusals_shown_by

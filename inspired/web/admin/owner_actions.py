@@ -11,6 +11,7 @@ from inspired.domain.booking.balance import kept_of, nothing
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import HandKind, State
 from inspired.domain.sentences import owner
+from inspired.domain.sentences.owner_pages import lefts
 from inspired.domain.shared.errors import Conflict, Invalid, Refusal
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import in_words
@@ -24,7 +25,6 @@ from inspired.web.admin.money import preview_page
 from inspired.web.public.booking import times_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
-from inspired.web.shared.display_money import lefts
 from inspired.web.shared.forms import (
     AgainForm,
     AmountForm,

@@ -12,13 +12,12 @@ from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.mails import MailState, Told
 from inspired.domain.booking.outbox import Email
-from inspired.domain.sentences import explanation, owner
+from inspired.domain.sentences import explanation, owner, owner_pages
 from inspired.domain.shared.errors import NotFound
 from inspired.flows.booking import delivery
 from inspired.flows.booking import owner_actions as by_owner_flow
 from inspired.flows.booking.replaying import Replay
 from inspired.services import Services
-from inspired.web.shared import display
 
 MOST_EVIDENCE = 300
 CALLS = {
@@ -238,11 +237,11 @@ def _orders(before: Booking, after: Booking) -> Iterator[tuple[str, str, str]]:
 
 
 def _order(order: PaymentOrder) -> str:
-    return display.order_line(order)
+    return owner_pages.order_line(order)
 
 
 def _flags(booking: Booking) -> str:
-    return ", ".join(display.flag_name(flag) for flag in sorted(booking.flags)) or "none"
+    return ", ".join(owner_pages.FLAGS[flag] for flag in sorted(booking.flags)) or "none"
 
 
 def _refunds(booking: Booking) -> str:

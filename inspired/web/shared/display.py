@@ -13,14 +13,15 @@ from flask import Flask
 from markupsafe import Markup
 from qrcode.constants import ERROR_CORRECT_M
 
-from inspired.domain.accounts.people import Role
 from inspired.domain.booking import customer_actions, mails, payment_orders, polling, status
 from inspired.domain.booking.balance import Payment, denied, payment_of
-from inspired.domain.booking.booking import Booking, PaymentOrder
+from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
-from inspired.domain.booking.states import Flag, State
+from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
-from inspired.domain.sentences import customer, owner
+from inspired.domain.sentences import customer, owner, owner_pages
+from inspired.domain.sentences.customer import said
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
@@ -28,13 +29,6 @@ from inspired.web.shared import auth, display_money, status_snapshot
 from inspired.web.shared.current import services
 
 QUIET_ZONE = 4  # modules, required by ISO/IEC 18004
-
-
-ROLES = {
-    Role.READER: "see bookings, money and messages, and change nothing",
-    Role.HELPER: "look after bookings and customers; no refunds, no settings",
-    Role.OWNER: "do everything: the owner",
-}
 
 
 class Stage(StrEnum):
@@ -59,79 +53,31 @@ class Stage(StrEnum):
     REFUNDED = "refunded"
 
 
+# Each stage's badge: its message and its colour.
 BADGES = {
-    Stage.DRAFT: ("No time chosen", "quiet"),
-    Stage.PREPARING: ("Held, not confirmed", "wait"),
-    Stage.PAYABLE: ("Held, not confirmed", "wait"),
-    Stage.RETRY: ("Held, not confirmed", "wait"),
-    Stage.CHECKING: ("Checking with Binance", "wait"),
-    Stage.LEAVING: ("Being cancelled", "quiet"),
-    Stage.PAID: ("Payment received", "good"),
-    Stage.CONFIRMED: ("Confirmed", "good"),
-    Stage.LATE: ("Paid late, being checked", "wait"),
-    Stage.CHOOSE: ("Please choose", "wait"),
-    Stage.UNCLEAR: ("The owner is looking at it", "bad"),
-    Stage.RETURNING: ("Money going back", "wait"),
-    Stage.STUCK: ("Refund delayed", "bad"),
-    Stage.EXPIRED: ("Expired", "quiet"),
-    Stage.CANCELLED: ("Cancelled", "quiet"),
-    Stage.CALLED_OFF: ("Cancelled", "quiet"),
-    Stage.REFUNDED: ("Refunded", "quiet"),
+    Stage.DRAFT: (MessageId.BADGE_NO_TIME, "quiet"),
+    Stage.PREPARING: (MessageId.BADGE_HELD, "wait"),
+    Stage.PAYABLE: (MessageId.BADGE_HELD, "wait"),
+    Stage.RETRY: (MessageId.BADGE_HELD, "wait"),
+    Stage.CHECKING: (MessageId.BADGE_CHECKING, "wait"),
+    Stage.LEAVING: (MessageId.BADGE_LEAVING, "quiet"),
+    Stage.PAID: (MessageId.BADGE_PAID, "good"),
+    Stage.CONFIRMED: (MessageId.BADGE_CONFIRMED, "good"),
+    Stage.LATE: (MessageId.BADGE_LATE, "wait"),
+    Stage.CHOOSE: (MessageId.BADGE_CHOOSE, "wait"),
+    Stage.UNCLEAR: (MessageId.BADGE_UNCLEAR, "bad"),
+    Stage.RETURNING: (MessageId.BADGE_RETURNING, "wait"),
+    Stage.STUCK: (MessageId.BADGE_STUCK, "bad"),
+    Stage.EXPIRED: (MessageId.BADGE_EXPIRED, "quiet"),
+    Stage.CANCELLED: (MessageId.BADGE_CANCELLED, "quiet"),
+    Stage.CALLED_OFF: (MessageId.BADGE_CANCELLED, "quiet"),
+    Stage.REFUNDED: (MessageId.BADGE_REFUNDED, "quiet"),
 }
-
-STAGE_SENTENCES = {
-    Stage.PREPARING: "We are preparing your payment. Your time is held meanwhile.",
-    Stage.RETRY: "The payment could not be prepared. Your time is still held.",
-    Stage.CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
-    Stage.LEAVING: "Your booking is being cancelled. Do not pay for it any more.",
-}
-ABOVE_LIMIT_SENTENCE = (
-    "This payment would be above what one customer may pay here without the owner’s word. The owner has been told. "
-    "Your time is held meanwhile, and nothing is owed."
-)
-NOTIFIED_SENTENCE = "Binance tells us of a payment. We are checking it with Binance. Do not pay again."
-NOT_CHOSEN_SENTENCE = "The time to choose is over. Your money goes back to the Binance account that paid."
-
-FLAG_NAMES = {
-    Flag.BY_HAND: "confirmed by hand",
-    Flag.OVERPAID: "paid too much",
-    Flag.UNDERPAID: "paid too little",
-    Flag.PAID_TWICE: "paid twice",
-    Flag.PAID_LATE: "paid late",
-    Flag.SLOT_LOST: "time lost",
-    Flag.REFUND_FAILED: "refund failed",
-    Flag.NEEDS_OWNER: "needs you",
-}
-
-# Manual actions in the audit log; names missing here are shown as they are.
-ACTS = {
-    "note": "note written",
-    "letter": "letter to the customer",
-    "mail_again": "mail sent again",
-    "moved": "call moved",
-    "called_off": "call cancelled",
-    "by_hand": "marked by hand",
-    "returned_outside": "money sent back another way, entered",
-    "erased": "personal data erased",
-    "seen_to": "customer told another way",
-    "no_show": "customer did not come",
-    "came": "customer came after all",
-    "refunded": "refund",
-    "refund_again": "refund tried again",
-    "refund_by_hand": "refund settled by hand",
-    "part_agreed": "agreed that the call stands",
-    "orphan_settled": "payment of nobody's settled",
-    "reconciled": "reconciliation begun",
-    "exported": "list exported",
-    "guessed_out": "logged out after ten wrong guesses",
-    "opened_customers_page": "customer’s page opened",
-    "report_exported": "report exported",
-    "report_planned": "report by mail changed",
-    "made_key": "API key made",
-    "revoked_key": "API key taken back",
-    "limit_raised": "a customer allowed above the limit",
-    "limit_restored": "a customer under the limit again",
-    "asked_binance_about_many": "Binance asked about many",
+OF_STAGE = {
+    Stage.PREPARING: MessageId.PREPARING_PAYMENT,
+    Stage.RETRY: MessageId.PAYMENT_NOT_PREPARED,
+    Stage.CHECKING: MessageId.STILL_CHECKING,
+    Stage.LEAVING: MessageId.BEING_CANCELLED,
 }
 
 # One per set of clock-change rules in use; the visitor's own zone is always added.
@@ -162,15 +108,15 @@ def init_app(app: Flask) -> None:
         without_mail=customer.mail_warning,
     )
     app.jinja_env.filters.update(
-        said=customer.said,
+        said=said,
         without_links=without_links,
-        act=lambda what: ACTS.get(what, what),
+        act=lambda what: owner_pages.ACTS.get(what, what),
         ago=ago,
         in_words=in_words,
         moment_in_words=moment_in_words,
         clock=clock,
         held_until=held_until,
-        role_in_words=role_in_words,
+        role_in_words=owner_pages.ROLES.__getitem__,
         day=day,
         weekday=weekday,
         millis=millis,
@@ -178,9 +124,9 @@ def init_app(app: Flask) -> None:
         to_the_second=to_the_second,
         qr_svg=qr_svg,
         tone=tone,
-        flag_name=flag_name,
+        flag_name=owner_pages.FLAGS.__getitem__,
         event_line=owner.event,
-        order_line=order_line,
+        order_line=owner_pages.order_line,
         owed_line=owner.task,
         told=told,
     )
@@ -264,19 +210,19 @@ def told(booking: Booking, stage: Stage) -> str:
     has_money = any(one.has_money for one in booking.orders)
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
-            return NOTIFIED_SENTENCE
+            return said(Message(MessageId.NOTIFIED))
         case Stage.RETRY if payment_orders.is_above_limit(booking):
-            return ABOVE_LIMIT_SENTENCE
+            return said(Message(MessageId.ABOVE_LIMIT))
         case Stage.PREPARING | Stage.RETRY if has_money:
             return customer.sentence(booking)
         case Stage.RETURNING if booking.choose_by is not None:
-            return NOT_CHOSEN_SENTENCE
-    return STAGE_SENTENCES.get(stage) or customer.sentence(booking)
+            return said(Message(MessageId.NOT_CHOSEN))
+    return said(Message(OF_STAGE[stage])) if stage in OF_STAGE else customer.sentence(booking)
 
 
 def badge(stage: Stage) -> dict[str, str]:
-    text, tone = BADGES[stage]
-    return {"text": text, "tone": tone}
+    message_id, tone = BADGES[stage]
+    return {"text": said(Message(message_id)), "tone": tone}
 
 
 @lru_cache(maxsize=512)
@@ -372,10 +318,6 @@ def clock(moment: datetime, zone_name: str) -> str:
     return f"{local:%H:%M} ({named(local)})"
 
 
-def role_in_words(role: Role) -> str:
-    return ROLES[role]
-
-
 def held_until(booking: Booking, now: datetime) -> str:
     """Until when an unpaid time is held, with the date unless that is within hours."""
     if booking.expires_at is None:
@@ -420,17 +362,3 @@ def tone(state: State) -> str:
         case State.PAID | State.CONFIRMED:
             return "good"
     return "quiet"
-
-
-def flag_name(flag: Flag) -> str:
-    return FLAG_NAMES[flag]
-
-
-def order_line(order: PaymentOrder) -> str:
-    if order.has_money and order.received:
-        proof = "our own query agrees" if order.proven else "by notice only so far"
-        fee = f", commission {order.commission.shown}" if order.commission else ""
-        return f"{order.status}, {order.received.shown}{fee} ({proof})"
-    if order.status is not None:
-        return str(order.status)
-    return "not known to Binance Pay yet" if order.tries else "not sent yet"

@@ -1,33 +1,24 @@
-"""Texts for the owner's lists: issues that need a person, filter options, results."""
+"""Template helpers for the owner's lists: issues that need a person, filter options, results."""
 
 from datetime import datetime
 
 from flask import Flask
 
 from inspired.domain.booking import attention
-from inspired.domain.booking.attention import Matter
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.search_index import ATTENTION
 from inspired.domain.booking.states import Flag
 from inspired.domain.catalogue.meeting_types import MeetingType
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import owner, owner_pages
 from inspired.domain.shared.timezones import zone
 from inspired.flows.booking.bulk_jobs import ASKED, UNANSWERED
-from inspired.web.shared import display
 
-MATTERS = {
-    Matter.REFUND_STUCK: "A refund does not get through: try it again, or send the money by another way and say so.",
-    Matter.REFUND_UNCOUNTED: "Money went back in Binance’s own console: say how much it was.",
-    Matter.UNCLEAR: "Money came that cannot be held against the price: look it up at Binance, and return it or agree.",
-    Matter.SHORT: "A part of the money of this call went back by another way: does the call stand with the rest?",
-    Matter.UNDELIVERED: "Could not be delivered:",
-}
 OUTCOMES = {ASKED: "asked, nothing new", UNANSWERED: "Binance did not answer: please ask again later"}
 
 
 def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
-        matter=MATTERS.__getitem__,
+        matter=owner_pages.MATTERS.__getitem__,
         undelivered=undelivered,
         was_given_up=attention.was_given_up,
         hour=hour,
@@ -48,7 +39,7 @@ def hour(moment: datetime, zone_name: str) -> str:
 
 
 def flag_pair(flag: str) -> tuple[str, str]:
-    return flag, "needs a person" if flag == ATTENTION else display.flag_name(Flag(flag))
+    return flag, "needs a person" if flag == ATTENTION else owner_pages.FLAGS[Flag(flag)]
 
 
 def type_pair(meeting_type: MeetingType) -> tuple[str, str]:

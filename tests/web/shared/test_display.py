@@ -25,7 +25,7 @@ from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.monitoring import runbook
 from inspired.domain.reporting import reports
 from inspired.domain.reporting.metrics import Day, Figures
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import owner, owner_pages
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import parsed
 from inspired.domain.shared.slots import Span
@@ -119,7 +119,7 @@ def test_every_event_of_the_history_is_a_sentence():
 
 
 def test_all_flags_states_and_stages_have_words():
-    assert set(display.FLAG_NAMES) == set(Flag)
+    assert set(owner_pages.FLAGS) == set(Flag)
     assert set(display.BADGES) == set(Stage)
     assert {display.tone(state) for state in State} == {"wait", "good", "quiet"}
 
@@ -367,13 +367,13 @@ def test_only_a_confirmed_call_to_come_can_be_cancelled(app: Flask, state: State
 def test_every_state_of_a_refund_has_words_for_the_owner(status: RefundStatus):
     booking = called_off()
 
-    told = display_money.refund_state(replace(booking.refunds[0], status=status))
+    told = owner_pages.refund_state(replace(booking.refunds[0], status=status))
 
     assert told
-    assert display_money.refund_state(replace(booking.refunds[0], status=status, amount=None))
+    assert owner_pages.refund_state(replace(booking.refunds[0], status=status, amount=None))
     assert set(reports.CAUSES) == set(Cause)
-    assert set(display_money.STEPS) == set(Step)
-    assert set(display_money.ACCOUNTS) == set(ledger.ACCOUNTS)
+    assert set(owner_pages.STEPS) == set(Step)
+    assert set(owner_pages.ACCOUNTS) == set(ledger.ACCOUNTS)
 
 
 def test_a_ledger_line_is_debit_or_credit():
