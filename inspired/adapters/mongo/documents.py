@@ -17,6 +17,8 @@ from inspired.adapters.mongo.spellings import (
     event_in,
     event_out,
     fact_in,
+    obstacle_in,
+    obstacle_out,
     refund_key_in,
     refund_key_out,
     task_in,
@@ -499,7 +501,7 @@ def _refund_out(refund: Refund) -> Document:
         "retry_at": refund.retry_at,
         "sent_at": refund.sent_at,
         "done_at": refund.done_at,
-        "why": refund.why,
+        "why": obstacle_out(refund.obstacle),
         "replaced_by": refund.replaced_by,
     }
 
@@ -522,7 +524,7 @@ def _refund_in(found: Document) -> Refund:
         retry_at=found["retry_at"],
         sent_at=found["sent_at"],
         done_at=found["done_at"],
-        why=found["why"],
+        obstacle=obstacle_in(found["why"]),
         replaced_by=found["replaced_by"],
     )
 

@@ -22,10 +22,11 @@ from inspired.domain.booking.history import (
     Letter,
     LimitWindow,
     MoneySeen,
+    Obstacle,
+    ObstacleKind,
     Order,
     OrderAboveLimit,
     OrderStatus,
-    Reason,
     RefundFound,
     RefundRequested,
     TaskDone,
@@ -218,8 +219,8 @@ def _details_out(kind: EventKind, details: Details | None) -> str:
             return f"{details.minutes} minutes"
         case Letter():
             return str(details.number)
-        case Reason():
-            return details.text
+        case Obstacle():
+            return obstacle_out(details)
         case Unread():
             return details.detail
 
@@ -282,6 +283,43 @@ def _length(detail: str) -> Details:
     return Length(int(minutes))
 
 
+# These were sentences once, and stay as they were written; what the owner reads is in `sentences/owner`.
+OBSTACLES = {
+    ObstacleKind.REJECTED: "Binance rejected it.",
+    ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
+    ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",
+    ObstacleKind.AMOUNT_UNKNOWN: "Some of this payment went back by Binance's console, and how much is not known yet.",
+}
+OBSTACLE_KINDS = {spelled: kind for kind, spelled in OBSTACLES.items()}
+LAST_ONE = "It would be Binance's last refund of this payment, which returns everything left, "
+
+
+def obstacle_out(obstacle: Obstacle | None) -> str:
+    if obstacle is None:
+        return ""
+    if obstacle.kind is ObstacleKind.LAST_ONE and obstacle.left is not None:
+        return f"{LAST_ONE}{obstacle.left.shown}."
+    return OBSTACLES.get(obstacle.kind, obstacle.said)
+
+
+def obstacle_in(spelled: str) -> Obstacle | None:
+    """Whatever is not ours is the provider's answer."""
+    if not spelled:
+        return None
+    if spelled in OBSTACLE_KINDS:
+        return Obstacle(OBSTACLE_KINDS[spelled])
+    return _last_one(spelled) or Obstacle(ObstacleKind.PROVIDER, said=spelled)
+
+
+def _last_one(spelled: str) -> Obstacle | None:
+    try:
+        left = _money(*_matched(f"{re.escape(LAST_ONE)}(.+)\\.", spelled))
+    except ValueError:
+        return None
+    read = Obstacle(ObstacleKind.LAST_ONE, left=left)
+    return read if obstacle_out(read) == spelled else None
+
+
 def _amount(detail: str) -> Details:
     return Amount(_money(detail))
 
@@ -300,7 +338,7 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.REFUND_DONE: _amount,
     EventKind.REFUND_AGAIN: _amount,
     EventKind.REFUND_BY_HAND: _amount,
-    EventKind.REFUND_STUCK: Reason,
+    EventKind.REFUND_STUCK: obstacle_in,
     EventKind.REFUND_REJECTED: lambda detail: None,
     EventKind.RETURNED_OUTSIDE: _amount,
     EventKind.AGREED: _amount,

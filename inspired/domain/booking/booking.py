@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain.booking.claims import Claim, Invitee, Tick
-from inspired.domain.booking.history import Details, Event, EventKind
+from inspired.domain.booking.history import Details, Event, EventKind, Obstacle
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
@@ -178,7 +178,7 @@ class Refund:
     retry_at: datetime | None = None  # when the call is due; also the lease of the worker making it now
     sent_at: datetime | None = None
     done_at: datetime | None = None
-    why: str = ""  # the provider's last refusal
+    obstacle: Obstacle | None = None  # why the last try did not go through
     replaced_by: str = ""  # id of the refund that replaced this one
 
     @property

@@ -49,7 +49,7 @@ class EventKind(StrEnum):
     # refunds
     REFUND_REQUESTED = "refund_requested"  # RefundRequested
     REFUND_SENT = "refund_sent"  # Amount
-    REFUND_STUCK = "refund_stuck"  # Reason
+    REFUND_STUCK = "refund_stuck"  # Obstacle
     REFUND_REJECTED = "refund_rejected"
     REFUND_DONE = "refund_done"  # Amount
     REFUND_AGAIN = "refund_again"  # Amount
@@ -146,9 +146,23 @@ class Letter:
     number: int
 
 
+class ObstacleKind(StrEnum):
+    PROVIDER = "provider"  # it refused the call, or did not answer
+    REJECTED = "rejected"  # it had taken the refund, and did not do it
+    NO_NUMBER = "no_number"  # the order's own number at the provider is not known
+    NONE_LEFT = "none_left"  # the provider allows no further refund of this payment
+    LAST_ONE = "last_one"  # its last refund of this payment, which ignores the amount
+    AMOUNT_UNKNOWN = "amount_unknown"  # some of this payment went back in its console, and nobody knows how much
+
+
 @dataclass(frozen=True, slots=True)
-class Reason:
-    text: str
+class Obstacle:
+    """Why a refund has not gone through. `said`: the provider's answer as it gave it, for PROVIDER. `left`: what its
+    last refund would return, for LAST_ONE."""
+
+    kind: ObstacleKind
+    said: str = ""
+    left: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +194,7 @@ Details = (
     | Vouched
     | Length
     | Letter
-    | Reason
+    | Obstacle
     | TaskDone
     | Unread
 )

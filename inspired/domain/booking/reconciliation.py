@@ -40,19 +40,19 @@ class Kind(StrEnum):
     EVENT_WITHOUT_CALL = "event_without_call"
 
 
-STEPS: Mapping[Kind, tuple[str, Step]] = {
-    Kind.UNKNOWN_PAYMENT: ("Binance has a payment that is not in our books.", Step.ASK_AGAIN),
-    Kind.MISSING_PAYMENT: ("Our books have a payment that Binance does not show.", Step.OWNER),
-    Kind.AMOUNT: ("Binance and our books name different amounts for a payment.", Step.OWNER),
-    Kind.STILL_PAYABLE: ("An order can still be paid though its booking is over.", Step.ASK_AGAIN),
-    Kind.UNKNOWN_REFUND: ("Binance has returned money that is not in our books.", Step.ASK_AGAIN),
-    Kind.MISSING_REFUND: ("Our books have a refund that Binance does not know.", Step.OWNER),
-    Kind.REFUND_STATE: ("A refund stands elsewhere at Binance than in our books.", Step.ASK_AGAIN),
-    Kind.REFUND_AMOUNT: ("Binance and our books name different amounts for a refund.", Step.OWNER),
-    Kind.LEDGER: ("The ledger does not hold what its booking says.", Step.POST),
-    Kind.CALL_WITHOUT_EVENT: ("A confirmed call is not in the calendar.", Step.ASK_AGAIN),
-    Kind.EVENT_MOVED: ("The calendar has a confirmed call at another time.", Step.ASK_AGAIN),
-    Kind.EVENT_WITHOUT_CALL: ("The calendar holds a time for a booking that is over.", Step.ASK_AGAIN),
+STEPS: Mapping[Kind, Step] = {
+    Kind.UNKNOWN_PAYMENT: Step.ASK_AGAIN,
+    Kind.MISSING_PAYMENT: Step.OWNER,
+    Kind.AMOUNT: Step.OWNER,
+    Kind.STILL_PAYABLE: Step.ASK_AGAIN,
+    Kind.UNKNOWN_REFUND: Step.ASK_AGAIN,
+    Kind.MISSING_REFUND: Step.OWNER,
+    Kind.REFUND_STATE: Step.ASK_AGAIN,
+    Kind.REFUND_AMOUNT: Step.OWNER,
+    Kind.LEDGER: Step.POST,
+    Kind.CALL_WITHOUT_EVENT: Step.ASK_AGAIN,
+    Kind.EVENT_MOVED: Step.ASK_AGAIN,
+    Kind.EVENT_WITHOUT_CALL: Step.ASK_AGAIN,
 }
 
 
@@ -74,12 +74,8 @@ class Difference:
         return f"{self.booking_id}/{self.kind}/{self.subject}"
 
     @property
-    def sentence(self) -> str:
-        return STEPS[self.kind][0]
-
-    @property
     def step(self) -> Step:
-        return STEPS[self.kind][1]
+        return STEPS[self.kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from inspired.domain.booking.balance import (
     total,
 )
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, RefundRequest, refund_id
-from inspired.domain.booking.history import Amount, EventKind, Reason, RefundFound, RefundRequested
+from inspired.domain.booking.history import Amount, EventKind, Obstacle, ObstacleKind, RefundFound, RefundRequested
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.states import Cause, RefundStatus, Remote
 from inspired.domain.shared.errors import Conflict, Invalid
@@ -273,7 +273,7 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
     replaced = booking.with_refund(replace(refund, replaced_by=fresh))
     again = replace(
         refund, id=fresh, requested_at=now, status=RefundStatus.REQUESTED, tries=0, retry_at=now, sent_at=None,
-        done_at=None, why="",
+        done_at=None, obstacle=None,
     )  # fmt: skip
     return replace(replaced, refunds=(*replaced.refunds, again)).noted(
         now, EventKind.REFUND_AGAIN, Amount(refund.amount)
@@ -360,25 +360,25 @@ def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
     order = booking.find_order(refund.trade_no) if refund else None
     if refund is None or order is None or refund.amount is None:
         return booking
-    if reason := _impossible(booking, order, refund):
-        return _needs_owner(booking, refund, reason, now, again=None)
+    if (obstacle := _impossible(booking, order, refund)) is not None:
+        return _needs_owner(booking, refund, obstacle, now, again=None)
     leased = replace(refund, status=RefundStatus.REQUESTED, tries=refund.tries + 1, retry_at=now + REFUND_LEASE)
     return booking.with_refund(leased)
 
 
-def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> str:
+def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> Obstacle | None:
     left = at_provider(booking, order)
     if not order.prepay_id:
-        return "The order's own number at Binance is not known."
+        return Obstacle(ObstacleKind.NO_NUMBER)
     if refund.tries:
-        return ""  # it may be at the provider already: only repeating the call tells
+        return None  # it may be at the provider already: only repeating the call tells
     if order.refunds_left <= 0:
-        return "Binance allows no further refund of this payment."
+        return Obstacle(ObstacleKind.NONE_LEFT)
     if _of_unknown_amount(booking, order) is not None and is_asked_about_first(booking, refund):
-        return "Some of this payment went back by Binance's console, and how much is not known yet."
+        return Obstacle(ObstacleKind.AMOUNT_UNKNOWN)
     if order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
-        return f"It would be Binance's last refund of this payment, which returns everything left, {left.shown}."
-    return ""
+        return Obstacle(ObstacleKind.LAST_ONE, left=left)
+    return None
 
 
 def accepted(booking: Booking, observation: RefundSeen, now: datetime) -> Booking:
@@ -386,35 +386,37 @@ def accepted(booking: Booking, observation: RefundSeen, now: datetime) -> Bookin
     refund = booking.find_refund(observation.refund_id)
     if refund is None or refund.status not in (RefundStatus.REQUESTED, RefundStatus.NEEDS_OWNER):
         return booking
-    sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, why="")
+    sent = replace(refund, status=RefundStatus.SENT, sent_at=now, retry_at=None, obstacle=None)
     booking = booking.with_refund(sent).noted(now, EventKind.REFUND_SENT, _told(refund.amount))
     return _counted_down(booking, sent, observation.remaining)
 
 
 def not_sent(booking: Booking, wanted: str, now: datetime, *, why: str, refused: bool, low_balance: bool) -> Booking:
-    """The call was not accepted. `refused`: a definite no; otherwise it is repeated with the same id."""
+    """The call was not accepted. `why`: the provider's answer as it gave it. `refused`: a definite no; otherwise the
+    call is repeated with the same id."""
+    obstacle = Obstacle(ObstacleKind.PROVIDER, said=why)
     refund = booking.find_refund(wanted)
     if refund is None or refund.status is not RefundStatus.REQUESTED:
         return booking
     if refused:
         if refund.tries == 1:
             refund = replace(refund, tries=0)  # its only call was refused: it is certainly not there
-        return _needs_owner(booking, refund, why, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
+        return _needs_owner(booking, refund, obstacle, now, again=now + TRY_BALANCE_AGAIN if low_balance else None)
     pause = min(timedelta(seconds=2 ** min(refund.tries, 10)), LONGEST_PAUSE)
-    booking = booking.with_refund(replace(refund, retry_at=now + pause, why=why))
+    booking = booking.with_refund(replace(refund, retry_at=now + pause, obstacle=obstacle))
     return (
         booking.owing(now, AlertOwner(AlertKind.REFUND_UNSENT, refund.id)) if refund.tries == ALERT_AT_TRY else booking
     )
 
 
-def _needs_owner(booking: Booking, refund: Refund, why: str, now: datetime, *, again: datetime | None) -> Booking:
-    waiting = replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=again, why=why)
+def _needs_owner(booking: Booking, refund: Refund, why: Obstacle, now: datetime, *, again: datetime | None) -> Booking:
+    waiting = replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=again, obstacle=why)
     booking = booking.with_refund(waiting)
     if (instead := _left_otherwise(booking, waiting)) is not None:
         return instead
     booking = booking.owing(now, AlertOwner(AlertKind.REFUND_STUCK, refund.id))
     # Retried every hour: do not record the same refusal again.
-    return booking if refund.why == why else booking.noted(now, EventKind.REFUND_STUCK, Reason(why))
+    return booking if refund.obstacle == why else booking.noted(now, EventKind.REFUND_STUCK, why)
 
 
 # --- the provider's answers -----------------------------------------------------------------------------------------
@@ -444,7 +446,8 @@ def recorded(booking: Booking, observation: RefundSeen) -> Booking:
             booking = _gone_with_it(_console_beside(booking, refund, observation), refund)
             return booking.owing(now, SendEmail(Email.REFUND_DONE, refund.id))
         case Outcome.FAILED:
-            rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it.")
+            obstacle = Obstacle(ObstacleKind.REJECTED)
+            rejected = replace(refund, status=RefundStatus.REJECTED, retry_at=None, obstacle=obstacle)
             booking = booking.with_refund(rejected).noted(now, EventKind.REFUND_REJECTED)
             if (instead := _left_otherwise(booking, rejected)) is not None:
                 return instead

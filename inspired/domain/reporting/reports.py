@@ -16,6 +16,7 @@ from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import MOST, REPORTED, USDT, Day, Figures, Rolling
 from inspired.domain.sentences.owner import CAUSES
+from inspired.domain.sentences.owner_pages import DIFFERENCES
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import Length, Period, period_of
 from inspired.domain.shared.timezones import zone
@@ -179,7 +180,12 @@ def reconciliation(
     """Open cases with their dates; `notes` are about the last runs."""
     rows = tuple(
         Row(
-            (written(since, zone_name) if since else "", difference.sentence, difference.told, difference.subject),
+            (
+                written(since, zone_name) if since else "",
+                DIFFERENCES[difference.kind],
+                difference.told,
+                difference.subject,
+            ),
             booking_id=difference.booking_id,
         )
         for difference, since in cases

@@ -69,7 +69,7 @@ def why(booking: Booking, now: datetime, zone: str) -> str:
 def _stuck(refund: Refund) -> str:
     if refund.amount is None:
         return "Some of the money went back by another way, and nobody knows how much: please enter it below."
-    because = f": {refund.why.rstrip('.')}." if refund.why else "."
+    because = f": {owner.obstacle(refund.obstacle).rstrip('.')}." if refund.obstacle else "."
     return f"{refund.amount.shown} should go back and cannot without you{because}"
 
 

@@ -10,10 +10,11 @@ from inspired.domain.booking.history import (
     Letter,
     LimitWindow,
     MoneySeen,
+    Obstacle,
+    ObstacleKind,
     Order,
     OrderAboveLimit,
     OrderStatus,
-    Reason,
     RefundFound,
     RefundRequested,
     TaskDone,
@@ -109,6 +110,16 @@ CAUSES = {
     Cause.OWNER: "refunded by you",
     Cause.CONSOLE: "found, not made here",
 }
+OBSTACLES = {
+    ObstacleKind.PROVIDER: "{said}",
+    ObstacleKind.REJECTED: "Binance rejected it.",
+    ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
+    ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",
+    ObstacleKind.LAST_ONE: "It would be Binance's last refund of this payment, which returns everything left, {left}.",
+    ObstacleKind.AMOUNT_UNKNOWN: (
+        "Some of this payment went back by Binance's console, and how much is not known yet."
+    ),
+}
 WINDOWS = {LimitWindow.DAY: "in a day", LimitWindow.MONTH: "in 30 days", LimitWindow.YEAR: "in 365 days"}
 VOUCHED = {HandKind.TIME: "the time", HandKind.GIFT: "a gift", HandKind.OUTSIDE: "paid another way"}
 RESULTS = {
@@ -176,11 +187,16 @@ def _details(details: Details | None) -> str:
             return f"{details.minutes} minutes"
         case Letter():
             return f"number {details.number}"
-        case Reason():
-            return details.text.rstrip(".")
+        case Obstacle():
+            return obstacle(details).rstrip(".")
         case Unread():
             return f"{details.what} {details.detail}".strip().rstrip(".")
     return ""
+
+
+def obstacle(one: Obstacle) -> str:
+    """Why a refund has not gone through: the provider's own words, or a sentence of ours."""
+    return OBSTACLES[one.kind].format(said=one.said, left=one.left.shown if one.left else "")
 
 
 def story(one: Event) -> str | None:

@@ -6,6 +6,7 @@ from inspired.domain.accounts.people import Role
 from inspired.domain.booking import ledger, refunds
 from inspired.domain.booking.attention import Matter
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
+from inspired.domain.booking.reconciliation import Kind as DifferenceKind
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Flag, RefundStatus, State
 from inspired.domain.sentences.owner import RESULTS
@@ -79,6 +80,20 @@ ACCOUNTS = {
     ledger.SALES: "Earned by confirmed calls",
     ledger.REFUNDS: "Returned of what was earned",
     ledger.FEES: "Kept by Binance as commission",
+}
+DIFFERENCES = {
+    DifferenceKind.UNKNOWN_PAYMENT: "Binance has a payment that is not in our books.",
+    DifferenceKind.MISSING_PAYMENT: "Our books have a payment that Binance does not show.",
+    DifferenceKind.AMOUNT: "Binance and our books name different amounts for a payment.",
+    DifferenceKind.STILL_PAYABLE: "An order can still be paid though its booking is over.",
+    DifferenceKind.UNKNOWN_REFUND: "Binance has returned money that is not in our books.",
+    DifferenceKind.MISSING_REFUND: "Our books have a refund that Binance does not know.",
+    DifferenceKind.REFUND_STATE: "A refund stands elsewhere at Binance than in our books.",
+    DifferenceKind.REFUND_AMOUNT: "Binance and our books name different amounts for a refund.",
+    DifferenceKind.LEDGER: "The ledger does not hold what its booking says.",
+    DifferenceKind.CALL_WITHOUT_EVENT: "A confirmed call is not in the calendar.",
+    DifferenceKind.EVENT_MOVED: "The calendar has a confirmed call at another time.",
+    DifferenceKind.EVENT_WITHOUT_CALL: "The calendar holds a time for a booking that is over.",
 }
 STEPS = {
     Step.ASK_AGAIN: "Asking Binance again brings it in line.",

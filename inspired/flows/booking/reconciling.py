@@ -15,6 +15,7 @@ from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import CancelEvent, PostLedger
 from inspired.domain.booking.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
+from inspired.domain.sentences.owner_pages import DIFFERENCES
 from inspired.domain.shared.errors import Invalid, UpstreamError
 from inspired.flows.booking import refreshing
 from inspired.flows.shared import owner_notifications, paging
@@ -147,11 +148,13 @@ def _finished(svc: Services, run: Run) -> None:
         svc,
         "reconciled",
         run.started_at.isoformat(),
-        cases=[(case.difference.sentence, case.difference.told, _link(svc, case.difference)) for case in cases[:20]],
+        cases=[_told(svc, case.difference) for case in cases[:20]],
         count=len(cases),
         admin_url=f"{svc.settings.site_url}/admin/money",
     )
 
 
-def _link(svc: Services, difference: Difference) -> str:
-    return f"{svc.settings.site_url}/admin/bookings/{difference.booking_id}"
+def _told(svc: Services, difference: Difference) -> tuple[str, str, str]:
+    """The difference in a sentence, what each side says, and where the booking is."""
+    link = f"{svc.settings.site_url}/admin/bookings/{difference.booking_id}"
+    return DIFFERENCES[difference.kind], difference.told, link

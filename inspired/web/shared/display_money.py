@@ -1,4 +1,4 @@
-"""Template helpers for money: which messages the customer reads about refunds, cancelling and moving; the owner's tables."""
+"""Template helpers for money: what the customer reads of refunds, cancelling and moving, and the owner's tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.reporting.reports import ASKED_BY
-from inspired.domain.sentences import customer, owner_pages
+from inspired.domain.sentences import customer, owner, owner_pages
 from inspired.domain.sentences.customer import said
 from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.sentences.values import in_hours
@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.filters.update(
         account=lambda name: owner_pages.ACCOUNTS.get(name, name),
+        difference=owner_pages.DIFFERENCES.__getitem__,
         asked_by=lambda by: ASKED_BY.get(by, by),
         cause=lambda cause: CAUSES[cause],
         goes_back_lines=goes_back_lines,
@@ -42,6 +43,7 @@ def init_app(app: Flask) -> None:
         money_sum=lambda rows: str(total((one for _, one in rows), rows[0][1].currency)),
         next_step=owner_pages.STEPS.__getitem__,
         received_of=lambda booking: received_of(booking).shown,
+        obstacle=owner.obstacle,
         refund_state=owner_pages.refund_state,
     )
 

@@ -17,12 +17,14 @@ from inspired.adapters.mongo import spellings
 from inspired.adapters.mongo.documents import booking_in, booking_out
 from inspired.adapters.mongo.tickets import _in as ticket_in
 from inspired.adapters.mongo.tickets import _out as ticket_out
-from inspired.domain.booking import refunds
+from inspired.domain.booking import customer_actions, refunds
 from inspired.domain.booking.booking import FactKind, RefundRequest
 from inspired.domain.booking.claims import CallsOn, Invitee, Place, Tick, UnknownClaim, UnpaidOf
-from inspired.domain.booking.history import EventKind, TaskDone, Unread
+from inspired.domain.booking.history import EventKind, Obstacle, ObstacleKind, TaskDone, Unread
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result, SendEmail, UnknownTask
 from inspired.domain.booking.states import Cause, State
+from inspired.domain.sentences import owner
+from inspired.domain.shared.money import Money
 from inspired.domain.support.tickets import TicketEventKind
 from tests.factories import NOW, a_confirmed_booking
 
@@ -155,3 +157,52 @@ def test_the_providers_number_of_a_refund_is_no_request_of_the_owners():
 def test_what_followed_from_a_notice_is_a_state_or_something_else(followed: str, state: State | None):
     assert spellings.applied_in(followed) == state
     assert state is None or spellings.applied_out(state) == followed
+
+
+# As the release before obstacles had types wrote them.
+OBSTACLES = {
+    "": None,
+    "Binance rejected it.": Obstacle(ObstacleKind.REJECTED),
+    "The order's own number at Binance is not known.": Obstacle(ObstacleKind.NO_NUMBER),
+    "Binance allows no further refund of this payment.": Obstacle(ObstacleKind.NONE_LEFT),
+    "Some of this payment went back by Binance's console, and how much is not known yet.": Obstacle(
+        ObstacleKind.AMOUNT_UNKNOWN
+    ),
+    "It would be Binance's last refund of this payment, which returns everything left, 37.5 USDT.": Obstacle(
+        ObstacleKind.LAST_ONE, left=Money.parse("37.5")
+    ),
+    "It would be Binance's last refund of this payment, which returns everything left, much.": Obstacle(
+        ObstacleKind.PROVIDER,
+        said="It would be Binance's last refund of this payment, which returns everything left, much.",
+    ),
+    "binance: 400202 Insufficient balance": Obstacle(
+        ObstacleKind.PROVIDER, said="binance: 400202 Insufficient balance"
+    ),
+}
+
+
+@pytest.mark.parametrize(("spelled", "obstacle"), OBSTACLES.items())
+def test_why_a_refund_has_not_gone_through_is_read_and_written_back_letter_by_letter(
+    spelled: str, obstacle: Obstacle | None
+):
+    asked = customer_actions.refund_part(a_confirmed_booking(), Money.parse("10"), NOW, cancels=False)
+    found = stored(booking_out(asked))
+    found["refunds"][0]["why"] = spelled
+    found["history"].append({"at": NOW, "what": "refund_stuck", "detail": spelled})
+
+    booking = booking_in(found)
+
+    assert (booking.refunds[0].obstacle, booking.history[-1].details) == (obstacle, obstacle)
+    assert stored(booking_out(booking)) == stored(found)
+
+
+@given(st.text(max_size=40), st.sampled_from([*OBSTACLES, "It would be Binance's last refund of this payment"]))
+def test_whatever_a_provider_says_is_kept(said: str, known: str):
+    for spelled in (said, known + said, said + known):
+        assert spellings.obstacle_out(spellings.obstacle_in(spelled)) == spelled
+
+
+def test_the_owner_reads_every_obstacle_in_a_sentence():
+    assert set(owner.OBSTACLES) == set(ObstacleKind)
+    for spelled, obstacle in OBSTACLES.items():
+        assert obstacle is None or owner.obstacle(obstacle) == spelled

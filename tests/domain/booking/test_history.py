@@ -174,7 +174,7 @@ def test_a_rejected_refund_that_is_tried_again_begins_anew_under_another_id():
     assert before == replace(old, replaced_by=after.id)
     assert after == replace(
         old, id=f"{'b' * 24}001R02", requested_at=LATER + MINUTE, status=RefundStatus.REQUESTED, tries=0,
-        retry_at=LATER + MINUTE, sent_at=None, done_at=None, why="",
+        retry_at=LATER + MINUTE, sent_at=None, done_at=None, obstacle=None,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from inspired.domain.booking import customer_actions, invariants, polling, refun
 from inspired.domain.booking.balance import at_provider, kept_of
 from inspired.domain.booking.booking import Booking, Refund, RefundRequest
 from inspired.domain.booking.claims import Invitee
-from inspired.domain.booking.history import Amount, Event, EventKind, Reason
+from inspired.domain.booking.history import Amount, Event, EventKind, Obstacle, ObstacleKind
 from inspired.domain.booking.lifecycle import SlotSeen, decided, settle
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
@@ -309,7 +309,9 @@ def test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is
     after = refunds.sending(waiting, f"{ORDER}R01", LATER)
 
     assert after.refunds[0].status is RefundStatus.NEEDS_OWNER
-    assert (after.refunds[0].tries, "everything left, 75 USDT" in after.refunds[0].why) == (0, True)
+    assert (after.refunds[0].tries, after.refunds[0].obstacle) == (
+        0, Obstacle(ObstacleKind.LAST_ONE, left=Money.parse("75")),
+    )  # fmt: skip
     assert f"alert:refund_stuck:{ORDER}R01" in owed(after)
 
 
@@ -327,8 +329,8 @@ def test_where_binance_allows_none_or_its_number_is_unknown_nothing_is_sent():
     nameless = booking.with_order(replace(booking.orders[0], prepay_id=""))
     unknown = refunds.sending(nameless, f"{ORDER}R01", LATER)
 
-    assert none_left.refunds[0].why == "Binance allows no further refund of this payment."
-    assert unknown.refunds[0].why == "The order's own number at Binance is not known."
+    assert none_left.refunds[0].obstacle == Obstacle(ObstacleKind.NONE_LEFT)
+    assert unknown.refunds[0].obstacle == Obstacle(ObstacleKind.NO_NUMBER)
 
 
 def test_binances_count_of_remaining_refunds_only_goes_down():
@@ -646,7 +648,7 @@ def test_what_left_by_the_console_is_told_by_the_owner_before_more_follows_a_ref
     after = refunds.settled_by_hand(waits, waits.refunds[2].id, Money.parse("65"), "", LATER)
 
     assert (waits.refunds[1].status, waits.refunds[1].tries) == (RefundStatus.NEEDS_OWNER, 0)
-    assert "how much is not known" in waits.refunds[1].why
+    assert waits.refunds[1].obstacle == Obstacle(ObstacleKind.AMOUNT_UNKNOWN)
     assert [str(one.amount) for one in after.refunds if one.reserves] == ["10", "65"]
 
 
@@ -941,11 +943,15 @@ def low() -> Booking:
     return refused(with_refund(), with_refund().refunds[0], low_balance=True)
 
 
+def answered(said: str) -> Obstacle:
+    return Obstacle(ObstacleKind.PROVIDER, said=said)
+
+
 PLANNED = Refund(f"{ORDER}R01", ORDER, TEN, Cause.OWNER, LATER, by="owner", retry_at=LATER)
 CALLED = replace(PLANNED, tries=1, retry_at=LATER + 30 * SECOND)
-UNANSWERED = replace(PLANNED, tries=1, retry_at=LATER + 2 * SECOND, why="time-out")
+UNANSWERED = replace(PLANNED, tries=1, retry_at=LATER + 2 * SECOND, obstacle=answered("time-out"))
 SENT = replace(PLANNED, status=RefundStatus.SENT, tries=1, sent_at=LATER, retry_at=None)
-STUCK = replace(PLANNED, status=RefundStatus.NEEDS_OWNER, retry_at=None, why="no")
+STUCK = replace(PLANNED, status=RefundStatus.NEEDS_OWNER, retry_at=None, obstacle=answered("no"))
 BY_CONSOLE = Refund(
     "console1", ORDER, TEN, Cause.CONSOLE, LATER, by="owner", found_as="console1", status=RefundStatus.EXTERNAL,
     done_at=LATER,
@@ -966,7 +972,7 @@ STEPS = {
     ),
     "found rejected by asking": (
         lambda: heard(lost_answer(), told(PLANNED, Outcome.FAILED, at=LATER)),
-        replace(UNANSWERED, status=RefundStatus.REJECTED, retry_at=None, why="Binance rejected it."),
+        replace(UNANSWERED, status=RefundStatus.REJECTED, retry_at=None, obstacle=Obstacle(ObstacleKind.REJECTED)),
     ),
     "done": (
         lambda: heard(sent(with_refund()), told(PLANNED, at=LATER)),
@@ -984,7 +990,7 @@ STEPS = {
     "refused for want of balance": (low, replace(STUCK, retry_at=LATER + timedelta(hours=1))),
     "tried again": (
         lambda: refunds.tried_again(low(), PLANNED.id, LATER + MINUTE),
-        replace(PLANNED, retry_at=LATER + MINUTE, why="no"),
+        replace(PLANNED, retry_at=LATER + MINUTE, obstacle=answered("no")),
     ),
     "settled by hand": (
         lambda: refunds.settled_by_hand(low(), PLANNED.id, ALL, "by transfer", LATER + MINUTE),
@@ -1195,26 +1201,24 @@ def told_unknown() -> Booking:
 
 
 IMPOSSIBLE = {
-    "The order's own number at Binance is not known.": without_number,
-    "Binance allows no further refund of this payment.": lambda: with_left(with_refund(), 0),
-    "It would be Binance's last refund of this payment, which returns everything left, 75 USDT.": lambda: with_left(
-        with_refund(), 1
-    ),
-    "Some of this payment went back by Binance's console, and how much is not known yet.": lambda: settled(
+    Obstacle(ObstacleKind.NO_NUMBER): without_number,
+    Obstacle(ObstacleKind.NONE_LEFT): lambda: with_left(with_refund(), 0),
+    Obstacle(ObstacleKind.LAST_ONE, left=Money.parse("75")): lambda: with_left(with_refund(), 1),
+    Obstacle(ObstacleKind.AMOUNT_UNKNOWN): lambda: settled(
         by_hand_and_ten_planned(), seen(Remote.REFUNDED, "75", at=LATER), now=LATER
     ),
 }
 
 
-@pytest.mark.parametrize("why", IMPOSSIBLE)
+@pytest.mark.parametrize("why", IMPOSSIBLE, ids=lambda why: why.kind)
 def test_what_binance_would_not_do_as_asked_is_not_sent_and_the_owner_reads_why(why):
     booking = IMPOSSIBLE[why]()
     refund = refunds.due_to_send(booking, LATER)
 
     after = refunds.sending(booking, refund.id, LATER)
 
-    assert after.find_refund(refund.id) == replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, why=why)
-    assert after.history[len(booking.history) :] == (Event(LATER, EventKind.REFUND_STUCK, Reason(why)),)
+    assert after.find_refund(refund.id) == replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, obstacle=why)
+    assert after.history[len(booking.history) :] == (Event(LATER, EventKind.REFUND_STUCK, why),)
     assert [(one.task.key, one.due) for one in after.outbox if one not in booking.outbox] == [
         (f"alert:refund_stuck:{refund.id}", LATER)
     ]

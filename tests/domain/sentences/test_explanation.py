@@ -7,7 +7,7 @@ import pytest
 
 from inspired.domain.booking import customer_actions, lifecycle, owner_actions, payment_orders, refunds
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.history import EventKind, Obstacle, ObstacleKind
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.states import CalendarKind, Cause, HandKind, RefundStatus, Remote, State
 from inspired.domain.sentences.explanation import next_up, why
@@ -34,10 +34,11 @@ LATE = NOW + timedelta(minutes=20)
 TEN = Money.parse("10")
 
 
-def stuck(why_not: str = "Too little balance.") -> Booking:
+def stuck(said: str = "Too little balance.") -> Booking:
+    obstacle = Obstacle(ObstacleKind.PROVIDER, said=said) if said else None
     booking = customer_actions.refund_part(a_confirmed_booking(), TEN, LATER, cancels=False)
     (refund,) = booking.refunds
-    return booking.with_refund(replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, why=why_not))
+    return booking.with_refund(replace(refund, status=RefundStatus.NEEDS_OWNER, retry_at=None, obstacle=obstacle))
 
 
 def found_without_amount() -> Booking:

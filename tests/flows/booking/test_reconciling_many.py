@@ -285,7 +285,7 @@ def test_fifty_differences_among_many_orders_are_found_and_none_is_invented(
     expected = plant(books)
     healthy(books, ORDERS - len(expected))
     books.write(database)
-    owners = {one for one in expected if STEPS[one[1]][1] is Step.OWNER}
+    owners = {one for one in expected if STEPS[one[1]] is Step.OWNER}
 
     found, counts = found_by(svc)
 
