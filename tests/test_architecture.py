@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from inspired.domain.shared import errors
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "inspired"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -225,3 +227,51 @@ def test_names_are_read_back_in_one_place():
     }
 
     assert spelled <= {"adapters/mongo/spellings.py", "domain/booking/claims.py", "domain/booking/outbox.py"}
+
+
+# Where rules stand, and where pages choose what to say. The text of a refusal stands in the call that makes it; the
+# definitions below hold other sentences, each for its reason.
+SPEECHLESS = ("domain/booking", "domain/catalogue", "domain/site", "domain/support", "web/shared/display")
+REFUSALS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.Refusal)}
+SPOKEN = {
+    "domain/booking/invariants.py": {"INVARIANTS"},  # what `inspired check` prints, for whoever looks after the site
+    "domain/booking/mails.py": {"NEVER_SENT"},  # a refusal made in two places
+    "domain/booking/owner_actions.py": {"ERASED", "why_not_erase"},  # refusals, which a page tells beforehand
+    "domain/booking/refunds.py": {"NOTHING_LEFT", "_previewed"},  # the same
+    # Refusals of a form's fields, and what the owner's own texts are until the owner writes others.
+    "domain/catalogue/meeting_types.py": {"MEETING_TYPES", "answered", "checked"},
+    "domain/site/preferences.py": {"Addresses", "Brand", "Home", "Retention", "_too_long"},
+    "domain/support/tickets.py": {"checked_text"},
+}
+
+
+def spoken(path: Path) -> set[str]:
+    """Where a module holds sentences, by the name of the definition: three words or more, and a full stop. Neither
+    docstrings nor texts of refusals."""
+    found = set()
+    for part in tree(path).body:
+        aside: set[ast.AST] = set()
+        for node in ast.walk(part):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                aside.add(node.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in REFUSALS:
+                aside |= set(ast.walk(node))
+        if any(is_sentence(node) for node in ast.walk(part) if node not in aside):
+            is_named = isinstance(part, ast.FunctionDef | ast.ClassDef)
+            found.add(part.name if is_named else ast.unparse(part).partition(" ")[0].rstrip(":"))
+    return found
+
+
+def is_sentence(node: ast.AST) -> bool:
+    if isinstance(node, ast.JoinedStr):
+        text: object = ast.unparse(node)[2:-1]
+    else:
+        text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and len(text.split()) >= 3 and text.endswith((".", "?", "!"))
+
+
+def test_rules_and_pages_hold_no_sentences_for_people():
+    found = {named(path): spoken(path) for path in PRODUCT if named(path).startswith(SPEECHLESS)}
+
+    assert {name: where for name, where in found.items() if where} == SPOKEN
+    assert "TEXTS" in spoken(PACKAGE / "domain/sentences/customer.py")

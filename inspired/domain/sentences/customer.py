@@ -77,6 +77,11 @@ TEXTS = {
         "Our mails cannot reach the address you gave: please keep the address of this page, "
         "it says everything they say."
     ),
+    # Why a time in Calendly is free again; Calendly mails it to the customer.
+    MessageId.FREED_UNPAID: "Not paid, so this time is free for others again.",
+    MessageId.FREED_NOT_YOURS: "This is not the time of your booking, so it is free for others again.",
+    MessageId.FREED_OTHER_LENGTH: "This call takes {minutes} minutes: a time of another length cannot be booked.",
+    MessageId.FREED_NOT_AS_PAID: "This time is not as long as the call that was paid for.",
     # What is assured to every customer.
     MessageId.LATE: _LATE,
     MessageId.LATE_IS_NOT_LOST: f"Do not pay again: money that arrives late is not lost. {_LATE}",

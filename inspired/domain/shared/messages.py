@@ -60,6 +60,12 @@ class MessageId(StrEnum):
     MAILS_DELAYED = auto()
     MAILS_REFUSED = auto()
 
+    # Why a time in Calendly is free again; Calendly mails it to the customer.
+    FREED_UNPAID = auto()
+    FREED_NOT_YOURS = auto()
+    FREED_OTHER_LENGTH = auto()
+    FREED_NOT_AS_PAID = auto()
+
     # What is assured to every customer.
     LATE = auto()
     LATE_IS_NOT_LOST = auto()

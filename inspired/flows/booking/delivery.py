@@ -33,6 +33,7 @@ from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
 from inspired.domain.monitoring import runbook
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.timezones import in_words, moment_in_words
 from inspired.flows.shared import owner_notifications
@@ -98,7 +99,7 @@ def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
         case CancelEvent() if booking.holds(task.event_uri):
             return Result.OWN_SLOT, 0
         case CancelEvent():
-            svc.calendly.cancel(task.event_uri, _why_freed(booking))
+            svc.calendly.cancel(task.event_uri, customer.said(_why_freed(booking)))
             return Result.CANCELLED, 0
         case CancelStrayEvents():
             return Result.STRAYS_CANCELLED, _cancel_strays(svc, booking)
@@ -112,13 +113,13 @@ def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
     raise UpstreamError("delivery", f"nobody here knows how to do {task.key}")
 
 
-def _why_freed(booking: Booking) -> str:
+def _why_freed(booking: Booking) -> Message:
     """Calendly mails this to the invitee."""
     if booking.is_open and any(event.kind is EventKind.OTHER_LENGTH for event in booking.history):
-        return f"This call takes {booking.meeting_type.minutes} minutes: a time of another length cannot be booked."
+        return Message.of(MessageId.FREED_OTHER_LENGTH, minutes=booking.meeting_type.minutes)
     if booking.state is State.EXPIRED:
-        return "Not paid, so this time is free for others again."
-    return "This is not the time of your booking, so it is free for others again."
+        return Message(MessageId.FREED_UNPAID)
+    return Message(MessageId.FREED_NOT_YOURS)
 
 
 def _cancel_strays(svc: Services, booking: Booking) -> int:
@@ -126,7 +127,7 @@ def _cancel_strays(svc: Services, booking: Booking) -> int:
     found = svc.calendly.find(booking.token, booking.created_at)
     strays = [event_uri for event_uri, _ in found if not booking.holds(event_uri)]
     for event_uri in strays:
-        svc.calendly.cancel(event_uri, _why_freed(booking))
+        svc.calendly.cancel(event_uri, customer.said(_why_freed(booking)))
     return len(strays)
 
 

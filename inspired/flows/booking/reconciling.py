@@ -15,8 +15,10 @@ from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import CancelEvent, PostLedger
 from inspired.domain.booking.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
+from inspired.domain.sentences.customer import said
 from inspired.domain.sentences.owner_pages import DIFFERENCES
 from inspired.domain.shared.errors import Invalid, UpstreamError
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.flows.booking import refreshing
 from inspired.flows.shared import owner_notifications, paging
 from inspired.services import Services
@@ -135,7 +137,7 @@ def _stepped(svc: Services, booking: Booking, difference: Difference) -> None:
             occasion = f"reconciled:{svc.now():%Y%m%dT%H%M%S}"
             svc.bookings.change(booking.id, lambda b: customer_actions.to_follow(b, occasion, svc.now()))
         case Kind.EVENT_WITHOUT_CALL:
-            svc.calendly.cancel(difference.subject, "Not paid, so this time is free for others again.", seconds=SECONDS)
+            svc.calendly.cancel(difference.subject, said(Message(MessageId.FREED_UNPAID)), seconds=SECONDS)
 
 
 def _finished(svc: Services, run: Run) -> None:

@@ -14,7 +14,9 @@ from inspired.domain.booking.booking import DRAFT_LIFE, Booking, PaymentOrder, R
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import CalendarKind, State
+from inspired.domain.sentences.customer import said
 from inspired.domain.shared.errors import Refusal, SlotTaken, UpstreamError
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import delivery, payment, refunding
 from inspired.services import Services
@@ -245,7 +247,7 @@ def _booked_again(svc: Services, booking: Booking, slot: Slot, seconds: float) -
     except SlotTaken:
         return _SlotAnswer(SlotSeen.LOST)
     if not customer_actions.is_as_sold(booking, found.slot):
-        svc.calendly.cancel(found.event_uri, "This time is not as long as the call that was paid for.", seconds=seconds)
+        svc.calendly.cancel(found.event_uri, said(Message(MessageId.FREED_NOT_AS_PAID)), seconds=seconds)
         return _SlotAnswer(SlotSeen.LOST)
     instead = replace(slot, span=found.span, event_uri=found.event_uri, invitee_uri=found.invitee_uri)
     return _SlotAnswer(SlotSeen.SECURED, instead)

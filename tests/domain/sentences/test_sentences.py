@@ -11,7 +11,7 @@ from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result,
 from inspired.domain.booking.states import Cause, HandKind
 from inspired.domain.booking.status import numbered
 from inspired.domain.monitoring import runbook
-from inspired.domain.sentences import customer, explanation, owner
+from inspired.domain.sentences import customer, explanation, owner, owner_pages
 from tests.domain.booking.test_table import CELLS, before_and_after
 from tests.domain.booking.test_walk import walked
 from tests.factories import NOW, an_event
@@ -29,7 +29,7 @@ def played() -> list[object]:
 def test_rewording_every_sentence_changes_no_booking(monkeypatch: pytest.MonkeyPatch):
     before = played()
     reworded = 0
-    for module in (owner, customer, explanation):
+    for module in (owner, owner_pages, customer, explanation):
         for name, value in list(vars(module).items()):
             if isinstance(value, dict) and value and all(isinstance(said, str) for said in value.values()):
                 reworded += len(value)
