@@ -7,6 +7,7 @@ from inspired.adapters.mongo import heartbeats
 from inspired.adapters.providers import outgoing_webhooks
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Paused
+from inspired.domain.shared.messages import MessageId
 from inspired.flows.accounts import authentication
 from inspired.flows.booking import checking
 from inspired.flows.catalogue import own_calendar
@@ -116,7 +117,7 @@ def mail_refused(play: Play) -> None:
     play.pass_time(minutes=10)
     play.scene("Both have paid.")
     play.check_state(first, State.CONFIRMED)
-    play.check_told(first, "Paid and confirmed. Our mails cannot reach the address you gave")
+    play.check_told(first, MessageId.CONFIRMED, MessageId.MAILS_REFUSED)
     play.check_mails(ANN, "", 0)
     play.check_mails(BOB, "Confirmed")
     play.check_owner_told("Something owed to a customer")

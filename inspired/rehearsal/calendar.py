@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.messages import MessageId
 from inspired.flows.booking import calendar_webhooks, calendly_sync
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, CALL, Play
@@ -173,7 +174,7 @@ def slot_lost(play: Play) -> None:
     play.pass_time(minutes=1)
     play.scene("Ann has paid for a time that is gone.")
     play.check_state(booking, State.PAID, Flag.SLOT_LOST)
-    play.check_told(booking, "Choose another time, or take your money back.")
+    play.check_told(booking, MessageId.CHOOSE)
     play.check_mails(ANN, "Confirmed", 0)
     play.check_owner_told("has lost its slot")
     play.check_kept("75")
@@ -222,7 +223,7 @@ def calendly_down(play: Play) -> None:
     play.pass_time(seconds=31)
     play.scene("Ann has paid. Calendly does not answer.")
     play.check_state(booking, State.PAID)
-    play.check_told(booking, "Your payment has arrived.")
+    play.check_told(booking, MessageId.PAID)
     play.mend_calls()
     for _ in range(4):
         play.pass_time(seconds=31)

@@ -1,6 +1,7 @@
 """Drills: what Binance tells us, lost, late, twice, wrong or by somebody else."""
 
 from inspired.domain.booking.states import State
+from inspired.domain.shared.messages import MessageId
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, Play
 
@@ -22,7 +23,7 @@ def paid(play: Play) -> None:
     play.work()
     play.scene("Ann has paid, and Binance has told us.")
     play.check_state(booking, State.CONFIRMED)
-    play.check_told(booking, "Paid and confirmed.")
+    play.check_told(booking, MessageId.CONFIRMED)
     play.check_mails(ANN, "Confirmed")
     play.check_owner_told("New call")
     play.check_kept("75")
@@ -43,7 +44,7 @@ def webhook_lost(play: Play) -> None:
     play.scene("31 seconds later we have asked.")
     play.check("No message came.", not play.stage.door.answers)
     play.check_state(booking, State.CONFIRMED)
-    play.check_told(booking, "Paid and confirmed.")
+    play.check_told(booking, MessageId.CONFIRMED)
     play.check_mails(ANN, "Confirmed")
     play.check_owner_told("New call")
     play.check_kept("75")
@@ -191,7 +192,7 @@ def contradicted(play: Play) -> None:
     play.check_owner_told("has been paid for ten minutes and could not be confirmed yet")
     play.pass_time(minutes=10)
     play.scene("The order has expired at Binance.")
-    play.check_told(booking, "says now, when we ask, that the order has expired without one")
+    play.check_told(booking, MessageId.DENIED_EXPIRED)
     play.check_owner_told("says that its order was closed without one")
     play.check_mails(ANN, "Confirmed", 0)
     play.check_kept("0")

@@ -9,6 +9,7 @@ from inspired.adapters.mongo.payment_logs import Webhook
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Busy, Conflict, SlotTaken
+from inspired.domain.shared.messages import MessageId
 from inspired.flows.booking import payment
 from inspired.flows.shared import idempotency
 from inspired.rehearsal.drill import Group
@@ -33,7 +34,7 @@ def mail_down(play: Play) -> None:
     standing = play.svc.alerts.all().get("mail")
     play.check("The alert “Mails cannot be sent” has begun.", standing is not None and standing.is_firing)
     play.check_state(booking, State.CONFIRMED)
-    play.check_told(booking, "Paid and confirmed.")
+    play.check_told(booking, MessageId.CONFIRMED)
     play.check("No mail was sent.", not play.stage.outbox.sent)
     for _ in range(4):
         play.pass_time(minutes=15)

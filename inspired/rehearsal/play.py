@@ -15,9 +15,11 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.ledger import BINANCE, balances
 from inspired.domain.booking.refunds import AllOfIt, PartOfIt
 from inspired.domain.booking.states import Flag, State
+from inspired.domain.booking.status import mail_warning, messages
 from inspired.domain.monitoring.rehearsals import Check, Letter, Record, Scene
-from inspired.domain.sentences.customer import message
+from inspired.domain.sentences.customer import TEXTS, said
 from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as bookings
@@ -313,9 +315,12 @@ class Play:
     def who(self, booking: Booking) -> str:
         return delivery.opened(self.svc, self.now_of(booking))["name"]
 
-    def check_told(self, booking: Booking, words: str) -> None:
+    def check_told(self, booking: Booking, *expected: MessageId) -> None:
         """The customer's page says so."""
-        self.check(f"{self.who(booking)} reads “{words}”", words in message(self.now_of(booking)))
+        after = self.now_of(booking)
+        told = {one.id: said(one) for one in (*messages(after), mail_warning(after)) if one is not None}
+        words = " ".join(told.get(one, TEXTS[one]) for one in expected)
+        self.check(f"{self.who(booking)} reads “{words}”", set(expected) <= set(told))
 
     def check_mails(self, to: str, words: str, number: int = 1) -> None:
         """So many mails to this customer have these words in their subject."""

@@ -3,6 +3,7 @@
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import refundable
 from inspired.domain.booking.states import Flag, RefundStatus, State
+from inspired.domain.shared.messages import MessageId
 from inspired.flows.booking import refreshing, refunding
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, Play
@@ -89,7 +90,7 @@ def refund_takes_long(play: Play) -> None:
     for _ in range(5):
         play.pass_time(hours=5)
     play.scene("25 hours later it is still under way.")
-    play.check_told(booking, "is going back to the Binance account")
+    play.check_told(booking, MessageId.GOING_BACK)
     play.check_mails(ANN, "gone back", 0)
     play.check_owner_told("A refund is not done a day after it was asked for")
     refund = play.now_of(booking).refunds[0]
@@ -119,7 +120,7 @@ def refund_rejected(play: Play) -> None:
     for _ in range(2):
         play.pass_time(minutes=5)
     play.scene("Binance has rejected it.")
-    play.check_told(booking, "has not gone through yet")
+    play.check_told(booking, MessageId.REFUND_STUCK)
     play.check_owner_told("Binance rejected a refund")
     play.control("settings", {"refund_outcome": "success"})
     refunding.try_again(play.svc, booking.id, refund.id)
