@@ -1,6 +1,5 @@
 """Drills: money on its way back, and everything that can happen to it there."""
 
-from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import refundable
 from inspired.domain.booking.states import Flag, RefundStatus, State
 from inspired.domain.shared.messages import MessageId
@@ -72,7 +71,7 @@ def refund_answer_lost(play: Play) -> None:
     for _ in range(3):
         play.pass_time(minutes=1)
     play.scene("Three minutes later.")
-    play.check("The refund is done.", _statuses(play, booking) == [RefundStatus.DONE])
+    play.check("The refund is done.", [refund.status for refund in play.now_of(booking).refunds] == [RefundStatus.DONE])
     play.check_refunds(("20", "REFUND_SUCCESS"))
     play.check_kept("55")
 
@@ -206,7 +205,3 @@ def cancelled_by_policy(play: Play) -> None:
     play.check_refunds(("75", "REFUND_SUCCESS"))
     play.check_owner_told("A customer cancelled a confirmed call")
     play.check_kept("0")
-
-
-def _statuses(play: Play, booking: Booking) -> list[RefundStatus]:
-    return [refund.status for refund in play.now_of(booking).refunds]

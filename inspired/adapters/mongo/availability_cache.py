@@ -40,7 +40,7 @@ class AvailabilityCache:
         changes = self._status_cache.changes()
         if changes is None:
             return self._bookings.taken(window)
-        days = _whole_days(window)
+        days = Span(_midnight(window.start), _midnight(window.end) + DAY)
         before = self._known.get(days)
         known = self._as_of(changes, days, before)
         if known is not before:
@@ -60,10 +60,6 @@ class AvailabilityCache:
         others = [hold for hold in known.taken.holds if hold.booking_id not in changed]
         taken = Taken.of([*others, *self._bookings.holds_of(sorted(changed))], days)
         return _Known(changes.revision, known.read_at, taken)
-
-
-def _whole_days(window: Span) -> Span:
-    return Span(_midnight(window.start), _midnight(window.end) + DAY)
 
 
 def _midnight(moment: datetime) -> datetime:

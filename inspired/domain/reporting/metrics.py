@@ -343,12 +343,9 @@ def forecast(weeks: Sequence[Money], sales: int) -> Forecast | None:
     mean, ahead = sum(amounts, Decimal()) / count, Decimal(AHEAD_DAYS) / 7
     variance = sum(((amount - mean) ** 2 for amount in amounts), Decimal()) / (count - 1)
     reach = T_80[count - 1] * (variance * (ahead + ahead**2 / count)).sqrt()
-    low, middle, high = (_cents(one, currency) for one in (mean * ahead - reach, mean * ahead, mean * ahead + reach))
+    bounds = (mean * ahead - reach, mean * ahead, mean * ahead + reach)
+    low, middle, high = (Money(bound.quantize(Decimal("0.01")), currency) for bound in bounds)
     return Forecast(max(low, middle - middle), middle, high, count)
-
-
-def _cents(amount: Decimal, currency: str) -> Money:
-    return Money(amount.quantize(Decimal("0.01")), currency)
 
 
 def _earns(entry: Entry) -> bool:

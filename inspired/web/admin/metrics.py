@@ -14,7 +14,6 @@ from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
 from inspired.domain.shared import periods
 from inspired.domain.shared.errors import Invalid
-from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import DAY, Length, Period
 from inspired.flows.reporting import counting
 from inspired.services import Services
@@ -120,7 +119,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
         counted_at=max((day.counted_at for day in found if day.counted_at), default=None),
         run=svc.runs.get(counting.NAME),
         money=[(currency, _money(now, before, currency)) for currency in currencies],
-        days=_by_time(days, period, metrics.USDT),
+        days=[(label, sums.revenue(metrics.USDT), sums.net(metrics.USDT)) for label, sums in _parts(days, period)],
         income=_income(days, days_before, period),
         funnel=funnel,
         funnel_chart=_funnel_chart(funnel, now),
@@ -165,12 +164,8 @@ def _money(now: Figures, before: Figures, currency: str) -> list[Figure]:
     ]
 
 
-def _by_time(days: list[Day], period: Period, currency: str) -> list[tuple[str, Money, Money]]:
-    """Revenue and net per day, or per week for longer periods."""
-    return [(label, sums.revenue(currency), sums.net(currency)) for label, sums in _parts(days, period)]
-
-
 def _parts(days: list[Day], period: Period) -> list[tuple[str, Figures]]:
+    """The figures per day, or per week for longer periods."""
     sums: dict[date, Figures] = {}
     step = 1 if period.days <= MOST_COLUMNS else 7
     for day in period.dates():

@@ -123,7 +123,7 @@ def move_submit(booking_id: str) -> ResponseReturnValue:
     svc = services()
     if "date" in request.form:
         own = read(OwnTimeForm, request.form)
-        start, seen = _by_own_clock(svc, own), own.seen
+        start, seen = datetime.combine(own.date, own.time, ZoneInfo(svc.settings.owner_timezone)), own.seen
     else:
         form = read(OwnersMoveForm, request.form)
         start, seen = form.start, form.seen
@@ -131,10 +131,6 @@ def move_submit(booking_id: str) -> ResponseReturnValue:
     when = in_words(after.slot.span, svc.settings.owner_timezone) if after.slot else ""
     said = f"The call is moved to {when}. The old time is free for others. The customer and you get a mail."
     return _done(svc, booking_id, "moved", start.isoformat(), said=said)
-
-
-def _by_own_clock(svc: Services, form: OwnTimeForm) -> datetime:
-    return datetime.combine(form.date, form.time, ZoneInfo(svc.settings.owner_timezone))
 
 
 # --- cancelling -----------------------------------------------------------------------------------------------------
