@@ -24,6 +24,7 @@ from inspired.services import Services, build
 from inspired.settings import Settings
 from tests import clocks, counting, harness, sharing
 from tests.harness import Servers
+from tests.web.catcher import Catcher, catching
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -248,3 +249,10 @@ def app(svc: Services, settings: Settings) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    """A listener that takes the sandbox's webhooks as they come, for tests to hand on."""
+    with catching() as found:
+        yield found

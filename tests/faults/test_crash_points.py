@@ -23,7 +23,7 @@ from tests.faults.forking import Forks, forking
 from tests.faults.proxy import Boundaries, Http, Mongo, Redis, Side, Smtp, proxying, server_of, through
 from tests.flows.steps import live, pay
 from tests.harness import Servers
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(900)]
 
@@ -52,12 +52,6 @@ LOSING = [flow for flow, _ in FLOWS] if EVERY_SIDE else [crash_flows.CREATE_AND_
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
     with forking() as found:
-        yield found
-
-
-@pytest.fixture
-def catcher() -> Iterator[Catcher]:
-    with catching() as found:
         yield found
 
 

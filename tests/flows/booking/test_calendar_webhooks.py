@@ -1,6 +1,5 @@
 """Webhooks of Calendly, signed by the stand-in itself: moved and cancelled there, in any order, and from strangers."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -18,7 +17,7 @@ from tests.adapters.providers.test_calendly_signing import NEW, OLD, a_notice, s
 from tests.conftest import Mailbox
 from tests.flows.steps import free_calls, hold, later, pay, refunds_there
 from tests.harness import Servers
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 
 HEADER = "Calendly-Webhook-Signature"
 
@@ -26,12 +25,6 @@ HEADER = "Calendly-Webhook-Signature"
 @pytest.fixture
 def env_changes() -> dict[str, str]:
     return {"CALENDAR": "calendly_api", "CALENDLY_SIGNING_KEYS": f"{NEW}, {OLD}"}
-
-
-@pytest.fixture
-def catcher() -> Iterator[Catcher]:
-    with catching() as found:
-        yield found
 
 
 @pytest.fixture

@@ -17,14 +17,7 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import later, live, pay
 from tests.harness import Servers, wait_until
-from tests.web.catcher import Catcher, catching
-
-
-@pytest.fixture
-def catcher():
-    """A listener that takes the sandbox's webhooks as they come, for tests to hand on."""
-    with catching() as found:
-        yield found
+from tests.web.catcher import Catcher
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, free_calls, later, lost_time, paid_again, refunds_there
 from tests.harness import Servers
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 
 
 def asked(svc: Services, booking: Booking, amount: str | None = None, **how) -> Booking:
@@ -268,12 +268,6 @@ def test_a_refund_of_ours_that_meets_one_from_the_console_gives_way_to_it(svc: S
         (RefundStatus.NEEDS_OWNER, True),
         (RefundStatus.EXTERNAL, False),
     ]
-
-
-@pytest.fixture
-def catcher():
-    with catching() as found:
-        yield found
 
 
 class TestNotices:

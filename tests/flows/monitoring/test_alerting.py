@@ -37,7 +37,6 @@ from inspired.flows.shared import owner_notifications
 from inspired.services import Services, build
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
-from tests.flows.booking.test_payment_webhooks import catcher as catcher
 from tests.flows.booking.test_payment_webhooks import caught
 from tests.flows.catalogue.test_own_calendar import Calendar, read
 from tests.flows.catalogue.test_own_calendar import theirs as theirs

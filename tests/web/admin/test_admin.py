@@ -25,12 +25,6 @@ def log_in(client: FlaskClient, *, email: str = EMAIL, password: str = ADMIN_PAS
     return send(client, "/admin/login", {"email": email, "password": password, "next": goal})
 
 
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
-
-
 # --- who gets in ----------------------------------------------------------------------------------------------------
 
 

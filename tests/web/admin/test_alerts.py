@@ -19,18 +19,11 @@ from tests.flows.monitoring.test_alerting import Receiver, well
 from tests.flows.monitoring.test_alerting import receiver as receiver
 from tests.flows.steps import later, paid_again
 from tests.harness import ADMIN_PASSWORD, Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import hidden, send, words
 
 PAGE = "/admin/alerts"
 SENTENCE = "No backup was reported for more than a day."
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 @pytest.fixture

@@ -12,17 +12,10 @@ from pymongo.database import Database
 from inspired.domain.accounts.people import Role
 from inspired.services import Services
 from tests.flows.steps import hold
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import send, words
 
 KEYS, PAYMENTS = "/admin/keys", "/api/admin/payments"
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def made(owner: FlaskClient, name: str = "Bookkeeping") -> str:

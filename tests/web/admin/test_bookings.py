@@ -39,12 +39,6 @@ LIST = "/admin/bookings"
 
 
 @pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
-
-
-@pytest.fixture
 def made(svc: Services, sandbox: Servers) -> dict[str, Booking]:
     odd = live(svc, call=2, email="odd@example.com", name="Odd One")
     pay(sandbox, odd, amount="70")

@@ -17,17 +17,10 @@ from inspired.flows.booking.booking import Customer
 from inspired.services import Services
 from tests.flows.steps import free_calls, live, owners_clock
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import filled, hidden, send, words
 
 CALENDAR, CALLS = "/admin/calendar", "/admin/calls"
 REVIEW = "/admin/calls/portfolio-review"
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def save(owner: FlaskClient, address: str, **changes: str) -> Any:

@@ -1,6 +1,5 @@
 """The evidence: what came in, what it held, what followed, and a replay that changes nothing."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,23 +17,10 @@ from inspired.services import Services
 from tests.flows.booking.test_payment_webhooks import caught
 from tests.flows.steps import live, pay, starting_in
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 from tests.web.pages import words
 
 FORGED = WebhookHeaders("serial", "nonce", "1", "c2lnbmF0dXJl")
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
-
-
-@pytest.fixture
-def catcher() -> Iterator[Catcher]:
-    with catching() as found:
-        yield found
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from inspired.services import Services
 from inspired.web.shared.permissions import ALLOWED, FRESH_LOGIN, MOVES_MONEY
 from tests.flows.steps import confirmed, live, refunds_there
 from tests.harness import ADMIN_PASSWORD, Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_api_keys import made
 from tests.web.pages import hidden, send
 
@@ -44,12 +43,6 @@ BY_THE_CUSTOMERS_PAGE = "owner_actions.customers_page"
 @pytest.fixture
 def env_changes() -> dict[str, str]:
     return {"RATE_LIMIT_LOGIN": "1000/minute"}
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 @pytest.fixture

@@ -17,16 +17,9 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, hold, later, live, lost_time, paid_again, pay, refunds_there, starting_in
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import hidden, send, words
 
 WHY = {"reason": "as agreed on the phone"}
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def room(booking: Booking) -> str:

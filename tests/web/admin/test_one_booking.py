@@ -16,14 +16,7 @@ from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, free_calls, hold, live, pay, starting_in
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import hidden, send, words
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def room(booking: Booking, part: str = "") -> str:

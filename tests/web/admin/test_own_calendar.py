@@ -10,7 +10,6 @@ from tests.flows.catalogue.test_own_calendar import Calendar, read, rung
 from tests.flows.catalogue.test_own_calendar import theirs as theirs
 from tests.flows.steps import free_calls, later, owners_clock
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import send, words
 
 PAGE, BUTTON = "/admin/calendar", "/admin/calendar/own"
@@ -19,12 +18,6 @@ PAGE, BUTTON = "/admin/calendar", "/admin/calendar/own"
 @pytest.fixture
 def env_changes(theirs: Calendar) -> dict[str, str]:
     return {"BUSY_FEED_URLS": theirs.url}
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def said(owner: FlaskClient, page: str = PAGE) -> str:

@@ -11,17 +11,10 @@ from inspired.services import Services
 from tests.flows.booking.test_payment_limits import DEAR, offered, paid
 from tests.flows.steps import free_calls
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_catalogue import CALLS, REVIEW, filled, save
 from tests.web.pages import hidden, send, words
 
 LIMITS = "/admin/limits"
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def booked(client: FlaskClient, svc: Services, call: int) -> tuple[int, str]:

@@ -15,7 +15,6 @@ from inspired.flows.monitoring import auditing
 from inspired.flows.site import preferences
 from inspired.services import Services
 from tests.flows.steps import hold
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import filled, hidden, send, words
 
 SETTINGS, AUDIT = "/admin/settings", "/admin/audit"
@@ -27,12 +26,6 @@ PAGES = {
     "retention": "retention",
 }
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) {{ 191*7 }} {% raw %}'
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def save(owner: FlaskClient, section: str, **changes: str) -> Any:

@@ -53,19 +53,13 @@ from tests.harness import Servers
 from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_api_keys import made
 from tests.web.admin.test_permissions import logged_in
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 from tests.web.pages import send
 
 INVITEE = "c0ffee00-1111-2222-3333-444455556666"
 LINK = re.compile(r'(?:href|action|hx-get|hx-post|src)="([^"]+)"')
 MOST_ALIKE = 8  # pages of one endpoint
 STRANGER = "stranger@example.com"
-
-
-@pytest.fixture
-def catcher() -> Iterator[Catcher]:
-    with catching() as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
@@ -22,12 +21,6 @@ from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import HTMX, send, words
 
 ROOM, LOST = "/admin/rehearsal/", "/admin/rehearsal/webhook-lost"
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def run(client: FlaskClient, address: str = f"{LOST}/run", page: str = ROOM) -> Any:

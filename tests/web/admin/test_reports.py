@@ -20,15 +20,8 @@ from inspired.web.admin import sheets
 from tests.flows.reporting.test_counting import counted, today
 from tests.flows.steps import confirmed, later
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import hidden, send, words
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def rows_of(answer: object) -> list[list[str]]:

@@ -3,13 +3,11 @@
 import ast
 from collections.abc import Iterator
 
-import pytest
 from flask.testing import FlaskClient
 
 from inspired.services import Services
 from tests.flows.steps import confirmed, live, starting_in
 from tests.harness import ROOT, Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.pages import send, words
 
 WEB = ROOT / "inspired" / "web"
@@ -44,12 +42,6 @@ def test_every_button_of_the_owners_leads_to_a_sentence():
 
     assert len(found) > 25
     assert [place for place, call in found.items() if not is_told(call)] == []
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def landed(owner: FlaskClient, address: str, fields: dict[str, str], page: str) -> str:

@@ -21,15 +21,8 @@ from inspired.flows.support import tickets
 from inspired.services import Services
 from tests.flows.steps import confirmed, hold, live, pay, starting_in
 from tests.harness import Servers
-from tests.web.admin.test_admin import log_in
 from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import send, words
-
-
-@pytest.fixture
-def owner(client: FlaskClient) -> FlaskClient:
-    assert log_in(client).status_code == 303
-    return client
 
 
 def a_stuck_refund(svc: Services, sandbox: Servers) -> Booking:

@@ -12,15 +12,9 @@ from inspired.domain.monitoring.certificates import MOST_FOR_STRANGERS, Asked, K
 from inspired.services import Services
 from tests.flows.steps import live, pay
 from tests.harness import Servers, wait_until
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 
 SIGNED = ("BinancePay-Certificate-SN", "BinancePay-Nonce", "BinancePay-Timestamp", "BinancePay-Signature")
-
-
-@pytest.fixture
-def catcher():
-    with catching() as found:
-        yield found
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from inspired.app import LARGEST_BODY
 from inspired.services import Services
 from tests.flows.steps import live, pay
 from tests.harness import ROOT, Servers, free_port, listening, running, wait_until
-from tests.web.catcher import Catcher, catching
+from tests.web.catcher import Catcher
 from tests.web.public.test_webhooks import SIGNED
 
 PATIENCE = (
@@ -153,11 +153,6 @@ def waiting(uploads: list[socket.socket]) -> list[socket.socket]:
 
 
 class TestBesideManySlowUploads:
-    @pytest.fixture
-    def catcher(self) -> Iterator[Catcher]:
-        with catching() as found:
-            yield found
-
     @pytest.fixture
     def env_changes(self, catcher: Catcher) -> dict[str, str]:
         return {"TRUSTED_PROXIES": "1", "BINANCE_PAY_WEBHOOK_URL": catcher.url}
