@@ -53,7 +53,7 @@ BUGS = (
         file="inspired/adapters/process/gateway.py",
         old='        return size, bytes(kept) if size <= self._largest else b""',
         new="        return len(kept), bytes(kept)",
-        test="tests/web/shared/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
+        test="tests/adapters/process/test_server.py::test_a_body_over_the_limit_is_refused_however_it_is_framed",
     ),
     Bug(
         name="strangers keep a changed key out",

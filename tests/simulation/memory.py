@@ -1,4 +1,4 @@
-"""The adapters in memory: the same promises (test_contracts holds both to them), no servers, one `Wire` for all calls.
+"""The adapters in memory: the same promises (three `test_contracts.py` hold both to them), no servers, one `Wire`.
 
 Whatever would leave the process goes over the wire, so that any call can be the last one a process makes, can fail
 before or after it was applied, or can be overtaken by somebody else.
@@ -224,9 +224,7 @@ class MemoryBookings(Claiming[Booking]):
         return self._wire.call(DATABASE, lambda: {claim for claim in claims if claim in self._owners})
 
     def _insert(self, booking: Booking) -> None:
-        if booking.id in self.all:
-            return  # the same write, repeated
-        if any(one.token == booking.token for one in self.all.values()):
+        if booking.id in self.all or any(one.token == booking.token for one in self.all.values()):
             raise Claimed(UnknownClaim(booking.token))
         self._own(booking, booking.claims)
         self.all[booking.id] = booking
