@@ -1,8 +1,8 @@
 """What each of thousands of tests would make anew, made once for all tests of a process.
 
 A test has an application and services of its own. Shared is what other libraries make of the same text every time: the
-functions that build the addresses of routes, and compiled templates. And a password is hashed at a cost that stops
-nobody from guessing it.
+functions that build the addresses of routes, and compiled templates. A password is hashed at a cost that stops
+nobody from guessing it. And a traceback in the log is as plain as where the product is installed.
 """
 
 import secrets
@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from structlog.dev import ConsoleRenderer, plain_traceback
 from werkzeug.routing import Rule
 
 from inspired.flows.accounts import authentication
@@ -60,5 +61,7 @@ def share(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Flask, "create_jinja_environment", environment)
     patch.setattr(Rule, "_compile_builder", builder)
+    # Where the library rich is installed, as in tests alone, it takes seconds over one traceback.
+    patch.setattr(ConsoleRenderer.get_active(), "exception_formatter", plain_traceback)
     patch.setattr(authentication, "_hasher", CHEAP)
     patch.setattr(authentication, "_nobodys", CHEAP.hash(secrets.token_urlsafe(32)))
