@@ -1,4 +1,5 @@
-"""Runs the parts named, or all but `server`; prints the table and, where all were run, writes docs/benchmarks.md."""
+"""Runs the parts named, or all but `server` and `peers`; prints the table. Where all were run, docs/benchmarks.md is
+written."""
 
 import argparse
 import os
@@ -15,6 +16,7 @@ from bench import (
     lists,
     memory,
     pages,
+    peers,
     poll,
     report,
     server,
@@ -43,8 +45,9 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "lists": lists.measure,
     "memory": memory.measure,
     "server": server.measure,
+    "peers": peers.measure,
 }
-ONLY_BY_NAME = {"server"}
+ONLY_BY_NAME = {"server", "peers"}
 
 
 def main() -> None:
@@ -74,7 +77,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; nothing: all but server")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; nothing: all but server and peers"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one short round of each, to see that it works")
     arguments = parser.parse_args()
