@@ -172,13 +172,14 @@ def _clock(arguments: argparse.Namespace) -> int:
     svc = build(_started(), database_seconds=5.0, redis_seconds=1.0)
     stop = threading.Event()
     looked_at_runs = beaten = 0.0
+    enqueued = sweeping.Enqueued()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     watching = threading.Thread(target=alerting.Watcher(svc).run, args=(stop,), name="watcher", daemon=True)
     watching.start()
     while not stop.is_set():
         try:
-            found = sweeping.sweep(svc)
+            found = sweeping.sweep(svc, enqueued)
             if time.monotonic() - looked_at_runs >= RUNS_SECONDS:
                 sweeping.sweep_runs(svc)
                 looked_at_runs = time.monotonic()

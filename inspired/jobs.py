@@ -54,11 +54,12 @@ def refresh(booking_id: str) -> None:
 
 
 def refresh_batch(*booking_ids: str) -> None:
-    refreshing.update_batch_and_ring(services(), booking_ids)
+    refreshing.update_batch(services(), booking_ids)
 
 
-def deliver(booking_id: str) -> None:
-    delivery.deliver(services(), services().bookings.get(booking_id))
+def deliver(*lease_and_ids: str) -> None:
+    """The last release enqueued one id without a lease."""
+    delivery.work(services(), lease_and_ids)
 
 
 def bulk_job(bulk_job_id: str, booking_id: str) -> None:

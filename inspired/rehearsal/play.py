@@ -1,7 +1,7 @@
 """The words scripts of drills are written in. Each is what a customer, Binance, the clock or a worker does."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -45,8 +45,8 @@ WAIT_SECONDS = 10.0
 log = structlog.get_logger()
 JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh": refreshing.update_and_enqueue,
-    "refresh_batch": lambda svc, *ids: refreshing.update_batch_and_ring(svc, ids),
-    "deliver": lambda svc, booking_id: delivery.deliver(svc, svc.bookings.get(booking_id)),
+    "refresh_batch": lambda svc, *ids: refreshing.update_batch(svc, ids),
+    "deliver": lambda svc, *ids: delivery.work(svc, ids),
     "work_webhook": payment_webhooks.work,
     "watch_calendar": calendly_sync.look,
     "turn_page": lambda svc, _: checking.turn_page(svc),
@@ -61,6 +61,7 @@ class Play:
     def __init__(self, stage: Stage, svc: Services) -> None:
         self.stage = stage
         self.svc = svc
+        self._enqueued = sweeping.Enqueued()
         self._began = svc.now()
         self._scenes: list[Scene] = []
         self._checks: list[Check] = []
@@ -256,7 +257,7 @@ class Play:
     def catch_up(self) -> None:
         """Clock and worker, until nothing is due."""
         for _ in range(MOST_ROUNDS):
-            due = sweeping.sweep(self.svc)
+            due = sweeping.sweep(self.svc, self._enqueued)
             self.work()
             if not due:
                 return
@@ -428,6 +429,13 @@ class _Dying:
         changed: Booking = self._inner.change(*arguments, **more)
         return changed
 
+    def change_together(self, known: Sequence[Booking], decide: Callable[[Booking], Booking]) -> Any:
+        """One save, however many bookings it saves."""
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+        return self._inner.change_together(known, decide)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
@@ -438,6 +446,7 @@ class _DyingPostman:
     def __init__(self, outbox: Outbox, words: str) -> None:
         self._outbox = outbox
         self._words = words
+        self.kept_open = outbox.kept_open
 
     def send(self, mail: Mail) -> None:
         self._outbox.send(mail)

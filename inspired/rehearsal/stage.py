@@ -168,6 +168,10 @@ class CollectedJobs(JobQueue):
         self.lost = False
         self.unheard = False
 
+    def is_first_run(self, job: str, *ids: str) -> bool:
+        """Each is taken once."""
+        return True
+
     def enqueue(self, job: str, *ids: str) -> bool:
         if self.lost:
             return False

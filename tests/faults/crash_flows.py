@@ -4,12 +4,14 @@ To add one: write `given` (by direct connections, in the test's process), `run` 
 its own) and `ends`; put it into FLOWS here, and into FLOWS with its number of boundaries there.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from inspired.adapters.providers.binance import WebhookHeaders
+from inspired.adapters.redis.queue import JobQueue
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import AllOfIt
 from inspired.domain.booking.states import State
@@ -94,6 +96,35 @@ CREATE_AND_PAY = Flow(
 )
 
 
+# --- mail jobs ------------------------------------------------------------------------------------------------------
+
+
+class _Recorded:
+    """The queue, and which mail jobs it was given."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self.jobs: list[tuple[str, ...]] = []
+
+    def enqueue_mail(self, job: str, *ids: str) -> bool:
+        is_enqueued = self._queue.enqueue_mail(job, *ids)
+        if is_enqueued and job == "deliver":
+            self.jobs.append(ids)
+        return is_enqueued
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+
+@contextlib.contextmanager
+def mail_jobs_done(svc: Services) -> Iterator[Services]:
+    """The mail jobs enqueued inside are done afterwards, by the same worker."""
+    queue = _Recorded(svc.queue)
+    yield replace(svc, queue=queue)  # type: ignore[arg-type]
+    for ids in queue.jobs:
+        delivery.work(svc, ids)
+
+
 # --- webhook --------------------------------------------------------------------------------------------------------
 
 
@@ -116,9 +147,9 @@ def _a_signed_notice(world: "World") -> Given:
 def _received_and_worked_on(svc: Services, given: Given, say: Say) -> None:
     payment_webhooks.receive(svc, WebhookHeaders(**given["headers"]), given["raw"].encode())
     say("acknowledged")
-    for notice_id in svc.logs.due(svc.now(), 1):
-        payment_webhooks.work(svc, notice_id)
-    delivery.deliver(svc, svc.bookings.get(given["booking"]))
+    with mail_jobs_done(svc) as working:
+        for notice_id in svc.logs.due(svc.now(), 1):
+            payment_webhooks.work(working, notice_id)
 
 
 WEBHOOK = Flow(
@@ -157,10 +188,15 @@ def _refreshed(svc: Services, given: Given, say: Say) -> None:
     refreshing.refresh(svc, given["booking"])
 
 
+def _found_by_the_sweep(svc: Services, given: Given, say: Say) -> None:
+    with mail_jobs_done(svc) as working:
+        refreshing.update_batch(working, [given["booking"]])
+
+
 EXPIRY = Flow(
     "expiry",
     given=_an_overdue_booking,
-    run=_refreshed,
+    run=_found_by_the_sweep,
     ends=lambda applied: [State.EXPIRED],
 )
 GIVE_UP = Flow(

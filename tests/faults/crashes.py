@@ -78,7 +78,7 @@ class World:
             booking_ids = svc.bookings.due(svc.now(), 100)
             if not notice_ids and not booking_ids:
                 return
-            sweeping.sweep(svc)
+            sweeping.sweep(svc, sweeping.Enqueued())
             for notice_id in notice_ids:
                 payment_webhooks.work(svc, notice_id)
             for booking_id in booking_ids:

@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(900)]
 FLOWS = [
     (crash_flows.CREATE_AND_LEAVE, 15),
     (crash_flows.CREATE_AND_PAY, 15),
-    (crash_flows.WEBHOOK, 55),
-    (crash_flows.EXPIRY, 24),
+    (crash_flows.WEBHOOK, 48),
+    (crash_flows.EXPIRY, 26),
     (crash_flows.GIVE_UP, 19),
     (crash_flows.REFUND, 60),
     (crash_flows.LATE_MONEY, 34),

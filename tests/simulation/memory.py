@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -164,6 +165,29 @@ class MemoryBookings(Claiming[Booking]):
                 return after
         raise Busy("This booking is being changed by too many at once.")
 
+    def change_together(
+        self, known: Sequence[Booking], decide: Callable[[Booking], Booking]
+    ) -> tuple[list[Booking], list[Booking]]:
+        steps = [(before, decide(before)) for before in known]
+        changed = [
+            (before, replace(numbered(before, after), version=before.version + 1))
+            for before, after in steps
+            if after != before
+        ]
+        saved = self._wire.call(DATABASE, lambda: [step for step in changed if self._could_write(*step)])
+        for before, after in saved:
+            if after.status_version != before.status_version or not after.is_open:
+                self._on_change(after)
+        done = {after.id for _, after in saved}
+        same = [before for before, after in steps if after == before]
+        return [*same, *(after for _, after in saved)], [before for before, _ in changed if before.id not in done]
+
+    def _could_write(self, before: Booking, after: Booking) -> bool:
+        try:
+            return self._write(before, after)
+        except Claimed:
+            return False
+
     def _replaced(self, before: Booking, after: Booking) -> bool:
         return self._wire.call(DATABASE, lambda: self._write(before, after))
 
@@ -183,6 +207,12 @@ class MemoryBookings(Claiming[Booking]):
                 self.all[booking_id] = replace(current, check_at=at)
 
         self._wire.call(DATABASE, bring_forward)
+
+    def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
+        yield from self._wire.call(DATABASE, lambda: [self.all[one] for one in booking_ids if one in self.all])
+
+    def due_since(self, now: datetime, most: int) -> list[tuple[str, datetime]]:
+        return [(one, self.all[one].check_at) for one in self.due(now, most)]
 
     def due(self, now: datetime, most: int) -> list[str]:
         def find() -> list[str]:
@@ -260,6 +290,10 @@ class MemoryLogs:
         self.webhooks: dict[str, Webhook] = {}
         self.verdicts: dict[str, str] = {}
         self.refusals: list[RejectedWebhook] = []
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        yield
 
     def add_webhook(self, webhook: Webhook) -> bool:
         def add() -> bool:
@@ -442,6 +476,18 @@ class MemoryQueue:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.jobs: list[tuple[str, str, tuple[str, ...]]] = []
+        self._run: set[tuple[str, ...]] = set()
+
+    def is_first_run(self, job: str, *ids: str) -> bool:
+        def ask() -> bool:
+            is_first = (job, *ids) not in self._run
+            self._run.add((job, *ids))
+            return is_first
+
+        try:
+            return self._wire.call(QUEUE, ask)
+        except QueueAway:
+            return False
 
     def enqueue(self, job: str, *ids: str) -> bool:
         return self._enqueued(BOOKINGS, job, ids)
@@ -807,6 +853,10 @@ class MemorySmtp:
         self._wire = wire
         self._job = job
         self.sent: list[tuple[Mail, int]] = []
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        yield
 
     def send(self, mail: Mail) -> None:
         if not ONE_PERSON.fullmatch(mail.to):

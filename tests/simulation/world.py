@@ -126,6 +126,7 @@ class World:
         self.pay.commission = Decimal(commission)
         self.smtp = MemorySmtp(self.wire, lambda: self.stack[-1][0])
         self.svc = self._services()
+        self._enqueued = sweeping.Enqueued()
 
     def _services(self) -> Services:
         doubles: Any = {
@@ -208,7 +209,7 @@ class World:
         self.run(lambda: getattr(jobs, name)(*ids), about=ids[0] if ids else "", trouble=trouble)
 
     def sweep(self, trouble: Trouble | None = None) -> None:
-        self.run(lambda: sweeping.sweep(self.svc), trouble=trouble)
+        self.run(lambda: sweeping.sweep(self.svc, self._enqueued), trouble=trouble)
 
     def work_all(self) -> None:
         for _ in range(500):

@@ -3,8 +3,10 @@
 import re
 import smtplib
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -17,6 +19,7 @@ LONGEST_HEADER = 200
 ONE_PERSON = re.compile(r"""[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,64}@[^\s@,;:<>()\[\]\\"\x00-\x1f]{1,255}""")
 LONGEST_USER = 64  # octets before the @ (RFC 5321, 4.5.3.1.1)
 LONGEST_DOMAIN = 255
+CLOSING = 421  # "service not available, closing transmission channel" (RFC 5321, 4.2.3)
 
 
 def deliverable(address: str) -> str:
@@ -75,6 +78,15 @@ def header_text(text: str) -> str:
     return line if len(line) <= LONGEST_HEADER else f"{line[: LONGEST_HEADER - 1].rstrip()}…"
 
 
+class _Kept(threading.local):
+    """This thread's connection while it keeps one open. `server`: None until the first mail; `failed`: why the server
+    could not be reached, so that the other mails of a batch do not wait for it again."""
+
+    is_wanted = False
+    server: smtplib.SMTP | None = None
+    failed: UpstreamError | None = None
+
+
 def _nobody(is_well: bool, detail: str) -> None:
     pass
 
@@ -97,6 +109,18 @@ class Smtp:
     on_outcome: Callable[[bool, str], None] = _nobody
     named: Callable[[], str] = str  # the sender's display name; if empty, the one in `sender`
     on_greeting: Callable[[bool], None] = _unasked
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """All mails this thread sends inside share one connection. A server that cannot be reached is tried once."""
+        self._kept.is_wanted = True
+        try:
+            yield
+        finally:
+            if self._kept.server is not None:
+                _end(self._kept.server)
+            self._kept.is_wanted, self._kept.server, self._kept.failed = False, None, None
 
     def send(self, mail: Mail) -> None:
         """Raises UpstreamError. It is retryable unless this mail can never be delivered: the server refused it or its
@@ -106,18 +130,49 @@ class Smtp:
         except ValueError:
             raise UpstreamError("mail", "not an address that a mail server takes", retryable=False) from None
         sender = with_ascii_domain(parseaddr(self.sender)[1])
+        if self._kept.failed is not None:
+            raise self._kept.failed
         try:
-            with self._connected() as server:
-                if needs_utf8(to) and not server.has_extn("smtputf8"):
-                    raise UpstreamError("mail", "the server cannot send to this address: no SMTPUTF8", retryable=False)
-                server.send_message(self._message(mail, sender, to), sender, [to])
+            self._sent(mail, sender, to)
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             raise UpstreamError("mail", f"refused: {type(error).__name__}", retryable=_is_temporary(error)) from None
         except (smtplib.SMTPException, OSError) as error:
             # This includes a refused sender: then every other mail will be refused as well.
             self.on_outcome(False, type(error).__name__)
-            raise UpstreamError("mail", type(error).__name__) from None
+            failed = UpstreamError("mail", type(error).__name__)
+            if self._kept.is_wanted:
+                self._kept.failed = failed
+            raise failed from None
         self.on_outcome(True, "")
+
+    def _sent(self, mail: Mail, sender: str, to: str) -> None:
+        kept = self._kept.server
+        if kept is not None:
+            try:
+                return self._sent_by(kept, mail, sender, to)
+            except smtplib.SMTPResponseException as error:
+                if error.smtp_code != CLOSING:
+                    raise
+            except (smtplib.SMTPServerDisconnected, OSError):
+                pass
+            # Servers limit how many mails a connection may bring, and for how long: the next one gets a new connection.
+            _end(kept)
+            self._kept.server = None
+        server = self._connected()
+        try:
+            self._sent_by(server, mail, sender, to)
+        except BaseException:
+            _end(server)
+            raise
+        if self._kept.is_wanted:
+            self._kept.server = server
+        else:
+            _end(server)
+
+    def _sent_by(self, server: smtplib.SMTP, mail: Mail, sender: str, to: str) -> None:
+        if needs_utf8(to) and not server.has_extn("smtputf8"):
+            raise UpstreamError("mail", "the server cannot send to this address: no SMTPUTF8", retryable=False)
+        server.send_message(self._message(mail, sender, to), sender, [to])
 
     def greet(self) -> None:
         """Test whether the server lets us log in. Raises UpstreamError."""
@@ -174,6 +229,14 @@ class Smtp:
                 mail.calendar, maintype="text", subtype="calendar", filename="call.ics", params=params
             )
         return message
+
+
+def _end(server: smtplib.SMTP) -> None:
+    """A server that has gone needs no goodbye."""
+    try:
+        server.quit()
+    except (smtplib.SMTPException, OSError):
+        server.close()
 
 
 def _is_temporary(error: smtplib.SMTPException) -> bool:

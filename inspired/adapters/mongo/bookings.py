@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from pymongo import errors
+from pymongo import ReplaceOne, errors
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -37,6 +37,7 @@ from inspired.domain.reporting.payment_limits import Turnover
 from inspired.domain.shared.errors import Busy, Conflict, NotFound
 from inspired.domain.shared.slots import Span
 
+DUPLICATE = 11000  # the server's code: a unique index has this value already
 LEASED_AT_ONCE = 25
 TAKEN_AT_ONCE = 1000  # a month in one batch; the driver's first batch is 101 documents, the rest costs another request
 READ_AT_ONCE = 100
@@ -127,16 +128,54 @@ class Bookings(Claiming[Booking]):
         """
         for _ in range(MOST_TRIES):
             before, known = known or self.get(booking_id), None
-            after = decide(before)
-            if after == before:
+            after = _next(before, decide)
+            if after is before:
                 return before
-            after = replace(numbered(before, after), version=before.version + 1)
             if self._replaced(before, after):
-                _log_change("changed", after)
-                if after.status_version != before.status_version or after.hold != before.hold or not after.is_open:
-                    self._on_change(after)
+                self._changed(before, after)
                 return after
         raise Busy("This booking is being changed by too many at once.")
+
+    def change_together(
+        self, known: Sequence[Booking], decide: Callable[[Booking], Booking]
+    ) -> tuple[list[Booking], list[Booking]]:
+        """`change` for many in one write, each by its own version. `known`: as loaded a moment ago.
+
+        Returns the bookings as they are now, and those of `known` that are not certainly saved, because another process
+        was faster or owns a claim: change these one at a time. Raises Busy.
+        """
+        steps = [(before, _next(before, decide)) for before in known]
+        changed = [(before, after) for before, after in steps if after is not before]
+        saved = self._replaced_together(changed) if changed else set()
+        for before, after in changed:
+            if after.id in saved:
+                self._changed(before, after)
+        now = [after for before, after in steps if after is before or after.id in saved]
+        return now, [before for before, after in steps if after is not before and after.id not in saved]
+
+    def _replaced_together(self, changed: Sequence[tuple[Booking, Booking]]) -> set[str]:
+        """The ids of those that are certainly saved."""
+        writes = [
+            ReplaceOne({"_id": before.id, "version": before.version}, booking_out(after)) for before, after in changed
+        ]
+        refused: set[int] = set()
+        with reaching():
+            try:
+                modified = self._collection.bulk_write(writes, ordered=False).modified_count
+            except errors.BulkWriteError as error:
+                details: dict[str, Any] = dict(error.details or {})
+                if any(one["code"] != DUPLICATE for one in details["writeErrors"]) or details["writeConcernErrors"]:
+                    raise
+                refused = {one["index"] for one in details["writeErrors"]}
+                modified = details["nModified"]
+        written = [after.id for place, (_, after) in enumerate(changed) if place not in refused]
+        # The server counts the writes it did, and does not say which.
+        return set(written) if modified == len(written) else set()
+
+    def _changed(self, before: Booking, after: Booking) -> None:
+        _log_change("changed", after)
+        if after.status_version != before.status_version or after.hold != before.hold or not after.is_open:
+            self._on_change(after)
 
     def _replaced(self, before: Booking, after: Booking) -> bool:
         with reaching():
@@ -157,9 +196,13 @@ class Bookings(Claiming[Booking]):
             self._collection.update_one({"_id": booking_id, "check_at": {"$gt": at}}, {"$set": {"check_at": at}})
 
     def due(self, now: datetime, most: int) -> list[str]:
+        return [booking_id for booking_id, _ in self.due_since(now, most)]
+
+    def due_since(self, now: datetime, most: int) -> list[tuple[str, datetime]]:
+        """Bookings to look at, with the moment since when, the most overdue first."""
         with reaching():
-            found = self._collection.find({"check_at": {"$lte": now}}, {"_id": 1}).sort("check_at", 1).limit(most)
-            return [document["_id"] for document in found]
+            found = self._collection.find({"check_at": {"$lte": now}}, {"check_at": 1}).sort("check_at", 1).limit(most)
+            return [(document["_id"], document["check_at"]) for document in found]
 
     def left_lying(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
         """Bookings checked before `until` that owe a task due before `since`."""
@@ -313,6 +356,12 @@ class Bookings(Claiming[Booking]):
         if found is None:
             raise NotFound("There is no such booking.")
         return booking_in(found)
+
+
+def _next(before: Booking, decide: Callable[[Booking], Booking]) -> Booking:
+    """The next version; `before` itself if nothing changes."""
+    after = decide(before)
+    return before if after == before else replace(numbered(before, after), version=before.version + 1)
 
 
 def _claim(error: errors.DuplicateKeyError) -> Claim:

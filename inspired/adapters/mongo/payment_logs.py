@@ -1,6 +1,7 @@
 """The evidence log: every webhook as received, its processing result, and every call of ours with its outcome."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,6 +54,7 @@ class PaymentLogs:
 
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_logs"]
+        self._together: list[Document] | None = None
 
     def add_webhook(self, webhook: Webhook) -> bool:
         """False if this event is saved already. Acknowledged by MongoDB before this returns."""
@@ -99,18 +101,34 @@ class PaymentLogs:
 
     def add_call(self, at: datetime, *, path: str, reference: str, booking_id: str, outcome: str, ms: int) -> None:
         """One call of ours to the provider, with its outcome."""
+        call = {
+            "event": "CALL",
+            "at": at,
+            "path": path,
+            "trade_no": reference,
+            "booking_id": booking_id,
+            "verdict": outcome,
+            "ms": ms,
+        }
+        together = self._together
+        if together is not None:
+            together.append(call)
+            return
         with reaching():
-            self._collection.insert_one(
-                {
-                    "event": "CALL",
-                    "at": at,
-                    "path": path,
-                    "trade_no": reference,
-                    "booking_id": booking_id,
-                    "verdict": outcome,
-                    "ms": ms,
-                }
-            )
+            self._collection.insert_one(call)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The calls made inside, by all threads, are written at once at the end. Raises Busy."""
+        calls: list[Document] = []
+        self._together = calls
+        try:
+            yield
+        finally:
+            self._together = None
+            if calls:
+                with reaching():
+                    self._collection.insert_many(calls, ordered=False)
 
     def _appended(self, document: Document) -> bool:
         with reaching():

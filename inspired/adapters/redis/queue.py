@@ -4,6 +4,7 @@ Jobs have no fixed id (a duplicate is harmless, a lost one is enqueued again) an
 from carrying code. `ProductJob` ensures that only our own jobs run, since RQ would import any name.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from inspired.domain.shared.errors import UpstreamError
 NOTICES, BOOKINGS, LETTERS, REHEARSALS = "notices", "bookings", "letters", "rehearsals"
 PAUSE = 1.0  # seconds without calls after Redis did not answer, so that a frozen Redis delays one request, not all
 JOB_SECONDS, FAILED_KEPT, ENQUEUED_FOR = 60, 86_400, 600  # seconds
+RUN_KNOWN = 600  # seconds, longer than any lease that a job is given
 LONGEST_NAME = 80
 LIMITS = {"timeout": str(JOB_SECONDS).encode(), "result_ttl": b"0", "failure_ttl": str(FAILED_KEPT).encode()}
 # The fields RQ stores for a job that is a name and ids; callbacks, webhooks and retries are not ours.
@@ -147,6 +149,14 @@ class JobQueue:
         except redis.RedisError as error:
             raise UpstreamError("redis", why(error)) from None
 
+    def is_first_run(self, job: str, *ids: str) -> bool:
+        """True for one of those who ask about a job with these ids. False if Redis is away."""
+        try:
+            return bool(self._connection.set(f"run:{job}:{_digest(ids)}", 1, nx=True, ex=RUN_KNOWN))
+        except redis.RedisError as error:
+            log.warning("run_unknown", job=job, why=why(error))
+            return False
+
     def _enqueue(self, queue: Queue, job: str, ids: tuple[str, ...]) -> bool:
         if time.monotonic() < self._silent_until:
             return False
@@ -164,6 +174,10 @@ class JobQueue:
             log.warning("ring_lost", job=job, why=why(error))
             return False
         return True
+
+
+def _digest(ids: tuple[str, ...]) -> str:
+    return hashlib.blake2s(" ".join(ids).encode(), digest_size=16).hexdigest()
 
 
 def _oldest(queue: Queue) -> Waiting:

@@ -10,6 +10,7 @@ from inspired.domain.booking.outbox import AlertKind, AlertOwner, OutboxItem, Re
 from inspired.domain.booking.polling import scheduled
 
 LEASE = timedelta(seconds=60)
+ROUND = LEASE / 2  # nothing is begun in this last part of a lease
 LONGEST_BACKOFF = timedelta(minutes=10)
 ALERT_AT_TRY = 8
 MOST_MAIL_TRIES = 300  # about two days of mail server downtime
@@ -39,6 +40,17 @@ def without(outbox: tuple[OutboxItem[T], ...], task: T) -> tuple[OutboxItem[T], 
 def claimed(booking: Booking, task: Task, now: datetime) -> Booking:
     """Lease the task to the caller. The try is counted first, so that a task which kills its worker still counts."""
     return scheduled(replace(booking, outbox=leased(booking.outbox, task, now)), now)
+
+
+def leased_to_job(booking: Booking, now: datetime, until: datetime) -> Booking:
+    """Lease the due tasks to the job that is about to be enqueued for them, in the write that adds them: that saves the
+    job a write of its own. Tasks tried before are only put off: the job claims them like any other."""
+    outbox = tuple(
+        replace(item, tries=1, due=until) if item.due <= now and not item.tries else item for item in booking.outbox
+    )
+    waits = any(item.due <= now for item in outbox)
+    booking = scheduled(replace(booking, outbox=outbox), now)
+    return replace(booking, check_at=until) if waits else booking
 
 
 def done(booking: Booking, task: Task, now: datetime, result: Result = Result.DONE, count: int = 0) -> Booking:

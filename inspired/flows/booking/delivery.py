@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from email.utils import parseaddr
+from itertools import zip_longest
 from typing import Any
 
 import structlog
@@ -21,6 +23,7 @@ from inspired.domain.booking.outbox import (
     CancelEvent,
     CancelStrayEvents,
     Email,
+    OutboxItem,
     PostLedger,
     ReportNoShow,
     Result,
@@ -50,22 +53,99 @@ def deliver(svc: Services, booking: Booking) -> Booking:
     for item in booking.outbox:
         if item.due <= svc.now():
             booking, is_ours = _claimed(svc, booking, item.task)
-            booking = _delivered(svc, booking, item.task) if is_ours else booking
+            if is_ours:
+                booking = svc.bookings.change(booking.id, _tried(svc, booking, item.task), known=booking)
     return booking
+
+
+def lease_out(until: datetime) -> str:
+    """A lease as a job's argument: its end, in ms."""
+    return f"{round(until.timestamp() * 1000)}"
+
+
+def work(svc: Services, lease_and_ids: Sequence[str]) -> None:
+    """The job: the end of its lease, if it has one, and the bookings."""
+    first = lease_and_ids[0]
+    if not first.isdigit():
+        return deliver_batch(svc, lease_and_ids)
+    # A queue may hand out a job twice, and the lease is in both.
+    is_ours = svc.queue.is_first_run("deliver", *lease_and_ids)
+    deliver_batch(svc, lease_and_ids[1:], datetime.fromtimestamp(int(first) / 1000, UTC) if is_ours else None)
+
+
+def is_for_job(booking: Booking, now: datetime, until: datetime) -> bool:
+    return any(item.due <= now or _is_leased(item, until) for item in booking.outbox)
+
+
+def _is_leased(item: OutboxItem[Task], until: datetime) -> bool:
+    """True until somebody else claims the task: that changes its tries."""
+    return item.tries == 1 and item.due == until
+
+
+def deliver_batch(svc: Services, booking_ids: Sequence[str], until: datetime | None = None) -> None:
+    """The same for many bookings: their tasks are claimed together, done one after the other, and saved together. After
+    a process that died in between, the tasks of one such round are repeated; a repeated mail has the same Message-ID.
+
+    `until`: tasks leased until then were leased to this job when it was enqueued.
+    """
+    bookings = {booking.id: booking for booking in svc.bookings.among(booking_ids)}
+    now = svc.now()
+    with svc.smtp.kept_open():
+        leased = [
+            [(one.id, item.task) for item in one.outbox if until and _is_leased(item, until)]
+            for one in bookings.values()
+        ]
+        for tasks in zip_longest(*leased):
+            mine = dict(filter(None, tasks))
+            bookings |= _done_together(
+                svc, {booking_id: bookings[booking_id] for booking_id in mine}, mine, until or now
+            )
+        due = [[(one.id, item.task) for item in one.outbox if item.due <= now] for one in bookings.values()]
+        for tasks in zip_longest(*due):
+            bookings |= _claimed_and_done(svc, bookings, dict(filter(None, tasks)))
+
+
+def _claimed_and_done(svc: Services, bookings: Mapping[str, Booking], tasks: Mapping[str, Task]) -> dict[str, Booking]:
+    """Do one task of each of these bookings. Returns those whose task is done."""
+    until = svc.now() + delivery.LEASE
+    claimed, _ = svc.bookings.change_together(
+        [bookings[booking_id] for booking_id in tasks],
+        lambda current: _claiming(current, tasks[current.id], svc.now()) or current,
+    )
+    # One that is not certainly claimed is left to whoever was faster, or to the sweep.
+    mine = {booking.id: booking for booking in claimed if booking.version > bookings[booking.id].version}
+    return _done_together(svc, mine, tasks, until)
+
+
+def _done_together(
+    svc: Services, mine: Mapping[str, Booking], tasks: Mapping[str, Task], until: datetime
+) -> dict[str, Booking]:
+    """`until`: the end of the lease. What could not end before it is not begun; the sweep finds it again."""
+    decisions: dict[str, Callable[[Booking], Booking]] = {}
+    try:
+        for booking in mine.values():
+            if svc.now() < until - delivery.ROUND:
+                decisions[booking.id] = _tried(svc, booking, tasks[booking.id])
+    finally:
+        saved, unsaved = svc.bookings.change_together(
+            [mine[booking_id] for booking_id in decisions], lambda current: decisions[current.id](current)
+        )
+        saved += [svc.bookings.change(booking.id, decisions[booking.id]) for booking in unsaved]
+    return {booking.id: booking for booking in saved}
 
 
 def _claimed(svc: Services, booking: Booking, task: Task) -> tuple[Booking, bool]:
     """The current booking, and whether this worker got the task: lease and count are saved before it is done."""
-
-    def decide(current: Booking) -> Booking | None:
-        now = svc.now()
-        is_due = any(item.task == task and item.due <= now for item in current.outbox)
-        return delivery.claimed(current, task, now) if is_due else None
-
-    return svc.bookings.claim(booking.id, decide, known=booking)
+    return svc.bookings.claim(booking.id, lambda current: _claiming(current, task, svc.now()), known=booking)
 
 
-def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:
+def _claiming(booking: Booking, task: Task, now: datetime) -> Booking | None:
+    is_due = any(item.task == task and item.due <= now for item in booking.outbox)
+    return delivery.claimed(booking, task, now) if is_due else None
+
+
+def _tried(svc: Services, booking: Booking, task: Task) -> Callable[[Booking], Booking]:
+    """Do the task. Returns how its outcome is noted in the booking."""
     for_good = False
     try:
         result, count = _do(svc, booking, task)
@@ -77,12 +157,8 @@ def _delivered(svc: Services, booking: Booking, task: Task) -> Booking:
     except Exception:
         log.exception("task_broken", booking=booking.id, task=task.key)
     else:
-        return svc.bookings.change(
-            booking.id, lambda b: delivery.done(b, task, svc.now(), result, count), known=booking
-        )
-    return svc.bookings.change(
-        booking.id, lambda b: delivery.failed(b, task, svc.now(), for_good=for_good), known=booking
-    )
+        return lambda current: delivery.done(current, task, svc.now(), result, count)
+    return lambda current: delivery.failed(current, task, svc.now(), for_good=for_good)
 
 
 def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:

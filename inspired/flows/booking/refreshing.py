@@ -1,14 +1,17 @@
 """Refreshing a booking from the provider and the calendar. Every trigger ends here: webhook, timer, click, restart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from inspired.adapters.mongo.bookings import Claimed
 from inspired.domain.booking import customer_actions, lifecycle, payment_orders, polling, refunds
+from inspired.domain.booking import delivery as outbox_rules
 from inspired.domain.booking.balance import Payment, payment_of
 from inspired.domain.booking.booking import DRAFT_LIFE, Booking, PaymentOrder, Refund, Slot
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
@@ -25,7 +28,9 @@ ENQUEUE_AGAIN = timedelta(seconds=15)  # after this, work that was enqueued and 
 AT_ONCE = 8  # bookings of a batch processed in parallel: one waits for the provider while another is saved
 A_LETTER_TAKES = timedelta(milliseconds=50)
 LONGEST_WAIT = timedelta(minutes=2)  # for mails whose jobs were lost with the queue
+MAILED_TOGETHER = 25  # bookings per mail job
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = ()) -> Booking:
@@ -38,45 +43,70 @@ def update_and_enqueue(
     svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
     """For jobs: mails wait behind other bookings' payments."""
-    wait = _letters_wait(svc)
-    booking = update(svc, booking_id, webhooks, told, letters_wait=wait)
-    _enqueue_mails(svc, [booking], wait)
+    until = _mails_until(svc)
+    booking = update(svc, booking_id, webhooks, told, mails_until=until)
+    _enqueue_mails(svc, [booking], until)
     return booking
 
 
-def update_batch_and_ring(svc: Services, booking_ids: Sequence[str]) -> None:
-    """The same for many bookings. One that fails does not stop the others; it becomes due again soon."""
-    wait = _letters_wait(svc)
+def update_batch(svc: Services, booking_ids: Sequence[str]) -> None:
+    """The same for many bookings, read and saved together. One that fails does not stop the others; it becomes due
+    again soon."""
+    until = _mails_until(svc)
+    found = list(svc.bookings.among(booking_ids))
+    drafts = [booking for booking in found if booking.state is State.DRAFT]
+    others = [booking for booking in found if booking.state is not State.DRAFT]
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        updated = list(pool.map(lambda booking_id: _updated(svc, booking_id, wait), booking_ids))
+        with svc.logs.together():
+            answers = list(pool.map(partial(_attempted, partial(_found_out, svc)), others))
+        asked = [findings for findings in answers if findings is not None]
+        after = _saved_together(svc, asked, until)
+        updated = list(pool.map(partial(_attempted, partial(_gone_on, svc)), after))
+        updated += pool.map(partial(_attempted, partial(_draft_checked, svc)), drafts)
+        _put_off(svc, {booking.id for booking in found} - {booking.id for booking in updated if booking is not None})
     finally:
         # At the job's time limit, running updates end by their own timeouts and the rest is not started.
         pool.shutdown(cancel_futures=True)
-    _enqueue_mails(svc, [booking for booking in updated if booking is not None], wait)
+    _enqueue_mails(svc, [booking for booking in updated if booking is not None], until)
 
 
-def _updated(svc: Services, booking_id: str, letters_wait: timedelta) -> Booking | None:
+def _attempted(step: Callable[[Booking], T | None], booking: Booking) -> T | None:
     try:
-        return update(svc, booking_id, letters_wait=letters_wait)
+        return step(booking)
     except Exception:
-        log.exception("booking_not_updated", booking=booking_id)
+        log.exception("booking_not_updated", booking=booking.id)
         return None
 
 
-def _letters_wait(svc: Services) -> timedelta:
-    """How long the sweep skips a booking whose mails were enqueued; grows with the mail queue."""
-    return min(ENQUEUE_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES, LONGEST_WAIT)
+def _saved_together(svc: Services, asked: Sequence["_Findings"], mails_until: datetime | None) -> list[Booking]:
+    found = {findings.booking.id: findings for findings in asked}
+
+    def decide(booking: Booking) -> Booking:
+        return _attempted(lambda b: found[b.id].decided(svc, b, mails_until), booking) or booking
+
+    saved, unsaved = svc.bookings.change_together([findings.booking for findings in asked], decide)
+    alone = [_attempted(lambda b: found[b.id].saved(svc, mails_until, again=True), booking) for booking in unsaved]
+    return [*saved, *(booking for booking in alone if booking is not None)]
 
 
-def _enqueue_mails(svc: Services, bookings: Sequence[Booking], wait: timedelta) -> None:
+def _put_off(svc: Services, failed: Set[str]) -> None:
+    """So that bookings that fail again and again are not always the first that the clock finds."""
     now = svc.now()
-    owing = [one for one in bookings if any(item.due <= now for item in one.outbox)]
-    enqueued = [one for one in owing if svc.queue.enqueue_mail("deliver", one.id)]
-    # Postpone them like all enqueued work, or the sweep would enqueue them again before their mails' turn. Usually the
-    # write that found the mails due has done this already.
-    due = [one.id for one in enqueued if one.check_at is not None and one.check_at <= now]
-    svc.bookings.lease(due, now, now + wait)
+    svc.bookings.lease(sorted(failed), now, now + ENQUEUE_AGAIN)
+
+
+def _mails_until(svc: Services) -> datetime:
+    """Until when mails that are enqueued now are leased to their job: the longer, the more mails wait before them."""
+    wait = ENQUEUE_AGAIN + svc.queue.mails_waiting() * A_LETTER_TAKES * MAILED_TOGETHER
+    return svc.now() + min(wait, LONGEST_WAIT) + outbox_rules.ROUND
+
+
+def _enqueue_mails(svc: Services, bookings: Sequence[Booking], until: datetime) -> None:
+    now = svc.now()
+    owing = [booking for booking in bookings if delivery.is_for_job(booking, now, until)]
+    for some in (owing[start : start + MAILED_TOGETHER] for start in range(0, len(owing), MAILED_TOGETHER)):
+        svc.queue.enqueue_mail("deliver", delivery.lease_out(until), *(booking.id for booking in some))
 
 
 def update(
@@ -85,14 +115,18 @@ def update(
     webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
-    letters_wait: timedelta = timedelta(),
+    mails_until: datetime | None = None,
 ) -> Booking:
     """`refresh` without mails and other outbox tasks: a slow mail server must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    asked = ask(svc, booking, webhooks, told, letters_wait=letters_wait)
-    return refunding.send_due(svc, _order_opened(svc, asked))
+    return _gone_on(svc, ask(svc, booking, webhooks, told, mails_until=mails_until))
+
+
+def _gone_on(svc: Services, booking: Booking) -> Booking:
+    """What else is due at the provider: a new order, refunds."""
+    return refunding.send_due(svc, _order_opened(svc, booking))
 
 
 def ask(
@@ -102,40 +136,74 @@ def ask(
     told: Sequence[RefundSeen] = (),
     *,
     seconds: float = 3.0,
-    letters_wait: timedelta = timedelta(),
+    mails_until: datetime | None = None,
 ) -> Booking:
     """Ask the slow questions first, then save their result in one versioned write.
 
-    `letters_wait`: how long the sweep skips the booking, if the caller enqueues its mails.
+    `mails_until`: until when the mails are leased to the job that the caller enqueues for them.
     """
+    return _found_out(svc, booking, webhooks, told, seconds=seconds).saved(svc, mails_until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What provider and calendar answered about a booking, which they were asked about as `booking`."""
+
+    booking: Booking
+    seen: Sequence[OrderObservation]
+    returned: Sequence[RefundSeen]
+    slot: "_SlotAnswer"
+
+    def saved(self, svc: Services, mails_until: datetime | None, *, again: bool = False) -> Booking:
+        """`again`: another process has changed the booking meanwhile."""
+        known = None if again else self.booking
+        try:
+            return svc.bookings.change(
+                self.booking.id, lambda current: self.decided(svc, current, mails_until), known=known
+            )
+        except Claimed:
+            # A late payment wanted its time back, but another booking has it now.
+            return svc.bookings.change(
+                self.booking.id, lambda current: self.decided(svc, current, mails_until, SlotSeen.LOST)
+            )
+
+    def decided(
+        self, svc: Services, current: Booking, mails_until: datetime | None, said: SlotSeen | None = None
+    ) -> Booking:
+        """`said`: about the slot, if it is not what the calendar said."""
+        settled = self._settled(current, said or self.slot.seen, svc)
+        now = svc.now()  # settle first, so that the tasks it adds are due by `now`
+        settled = polling.looked_at(current, settled, now)
+        if mails_until is None or refunds.is_calling(settled, now):
+            return settled
+        return outbox_rules.leased_to_job(settled, now, mails_until)
+
+    def _settled(self, current: Booking, said: SlotSeen, svc: Services) -> Booking:
+        # The calendar was asked about the old slot; the customer may have moved meanwhile.
+        still, instead = current.slot is not None and current.slot == self.booking.slot, self.slot.instead
+        if instead is not None:
+            moved = replace(current, slot=instead) if still else current
+            after = lifecycle.settle(moved, self.seen, said if still else SlotSeen.UNKNOWN, svc.now(), self.returned)
+            if after.holds(instead.event_uri):
+                return after
+            current = customer_actions.event_unwanted(current, instead.event_uri, svc.now())
+        return lifecycle.settle(current, self.seen, said if still else SlotSeen.UNKNOWN, svc.now(), self.returned)
+
+
+def _found_out(
+    svc: Services,
+    booking: Booking,
+    webhooks: Sequence[OrderObservation] = (),
+    told: Sequence[RefundSeen] = (),
+    *,
+    seconds: float = 3.0,
+) -> _Findings:
     # A webhook makes the order worth querying at once, even after the booking's end.
     told_of = lifecycle.settle(booking, webhooks, SlotSeen.UNKNOWN, svc.now()) if webhooks else booking
     seen = [*webhooks, *orders_seen(svc, told_of, seconds)]
     returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
-
-    def decide(current: Booking, said: SlotSeen) -> Booking:
-        settled, now = settle(current, said), svc.now()  # settle first, so that the tasks it adds are due by `now`
-        settled = polling.looked_at(current, settled, now)
-        waits = any(item.due <= now for item in settled.outbox) and not refunds.is_calling(settled, now)
-        return replace(settled, check_at=now + letters_wait) if waits and letters_wait else settled
-
-    def settle(current: Booking, said: SlotSeen) -> Booking:
-        # The calendar was asked about the old slot; the customer may have moved meanwhile.
-        still = current.slot is not None and current.slot == booking.slot
-        if slot.instead is not None:
-            moved = replace(current, slot=slot.instead) if still else current
-            after = lifecycle.settle(moved, seen, said if still else SlotSeen.UNKNOWN, svc.now(), returned)
-            if after.holds(slot.instead.event_uri):
-                return after
-            current = customer_actions.event_unwanted(current, slot.instead.event_uri, svc.now())
-        return lifecycle.settle(current, seen, said if still else SlotSeen.UNKNOWN, svc.now(), returned)
-
-    try:
-        return svc.bookings.change(booking.id, lambda current: decide(current, slot.seen), known=booking)
-    except Claimed:
-        # A late payment wanted its time back, but another booking has it now.
-        return svc.bookings.change(booking.id, lambda current: decide(current, SlotSeen.LOST))
+    return _Findings(booking, seen, returned, slot)
 
 
 def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[Booking, int]:

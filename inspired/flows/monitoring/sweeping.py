@@ -14,12 +14,39 @@ from inspired.services import Services
 BATCH = 200  # webhooks and mails fetched at a time
 TOGETHER = 25  # bookings per job: few enough that a provider who never answers fits into the job's time limit
 MOST_JOBS = 16  # most such jobs waiting: as many bookings as the workers finish before they would be enqueued again
+FOUND_AT_ONCE, KEPT = 2_000, timedelta(seconds=5)
 NIGHT = time(3)  # in the owner's zone
 CHECK_EVERY = timedelta(hours=1)
 
 
-def sweep(svc: Services) -> int:
-    """Enqueue everything due and postpone each item for as long as its job may take. Returns how many were due."""
+class Enqueued:
+    """What the clock remembers of the due bookings: which it found, and which it enqueued in the last seconds. A clock
+    that has just started knows nothing and enqueues some of them once more, which does no harm."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, datetime]] = []
+        self._found_at: datetime | None = None
+        self._until: dict[tuple[str, datetime], datetime] = {}
+
+    def take(self, svc: Services, now: datetime, most: int) -> list[tuple[str, datetime]]:
+        """Due bookings that were not enqueued lately, with the moment since when they are due: one that was worked on
+        and is due again has another. Looking for them costs the more, the more are due, so many are found at once."""
+        self._until = {due: until for due, until in self._until.items() if until > now}
+        if not self._found or self._found_at is None or now - self._found_at > KEPT:
+            found = svc.bookings.due_since(now, len(self._until) + max(FOUND_AT_ONCE, most))
+            self._found, self._found_at = [due for due in found if due not in self._until], now
+        taken, self._found = self._found[:most], self._found[most:]
+        return taken
+
+    def add(self, enqueued: list[tuple[str, datetime]], until: datetime) -> None:
+        self._until.update(dict.fromkeys(enqueued, until))
+
+
+def sweep(svc: Services, enqueued: Enqueued) -> int:
+    """Enqueue everything due and postpone each item for as long as its job may take. Returns how many were due.
+
+    A booking is postponed in the clock's memory only: it is written by whoever works on it.
+    """
     now = svc.now()
     # Do not enqueue while backed up; due work stays due in Mongo.
     room = BATCH - svc.queue.webhooks_waiting()
@@ -30,10 +57,10 @@ def sweep(svc: Services) -> int:
     # Do not top the queue up one by one either: the query for due work costs more, the more is due.
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
-    bookings = svc.bookings.due(now, room * TOGETHER) if room else []
+    bookings = enqueued.take(svc, now, room * TOGETHER) if room else []
     for batch in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
-        if svc.queue.enqueue("refresh_batch", *batch):
-            svc.bookings.lease(batch, now, now + ENQUEUE_AGAIN)
+        if svc.queue.enqueue("refresh_batch", *(booking_id for booking_id, _ in batch)):
+            enqueued.add(batch, now + ENQUEUE_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
         if svc.queue.enqueue_mail("newsletter_mail", subscriber_id):
             svc.subscribers.lease(subscriber_id, now + ENQUEUE_AGAIN)

@@ -489,3 +489,47 @@ def test_every_letter_has_its_three_files():
     for kind in kinds:
         assert (FOLDER / f"{kind}.txt").is_file(), kind
         assert (FOLDER / f"{kind}.html").is_file(), kind
+
+
+class TestOneConnectionForMany:
+    def test_it_is_used_for_all_mails_and_ended(self, server):
+        greeted = []
+        kept = smtp(server.port, on_greeting=greeted.append)
+
+        with kept.kept_open():
+            for number in range(3):
+                kept.send(a_mail(id=f"m{number}"))
+
+        assert (len(server.messages), len(greeted)) == (3, 1)
+        kept.send(a_mail(id="m4"))
+        assert len(greeted) == 2, "outside, each has its own"
+
+    def test_a_server_that_closes_it_gets_the_next_mail_over_another(self, server):
+        """Many take only so many mails over one connection."""
+        kept = smtp(server.port)
+
+        with kept.kept_open():
+            kept.send(a_mail(id="m1"))
+            server.refuse["MAIL"] = "421 too many"
+            later = server.refuse
+
+            class Once(dict):
+                def get(self, step, ok):
+                    server.refuse = {}
+                    return later[step]
+
+            server.refuse = Once()
+            kept.send(a_mail(id="m2"))
+
+        assert [message["message-id"] for message in server.messages] == ["<m1@example.com>", "<m2@example.com>"]
+
+    def test_a_refused_mail_leaves_it_usable(self, server):
+        kept = smtp(server.port)
+
+        with kept.kept_open():
+            server.refuse["RCPT"] = "550 nobody"
+            assert not failure_of(lambda: kept.send(a_mail(id="m1"))).retryable
+            server.refuse.clear()
+            kept.send(a_mail(id="m2"))
+
+        assert len(server.messages) == 1

@@ -917,3 +917,53 @@ def test_money_is_written_to_the_majority_and_read_from_the_primary_whatever_the
 
     assert bookings.write_concern.document == {"w": "majority", "j": True}
     assert bookings.read_preference == ReadPreference.PRIMARY
+
+
+class TestManyInOneWrite:
+    def test_each_goes_by_its_own_version_and_the_unsure_are_told(self, bookings):
+        first, second = bookings.add(a_booking()), bookings.add(a_draft_named("d"))
+        newer = bookings.change(second.id, lambda b: replace(b, unanswered_checks=7))
+
+        now, unsaved = bookings.change_together([first, second], lambda b: replace(b, unanswered_checks=3))
+
+        assert unsaved == [first, second], "the server does not say which of them it wrote"
+        assert now == []
+        assert bookings.get(second.id) == newer
+        assert bookings.get(first.id).unanswered_checks == 3
+
+    def test_one_that_needs_what_another_has_is_not_saved_and_the_others_are(self, bookings):
+        holder, wanting, other = (
+            bookings.add(a_booking()),
+            bookings.add(a_draft_named("w")),
+            bookings.add(a_draft_named("o")),
+        )
+
+        now, unsaved = bookings.change_together(
+            [wanting, other],
+            lambda b: replace(b, slot=holder.slot, state=State.PENDING) if b.id == wanting.id else replace(b, moves=1),
+        )
+
+        assert unsaved == [wanting]
+        assert [booking.moves for booking in now] == [1]
+        assert bookings.get(wanting.id) == wanting
+
+    def test_what_does_not_change_is_not_written(self, bookings):
+        booking = bookings.add(a_booking())
+
+        assert bookings.change_together([booking], lambda b: b) == ([booking], [])
+        assert bookings.get(booking.id).version == booking.version
+
+
+def a_draft_named(letter: str):
+    return replace(a_draft(), id=letter * 24, token=letter * 28)
+
+
+def test_calls_of_a_batch_are_logged_together(database):
+    logs = PaymentLogs(database)
+
+    with logs.together():
+        logs.add_call(NOW, path="/v2/order/query", reference="a", booking_id="b", outcome="SUCCESS", ms=3)
+        assert database["payment_logs"].count_documents({}) == 0
+    logs.add_call(NOW, path="/v2/order/query", reference="c", booking_id="b", outcome="SUCCESS", ms=3)
+
+    assert database["payment_logs"].count_documents({}) == 2

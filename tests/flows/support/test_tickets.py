@@ -117,7 +117,7 @@ def test_the_clock_rings_for_mails_that_are_owed(svc: Services, booking: Booking
     ticket = ask(svc, booking)
     assert svc.tickets.mail_due(svc.now(), 10) == [ticket.id]
 
-    sweeping.sweep(svc)
+    sweeping.sweep(svc, sweeping.Enqueued())
 
     assert svc.tickets.mail_due(svc.now(), 10) == []
     assert svc.tickets.mail_due(svc.now() + timedelta(minutes=1), 10) == [ticket.id]
