@@ -232,7 +232,7 @@ class Bookings(Claiming[Booking]):
             return [_outcome(document) for document in found]
 
     def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
-        """The bookings were enqueued: they are due again at `until` if no worker has checked them by then.
+        """Put these off: those that are due are due again at `until`.
 
         In small batches, since a write of hundreds would block other writers.
         """
