@@ -1,36 +1,48 @@
 """The small stores, on a real server: of many who want one thing one gets it, and no older word undoes a newer one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+import redis
 
 from inspired.adapters.crypto.vault import Vault
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.alerts import PAUSES, Alerts, Deliveries, Delivery, WebhookSetting
 from inspired.adapters.mongo.allowances import Allowances
 from inspired.adapters.mongo.api_keys import ApiKeys
+from inspired.adapters.mongo.audit_outbox import AuditOutbox, Note, notes_out
 from inspired.adapters.mongo.bulk_jobs import BulkJob, BulkJobs
 from inspired.adapters.mongo.calendly_sync_state import CalendlySyncState
+from inspired.adapters.mongo.database import connect
 from inspired.adapters.mongo.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
+from inspired.adapters.mongo.metrics import Numbers, Visits
+from inspired.adapters.mongo.own_calendar import Known, OwnCalendar
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import MOST_VIEWS, View, Views
 from inspired.adapters.mongo.subscribers import Subscribers
+from inspired.adapters.mongo.tickets import Tickets
 from inspired.domain.accounts.api_keys import ApiKey, Scope
 from inspired.domain.booking.booking import Sealed
+from inspired.domain.booking.states import Cause
 from inspired.domain.monitoring.alerts import Channel, Kind
 from inspired.domain.monitoring.rehearsals import Run, Verdict
 from inspired.domain.reporting import reports
+from inspired.domain.reporting.metrics import Day, Failure, Figures, Found, Returned, Rolling, Step, together
 from inspired.domain.reporting.payment_limits import Allowance
 from inspired.domain.reporting.reports import Plan
-from inspired.domain.shared.errors import Conflict, NotFound
+from inspired.domain.shared.errors import Busy, Conflict, NotFound
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import Length
+from inspired.domain.shared.slots import Span
 from inspired.domain.site.newsletter import Subscriber, unsubscribed
+from inspired.domain.support import tickets as rules
+from inspired.domain.support.tickets import Author, Priority, Ticket, Topic
+from inspired.domain.support.tickets import Message as TicketMessage
 from tests.factories import MINUTE, NOW, SECOND
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -418,3 +430,226 @@ class TestRehearsals:
         assert not Gate(database, "v2", is_needed=True).is_open()
         assert Gate(database, "v2", is_needed=False).is_open()
         assert gate.opened().by == "owner"
+
+
+class TestTickets:
+    @pytest.fixture
+    def tickets(self, database) -> Tickets:
+        return Tickets(database)
+
+    def asked(self, number: str = "482913", *, at=NOW, **changes) -> Ticket:
+        given = {"priority": Priority.HIGH, "booking_id": "b1", "email_index": "ann", **changes}
+        ticket = Ticket(number, f"token-{number}", b"key", at, Topic.CALL, **given)
+        return rules.customer_wrote(ticket, TicketMessage("q1", at, Author.CUSTOMER, b"sealed"), at)
+
+    def test_a_number_and_a_token_belong_to_one(self, tickets):
+        asked = self.asked()
+
+        assert of_many(lambda: tickets.add(asked)) == 1
+        assert not tickets.add(replace(asked, id="482914"))
+        assert tickets.get("482913") == tickets.by_token("token-482913") == asked
+        with pytest.raises(NotFound):
+            tickets.get("482914")
+
+    def test_the_most_urgent_answer_is_owed_first_and_to_whoever_took_it(self, tickets):
+        for number, priority, person in (
+            ("1", Priority.LOW, ""),
+            ("2", Priority.HIGH, "p1"),
+            ("3", Priority.MEDIUM, ""),
+        ):
+            tickets.add(self.asked(number, priority=priority, assigned=person))
+
+        assert [ticket.id for ticket in tickets.owed(NOW, 10)] == ["2", "3", "1"]
+        assert [ticket.id for ticket in tickets.owed(NOW, 10, assigned="p1")] == ["2"]
+        first = tickets.get("2").due
+        assert [ticket.id for ticket in tickets.owed(NOW, 10, before=first)] == ["2"]
+        assert [ticket.id for ticket in tickets.owed(first, 10)] == ["3", "1"]
+
+    def test_an_answered_one_waits_for_the_customer_and_a_closed_one_is_done(self, tickets):
+        tickets.add(self.asked())
+        answer = TicketMessage("a1", NOW + HOUR, Author.OWNER, b"sealed", "p1")
+
+        tickets.change("482913", lambda ticket: rules.answered(ticket, answer, 1, NOW + HOUR, done=False))
+        assert tickets.owed(NOW, 10) == []
+        assert [ticket.id for ticket in tickets.waiting(NOW + DAY, 10)] == ["482913"]
+
+        tickets.change("482913", lambda ticket: rules.closed(ticket, 2, "p1", NOW + 2 * HOUR))
+        assert tickets.waiting(NOW + DAY, 10) == []
+        assert [ticket.id for ticket in tickets.done(NOW + DAY, 10)] == ["482913"]
+
+    def test_of_one_customer_the_newest_come_first(self, tickets):
+        for place in range(3):
+            tickets.add(self.asked(f"{place}", at=NOW + place * MINUTE))
+
+        assert [ticket.id for ticket in tickets.of_booking("b1")] == ["2", "1", "0"]
+        assert [ticket.id for ticket in tickets.of_stranger("ann")] == ["2", "1", "0"]
+        assert tickets.of_booking("b2") == []
+
+    def test_its_mail_is_due_until_it_was_sent_and_a_lease_only_puts_off(self, tickets):
+        tickets.add(self.asked())
+        assert tickets.mail_due(NOW, 10) == ["482913"]
+
+        tickets.lease("482913", NOW + MINUTE)
+        assert tickets.mail_due(NOW, 10) == []
+        tickets.lease("482913", NOW)
+        assert tickets.mail_due(NOW, 10) == [], "never brought forward"
+        assert tickets.get("482913") == self.asked(), "the ticket itself does not change"
+
+
+class TestNumbers:
+    FIGURES = Figures(
+        visits={"mentoring": 3},
+        steps={("mentoring", Step.PAID): 2},
+        failures={Failure.EXPIRED: 1},
+        found={Found.NOTICE: 2},
+        to_pay={30: 2},
+        outcomes={"SUCCESS": 9},
+        customers={"new": 1},
+        sales=2,
+        accounts={("sales", "USDT"): Decimal("-150.00000001")},
+    )
+
+    def day(self, number: int, **changes) -> Day:
+        return Day(date(2026, 11, number), **{"figures": self.FIGURES, "counted_at": NOW, **changes})
+
+    def test_a_day_comes_back_to_the_last_digit(self, database):
+        numbers = Numbers(database)
+        usdt = Money(Decimal("0.00000001"))
+        day = self.day(
+            3,
+            returned=(Returned(NOW, "b1", "r1", usdt, None, "p1"), Returned(NOW, "b2", "r2", usdt, Cause.SURPLUS, "")),
+            large=(Rolling("ann", usdt, usdt, usdt),),
+        )
+        numbers.save(day)
+        numbers.save(day)
+
+        assert numbers.between(date(2026, 11, 3), date(2026, 11, 3), "figures", "returned", "large") == [day]
+        assert numbers.between(date(2026, 11, 4), date(2026, 11, 30), "figures") == []
+
+    def test_of_a_day_only_what_is_asked_for_is_read(self, database):
+        numbers = Numbers(database)
+        numbers.save(self.day(3))
+
+        [read] = numbers.between(date(2026, 11, 1), date(2026, 11, 30), "accounts", "sales")
+
+        assert (read.figures.sales, read.figures.accounts) == (2, self.FIGURES.accounts)
+        assert read.figures.visits == {}
+
+    def test_the_sum_of_all_days_is_the_same_however_much_of_it_is_stored(self, database):
+        numbers = Numbers(database)
+        for number in (1, 2, 3):
+            numbers.save(self.day(number))
+        before = numbers.all_time()
+
+        numbers.save_all_time(date(2026, 11, 3))
+
+        assert before == numbers.all_time() == together([self.day(number) for number in (1, 2, 3)])
+        numbers.save(self.day(3, figures=replace(self.FIGURES, sales=7)))
+        assert numbers.all_time().sales == 2 + 2 + 7, "a newer day may still be counted anew"
+
+
+class TestVisits:
+    DAY = date(2026, 11, 3)
+
+    @pytest.fixture
+    def connection(self, sandbox) -> Iterator[redis.Redis]:
+        with redis.Redis.from_url(sandbox.redis_url) as connection:
+            connection.delete("visits")
+            yield connection
+
+    def test_of_visits_counted_while_they_are_carried_over_none_is_lost_or_doubled(self, database, connection):
+        visits = Visits(database, connection)
+
+        def visit_and_carry_over() -> None:
+            visits.count(self.DAY, "mentoring")
+            visits.carry_over()
+
+        of_many(visit_and_carry_over)
+        visits.carry_over()
+
+        assert visits.of(self.DAY) == {"mentoring": PEOPLE}
+
+    def test_what_the_database_did_not_take_is_counted_again_later(self, servers, database, connection):
+        visits = Visits(database, connection)
+        visits.count(self.DAY, "mentoring")
+        away = connect("mongodb://127.0.0.1:1/", "nowhere", seconds=0.2)
+
+        with pytest.raises(Busy):
+            Visits(away, connection).carry_over()
+        visits.carry_over()
+
+        assert visits.of(self.DAY) == {"mentoring": 1}
+        away.client.close()
+
+    def test_a_page_does_not_wait_for_a_redis_that_is_away(self, database):
+        asked = []
+
+        class Away(redis.Redis):
+            def hincrby(self, *arguments):
+                asked.append(arguments)
+                raise redis.ConnectionError
+
+        visits = Visits(database, Away())
+        for _ in range(5):
+            visits.count(self.DAY, "mentoring")
+
+        assert len(asked) == 1
+        assert visits.of(self.DAY) == {}
+
+
+class TestTheOwnersCalendar:
+    SPAN = Span(NOW + HOUR, NOW + 2 * HOUR)
+
+    def test_busy_are_the_times_that_reach_into_the_window_of_all_feeds(self, database):
+        calendar = OwnCalendar(database, ["a", "b"])
+        calendar.save("a", Known(busy=(self.SPAN,)))
+        calendar.save("b", Known(busy=(Span(NOW + 5 * HOUR, NOW + 6 * HOUR),)))
+
+        assert calendar.busy(Span(NOW, NOW + 90 * MINUTE)) == [self.SPAN]
+        assert calendar.busy(Span(NOW, NOW + HOUR)) == [], "a time that only touches is free"
+        assert len(calendar.busy(Span(NOW, NOW + DAY))) == 2
+
+    def test_times_that_overlap_are_kept_as_one(self, database):
+        calendar = OwnCalendar(database, ["a"])
+        calendar.save("a", Known(busy=(self.SPAN, Span(NOW + 90 * MINUTE, NOW + 3 * HOUR))))
+
+        assert calendar.known()["a"].busy == (Span(NOW + HOUR, NOW + 3 * HOUR),)
+
+    def test_a_feed_that_was_taken_out_of_the_settings_blocks_nothing(self, database):
+        OwnCalendar(database, ["a"]).save("a", Known(busy=(self.SPAN,)))
+
+        assert OwnCalendar(database, ["b"]).busy(Span(NOW, NOW + DAY)) == []
+
+    def test_a_feed_is_due_at_once_and_then_when_it_was_put_off_to(self, database):
+        calendar = OwnCalendar(database, ["a", "b"])
+        assert calendar.due(NOW) == ["a", "b"]
+
+        calendar.due_again("a", NOW + MINUTE)
+        assert calendar.due(NOW) == ["b"]
+        assert calendar.due(NOW + MINUTE) == ["a", "b"]
+
+    def test_what_was_told_is_told_of_that_outage_only(self, database):
+        calendar = OwnCalendar(database, ["a"])
+        calendar.save("a", Known(failing_since=NOW, why="404"))
+        calendar.told("a", NOW - HOUR)
+        assert not calendar.known()["a"].is_told
+
+        calendar.told("a", NOW)
+        assert calendar.known()["a"].is_told
+
+
+class TestTheAuditOutbox:
+    def test_entries_are_owed_until_logged_and_a_newer_version_keeps_its_own(self, database):
+        collection, outbox = database["preferences"], AuditOutbox(database["preferences"])
+        note = Note(NOW, "owner", "changed", "brand", "name")
+        collection.insert_one({"_id": "brand", "version": 1, "unlogged": notes_out([note])})
+        collection.insert_one({"_id": "links", "version": 4, "unlogged": []})
+
+        [owing] = outbox.owing(["brand", "links", "nobody"])
+        assert (owing.id, owing.notes) == ("brand", (note,))
+
+        collection.update_one({"_id": "brand"}, {"$set": {"version": 2}})
+        outbox.logged(owing)
+        assert outbox.owing(["brand"]) == [replace(owing, version=2)], "somebody changed it meanwhile"
+        outbox.logged(replace(owing, version=2))
+        assert outbox.owing(["brand"]) == []
