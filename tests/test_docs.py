@@ -42,7 +42,8 @@ def test_every_file_that_a_recipe_names_is_there():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     places = set(re.findall(r"`((?:domain|flows|adapters|web|rehearsal|sandbox|templates|tests|docs)/[\w/.]*)`", text))
     names = set(re.findall(r"`(\w+)`", text)) - {"None"}
-    code = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "inspired").rglob("*.py"))
+    files = [path for folder in ("inspired", "tests") for path in (ROOT / folder).rglob("*.py")]
+    code = " ".join(path.read_text(encoding="utf-8") for path in files)
 
     assert len(places) > 25
     assert {one for one in places if not (ROOT / one).exists() and not (ROOT / "inspired" / one).exists()} == set()

@@ -41,7 +41,7 @@ from tests.flows.booking.test_payment_webhooks import caught
 from tests.flows.catalogue.test_own_calendar import Calendar, read
 from tests.flows.catalogue.test_own_calendar import theirs as theirs
 from tests.flows.steps import confirmed, later, live, pause_is_over, pause_payments, pay, refuse_calls
-from tests.harness import ADMIN_PASSWORD, Servers, wait_until
+from tests.harness import ADMIN_PASSWORD, ROOT, Servers, wait_until
 from tests.web.catcher import Catcher
 
 OWNER = "owner@example.com"
@@ -487,6 +487,14 @@ def test_a_backup_that_was_made_before_and_is_late(svc: Services):
 
 def test_there_is_no_alert_that_no_look_can_find(svc: Services):
     assert set(alerting.find(svc)) | {"clock_skew", "database"} == set(runbook.SITE)
+
+
+def test_each_alert_is_named_where_it_is_looked_for():
+    """By a test that has it found: of one that nobody names, nobody has seen that it begins and ends."""
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    looking = [text for text in texts if "alerting.find(" in text]
+
+    assert [alert_id for alert_id in runbook.SITE if not any(f'"{alert_id}"' in text for text in looking)] == []
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------
