@@ -190,6 +190,7 @@ def made_database(servers: Servers) -> Iterator[Database[Any]]:
     with pymongo.MongoClient[Any](servers.mongodb_uri, tz_aware=True) as client:
         made = client[f"test-{uuid.uuid4().hex[:12]}"]
         create_indexes(made)
+        harness.without_expiry(made)
         yield made
         client.drop_database(made.name)
 

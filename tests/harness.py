@@ -21,6 +21,7 @@ from typing import Any
 import pymongo
 import requests
 from argon2 import PasswordHasher
+from pymongo.database import Database
 
 from inspired.adapters.process.processes import following_parent
 
@@ -32,6 +33,14 @@ CALENDLY_TOKEN = "sandbox-calendly-token"
 ADMIN_PASSWORD = "a password for tests"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
 ADMIN_HASH = CHEAP.hash(ADMIN_PASSWORD)
+
+
+def without_expiry(database: Database[Any]) -> None:
+    """Drops the indexes by which the server deletes documents once they are old: moments of tests lie in the past."""
+    for name in database.list_collection_names():
+        for index, described in database[name].index_information().items():
+            if "expireAfterSeconds" in described:
+                database[name].drop_index(index)
 
 
 def free_port() -> int:

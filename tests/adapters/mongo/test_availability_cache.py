@@ -7,7 +7,6 @@ import pytest
 
 from inspired.adapters.mongo.availability_cache import KEEP, AvailabilityCache
 from inspired.adapters.mongo.bookings import Bookings
-from inspired.adapters.mongo.indexes import create_indexes
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.status_cache import CHANGED, MOST_CHANGES, REVISION, CachedStatus, Changes, StatusCache
 from inspired.domain.booking.states import State
@@ -51,7 +50,6 @@ class Clock:
 
 @pytest.fixture
 def bookings(database, hints):
-    create_indexes(database)
     return Counted(database, lambda one: hints.publish(one.token, cached_status(one), changed=one.id))
 
 

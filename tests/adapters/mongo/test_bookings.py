@@ -46,7 +46,7 @@ from tests.factories import (
     seen,
     settled,
 )
-from tests.harness import free_port, mongodb_with_role
+from tests.harness import free_port, mongodb_with_role, without_expiry
 
 SEAT = Place(UnpaidOf(Visitor.MAIL, "x"), 1)
 
@@ -55,6 +55,7 @@ SEAT = Place(UnpaidOf(Visitor.MAIL, "x"), 1)
 def database(servers):
     made = connect(servers.mongodb_uri, f"adapters-{time.monotonic_ns()}", seconds=5.0)
     create_indexes(made)
+    without_expiry(made)
     yield made
     made.client.drop_database(made.name)
     made.client.close()
@@ -759,6 +760,7 @@ def test_a_subscriber_without_an_address_is_nonsense(subscribers, database):
 
 
 def test_indexes_are_made_twice_without_harm(database):
+    create_indexes(database)
     before = {name: database[name].index_information() for name in database.list_collection_names()}
 
     create_indexes(database)
@@ -767,6 +769,7 @@ def test_indexes_are_made_twice_without_harm(database):
 
 
 def test_nothing_that_carries_money_ever_expires_by_itself(database):
+    create_indexes(database)
     for name in ("bookings", "payment_logs", "newsletter"):
         indexes = database[name].index_information()
         assert len(indexes) > 2
@@ -774,6 +777,7 @@ def test_nothing_that_carries_money_ever_expires_by_itself(database):
 
 
 def test_idempotency_keys_are_kept_thirty_days(database):
+    create_indexes(database)
     [at] = [one for one in database["idempotency_keys"].index_information().values() if one["key"] == [("at", 1)]]
 
     assert at["expireAfterSeconds"] == 30 * 24 * 3600

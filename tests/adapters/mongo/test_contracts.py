@@ -31,6 +31,7 @@ from tests.factories import (
     a_draft,
     an_expired_booking,
 )
+from tests.harness import without_expiry
 from tests.simulation.memory import (
     MemoryBookings,
     MemoryKeys,
@@ -78,6 +79,7 @@ def stores(request):
     uri = request.getfixturevalue("servers").mongodb_uri
     database = connect(uri, f"contracts-{time.monotonic_ns()}", seconds=5.0)
     create_indexes(database)
+    without_expiry(database)
     yield Stores(
         Bookings(database, changes.append),
         PaymentLogs(database),

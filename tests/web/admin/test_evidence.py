@@ -169,6 +169,7 @@ def test_a_notice_of_nobodys_and_one_that_was_erased_are_not_replayed(
 ):
     booking, notice_id = told(svc, sandbox, catcher)
     booking = starting_in(svc, booking, hours=-3)
+    svc.ledger.post(booking.id, booking.ledger)
     svc.bookings.change(booking.id, lambda b: replace(b, outbox=(), check_at=None))
 
     retention.erase(svc, booking.id)
