@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.product import Product
-from bench.stock import batches
 from inspired.domain.booking.booking import Booking
+from inspired.domain.shared.batches import batches
 
 CONNECTIONS = 256  # at once; more would be waiting for their turn
 RETRIES = 6

@@ -29,7 +29,7 @@ from bench.findings import Findings, percentile, table
 from bench.goals import number
 from bench.product import Product, started
 from bench.run import Run
-from bench.stock import batches, settled
+from bench.stock import AT_ONCE, settled
 from inspired import services
 from inspired.adapters.mongo import catalogue
 from inspired.adapters.mongo.bookings import Bookings, Taken
@@ -40,6 +40,7 @@ from inspired.domain.booking.claims import CallsOn, Place
 from inspired.domain.booking.states import CalendarKind, Remote
 from inspired.domain.catalogue.availability import Availability, Hours, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType, get_meeting_type
+from inspired.domain.shared.batches import batches
 from inspired.domain.shared.slots import Span, free
 from inspired.flows.booking.booking import LONGEST_WINDOW, free_times
 from inspired.settings import Settings
@@ -101,7 +102,7 @@ def measure(run: Run) -> Findings:
     with started() as product:
         _offered(product)
         for then, documents in ((nearly_empty, few), (month, others), (month, over[FEW - 6 :])):
-            for some in batches(documents):
+            for some in batches(documents, AT_ONCE):
                 product.bookings.insert_many(some, ordered=False)
             there += len(documents)
             changing[there] = _asked(product, then, run, after_changes=True)

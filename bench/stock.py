@@ -4,10 +4,8 @@ Only what is not measured is skipped: the requests that would have made them, on
 """
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from bench.product import ENVIRONMENT, Product
 from inspired import services
@@ -19,12 +17,12 @@ from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import Email, Result, SendEmail
 from inspired.domain.booking.states import CalendarKind, Remote, State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.batches import batches
 from inspired.domain.shared.slots import Span
 
 AT_ONCE = 500
 FIRST_CALL = datetime(2040, 1, 2, tzinfo=UTC)  # beyond every calendar that anybody looks at
 
-T = TypeVar("T")
 _places = itertools.count()
 
 
@@ -63,7 +61,7 @@ def _held(vault: Vault, span: Span, made_at: datetime, expiry: timedelta) -> Boo
 def stocked(product: Product, bookings: list[Booking], *, webhook_url: str | None) -> list[Booking]:
     """The same with live orders, in the database and at the sandbox. Without `webhook_url` nobody is told of those."""
     live: list[Booking] = []
-    for some in batches(bookings):
+    for some in batches(bookings, AT_ONCE):
         wishes = [
             {
                 "merchantTradeNo": one.orders[-1].trade_no,
@@ -100,8 +98,3 @@ def settled(status: Remote, now: datetime) -> Booking:
     if booking.check_at is not None or booking.state not in (State.CONFIRMED, State.EXPIRED):
         raise SystemExit(f"This booking is not settled: {booking.state}, due at {booking.check_at}.")
     return booking
-
-
-def batches(items: list[T], size: int = AT_ONCE) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -20,10 +20,11 @@ from bench.goals import GOALS, number
 from bench.product import ENVIRONMENT, Product, started
 from bench.run import Run
 from bench.sender import Answer, Notice, Sender, notices_of
-from bench.stock import batches, held, stocked
+from bench.stock import AT_ONCE, held, stocked
 from inspired import services
 from inspired.adapters.crypto.vault import Vault
 from inspired.domain.booking.booking import Booking
+from inspired.domain.shared.batches import batches
 from inspired.flows.booking.payment_webhooks import read_webhook
 from tests.harness import wait_until
 
@@ -164,7 +165,7 @@ def _missing(product: Product, answers: list[Answer]) -> int:
     vault = Vault(ENVIRONMENT["ENCRYPTION_KEYS"], ENVIRONMENT["BLIND_INDEX_KEY"])
     sent = {_log_id(one.notice): one.notice.body for one in answers if one.accepted}
     logs, kept = product.bookings.database["payment_logs"], 0
-    for some in batches(sorted(sent)):
+    for some in batches(sorted(sent), AT_ONCE):
         for found in logs.find({"_id": {"$in": some}}):
             key, owner, raw = bytes(found["key"]), found["key_owner"], bytes(found["raw"])
             kept += vault.open(key, owner, "notice", raw) == sent[found["_id"]]
@@ -179,7 +180,7 @@ def _log_id(notice: Notice) -> str:
 def _doubled(product: Product, bookings: list[Booking]) -> dict[str, int]:
     """How many times too often: a booking confirmed, its money noted, a mail delivered (by its Message-ID)."""
     counted = Counter[str]()
-    for some in batches([one.id for one in bookings]):
+    for some in batches([one.id for one in bookings], AT_ONCE):
         for found in product.bookings.find({"_id": {"$in": some}}, {"history": 1}):
             whats = Counter(event["what"] for event in found["history"])
             for what in ("confirmed", "money"):

@@ -34,6 +34,7 @@ from inspired.domain.booking.states import CalendarKind, Flag, State
 from inspired.domain.booking.status import numbered
 from inspired.domain.catalogue.availability import LONGEST_BUFFER
 from inspired.domain.reporting.payment_limits import Turnover
+from inspired.domain.shared.batches import batches
 from inspired.domain.shared.errors import Busy, Conflict, NotFound
 from inspired.domain.shared.slots import Span
 
@@ -237,10 +238,9 @@ class Bookings(Claiming[Booking]):
         In small batches, since a write of hundreds would block other writers.
         """
         with reaching():
-            for start in range(0, len(booking_ids), LEASED_AT_ONCE):
-                some = booking_ids[start : start + LEASED_AT_ONCE]
+            for batch in batches(booking_ids, LEASED_AT_ONCE):
                 self._collection.update_many(
-                    {"_id": {"$in": some}, "check_at": {"$lte": now}}, {"$set": {"check_at": until}}
+                    {"_id": {"$in": batch}, "check_at": {"$lte": now}}, {"$set": {"check_at": until}}
                 )
 
     def taken(self, window: Span) -> Taken:
@@ -307,9 +307,9 @@ class Bookings(Claiming[Booking]):
 
     def among(self, booking_ids: Sequence[str]) -> Iterator[Booking]:
         """Those of these bookings that exist, in no particular order."""
-        for start in range(0, len(booking_ids), READ_AT_ONCE):
+        for batch in batches(booking_ids, READ_AT_ONCE):
             with reaching():
-                found = list(self._collection.find({"_id": {"$in": list(booking_ids[start : start + READ_AT_ONCE])}}))
+                found = list(self._collection.find({"_id": {"$in": list(batch)}}))
             yield from map(booking_in, found)
 
     def known_among(self, ids: Sequence[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from itertools import zip_longest
@@ -91,18 +91,21 @@ def deliver_batch(svc: Services, booking_ids: Sequence[str], until: datetime | N
     bookings = {booking.id: booking for booking in svc.bookings.among(booking_ids)}
     now = svc.now()
     with svc.smtp.kept_open():
-        leased = [
-            [(one.id, item.task) for item in one.outbox if until and _is_leased(item, until)]
-            for one in bookings.values()
-        ]
-        for tasks in zip_longest(*leased):
-            mine = dict(filter(None, tasks))
-            bookings |= _done_together(
-                svc, {booking_id: bookings[booking_id] for booking_id in mine}, mine, until or now
-            )
-        due = [[(one.id, item.task) for item in one.outbox if item.due <= now] for one in bookings.values()]
-        for tasks in zip_longest(*due):
-            bookings |= _claimed_and_done(svc, bookings, dict(filter(None, tasks)))
+        if until is not None:
+            for tasks in _rounds(bookings, lambda item: _is_leased(item, until)):
+                mine = {booking_id: bookings[booking_id] for booking_id in tasks}
+                bookings |= _done_together(svc, mine, tasks, until)
+        for tasks in _rounds(bookings, lambda item: item.due <= now):
+            bookings |= _claimed_and_done(svc, bookings, tasks)
+
+
+def _rounds(
+    bookings: Mapping[str, Booking], is_wanted: Callable[[OutboxItem[Task]], bool]
+) -> Iterator[dict[str, Task]]:
+    """The tasks that are wanted as the bookings stand now, one of each booking in a round."""
+    wanted = [[(one.id, item.task) for item in one.outbox if is_wanted(item)] for one in bookings.values()]
+    for tasks in zip_longest(*wanted):
+        yield dict(filter(None, tasks))
 
 
 def _claimed_and_done(svc: Services, bookings: Mapping[str, Booking], tasks: Mapping[str, Task]) -> dict[str, Booking]:

@@ -18,6 +18,7 @@ from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.sentences.customer import said
+from inspired.domain.shared.batches import batches
 from inspired.domain.shared.errors import Refusal, SlotTaken, UpstreamError
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.flows.booking import booking as booking_flow
@@ -105,8 +106,8 @@ def _mails_until(svc: Services) -> datetime:
 def _enqueue_mails(svc: Services, bookings: Sequence[Booking], until: datetime) -> None:
     now = svc.now()
     owing = [booking for booking in bookings if delivery.is_for_job(booking, now, until)]
-    for some in (owing[start : start + MAILED_TOGETHER] for start in range(0, len(owing), MAILED_TOGETHER)):
-        svc.queue.enqueue_mail("deliver", delivery.lease_out(until), *(booking.id for booking in some))
+    for batch in batches(owing, MAILED_TOGETHER):
+        svc.queue.enqueue_mail("deliver", delivery.lease_out(until), *(booking.id for booking in batch))
 
 
 def update(

@@ -1,8 +1,10 @@
 """The sweep: asks MongoDB every second what is due and enqueues it. So losing the queue costs only seconds."""
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from inspired.domain.shared.batches import batches
 from inspired.flows.booking import bulk_jobs, calendly_sync, checking, reconciling
 from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
@@ -38,7 +40,7 @@ class Enqueued:
         taken, self._found = self._found[:most], self._found[most:]
         return taken
 
-    def add(self, enqueued: list[tuple[str, datetime]], until: datetime) -> None:
+    def add(self, enqueued: Sequence[tuple[str, datetime]], until: datetime) -> None:
         self._until.update(dict.fromkeys(enqueued, until))
 
 
@@ -58,7 +60,7 @@ def sweep(svc: Services, enqueued: Enqueued) -> int:
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0
     bookings = enqueued.take(svc, now, room * TOGETHER) if room else []
-    for batch in (bookings[start : start + TOGETHER] for start in range(0, len(bookings), TOGETHER)):
+    for batch in batches(bookings, TOGETHER):
         if svc.queue.enqueue("refresh_batch", *(booking_id for booking_id, _ in batch)):
             enqueued.add(batch, now + ENQUEUE_AGAIN)
     for subscriber_id in svc.subscribers.due(now, BATCH):
