@@ -13,8 +13,8 @@ import structlog
 
 from inspired.adapters.redis.redis_server import why
 
-HINT_LIFE_MS = 5_000
-NUDGE_EVERY_MS = 4_000  # how often polls may bring the booking's check forward
+NUDGE_EVERY_MS = 4_000  # how often a poll reads the booking, so that its check is brought forward in time
+HINT_LIFE_MS = 10_000  # longer than that: while a page polls, no poll has to wait for the booking to be read
 PAUSE = 1.0
 REVISION = "bookings:revision"
 CHANGED = "bookings:changed"  # the latest changes, "<revision>:<booking's id>"

@@ -1,12 +1,15 @@
 """Status polls: thousands of pages asking every two seconds whether anything is new.
 
-An unchanged booking costs one round trip to Redis, which counts the poll, reads the cached status and says whether to
-bring the booking's check forward. Such a poll is answered before Flask by `Pulse`, a WSGI layer; all others go on to
-the views, which find the count in the request. A client with a newer version than the cached status, or a poll without
-one, is answered from MongoDB: nobody is shown an older state than before.
+An unchanged booking costs one round trip to Redis, which counts the poll, reads the cached status and says whether it
+is this poll's turn to look at the booking itself. Such a poll is answered before Flask by `Pulse`, a WSGI layer, and
+looks once its answer is out; all others go on to the views, which find the count in the request. A client with a newer
+version than the cached status, or a poll without one, is answered from MongoDB: nobody is shown an older state than
+before.
 """
 
+import contextlib
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import limits as counting
 from flask import request
 
+from inspired.adapters.process import deadline
 from inspired.adapters.redis import status_cache
 from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso
-from inspired.domain.shared.errors import NotFound, TooMany
+from inspired.domain.shared.errors import Busy, NotFound, TooMany
 from inspired.services import Services, cached_status
 from inspired.web.shared.current import services
 from inspired.web.shared.rate_limits import Counter
@@ -36,6 +40,8 @@ EDITION = re.compile(r"(?:^|&)v=(\d{1,9})(?:&|$)", re.ASCII)
 COUNTED = "inspired.pulse"
 CHECK_AFTER_SECONDS = 7  # with the nudge's 4 s: at least every 15 s while somebody has the page open
 DRAFT_BODY = b'{"success":true,"status":"DRAFT"'  # before a slot is chosen; unknown to the public API
+LOOKS_AT_ONCE = 8  # per process
+_looks_left = threading.BoundedSemaphore(LOOKS_AT_ONCE)
 _polls_here = Counter(lambda svc: svc.settings.rate_limit_status, "status")
 
 
@@ -75,12 +81,12 @@ class Pulse:
             return self._app(environ, start_response)
         status, headers, body = answer
         start_response(status, headers)
-        return [body]
+        return _AnswerThenLook(self._svc, poll.token, body) if pulse is not None and pulse.nudge else [body]
 
     def _unchanged(
         self, poll: Poll, pulse: status_cache.Pulse | None
     ) -> tuple[str, list[tuple[str, str]], bytes] | None:
-        if pulse is None or pulse.hint is None or pulse.nudge or pulse.count > self._amount:
+        if pulse is None or pulse.hint is None or pulse.count > self._amount:
             return None
         hint = pulse.hint
         if (poll.known is not None and hint.status_version < poll.known) or hint.body.startswith(DRAFT_BODY):
@@ -93,6 +99,28 @@ class Pulse:
         """Includes our clock, so that the countdown is right even if the visitor's clock is wrong."""
         now = round(self._svc.now().timestamp() * 1000)
         return "204 No Content", [*_plain_headers(), ("X-Now", str(now))], b""
+
+
+class _AnswerThenLook(list[bytes]):
+    """An answer after which the booking is read: its status is published and, if it is time, its check brought forward.
+
+    Servers call `close` when the answer is out (PEP 3333), so nobody waits for MongoDB. Few do this at once: while
+    MongoDB is frozen, the other threads of this process go on answering polls.
+    """
+
+    def __init__(self, svc: Services, token: str, body: bytes) -> None:
+        super().__init__([body])
+        self._svc = svc
+        self._token = token
+
+    def close(self) -> None:
+        if not _looks_left.acquire(blocking=False):
+            return
+        try:
+            with deadline.within(self._svc.settings.request_seconds), contextlib.suppress(Busy, NotFound):
+                _from_database(self._svc, self._token)  # if MongoDB is away, another poll looks in four seconds
+        finally:
+            _looks_left.release()
 
 
 def news(token: str, known: int | None) -> Booking | None:

@@ -1,15 +1,19 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from inspired.adapters.mongo.bookings import Bookings
 from inspired.domain.booking.claims import Claim, Place, UnpaidOf
-from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.states import State
+from inspired.domain.shared.errors import Busy
 from inspired.flows.site import newsletter
 from inspired.services import Services
+from inspired.web.public import status_poll
 from tests.flows.steps import live, pay
 from tests.harness import Servers
 
@@ -329,15 +333,45 @@ def _redis(sandbox: Servers):
     return redis.Redis.from_url(sandbox.redis_url)
 
 
-def test_polling_brings_the_question_to_the_provider_forward(client: FlaskClient, svc: Services):
+def test_polling_brings_the_question_to_the_provider_forward(
+    client: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch
+):
     booking = live(svc)
-    booking = svc.bookings.change(booking.id, lambda b: b.noted(svc.now(), EventKind.SEEN_TO))
-    before = svc.bookings.get(booking.id).check_at
+    planned = svc.now() + timedelta(minutes=1)
+    svc.bookings.change(booking.id, lambda b: replace(b, check_at=planned))
+    monkeypatch.setattr(status_poll, "CHECK_AFTER_SECONDS", 0)
 
-    client.get(f"/api/payments/status/{booking.token}")
-    client.get(f"/api/payments/status/{booking.token}")
+    client.get(f"/api/payments/status/{booking.token}").close()
 
-    assert svc.bookings.get(booking.id).check_at <= before
+    assert svc.bookings.get(booking.id).check_at <= svc.now() < planned
+
+
+def test_a_poll_is_answered_before_the_booking_is_read(
+    client: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch
+):
+    booking = live(svc)
+    read = list[str]()
+    monkeypatch.setattr(Bookings, "by_token", lambda _self, token: read.append(token) or booking)
+
+    answer = client.get(f"/api/payments/status/{booking.token}")
+
+    assert (answer.json["status"], read) == ("PENDING", [])
+    answer.close()
+    assert read == [booking.token]
+
+
+def test_polls_are_answered_while_the_database_is_away(
+    client: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: object) -> NoReturn:
+        raise Busy("The database does not answer.")
+
+    booking = live(svc)
+    monkeypatch.setattr(Bookings, "by_token", away)
+
+    for _ in range(3):
+        with client.get(f"/api/payments/status/{booking.token}") as answer:
+            assert (answer.status_code, answer.json["status"]) == (200, "PENDING")
 
 
 class TestLimits:
