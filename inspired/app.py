@@ -179,9 +179,9 @@ def _health() -> tuple[Response, int]:
     return jsonify(
         ok=True,
         database=True,
-        binance=services.throttle.state().word,
+        binance=services.binance.state().word,
         worker=worker,
-        clockSkewSeconds=services.pay.clock_skew,
+        clockSkewSeconds=services.binance.clock_skew,
     ), 200
 
 

@@ -50,11 +50,13 @@ from inspired.adapters.providers.binance_certificates import MongoShelf
 from inspired.adapters.providers.calendly import Calendly
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.ics_feeds import Feed
+from inspired.adapters.providers.rail import Rail
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.adapters.redis.throttle import Throttle
-from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.booking import Booking, Refund, booking_id_of
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.status import public_status
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
@@ -108,8 +110,8 @@ class Services:
     saved_views: Views
     bulk_jobs: BulkJobs
     vault: Vault
-    pay: BinancePay
-    throttle: Throttle
+    rails: Mapping[RailId, Rail]
+    binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
     catalogue: Catalogue
     preferences: Preferences
@@ -124,6 +126,9 @@ class Services:
     ping: Callable[[], None]
     database_version: Callable[[], str]
     close: Callable[[], None]
+
+    def rail_of(self, booking: Booking, refund: Refund) -> Rail:
+        return self.rails[booking.rail_of(refund)]
 
 
 def chance() -> float:
@@ -174,6 +179,20 @@ def build(
         elapsed=elapsed,
     )
     http, outside = Http(), Http(public_only=not settings.dev_mode)
+    binance = BinancePay(
+        http,
+        throttle=throttle,
+        base_url=settings.binance_pay_base_url,
+        api_key=settings.binance_pay_api_key.get_secret_value(),
+        secret_key=settings.binance_pay_secret_key.get_secret_value(),
+        webhook_url=settings.binance_pay_webhook_url,
+        merchant_id=settings.binance_pay_merchant_id,
+        pinned_serial=settings.binance_pay_cert_id,
+        now=now,
+        on_call=lambda call: _evidence(logs, call),
+        shelf=MongoShelf(database),
+        elapsed=elapsed,
+    )
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
     beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
@@ -226,21 +245,8 @@ def build(
         saved_views=Views(database),
         bulk_jobs=BulkJobs(database),
         vault=vault,
-        pay=BinancePay(
-            http,
-            throttle=throttle,
-            base_url=settings.binance_pay_base_url,
-            api_key=settings.binance_pay_api_key.get_secret_value(),
-            secret_key=settings.binance_pay_secret_key.get_secret_value(),
-            webhook_url=settings.binance_pay_webhook_url,
-            merchant_id=settings.binance_pay_merchant_id,
-            pinned_serial=settings.binance_pay_cert_id,
-            now=now,
-            on_call=lambda call: _evidence(logs, call),
-            shelf=MongoShelf(database),
-            elapsed=elapsed,
-        ),
-        throttle=throttle,
+        rails={RailId.BINANCE_PAY: binance},
+        binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         catalogue=Catalogue(database, zone),
         preferences=preferences,

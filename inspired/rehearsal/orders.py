@@ -231,7 +231,7 @@ def payments_paused(play: Play) -> None:
     play.break_calls("any", "http_500", 5)
     for _ in range(5):
         try:
-            play.svc.pay.query("x" * 27)
+            play.svc.binance.query("x" * 27)
         except UpstreamError:
             continue
     is_refused = _is_paused(play)
@@ -244,7 +244,7 @@ def payments_paused(play: Play) -> None:
     booking = play.hold()
     play.scene("Half a minute later.")
     play.check_state(booking, State.PENDING)
-    play.check("Calls go through again.", play.svc.throttle.state().word == "ok")
+    play.check("Calls go through again.", play.svc.binance.state().word == "ok")
 
 
 @GROUP.drill(

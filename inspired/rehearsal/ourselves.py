@@ -200,7 +200,7 @@ def clock_off(play: Play) -> None:
     booking = play.hold()
     play.scene("Ann holds a time. Binance refuses our calls.")
     play.check_state(booking, State.PENDING)
-    play.check("We know by how much our clock is off.", 590 < (play.svc.pay.clock_skew or 0) < 610)
+    play.check("We know by how much our clock is off.", 590 < (play.svc.binance.clock_skew or 0) < 610)
     play.check("There is no order.", play.statuses() == [])
     play.stage.skew = timedelta()
     for _ in range(3):

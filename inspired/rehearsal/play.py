@@ -12,7 +12,8 @@ from inspired.adapters.mail.smtp import Mail
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.ledger_store import Run
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.ledger import BINANCE, balances
+from inspired.domain.booking.ledger import balances
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.refunds import AllOfIt, PartOfIt
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.booking.status import mail_warning, messages
@@ -40,6 +41,7 @@ from inspired.services import Services
 
 ANN, BOB = "ann@customers.example", "bob@customers.example"
 CALL = "portfolio-review"
+ACCOUNT = CAPABILITIES[RailId.BINANCE_PAY].account
 MOST_ROUNDS = 30
 WAIT_SECONDS = 10.0
 log = structlog.get_logger()
@@ -338,7 +340,7 @@ class Play:
 
     def check_kept(self, amount: str) -> None:
         """What our books say lies at Binance."""
-        found = self._balances().get((BINANCE, "USDT"), Money.parse("0"))
+        found = self._balances().get((ACCOUNT, "USDT"), Money.parse("0"))
         self.check(f"The books hold {Money.parse(amount).shown}.", found == Money.parse(amount))
 
     def booked(self, account: str) -> str:
@@ -399,7 +401,7 @@ class Play:
             if refund["status"] == "REFUND_SUCCESS":
                 currency = paid[refund["merchantTradeNo"]]["paidCurrency"]
                 moved(currency, -Money.parse(refund["refundedAmount"], currency))
-        ours = {currency: money for (account, currency), money in self._balances().items() if account == BINANCE}
+        ours = {currency: money for (account, currency), money in self._balances().items() if account == ACCOUNT}
         theirs = {currency: money for currency, money in there.items() if not money.is_nothing}
         self.check("The books agree with what lies at Binance, to the last digit.", ours == theirs)
 

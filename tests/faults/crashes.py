@@ -52,7 +52,7 @@ class World:
         return replace(self.direct, now=lambda: self.direct.now() + self.ahead)
 
     def clean(self) -> None:
-        self.direct.pay.query("x" * 27)  # else the very first run would bring the throttle's scripts
+        self.direct.binance.query("x" * 27)  # else the very first run would bring the throttle's scripts
         known = ("certificates", "idempotency_keys")
         for name in ("bookings", "payment_logs", "ledger", "orphans", "cases", "runs", *known):
             self.database[name].delete_many({})

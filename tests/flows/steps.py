@@ -78,7 +78,7 @@ def pause_payments(svc: Services, sandbox: Servers) -> None:
     sandbox.control("faults", {"binance": [{"call": "any", "fault": "http_500", "times": 50}]})
     for _ in range(5):
         with contextlib.suppress(UpstreamError):
-            svc.pay.query("x" * 27)
+            svc.binance.query("x" * 27)
 
 
 def refuse_calls(svc: Services, sandbox: Servers, kind: str = "key_refused") -> None:
@@ -86,7 +86,7 @@ def refuse_calls(svc: Services, sandbox: Servers, kind: str = "key_refused") -> 
     sandbox.control("faults", {"binance": [{"call": "any", "fault": kind, "times": 1000}]})
     for _ in range(3):
         with contextlib.suppress(UpstreamError):
-            svc.pay.query("x" * 27)
+            svc.binance.query("x" * 27)
 
 
 def pause_is_over(svc: Services, sandbox: Servers) -> None:
@@ -94,7 +94,7 @@ def pause_is_over(svc: Services, sandbox: Servers) -> None:
     requests.delete(f"{sandbox.sandbox}/control/faults", timeout=5).raise_for_status()
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         connection.hset("throttle:binance", "held_until", 0)
-    wait_until(lambda: not svc.throttle.state().open, what="the end of the pause")
+    wait_until(lambda: not svc.binance.throttle.state().open, what="the end of the pause")
 
 
 def remote_status(sandbox: Servers, trade_no: str) -> str:
@@ -128,7 +128,7 @@ def paid_again(svc: Services, sandbox: Servers, **how: Any) -> Booking:
     pay(sandbox, booking)
     sandbox.control(f"orders/{first}/pay", {"notify": "lost", "force": True, **how})
     booking = refreshing.refresh(svc, booking.id)
-    seen = [svc.pay.query(first)]
+    seen = [svc.binance.query(first)]
     svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, seen, lifecycle.SlotSeen.UNKNOWN, svc.now()))
     return refreshing.refresh(svc, booking.id)
 

@@ -100,7 +100,7 @@ BUGS = (
         name="an order lives as long as what was booked past the site may wait",
         rule="4",
         file="inspired/domain/booking/payment_orders.py",
-        old="expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)",
+        old="expires_at = min(booking.expires_at or now, now + CAPABILITIES[order.rail].longest_order)",
         new="expires_at = booking.expires_at or now",
         test="tests/flows/booking/test_calendly_sync.py::"
         "test_an_order_lasts_an_hour_and_the_customer_gets_another_while_there_is_time",
@@ -546,9 +546,9 @@ BUGS = (
     Bug(
         name="a refund is given up because the key was revoked",
         rule="6",
-        file="inspired/flows/booking/refunding.py",
-        old=" and not concerns_every_call(error.code)",
-        new="",
+        file=BINANCE,
+        old="again = concerns_every_call(code)",
+        new="again = False",
         test="tests/flows/booking/test_refunding.py::"
         "test_a_refund_waits_while_every_call_is_refused_and_goes_out_once_by_itself_afterwards",
     ),
@@ -638,8 +638,8 @@ BUGS = (
         name="what goes back is taken from nobody in the books",
         rule="ledger",
         file="inspired/domain/booking/ledger.py",
-        old="Line(BINANCE, -refund.amount))",
-        new="Line(BINANCE, -first))",
+        old="Line(account, -refund.amount))",
+        new="Line(account, -first))",
         test="tests/flows/booking/test_refunding.py::test_all_of_it_cancels_the_call_frees_its_time_and_ends_in_refunded",
     ),
     Bug(
@@ -730,8 +730,8 @@ BUGS = (
         name="a part that became Binance's last refund is sent",
         rule="7",
         file=REFUNDS,
-        old="    if order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:\n",
-        new="    if order.refunds_left < LAST_ONE and refund.amount is not None and refund.amount < left:\n",
+        old="if takes_all and order.refunds_left == LAST_ONE and refund.amount is not None",
+        new="if takes_all and order.refunds_left == 0 and refund.amount is not None",
         test=OF_REFUNDS + "test_a_part_that_became_the_last_refund_meanwhile_waits_for_the_owner_and_is_not_sent",
     ),
     Bug(

@@ -13,7 +13,7 @@ from itertools import combinations, pairwise
 from inspired.domain.booking.balance import came_unclear, due, kept_of, unclear
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.invariants import violations
-from inspired.domain.booking.ledger import BINANCE, balances, booked, is_balanced
+from inspired.domain.booking.ledger import balances, booked, is_balanced
 from inspired.domain.booking.lifecycle import is_reminder
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.refunds import Outcome
@@ -331,6 +331,6 @@ def _account_agrees(world: World) -> Iterator[str]:
     for orphan in world.orphans.all.values():
         if orphan.money is not None and orphan.settled_at is None:
             there[orphan.money.currency] += orphan.money.amount
-    ours = {currency: money.amount for (account, currency), money in balances(entries).items() if account == BINANCE}
+    ours = {currency: money.amount for (account, currency), money in balances(entries).items() if account == "binance"}
     if ours != {currency: amount for currency, amount in there.items() if amount}:
         yield f"I6 in the account lies {there}, the books say {ours}"

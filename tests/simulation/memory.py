@@ -27,7 +27,7 @@ from inspired.adapters.providers.binance import Refused
 from inspired.adapters.redis.queue import BOOKINGS, LETTERS, NOTICES
 from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.adapters.redis.throttle import HeldBack
-from inspired.domain.booking.booking import MOST_REFUNDS, Booking, Checkout, Entry
+from inspired.domain.booking.booking import Booking, Checkout, Entry
 from inspired.domain.booking.claims import Claim, UnknownClaim
 from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import Outcome, RefundSeen
@@ -36,13 +36,14 @@ from inspired.domain.booking.status import numbered
 from inspired.domain.catalogue.availability import Availability
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.reporting.payment_limits import Turnover
-from inspired.domain.shared.errors import BadSignature, Busy, NotFound, UpstreamError
+from inspired.domain.shared.errors import BadSignature, BalanceTooLow, Busy, NotFound, UpstreamError
 from inspired.domain.shared.money import PLACES, Money
 from inspired.domain.shared.slots import Span
 
 T = TypeVar("T")
 DATABASE, PROVIDER, MAIL, QUEUE = "database", "provider", "mail", "queue"
 NONE = Money.parse(0)
+MOST_REFUNDS = 10  # of an order: https://developers.binance.com/docs/binance-pay/api-order-refund
 
 
 # --- the wire -------------------------------------------------------------------------------------------------------
@@ -674,7 +675,7 @@ class MemoryPay:
 
     def _created(self, trade_no: str, price: Money, expires_at: datetime) -> Checkout:
         if trade_no in self.orders:
-            raise Refused("400201", "merchantTradeNo is invalid or duplicated")
+            raise UpstreamError("binance", "400201 merchantTradeNo is invalid or duplicated", code="400201")
         order = Order(trade_no, f"{363969700195475457 + 2 * len(self.orders)}", price, expires_at)
         self.orders[trade_no] = order
         self.calls["create"] += 1
@@ -720,7 +721,7 @@ class MemoryPay:
         if self.balance is None or self.balance.currency != amount.currency:
             return
         if amount > self.balance:
-            raise Refused("400304", "The merchant account's remaining amount is not enough.")
+            raise BalanceTooLow("binance", "400304 not enough is left", retryable=False, maybe_applied=False)
         self.balance -= amount
 
     def _told(self, known: PaidBack, at: datetime) -> RefundSeen:

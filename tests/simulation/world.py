@@ -22,6 +22,7 @@ from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking import customer_actions
 from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import AllOfIt, Outcome, PartOfIt
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.availability import AS_USUAL, Availability, Rules
@@ -143,7 +144,8 @@ class World:
             "subscribers": NoSubscribers(),
             "tickets": NoTickets(),
             "vault": VAULT,
-            "pay": self.pay,
+            "rails": {RailId.BINANCE_PAY: self.pay},
+            "binance": self.pay,
             "catalogue": FixedOffer(TYPES, CALENDAR),
             "own_calendar": NoOwnCalendar(),
             "preferences": AsMade(),

@@ -25,7 +25,6 @@ from inspired.adapters.mongo.spellings import (
 )
 from inspired.domain.booking import search_index
 from inspired.domain.booking.booking import (
-    MOST_REFUNDS,
     Booking,
     ByHand,
     Checkout,
@@ -39,6 +38,7 @@ from inspired.domain.booking.booking import (
     Words,
 )
 from inspired.domain.booking.outbox import OutboxItem, Task
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.catalogue.meeting_types import MeetingType, Question
@@ -457,7 +457,9 @@ def _order_out(order: PaymentOrder) -> Document:
         "denied": order.denied and str(order.denied),
         "transaction_id": order.transaction_id,
         "paid_at": order.paid_at,
-        "refunds_left": order.refunds_left,
+        # Absent instead of empty: earlier releases know one rail only, and read the other as a number.
+        **({} if order.rail is RailId.BINANCE_PAY else {"rail": str(order.rail)}),
+        **({} if order.refunds_left is None else {"refunds_left": order.refunds_left}),
     }
 
 
@@ -482,7 +484,8 @@ def _order_in(found: Document, price: Document) -> PaymentOrder:
         commission=money_in(found.get("commission")),
         transaction_id=found["transaction_id"],
         paid_at=found["paid_at"],
-        refunds_left=found.get("refunds_left", MOST_REFUNDS),
+        rail=RailId(found.get("rail", RailId.BINANCE_PAY)),
+        refunds_left=found.get("refunds_left"),
     )
 
 

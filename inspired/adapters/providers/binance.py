@@ -31,13 +31,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from inspired.adapters.providers.binance_certificates import Certificates, OwnShelf, Shelf
 from inspired.adapters.providers.http import Answer, Http
-from inspired.adapters.redis.throttle import Throttle
+from inspired.adapters.redis.throttle import Breaker, Throttle
 from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.monitoring.provider_refusals import concerns_every_call
-from inspired.domain.shared.errors import BadSignature, UpstreamError
+from inspired.domain.shared.errors import BadSignature, BalanceTooLow, UpstreamError
 from inspired.domain.shared.money import Money
 
 SERVICE = "binance"
@@ -91,10 +91,12 @@ def _goods_sign(sign: str) -> str:
 
 
 class Refused(UpstreamError):
-    """A definite no: the envelope carries an error code, and nothing was done."""
+    """A definite no: the envelope carries an error code, and nothing was done. What is refused like every other call
+    may be accepted later."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(SERVICE, f"{code} {message[:200]}", retryable=False, maybe_applied=False, code=code)
+        again = concerns_every_call(code)
+        super().__init__(SERVICE, f"{code} {message[:200]}", retryable=again, maybe_applied=False, code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class BinancePay:
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
-        self._throttle = throttle
+        self.throttle = throttle
         self._base = base_url
         self._api_key = api_key
         self._secret = secret_key.encode()
@@ -168,27 +170,34 @@ class BinancePay:
         page_url: str,
         seconds: float,
     ) -> Checkout:
-        """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else)."""
+        """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else).
+        That the number is taken means that an earlier call arrived."""
         name = goods_text(title, otherwise=reference)
-        data = self._call(
-            CREATE,
-            {
-                "env": {"terminalType": "WEB"},
-                "merchantTradeNo": trade_no,
-                "orderAmount": _json_number(price),
-                "currency": price.currency,
-                "description": name,
-                "goodsDetails": [
-                    {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": name}
-                ],
-                "returnUrl": page_url,
-                "cancelUrl": page_url,
-                "orderExpireTime": _epoch_ms(expires_at),
-                "webhookUrl": self._webhook_url,
-            },
-            seconds,
-        )
+        try:
+            data = self._call(CREATE, self._order(trade_no, price, name, reference, expires_at, page_url), seconds)
+        except Refused as refusal:
+            if refusal.code == DUPLICATE_TRADE_NO:
+                raise UpstreamError(SERVICE, refusal.message, code=refusal.code) from refusal
+            raise
         return self._checkout(data, price)
+
+    def _order(
+        self, trade_no: str, price: Money, name: str, reference: str, expires_at: datetime, page_url: str
+    ) -> dict[str, Any]:
+        return {
+            "env": {"terminalType": "WEB"},
+            "merchantTradeNo": trade_no,
+            "orderAmount": _json_number(price),
+            "currency": price.currency,
+            "description": name,
+            "goodsDetails": [
+                {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": name}
+            ],
+            "returnUrl": page_url,
+            "cancelUrl": page_url,
+            "orderExpireTime": _epoch_ms(expires_at),
+            "webhookUrl": self._webhook_url,
+        }
 
     def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
         """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: no such order there."""
@@ -237,7 +246,15 @@ class BinancePay:
             "webhookUrl": self._webhook_url,
         }
         asked_at = self._now()
-        return _refund(self._call(REFUND, body, seconds), refund_request_id, amount.currency, asked_at)
+        try:
+            data = self._call(REFUND, body, seconds)
+        except Refused as refusal:
+            if refusal.code == LOW_BALANCE:
+                raise BalanceTooLow(
+                    SERVICE, refusal.message, retryable=False, maybe_applied=False, code=refusal.code
+                ) from refusal
+            raise
+        return _refund(data, refund_request_id, amount.currency, asked_at)
 
     def query_refund(
         self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
@@ -251,6 +268,9 @@ class BinancePay:
                 return RefundSeen(refund_request_id, asked_at, None, trade_no)
             raise
         return replace(_refund(data, refund_request_id, currency, asked_at), trade_no=trade_no)
+
+    def state(self) -> Breaker:
+        return self.throttle.state()
 
     # --- webhooks ---------------------------------------------------------------------------------------------------
 
@@ -304,7 +324,7 @@ class BinancePay:
 
         The bytes are serialised once: what is signed is what is sent.
         """
-        permit = self._throttle.take(urgent=path in URGENT, seconds=seconds)
+        permit = self.throttle.take(urgent=path in URGENT, seconds=seconds)
         raw = json.dumps(body, separators=(",", ":")).encode()
         timestamp = str(_epoch_ms(self._now()))
         nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(32))
@@ -334,11 +354,11 @@ class BinancePay:
         finally:
             if refusal is not None:
                 code, words = refusal
-                self._throttle.refused(permit, path, code=code, words=words, sells=path == CREATE)
+                self.throttle.refused(permit, path, code=code, words=words, sells=path == CREATE)
             elif is_usable:
-                self._throttle.answered(permit, path)
+                self.throttle.answered(permit, path)
             else:
-                self._throttle.failed(permit, asked=asked)
+                self.throttle.failed(permit, asked=asked)
             reference = str(body.get("merchantTradeNo") or body.get("refundRequestId") or "")
             self._on_call(CallMade(self._now(), path, reference, outcome, self._elapsed() - begun))
 

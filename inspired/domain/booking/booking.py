@@ -11,12 +11,12 @@ from enum import StrEnum
 from inspired.domain.booking.claims import Claim, Invitee, Tick
 from inspired.domain.booking.history import Details, Event, EventKind, Obstacle
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 
-MOST_REFUNDS = 10  # per order, by Binance's contract (api-order-refund, remainingAttempts)
 DRAFT_LIFE = timedelta(hours=24)
 DRAFT_CHECKS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), DRAFT_LIFE)
 
@@ -122,7 +122,8 @@ class PaymentOrder:
     denied: Remote | None = None  # the status our query returned instead, once the order was closed without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
-    refunds_left: int = MOST_REFUNDS  # refunds the provider still allows for this order (remainingAttempts)
+    rail: RailId = RailId.BINANCE_PAY
+    refunds_left: int | None = None  # refunds the provider still allows for this order; None: it named no limit yet
 
     @property
     def is_closed(self) -> bool:
@@ -399,6 +400,10 @@ class Booking:
 
     def refunds_of(self, order: PaymentOrder) -> tuple[Refund, ...]:
         return tuple(refund for refund in self.refunds if refund.trade_no == order.trade_no)
+
+    def rail_of(self, refund: Refund) -> RailId:
+        """The rail its payment came by. Every refund is of one of the booking's orders."""
+        return next(order.rail for order in self.orders if order.trade_no == refund.trade_no)
 
     def find_order(self, trade_no: str) -> PaymentOrder | None:
         return next((order for order in self.orders if order.trade_no == trade_no), None)

@@ -1,6 +1,6 @@
 """The ledger: double entry, append only, derived from a booking's facts.
 
-    binance    the merchant account's balance               (asset)
+    binance    the merchant account's balance; each rail has such an account   (asset)
     suspense   received, neither earned nor returned yet    (liability)
     sales      earned by confirmed calls                    (income)
     refunds    returned although it was earned              (less income)
@@ -21,11 +21,13 @@ from decimal import Decimal
 from inspired.domain.booking.balance import nothing, received_of
 from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, Line
 from inspired.domain.booking.outbox import PostLedger
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.money import Money
 
-BINANCE, SUSPENSE, SALES, REFUNDS, FEES = "binance", "suspense", "sales", "refunds", "fees"
+SUSPENSE, SALES, REFUNDS, FEES = "suspense", "sales", "refunds", "fees"
 OUTSIDE = "outside"
-ACCOUNTS = (BINANCE, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
+RECEIVING = tuple(capabilities.account for capabilities in CAPABILITIES.values())
+ACCOUNTS = (*RECEIVING, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
 
 Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its text, its lines
 
@@ -48,11 +50,12 @@ def targets(booking: Booking) -> Iterator[Target]:
     """The entries the books should hold, fact by fact."""
     for order in booking.orders:
         if order.has_money and order.proven and order.received and not order.received.is_nothing:
+            account = CAPABILITIES[order.rail].account
             fact = Fact(FactKind.RECEIVED, order.trade_no)
-            yield _moved(fact, "received", order.received, debit=BINANCE, credit=SUSPENSE)
+            yield _moved(fact, "received", order.received, debit=account, credit=SUSPENSE)
             if order.commission and not order.commission.is_nothing:
                 fact = Fact(FactKind.FEE, order.trade_no)
-                yield _moved(fact, "commission", order.commission, debit=FEES, credit=BINANCE)
+                yield _moved(fact, "commission", order.commission, debit=FEES, credit=account)
     if booking.earned is not None and not booking.earned.is_nothing:
         earned = Fact(FactKind.EARNED)
         yield _moved(earned, "earned by the confirmed call", booking.earned, debit=SUSPENSE, credit=SALES)
@@ -72,25 +75,28 @@ def _refunds(booking: Booking) -> Iterator[Target]:
     for refund in booking.refunds:
         if not refund.is_gone or refund.amount is None or refund.amount.is_nothing:
             continue
+        account = CAPABILITIES[booking.rail_of(refund)].account
         fact = Fact(FactKind.REFUND, refund.id)
         if refund.amount.currency != price:
-            yield _moved(fact, "returned", refund.amount, debit=SUSPENSE, credit=BINANCE)
+            yield _moved(fact, "returned", refund.amount, debit=SUSPENSE, credit=account)
             continue
         first = min(unearned, refund.amount)
         unearned -= first
-        lines = (Line(SUSPENSE, first), Line(REFUNDS, refund.amount - first), Line(BINANCE, -refund.amount))
+        lines = (Line(SUSPENSE, first), Line(REFUNDS, refund.amount - first), Line(account, -refund.amount))
         yield fact, "returned", tuple(line for line in lines if not line.money.is_nothing)
 
 
-def orphan(notice_id: str, money: Money, now: datetime) -> Entry:
-    """Money for an unknown order: it is in the account and owed to its unknown payer."""
-    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(BINANCE, money), Line(SUSPENSE, -money))
+def orphan(notice_id: str, rail: RailId, money: Money, now: datetime) -> Entry:
+    """Money for an unknown order: it is in the rail's account and owed to its unknown payer."""
+    account = CAPABILITIES[rail].account
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(account, money), Line(SUSPENSE, -money))
     return Entry(0, now, fact, "received for an unknown order", lines)
 
 
-def orphan_settled(notice_id: str, money: Money, now: datetime) -> Entry:
+def orphan_settled(notice_id: str, rail: RailId, money: Money, now: datetime) -> Entry:
     """The owner settled it manually: the money has left, or never belonged to this business."""
-    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(BINANCE, -money))
+    account = CAPABILITIES[rail].account
+    fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(account, -money))
     return Entry(1, now, fact, "settled by hand", lines)
 
 

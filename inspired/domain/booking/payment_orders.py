@@ -8,10 +8,10 @@ from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow,
 from inspired.domain.booking.lifecycle import with_new_order
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.polling import may_still_pay, passed, scheduled
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import Remote, State
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any create call may take
-LONGEST_ORDER = timedelta(hours=1)  # Binance Pay v1 and v2; whether v3 allows more is uncertain
 
 
 def may_create(booking: Booking, now: datetime) -> bool:
@@ -49,7 +49,7 @@ def creating(booking: Booking, now: datetime) -> Booking:
     if order is None or not may_create(booking, now):
         return booking
     # The outcome is unknown until an answer arrives: after a crash the next worker must query first.
-    expires_at = min(booking.expires_at or now, now + LONGEST_ORDER)
+    expires_at = min(booking.expires_at or now, now + CAPABILITIES[order.rail].longest_order)
     started = replace(order, tries=order.tries + 1, retry_at=now + CREATE_LEASE, uncertain=True, expires_at=expires_at)
     return scheduled(booking.with_order(started), now)
 

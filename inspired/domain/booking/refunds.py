@@ -24,6 +24,7 @@ from inspired.domain.booking.balance import (
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, RefundRequest, refund_id
 from inspired.domain.booking.history import Amount, EventKind, Obstacle, ObstacleKind, RefundFound, RefundRequested
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import Cause, RefundStatus, Remote
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.money import Money
@@ -227,14 +228,15 @@ def _previewed(
     warnings: list[str] = []
     for order, part in shares:
         there = at_provider(booking, order)
+        takes_all = CAPABILITIES[order.rail].last_takes_all
         if order.refunds_left == 0:
             blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
-        elif order.refunds_left == LAST_ONE and part < there:
+        elif takes_all and order.refunds_left == LAST_ONE and part < there:
             blocking.append(
                 f"Binance allows one last refund of this payment and would return everything left, {there.shown}. "
                 "A smaller amount is not sent."
             )
-        elif order.refunds_left == LAST_ONE + 1 and part < there:
+        elif takes_all and order.refunds_left == LAST_ONE + 1 and part < there:
             warnings.append("After this refund Binance allows one more, which always returns everything left.")
     return Preview(amount, left, remains, cancels, (*blocking, *warnings), bool(blocking))
 
@@ -372,11 +374,12 @@ def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> Obstac
         return Obstacle(ObstacleKind.NO_NUMBER)
     if refund.tries:
         return None  # it may be at the provider already: only repeating the call tells
-    if order.refunds_left <= 0:
+    if order.refunds_left == 0:
         return Obstacle(ObstacleKind.NONE_LEFT)
     if _of_unknown_amount(booking, order) is not None and is_asked_about_first(booking, refund):
         return Obstacle(ObstacleKind.AMOUNT_UNKNOWN)
-    if order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
+    takes_all = CAPABILITIES[order.rail].last_takes_all
+    if takes_all and order.refunds_left == LAST_ONE and refund.amount is not None and refund.amount < left:
         return Obstacle(ObstacleKind.LAST_ONE, left=left)
     return None
 
@@ -575,7 +578,7 @@ def _left_otherwise(booking: Booking, refund: Refund) -> Booking | None:
 
 def _counted_down(booking: Booking, refund: Refund, remaining: int | None) -> Booking:
     order = booking.find_order(refund.trade_no)
-    if order is None or remaining is None or remaining >= order.refunds_left:
+    if order is None or remaining is None or (order.refunds_left is not None and remaining >= order.refunds_left):
         return booking
     return booking.with_order(replace(order, refunds_left=remaining))
 

@@ -252,7 +252,7 @@ def seconds_to_pay(booking: Booking) -> int | None:
 def returned(booking_id: str, booking: Booking | None, entry: Entry) -> Returned | None:
     """The refund of this entry; None for other entries."""
     refund_id = entry.fact.subject_id
-    moved = [line.money for line in entry.lines if line.account == ledger.BINANCE]
+    moved = [line.money for line in entry.lines if line.account in ledger.RECEIVING]
     if entry.fact.kind is not FactKind.REFUND or not moved:
         return None
     refund = booking.find_refund(refund_id) if booking else None
@@ -269,7 +269,7 @@ def payments_in(entries: Iterable[Entry]) -> list[tuple[datetime, Money]]:
     facts: dict[tuple[Fact, str], tuple[datetime, Money]] = {}
     for entry in sorted(entries, key=lambda one: one.number):
         if entry.fact.kind is FactKind.RECEIVED:
-            for money in (line.money for line in entry.lines if line.account == ledger.BINANCE):
+            for money in (line.money for line in entry.lines if line.account in ledger.RECEIVING):
                 at, before = facts.get((entry.fact, money.currency), (entry.at, money - money))
                 facts[entry.fact, money.currency] = (at, before + money)
     return sorted(facts.values(), key=lambda one: one[0])

@@ -6,6 +6,7 @@ from inspired.domain.accounts.people import Role
 from inspired.domain.booking import ledger, refunds
 from inspired.domain.booking.attention import Matter
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.reconciliation import Kind as DifferenceKind
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Flag, RefundStatus, State
@@ -74,7 +75,7 @@ MATTERS = {
     Matter.UNDELIVERED: "Could not be delivered:",
 }
 ACCOUNTS = {
-    ledger.BINANCE: "In the Binance account",
+    CAPABILITIES[RailId.BINANCE_PAY].account: "In the Binance account",
     ledger.SUSPENSE: "Received, neither earned nor returned",
     ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",

@@ -103,3 +103,7 @@ class UpstreamError(Exception):
         self.retryable = retryable
         self.maybe_applied = maybe_applied
         self.code = code
+
+
+class BalanceTooLow(UpstreamError):
+    """A refund was refused because the account it would leave holds too little."""

@@ -1,13 +1,12 @@
-"""Creating the order at Binance Pay: once in the request, then by jobs, then by the customer's button."""
+"""Creating the payment order: once in the request, then by jobs, then by the customer's button."""
 
 from math import ceil
 
-from inspired.adapters.providers.binance import DUPLICATE_TRADE_NO
-from inspired.adapters.redis.throttle import HeldBack
+from inspired.adapters.redis.throttle import Breaker, HeldBack
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, PaymentOrder
+from inspired.domain.booking.rails import RailId
 from inspired.domain.monitoring.health import is_silent
-from inspired.domain.monitoring.provider_refusals import concerns_every_call
 from inspired.domain.shared.errors import Paused, UpstreamError
 from inspired.flows.booking import payment_limits
 from inspired.services import Services
@@ -19,13 +18,18 @@ WORKER_SECONDS = 30  # … while no worker runs
 REFUSED_SECONDS = 120  # … while every call is refused, which somebody has to fix
 
 
+def standing(svc: Services) -> Breaker:
+    """How the rail stands that new bookings are paid by."""
+    return svc.rails[RailId.BINANCE_PAY].state()
+
+
 def refuse_while_paused(svc: Services) -> None:
     """Called before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every
     call, while no worker runs, and if this version was not rehearsed."""
     refuse_unrehearsed(svc)
     refuse_unworked(svc)
     refuse_while_refused(svc)
-    breaker = svc.throttle.state()
+    breaker = standing(svc)
     if breaker.open and breaker.until is not None:
         raise Paused(
             "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
@@ -36,7 +40,7 @@ def refuse_while_paused(svc: Services) -> None:
 
 def refuse_while_refused(svc: Services) -> None:
     """Binance Pay answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
-    if svc.throttle.state().refusal is not None:
+    if standing(svc).refusal is not None:
         raise Paused(
             "Payments are paused, because Binance Pay does not take this site’s calls at the moment. Nothing was held "
             "and nothing is owed. The owner has been told. Please try again later.",
@@ -71,7 +75,7 @@ def is_worked(svc: Services) -> bool:
 
 def is_paused(svc: Services) -> bool:
     """For pages: True if nothing new is offered now."""
-    breaker = svc.throttle.state()
+    breaker = standing(svc)
     return not svc.gate.is_open() or not is_worked(svc) or breaker.open or breaker.refusal is not None
 
 
@@ -95,7 +99,7 @@ def open_held_order(svc: Services, booking: Booking, *, seconds: float) -> Booki
             booking.id, lambda b: payment_orders.above_limit(b, order.trade_no, svc.now(), window), known=booking
         )
     try:
-        checkout = svc.pay.create(
+        checkout = svc.rails[order.rail].create(
             trade_no=order.trade_no,
             price=order.amount,
             title=booking.meeting_type.title,
@@ -133,18 +137,15 @@ def _leased(svc: Services, booking: Booking) -> tuple[Booking, bool]:
 
 
 def _failed(svc: Services, booking: Booking, order: PaymentOrder, error: UpstreamError) -> Booking:
-    # A duplicate number means an earlier call arrived: query its outcome instead of assuming it.
-    duplicate = error.code == DUPLICATE_TRADE_NO
-    # A call that never left us used up none of Binance's tries: retry for as long as there is time.
+    # A call that never left us used up none of the tries: retry for as long as there is time.
     most_tries = order.tries + 1 if isinstance(error, HeldBack) else svc.settings.payment_retry_attempts
     return svc.bookings.change(
         booking.id,
         lambda b: payment_orders.create_failed(
             b,
             order.trade_no,
-            uncertain=error.maybe_applied or duplicate,
-            # Refused for our account and not for this order: it may be accepted in a moment.
-            retryable=error.retryable or duplicate or concerns_every_call(error.code),
+            uncertain=error.maybe_applied,
+            retryable=error.retryable,
             most_tries=most_tries,
             now=svc.now(),
             why=str(error),

@@ -15,6 +15,7 @@ from inspired.domain.booking import ledger
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.delivery import LEASE
 from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.errors import NotFound, UpstreamError
@@ -34,7 +35,7 @@ def receive(svc: Services, headers: WebhookHeaders, raw: bytes) -> bool:
 
     Raises BadSignature; UpstreamError while certificates cannot be fetched; Busy while MongoDB is away.
     """
-    svc.pay.verify_webhook(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
+    svc.binance.verify_webhook(headers, raw, seconds=1.5, order=lambda: _order_of_ours(svc, raw))
     facts = read_webhook(raw)
     booking = booking_of(svc, facts.trade_no)
     webhook_id = f"{facts.biz_type}:{facts.biz_id}:{facts.biz_status}:{facts.data_hash}"
@@ -107,7 +108,7 @@ def _refunds(svc: Services, facts: Facts) -> list[RefundSeen]:
     if not facts.tells_of_refund:
         return []
     currency = facts.money.currency if facts.money else "USDT"
-    return [svc.pay.query_refund(facts.refund_id, currency, trade_no=facts.trade_no)]
+    return [svc.binance.query_refund(facts.refund_id, currency, trade_no=facts.trade_no)]
 
 
 def booking_of(svc: Services, trade_no: str) -> Booking | None:
@@ -126,7 +127,7 @@ def _orphan(svc: Services, webhook: Webhook, facts: Facts) -> None:
     orphan = Orphan(webhook.id, webhook.at, webhook.trade_no, facts.money, facts.transaction_id, open_since=webhook.at)
     svc.orphans.add(orphan)
     if facts.money is not None:
-        svc.ledger.post(webhook.id, [ledger.orphan(webhook.id, facts.money, webhook.at)])
+        svc.ledger.post(webhook.id, [ledger.orphan(webhook.id, RailId.BINANCE_PAY, facts.money, webhook.at)])
     now = svc.now()
     if not svc.orphans.tell(orphan.id, now, now + LEASE):
         return  # another worker is mailing; the webhook stays due until that is done
@@ -156,7 +157,7 @@ def settle_orphan(svc: Services, orphan_id: str, note: str) -> None:
     """
     orphan = svc.orphans.get(orphan_id)
     if orphan.money is not None:
-        svc.ledger.post(orphan_id, [ledger.orphan_settled(orphan_id, orphan.money, svc.now())])
+        svc.ledger.post(orphan_id, [ledger.orphan_settled(orphan_id, RailId.BINANCE_PAY, orphan.money, svc.now())])
     svc.orphans.settle(orphan_id, note, svc.now())
 
 

@@ -93,7 +93,7 @@ def ask(svc: Services, booking: Booking) -> Answers:
     is_posted = not booking.owes(PostLedger)
     return Answers(
         orders=tuple(observation for observation in orders if observation is not None),
-        refunds=tuple(refreshing.refunds_seen(svc, known, SECONDS)),
+        refunds=tuple(refreshing.refunds_seen(svc, booking, known, SECONDS)),
         event=_event(svc, booking),
         posted=svc.ledger.of(booking.id) if is_posted else None,
     )
@@ -132,7 +132,9 @@ def _stepped(svc: Services, booking: Booking, difference: Difference) -> None:
         case Kind.LEDGER:
             svc.ledger.post(booking.id, booking.ledger)
         case Kind.STILL_PAYABLE:
-            svc.pay.close(difference.subject, seconds=SECONDS)
+            order = booking.find_order(difference.subject)
+            if order is not None:
+                svc.rails[order.rail].close(order.trade_no, seconds=SECONDS)
         case Kind.CALL_WITHOUT_EVENT | Kind.EVENT_MOVED:
             occasion = f"reconciled:{svc.now():%Y%m%dT%H%M%S}"
             svc.bookings.change(booking.id, lambda b: customer_actions.to_follow(b, occasion, svc.now()))

@@ -202,13 +202,13 @@ def _found_out(
     # A webhook makes the order worth querying at once, even after the booking's end.
     told_of = lifecycle.settle(booking, webhooks, SlotSeen.UNKNOWN, svc.now()) if webhooks else booking
     seen = [*webhooks, *orders_seen(svc, told_of, seconds)]
-    returned = [*told, *refunds_seen(svc, refunds.to_ask(booking), seconds)]
+    returned = [*told, *refunds_seen(svc, booking, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
     return _Findings(booking, seen, returned, slot)
 
 
 def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[Booking, int]:
-    """The same for every order ever sent, settled ones too, which reveals refunds made in Binance's console. Also
+    """The same for every order ever sent, settled ones too, which reveals refunds made in the provider's console. Also
     returns how many of these queries were answered."""
     sent = (queried(svc, one, seconds) for one in booking.orders if one.was_sent)
     seen = [one for one in sent if one is not None]
@@ -235,7 +235,7 @@ def _order_seen(svc: Services, order: PaymentOrder, closing: bool, seconds: floa
     if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
     try:
-        svc.pay.close(order.trade_no, seconds=seconds)
+        svc.rails[order.rail].close(order.trade_no, seconds=seconds)
     except UpstreamError as error:
         log.warning("close_failed", order=order.trade_no, error=str(error))
     return queried(svc, order, seconds) or seen
@@ -243,19 +243,20 @@ def _order_seen(svc: Services, order: PaymentOrder, closing: bool, seconds: floa
 
 def queried(svc: Services, order: PaymentOrder, seconds: float) -> OrderObservation | None:
     try:
-        return svc.pay.query(order.trade_no, asked_at=svc.now(), seconds=seconds)
+        return svc.rails[order.rail].query(order.trade_no, asked_at=svc.now(), seconds=seconds)
     except UpstreamError as error:
         log.warning("query_failed", order=order.trade_no, error=str(error))
         return None
 
 
-def refunds_seen(svc: Services, asked: Sequence[Refund], seconds: float) -> list[RefundSeen]:
+def refunds_seen(svc: Services, booking: Booking, asked: Sequence[Refund], seconds: float) -> list[RefundSeen]:
     """The provider's report on these refunds; unanswered ones are left out."""
     found = []
     for refund in asked:
         currency = refund.amount.currency if refund.amount else "USDT"
         try:
-            found.append(svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=seconds))
+            rail = svc.rail_of(booking, refund)
+            found.append(rail.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=seconds))
         except UpstreamError as error:
             log.warning("refund_query_failed", refund=refund.id, error=str(error))
     return found

@@ -5,14 +5,12 @@ from datetime import datetime
 
 import structlog
 
-from inspired.adapters.providers.binance import LOW_BALANCE
 from inspired.domain.booking import customer_actions, lifecycle, refunds
 from inspired.domain.booking.booking import Booking, Refund, RefundRequest
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, RefundSeen, Wanted
 from inspired.domain.booking.states import RefundStatus, State
-from inspired.domain.monitoring.provider_refusals import concerns_every_call
-from inspired.domain.shared.errors import Invalid, UpstreamError
+from inspired.domain.shared.errors import BalanceTooLow, Invalid, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.services import Services
 
@@ -191,8 +189,8 @@ def _asked_about(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 
 def _with_order_seen(svc: Services, booking: Booking, refund: Refund) -> Booking:
-    """The order's own status shows what left through Binance's console."""
-    observation = svc.pay.query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
+    """The order's own status shows what left through the provider's console."""
+    observation = svc.rail_of(booking, refund).query(refund.trade_no, asked_at=svc.now(), seconds=SECONDS)
     return _settled(svc, booking, [observation], [])
 
 
@@ -208,7 +206,7 @@ def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, R
 
     booking, is_mine = svc.bookings.claim(booking.id, decide, known=booking)
     leased = booking.find_refund(refund.id)
-    # A refund that Binance would not do as asked now waits for the owner; no call is made.
+    # A refund that the provider would not do as asked now waits for the owner; no call is made.
     is_leased = is_mine and leased is not None and leased.status is RefundStatus.REQUESTED
     return booking, leased if is_leased else None
 
@@ -218,7 +216,7 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
     if order is None or refund.amount is None:
         return booking
     try:
-        observation = svc.pay.refund(
+        observation = svc.rails[order.rail].refund(
             refund_request_id=refund.id,
             prepay_id=order.prepay_id,
             amount=refund.amount,
@@ -233,13 +231,13 @@ def _sent(svc: Services, booking: Booking, refund: Refund) -> Booking:
 
 def _not_sent(svc: Services, booking: Booking, refund: Refund, error: UpstreamError) -> Booking:
     log.warning("refund_unsent", booking=booking.id, refund=refund.id, error=str(error))
-    # A refusal of every call says nothing about this refund: retry until calls are accepted.
-    refused = not error.retryable and not error.maybe_applied and not concerns_every_call(error.code)
+    refused = not error.retryable and not error.maybe_applied
+    low_balance = isinstance(error, BalanceTooLow)
     booking = _saved(
         svc,
         booking,
         lambda b: refunds.not_sent(
-            b, refund.id, svc.now(), why=str(error)[:200], refused=refused, low_balance=error.code == LOW_BALANCE
+            b, refund.id, svc.now(), why=str(error)[:200], refused=refused, low_balance=low_balance
         ),
     )
     if not refused:
@@ -254,7 +252,8 @@ def _outcome_asked(svc: Services, booking: Booking, refund: Refund) -> Booking:
     """Usually the outcome is known at once; otherwise the booking's next check asks again."""
     currency = refund.amount.currency if refund.amount else "USDT"
     try:
-        observation = svc.pay.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)
+        rail = svc.rail_of(booking, refund)
+        observation = rail.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=SECONDS)
     except UpstreamError as error:
         log.warning("refund_query_failed", refund=refund.id, error=str(error))
         return booking

@@ -210,7 +210,7 @@ def _of_queues(svc: Services) -> Looked:
     yield "queue_stuck", Seen(", ".join(f"{waiting.queue}: {waiting.count}" for waiting in late)) if late else None
     strange = svc.refused_jobs.recent(now)
     yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
-    breaker = svc.throttle.state()
+    breaker = svc.binance.state()
     yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
     yield "binance_refuses", Seen(breaker.refusal.told) if breaker.refusal is not None else None
 
@@ -232,7 +232,7 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
         yield alert_id, Seen(beat.detail) if beat is not None and not beat.is_well else None
     check = beats.get(heartbeats.CHECK)
     yield "invariant_broken", Seen(check.detail) if check is not None and not check.is_well else None
-    skew = svc.pay.clock_skew
+    skew = svc.binance.clock_skew
     if skew is not None:
         is_off = abs(timedelta(seconds=skew)) > MOST_SKEW
         yield "clock_skew", Seen(f"{skew:.0f} seconds") if is_off else None
@@ -245,13 +245,13 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
 def probe_binance(svc: Services) -> None:
     """Check that the certificates can be fetched: every ten minutes, more often while that fails or every call is
     refused (which its answer ends), and not while calls are paused."""
-    now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.throttle.state()
+    now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.binance.state()
     is_well = (before is None or before.is_well) and breaker.refusal is None
     pause = PROBE_WELL if is_well else PROBE_ILL
     if (before is not None and now - before.at < pause) or breaker.open:
         return
     try:
-        found = svc.pay.certificates(seconds=3.0)
+        found = svc.binance.certificates(seconds=3.0)
     except HeldBack:
         return  # never sent, so it says nothing
     except UpstreamError as error:

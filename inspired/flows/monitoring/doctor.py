@@ -25,7 +25,7 @@ def examine(svc: Services) -> Iterator[Finding]:
     yield _asked("The database", svc.ping, "answers")
     yield _asked("Redis", svc.queue.ping, "answers")
     yield _asked("The mail server", svc.smtp.greet, "lets us in")
-    yield _asked("Binance Pay", lambda: svc.pay.certificates(), "accepts our keys")
+    yield _asked("Binance Pay", lambda: svc.binance.certificates(), "accepts our keys")
     yield _clock(svc)
     if svc.settings.uses_calendly:
         yield from _calendly(svc)
@@ -42,7 +42,7 @@ def _asked(what: str, ask: Callable[[], object], well: str) -> Finding:
 
 
 def _clock(svc: Services) -> Finding:
-    skew = svc.pay.clock_skew
+    skew = svc.binance.clock_skew
     if skew is None:
         return Finding("This machine’s clock", False, "could not be compared with Binance’s")
     # Binance's clock comes in whole seconds only.

@@ -72,7 +72,7 @@ def _queues(svc: Services) -> Iterator[Part]:
 
 
 def _binance(svc: Services) -> Part:
-    breaker = svc.throttle.state()
+    breaker = svc.binance.state()
     if breaker.refusal is not None:
         told = f"refuses every call: {breaker.refusal.told}"
         return Part("binance_paused", "Binance Pay", Health.ILL, told, breaker.refusal.since, "binance_refuses")

@@ -98,7 +98,7 @@ def _moved(entries: Iterable[Entry]) -> Moved:
     received: dict[str, list[Money]] = defaultdict(list)
     returned: dict[str, list[Money]] = defaultdict(list)
     for entry in entries:
-        there = [line.money for line in entry.lines if line.account == ledger.BINANCE]
+        there = [line.money for line in entry.lines if line.account in ledger.RECEIVING]
         side = returned if entry.fact.kind is FactKind.REFUND else received
         if entry.fact.kind is not FactKind.FEE:
             for money in there:

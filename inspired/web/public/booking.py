@@ -194,7 +194,7 @@ def times_of(
         is_paused=is_paused,
         is_open=svc.gate.is_open(),
         is_worked=payment.is_worked(svc),
-        is_refused=svc.throttle.state().refusal is not None,
+        is_refused=payment.standing(svc).refusal is not None,
     )
 
 
@@ -414,7 +414,7 @@ def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
         seconds=LOOK_AGAIN_SECONDS,
         is_open=svc.gate.is_open(),
         is_worked=payment.is_worked(svc),
-        is_refused=svc.throttle.state().refusal is not None,
+        is_refused=payment.standing(svc).refusal is not None,
     )
     return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
 
@@ -501,6 +501,6 @@ def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[s
         "now": svc.now(),
         "note": ASKED.get(asked, ""),
         "is_answered": asked == "yes",
-        "binance": svc.throttle.state(),
+        "binance": payment.standing(svc),
         "place": delivery.place_of(svc, booking),
     }

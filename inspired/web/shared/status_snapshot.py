@@ -59,7 +59,7 @@ def _read(svc: Services, before: Facts | None) -> Facts:
     begun = time.monotonic()
     svc.ping()
     took = timedelta(seconds=time.monotonic() - begun)
-    beats, standings, breaker = svc.heartbeats.all(), svc.alerts.all(), svc.throttle.state()
+    beats, standings, breaker = svc.heartbeats.all(), svc.alerts.all(), svc.binance.state()
     clock = beats.get(heartbeats.CLOCK)
     firing = {
         standing.id: standing.firing_since for standing in standings.values() if standing.firing_since is not None

@@ -72,13 +72,13 @@ def test_an_order_is_created_with_its_exact_price_and_end(merchant, sandbox, pri
     assert checkout.deep_link.startswith("bnc://app.binance.com/payment/secpay?")
 
 
-def test_a_number_that_was_used_is_a_definite_no(merchant):
+def test_a_number_that_was_used_means_that_an_earlier_call_arrived(merchant):
     create(merchant)
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamError) as caught:
         create(merchant)
 
-    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400201", False, False)
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400201", True, True)
 
 
 def test_an_order_that_nobody_paid_has_no_money(merchant):
@@ -251,13 +251,13 @@ def test_every_call_leaves_evidence_of_its_outcome_and_nothing_else(sandbox):
 
 @pytest.mark.parametrize("always_200", [False, True])
 @pytest.mark.parametrize(("wrong", "code"), [({"secret_key": "wrong"}, "400002"), ({"api_key": "wrong"}, "400004")])
-def test_a_refusal_is_known_by_its_envelope_whatever_the_http_status(sandbox, wrong, code, always_200):
+def test_a_refusal_of_every_call_is_worth_another_try_whatever_the_http_status(sandbox, wrong, code, always_200):
     sandbox.control("settings", {"always_200": always_200})
 
     with pytest.raises(Refused) as caught:
         a_merchant(sandbox.sandbox, **wrong).query(TRADE_NO)
 
-    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == (code, False, False)
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == (code, True, False)
 
 
 def test_a_clock_that_is_off_is_noticed_and_is_worth_another_try(sandbox):
@@ -491,10 +491,10 @@ def test_an_answer_that_says_nothing_definite_leaves_the_outcome_unknown(door, s
 
 
 DEFINITE = {
-    "as documented": (400, no("400201", errorMessage="merchantTradeNo is invalid or duplicated"), "duplicated"),
-    "with 200": (200, no("400203", errorMessage="account"), "account"),
-    "as the FAQ prints it": (406, '{"code":"400002","msg":"Signature is not valid."}', "Signature is not valid."),
-    "the code as a number": (400, '{"status":"FAIL","code":400606,"errorMessage":null}', "400606"),
+    "as documented": (400, no("400101", errorMessage="a parameter is missing"), "missing"),
+    "with 200": (200, no("400205", errorMessage="order"), "order"),
+    "as the FAQ prints it": (406, '{"code":"400103","msg":"goodsName is not valid."}', "goodsName is not valid."),
+    "the code as a number": (400, '{"status":"FAIL","code":400608,"errorMessage":null}', "400608"),
     "a very long message": (400, no("400101", errorMessage="x" * 5000), "xxx"),
 }
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from inspired.adapters.providers.binance import LOW_BALANCE, Refused
+from inspired.adapters.providers.binance import Refused
 from inspired.domain.booking.refunds import Outcome
 from inspired.domain.booking.states import Remote
+from inspired.domain.shared.errors import BalanceTooLow, UpstreamError
 from inspired.domain.shared.money import Money
 from tests.adapters.merchants import a_merchant
 from tests.factories import (
@@ -116,10 +117,10 @@ def test_an_order_is_made_once_and_its_number_never_again(both):
     pay, _ = both
     checkout = create(pay)
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamError) as caught:
         create(pay)
 
-    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400201", False, False)
+    assert (caught.value.code, caught.value.retryable, caught.value.maybe_applied) == ("400201", True, True)
     seen = pay.query(TRADE_NO, asked_at=NOW)
     assert (seen.status, seen.money, seen.prepay_id) == (Remote.INITIAL, None, checkout.prepay_id)
     assert (seen.asked_at, seen.by_query) == (NOW, True)
@@ -261,10 +262,10 @@ def test_too_little_balance_refuses_and_changes_nothing(both):
     checkout = paid(pay, world)
     world.has_balance("20")
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(BalanceTooLow) as caught:
         refund(pay, checkout, "R1", "25")
 
-    assert caught.value.code == LOW_BALANCE
+    assert (caught.value.retryable, caught.value.maybe_applied) == (False, False)
     assert pay.query(TRADE_NO).status is Remote.PAID
     assert refund(pay, checkout, "R2", "20").remaining == 9
 

@@ -8,7 +8,7 @@ from inspired.domain.booking import customer_actions, refunds
 from inspired.domain.booking.booking import Line
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.invariants import INVARIANTS, violations
-from inspired.domain.booking.ledger import BINANCE, booked
+from inspired.domain.booking.ledger import booked
 from inspired.domain.booking.polling import scheduled
 from inspired.domain.booking.states import Cause, RefundStatus, Remote, State
 from inspired.domain.shared.money import Money
@@ -76,7 +76,7 @@ def a_forgotten_payment():
 
 def an_unbalanced_entry():
     booking = a_confirmed_booking()
-    odd = replace(booking.ledger[0], lines=(Line(BINANCE, Money.parse("1")),))
+    odd = replace(booking.ledger[0], lines=(Line("binance", Money.parse("1")),))
     return replace(booking, ledger=(odd, *booking.ledger[1:]))
 
 

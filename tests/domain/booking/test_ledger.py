@@ -6,8 +6,9 @@ import pytest
 
 from inspired.domain.booking import customer_actions, ledger
 from inspired.domain.booking.booking import Entry, Fact, FactKind, Line
-from inspired.domain.booking.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances, booked, is_balanced
+from inspired.domain.booking.ledger import FEES, REFUNDS, SALES, SUSPENSE, balances, booked, is_balanced
 from inspired.domain.booking.lifecycle import SlotSeen
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.money import Money
 from tests.factories import MINUTE, NOW, a_confirmed_booking, a_live_booking, a_returned, an_item, seen, settled
@@ -34,14 +35,14 @@ def returned(booking):
 def test_a_confirmed_call_is_in_the_account_and_earned():
     booking = a_confirmed_booking()
 
-    assert in_the_books(booking) == {BINANCE: "75", SALES: "-75"}
+    assert in_the_books(booking) == {"binance": "75", SALES: "-75"}
     assert booking.ledger == (
         Entry(
             0,
             THEN,
             RECEIVED,
             "received",
-            (Line(BINANCE, USDT("75")), Line(SUSPENSE, USDT("-75"))),
+            (Line("binance", USDT("75")), Line(SUSPENSE, USDT("-75"))),
         ),
         Entry(
             1,
@@ -59,9 +60,9 @@ def test_what_the_provider_kept_is_a_cost():
 
     booking = settled(a_live_booking(), told)
 
-    assert in_the_books(booking) == {BINANCE: "74.25", SALES: "-75", FEES: "0.75"}
+    assert in_the_books(booking) == {"binance": "74.25", SALES: "-75", FEES: "0.75"}
     assert booking.ledger[1] == Entry(
-        1, THEN, Fact(FactKind.FEE, ORDER), "commission", (Line(FEES, USDT("0.75")), Line(BINANCE, USDT("-0.75")))
+        1, THEN, Fact(FactKind.FEE, ORDER), "commission", (Line(FEES, USDT("0.75")), Line("binance", USDT("-0.75")))
     )
 
 
@@ -80,21 +81,21 @@ def test_money_is_booked_only_once_it_is_proven():
 def test_short_money_is_owed_to_its_payer_until_it_has_gone():
     short = settled(a_live_booking(), seen(Remote.PAID, "74"))
 
-    assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
+    assert in_the_books(short) == {"binance": "74", SUSPENSE: "-74"}
     assert in_the_books(returned(short)) == {}
 
 
 def test_surplus_leaves_what_is_owed_and_never_the_income():
     over = settled(a_live_booking(), seen(Remote.PAID, "80"))
 
-    assert in_the_books(over) == {BINANCE: "80", SALES: "-75", SUSPENSE: "-5"}
-    assert in_the_books(returned(over)) == {BINANCE: "75", SALES: "-75"}
+    assert in_the_books(over) == {"binance": "80", SALES: "-75", SUSPENSE: "-5"}
+    assert in_the_books(returned(over)) == {"binance": "75", SALES: "-75"}
 
 
 def test_what_was_earned_and_goes_back_makes_the_income_smaller_and_is_no_hidden_loss():
     cancelled = customer_actions.refund_part(a_confirmed_booking(), USDT("30"), LATER, cancels=True)
 
-    assert in_the_books(returned(cancelled)) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
+    assert in_the_books(returned(cancelled)) == {"binance": "45", SALES: "-75", REFUNDS: "30"}
 
 
 def test_one_refund_of_surplus_and_income_is_split_between_them():
@@ -107,7 +108,7 @@ def test_one_refund_of_surplus_and_income_is_split_between_them():
         LATER,
         Fact(FactKind.REFUND, after.refunds[-1].id),
         "returned",
-        (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line(BINANCE, USDT("-80"))),
+        (Line(SUSPENSE, USDT("5")), Line(REFUNDS, USDT("75")), Line("binance", USDT("-80"))),
     )
 
 
@@ -116,10 +117,10 @@ def test_surplus_that_has_gone_back_does_not_pay_for_a_later_refund_too():
 
     after = returned(customer_actions.refund_part(over, USDT("30"), LATER, cancels=False))
 
-    assert in_the_books(after) == {BINANCE: "45", SALES: "-75", REFUNDS: "30"}
+    assert in_the_books(after) == {"binance": "45", SALES: "-75", REFUNDS: "30"}
     assert [one.lines for one in after.ledger[-2:]] == [
-        (Line(SUSPENSE, USDT("5")), Line(BINANCE, USDT("-5"))),
-        (Line(REFUNDS, USDT("30")), Line(BINANCE, USDT("-30"))),
+        (Line(SUSPENSE, USDT("5")), Line("binance", USDT("-5"))),
+        (Line(REFUNDS, USDT("30")), Line("binance", USDT("-30"))),
     ]
 
 
@@ -133,7 +134,7 @@ def test_a_refund_in_another_currency_hides_none_that_comes_after_it():
     short = settled(replace(back, orders=(*back.orders, second)), seen(Remote.PAID, "74", order=2), now=LATER)
     gone = a_returned(short, LATER)
 
-    assert in_the_books(short) == {BINANCE: "74", SUSPENSE: "-74"}
+    assert in_the_books(short) == {"binance": "74", SUSPENSE: "-74"}
     assert [one.amount.shown for one in gone.refunds if one.is_gone] == ["75 BNB", "74 USDT"]
     assert in_the_books(gone) == {}
 
@@ -143,7 +144,7 @@ def test_another_currency_has_books_of_its_own():
     back = customer_actions.refund_all(foreign, LATER, cancels=False)
 
     assert balances(foreign.ledger) == {
-        (BINANCE, "BNB"): Money.parse("75", "BNB"),
+        ("binance", "BNB"): Money.parse("75", "BNB"),
         (SUSPENSE, "BNB"): Money.parse("-75", "BNB"),
     }
     assert balances(returned(back).ledger) == {}
@@ -152,7 +153,7 @@ def test_another_currency_has_books_of_its_own():
         LATER,
         Fact(FactKind.REFUND, f"{ORDER}R01"),
         "returned",
-        (Line(SUSPENSE, Money.parse("75", "BNB")), Line(BINANCE, Money.parse("-75", "BNB"))),
+        (Line(SUSPENSE, Money.parse("75", "BNB")), Line("binance", Money.parse("-75", "BNB"))),
     )
 
 
@@ -164,7 +165,7 @@ def test_a_correction_is_an_entry_of_its_own_and_the_old_one_stays():
 
     assert after.ledger[:2] == booking.ledger
     assert [(one.number, one.lines) for one in after.ledger[2:]] == [
-        (2, (Line(BINANCE, USDT("5")), Line(SUSPENSE, USDT("-5"))))
+        (2, (Line("binance", USDT("5")), Line(SUSPENSE, USDT("-5"))))
     ]
 
 
@@ -194,8 +195,11 @@ def test_books_that_are_right_are_left_alone():
 
 @pytest.mark.parametrize("amount", ["75", "0.00000001"])
 def test_money_of_an_unknown_order_is_owed_until_the_owner_settles_it(amount):
-    taken, by_hand = ledger.orphan("k", USDT(amount), NOW), ledger.orphan_settled("k", USDT(amount), LATER)
-    here, owed_ = Line(BINANCE, USDT(amount)), Line(SUSPENSE, -USDT(amount))
+    taken, by_hand = (
+        make("k", RailId.BINANCE_PAY, USDT(amount), at)
+        for make, at in ((ledger.orphan, NOW), (ledger.orphan_settled, LATER))
+    )
+    here, owed_ = Line("binance", USDT(amount)), Line(SUSPENSE, -USDT(amount))
 
     assert taken == Entry(0, NOW, ORPHAN, "received for an unknown order", (here, owed_))
     assert by_hand == Entry(
@@ -203,18 +207,18 @@ def test_money_of_an_unknown_order_is_owed_until_the_owner_settles_it(amount):
         LATER,
         ORPHAN,
         "settled by hand",
-        (Line(SUSPENSE, USDT(amount)), Line(BINANCE, -USDT(amount))),
+        (Line(SUSPENSE, USDT(amount)), Line("binance", -USDT(amount))),
     )
     assert balances([taken, by_hand]) == {}
 
 
 def test_an_entry_is_balanced_in_each_currency_by_itself():
-    assert is_balanced([Line(BINANCE, USDT("1")), Line(SALES, USDT("-1"))])
-    assert not is_balanced([Line(BINANCE, USDT("1")), Line(SALES, Money.parse("-1", "BNB"))])
+    assert is_balanced([Line("binance", USDT("1")), Line(SALES, USDT("-1"))])
+    assert not is_balanced([Line("binance", USDT("1")), Line(SALES, Money.parse("-1", "BNB"))])
 
 
 def test_what_is_only_promised_is_not_booked_as_gone():
     promised = customer_actions.refund_part(a_confirmed_booking(), USDT("30"), LATER, cancels=False)
     unknown = settled(a_confirmed_booking(), seen(Remote.REFUNDED, "75", at=LATER), slot=SlotSeen.UNKNOWN, now=LATER)
 
-    assert in_the_books(promised) == in_the_books(unknown) == {BINANCE: "75", SALES: "-75"}
+    assert in_the_books(promised) == in_the_books(unknown) == {"binance": "75", SALES: "-75"}

@@ -64,7 +64,7 @@ def test_each_refund_that_has_gone_is_told_once_and_together_they_are_what_left(
             -line.money.amount
             for _, entry in entries_of(found)
             for line in entry.lines
-            if entry.fact.kind is FactKind.REFUND and line.account == ledger.BINANCE
+            if entry.fact.kind is FactKind.REFUND and line.account == "binance"
         ),
         Decimal(),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 
 from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, Line
-from inspired.domain.booking.ledger import BINANCE, FEES, REFUNDS, SALES, SUSPENSE, balances
+from inspired.domain.booking.ledger import FEES, REFUNDS, SALES, SUSPENSE, balances
 from inspired.domain.booking.reconciliation import Difference, Kind
 from inspired.domain.booking.states import Cause
 from inspired.domain.reporting import metrics, reports
@@ -44,7 +44,7 @@ def test_the_tax_summary_is_the_ledgers_income_and_cost(found: list[Booking]):
         net = -held.get(SALES, Decimal()) - held.get(REFUNDS, Decimal()) - held.get(FEES, Decimal())
         assert column(report, "Net in USD", totals=totals) == column(report, "Net", totals=totals) == net
     # What is left in the account is what was earned, and what is still owed to somebody.
-    assert column(report, "Net") == held.get(BINANCE, Decimal()) + held.get(SUSPENSE, Decimal())
+    assert column(report, "Net") == held.get("binance", Decimal()) + held.get(SUSPENSE, Decimal())
 
 
 @THOROUGH
@@ -52,7 +52,7 @@ def test_the_tax_summary_is_the_ledgers_income_and_cost(found: list[Booking]):
 def test_the_refunds_are_what_has_left_the_account(found: list[Booking]):
     everything = [one for _, one in entries_of(found)]
     received = [one for one in everything if one.fact.kind in (FactKind.RECEIVED, FactKind.FEE)]
-    left = [balances(some).get((BINANCE, "USDT"), Money(Decimal())).amount for some in (received, everything)]
+    left = [balances(some).get(("binance", "USDT"), Money(Decimal())).amount for some in (received, everything)]
 
     report = reports.refunds(days_of(found), YEARS, ZONE)
 
@@ -86,7 +86,7 @@ def test_what_was_counted_is_held_against_the_ledger(found: list[Booking]):
 
 
 def a_day(day: str, gross: str, currency: str = "USDT", **more: object) -> Day:
-    accounts = {(SALES, currency): -Decimal(gross), (BINANCE, currency): Decimal(gross)}
+    accounts = {(SALES, currency): -Decimal(gross), ("binance", currency): Decimal(gross)}
     return Day(date.fromisoformat(day), Figures(accounts=accounts), **more)  # type: ignore[arg-type]
 
 
@@ -104,7 +104,7 @@ def test_what_came_in_another_currency_is_not_converted():
     report = reports.tax([a_day("2026-11-03", "75", "EUR")], parsed("2026-11"))
 
     assert report.rows[0].cells == ("2026-11-03", "EUR", "75", "0", "0", "75", "", "")
-    entry = Entry(0, NOW, Fact(FactKind.RECEIVED, "x"), "received", (Line(BINANCE, Money.parse("5", "EUR")),))
+    entry = Entry(0, NOW, Fact(FactKind.RECEIVED, "x"), "received", (Line("binance", Money.parse("5", "EUR")),))
     assert reports.entries([("b", entry)], parsed("2026-11"), ZONE).rows[0].cells[-1] == ""
 
 

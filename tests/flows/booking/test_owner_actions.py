@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.ledger import BINANCE, OUTSIDE, SALES, balances
+from inspired.domain.booking.ledger import OUTSIDE, SALES, balances
 from inspired.domain.booking.outbox import Email, SendEmail
 from inspired.domain.booking.states import Flag, HandKind, State
 from inspired.domain.shared.errors import Conflict, Invalid, SlotTaken
@@ -136,7 +136,7 @@ def test_called_off_without_money_back_the_reason_is_a_note(svc: Services, sandb
     after = owner_actions.call_off(svc, booking.id, "p1", "came drunk", seen=0)
     refreshing.refresh(svc, booking.id)
 
-    assert (after.state, in_the_books(after)) == (State.CANCELLED, {BINANCE: "75", SALES: "-75"})
+    assert (after.state, in_the_books(after)) == (State.CANCELLED, {"binance": "75", SALES: "-75"})
     assert delivery.words_of(svc, after, "note", 1) == "came drunk"
     assert any("Nothing goes back" in one.get_body(("plain",)).get_content() for one in mailbox.messages)
     with pytest.raises(Conflict, match="another refund"):
@@ -183,7 +183,7 @@ def test_where_binance_knows_of_the_payment_its_word_wins(svc: Services, sandbox
 
     after = svc.bookings.get(booking.id)
     assert (after.state, after.by_hand) == (State.CONFIRMED, None)
-    assert in_the_books(after) == {BINANCE: "75", SALES: "-75"}
+    assert in_the_books(after) == {"binance": "75", SALES: "-75"}
 
 
 def test_while_binance_does_not_answer_nothing_is_marked(svc: Services, sandbox: Servers):
@@ -298,7 +298,7 @@ def test_after_erasing_nothing_finds_or_reads_the_person(svc: Services, sandbox:
     assert (delivery.opened(svc, after), after.notes) == ({"email": "", "name": ""}, ())
     assert database["bookings"].find_one({"email_index": index}) is None
     assert index not in stored
-    assert (after.state, in_the_books(after)) == (State.CONFIRMED, {BINANCE: "75", SALES: "-75"})
+    assert (after.state, in_the_books(after)) == (State.CONFIRMED, {"binance": "75", SALES: "-75"})
     with pytest.raises(Conflict, match="was erased"):
         owner_actions.note(svc, booking.id, "p1", "more")
 

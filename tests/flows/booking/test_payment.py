@@ -131,7 +131,7 @@ def test_a_lost_answer_to_an_order_that_was_then_paid_is_confirmed(svc: Services
 
 def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_tries(svc: Services, sandbox: Servers):
     for _ in range(5):
-        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+        svc.binance.throttle.failed(svc.binance.throttle.take(urgent=True, seconds=1.0))
     booking = live(svc)
 
     for seconds in (3, 10, 20):
@@ -145,14 +145,14 @@ def test_a_create_that_was_held_back_is_not_asked_about_and_uses_up_none_of_the_
 
 def test_when_payments_are_no_longer_paused_the_order_follows_by_itself(svc: Services, sandbox: Servers):
     for _ in range(5):
-        svc.throttle.failed(svc.throttle.take(urgent=True, seconds=1.0))
+        svc.binance.throttle.failed(svc.binance.throttle.take(urgent=True, seconds=1.0))
     booking = live(svc)
     pause_is_over(svc, sandbox)
 
     booking = refreshing.refresh(later(svc, seconds=3), booking.id)
 
     assert booking.order.checkout is not None
-    assert svc.throttle.state().word == "ok"
+    assert svc.binance.throttle.state().word == "ok"
 
 
 class TestButton:

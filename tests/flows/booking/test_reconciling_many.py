@@ -126,15 +126,15 @@ class Books:
         return booking
 
     def close(self, booking: Booking) -> Booking:
-        self.svc.pay.close(booking.orders[0].trade_no)
+        self.svc.binance.close(booking.orders[0].trade_no)
         return booking
 
     def ask(self, booking: Booking) -> Booking:
         """Ours is what Binance says."""
         now, trade_no = self.svc.now(), booking.orders[0].trade_no
-        answer = self.svc.pay.query(trade_no, asked_at=now)
+        answer = self.svc.binance.query(trade_no, asked_at=now)
         known = [one for one in booking.refunds if one.tries]
-        refunds = [self.svc.pay.query_refund(one.id, "USDT", trade_no=trade_no) for one in known]
+        refunds = [self.svc.binance.query_refund(one.id, "USDT", trade_no=trade_no) for one in known]
         return settle(booking, (answer,), SlotSeen.SECURED, now, refunds)
 
     def believe(self, booking: Booking, status: Remote, money: Money | None = None) -> Booking:
@@ -165,7 +165,7 @@ class Books:
         refund = booking.refunds[0]
         amount = amount or refund.amount
         assert amount is not None
-        self.svc.pay.refund(
+        self.svc.binance.refund(
             refund_request_id=refund.id, prepay_id=booking.orders[0].prepay_id, amount=amount, reason="test"
         )
         return booking

@@ -243,7 +243,7 @@ def test_a_refund_made_in_binances_console_is_found_recorded_and_told(
     booking = confirmed(svc, sandbox)
     sandbox.control(f"orders/{booking.order.trade_no}/refund", {})
 
-    found = [svc.pay.query(booking.order.trade_no)]
+    found = [svc.binance.query(booking.order.trade_no)]
     from inspired.domain.booking import lifecycle
 
     svc.bookings.change(booking.id, lambda b: lifecycle.settle(b, found, lifecycle.SlotSeen.UNKNOWN, svc.now()))

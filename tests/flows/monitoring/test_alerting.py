@@ -382,7 +382,7 @@ def test_calls_to_binance_that_are_all_refused_are_told_at_once_in_its_words_and
 
     mend(sandbox)
     alerting.look(later(svc, minutes=2))
-    wait_until(lambda: svc.throttle.state().refusal is None, what="the end of it")
+    wait_until(lambda: svc.binance.throttle.state().refusal is None, what="the end of it")
     for minutes in (4, 10):
         alerting.look(later(svc, minutes=minutes))
     assert "binance_refuses" not in firing(svc)

@@ -79,9 +79,9 @@ def test_what_is_away_is_told_and_the_rest_is_looked_at_all_the_same(svc: Servic
 
 
 def test_a_clock_that_is_off_is_told(svc: Services):
-    svc.pay.certificates()
-    svc.pay.clock_skew = 40.0
-    ahead = replace(svc, pay=_Answering(svc.pay))
+    svc.binance.certificates()
+    svc.binance.clock_skew = 40.0
+    ahead = replace(svc, binance=_Answering(svc.binance))
 
     assert "differs from Binance’s by 40 s" in wrong(ahead)["This machine’s clock"]
 

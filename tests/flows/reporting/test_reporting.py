@@ -189,8 +189,8 @@ def test_on_demand_each_is_what_the_ledger_holds(svc: Services, sandbox: Servers
     assert tax.totals[0].cells[2:4] == ("150", str(returned))
     assert Decimal(tax.totals[0].cells[5]) == 150 - returned.amount
     assert refunds.totals[0].cells[1] == str(returned) == "75.00000001"
-    assert sum(Decimal(row.cells[5]) for row in entries.rows if row.cells[4] == ledger.BINANCE) == (
-        held[ledger.BINANCE, "USDT"].amount
+    assert sum(Decimal(row.cells[5]) for row in entries.rows if row.cells[4] == "binance") == (
+        held["binance", "USDT"].amount
     )
 
 

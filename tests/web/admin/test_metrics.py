@@ -119,7 +119,7 @@ def test_a_robot_that_asks_for_the_head_is_no_visit_and_a_slow_redis_no_wait(cli
 def test_many_weeks_come_to_a_forecast(client: FlaskClient, svc: Services):
     first = today(svc) - timedelta(days=100)
     for number in range(101):
-        sums = {(ledger.SALES, "USDT"): Decimal(-75), (ledger.BINANCE, "USDT"): Decimal(75)}
+        sums = {(ledger.SALES, "USDT"): Decimal(-75), ("binance", "USDT"): Decimal(75)}
         figures = Figures(accounts=sums, sales=1, customers={"new": 1}, calls={1200: 1}, to_pay={150: 1})
         svc.metrics.save(Day(first + timedelta(days=number), figures, counted_at=svc.now()))
     svc.metrics.save_all_time(today(svc))

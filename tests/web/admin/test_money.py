@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from inspired.adapters.mongo.ledger_store import Orphan
 from inspired.domain.booking import ledger, refunds
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.shared.money import Money
@@ -395,7 +396,7 @@ def test_the_list_shows_what_went_back(owner: FlaskClient, svc: Services, sandbo
 def orphan(svc: Services) -> Orphan:
     found = Orphan("PAY:<1>:2", svc.now(), "z" * 27, Money.parse("50"), "P_9", open_since=svc.now())
     svc.orphans.add(found)
-    svc.ledger.post(found.id, [ledger.orphan(f"orphan:{found.id}", Money.parse("50"), svc.now())])
+    svc.ledger.post(found.id, [ledger.orphan(f"orphan:{found.id}", RailId.BINANCE_PAY, Money.parse("50"), svc.now())])
     return found
 
 

@@ -237,7 +237,7 @@ def test_a_time_is_held_with_its_order_refused_at_first_and_paid_when_orders_are
         booking = refreshing.refresh(later(svc, seconds=seconds), booking.id)
 
     assert booking.order.checkout is not None
-    assert svc.throttle.state().word == "ok"
+    assert svc.binance.throttle.state().word == "ok"
 
 
 # --- a booking that stands already ----------------------------------------------------------------------------------
