@@ -35,9 +35,11 @@ from inspired.adapters.mongo.ledger_store import Cases, Ledger, Orphans, Runs
 from inspired.adapters.mongo.lists import Lists
 from inspired.adapters.mongo.metrics import Numbers, Visits
 from inspired.adapters.mongo.own_calendar import OwnCalendar
+from inspired.adapters.mongo.payment_addresses import PaymentAddresses
 from inspired.adapters.mongo.payment_logs import PaymentLogs
 from inspired.adapters.mongo.people import AdminSessions, People, RefusedLogins
 from inspired.adapters.mongo.preferences import Preferences
+from inspired.adapters.mongo.receiving import Receiving
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import Views
@@ -50,6 +52,7 @@ from inspired.adapters.providers.binance_certificates import MongoShelf
 from inspired.adapters.providers.calendly import Calendly
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.ics_feeds import Feed
+from inspired.adapters.providers.on_chain import OnChain
 from inspired.adapters.providers.rail import Rail
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
@@ -60,9 +63,11 @@ from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.status import public_status
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
+from inspired.domain.shared.networks import Network
 from inspired.settings import Settings
 
 log = structlog.get_logger()
+NODE_CALLS_PER_SECOND = 20  # to each network's node, of all processes together
 ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -111,6 +116,7 @@ class Services:
     bulk_jobs: BulkJobs
     vault: Vault
     rails: Mapping[RailId, Rail]
+    receiving: Receiving
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
     catalogue: Catalogue
@@ -170,18 +176,14 @@ def build(
         database, lambda booking: status_cache.publish(booking.token, cached_status(booking), changed=booking.id)
     )
     logs = PaymentLogs(database)
-    throttle = Throttle(
-        redis,
-        service=BINANCE,
-        per_second=settings.binance_calls_per_second,
-        now=now,
-        chance=chance,
-        elapsed=elapsed,
-    )
+
+    def throttle(service: str, per_second: int) -> Throttle:
+        return Throttle(redis, service=service, per_second=per_second, now=now, chance=chance, elapsed=elapsed)
+
     http, outside = Http(), Http(public_only=not settings.dev_mode)
     binance = BinancePay(
         http,
-        throttle=throttle,
+        throttle=throttle(BINANCE, settings.binance_calls_per_second),
         base_url=settings.binance_pay_base_url,
         api_key=settings.binance_pay_api_key.get_secret_value(),
         secret_key=settings.binance_pay_secret_key.get_secret_value(),
@@ -194,6 +196,18 @@ def build(
         elapsed=elapsed,
     )
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
+    receiving, payment_addresses = Receiving(database, vault), PaymentAddresses(database)
+    on_chain = {
+        RailId(network): OnChain(
+            network,
+            outside,
+            throttle=throttle(f"node-{network}", NODE_CALLS_PER_SECOND),
+            receiving=receiving,
+            addresses=payment_addresses,
+            now=now,
+        )
+        for network in Network
+    }
     beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
     preferences = Preferences(database)
@@ -245,7 +259,8 @@ def build(
         saved_views=Views(database),
         bulk_jobs=BulkJobs(database),
         vault=vault,
-        rails={RailId.BINANCE_PAY: binance},
+        rails={RailId.BINANCE_PAY: binance, **on_chain},
+        receiving=receiving,
         binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         catalogue=Catalogue(database, zone),

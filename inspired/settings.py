@@ -18,6 +18,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inspired.domain.booking.rails import RailId
+
 BINANCE_HOST = "https://bpay.binanceapi.com"
 CALENDLY_API_HOST = "https://api.calendly.com"
 CALENDLY_SITE = "https://calendly.com"
@@ -71,6 +73,8 @@ class Settings(BaseSettings):
     binance_pay_cert_id: str = ""  # optional pin: only this certificate serial is accepted
     binance_calls_per_second: int = Field(default=20, ge=1, le=1000)  # of all processes together
     payment_expiry_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
+    on_chain_expiry_minutes: float = Field(default=30, gt=0, allow_inf_nan=False)  # TRON and BNB Chain
+    ethereum_expiry_minutes: float = Field(default=60, gt=0, allow_inf_nan=False)
     payment_retry_attempts: int = Field(default=3, ge=1, le=20)
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
 
@@ -282,6 +286,15 @@ class Settings(BaseSettings):
     @property
     def payment_expiry(self) -> timedelta:
         return timedelta(minutes=self.payment_expiry_minutes)
+
+    def expiry_of(self, rail: RailId) -> timedelta:
+        """How long a booking waits for its money, by the rail chosen for it."""
+        match rail:
+            case RailId.BINANCE_PAY:
+                return self.payment_expiry
+            case RailId.ERC20:
+                return timedelta(minutes=self.ethereum_expiry_minutes)
+        return timedelta(minutes=self.on_chain_expiry_minutes)
 
     @property
     def calendly_frame_origin(self) -> str:

@@ -271,4 +271,4 @@ def _held_without_order(play: Play) -> Booking:
     offered = play.svc.catalogue.type(CALL)
     customer = Customer(ANN, "Ann", "203.0.113.8")
     token = play.svc.new_token()
-    return bookings.hold_time(play.svc, offered, start, "Europe/Berlin", customer, network="", token=token)
+    return bookings.hold_time(play.svc, offered, start, "Europe/Berlin", customer, token=token)

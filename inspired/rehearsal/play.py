@@ -99,7 +99,6 @@ class Play:
             start,
             "Europe/Berlin",
             Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
-            network="",
             token=token or self.svc.new_token(),
         )
         held = payment.open_held_order(self.svc, held, seconds=seconds)

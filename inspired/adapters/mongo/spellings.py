@@ -285,6 +285,7 @@ def _length(detail: str) -> Details:
 
 # These were sentences once, and stay as they were written; what the owner reads is in `sentences/owner`.
 OBSTACLES = {
+    ObstacleKind.OWNER_SENDS: "sent by the owner from a wallet",
     ObstacleKind.REJECTED: "Binance rejected it.",
     ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
     ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",
@@ -329,6 +330,7 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.ORDER_CREATED: _order,
     EventKind.ORDER_CLOSED: _order_status,
     EventKind.DENIED: _order_status,
+    EventKind.TAKEN_BACK: _order,
     EventKind.CREATE_FAILED: _failed_order,
     EventKind.ABOVE_LIMIT: _above_limit,
     EventKind.MONEY: _money_seen,

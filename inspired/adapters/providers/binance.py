@@ -269,8 +269,15 @@ class BinancePay:
             raise
         return replace(_refund(data, refund_request_id, currency, asked_at), trade_no=trade_no)
 
+    def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
+        """True: an order of ours at Binance pays nobody else, and its URLs lead there (`_own_url`)."""
+        return True
+
     def state(self) -> Breaker:
         return self.throttle.state()
+
+    def is_set_up(self) -> bool:
+        return True
 
     # --- webhooks ---------------------------------------------------------------------------------------------------
 

@@ -41,5 +41,11 @@ class Rail(Protocol):
         self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
     ) -> RefundSeen: ...
 
+    def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
+        """True if this checkout is the order's. Asked before it is shown: it was in our database meanwhile."""
+
     def state(self) -> Breaker:
         """Whether calls go through; up to a second old."""
+
+    def is_set_up(self) -> bool:
+        """True if the owner can be paid by it."""

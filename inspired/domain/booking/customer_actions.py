@@ -10,6 +10,7 @@ from inspired.domain.booking.history import Amount, EventKind, Length
 from inspired.domain.booking.lifecycle import SlotSeen, decided, is_reminder, left_pending, moved, released, reminded
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, Email, ReportNoShow, SendEmail, SyncEvent
 from inspired.domain.booking.polling import passed, scheduled
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import Preview
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import MeetingType
@@ -33,6 +34,7 @@ def held(
     sealed: Sealed,
     email_index: str,
     visitor_index: str,
+    rail: RailId,
     network: str,
     expiry: timedelta,
     now: datetime,
@@ -51,7 +53,9 @@ def held(
         network=network,
         expires_at=expires_at,
         deadline=expires_at + min(timedelta(seconds=60), expiry / 5),
-        orders=(PaymentOrder(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now),),
+        orders=(
+            PaymentOrder(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now, rail=rail),
+        ),
     )
     return scheduled(booking.noted(now, EventKind.HELD).owing(now, SendEmail(Email.HELD)), now)
 

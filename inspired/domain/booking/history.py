@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     GIVEN_UP = "given_up"
     OWNER_GAVE_UP = "owner_gave_up"
     PAID = "paid"
+    PENDING = "pending"  # again, after its money was taken back
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -46,6 +47,7 @@ class EventKind(StrEnum):
     ORDER_CLOSED = "order_closed"  # OrderStatus
     MONEY = "money"  # MoneySeen
     DENIED = "denied"  # OrderStatus
+    TAKEN_BACK = "taken_back"  # Order
     # refunds
     REFUND_REQUESTED = "refund_requested"  # RefundRequested
     REFUND_SENT = "refund_sent"  # Amount
@@ -147,6 +149,7 @@ class Letter:
 
 
 class ObstacleKind(StrEnum):
+    OWNER_SENDS = "owner_sends"  # its rail cannot send money: the owner sends it from a wallet
     PROVIDER = "provider"  # it refused the call, or did not answer
     REJECTED = "rejected"  # it had taken the refund, and did not do it
     NO_NUMBER = "no_number"  # the order's own number at the provider is not known

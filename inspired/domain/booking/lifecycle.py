@@ -26,6 +26,7 @@ from inspired.domain.booking.history import EventKind, MoneySeen, Order, OrderSt
 from inspired.domain.booking.ledger import booked
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, CancelStrayEvents, Email, SendEmail, Task
 from inspired.domain.booking.polling import ALERT_AFTER, may_still_pay, passed, scheduled
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, Remote, State
 from inspired.domain.shared.money import Money
@@ -118,7 +119,7 @@ def left_pending(booking: Booking, now: datetime) -> Booking:
 
 
 def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
-    """Add an order for the missing amount. Its number is saved before anything is sent."""
+    """Add an order for the missing amount, by the same rail. Its number is saved before anything is sent."""
     number = len(booking.orders) + 1
     order = PaymentOrder(
         number=number,
@@ -127,6 +128,7 @@ def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
         amount=missing(booking),
         tries=tries,
         retry_at=now,
+        rail=booking.orders[-1].rail,
     )
     return replace(booking, orders=(*booking.orders, order)).noted(now, EventKind.NEW_ORDER, Order(number))
 
@@ -225,6 +227,10 @@ def _is_slow(moment: Moment) -> bool:
 
 def _paid(moment: Moment) -> Booking:
     return moved(moment.booking, PAID, moment.now, paid_at=moment.now)
+
+
+def _waits_again(moment: Moment) -> Booking:
+    return moved(moment.booking, PENDING, moment.now, paid_at=None)
 
 
 def _alerting(kind: AlertKind) -> Callable[[Moment], Booking]:
@@ -385,6 +391,8 @@ TABLE = (
         (PENDING,), (EXACT,), then=_paid),
     Row("paid, proven and the slot secured: confirmed", 3,
         (PAID,), (EXACT,), slots=(SECURED,), then=_confirmed),
+    Row("seen before it was final, and taken back: it waits for money again", 3,
+        (PAID,), (NONE,), then=_waits_again),
     Row("paid for long and not confirmed: the owner is told", 3,
         (PAID,), (EXACT, NOTIFIED), when=_unconfirmed_for_long, then=_alerting(AlertKind.UNCONFIRMED)),
     Row("told of by a notice, and denied when asked: the owner is told", 3,
@@ -501,8 +509,11 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
     if order.proven and not observation.by_query:
         return booking
     is_older = order.proven and order.seen_at is not None and observation.asked_at < order.seen_at
-    tells_more = order.status is not observation.status or (
-        observation.status is not None and observation.status.tells_of_refunds
+    has_more = _has_more(order, observation)
+    tells_more = (
+        has_more
+        or order.status is not observation.status
+        or (observation.status is not None and observation.status.tells_of_refunds)
     )
     if is_older or (order.proven and not tells_more):
         return booking
@@ -512,9 +523,9 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
         # A webhook says nothing about when *we* asked; its clock may be another process's.
         seen_at=observation.asked_at if observation.by_query else order.seen_at,
         uncertain=False,
-        # An amount proven by our own query is never rewritten; a webhook's amount is replaced by the query's.
+        # An amount proven by our own query only grows, where more may follow; another is replaced by the query's.
         received=order.received
-        if order.proven or (order.has_money and not observation.by_query)
+        if (order.proven and not has_more) or (order.has_money and not observation.by_query)
         else observation.money,
         commission=order.commission or observation.commission,
         proven=order.proven or observation.by_query,
@@ -533,16 +544,36 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
     )
 
 
+def _has_more(order: PaymentOrder, observation: OrderObservation) -> bool:
+    """True if more proven money has come for an order that may get more."""
+    both = order.proven and order.received is not None and observation.money is not None
+    return (
+        both
+        and observation.by_query
+        and CAPABILITIES[order.rail].takes_more
+        and order.received.currency == observation.money.currency  # type: ignore[union-attr]
+        and observation.money > order.received  # type: ignore[operator]
+    )
+
+
 def _denied(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
     """Money that was seen stays. If only a webhook reported it and our own query finds the order closed unpaid, keep it
-    unconfirmed; the customer and the owner are told."""
+    unconfirmed; the customer and the owner are told. Money that was not final yet may have been taken back."""
     after = replace(order, seen_at=observation.asked_at)
+    if not order.proven and observation.by_query and not CAPABILITIES[order.rail].is_final_at_once:
+        return _taken_back(booking, after, observation)
     if order.proven or not observation.by_query or observation.status is None or not observation.status.is_closed:
         return booking.with_order(after)
     booking = booking.with_order(replace(after, denied=observation.status))
     if order.denied is observation.status:
         return booking
     return booking.noted(observation.asked_at, EventKind.DENIED, OrderStatus(order.number, observation.status))
+
+
+def _taken_back(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
+    """A reorganisation of the network replaced the block that had the money."""
+    unpaid = replace(order, status=observation.status, received=None, transaction_id="", paid_at=None)
+    return booking.with_order(unpaid).noted(observation.asked_at, EventKind.TAKEN_BACK, Order(order.number))
 
 
 def _with_status(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:

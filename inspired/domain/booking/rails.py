@@ -9,25 +9,72 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from inspired.domain.shared.networks import Network
+
 
 class RailId(StrEnum):
+    """Binance Pay, or USDT sent to an address of the booking's own on one of the networks."""
+
     BINANCE_PAY = "binance_pay"
+    TRC20 = "TRC20"
+    BEP20 = "BEP20"
+    ERC20 = "ERC20"
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """`account`: the ledger account that holds what was paid.
+    """`account`: the ledger account that holds what was paid. `network`: where it is paid on chain; None elsewhere.
+    `minutes`: how long a payment usually takes until it is final, from and to.
 
-    `last_takes_all`: the last refund it allows of an order returns everything left, whatever amount is asked for.
+    `is_final_at_once`: money that was seen stays. Otherwise it is seen before it is final and may be taken back until
+    then. `takes_more`: more money for the same order may follow. `sends_refunds`: otherwise the owner sends them from a
+    wallet. `last_takes_all`: the last refund it allows of an order returns everything left, whatever amount is asked
+    for.
     """
 
     account: str
     longest_order: timedelta
-    last_takes_all: bool
+    minutes: tuple[int, int]
+    network: Network | None = None
+    is_final_at_once: bool = True
+    takes_more: bool = False
+    sends_refunds: bool = True
+    last_takes_all: bool = False
+
+
+def _on_chain(network: Network) -> Capabilities:
+    return Capabilities(
+        account=network.lower(),
+        longest_order=timedelta(hours=12),
+        minutes=network.facts.minutes,
+        network=network,
+        is_final_at_once=False,
+        takes_more=True,
+        sends_refunds=False,
+    )
 
 
 CAPABILITIES: Mapping[RailId, Capabilities] = {
     # https://developers.binance.com/docs/binance-pay/api-order-create-v2 (orderExpireTime; whether v3 allows more is
     # uncertain) · …/api-order-refund (remainingAttempts)
-    RailId.BINANCE_PAY: Capabilities(account="binance", longest_order=timedelta(hours=1), last_takes_all=True),
+    RailId.BINANCE_PAY: Capabilities(
+        account="binance", longest_order=timedelta(hours=1), minutes=(0, 1), last_takes_all=True
+    ),
+    RailId.TRC20: _on_chain(Network.TRC20),
+    RailId.BEP20: _on_chain(Network.BEP20),
+    RailId.ERC20: _on_chain(Network.ERC20),
 }
+
+
+class Method(StrEnum):
+    """How a customer chooses to pay."""
+
+    BINANCE_PAY = "binance_pay"
+    ON_CHAIN = "onchain"
+
+
+def method_of(rail: RailId) -> Method:
+    return Method.BINANCE_PAY if rail is RailId.BINANCE_PAY else Method.ON_CHAIN
+
+
+ON_CHAIN = tuple(rail for rail, able in CAPABILITIES.items() if able.network is not None)

@@ -370,6 +370,8 @@ def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> Obstacle | None:
     left = at_provider(booking, order)
+    if not CAPABILITIES[order.rail].sends_refunds:
+        return Obstacle(ObstacleKind.OWNER_SENDS)
     if not order.prepay_id:
         return Obstacle(ObstacleKind.NO_NUMBER)
     if refund.tries:

@@ -64,9 +64,11 @@ EVENTS = {
     EventKind.ABOVE_LIMIT: "The order was not made: it would be above what one customer may pay.",
     EventKind.NEW_ORDER: "A new order takes the place of the old one.",
     EventKind.ORDER_CLOSED: "Binance Pay says the order is closed.",
+    EventKind.TAKEN_BACK: "The network replaced the block that had the payment, before it was final.",
     EventKind.DENIED: "Binance Pay, asked, says that the order is closed without the payment it had told of.",
     EventKind.MONEY: "Money seen.",
     EventKind.PAID: "Paid.",
+    EventKind.PENDING: "It waits for money again.",
     EventKind.CONFIRMED: "Confirmed.",
     EventKind.AGREED: "You agreed that the call stands with what is left of its money.",
     EventKind.NO_SHOW: "The customer did not come.",
@@ -112,6 +114,7 @@ CAUSES = {
 }
 OBSTACLES = {
     ObstacleKind.PROVIDER: "{said}",
+    ObstacleKind.OWNER_SENDS: "It was paid on chain: send it from your wallet, and enter it here.",
     ObstacleKind.REJECTED: "Binance rejected it.",
     ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
     ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",

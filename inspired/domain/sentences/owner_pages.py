@@ -76,6 +76,9 @@ MATTERS = {
 }
 ACCOUNTS = {
     CAPABILITIES[RailId.BINANCE_PAY].account: "In the Binance account",
+    CAPABILITIES[RailId.TRC20].account: "In your wallet on TRON",
+    CAPABILITIES[RailId.BEP20].account: "In your wallet on BNB Chain",
+    CAPABILITIES[RailId.ERC20].account: "In your wallet on Ethereum",
     ledger.SUSPENSE: "Received, neither earned nor returned",
     ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",

@@ -16,6 +16,7 @@ from inspired.domain.booking.booking import Booking, Sealed, Slot
 from inspired.domain.booking.claims import CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.lifecycle import TIDY_AFTER
 from inspired.domain.booking.outbox import CancelStrayEvents
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
@@ -101,7 +102,8 @@ def hold_time(
     zone: str,
     customer: Customer,
     *,
-    network: str,
+    rail: RailId = RailId.BINANCE_PAY,
+    network: str = "",
     token: str,
 ) -> Booking:
     """Hold a time picked on our pages: in MongoDB for the built-in calendar, through the API at Calendly. Raises
@@ -110,9 +112,9 @@ def hold_time(
     The first order is already leased to the caller, who creates it with `payment.open_held_order`; that saves a write.
     """
     if svc.settings.uses_calendly:
-        return _held_at_calendly(svc, meeting_type, start, zone, customer, network=network, token=token)
+        return _held_at_calendly(svc, meeting_type, start, zone, customer, rail=rail, network=network, token=token)
     slot = _builtin_slot(svc, meeting_type, start, zone)
-    ready = _ready(svc, _draft(svc, meeting_type, token), slot, customer, network)
+    ready = _ready(svc, _draft(svc, meeting_type, token), slot, customer, rail, network)
     reservation = _reservation(svc, ready, slot)
     while True:
         with reservation.saving() as places:
@@ -126,6 +128,7 @@ def _held_at_calendly(
     zone: str,
     customer: Customer,
     *,
+    rail: RailId,
     network: str,
     token: str,
 ) -> Booking:
@@ -142,7 +145,7 @@ def _held_at_calendly(
         draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
     with _freed_if_refused(svc, draft, slot):
-        return _taken_further(svc, _ready(svc, draft, slot, customer, network), slot)
+        return _taken_further(svc, _ready(svc, draft, slot, customer, rail, network), slot)
 
 
 def _is_sold_at_calendly(svc: Services, meeting_type: MeetingType) -> bool:
@@ -201,7 +204,8 @@ def take_scheduled(
     *,
     customer: Customer | None,
     address: str,
-    network: str,
+    rail: RailId = RailId.BINANCE_PAY,
+    network: str = "",
 ) -> Booking:
     """The customer picked a time in Calendly's iframe: read it back from Calendly, then hold it or move to it.
 
@@ -219,7 +223,7 @@ def take_scheduled(
             with _taken_by_others():
                 return svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now()))
         person = replace(customer or Customer(found.email, found.name), address=address)
-        return _taken_further(svc, _held(svc, booking, slot, person, network), slot)
+        return _taken_further(svc, _held(svc, booking, slot, person, rail, network), slot)
 
 
 def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booking | None:
@@ -231,7 +235,9 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
     now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
     until_call = max(found.span.start - now, svc.settings.payment_expiry)
     expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
-    held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry, now=now)
+    held = _held(
+        svc, draft, found.slot, Customer(found.email, found.name), RailId.BINANCE_PAY, "", expiry=expiry, now=now
+    )
     try:
         return svc.bookings.add(customer_actions.past_our_pages(held, now))
     except Claimed:
@@ -343,6 +349,7 @@ def _held(
     booking: Booking,
     slot: Slot,
     customer: Customer,
+    rail: RailId,
     network: str,
     *,
     expiry: timedelta | None = None,
@@ -362,16 +369,17 @@ def _held(
         sealed=sealed,
         email_index=known.email_index,
         visitor_index=known.visitor_index,
+        rail=rail,
         network=network,
-        expiry=expiry or svc.settings.payment_expiry,
+        expiry=expiry or svc.settings.expiry_of(rail),
         now=now or svc.now(),
     )
     return replace(held, name_index=booking_search.name_index(svc.vault, customer.name))
 
 
-def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
+def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, rail: RailId, network: str) -> Booking:
     """Hold the slot and lease the first order to the caller."""
-    return payment_orders.creating(_held(svc, booking, slot, customer, network), svc.now())
+    return payment_orders.creating(_held(svc, booking, slot, customer, rail, network), svc.now())
 
 
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:

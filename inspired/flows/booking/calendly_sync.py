@@ -92,7 +92,7 @@ def _chosen(svc: Services, booking: Booking, scheduled: Scheduled) -> None:
     """The new time for a booking already paid: the customer must not be asked to pay again."""
     try:
         bookings.take_scheduled(
-            svc, booking.token, scheduled.event_uri, scheduled.invitee_uri, customer=None, address="", network=""
+            svc, booking.token, scheduled.event_uri, scheduled.invitee_uri, customer=None, address=""
         )
     except Refusal as refusal:
         log.warning("choice_not_taken_up", booking=booking.id, error=str(refusal))

@@ -4,10 +4,11 @@ from math import ceil
 
 from inspired.adapters.redis.throttle import Breaker, HeldBack
 from inspired.domain.booking import payment_orders
-from inspired.domain.booking.booking import Booking, PaymentOrder
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
+from inspired.domain.booking.rails import CAPABILITIES, Method, RailId
 from inspired.domain.monitoring.health import is_silent
-from inspired.domain.shared.errors import Paused, UpstreamError
+from inspired.domain.shared.errors import Conflict, Paused, UpstreamError
+from inspired.domain.shared.networks import Network, units_of
 from inspired.flows.booking import payment_limits
 from inspired.services import Services
 
@@ -18,16 +19,61 @@ WORKER_SECONDS = 30  # … while no worker runs
 REFUSED_SECONDS = 120  # … while every call is refused, which somebody has to fix
 
 
-def standing(svc: Services) -> Breaker:
-    """How the rail stands that new bookings are paid by."""
-    return svc.rails[RailId.BINANCE_PAY].state()
+def standing(svc: Services, rail: RailId = RailId.BINANCE_PAY) -> Breaker:
+    return svc.rails[rail].state()
 
 
-def refuse_while_paused(svc: Services) -> None:
-    """Called before anything new is offered or held. Raises Paused while Binance Pay does not answer or refuses every
-    call, while no worker runs, and if this version was not rehearsed."""
+def offered(svc: Services) -> tuple[RailId, ...]:
+    """The rails by which a new booking can be paid now, in the order they are offered in."""
+    return tuple(rail for rail, by in svc.rails.items() if by.is_set_up() and not _is_away(by.state()))
+
+
+def chosen(svc: Services, method: Method | None, network: Network | None) -> RailId:
+    """The rail a customer asks for. Without a method the first that is offered; on chain TRON unless another network is
+    named. Raises Conflict if it is not offered now, Paused while none is."""
+    there = offered(svc)
+    by_binance = method is Method.BINANCE_PAY or (method is None and RailId.BINANCE_PAY in there)
+    rail = RailId.BINANCE_PAY if by_binance else RailId(network or Network.TRC20)
+    if method is None and there and rail not in there and network is None:
+        rail = there[0]
+    refuse_while_paused(svc, rail if method else None)
+    return rail
+
+
+def _is_away(breaker: Breaker) -> bool:
+    return breaker.open or breaker.refusal is not None
+
+
+def checkout_of(svc: Services, booking: Booking) -> Checkout | None:
+    """How the newest order is paid, if its rail vouches for it: an address that somebody else put into the database is
+    not shown."""
+    order = booking.order
+    if order is None or order.checkout is None or not svc.rails[order.rail].vouches_for(order.trade_no, order.checkout):
+        return None
+    return order.checkout
+
+
+def uri_of(booking: Booking) -> str | None:
+    """EIP-681, for the button "Open in wallet" on EVM networks: never as the QR code, since some wallets send to the
+    first address they find, which here is the token's. https://eips.ethereum.org/EIPS/eip-681"""
+    order = booking.order
+    network = CAPABILITIES[order.rail].network if order else None
+    if order is None or order.checkout is None or network is None or not network.facts.is_evm:
+        return None
+    facts, units = network.facts, units_of(network, order.amount)
+    return f"ethereum:{facts.usdt}@{facts.chain_id}/transfer?address={order.checkout.qr_content}&uint256={units}"
+
+
+def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
+    """Called before anything new is offered or held. Raises Paused while this rail, or if none is named every rail,
+    does not answer or refuses every call, while no worker runs, and if this version was not rehearsed."""
     refuse_unrehearsed(svc)
     refuse_unworked(svc)
+    there = offered(svc)
+    if there and (rail is None or rail in there):
+        return
+    if rail is not None and there:
+        raise Conflict("This way to pay is not available at the moment. Nothing was held. Please choose another one.")
     refuse_while_refused(svc)
     breaker = standing(svc)
     if breaker.open and breaker.until is not None:
@@ -75,8 +121,7 @@ def is_worked(svc: Services) -> bool:
 
 def is_paused(svc: Services) -> bool:
     """For pages: True if nothing new is offered now."""
-    breaker = standing(svc)
-    return not svc.gate.is_open() or not is_worked(svc) or breaker.open or breaker.refusal is not None
+    return not svc.gate.is_open() or not is_worked(svc) or not offered(svc)
 
 
 def open_order(svc: Services, booking: Booking, *, seconds: float) -> Booking:

@@ -344,7 +344,7 @@ def pick_up(svc: Services, booking: Booking, *, seconds: float = 1.0) -> Booking
     new = [uris for uris in found if not booking.gave_back(uris[0])]
     if not new or booking.holds(new[-1][0]):
         return None
-    return booking_flow.take_scheduled(svc, booking.token, *new[-1], customer=None, address="", network="")
+    return booking_flow.take_scheduled(svc, booking.token, *new[-1], customer=None, address="")
 
 
 def _draft_checked(svc: Services, booking: Booking) -> Booking:
@@ -367,7 +367,7 @@ def _draft_checked(svc: Services, booking: Booking) -> Booking:
 
 def _taken_up(svc: Services, booking: Booking, uris: tuple[str, str]) -> Booking:
     try:
-        held = booking_flow.take_scheduled(svc, booking.token, *uris, customer=None, address="", network="")
+        held = booking_flow.take_scheduled(svc, booking.token, *uris, customer=None, address="")
     except (UpstreamError, Refusal) as error:
         log.warning("draft_not_taken_up", booking=booking.id, error=str(error))
         return svc.bookings.change(booking.id, lambda b: polling.scheduled(b, svc.now()))

@@ -10,6 +10,7 @@ from spectree import Response as Documented
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import CAPABILITIES, RailId, method_of
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso, public_status
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
@@ -33,6 +34,7 @@ from inspired.web.public.schemas import (
     NewsletterChange,
     NewsletterQuery,
     NewsletterRequest,
+    PaymentMethodsAnswer,
     Problem,
     SlotsAnswer,
     SlotsQuery,
@@ -49,7 +51,7 @@ VERIFY_SECONDS = 1.0
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 spec = api_document.of_the_api(
-    title="Inspired Analyst", version="1", description="Book a one-to-one call and pay it in USDT by Binance Pay."
+    title="Inspired Analyst", version="1", description="Book a one-to-one call and pay it in USDT."
 )
 
 
@@ -65,6 +67,26 @@ def openapi() -> Response:
 def meeting_types() -> Response:
     """What can be booked."""
     return jsonify(meetingTypes=[_type_shape(meeting_type) for meeting_type in services().catalogue.types()])
+
+
+@bp.get("/payment-methods")
+@spec.validate(resp=Documented(HTTP_200=PaymentMethodsAnswer), skip_validation=True, tags=["booking"])
+def payment_methods() -> Response:
+    """How a new booking can be paid now. `minutes`: how long a payment usually takes until it is confirmed."""
+    svc = services()
+    there = payment.offered(svc)
+    return jsonify(
+        methods=[
+            {
+                "method": str(method_of(rail)),
+                "network": CAPABILITIES[rail].network,
+                "available": rail in there,
+                "minutes": dict(zip(("from", "to"), CAPABILITIES[rail].minutes, strict=True)),
+            }
+            for rail, by in svc.rails.items()
+            if by.is_set_up()
+        ]
+    )
 
 
 @bp.get("/meeting-types/<type_id>/slots")
@@ -223,18 +245,19 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
-        if not in_frame:  # the time is already picked in the iframe: refusing now would leave an event behind
-            payment.refuse_while_paused(svc)
-        elif wanted.bookingId is None:
+        rail = RailId.BINANCE_PAY
+        if not in_frame or wanted.method is not None:
+            rail = payment.chosen(svc, wanted.method, wanted.network)
+        elif wanted.bookingId is None:  # once the time is picked in the iframe, refusing would leave an event behind
             payment.refuse_unrehearsed(svc)
-        booking = opened(svc, held(token), seconds=payment.IN_REQUEST_SECONDS)
+        booking = opened(svc, held(token, rail), seconds=payment.IN_REQUEST_SECONDS)
         svc.queue.enqueue("refresh", booking.id)
         return (201 if booking.order and booking.order.checkout else 202), booking
 
     return make
 
 
-def _builtin_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[[str], Booking]:
+def _builtin_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[[str, RailId], Booking]:
     start = wanted.slotStart
     if start is None:
         raise Invalid("Please choose a time.", {"slotStart": "is missing"})
@@ -242,18 +265,19 @@ def _builtin_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[
         raise Invalid("This site uses its own calendar.", {"calendly": "is not used here"})
     zone_name = wanted.timeZone or _zone_of(start)
     answers = answered(meeting_type, wanted.answers or [])
-    return lambda token: booking_flow.hold_time(
+    return lambda token, rail: booking_flow.hold_time(
         services(),
         meeting_type,
         start.astimezone(UTC),
         zone_name,
         _customer(wanted, answers),
-        network=wanted.network or "",
+        rail=rail,
+        network=_network(wanted, rail),
         token=token,
     )
 
 
-def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[[str], Booking]:
+def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable[[str, RailId], Booking]:
     uris, draft_token = wanted.calendly, wanted.bookingId
     if wanted.slotStart is not None:
         raise Invalid("Times are chosen in Calendly's calendar here.", {"slotStart": "is not used here"})
@@ -262,15 +286,21 @@ def _calendly_hold(wanted: CreateRequest, meeting_type: MeetingType) -> Callable
         raise Invalid("Choose a time in the Calendly frame first.", {missing: "is missing"})
     if services().bookings.by_token(draft_token).meeting_type.id != meeting_type.id:
         raise Invalid("This booking is for another kind of call.", {"meetingTypeId": "does not match the booking"})
-    return lambda token: booking_flow.take_scheduled(
+    return lambda token, rail: booking_flow.take_scheduled(
         services(),
         draft_token,
         uris.eventUri,
         uris.inviteeUri,
         customer=_customer(wanted),
         address=visitor_address(),
-        network=wanted.network or "",
+        rail=rail,
+        network=_network(wanted, rail),
     )
+
+
+def _network(wanted: CreateRequest, rail: RailId) -> str:
+    """What is stored: on chain the rail's, else whatever the caller named, which has no effect."""
+    return str(CAPABILITIES[rail].network or wanted.network or "")
 
 
 def _customer(wanted: CreateRequest, answers: tuple[tuple[str, str], ...] = ()) -> Customer:
@@ -287,12 +317,17 @@ def _zone_of(start: datetime) -> str:
 
 def _create_answer(booking: Booking) -> Response:
     order, svc = booking.order, services()
-    checkout = order.checkout if order else None
+    checkout = payment.checkout_of(svc, booking)
+    network = CAPABILITIES[order.rail].network if order else None
     return jsonify(
         success=True,
         bookingId=booking.token,
         merchantTradeNo=order.trade_no if order else None,
-        binanceOrderId=checkout.prepay_id if checkout else None,
+        method=str(method_of(order.rail)) if order else None,
+        network=str(network) if network else None,
+        binanceOrderId=checkout.prepay_id if checkout and network is None else None,
+        paymentAddress=checkout.qr_content if checkout and network is not None else None,
+        paymentUri=payment.uri_of(booking) if checkout else None,
         qrCodeUrl=f"{svc.settings.site_url}/booking/{booking.token}/qr.svg" if checkout else None,
         deepLinkUrl=(checkout.deep_link or checkout.universal_url or None) if checkout else None,
         checkoutUrl=(checkout.checkout_url or None) if checkout else None,

@@ -97,7 +97,7 @@ def _held(meeting_type: MeetingType) -> Booking:
 
     def make(token: str) -> tuple[int, Booking]:
         payment.refuse_while_paused(svc)
-        booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, network="", token=token)
+        booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, token=token)
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.queue.enqueue("refresh", booking.id)  # for the mail with the payment link
         return 201, booking
@@ -232,9 +232,7 @@ def scheduled(token: str) -> ResponseReturnValue:
     """Calendly's iframe reported a picked time. The flow verifies it at Calendly."""
     svc, form, address = services(), read(ScheduledForm, request.form), visitor_address()
     try:
-        booking = bookings.take_scheduled(
-            svc, token, form.event_uri, form.invitee_uri, customer=None, address=address, network=""
-        )
+        booking = bookings.take_scheduled(svc, token, form.event_uri, form.invitee_uri, customer=None, address=address)
     except OtherLength as refusal:
         return _with_frame(svc, svc.bookings.by_token(token), str(refusal))
     except UpstreamError:

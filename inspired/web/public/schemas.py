@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from inspired.domain.booking.rails import Method
 from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.networks import Network
 from inspired.web.shared.fields import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,14 +25,16 @@ class CalendlyUris(_Request):
 
 
 class CreateRequest(_Request):
-    """Either `slotStart` (built-in calendar), or `bookingId` with `calendly`. `network` is stored and has no effect:
-    Binance Pay is an internal transfer. `timeZone` (IANA) is how times are written to the customer. `answers`: to the
-    questions of the meeting type, in their order (built-in calendar)."""
+    """Either `slotStart` (built-in calendar), or `bookingId` with `calendly`. `method`: one of those offered; without
+    the first of them. `network`: on chain the one to pay on, TRC20 if it is left out; with Binance Pay, which is an
+    internal transfer, it is stored and has no effect. `timeZone` (IANA) is how times are written to the customer.
+    `answers`: to the questions of the meeting type, in their order (built-in calendar)."""
 
     meetingTypeId: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     customerEmail: Email
     customerName: Name | None = None
-    network: Literal["TRC20", "BEP20", "ERC20"] | None = None
+    method: Method | None = None
+    network: Network | None = None
     slotStart: Moment | None = None
     timeZone: Annotated[str, StringConstraints(max_length=64)] | None = None
     bookingId: Token | None = None
@@ -113,13 +117,37 @@ class NewsletterQuery(BaseModel):
     token: str
 
 
+class MinutesShape(BaseModel):
+    from_: int = Field(alias="from")
+    to: int
+
+
+class PaymentMethodShape(BaseModel):
+    """`available` false: it is set up and does not work at the moment."""
+
+    method: Method
+    network: Network | None
+    available: bool
+    minutes: MinutesShape
+
+
+class PaymentMethodsAnswer(BaseModel):
+    methods: list[PaymentMethodShape]
+
+
 class CreateAnswer(BaseModel):
-    """201, or 202 where Binance could not be reached yet: then its fields are null and jobs go on."""
+    """201, or 202 where it cannot be paid yet: then its fields are null and jobs go on. `paymentAddress` and `network`:
+    where USDT is sent on chain, and only there; null with Binance Pay, as `binanceOrderId` is on chain. `paymentUri`:
+    the same for wallets that read EIP-681."""
 
     success: bool
     bookingId: str
     merchantTradeNo: str
+    method: Method
+    network: Network | None
     binanceOrderId: str | None
+    paymentAddress: str | None
+    paymentUri: str | None
     qrCodeUrl: str | None
     deepLinkUrl: str | None
     checkoutUrl: str | None

@@ -1,0 +1,231 @@
+"""USDT sent to an address of the order's own, on one network: a payment rail without a provider and without keys.
+
+The owner's account key gives each order a fresh address; a node tells what arrived there. Money counts as seen once it
+is in a block and as proven once that block is final. Nobody can close an address: an order is closed once a block
+stamped after the end of its time was read and nothing had come. Only the owner's wallet can send money back.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from inspired.adapters.crypto import chain_addresses
+from inspired.adapters.crypto.account_keys import AccountKey
+from inspired.adapters.crypto.vault import CannotDecrypt
+from inspired.adapters.mongo.payment_addresses import PaymentAddress, PaymentAddresses
+from inspired.adapters.mongo.receiving import Receiving
+from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
+from inspired.adapters.providers.http import Http
+from inspired.adapters.redis.throttle import Breaker, Throttle
+from inspired.domain.booking.booking import Checkout
+from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.refunds import RefundSeen
+from inspired.domain.booking.states import Remote
+from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
+
+KEEP = 5.0  # seconds
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What reached an address up to `head`, in the chain's order; and what of it is in final blocks."""
+
+    head: Head
+    transfers: tuple[Transfer, ...]
+
+    @property
+    def seen(self) -> int:
+        return sum(transfer.units for transfer in self.transfers)
+
+    @property
+    def final(self) -> int:
+        return sum(transfer.units for transfer in self.transfers if transfer.block_number <= self.head.finalized)
+
+
+class OnChain:
+    """One network. `now` is our clock."""
+
+    def __init__(
+        self,
+        network: Network,
+        http: Http,
+        *,
+        throttle: Throttle,
+        receiving: Receiving,
+        addresses: PaymentAddresses,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._network = network
+        self._http = http
+        self.throttle = throttle
+        self._receiving = receiving
+        self._addresses = addresses
+        self._now = now
+        self._service = f"{network} node"
+        self._is_set_up, self._read_again = False, 0.0
+
+    def create(
+        self,
+        *,
+        trade_no: str,
+        price: Money,
+        title: str,
+        reference: str,
+        expires_at: datetime,
+        page_url: str,
+        seconds: float,
+    ) -> Checkout:
+        """The order's address, the same each time it is asked for. `title` and the others go nowhere: a chain has no
+        place for them."""
+        key = self._account_key()
+        given = self._addresses.find(trade_no)
+        if given is None:
+            head = self._asked(seconds, lambda node: node.head(seconds))
+            index = self._addresses.next_index(self._network.facts.kind)
+            given = self._addresses.add(
+                PaymentAddress(
+                    trade_no=trade_no,
+                    network=self._network,
+                    address=key.address(index),
+                    index=index,
+                    from_blocks={self._network: head.number},
+                    wanted=str(units_of(self._network, price)),
+                    made_at=self._now(),
+                )
+            )
+        shown = self._shown(given, key)
+        return Checkout(prepay_id=shown, qr_content=shown, checkout_url="", deep_link="", universal_url="")
+
+    def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
+        """True if the address in it is the order's, and derives from the owner's key: whoever can write to the database
+        alone cannot show another one."""
+        given = self._addresses.find(trade_no)
+        if given is None:
+            return False
+        try:
+            return self._shown(given, self._account_key()) == checkout.qr_content
+        except UpstreamError:
+            return False
+
+    def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
+        """What came for this order. Transfers add up. `by_query` False: enough is in a block, and not final yet."""
+        asked_at = asked_at or self._now()
+        given = self._addresses.find(trade_no)
+        if given is None:
+            return OrderObservation(trade_no, asked_at, None)
+        read = self._asked(seconds, lambda node: self._read(node, given, seconds))
+        if read.seen > read.final:
+            self._addresses.saw(trade_no, read.transfers[-1].block_number)
+        wanted = int(given.wanted)
+        is_over = given.closing_at is not None and read.head.time >= given.closing_at
+        if read.final >= wanted or (is_over and read.seen == read.final > 0):
+            return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
+        if read.seen >= wanted or (is_over and read.seen):
+            return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
+        return OrderObservation(
+            trade_no, asked_at, Remote.EXPIRED if is_over else Remote.PENDING if read.seen else Remote.INITIAL
+        )
+
+    def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
+        """From now on a block without money for it closes the order."""
+        self._addresses.close(trade_no, self._now())
+
+    def refund(
+        self, *, refund_request_id: str, prepay_id: str, amount: Money, reason: str, seconds: float = 10.0
+    ) -> RefundSeen:
+        """Always raises: this site has no key that could send."""
+        raise UpstreamError(self._service, "only a wallet can send", retryable=False, maybe_applied=False)
+
+    def query_refund(
+        self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
+    ) -> RefundSeen:
+        return RefundSeen(refund_request_id, self._now(), None, trade_no)
+
+    def state(self) -> Breaker:
+        return self.throttle.state()
+
+    def is_set_up(self) -> bool:
+        """True if the owner has given an account key and a node; as read some seconds ago."""
+        clock = time.monotonic()
+        if clock >= self._read_again:
+            self._read_again = clock + KEEP
+            with contextlib.suppress(Busy):  # every page asks: while MongoDB is away, the last answer holds
+                self._is_set_up = self._has_key_and_node()
+        return self._is_set_up
+
+    def _has_key_and_node(self) -> bool:
+        try:
+            key = self._receiving.account_key(self._network.facts.kind)
+            return key is not None and self._receiving.node(self._network) is not None
+        except CannotDecrypt:
+            return False
+
+    def _read(self, node: ChainNode, given: PaymentAddress, seconds: float) -> _Read:
+        head = node.head(seconds)
+        if head.number < given.seen_block:
+            # Not a reorganisation: another server of the same provider, which has not come as far yet.
+            raise UpstreamError(self._service, "it has not reached a block that was seen before")
+        found = node.transfers([given.address], given.from_blocks[self._network], head.number, seconds=seconds)
+        return _Read(head, tuple(found))
+
+    def _with_money(
+        self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool
+    ) -> OrderObservation:
+        last = read.transfers[-1]
+        return OrderObservation(
+            trade_no=trade_no,
+            asked_at=asked_at,
+            status=Remote.PAID,
+            money=money_of(self._network, units),
+            transaction_id=last.tx_hash,
+            paid_at=last.block_time,
+            by_query=by_query,
+        )
+
+    def _shown(self, given: PaymentAddress, key: AccountKey) -> str:
+        """Raises UpstreamError if what is stored does not derive from the owner's key."""
+        if key.address(given.index) != given.address:
+            raise UpstreamError(
+                self._service, "the stored address is not the owner's", retryable=False, maybe_applied=False
+            )
+        return chain_addresses.shown(self._network, given.address)
+
+    def _account_key(self) -> AccountKey:
+        try:
+            key = self._receiving.account_key(self._network.facts.kind)
+        except CannotDecrypt:
+            key = None
+        if key is None:
+            raise UpstreamError(self._service, "no account key that can be read", retryable=False, maybe_applied=False)
+        return key
+
+    def _asked(self, seconds: float, ask: Callable[[ChainNode], Found]) -> Found:
+        """Ask the node, if the throttle allows it, and report to the throttle."""
+        permit = self.throttle.take(urgent=True, seconds=seconds)
+        try:
+            found = ask(self._node())
+        except AskedToWait as error:
+            self.throttle.failed(permit, asked=error.wait)
+            raise
+        except UpstreamError:
+            self.throttle.failed(permit)
+            raise
+        self.throttle.answered(permit, "node")
+        return found
+
+    def _node(self) -> ChainNode:
+        try:
+            found = self._receiving.node(self._network)
+        except CannotDecrypt:
+            found = None
+        if found is None:
+            raise UpstreamError(self._service, "no node is set", retryable=False, maybe_applied=False)
+        name, _, value = found.header.partition(":")
+        headers = {name.strip(): value.strip()} if name else {}
+        return ChainNode(self._http, network=self._network, url=found.url, headers=headers, now=self._now)
