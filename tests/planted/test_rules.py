@@ -79,7 +79,7 @@ def test_money_that_is_promised_back_cannot_be_promised_again():
 def signing(svc):
     """The services, with a provider whose certificates list our own key."""
     with listening(answering_json(lambda: certificates(ONE=PRIVATE_KEY))) as provider:
-        yield replace(svc, pay=a_merchant(provider.address))
+        yield replace(svc, binance=a_merchant(provider.address))
 
 
 def a_refund_notice(request: str) -> bytes:
@@ -131,7 +131,7 @@ def test_a_changed_key_is_taken_up_for_our_own_order_though_strangers_have_spent
     nobodys = a_refund_notice("r1")
 
     with listening(answering_json(lambda: certificates(TWO=PRIVATE_KEY))) as provider:
-        changed = replace(svc, pay=a_merchant(provider.address, shelf=shelf))
+        changed = replace(svc, binance=a_merchant(provider.address, shelf=shelf))
 
         def sent(raw: bytes) -> str:
             try:

@@ -65,7 +65,7 @@ def test_bookings_that_fail_do_not_keep_others_from_being_found(svc: Services, s
     monkeypatch.setattr(sweeping, "TOGETHER", 1)
     failing, other = hold(svc), hold(svc, call=2)
     later = at(svc, seconds=20)
-    broken = replace(later, pay=None)  # type: ignore[arg-type]
+    broken = replace(later, rails={})  # type: ignore[arg-type]
 
     refreshing.update_batch(broken, [failing.id])
 
