@@ -28,6 +28,7 @@ SITE_PORT = 5000
 # restarted could otherwise be given that server's port, and even connect to itself.
 PORTS = range(20_000, 32_000)
 DATABASE = "inspired-analyst"
+CHAINS = ("TRC20", "BEP20", "ERC20")
 MONGODB_OPTIONS = (
     "directConnection=true&journal=true"  # without the journal a kill -9 loses acknowledged writes
     "&retryWrites=false"  # it sorts all it remembers of them at every write: 10 ms each after 10,000 of them
@@ -67,6 +68,7 @@ class Plan:
                 "api_key": self.environment["BINANCE_PAY_API_KEY"],
                 "secret_key": self.environment["BINANCE_PAY_SECRET_KEY"],
             },
+            "chains": {name: f"{self.urls['sandbox']}/chains/{name}/jsonrpc" for name in CHAINS},
             "pids": {name: pids.get(name) for name in names},
         }
 

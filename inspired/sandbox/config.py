@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+MOST_SPEED_UP = 10_000
+
 
 @dataclass(frozen=True)
 class Config:
@@ -70,6 +72,21 @@ class Settings:
     """Calendly: refuse above 500 calls a minute."""
     calendly_scopes: str = ""
     """Calendly: what the token may do, with spaces between (`users:read webhooks:write …`); empty: everything."""
+    trc20_speed_up: float = 15.0
+    """Chains: TRON's 3 s from block to block pass in 0.2 s, so 18 blocks are there, and money is final, after 3.6 s.
+    0: blocks come only when they are mined by hand."""
+    bep20_speed_up: float = 1.0
+    """Chains: BNB Smart Chain's 0.45 s as they are; final two blocks later, after 0.9 s."""
+    erc20_speed_up: float = 120.0
+    """Chains: Ethereum's 12 s pass in 0.1 s; final 64 blocks later, after 6.4 s."""
+    chain_log_range: int = 10_000
+    """Chains: how many blocks one eth_getLogs may span on BNB Smart Chain and Ethereum; 0 for no limit. Providers allow
+    from 5 to 10,000. TRON's own 5,000 are fixed."""
+    chain_log_results: int = 10_000
+    """Chains: how many logs one answer may have on BNB Smart Chain and Ethereum."""
+
+    def speed_up(self, network: str) -> float:
+        return {"TRC20": self.trc20_speed_up, "BEP20": self.bep20_speed_up, "ERC20": self.erc20_speed_up}[network]
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -87,6 +104,9 @@ class Settings:
             minutes.isdecimal() and 1 <= int(minutes) <= 720 for minutes in str(current["duration_options"]).split()
         ):
             raise ValueError("duration_options must be minutes from 1 to 720, such as 30 60")
+        for name in ("trc20_speed_up", "bep20_speed_up", "erc20_speed_up"):
+            if not 0 <= float(str(current[name])) <= MOST_SPEED_UP:
+                raise ValueError(f"{name} must be from 0 to {MOST_SPEED_UP}")
         if not _is_share(str(current["commission"])):
             raise ValueError("commission must be a share from 0 to 1, such as 0.01")
         return Settings(**current)  # type: ignore[arg-type]

@@ -147,6 +147,47 @@ class Notice:
 
 
 @dataclass
+class Span:
+    """Blocks of a chain that follow each other at the same pace, up to where the next span begins. Times are seconds.
+
+    The last one is open: its blocks are there as soon as their time has come.
+    """
+
+    network: str
+    first: int
+    """The number of its first block."""
+    start: float | None
+    """When that block comes; none for an open span whose blocks do not come by themselves."""
+    step: float
+    """From one block to the next; 0 for blocks that were mined at once."""
+    shift: float
+    """How far the clock had been moved: the stamps of blocks say the sandbox's time."""
+    floor: int
+    """No block has an earlier stamp, wherever the clock is moved."""
+    fork: int
+    """Grows by one with each reorganisation: it makes the hashes of the new blocks other ones."""
+
+
+@dataclass
+class Transaction:
+    """One transaction of a chain, in a block. Addresses are `0x` and 40 small digits."""
+
+    network: str
+    hash: str
+    block: int
+    place: int
+    """Its place in the block."""
+    sender: str
+    target: str
+    """The contract that was called."""
+    nonce: int
+    transfers: list[dict[str, str]]
+    """Each with `token` (the contract), `from`, `to`, and `units`: a whole number of the token's smallest units."""
+    stranger: bool = False
+    """Of nobody we know: it was in the way when a reorganisation put the others into new blocks."""
+
+
+@dataclass
 class StoredKey:
     """An RSA key of ours, PEM."""
 
@@ -158,7 +199,7 @@ class StoredKey:
 
 RECORDS: dict[str, type[Any]] = {
     "orders": Order, "refunds": Refund, "events": Event, "subscriptions": Subscription, "notices": Notice,
-    "keys": StoredKey, "meta": dict,
+    "keys": StoredKey, "spans": Span, "transactions": Transaction, "meta": dict,
 }  # fmt: skip
 Record = TypeVar("Record")
 
@@ -174,6 +215,8 @@ class Store:
         self.subscriptions: dict[str, Subscription] = {}
         self.notices: dict[str, Notice] = {}
         self.keys: dict[str, StoredKey] = {}
+        self.spans: dict[str, Span] = {}
+        self.transactions: dict[str, Transaction] = {}
         self.meta: dict[str, Any] = {"starts": 0, "clock_offset": 0.0}
         self._by_prepay_id: dict[str, str] = {}
         self._by_token: dict[str, str] = {}
@@ -245,7 +288,8 @@ class Store:
                 self._journal.flush()
 
     def reset(self, everything: bool = False) -> None:
-        """Forget orders, refunds, events, notices and the clock; keys and subscriptions only on request."""
+        """Forget orders, refunds, events, notices and the clock; keys and subscriptions only on request. What chains
+        have, they forget themselves."""
         with self.lock:
             for table in ("orders", "refunds", "events", "notices", *(("subscriptions",) if everything else ())):
                 getattr(self, table).clear()

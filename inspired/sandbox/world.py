@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from . import calendly
+from .chains.nodes import Chains
 from .config import Config, Settings
 from .faults import Faults
 from .keys import KeyRing
@@ -27,6 +28,7 @@ class Sandbox:
         self.dispatcher = Dispatcher(self.store, self.keys, lambda: self.settings)
         self.orders = OrderBook(self.store, self.dispatcher)
         self.calendar = Calendar(config, self.store, self.dispatcher)
+        self.chains = Chains(self.store, lambda: self.settings)
         self.calls = _no_calls()
         self.calendly_minute = calendly.Minute()
 
@@ -52,6 +54,7 @@ class Sandbox:
         self.faults.clear()
         self.change_settings(Settings())
         self.store.reset(everything)
+        self.chains.reset()
         self.dispatcher.forget()
         self.calendly_minute.forget()
         self.calls = _no_calls()
