@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from . import binance, bulk, calendly, control, faults, pages
 from .chains import control as chain_control
 from .chains import http as chain_http
+from .chains import pages as chain_pages
 from .faults import Fault
 from .world import Sandbox
 
@@ -23,6 +24,7 @@ def create_app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(bulk.build(sandbox))
     app.register_blueprint(chain_http.build(sandbox.chains, lambda: sandbox.faults.wait(sandbox.settings.hang_s)))
     app.register_blueprint(chain_control.build(sandbox.chains))
+    app.register_blueprint(chain_pages.build(sandbox.chains))
     app.register_blueprint(pages.build(sandbox))
     app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
     app.register_error_handler(404, _not_found)

@@ -6,7 +6,8 @@
     contracts  what the token contracts answer, and the logs they make
     filters    eth_getLogs: filters, limits and refusals, node by node
     rpc        the JSON-RPC of a node over a chain, for Web3 clients
-    nodes      two nodes a network, each with faults of its own, over HTTP
+    nodes      two nodes a network, each with faults of its own; all chains of a sandbox
+    http       the nodes over HTTP
     control    what tests and the page can do: send, mine, finalize, reorganise, break
     pages      the wallet of a customer, for people
 

@@ -95,12 +95,7 @@ class Control:
     def arm(self, network: str) -> ResponseReturnValue:
         self._chain(network)
         body = _body("fault", "times", "node")
-        if body.get("fault") not in nodes.FAULTS:
-            raise NotPossible(f"fault must be one of {', '.join(nodes.FAULTS)}.")
-        times = _whole("times", body.get("times", 1))
-        if not 1 <= times <= nodes.MOST_TIMES:
-            raise NotPossible(f"times must be from 1 to {nodes.MOST_TIMES:,}.")
-        self._node(network, body.get("node", 1)).arm(body["fault"], times)
+        self._node(network, body.get("node", 1)).arm(body.get("fault"), _whole("times", body.get("times", 1)))
         return self.armed(network)
 
     def disarm(self, network: str) -> ResponseReturnValue:

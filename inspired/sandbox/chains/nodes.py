@@ -26,7 +26,7 @@ from typing import Any
 
 from ..config import Settings
 from ..store import Store
-from .chain import Chain
+from .chain import Chain, NotPossible
 from .filters import TRON, Limits
 from .networks import NETWORKS
 from .rpc import Rpc, Seen
@@ -64,7 +64,12 @@ class Node:
         self._lock = threading.Lock()
         self._armed: list[Fault] = []
 
-    def arm(self, fault: str, times: int) -> None:
+    def arm(self, fault: object, times: int) -> None:
+        """NotPossible says what is wrong."""
+        if not isinstance(fault, str) or fault not in FAULTS:
+            raise NotPossible(f"fault must be one of {', '.join(FAULTS)}.")
+        if not 1 <= times <= MOST_TIMES:
+            raise NotPossible(f"times must be from 1 to {MOST_TIMES:,}.")
         height = self.chain.final(self.chain.head())
         with self._lock:
             self._armed.append(Fault(fault, times, height))
