@@ -122,6 +122,8 @@ def booking_out(booking: Booking) -> Document:
         "confirmed_at": booking.confirmed_at,
         "ended_at": booking.ended_at,
     }
+    if booking.pays_by is not RailId.BINANCE_PAY:
+        document["pays_by"] = str(booking.pays_by)
     # Absent instead of empty: these indexes are sparse, so that settled bookings cost nothing in them.
     if booking.check_at is not None:
         document["check_at"] = booking.check_at
@@ -161,6 +163,7 @@ def booking_in(found: Document) -> Booking:
         visitor_index=found["visitor_index"],
         name_index=tuple(found.get("name_index", ())),
         seats=tuple(claim_in(seat) for seat in found["seats"]),
+        pays_by=RailId(found.get("pays_by", RailId.BINANCE_PAY)),
         network=found["network"],
         terms_version=found["terms_version"],
         expires_at=found["expires_at"],

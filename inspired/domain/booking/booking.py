@@ -279,7 +279,8 @@ class Booking:
     visitor_index: str = ""  # blind index of the IP address
     name_index: tuple[str, ...] = ()  # blind indexes of each word of the name and of every pair of words
     seats: tuple[Claim, ...] = ()  # claims on one visitor's limited number of unpaid bookings
-    network: str = ""  # stored because the plan asks for it; Binance Pay has no networks
+    pays_by: RailId = RailId.BINANCE_PAY  # the rail of its next order
+    network: str = ""  # as its maker named it; with Binance Pay, which has no networks, it has no effect
     terms_version: str = ""
     expires_at: datetime | None = None
     deadline: datetime | None = None

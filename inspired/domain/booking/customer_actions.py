@@ -19,10 +19,23 @@ from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 
 
-def draft(*, booking_id: str, token: str, meeting_type: MeetingType, terms_version: str, now: datetime) -> Booking:
+def draft(
+    *,
+    booking_id: str,
+    token: str,
+    meeting_type: MeetingType,
+    terms_version: str,
+    now: datetime,
+    pays_by: RailId = RailId.BINANCE_PAY,
+) -> Booking:
     """A booking without a slot yet; the Calendly iframe carries its token."""
     booking = Booking(
-        id=booking_id, token=token, meeting_type=meeting_type, created_at=now, terms_version=terms_version
+        id=booking_id,
+        token=token,
+        meeting_type=meeting_type,
+        created_at=now,
+        terms_version=terms_version,
+        pays_by=pays_by,
     )
     return scheduled(booking.noted(now, EventKind.STARTED), now)
 
@@ -34,7 +47,6 @@ def held(
     sealed: Sealed,
     email_index: str,
     visitor_index: str,
-    rail: RailId,
     network: str,
     expiry: timedelta,
     now: datetime,
@@ -54,7 +66,9 @@ def held(
         expires_at=expires_at,
         deadline=expires_at + min(timedelta(seconds=60), expiry / 5),
         orders=(
-            PaymentOrder(1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now, rail=rail),
+            PaymentOrder(
+                1, trade_number(booking.id, 1), created_at=now, amount=booking.price, retry_at=now, rail=booking.pays_by
+            ),
         ),
     )
     return scheduled(booking.noted(now, EventKind.HELD).owing(now, SendEmail(Email.HELD)), now)

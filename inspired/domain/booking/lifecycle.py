@@ -119,7 +119,7 @@ def left_pending(booking: Booking, now: datetime) -> Booking:
 
 
 def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
-    """Add an order for the missing amount, by the same rail. Its number is saved before anything is sent."""
+    """Add an order for the missing amount. Its number is saved before anything is sent."""
     number = len(booking.orders) + 1
     order = PaymentOrder(
         number=number,
@@ -128,7 +128,7 @@ def with_new_order(booking: Booking, now: datetime, *, tries: int) -> Booking:
         amount=missing(booking),
         tries=tries,
         retry_at=now,
-        rail=booking.orders[-1].rail,
+        rail=booking.pays_by,
     )
     return replace(booking, orders=(*booking.orders, order)).noted(now, EventKind.NEW_ORDER, Order(number))
 

@@ -86,13 +86,13 @@ def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") 
     return found
 
 
-def start_draft(svc: Services, meeting_type: MeetingType) -> Booking:
+def start_draft(svc: Services, meeting_type: MeetingType, rail: RailId = RailId.BINANCE_PAY) -> Booking:
     """Create the draft before the Calendly iframe is shown; the iframe carries its token and no personal data. Raises
     Conflict if no time picked there could be accepted."""
     with suppress(UpstreamError):  # the iframe's own page reports that Calendly does not answer
         if not _is_sold_at_calendly(svc, meeting_type):
             raise Conflict(NOT_SOLD_NOW)
-    return svc.bookings.add(_draft(svc, meeting_type, svc.new_token()))
+    return svc.bookings.add(_draft(svc, meeting_type, svc.new_token(), rail))
 
 
 def hold_time(
@@ -114,7 +114,7 @@ def hold_time(
     if svc.settings.uses_calendly:
         return _held_at_calendly(svc, meeting_type, start, zone, customer, rail=rail, network=network, token=token)
     slot = _builtin_slot(svc, meeting_type, start, zone)
-    ready = _ready(svc, _draft(svc, meeting_type, token), slot, customer, rail, network)
+    ready = _ready(svc, _draft(svc, meeting_type, token, rail), slot, customer, network)
     reservation = _reservation(svc, ready, slot)
     while True:
         with reservation.saving() as places:
@@ -135,7 +135,7 @@ def _held_at_calendly(
     """The draft is saved first: if Calendly's answer is lost, the event is found again by the draft's token. A repeated
     request with that token continues the same draft."""
     known = _known_draft(svc, token)
-    draft = known or _draft(svc, meeting_type, token)
+    draft = known or _draft(svc, meeting_type, token, rail)
     asking = _with_customer(svc, draft, customer)
     payment_limits.refuse_above(svc, asking)
     for limit in _limits_of_visitor(svc, asking):
@@ -145,7 +145,7 @@ def _held_at_calendly(
         draft = svc.bookings.add(draft)
     slot = _booked_at_calendly(svc, draft, start, zone, customer)
     with _freed_if_refused(svc, draft, slot):
-        return _taken_further(svc, _ready(svc, draft, slot, customer, rail, network), slot)
+        return _taken_further(svc, _ready(svc, draft, slot, customer, network), slot)
 
 
 def _is_sold_at_calendly(svc: Services, meeting_type: MeetingType) -> bool:
@@ -204,7 +204,7 @@ def take_scheduled(
     *,
     customer: Customer | None,
     address: str,
-    rail: RailId = RailId.BINANCE_PAY,
+    rail: RailId | None = None,
     network: str = "",
 ) -> Booking:
     """The customer picked a time in Calendly's iframe: read it back from Calendly, then hold it or move to it.
@@ -214,6 +214,8 @@ def take_scheduled(
     booking = svc.bookings.by_token(token)
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
         return booking
+    if booking.state is State.DRAFT and rail is not None:
+        booking = replace(booking, pays_by=rail)
     found = _verified(svc, booking, event_uri, invitee_uri)
     slot = found.slot
     with _freed_if_refused(svc, booking, slot):
@@ -223,7 +225,7 @@ def take_scheduled(
             with _taken_by_others():
                 return svc.bookings.change(booking.id, lambda b: _moved(b, slot, svc.now()))
         person = replace(customer or Customer(found.email, found.name), address=address)
-        return _taken_further(svc, _held(svc, booking, slot, person, rail, network), slot)
+        return _taken_further(svc, _held(svc, booking, slot, person, network), slot)
 
 
 def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booking | None:
@@ -232,12 +234,10 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
 
     It skips the limit of unpaid bookings per visitor: a refusal would leave the event blocking the calendar.
     """
-    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token()), terms_version="")
+    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token(), RailId.BINANCE_PAY), terms_version="")
     until_call = max(found.span.start - now, svc.settings.payment_expiry)
     expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
-    held = _held(
-        svc, draft, found.slot, Customer(found.email, found.name), RailId.BINANCE_PAY, "", expiry=expiry, now=now
-    )
+    held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry, now=now)
     try:
         return svc.bookings.add(customer_actions.past_our_pages(held, now))
     except Claimed:
@@ -304,9 +304,14 @@ def terms_version(svc: Services) -> str:
     return f"{TERMS_VERSION}.{changes}" if changes else TERMS_VERSION
 
 
-def _draft(svc: Services, meeting_type: MeetingType, token: str) -> Booking:
+def _draft(svc: Services, meeting_type: MeetingType, token: str, rail: RailId) -> Booking:
     return customer_actions.draft(
-        booking_id=svc.new_id(), token=token, meeting_type=meeting_type, terms_version=terms_version(svc), now=svc.now()
+        booking_id=svc.new_id(),
+        token=token,
+        meeting_type=meeting_type,
+        terms_version=terms_version(svc),
+        now=svc.now(),
+        pays_by=rail,
     )
 
 
@@ -349,7 +354,6 @@ def _held(
     booking: Booking,
     slot: Slot,
     customer: Customer,
-    rail: RailId,
     network: str,
     *,
     expiry: timedelta | None = None,
@@ -369,17 +373,16 @@ def _held(
         sealed=sealed,
         email_index=known.email_index,
         visitor_index=known.visitor_index,
-        rail=rail,
         network=network,
-        expiry=expiry or svc.settings.expiry_of(rail),
+        expiry=expiry or svc.settings.expiry_of(booking.pays_by),
         now=now or svc.now(),
     )
     return replace(held, name_index=booking_search.name_index(svc.vault, customer.name))
 
 
-def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, rail: RailId, network: str) -> Booking:
+def _ready(svc: Services, booking: Booking, slot: Slot, customer: Customer, network: str) -> Booking:
     """Hold the slot and lease the first order to the caller."""
-    return payment_orders.creating(_held(svc, booking, slot, customer, rail, network), svc.now())
+    return payment_orders.creating(_held(svc, booking, slot, customer, network), svc.now())
 
 
 def _once_held(current: Booking, ready: Booking, slot: Slot) -> Booking:
