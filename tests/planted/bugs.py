@@ -572,8 +572,8 @@ BUGS = (
         name="a payment that is denied is said to have arrived",
         rule="3",
         file="inspired/domain/booking/status.py",
-        old="    if (how := denied(booking)) is not None:\n",
-        new="    if (how := None) is not None:\n",
+        old="    if (order := denied_order(booking)) is not None and order.denied is not None:\n",
+        new="    if (order := None) is not None:\n",
         test="tests/domain/booking/test_status.py::"
         "test_a_payment_that_binance_denies_when_asked_is_told_in_words_and_to_the_owner",
     ),

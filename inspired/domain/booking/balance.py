@@ -45,11 +45,14 @@ def payment_of(booking: Booking) -> Payment:
 def denied(booking: Booking) -> Remote | None:
     """The closed status, if a webhook reported the payment but our query says the order closed unpaid; otherwise
     None."""
+    order = denied_order(booking)
+    return order.denied if order is not None else None
+
+
+def denied_order(booking: Booking) -> PaymentOrder | None:
     if payment_of(booking) is not Payment.NOTIFIED:
         return None
-    return next(
-        (order.denied for order in booking.orders if order.has_money and not order.proven and order.denied), None
-    )
+    return next((order for order in booking.orders if order.has_money and not order.proven and order.denied), None)
 
 
 def due(booking: Booking) -> Money:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from inspired.domain.booking.claims import Claim, Invitee, Tick
 from inspired.domain.booking.history import Details, Event, EventKind, Obstacle
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.money import Money
@@ -122,7 +122,7 @@ class PaymentOrder:
     denied: Remote | None = None  # the status our query returned instead, once the order was closed without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
-    rail: RailId = RailId.BINANCE_PAY
+    rail: RailId = USUAL
     refunds_left: int | None = None  # refunds the provider still allows for this order; None: it named no limit yet
 
     @property
@@ -315,6 +315,16 @@ class Booking:
     def order(self) -> PaymentOrder | None:
         """The newest payment attempt."""
         return self.orders[-1] if self.orders else None
+
+    @property
+    def rail(self) -> RailId:
+        """The rail of the newest payment attempt, or the one that the first would take."""
+        return self.order.rail if self.order else USUAL
+
+    @property
+    def paid_by(self) -> RailId:
+        """The rail that the newest money came by; before any came, the rail it would come by."""
+        return next((order.rail for order in reversed(self.orders) if order.has_money), self.rail)
 
     @property
     def is_open(self) -> bool:

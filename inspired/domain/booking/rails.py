@@ -21,9 +21,15 @@ class RailId(StrEnum):
     ERC20 = "ERC20"
 
 
+USUAL = RailId.BINANCE_PAY  # of an order for which no other was chosen
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """`account`: the ledger account that holds what was paid. `network`: where it is paid on chain; None elsewhere.
+    """`name` is the rail's, `provider` who answers for it; refusals and stored differences name them, and every other
+    sentence is in `domain/sentences/rails`. Both begin with a capital letter, since sentences begin with them.
+
+    `account`: the ledger account that holds what was paid. `network`: where it is paid on chain; None elsewhere.
     `minutes`: how long a payment usually takes until it is final, from and to.
 
     `is_final_at_once`: money that was seen stays. Otherwise it is seen before it is final and may be taken back until
@@ -32,6 +38,8 @@ class Capabilities:
     for.
     """
 
+    name: str
+    provider: str
     account: str
     longest_order: timedelta
     minutes: tuple[int, int]
@@ -44,6 +52,8 @@ class Capabilities:
 
 def _on_chain(network: Network) -> Capabilities:
     return Capabilities(
+        name=f"USDT on {network.facts.name}",
+        provider=network.facts.name,
         account=network.lower(),
         longest_order=timedelta(hours=12),
         minutes=network.facts.minutes,
@@ -58,7 +68,12 @@ CAPABILITIES: Mapping[RailId, Capabilities] = {
     # https://developers.binance.com/docs/binance-pay/api-order-create-v2 (orderExpireTime; whether v3 allows more is
     # uncertain) · …/api-order-refund (remainingAttempts)
     RailId.BINANCE_PAY: Capabilities(
-        account="binance", longest_order=timedelta(hours=1), minutes=(0, 1), last_takes_all=True
+        name="Binance Pay",
+        provider="Binance",
+        account="binance",
+        longest_order=timedelta(hours=1),
+        minutes=(0, 1),
+        last_takes_all=True,
     ),
     RailId.TRC20: _on_chain(Network.TRC20),
     RailId.BEP20: _on_chain(Network.BEP20),

@@ -12,7 +12,7 @@ from inspired.domain.booking import mails
 from inspired.domain.booking.balance import (
     Payment,
     came_unclear,
-    denied,
+    denied_order,
     kept_of,
     missing,
     payment_of,
@@ -100,8 +100,8 @@ def _open_matter(booking: Booking) -> tuple[Message, ...]:
         return (_standing(booking), told) if booking.state is State.CONFIRMED else (told,)
     if payment is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
         return (Message(MessageId.UNCLEAR),)
-    if (how := denied(booking)) is not None:
-        return (Message(OF_DENIAL[how]),)
+    if (order := denied_order(booking)) is not None and order.denied is not None:
+        return (Message.of(OF_DENIAL[order.denied], rail=order.rail),)
     if booking.choose_by is not None and payment is Payment.EXACT:
         return (Message(MessageId.CHOOSE_LATE if Flag.PAID_LATE in booking.flags else MessageId.CHOOSE),)
     ended = booking.state in (State.EXPIRED, State.CANCELLED)
@@ -122,7 +122,7 @@ def _beside(booking: Booking) -> tuple[Message, ...]:
 
 
 def _standing(booking: Booking) -> Message:
-    return Message(_standing_id(booking))
+    return Message.of(_standing_id(booking), rail=booking.paid_by)
 
 
 def _standing_id(booking: Booking) -> MessageId:
@@ -153,7 +153,7 @@ def _money_back(booking: Booking) -> tuple[Message, ...]:
     if not live or (booking.state is State.REFUNDED and not _owes_after_all(booking)):
         return ()
     newest, amount = live[-1]
-    return why_back(booking, newest), Message.of(_where_it_is(newest), amount=amount)
+    return why_back(booking, newest), Message.of(_where_it_is(newest), amount=amount, rail=booking.rail_of(newest))
 
 
 def _where_it_is(refund: Refund) -> MessageId:
@@ -162,8 +162,12 @@ def _where_it_is(refund: Refund) -> MessageId:
     return MessageId.GONE_BACK if refund.is_gone else MessageId.GOING_BACK
 
 
-def where_it_stands(refund: Refund) -> MessageId:
+def where_it_stands(booking: Booking, refund: Refund) -> Message:
     """For the list of refunds on the customer's page."""
+    return Message.of(_standing_of(refund), rail=booking.rail_of(refund))
+
+
+def _standing_of(refund: Refund) -> MessageId:
     if refund.is_stuck:
         return MessageId.REFUND_WAITS
     match refund.status:

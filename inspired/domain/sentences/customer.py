@@ -1,13 +1,18 @@
-"""What customers read: one text for each message, and the one function that puts the facts into it."""
+"""What customers read: one text for each message, and the one function that puts the facts into it.
+
+A message about a payment carries its rail, and its text takes that rail's phrases by their names in `rails.Words`.
+"""
 
 from inspired.domain.booking import status
 from inspired.domain.booking.booking import Booking, Refund
+from inspired.domain.booking.rails import RailId
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.values import shown
 from inspired.domain.shared.messages import Message, MessageId
 
 _DENIED = (
-    "Binance Pay told us of your payment and says now, when we ask, that {}. Nothing is confirmed by it. If the "
-    "money has left your account it is not lost: keep the receipt in your Binance app, and do not pay again. We keep "
+    "{{rail}} told us of your payment and says now, when we ask, that {}. Nothing is confirmed by it. If the "
+    "money has left your account it is not lost: keep {{receipt}}, and do not pay again. We keep "
     "asking, and the owner has been told."
 )
 _LATE = (
@@ -28,7 +33,7 @@ TEXTS = {
     MessageId.CALLED_OFF: "This call is cancelled, and its time is free for others again.",
     MessageId.CALLED_OFF_BY_OWNER: "The owner cancelled this call, and its time is free for others again.",
     MessageId.OVER: "This booking is over. Its time is free for others again.",
-    MessageId.REFUNDED: "All of your money went back to the Binance account that paid.",
+    MessageId.REFUNDED: "All of your money went back to {back_to}.",
     MessageId.REFUNDED_BY_HAND: "All of your money has been sent back to you.",
     MessageId.MORE_AFTER_REFUND: "Another payment arrived after your money had gone back.",
     # What is open about its money.
@@ -66,8 +71,8 @@ TEXTS = {
     MessageId.BACK_CANCELLED: "You cancelled this call.",
     MessageId.BACK_OWNER_RETURNS: "The owner returns money to you.",
     MessageId.BACK_OWNER_RETURNED: "The owner returned money to you.",
-    MessageId.GOING_BACK: "{amount} is going back to the Binance account that paid.",
-    MessageId.GONE_BACK: "{amount} went back to the Binance account that paid.",
+    MessageId.GOING_BACK: "{amount} is going back to {back_to}.",
+    MessageId.GONE_BACK: "{amount} went back to {back_to}.",
     MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
     # Whether our mails arrive.
     MessageId.MAILS_DELAYED: (
@@ -86,7 +91,7 @@ TEXTS = {
     MessageId.LATE: _LATE,
     MessageId.LATE_IS_NOT_LOST: f"Do not pay again: money that arrives late is not lost. {_LATE}",
     MessageId.REFUND_TIME: "Usually this takes minutes, at most a day.",
-    MessageId.REFUND_TO: "Refunds go back in USDT to the Binance account that paid.",
+    MessageId.REFUND_TO: "{refunds}",
     MessageId.CANCELLED_BY_US: "Should we have to cancel a confirmed call, all of your money goes back.",
     MessageId.PLACE_FOLLOWS: "The owner will write to you where the call takes place.",
     MessageId.MOVING: "You move a confirmed call on its page.",
@@ -104,18 +109,18 @@ TEXTS = {
     # The booking's page while it is being paid.
     MessageId.PREPARING_PAYMENT: "We are preparing your payment. Your time is held meanwhile.",
     MessageId.PAYMENT_NOT_PREPARED: "The payment could not be prepared. Your time is still held.",
-    MessageId.STILL_CHECKING: "The time to pay is over. We are still checking with Binance. Do not pay again.",
+    MessageId.STILL_CHECKING: "The time to pay is over. We are still checking with {asked}. Do not pay again.",
     MessageId.BEING_CANCELLED: "Your booking is being cancelled. Do not pay for it any more.",
     MessageId.ABOVE_LIMIT: (
         "This payment would be above what one customer may pay here without the owner’s word. The owner "
         "has been told. Your time is held meanwhile, and nothing is owed."
     ),
-    MessageId.NOTIFIED: "Binance tells us of a payment. We are checking it with Binance. Do not pay again.",
-    MessageId.NOT_CHOSEN: "The time to choose is over. Your money goes back to the Binance account that paid.",
+    MessageId.NOTIFIED: "{asked} tells us of a payment. We are checking it with {asked}. Do not pay again.",
+    MessageId.NOT_CHOSEN: "The time to choose is over. Your money goes back to {back_to}.",
     # Its badge.
     MessageId.BADGE_NO_TIME: "No time chosen",
     MessageId.BADGE_HELD: "Held, not confirmed",
-    MessageId.BADGE_CHECKING: "Checking with Binance",
+    MessageId.BADGE_CHECKING: "Checking with {asked}",
     MessageId.BADGE_LEAVING: "Being cancelled",
     MessageId.BADGE_PAID: "Payment received",
     MessageId.BADGE_CONFIRMED: "Confirmed",
@@ -129,17 +134,17 @@ TEXTS = {
     MessageId.BADGE_REFUNDED: "Refunded",
     # Its list of refunds.
     MessageId.REFUND_WAITS: "It has not gone through yet. The owner has been told and sees to it.",
-    MessageId.REFUND_BEING_SENT: "It is being sent to Binance.",
-    MessageId.REFUND_TAKEN: "Binance is returning it to the account that paid.",
+    MessageId.REFUND_BEING_SENT: "{refund_sent}",
+    MessageId.REFUND_TAKEN: "{refund_taken}",
     MessageId.REFUND_RETURNED_BY_OWNER: "Returned by the owner.",
-    MessageId.REFUND_RETURNED: "Returned to the Binance account that paid.",
+    MessageId.REFUND_RETURNED: "Returned to {back_to}.",
     # What cancelling a call would mean, and why.
     MessageId.BACK_NOT_BY_ITSELF: "Nothing goes back by itself.",
     MessageId.BACK_NO_MORE: "Nothing more goes back.",
     MessageId.BACK_NOTHING: "Nothing of your {kept} goes back.",
-    MessageId.BACK_ALL: "{amount} go back to the Binance account that paid.",
-    MessageId.BACK_PART: "{number} of {kept} go back to the Binance account that paid.",
-    MessageId.SINCE_NOT_BY_BINANCE: "It was not paid by Binance Pay: the owner sees to it.",
+    MessageId.BACK_ALL: "{amount} go back to {back_to}.",
+    MessageId.BACK_PART: "{number} of {kept} go back to {back_to}.",
+    MessageId.SINCE_PAID_OUTSIDE: "It was not paid by {rail}: the owner sees to it.",
     MessageId.SINCE_ALL_IS_BACK: "All of your money was returned already.",
     MessageId.SINCE_STARTS_WITHIN: "The call starts in less than {time}.",
     MessageId.SINCE_STARTS_LATER: "It is {time} or more before the call.",
@@ -177,7 +182,10 @@ TEXTS = {
 
 def said(message: Message) -> str:
     """The message's text with its facts."""
-    return TEXTS[message.id].format(**{name: shown(value) for name, value in message.parameters})
+    facts: dict[str, str] = {}
+    for name, value in message.parameters:
+        facts |= rails.by_name(rails.of(value)) if isinstance(value, RailId) else {name: shown(value)}
+    return TEXTS[message.id].format(**facts)
 
 
 def sentence(booking: Booking) -> str:

@@ -125,7 +125,7 @@ class MessageId(StrEnum):
     BACK_NOTHING = auto()
     BACK_ALL = auto()
     BACK_PART = auto()
-    SINCE_NOT_BY_BINANCE = auto()
+    SINCE_PAID_OUTSIDE = auto()
     SINCE_ALL_IS_BACK = auto()
     SINCE_STARTS_WITHIN = auto()
     SINCE_STARTS_LATER = auto()
@@ -159,7 +159,7 @@ Parameter = Money | timedelta | int | str
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`parameters`: the facts that stand in the text, by name."""
+    """`parameters`: the facts that stand in the text, by name. A payment rail brings all its phrases."""
 
     id: MessageId
     parameters: tuple[tuple[str, Parameter], ...] = ()

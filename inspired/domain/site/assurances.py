@@ -4,15 +4,19 @@
 texts are in `sentences/customer`.
 """
 
+from inspired.domain.booking.rails import RailId
 from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.shared.messages import Message, MessageId
 
 LATE = Message(MessageId.LATE)
 LATE_IS_NOT_LOST = Message(MessageId.LATE_IS_NOT_LOST)
 REFUND_TIME = Message(MessageId.REFUND_TIME)
-REFUND_TO = Message(MessageId.REFUND_TO)
 CANCELLED_BY_US = Message(MessageId.CANCELLED_BY_US)
 PLACE = Message(MessageId.PLACE_FOLLOWS)
+
+
+def refund_to(rail: RailId) -> Message:
+    return Message.of(MessageId.REFUND_TO, rail=rail)
 
 
 def moving(*, in_calendly: bool) -> Message:

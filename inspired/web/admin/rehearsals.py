@@ -188,7 +188,7 @@ def _last(record: Record) -> Iterator[tuple[str, Booking]]:
 
 def _seen(booking: Booking, who: str, at: datetime) -> Seen:
     stage = stage_of(booking, at)
-    mark = badge(stage)
+    mark = badge(booking, stage)
     page = render_template(
         "booking/_payment.html", booking=booking, now=at, note="", binance=None, place="https://meet.example/rehearsal"
     )

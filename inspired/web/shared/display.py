@@ -144,6 +144,7 @@ def _of_this_site() -> dict[str, Any]:
         "owner_zone": settings.owner_timezone,
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
+        "rails_on": tuple(services().rails),
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
 
@@ -210,19 +211,19 @@ def told(booking: Booking, stage: Stage) -> str:
     has_money = any(one.has_money for one in booking.orders)
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
-            return said(Message(MessageId.NOTIFIED))
+            return said(Message.of(MessageId.NOTIFIED, rail=booking.paid_by))
         case Stage.RETRY if payment_orders.is_above_limit(booking):
             return said(Message(MessageId.ABOVE_LIMIT))
         case Stage.PREPARING | Stage.RETRY if has_money:
             return customer.sentence(booking)
         case Stage.RETURNING if booking.choose_by is not None:
-            return said(Message(MessageId.NOT_CHOSEN))
-    return said(Message(OF_STAGE[stage])) if stage in OF_STAGE else customer.sentence(booking)
+            return said(Message.of(MessageId.NOT_CHOSEN, rail=booking.paid_by))
+    return said(Message.of(OF_STAGE[stage], rail=booking.rail)) if stage in OF_STAGE else customer.sentence(booking)
 
 
-def badge(stage: Stage) -> dict[str, str]:
+def badge(booking: Booking, stage: Stage) -> dict[str, str]:
     message_id, tone = BADGES[stage]
-    return {"text": said(Message(message_id)), "tone": tone}
+    return {"text": said(Message.of(message_id, rail=booking.rail)), "tone": tone}
 
 
 @lru_cache(maxsize=512)

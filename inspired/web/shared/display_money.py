@@ -66,7 +66,7 @@ def goes_back_lines(booking: Booking) -> list[GoesBack]:
         GoesBack(
             one.amount.shown,
             customer.why_back(booking, one),
-            said(Message(status.where_it_stands(one))),
+            said(status.where_it_stands(booking, one)),
             one.done_at if one.is_gone else None,
         )
         for one in booking.refunds
@@ -86,14 +86,17 @@ class Consequence:
 def consequence(booking: Booking, now: datetime) -> Consequence:
     amount, kept, policy = customer_actions.goes_back(booking, now), kept_of(booking), booking.meeting_type.policy
     if kept.is_nothing and booking.by_hand is not None:
-        return _consequence(amount, Message(MessageId.BACK_NOT_BY_ITSELF), Message(MessageId.SINCE_NOT_BY_BINANCE))
+        why = Message.of(MessageId.SINCE_PAID_OUTSIDE, rail=booking.rail)
+        return _consequence(amount, Message(MessageId.BACK_NOT_BY_ITSELF), why)
     if kept.is_nothing:
         return _consequence(amount, Message(MessageId.BACK_NO_MORE), Message(MessageId.SINCE_ALL_IS_BACK))
     if amount.is_nothing:
         return _consequence(amount, Message.of(MessageId.BACK_NOTHING, kept=kept), _too_late(policy))
     if amount == kept:
-        return _consequence(amount, Message.of(MessageId.BACK_ALL, amount=amount), _in_time(booking, now))
-    part = Message.of(MessageId.BACK_PART, number=str(amount), kept=kept)
+        return _consequence(
+            amount, Message.of(MessageId.BACK_ALL, amount=amount, rail=booking.paid_by), _in_time(booking, now)
+        )
+    part = Message.of(MessageId.BACK_PART, number=str(amount), kept=kept, rail=booking.paid_by)
     return _consequence(amount, part, Message.of(MessageId.SINCE_STARTS_WITHIN, time=policy.full_until))
 
 

@@ -338,12 +338,12 @@ def test_a_payment_after_everything_went_back_is_told_until_it_has_gone_too():
 
     more = settled(again, seen(Remote.PAID, "75", order=2, at=late), now=late)
 
-    assert sentence(gone) == TEXTS[OF_STATE[State.REFUNDED]]
+    assert sentence(gone) == "All of your money went back to the Binance account that paid."
     assert sentence(more) == (
         "Another payment arrived after your money had gone back. Your payment arrived twice. "
         "75 USDT is going back to the Binance account that paid."
     )
-    assert sentence(a_returned(more, late)) == TEXTS[OF_STATE[State.REFUNDED]]
+    assert sentence(a_returned(more, late)) == sentence(gone)
 
 
 def test_a_cancelled_call_is_told_with_what_went_back():

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.refunds import PartOfIt
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Severity
@@ -98,7 +99,7 @@ class TestOnEverySite:
         assert customer.said(assurances.moving(in_calendly=kind == "calendly")) in terms
         assert customer.said(assurances.CANCELLED_BY_US) in terms
         for page in (terms, home):
-            assert f"{customer.said(assurances.REFUND_TO)} {customer.said(assurances.REFUND_TIME)}" in page
+            assert f"{customer.said(assurances.refund_to(USUAL))} {customer.said(assurances.REFUND_TIME)}" in page
         for page in (terms, paying):
             assert customer.said(assurances.LATE) in page
         booking = live(svc, call=40)
