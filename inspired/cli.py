@@ -23,6 +23,11 @@ SWEEP_SECONDS = 1.0
 RUNS_SECONDS = 30.0
 REACHED_SECONDS = 15.0  # long enough for a change of the database's primary; then an outage is reported
 LONGEST_NOTE = 200
+# The account keys of the recovery phrase that every wallet's tests use, so that nobody takes them for real ones.
+PUBLIC_ACCOUNTS = {
+    "EVM": "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP",
+    "TRON": "xpub6BuRy7ZmkGfP2RWhoor1kWB1w9DvrtmJbFBvnC1bQ4SB5NbCHTyQYCJSXZtxDbFyHTmC7wkU2he3nYYdpZ3Vf6qUAkXSnL6RPif4BDtDEKr",
+}
 
 
 def main(given: list[str] | None = None) -> int:
@@ -90,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="works through the queue").set_defaults(run=_worker)
     commands.add_parser("clock", help="rings for what is due; run exactly one").set_defaults(run=_clock)
     commands.add_parser("migrate", help="creates indexes; run at every release").set_defaults(run=_migrate)
+    receive = commands.add_parser("receive-in-sandbox", help="takes USDT on the stand-in's chains; no real money")
+    receive.add_argument("sandbox", help="the stand-in's address")
+    receive.set_defaults(run=_receive_in_sandbox)
     refresh = commands.add_parser("refresh", help="asks the provider about one booking and does what is owed")
     refresh.add_argument("booking_id")
     refresh.set_defaults(run=_refresh)
@@ -204,6 +212,25 @@ def _migrate(arguments: argparse.Namespace) -> int:
     create_indexes(database)
     filed = booking_search.file_all(svc)
     print(f"Indexes are in place. Filed anew: {filed} bookings.")
+    return 0
+
+
+def _receive_in_sandbox(arguments: argparse.Namespace) -> int:
+    from inspired.adapters.mongo.receiving import NodeAddress
+    from inspired.domain.shared.networks import Kind, Network
+
+    svc = _services(30.0)
+    if not svc.settings.is_sandbox:
+        print(
+            "Only with BINANCE_PAY_ENVIRONMENT=sandbox: everybody can spend what these keys receive.", file=sys.stderr
+        )
+        return 1
+    for kind in Kind:
+        svc.receiving.set_account_key(kind, PUBLIC_ACCOUNTS[kind], svc.now())
+    for network in Network:
+        url = f"{arguments.sandbox.rstrip('/')}/chains/{network}/jsonrpc"
+        svc.receiving.set_node(network, NodeAddress(url), svc.now())
+    print("USDT is taken on the stand-in's chains.")
     return 0
 
 

@@ -49,7 +49,7 @@ class Plan:
     """What to start, in order, and what to say when it runs."""
 
     foundations: list[Part]
-    migration: Part
+    preparations: list[Part]  # each has to end well before the product starts
     product: list[Part]
     urls: Mapping[str, str]  # web, sandbox, mail
     environment: Mapping[str, str] = field(repr=False)
@@ -105,7 +105,10 @@ def make_plan(data: Path, port: int | None) -> Iterator[Plan]:
                 _sandbox(data, urls["sandbox"], environment),
                 _mail_catcher(data, urls["mail"], smtp_port, environment),
             ],
-            migration=Part("migrate", _inspired("migrate"), environment),
+            preparations=[
+                Part("migrate", _inspired("migrate"), environment),
+                Part("receive", _inspired("receive-in-sandbox", urls["sandbox"]), environment),
+            ],
             product=[
                 Part("web", _inspired("web", "--host", HOST, "--port", str(web_port)), environment, _web_health(urls)),
                 Part("worker", _inspired("worker"), environment, lambda: _is_worked(urls)),

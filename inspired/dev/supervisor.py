@@ -58,7 +58,8 @@ def _run(plan: Plan, logs: Path, ready_file: Path | None) -> None:
 
     with Supervisor(logs, ready_file) as supervisor:
         supervisor.start(plan.foundations)
-        supervisor.run_once(plan.migration)
+        for preparation in plan.preparations:
+            supervisor.run_once(preparation)
         supervisor.start(plan.product)
         publish(supervisor.pids())
         print(plan.welcome(), flush=True)

@@ -42,7 +42,7 @@ def a_plan(data: Path) -> Plan:
             part("mongodb", LOST_ON_WISH, str(data / "wish")),
             part("redis", STUBBORN if os.environ.get("STUBBORN") else WAITS),
         ],
-        migration=part("migrate", os.environ.get("MIGRATION", "pass")),
+        preparations=[part("migrate", os.environ.get("MIGRATION", "pass"))],
         product=[
             Part(
                 "web",

@@ -21,6 +21,7 @@ class Words:
     how: str  # you pay …
     source: str  # … from where
     speed: str  # it usually takes …
+    fee: str  # what a payment costs beside the price
     never: str  # what is never asked of a customer
     receipt: str  # keep …
     number_shown: str  # please tell us …
@@ -58,15 +59,14 @@ class Pages:
     told: tuple[str, str]  # what others are told
 
 
-
-
 def _words_on_chain(rail: RailId, facts: Facts) -> Words:
     return Words(
         rail=CAPABILITIES[rail].name,
         asked=facts.name,
         how=f"in USDT on {facts.name}",
         source="from any wallet or exchange",
-        speed=f"{_minutes(facts)} once it is sent",
+        speed=f"{minutes(facts)} once it is sent",
+        fee="Your wallet or exchange charges the network’s fee.",
         never=f"Send only USDT, and only on {facts.name}: anything else that is sent to its address is lost.",
         receipt="the transaction’s hash",
         number_shown="the hash of its transaction",
@@ -112,15 +112,16 @@ def _pages_on_chain(rail: RailId, facts: Facts) -> Pages:
             f"In USDT on {facts.name}, from any wallet or exchange, to the address of your booking. The network’s fee "
             "is yours. USDT sent on another network, or another token, may be lost."
         ),
-        terms_speed=f"Usually {_minutes(facts)}. We confirm only once the network cannot take the payment back.",
+        terms_speed=f"Usually {minutes(facts)}. We confirm only once the network cannot take the payment back.",
         records="addresses, amounts, times and transactions, which everybody can read on the network",
         told=(facts.name, "is a public record: address, amount and time of a payment stay on it for everybody."),
     )
 
 
-def _minutes(facts: Facts) -> str:
+def minutes(facts: Facts) -> str:
+    """How long a payment usually takes until it is final: "1 to 2 minutes"."""
     first, last = facts.minutes
-    return f"about {last} minute" if first == last == 1 else f"{first} to {last} minutes"
+    return f"{first} to {last} minutes" if first < last else f"about {last} {'minute' if last == 1 else 'minutes'}"
 
 
 ON_CHAIN_FACTS = {rail: able.network.facts for rail, able in CAPABILITIES.items() if able.network is not None}
@@ -132,6 +133,7 @@ WORDS: dict[RailId, Words] = {
         how="with Binance Pay",
         source="from a Binance account",
         speed="seconds",
+        fee="No fee.",
         never="There is no network to choose, and we never ask you to send USDT to an address.",
         receipt="the receipt in your Binance app",
         number_shown="the order number that the Binance app shows for it",

@@ -28,16 +28,19 @@ def offered(svc: Services) -> tuple[RailId, ...]:
     return tuple(rail for rail, by in svc.rails.items() if by.is_set_up() and not _is_away(by.state()))
 
 
+def wanted(svc: Services, rail: RailId | None) -> RailId:
+    """The rail a customer chose, or the first that is offered if there was no choice. Raises Conflict if it is not
+    offered now, Paused while none is."""
+    refuse_while_paused(svc, rail)
+    return rail or offered(svc)[0]
+
+
 def chosen(svc: Services, method: Method | None, network: Network | None) -> RailId:
-    """The rail a customer asks for. Without a method the first that is offered; on chain TRON unless another network is
-    named. Raises Conflict if it is not offered now, Paused while none is."""
-    there = offered(svc)
-    by_binance = method is Method.BINANCE_PAY or (method is None and RailId.BINANCE_PAY in there)
-    rail = RailId.BINANCE_PAY if by_binance else RailId(network or Network.TRC20)
-    if method is None and there and rail not in there and network is None:
-        rail = there[0]
-    refuse_while_paused(svc, rail if method else None)
-    return rail
+    """The same by method and network. Without a method the first that is offered; on chain TRON unless another network
+    is named."""
+    if method is None:
+        return wanted(svc, None)
+    return wanted(svc, RailId.BINANCE_PAY if method is Method.BINANCE_PAY else RailId(network or Network.TRC20))
 
 
 def _is_away(breaker: Breaker) -> bool:

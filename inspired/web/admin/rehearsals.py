@@ -190,7 +190,14 @@ def _seen(booking: Booking, who: str, at: datetime) -> Seen:
     stage = stage_of(booking, at)
     mark = badge(booking, stage)
     page = render_template(
-        "booking/_payment.html", booking=booking, now=at, note="", binance=None, place="https://meet.example/rehearsal"
+        "booking/_payment.html",
+        booking=booking,
+        now=at,
+        note="",
+        binance=None,
+        place="https://meet.example/rehearsal",
+        checkout=booking.order.checkout if booking.order else None,
+        network=None,
     )
     return Seen(who, mark["text"], mark["tone"], told(booking, stage), _lines(page))
 

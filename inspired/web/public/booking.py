@@ -10,8 +10,10 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import customer_actions
 from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.errors import (
     Conflict,
@@ -24,6 +26,7 @@ from inspired.domain.shared.errors import (
     UpstreamError,
 )
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Facts
 from inspired.domain.shared.timezones import is_zone
 from inspired.domain.site import assurances
 from inspired.flows.booking import booking as bookings
@@ -82,9 +85,8 @@ def start_submit(type_id: str) -> ResponseReturnValue:
 
 
 def _drafted(meeting_type: MeetingType) -> Booking:
-    read(TermsForm, request.form)
-    payment.refuse_while_paused(services())
-    return bookings.start_draft(services(), meeting_type)
+    form, svc = read(TermsForm, request.form), services()
+    return bookings.start_draft(svc, meeting_type, payment.wanted(svc, form.pay_by or None))
 
 
 def _held(meeting_type: MeetingType) -> Booking:
@@ -96,8 +98,11 @@ def _held(meeting_type: MeetingType) -> Booking:
     key = svc.vault.fingerprint("form", f"{form.form_token} {sorted(body.items())}")
 
     def make(token: str) -> tuple[int, Booking]:
-        payment.refuse_while_paused(svc)
-        booking = bookings.hold_time(svc, meeting_type, form.start, form.tz, customer, token=token)
+        rail = payment.wanted(svc, form.pay_by or None)
+        network = str(CAPABILITIES[rail].network or "")
+        booking = bookings.hold_time(
+            svc, meeting_type, form.start, form.tz, customer, rail=rail, network=network, token=token
+        )
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.queue.enqueue("refresh", booking.id)  # for the mail with the payment link
         return 201, booking
@@ -383,11 +388,12 @@ def cancel_submit(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/qr.svg")
 def qr_code(token: str) -> Response:
     """The live order's QR code as a picture; `qrCodeUrl` of the JSON API points here."""
-    order = services().bookings.by_token(token).order
-    if order is None or order.checkout is None or not order.is_payable:
+    booking = services().bookings.by_token(token)
+    checkout = payment.checkout_of(services(), booking)
+    if checkout is None or booking.order is None or not booking.order.is_payable:
         raise NotFound("There is nothing to pay here now.")
     headers = {"Cache-Control": "no-store"}
-    return Response(str(qr_svg(order.checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
+    return Response(str(qr_svg(checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
 
 
 @bp.get("/booking/<token>/call.ics")
@@ -492,6 +498,35 @@ def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:
     return render_template("booking/_payment.html", **_payment_context(services(), booking, asked))
 
 
+@dataclass(frozen=True, slots=True)
+class WayToPay:
+    """`hint`: from where, how long it takes, and what it costs."""
+
+    rail: RailId
+    name: str
+    hint: str
+    is_recommended: bool
+
+
+@bp.app_template_global()
+def ways_to_pay() -> list[WayToPay]:
+    """How a new booking can be paid now. What is not set up or not working is not offered."""
+    return [_way(rail) for rail in payment.offered(services())]
+
+
+def _way(rail: RailId) -> WayToPay:
+    words, network = rails.of(rail), CAPABILITIES[rail].network
+    name = f"{words.rail} ({network})" if network else words.rail
+    source = words.source[0].upper() + words.source[1:]
+    return WayToPay(rail, name, f"{source}; usually {words.speed}. {words.fee}", rail is RailId.TRC20)
+
+
+def facts_of(booking: Booking) -> Facts | None:
+    """The network its newest order is paid on; None if that is not on chain."""
+    network = CAPABILITIES[booking.order.rail].network if booking.order else None
+    return network.facts if network else None
+
+
 def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
     """`asked`: whether Binance answered just now ("yes", "no"); empty if the button was not pressed."""
     return {
@@ -500,5 +535,8 @@ def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[s
         "note": ASKED.get(asked, ""),
         "is_answered": asked == "yes",
         "binance": payment.standing(svc),
+        "checkout": payment.checkout_of(svc, booking),
+        "network": facts_of(booking),
+        "payment_uri": payment.uri_of(booking),
         "place": delivery.place_of(svc, booking),
     }

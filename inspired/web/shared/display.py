@@ -129,6 +129,8 @@ def init_app(app: Flask) -> None:
         order_line=owner_pages.order_line,
         owed_line=owner.task,
         told=told,
+        in_fours=in_fours,
+        minutes_to_be_final=rails.minutes,
     )
     display_money.init_app(app)
     app.context_processor(_of_this_site)
@@ -144,7 +146,7 @@ def _of_this_site() -> dict[str, Any]:
         "owner_zone": settings.owner_timezone,
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
-        "rails_on": tuple(services().rails),
+        "rails_on": tuple(rail for rail, by in services().rails.items() if by.is_set_up()),
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
 
@@ -224,6 +226,11 @@ def told(booking: Booking, stage: Stage) -> str:
 def badge(booking: Booking, stage: Stage) -> dict[str, str]:
     message_id, tone = BADGES[stage]
     return {"text": said(Message.of(message_id, rail=booking.rail)), "tone": tone}
+
+
+def in_fours(text: str) -> list[str]:
+    """Groups of four characters, as people compare an address."""
+    return [text[place : place + 4] for place in range(0, len(text), 4)]
 
 
 @lru_cache(maxsize=512)

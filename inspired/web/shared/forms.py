@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic import field_validator as checked
 
 from inspired.domain.booking.owner_actions import LONGEST_LETTER, LONGEST_NOTE
+from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.timezones import is_zone
 from inspired.domain.support.tickets import Priority, Topic
@@ -57,7 +58,10 @@ class _Form(BaseModel):
 
 
 class TermsForm(_Form):
+    """`pay_by`: "" where there was no choice."""
+
     terms: Literal["yes"]
+    pay_by: RailId | Literal[""] = ""
 
 
 class TimeForm(_Form):
