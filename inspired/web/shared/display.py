@@ -19,7 +19,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
-from inspired.domain.sentences import customer, owner, owner_pages
+from inspired.domain.sentences import customer, owner, owner_pages, rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.slots import Span
