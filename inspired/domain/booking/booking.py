@@ -319,7 +319,7 @@ class Booking:
     @property
     def rail(self) -> RailId:
         """The rail of the newest payment attempt, or the one that the first would take."""
-        return self.order.rail if self.order else USUAL
+        return self.order.rail if self.order else self.pays_by
 
     @property
     def paid_by(self) -> RailId:

@@ -25,6 +25,7 @@ class Words:
     never: str  # what is never asked of a customer
     receipt: str  # keep …
     number_shown: str  # please tell us …
+    code: str  # its QR code
     closed: str  # the payment is …
 
     # Money going back.
@@ -70,6 +71,7 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         never=f"Send only USDT, and only on {facts.name}: anything else that is sent to its address is lost.",
         receipt="the transaction’s hash",
         number_shown="the hash of its transaction",
+        code=f"QR code of the address on {facts.name}",
         closed="closed",
         refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
         back_to="an address that you name",
@@ -137,6 +139,7 @@ WORDS: dict[RailId, Words] = {
         never="There is no network to choose, and we never ask you to send USDT to an address.",
         receipt="the receipt in your Binance app",
         number_shown="the order number that the Binance app shows for it",
+        code="QR code to pay with the Binance app",
         closed="closed at Binance",
         refunds="Refunds go back in USDT to the Binance account that paid.",
         back_to="the Binance account that paid",
@@ -206,6 +209,10 @@ PAGES: dict[RailId, Pages] = {
 
 def of(rail: RailId) -> Words:
     return WORDS[rail]
+
+
+def pages_of(rail: RailId) -> Pages:
+    return PAGES[rail]
 
 
 @cache

@@ -34,7 +34,7 @@ from inspired.domain.booking.outbox import (
 from inspired.domain.booking.statement import Statement, statement
 from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
 from inspired.domain.monitoring import runbook
-from inspired.domain.sentences import customer
+from inspired.domain.sentences import customer, rails
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
@@ -310,7 +310,7 @@ def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
     return svc.vault.open(key, booking.id, f"{field}:{number}", said.sealed)
 
 
-def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
+def _refund_context(booking: Booking, refund_id: str) -> dict[str, Any]:
     refund = booking.find_refund(refund_id)
     if refund is None or refund.amount is None:
         return {}
@@ -319,6 +319,7 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, str]:
     others = booking.refunds[: booking.refunds.index(refund)]
     earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
+        "pay": rails.of(booking.rail_of(refund)),
         "refund": refund.amount.shown,
         "refund_why": customer.why_back(booking, refund),
         "arrived": arrived.shown if arrived else "",
@@ -354,6 +355,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     money = statement(booking)
     return {
         **person,
+        "pay": rails.of(booking.paid_by),
         "title": booking.meeting_type.title,
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,
@@ -395,7 +397,7 @@ def _paid(booking: Booking, money: Statement) -> str:
     """What the confirmation says was paid for the call; "" for a gift."""
     word = booking.by_hand
     if word is not None and word.kind is HandKind.OUTSIDE:
-        return f"{word.amount.shown}, by another way than Binance Pay"
+        return f"{word.amount.shown}, by another way than {rails.of(booking.rail).rail}"
     if word is not None and word.kind is HandKind.GIFT:
         return _some(money.paid)
     return _some(money.paid) or booking.price.shown

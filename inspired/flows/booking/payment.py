@@ -5,8 +5,9 @@ from math import ceil
 from inspired.adapters.redis.throttle import Breaker, HeldBack
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
-from inspired.domain.booking.rails import CAPABILITIES, Method, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, Method, RailId
 from inspired.domain.monitoring.health import is_silent
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Paused, UpstreamError
 from inspired.domain.shared.networks import Network, units_of
 from inspired.flows.booking import payment_limits
@@ -19,7 +20,7 @@ WORKER_SECONDS = 30  # … while no worker runs
 REFUSED_SECONDS = 120  # … while every call is refused, which somebody has to fix
 
 
-def standing(svc: Services, rail: RailId = RailId.BINANCE_PAY) -> Breaker:
+def standing(svc: Services, rail: RailId = USUAL) -> Breaker:
     return svc.rails[rail].state()
 
 
@@ -32,7 +33,7 @@ def wanted(svc: Services, rail: RailId | None) -> RailId:
     """The rail a customer chose, or the first that is offered if there was no choice. Raises Conflict if it is not
     offered now, Paused while none is."""
     refuse_while_paused(svc, rail)
-    return rail or offered(svc)[0]
+    return rail or next(iter(offered(svc)), USUAL)
 
 
 def chosen(svc: Services, method: Method | None, network: Network | None) -> RailId:
@@ -81,18 +82,18 @@ def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
     breaker = standing(svc)
     if breaker.open and breaker.until is not None:
         raise Paused(
-            "Payments are paused, because Binance Pay does not answer at the moment. Nothing was held and nothing is "
-            "owed. Please try again in a minute.",
+            f"Payments are paused, because {rails.of(USUAL).rail} does not answer at the moment. Nothing was held and "
+            "nothing is owed. Please try again in a minute.",
             retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
         )
 
 
 def refuse_while_refused(svc: Services) -> None:
-    """Binance Pay answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
+    """The provider answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
     if standing(svc).refusal is not None:
         raise Paused(
-            "Payments are paused, because Binance Pay does not take this site’s calls at the moment. Nothing was held "
-            "and nothing is owed. The owner has been told. Please try again later.",
+            f"Payments are paused, because {rails.of(USUAL).rail} does not take this site’s calls at the moment. "
+            "Nothing was held and nothing is owed. The owner has been told. Please try again later.",
             retry_after=REFUSED_SECONDS,
         )
 

@@ -15,6 +15,7 @@ from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import CancelEvent, PostLedger
 from inspired.domain.booking.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.sentences.owner_pages import DIFFERENCES
 from inspired.domain.shared.errors import Invalid, UpstreamError
@@ -154,6 +155,7 @@ def _finished(svc: Services, run: Run) -> None:
         run.started_at.isoformat(),
         cases=[_told(svc, case.difference) for case in cases[:20]],
         count=len(cases),
+        asked=", ".join(rails.of(rail).asked for rail in svc.rails),
         admin_url=f"{svc.settings.site_url}/admin/money",
     )
 

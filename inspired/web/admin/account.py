@@ -263,7 +263,7 @@ def end_all_sessions() -> ResponseReturnValue:
 
 def _app_page(svc: Services, me: Person, message: str = "") -> str:
     secret = authentication.pending_secret(svc, me)
-    picture = qr_svg(authentication.app_address(svc, me, secret))
+    picture = qr_svg(authentication.app_address(svc, me, secret), "QR code for your authenticator app")
     return render_template("admin/account/app.html", secret=secret, picture=picture, message=message)
 
 

@@ -194,7 +194,7 @@ def _seen(booking: Booking, who: str, at: datetime) -> Seen:
         booking=booking,
         now=at,
         note="",
-        binance=None,
+        standing=None,
         place="https://meet.example/rehearsal",
         checkout=booking.order.checkout if booking.order else None,
         network=None,

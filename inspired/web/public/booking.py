@@ -1,7 +1,7 @@
 """The customer's pages: choose a time, hold it, pay, be confirmed. The logic is in flows."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -45,8 +45,9 @@ from inspired.web.shared.htmx import go, wants_fragment
 
 DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
+MINUTE = timedelta(minutes=1)
 LOOK_AGAIN_SECONDS = 30
-ASKED = {"yes": "We asked Binance just now.", "no": "Binance Pay did not answer just now."}
+ASKED = {"yes": "We asked {asked} just now.", "no": "{rail} did not answer just now."}
 bp = Blueprint("booking", __name__)
 
 
@@ -153,8 +154,8 @@ class Times:
     but on another page; `earlier` and `later` are the first days of the neighbouring pages.
 
     While payments are paused there are no times, and the choice is only kept. `is_open` is false if this site takes no
-    payments yet, `is_worked` if no worker runs; `is_refused`: Binance answers but refuses all our calls; otherwise
-    Binance does not answer.
+    payments yet, `is_worked` if no worker runs; `is_refused`: the provider answers but refuses all our calls;
+    otherwise it does not answer.
     """
 
     url: str
@@ -176,7 +177,7 @@ def times_of(
     meeting_type: MeetingType, *, url: str = "", mine: str = "", from_form: dict[str, str] | None = None
 ) -> Times:
     """From the URL, or from a form sent again. `url`: the page on which an existing booking changes its time, which
-    does not depend on Binance Pay."""
+    does not depend on the provider."""
     svc, asked = services(), {**(from_form or {}), **request.args.to_dict()}
     owner_zone, wanted = svc.settings.owner_timezone, asked.get("tz", "")
     zone = wanted if is_zone(wanted) else owner_zone
@@ -393,7 +394,8 @@ def qr_code(token: str) -> Response:
     if checkout is None or booking.order is None or not booking.order.is_payable:
         raise NotFound("There is nothing to pay here now.")
     headers = {"Cache-Control": "no-store"}
-    return Response(str(qr_svg(checkout.qr_content)), mimetype="image/svg+xml", headers=headers)
+    code = qr_svg(checkout.qr_content, rails.of(booking.order.rail).code)
+    return Response(str(code), mimetype="image/svg+xml", headers=headers)
 
 
 @bp.get("/booking/<token>/call.ics")
@@ -518,7 +520,9 @@ def _way(rail: RailId) -> WayToPay:
     words, network = rails.of(rail), CAPABILITIES[rail].network
     name = f"{words.rail} ({network})" if network else words.rail
     source = words.source[0].upper() + words.source[1:]
-    return WayToPay(rail, name, f"{source}; usually {words.speed}. {words.fee}", rail is RailId.TRC20)
+    minutes = services().settings.expiry_of(rail) / MINUTE
+    hint = f"{source}; usually {words.speed}. {words.fee} You have {minutes:g} minutes to pay."
+    return WayToPay(rail, name, hint, rail is RailId.TRC20)
 
 
 def facts_of(booking: Booking) -> Facts | None:
@@ -528,13 +532,13 @@ def facts_of(booking: Booking) -> Facts | None:
 
 
 def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
-    """`asked`: whether Binance answered just now ("yes", "no"); empty if the button was not pressed."""
+    """`asked`: whether the provider answered just now ("yes", "no"); empty if the button was not pressed."""
     return {
         "booking": booking,
         "now": svc.now(),
-        "note": ASKED.get(asked, ""),
+        "note": ASKED.get(asked, "").format_map(rails.by_name(rails.of(booking.rail))),
         "is_answered": asked == "yes",
-        "binance": payment.standing(svc),
+        "standing": payment.standing(svc, booking.rail),
         "checkout": payment.checkout_of(svc, booking),
         "network": facts_of(booking),
         "payment_uri": payment.uri_of(booking),

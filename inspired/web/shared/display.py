@@ -17,6 +17,7 @@ from inspired.domain.booking import customer_actions, mails, payment_orders, pol
 from inspired.domain.booking.balance import Payment, denied, payment_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
@@ -106,6 +107,8 @@ def init_app(app: Flask) -> None:
         awaits_confirmation=mails.awaits_confirmation,
         assured=assurances,
         without_mail=customer.mail_warning,
+        rail_words=rails.of,
+        rail_pages=rails.pages_of,
     )
     app.jinja_env.filters.update(
         said=said,
@@ -147,6 +150,7 @@ def _of_this_site() -> dict[str, Any]:
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
         "rails_on": tuple(rail for rail, by in services().rails.items() if by.is_set_up()),
+        "usual": rails.of(USUAL),
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
 
@@ -234,7 +238,7 @@ def in_fours(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def qr_svg(content: str) -> Markup:
+def qr_svg(content: str, title: str = "QR code") -> Markup:
     """One path of horizontal runs. Always dark on light, even in dark mode: many scanners cannot read it inverted."""
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(content)
@@ -245,9 +249,9 @@ def qr_svg(content: str) -> Markup:
     return Markup(
         '<svg class="qr" viewBox="0 0 {size} {size}" role="img" '
         'xmlns="http://www.w3.org/2000/svg" shape-rendering="crispEdges">'
-        "<title>QR code to pay with the Binance app</title>"
+        "<title>{title}</title>"
         '<rect width="{size}" height="{size}" fill="#fff"/><path stroke="#000" d="{path}"/></svg>'
-    ).format(size=size, path=path)
+    ).format(size=size, path=path, title=title)
 
 
 def _runs(row: list[bool]) -> Iterable[tuple[int, int]]:

@@ -35,7 +35,8 @@ def test_an_amount_is_told_with_its_currency():
 CHAIN = Words(
     rail="USDT on TRON", asked="TRON", how="on TRON", source="from any wallet", speed="a few minutes",
     never="We never ask you to send anything but USDT.", receipt="the hash of your transaction",
-    number_shown="the hash of your transaction", closed="closed", refunds="Refunds are sent to an address of yours.",
+    number_shown="the hash of your transaction", code="QR code of the address", closed="closed",
+    refunds="Refunds are sent to an address of yours.",
     back_to="the address named for it", refund_sent="The owner sends it.", refund_taken="The owner has sent it.",
     refund_found="You find it at the address you named.", at="on TRON", portal="in a block explorer",
     account="At the addresses on TRON", console="your wallet",

@@ -18,6 +18,7 @@ from inspired.adapters.redis.throttle import Breaker
 from inspired.domain.booking import customer_actions, ledger, lifecycle, mails, payment_orders, refunds
 from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.lifecycle import SlotSeen
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
@@ -25,7 +26,7 @@ from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.monitoring import runbook
 from inspired.domain.reporting import reports
 from inspired.domain.reporting.metrics import Day, Figures
-from inspired.domain.sentences import owner, owner_pages
+from inspired.domain.sentences import owner, owner_pages, rails
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import parsed
 from inspired.domain.shared.slots import Span
@@ -240,16 +241,16 @@ ANSWERING = Breaker(open=False, until=None, failures=0)
 SILENT = Breaker(open=True, until=NOW + SECOND, failures=5)
 
 
-def fragment(app: Flask, booking: Booking, now: datetime, binance: Breaker = ANSWERING) -> str:
+def fragment(app: Flask, booking: Booking, now: datetime, standing: Breaker = ANSWERING) -> str:
     with app.test_request_context("/"):
-        return render_template("booking/_payment.html", booking=booking, now=now, note="", place="", binance=binance)
+        return render_template("booking/_payment.html", booking=booking, now=now, note="", place="", standing=standing)
 
 
 @pytest.mark.parametrize("name", FACES)
 def test_that_binance_does_not_answer_is_told_where_its_answer_is_waited_for(app: Flask, name: str):
     booking, now, stage, _ = FACES[name]
 
-    told = ["does not answer us" in fragment(app, booking, now, binance) for binance in (ANSWERING, SILENT)]
+    told = ["does not answer us" in fragment(app, booking, now, standing) for standing in (ANSWERING, SILENT)]
 
     waits = stage in (Stage.PREPARING, Stage.RETRY, Stage.PAYABLE, Stage.CHECKING)
     assert told == [False, waits]
@@ -420,6 +421,7 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
     "reconciled": {
         "cases": [("A refund stands elsewhere.", "done here, failed there", "https://site.example/admin/bookings/ID")],
         "count": 3,
+        "asked": "Binance",
         "admin_url": "https://site.example/admin/money",
     },
     "drift": {"drift": ("Deep dive: 45 minutes here, 50 at Calendly.",)},
@@ -474,6 +476,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
     context = {
         **SITE,
         "email": "ann@example.com",
+        "pay": rails.of(USUAL),
         "name": "Ann",
         "title": "Deep dive",
         "minutes": 90,
