@@ -259,7 +259,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _reconcile(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from inspired.domain.sentences.owner_pages import DIFFERENCES
+    from inspired.domain.sentences.owner_pages import difference
     from inspired.flows.booking import reconciling
 
     svc = _services(30.0)
@@ -270,7 +270,7 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     run, cases = svc.runs.get(reconciling.NAME), svc.cases.waiting()
     print(", ".join(f"{what}: {count}" for what, count in run.counts.items()) if run else "Nothing to reconcile.")
     for case in cases:
-        print(f"- {DIFFERENCES[case.difference.kind]} Booking {case.difference.booking_id}: {case.difference.told}")
+        print(f"- {difference(case.difference)} Booking {case.difference.booking_id}: {case.difference.told}")
     return 1 if cases else 0
 
 

@@ -598,8 +598,8 @@ BUGS = (
         name="Binance's last refund is sent for a part",
         rule="7",
         file="inspired/domain/booking/refunds.py",
-        old='            blocking.append(\n                f"Binance allows one last',
-        new='            warnings.append(\n                f"Binance allows one last',
+        old='            blocking.append(\n                f"{rail.provider} allows one last',
+        new='            warnings.append(\n                f"{rail.provider} allows one last',
         test="tests/flows/booking/test_refunding.py::test_the_last_refund_binance_allows_is_not_sent_where_it_would_return_more_than_asked",
     ),
     Bug(

@@ -1,6 +1,6 @@
 """The owner's actions on one booking: notes, letters, moving, cancelling, confirming manually, erasing.
 
-The customer's actions are in `customer_actions`. Nothing here overrides what Binance knows about money: the owner's
+The customer's actions are in `customer_actions`. Nothing here overrides what a provider knows about money: the owner's
 word is recorded beside what was proven, in a ledger account of its own.
 """
 
@@ -21,6 +21,7 @@ from inspired.domain.booking.history import Amount, EventKind, Letter, Vouched
 from inspired.domain.booking.lifecycle import SlotSeen, confirmed, decided, moved, no_money_can_arrive, reminded
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.polling import ENDED, passed, scheduled
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import Flag, HandKind, State
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.money import Money
@@ -114,7 +115,7 @@ def call_off(booking: Booking, now: datetime) -> Booking:
 
 
 def may_vouch(booking: Booking, now: datetime) -> tuple[HandKind, ...]:
-    """What the owner may confirm now; nothing while Binance's own answer is pending or more reliable."""
+    """What the owner may confirm now; nothing while the provider's own answer is pending or more reliable."""
     if booking.slot is None or booking.by_hand is not None or booking.slot.span.start <= now:
         return ()
     payment = payment_of(booking)
@@ -129,8 +130,8 @@ def may_vouch(booking: Booking, now: datetime) -> tuple[HandKind, ...]:
 
 
 def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
-    """Confirm on the owner's word, once no order can bring money any more. Money from Binance is kept and earned; the
-    rest is booked on the owner's word in a separate account. Binance money arriving later is surplus and goes back.
+    """Confirm on the owner's word, once no order can bring money any more. An order's money is kept and earned; the
+    rest is booked on the owner's word in a separate account. An order's money arriving later is surplus and goes back.
     Raises Conflict, Invalid."""
     if word.kind not in may_vouch(booking, now):
         raise Conflict("This booking cannot be marked by hand as it stands now. Please look at it again.")
@@ -138,7 +139,9 @@ def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
         marked = _marked(booking, word, now)
         return decided(marked, SlotSeen.SECURED, now)
     if not no_money_can_arrive(booking, now):
-        raise Conflict("An order of this booking can still be paid at Binance. Please try again in a minute.")
+        raise Conflict(
+            f"An order of this booking can still be paid at {_asked(booking)}. Please try again in a minute."
+        )
     refuse_amount(booking, word)
     kept = max(kept_of(booking), nothing(booking.price.currency))
     marked = replace(
@@ -146,6 +149,10 @@ def confirmed_by_hand(booking: Booking, word: ByHand, now: datetime) -> Booking:
     )
     paid_at = now if word.kind is HandKind.OUTSIDE else None
     return decided(confirmed(moved(marked, State.PAID, now, paid_at=paid_at), now), SlotSeen.UNKNOWN, now)
+
+
+def _asked(booking: Booking) -> str:
+    return CAPABILITIES[booking.rail].provider
 
 
 def refuse_amount(booking: Booking, word: ByHand) -> None:
@@ -161,13 +168,13 @@ def _marked(booking: Booking, word: ByHand, now: datetime) -> Booking:
 
 
 def may_return_outside(booking: Booking) -> bool:
-    """True if money received outside Binance Pay has not been returned the same way; the books record such a return."""
+    """True if money received outside the orders has not been returned the same way; the books record such a return."""
     word = booking.by_hand
     return word is not None and not word.amount.is_nothing and word.returned is None
 
 
 def returned_outside(booking: Booking, amount: Money, now: datetime) -> Booking:
-    """Record what the owner sent back outside Binance Pay; once only. Raises Conflict, Invalid."""
+    """Record what the owner sent back outside the orders; once only. Raises Conflict, Invalid."""
     word = booking.by_hand
     if word is None or not may_return_outside(booking):
         raise Conflict("Nothing of this booking came by another way, or its return is written down already.")
@@ -199,7 +206,7 @@ def why_not_erase(booking: Booking, now: datetime) -> str:
     if booking.outbox:
         return "Mails or other things of it are still owed."
     if booking.check_at is not None:
-        return "Binance is still asked about late money."
+        return f"{_asked(booking)} is still asked about late money."
     return ""
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from inspired.domain.booking.booking import Booking, Entry, PaymentOrder, Refund
 from inspired.domain.booking.ledger import balances
 from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, RefundStatus, Remote, State
 from inspired.domain.shared.money import Money
@@ -58,16 +59,17 @@ STEPS: Mapping[Kind, Step] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` is the id of the order, refund or event; `told` is what each side says."""
+    """`subject` is the id of the order, refund or event; `told` is what each side says. `rail`: the one asked."""
 
     kind: Kind
     booking_id: str
     subject: str
     told: str
+    rail: RailId = USUAL
 
     @classmethod
-    def of(cls, kind: str, booking_id: str, subject: str, told: str) -> "Difference":
-        return cls(Kind(kind), booking_id, subject, told)
+    def of(cls, kind: str, booking_id: str, subject: str, told: str, rail: str = USUAL) -> "Difference":
+        return cls(Kind(kind), booking_id, subject, told, RailId(rail))
 
     @property
     def id(self) -> str:
@@ -98,7 +100,7 @@ class Answers:
 
 def differences(booking: Booking, answers: Answers) -> tuple[Difference, ...]:
     return tuple(
-        Difference(kind, booking.id, subject, told)
+        Difference(kind, booking.id, subject, told, _rail_of(booking, subject))
         for kind, subject, told in (
             *_of_orders(booking, answers.orders),
             *_of_refunds(booking, answers.refunds),
@@ -111,6 +113,12 @@ def differences(booking: Booking, answers: Answers) -> tuple[Difference, ...]:
 Found = tuple[Kind, str, str]
 
 
+def _rail_of(booking: Booking, subject: str) -> RailId:
+    refund = booking.find_refund(subject)
+    order = booking.find_order(refund.trade_no if refund is not None else subject)
+    return order.rail if order is not None else booking.rail
+
+
 def _of_orders(booking: Booking, observations: Iterable[OrderObservation]) -> Iterator[Found]:
     for observation in observations:
         order = booking.find_order(observation.trade_no)
@@ -120,15 +128,16 @@ def _of_orders(booking: Booking, observations: Iterable[OrderObservation]) -> It
 
 def _of_order(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Iterator[Found]:
     there = observation.status is not None and observation.status.has_money
+    name = CAPABILITIES[order.rail].provider
     if there and not order.proven:
-        yield Kind.UNKNOWN_PAYMENT, order.trade_no, f"Binance: {_shown(observation.money)}"
+        yield Kind.UNKNOWN_PAYMENT, order.trade_no, f"{name}: {_shown(observation.money)}"
     elif order.proven and not there:
         theirs = observation.status or "no such order"
-        yield Kind.MISSING_PAYMENT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {theirs}"
+        yield Kind.MISSING_PAYMENT, order.trade_no, f"ours: {_shown(order.received)}, {name}: {theirs}"
     elif there and observation.money != order.received:
-        yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, Binance: {_shown(observation.money)}"
+        yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, {name}: {_shown(observation.money)}"
     elif observation.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
-        yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, Binance: {observation.status}"
+        yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, {name}: {observation.status}"
     if there and order.proven:
         yield from _untold_refunds(booking, order, observation)
 
@@ -138,7 +147,8 @@ def _untold_refunds(booking: Booking, order: PaymentOrder, observation: OrderObs
     mine = [refund for refund in booking.refunds_of(order) if refund.reserves]
     gone = [refund for refund in mine if refund.is_gone]
     moving = [refund for refund in mine if refund.is_under_way and (refund.tries or refund.status is RefundStatus.SENT)]
-    told = f"ours: {len(gone)} refunds, Binance: {observation.status}"
+    name = CAPABILITIES[order.rail].provider
+    told = f"ours: {len(gone)} refunds, {name}: {observation.status}"
     known = sum(refund.amount.amount for refund in gone if refund.amount)
     if observation.status is Remote.REFUNDED and not gone and not moving:
         yield Kind.UNKNOWN_REFUND, order.trade_no, told
@@ -153,11 +163,12 @@ def _of_refunds(booking: Booking, observations: Iterable[RefundSeen]) -> Iterato
     for observation in observations:
         refund = booking.find_refund(observation.refund_id)
         if refund is not None:
-            yield from _of_refund(refund, observation)
+            name = CAPABILITIES[booking.rail_of(refund)].provider
+            yield from _of_refund(refund, observation, name)
 
 
-def _of_refund(refund: Refund, observation: RefundSeen) -> Iterator[Found]:
-    told = f"ours: {refund.status}, Binance: {observation.outcome or 'no such refund'}"
+def _of_refund(refund: Refund, observation: RefundSeen, name: str) -> Iterator[Found]:
+    told = f"ours: {refund.status}, {name}: {observation.outcome or 'no such refund'}"
     expected = {
         RefundStatus.DONE: (Outcome.DONE,),
         RefundStatus.SENT: (Outcome.PENDING,),
@@ -169,7 +180,7 @@ def _of_refund(refund: Refund, observation: RefundSeen) -> Iterator[Found]:
     elif observation.outcome not in expected.get(refund.status, ()):
         yield Kind.REFUND_STATE, refund.id, told
     elif observation.amount != refund.amount:
-        yield Kind.REFUND_AMOUNT, refund.id, f"ours: {_shown(refund.amount)}, Binance: {_shown(observation.amount)}"
+        yield Kind.REFUND_AMOUNT, refund.id, f"ours: {_shown(refund.amount)}, {name}: {_shown(observation.amount)}"
 
 
 def _of_calendar(booking: Booking, event: EventSeen | None) -> Iterator[Found]:

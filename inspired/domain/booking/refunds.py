@@ -1,9 +1,8 @@
 """Refunds: money going back.
 
 requested → sent → done, or rejected, or waiting for the owner. A refund is saved with its id before the provider is
-called. Every retry uses the same id, and Binance answers it without refunding again
-(https://developers.binance.com/docs/binance-pay/api-order-refund). Only one refund per order is under way at a time, so
-that Binance's "refunded in all" can be compared with our own sum.
+called. Every retry uses the same id, and the provider answers it without refunding again. Only one refund per order is
+under way at a time, so that its "refunded in all" can be compared with our own sum.
 """
 
 from dataclasses import dataclass, replace
@@ -159,7 +158,7 @@ class Preview:
     remains: Money
     cancels: bool
     warnings: tuple[str, ...]
-    blocked: bool  # Binance would do something other than asked
+    blocked: bool  # the provider would do something other than asked
 
 
 def refundable(booking: Booking) -> Money:
@@ -228,16 +227,17 @@ def _previewed(
     warnings: list[str] = []
     for order, part in shares:
         there = at_provider(booking, order)
-        takes_all = CAPABILITIES[order.rail].last_takes_all
+        rail = CAPABILITIES[order.rail]
+        takes_all = rail.last_takes_all
         if order.refunds_left == 0:
-            blocking.append("Binance allows no further refund of this payment. Settle it outside Binance Pay.")
+            blocking.append(f"{rail.provider} allows no further refund of this payment. Settle it outside {rail.name}.")
         elif takes_all and order.refunds_left == LAST_ONE and part < there:
             blocking.append(
-                f"Binance allows one last refund of this payment and would return everything left, {there.shown}. "
-                "A smaller amount is not sent."
+                f"{rail.provider} allows one last refund of this payment and would return everything left, "
+                f"{there.shown}. A smaller amount is not sent."
             )
         elif takes_all and order.refunds_left == LAST_ONE + 1 and part < there:
-            warnings.append("After this refund Binance allows one more, which always returns everything left.")
+            warnings.append(f"After this refund {rail.provider} allows one more, which always returns everything left.")
     return Preview(amount, left, remains, cancels, (*blocking, *warnings), bool(blocking))
 
 
@@ -262,7 +262,7 @@ def refuse_unseen(booking: Booking, seen: int) -> None:
 
 
 def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """The owner retries a stuck refund. Binance is done with a rejected one, so a new one replaces it. Raises
+    """The owner retries a stuck refund. The provider is done with a rejected one, so a new one replaces it. Raises
     Conflict."""
     refund = booking.find_refund(wanted)
     if refund is None or not refund.is_stuck or refund.amount is None:
@@ -283,8 +283,8 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 
 def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now: datetime) -> Booking:
-    """The owner enters what left outside Binance Pay, for a stuck refund or one found without its amount. Raises
-    Conflict, Invalid."""
+    """The owner enters what left by another way, for a stuck refund or one found without its amount. Raises Conflict,
+    Invalid."""
     refund = booking.find_refund(wanted)
     if refund is None or not refund.is_stuck:
         raise Conflict("This refund is not waiting for you.")
@@ -344,7 +344,7 @@ def to_ask(booking: Booking) -> tuple[Refund, ...]:
 
 
 def is_asked_about_first(booking: Booking, refund: Refund) -> bool:
-    """True if the owner sent some of this order's money outside Binance Pay. Binance's own limit then no longer
+    """True if the owner sent some of this order's money by another way. The provider's own limit then no longer
     prevents a double return, so console refunds must be in our books before the call."""
     others = (other for other in booking.refunds if other.trade_no == refund.trade_no)
     return not refund.tries and any(other.is_by_hand for other in others)
@@ -357,7 +357,7 @@ def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 
 def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """Count and lease the call before making it. What Binance would not do as asked is not sent."""
+    """Count and lease the call before making it. What the provider would not do as asked is not sent."""
     refund = booking.find_refund(wanted)
     order = booking.find_order(refund.trade_no) if refund else None
     if refund is None or order is None or refund.amount is None:
@@ -510,8 +510,8 @@ def console_refunds(booking: Booking, order: PaymentOrder, now: datetime) -> Boo
 
 
 def _gone_with_it(booking: Booking, refund: Refund) -> Booking:
-    """Binance's last refund of an order returns everything left, whatever was asked; so it may cover other planned
-    refunds."""
+    """The last refund of an order may return everything left, whatever was asked (see rails); so it may cover other
+    planned refunds."""
     order = booking.find_order(refund.trade_no)
     return booking if order is None else _given_way(booking, order, refund.id)
 
@@ -521,7 +521,7 @@ def _of_unknown_amount(booking: Booking, order: PaymentOrder) -> Refund | None:
 
 
 def _console_beside(booking: Booking, refund: Refund, observation: RefundSeen) -> Booking:
-    """Binance's sum of refunds exceeds ours: the rest was made in the console."""
+    """The provider's sum of refunds exceeds ours: the rest was made in the console."""
     order = booking.find_order(refund.trade_no)
     if order is None or observation.refunded_in_all is None:
         return booking
@@ -552,8 +552,8 @@ def _console(booking: Booking, order: PaymentOrder, amount: Money | None, now: d
 
 
 def _given_way(booking: Booking, order: PaymentOrder, to: str) -> Booking:
-    """Drop planned refunds no longer covered, newest first; keep any that Binance may have received. The table refunds
-    what money is left."""
+    """Drop planned refunds no longer covered, newest first; keep any that the provider may have received. The table
+    refunds what money is left."""
     for planned in reversed(booking.refunds_of(order)):
         left = left_of(booking, order)
         if _gives_way(planned) and left < nothing(left.currency):

@@ -11,6 +11,7 @@ from inspired.domain.booking.balance import (
     Payment,
     came_unclear,
     denied,
+    denied_order,
     due,
     kept_of,
     missing,
@@ -22,17 +23,14 @@ from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.customer_actions import may_choose
 from inspired.domain.booking.payment_orders import is_above_limit
 from inspired.domain.booking.polling import ENDED, may_still_pay, passed
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.booking.states import Cause, HandKind, RefundStatus, State
 from inspired.domain.booking.status import By, cancelled_by
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import owner, rails
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import moment_in_words
 
-DENIED = (
-    "A signed notice told of the payment, and Binance, asked, says that the order was closed without one: look it up "
-    "in the merchant portal."
-)
 BACK = {
     Cause.SURPLUS: "more had arrived than the price",
     Cause.SECOND: "it had been paid twice",
@@ -41,7 +39,7 @@ BACK = {
     Cause.MONEY_BACK: "the customer chose the money instead of another time",
     Cause.CANCELLED: "the customer cancelled the call",
     Cause.OWNER: "you gave the money back",
-    Cause.CONSOLE: "the money was returned in Binance’s console",
+    Cause.CONSOLE: "the money was returned in {asked}’s console",
 }
 
 
@@ -51,7 +49,7 @@ BACK = {
 def why(booking: Booking, now: datetime, zone: str) -> str:
     """One sentence. Times are given in `zone`."""
     if stuck := [one for one in booking.refunds if one.is_stuck]:
-        return _stuck(stuck[0])
+        return _stuck(stuck[0], booking.rail_of(stuck[0]))
     if payment_of(booking) is Payment.UNCLEAR or any(came_unclear(booking, one) for one in unclear(booking)):
         return "Money arrived that cannot be counted against the price, so it waits for you: return it below."
     match booking.state:
@@ -66,24 +64,34 @@ def why(booking: Booking, now: datetime, zone: str) -> str:
     return _ended(booking, now, zone)
 
 
-def _stuck(refund: Refund) -> str:
+def _stuck(refund: Refund, rail: RailId) -> str:
     if refund.amount is None:
         return "Some of the money went back by another way, and nobody knows how much: please enter it below."
-    because = f": {owner.obstacle(refund.obstacle).rstrip('.')}." if refund.obstacle else "."
+    because = f": {owner.obstacle(refund.obstacle, rail).rstrip('.')}." if refund.obstacle else "."
     return f"{refund.amount.shown} should go back and cannot without you{because}"
 
 
+def _denied(booking: Booking) -> str:
+    order = denied_order(booking)
+    words = rails.of(order.rail if order is not None else booking.rail)
+    return (
+        f"A signed notice told of the payment, and {words.asked}, asked, says that the order was closed without one: "
+        f"look it up {words.portal}."
+    )
+
+
 def _pending(booking: Booking, now: datetime, zone: str) -> str:
-    payment, until = payment_of(booking), _told(booking.expires_at, zone)
+    payment, until, words = payment_of(booking), _told(booking.expires_at, zone), rails.of(booking.rail)
+    asked = words.asked
     if payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
         if denied(booking) is not None:
-            return DENIED
-        return "A notice tells of a payment, and Binance’s own answer to our question is still to come."
+            return _denied(booking)
+        return f"A notice tells of a payment, and {asked}’s own answer to our question is still to come."
     if booking.cancel_requested:
-        return f"{_who_gave_up(booking)}, and it ends as soon as Binance says that its order is closed."
+        return f"{_who_gave_up(booking)}, and it ends as soon as {asked} says that its order is closed."
     if passed(booking.expires_at, now):
         return (
-            f"The time to pay was over {until}, and Binance has not said yet that the order is closed: "
+            f"The time to pay was over {until}, and {asked} has not said yet that the order is closed: "
             "until it does, the time stays held, since money may still come."
         )
     if payment is Payment.SHORT and may_still_pay(booking, now):
@@ -95,16 +103,17 @@ def _pending(booking: Booking, now: datetime, zone: str) -> str:
         )
     order = booking.order
     if order is not None and order.checkout is None and order.retry_at is None:
-        return f"Binance Pay did not make the order, so nobody can pay yet; the customer can try again until {until}."
+        return f"{words.rail} did not make the order, so nobody can pay yet; the customer can try again until {until}."
     return f"The time is held and nothing was paid yet, payable until {until}."
 
 
 def _paid(booking: Booking, now: datetime, zone: str) -> str:
     match payment_of(booking):
         case Payment.NOTIFIED if denied(booking) is not None:
-            return DENIED
+            return _denied(booking)
         case Payment.NOTIFIED:
-            return "A signed notice says that it is paid; Binance’s answer to our own question is still to come."
+            asked = rails.of(booking.paid_by).asked
+            return f"A signed notice says that it is paid; {asked}’s answer to our own question is still to come."
         case Payment.EXACT if may_choose(booking, now):
             return f"It is paid and its time is gone: the customer chooses until {_told(booking.choose_by, zone)}."
         case Payment.EXACT:
@@ -117,10 +126,10 @@ def _confirmed(booking: Booking) -> str:
     if left < due(booking):
         return f"It was confirmed, and since then money left by another way than this site: {left.shown} is here."
     if word is not None and word.kind is HandKind.OUTSIDE:
-        return f"You confirmed it by hand: {word.amount.shown} came by another way than Binance Pay."
+        return f"You confirmed it by hand: {word.amount.shown} came by another way than {rails.of(booking.rail).rail}."
     if word is not None and word.kind is HandKind.GIFT:
         return "You confirmed it by hand, without its price being paid."
-    proof = f"Binance answered our own question with {received_of(booking).shown} paid"
+    proof = f"{rails.of(booking.paid_by).asked} answered our own question with {received_of(booking).shown} paid"
     if word is not None:
         return f"{proof}, and you vouched for the time, since the calendar did not answer."
     return f"{proof}, and the time is secured."
@@ -133,22 +142,23 @@ def _ended(booking: Booking, now: datetime, zone: str) -> str:
     payment = payment_of(booking)
     if booking.agreed_amount is None and payment in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
         if denied(booking) is not None:
-            return DENIED
+            return _denied(booking)
         return "Money came when it was over, and it is being looked whether the time is still free."
     if booking.confirmed_at is not None:
         return f"{_who_cancelled(booking)}{_given_back(booking)}"
     if reasons := [one for one in booking.refunds if one.reserves]:
-        return f"It was not confirmed, since {BACK[reasons[-1].cause]}{_given_back(booking)}"
+        since = BACK[reasons[-1].cause].format(asked=rails.of(booking.rail_of(reasons[-1])).asked)
+        return f"It was not confirmed, since {since}{_given_back(booking)}"
     if booking.state is State.EXPIRED:
         return _expired(booking, zone)
     return f"{_who_gave_up(booking)} before anything was paid."
 
 
 def _expired(booking: Booking, zone: str) -> str:
-    until = _told(booking.expires_at, zone)
+    until, words = _told(booking.expires_at, zone), rails.of(booking.rail)
     if not any(one.checkout for one in booking.orders):
-        return f"Nobody could pay: Binance Pay had not made the order when the time to pay was over {until}."
-    return f"Nothing was paid until {until}, and Binance said that the order is closed."
+        return f"Nobody could pay: {words.rail} had not made the order when the time to pay was over {until}."
+    return f"Nothing was paid until {until}, and {words.asked} said that the order is closed."
 
 
 def _who_gave_up(booking: Booking) -> str:
@@ -208,7 +218,9 @@ def _of_money(booking: Booking) -> Iterator[Next]:
         if refund.replaced_by or is_held_up(booking, refund):
             continue
         if refund.status is RefundStatus.SENT:
-            yield Next(booking.check_at, f"Binance is asked whether {amount} has gone back.")
+            yield Next(
+                booking.check_at, f"{rails.of(booking.rail_of(refund)).asked} is asked whether {amount} has gone back."
+            )
         elif refund.retry_at is not None:
             yield Next(refund.retry_at, f"{amount} is sent back{' (once more)' if refund.tries else ''}.")
         if refund.is_under_way:
@@ -226,19 +238,19 @@ def _of_state(booking: Booking, now: datetime) -> Iterator[Next]:
         case State.PENDING:
             yield from _of_pending(booking, now)
         case State.PAID if booking.choose_by is None and booking.check_at is not None:
-            yield Next(booking.check_at, "Binance and the calendar are asked again.")
+            yield Next(booking.check_at, f"{rails.of(booking.rail).asked} and the calendar are asked again.")
         case State.CONFIRMED if booking.slot is not None:
             yield from _of_call(booking, booking.slot.span, now)
         case State.EXPIRED | State.CANCELLED | State.REFUNDED if _is_asked_late(booking):
-            yield Next(booking.check_at, "Binance is asked once more whether money came late.")
+            yield Next(booking.check_at, f"{rails.of(booking.rail).asked} is asked once more whether money came late.")
 
 
 def _of_pending(booking: Booking, now: datetime) -> Iterator[Next]:
     order = booking.order
     if order is not None and order.checkout is None and order.retry_at is not None:
-        yield Next(order.retry_at, "Binance Pay is asked for the order again.")
+        yield Next(order.retry_at, f"{rails.of(order.rail).rail} is asked for the order again.")
     elif booking.check_at is not None and any(one.was_sent for one in booking.orders):
-        yield Next(booking.check_at, "Binance is asked whether it was paid.")
+        yield Next(booking.check_at, f"{rails.of(booking.rail).asked} is asked whether it was paid.")
     if booking.expires_at is not None and now < booking.expires_at and not booking.cancel_requested:
         yield Next(booking.expires_at, "The time to pay is over.")
     if booking.deadline is not None and now < booking.deadline and not booking.cancel_requested:

@@ -1,5 +1,6 @@
 """The owner's texts about one booking: what happened, pending tasks, and what happens next."""
 
+from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import (
     Amount,
     Details,
@@ -34,8 +35,10 @@ from inspired.domain.booking.outbox import (
     Task,
     UnknownTask,
 )
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Cause, HandKind
 from inspired.domain.monitoring import runbook
+from inspired.domain.sentences import rails
 
 EMAILS = {
     Email.HELD: "Your time is held",
@@ -59,13 +62,13 @@ EVENTS = {
     EventKind.HELD: "Time chosen and held.",
     EventKind.TIME_CHANGED: "Moved to another time.",
     EventKind.GIVEN_UP: "The customer gave the booking up.",
-    EventKind.ORDER_CREATED: "Binance Pay has the order.",
+    EventKind.ORDER_CREATED: "{rail} has the order.",
     EventKind.CREATE_FAILED: "The order could not be created.",
     EventKind.ABOVE_LIMIT: "The order was not made: it would be above what one customer may pay.",
     EventKind.NEW_ORDER: "A new order takes the place of the old one.",
-    EventKind.ORDER_CLOSED: "Binance Pay says the order is closed.",
+    EventKind.ORDER_CLOSED: "{rail} says the order is closed.",
     EventKind.TAKEN_BACK: "The network replaced the block that had the payment, before it was final.",
-    EventKind.DENIED: "Binance Pay, asked, says that the order is closed without the payment it had told of.",
+    EventKind.DENIED: "{rail}, asked, says that the order is closed without the payment it had told of.",
     EventKind.MONEY: "Money seen.",
     EventKind.PAID: "Paid.",
     EventKind.PENDING: "It waits for money again.",
@@ -93,10 +96,10 @@ EVENTS = {
     EventKind.REFUND_REQUESTED: "A refund was asked for.",
     EventKind.REFUND_AGAIN: "A refund is tried again.",
     EventKind.REFUND_BY_HAND: "A refund was settled by hand.",
-    EventKind.REFUND_SENT: "Binance Pay took a refund.",
+    EventKind.REFUND_SENT: "{rail} took a refund.",
     EventKind.REFUND_STUCK: "A refund could not be sent.",
     EventKind.REFUND_DONE: "A refund has gone back.",
-    EventKind.REFUND_REJECTED: "Binance Pay rejected a refund.",
+    EventKind.REFUND_REJECTED: "{rail} rejected a refund.",
     EventKind.REFUND_FOUND: "A refund was found that was not made here.",
     EventKind.SEEN_TO: "Seen to: the customer was told by another way.",
     EventKind.DONE: "Done.",
@@ -115,12 +118,12 @@ CAUSES = {
 OBSTACLES = {
     ObstacleKind.PROVIDER: "{said}",
     ObstacleKind.OWNER_SENDS: "It was paid on chain: send it from your wallet, and enter it here.",
-    ObstacleKind.REJECTED: "Binance rejected it.",
-    ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
-    ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",
-    ObstacleKind.LAST_ONE: "It would be Binance's last refund of this payment, which returns everything left, {left}.",
+    ObstacleKind.REJECTED: "{asked} rejected it.",
+    ObstacleKind.NO_NUMBER: "The order's own number {at} is not known.",
+    ObstacleKind.NONE_LEFT: "{asked} allows no further refund of this payment.",
+    ObstacleKind.LAST_ONE: "It would be {asked}'s last refund of this payment, which returns everything left, {left}.",
     ObstacleKind.AMOUNT_UNKNOWN: (
-        "Some of this payment went back by Binance's console, and how much is not known yet."
+        "Some of this payment went back by {asked}'s console, and how much is not known yet."
     ),
 }
 WINDOWS = {LimitWindow.DAY: "in a day", LimitWindow.MONTH: "in 30 days", LimitWindow.YEAR: "in 365 days"}
@@ -147,15 +150,25 @@ RESULTS = {
 # --- what happened --------------------------------------------------------------------------------------------------
 
 
-def event(one: Event) -> str:
-    """One event of the history, in one sentence."""
-    details = one.details
+def event(one: Event, booking: Booking) -> str:
+    """One event of the booking's history, in one sentence."""
+    details, rail = one.details, _rail_of(one, booking)
     if isinstance(details, TaskDone):
         return _done(details)
     if isinstance(details, RefundRequested):
         return f"{details.amount.shown} to go back: {CAUSES[details.cause]}."
-    said = _details(details)
-    return f"{EVENTS[one.kind].rstrip('.')}: {said}." if said else EVENTS[one.kind]
+    happened, said = EVENTS[one.kind].format_map(rails.by_name(rails.of(rail))), _details(details, rail)
+    return f"{happened.rstrip('.')}: {said}." if said else happened
+
+
+def _rail_of(one: Event, booking: Booking) -> RailId:
+    """The rail of the order it is about, if it names one."""
+    match one.details:
+        case Order(number) | OrderStatus(number=number) | FailedOrder(number=number) | MoneySeen(number=number):
+            return next((order.rail for order in booking.orders if order.number == number), booking.rail)
+        case RefundFound(number=number):
+            return next((order.rail for order in booking.orders if order.number == number), booking.rail)
+    return booking.rail
 
 
 def _done(done: TaskDone) -> str:
@@ -165,7 +178,7 @@ def _done(done: TaskDone) -> str:
     return f"{task(done.task)}: {said}." if said else f"{task(done.task)}."
 
 
-def _details(details: Details | None) -> str:
+def _details(details: Details | None, rail: RailId) -> str:
     match details:
         case Order():
             return f"order {details.number}"
@@ -180,7 +193,7 @@ def _details(details: Details | None) -> str:
             source = "by our own question" if details.by_query else "by a signed notice"
             return f"{amount}, {source}, order {details.number}"
         case RefundFound():
-            amount = details.amount.shown if details.amount else "an amount Binance does not tell"
+            amount = details.amount.shown if details.amount else f"an amount {rails.of(rail).asked} does not tell"
             return f"{amount}, order {details.number}"
         case Amount():
             return details.money.shown
@@ -191,21 +204,22 @@ def _details(details: Details | None) -> str:
         case Letter():
             return f"number {details.number}"
         case Obstacle():
-            return obstacle(details).rstrip(".")
+            return obstacle(details, rail).rstrip(".")
         case Unread():
             return f"{details.what} {details.detail}".strip().rstrip(".")
     return ""
 
 
-def obstacle(one: Obstacle) -> str:
+def obstacle(one: Obstacle, rail: RailId) -> str:
     """Why a refund has not gone through: the provider's own words, or a sentence of ours."""
-    return OBSTACLES[one.kind].format(said=one.said, left=one.left.shown if one.left else "")
+    facts = {"said": one.said, "left": one.left.shown if one.left else ""}
+    return OBSTACLES[one.kind].format_map({**rails.by_name(rails.of(rail)), **facts})
 
 
-def story(one: Event) -> str | None:
+def story(one: Event, booking: Booking) -> str | None:
     """The same for the booking's story, where tasks are described by their effect; None for tasks of no interest."""
     if not isinstance(one.details, TaskDone):
-        return event(one)
+        return event(one, booking)
     done = one.details
     match done.task:
         case PostLedger():
@@ -227,7 +241,7 @@ def story(one: Event) -> str | None:
         case ReportNoShow():
             return "Calendly was told whether the customer came."
         case UnknownTask():
-            return event(one)
+            return event(one, booking)
 
 
 def _mailed(email: SendEmail, result: Result) -> str:

@@ -7,9 +7,10 @@ from inspired.domain.booking import ledger, refunds
 from inspired.domain.booking.attention import Matter
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.rails import CAPABILITIES, RailId
+from inspired.domain.booking.reconciliation import Difference, Step
 from inspired.domain.booking.reconciliation import Kind as DifferenceKind
-from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Flag, RefundStatus, State
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.owner import RESULTS
 from inspired.domain.support.promises import Kind
 from inspired.domain.support.tickets import (
@@ -65,42 +66,42 @@ ACTS = {
     "revoked_key": "API key taken back",
     "limit_raised": "a customer allowed above the limit",
     "limit_restored": "a customer under the limit again",
-    "asked_binance_about_many": "Binance asked about many",
+    "asked_binance_about_many": "Binance asked about many",  # written before there were rails
+    "asked_about_many": f"{rails.usual().asked} asked about many",
 }
+# With the phrases of the booking's rail.
 MATTERS = {
     Matter.REFUND_STUCK: "A refund does not get through: try it again, or send the money by another way and say so.",
-    Matter.REFUND_UNCOUNTED: "Money went back in Binance’s own console: say how much it was.",
-    Matter.UNCLEAR: "Money came that cannot be held against the price: look it up at Binance, and return it or agree.",
+    Matter.REFUND_UNCOUNTED: "Money went back in {console}: say how much it was.",
+    Matter.UNCLEAR: "Money came that cannot be held against the price: look it up {at}, and return it or agree.",
     Matter.SHORT: "A part of the money of this call went back by another way: does the call stand with the rest?",
     Matter.UNDELIVERED: "Could not be delivered:",
 }
 ACCOUNTS = {
-    CAPABILITIES[RailId.BINANCE_PAY].account: "In the Binance account",
-    CAPABILITIES[RailId.TRC20].account: "In your wallet on TRON",
-    CAPABILITIES[RailId.BEP20].account: "In your wallet on BNB Chain",
-    CAPABILITIES[RailId.ERC20].account: "In your wallet on Ethereum",
+    **{CAPABILITIES[rail].account: words.account for rail, words in rails.WORDS.items()},
     ledger.SUSPENSE: "Received, neither earned nor returned",
     ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",
     ledger.REFUNDS: "Returned of what was earned",
-    ledger.FEES: "Kept by Binance as commission",
+    ledger.FEES: f"Kept by {rails.of(RailId.BINANCE_PAY).asked} as commission",  # no other rail takes one,
 }
+# With the phrases of the rail it was found on.
 DIFFERENCES = {
-    DifferenceKind.UNKNOWN_PAYMENT: "Binance has a payment that is not in our books.",
-    DifferenceKind.MISSING_PAYMENT: "Our books have a payment that Binance does not show.",
-    DifferenceKind.AMOUNT: "Binance and our books name different amounts for a payment.",
+    DifferenceKind.UNKNOWN_PAYMENT: "{asked} has a payment that is not in our books.",
+    DifferenceKind.MISSING_PAYMENT: "Our books have a payment that {asked} does not show.",
+    DifferenceKind.AMOUNT: "{asked} and our books name different amounts for a payment.",
     DifferenceKind.STILL_PAYABLE: "An order can still be paid though its booking is over.",
-    DifferenceKind.UNKNOWN_REFUND: "Binance has returned money that is not in our books.",
-    DifferenceKind.MISSING_REFUND: "Our books have a refund that Binance does not know.",
-    DifferenceKind.REFUND_STATE: "A refund stands elsewhere at Binance than in our books.",
-    DifferenceKind.REFUND_AMOUNT: "Binance and our books name different amounts for a refund.",
+    DifferenceKind.UNKNOWN_REFUND: "{asked} has returned money that is not in our books.",
+    DifferenceKind.MISSING_REFUND: "Our books have a refund that {asked} does not know.",
+    DifferenceKind.REFUND_STATE: "A refund stands elsewhere {at} than in our books.",
+    DifferenceKind.REFUND_AMOUNT: "{asked} and our books name different amounts for a refund.",
     DifferenceKind.LEDGER: "The ledger does not hold what its booking says.",
     DifferenceKind.CALL_WITHOUT_EVENT: "A confirmed call is not in the calendar.",
     DifferenceKind.EVENT_MOVED: "The calendar has a confirmed call at another time.",
     DifferenceKind.EVENT_WITHOUT_CALL: "The calendar holds a time for a booking that is over.",
 }
 STEPS = {
-    Step.ASK_AGAIN: "Asking Binance again brings it in line.",
+    Step.ASK_AGAIN: "Asking {asked} again brings it in line.",
     Step.POST: "It is posted again at the next run.",
     Step.OWNER: "Please look at it.",
 }
@@ -141,6 +142,18 @@ PROMISES = {
 }
 
 
+def matter(one: Matter, booking: Booking) -> str:
+    return MATTERS[one].format_map(rails.by_name(rails.of(booking.rail)))
+
+
+def difference(one: Difference) -> str:
+    return DIFFERENCES[one.kind].format_map(rails.by_name(rails.of(one.rail)))
+
+
+def next_step(one: Difference) -> str:
+    return STEPS[one.step].format_map(rails.by_name(rails.of(one.rail)))
+
+
 def order_line(order: PaymentOrder) -> str:
     if order.has_money and order.received:
         proof = "our own query agrees" if order.proven else "by notice only so far"
@@ -148,7 +161,7 @@ def order_line(order: PaymentOrder) -> str:
         return f"{order.status}, {order.received.shown}{fee} ({proof})"
     if order.status is not None:
         return str(order.status)
-    return "not known to Binance Pay yet" if order.tries else "not sent yet"
+    return f"not known to {rails.of(order.rail).rail} yet" if order.tries else "not sent yet"
 
 
 def lefts(booking: Booking) -> list[str]:
@@ -157,16 +170,17 @@ def lefts(booking: Booking) -> list[str]:
     return [left.shown if len(found) == 1 else f"{left.shown} of order {one.number}" for one, left in found]
 
 
-def refund_state(refund: Refund) -> str:
+def refund_state(refund: Refund, rail: RailId) -> str:
+    name = rails.of(rail).rail
     if refund.replaced_by:
         return "did not go out, another one took its place"
     match refund.status:
         case RefundStatus.REQUESTED:
-            return "on its way, Binance Pay has not answered clearly yet" if refund.tries else "about to be sent"
+            return f"on its way, {name} has not answered clearly yet" if refund.tries else "about to be sent"
         case RefundStatus.SENT:
-            return "taken by Binance Pay, not done yet"
+            return f"taken by {name}, not done yet"
         case RefundStatus.DONE:
-            return "gone back, says Binance Pay"
+            return f"gone back, says {name}"
         case RefundStatus.REJECTED:
             return "rejected, the money is still here"
         case RefundStatus.NEEDS_OWNER:
@@ -176,8 +190,10 @@ def refund_state(refund: Refund) -> str:
 
 def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
     """The effects of the owner's refund: on the money, the call and the customer's mail."""
-    amounts = ", ".join(one.amount.shown for one in made if one.amount)
-    goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to the Binance account that paid"
+    refunds_made = list(made)
+    amounts = ", ".join(one.amount.shown for one in refunds_made if one.amount)
+    to = " and ".join(dict.fromkeys(rails.of(booking.rail_of(one)).back_to for one in refunds_made))
+    goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to {to}"
     match booking.state:
         case State.CONFIRMED:
             return f"{goes}. The call stays confirmed. The customer is told by mail."
@@ -187,15 +203,16 @@ def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
 
 
 def asked_said(before: Booking, after: Booking, answers: int) -> str:
-    """The result of asking Binance about every order; `answers`: how many of these queries it answered."""
+    """The result of asking the provider about every order; `answers`: how many of these queries it answered."""
     asked = [one for one in before.orders if one.was_sent]
+    words = rails.of(before.rail)
     if not asked:
-        return "There is no order at Binance yet that it could be asked about."
+        return f"There is no order {words.at} yet that it could be asked about."
     if answers < len(asked):
-        return "Binance does not answer just now. What is open is asked about again by itself."
+        return f"{words.asked} does not answer just now. What is open is asked about again by itself."
     if after.state is not before.state:
-        return f"Binance has answered, and the booking is {after.state} now."
-    return "Binance has answered, and the booking stands as before."
+        return f"{words.asked} has answered, and the booking is {after.state} now."
+    return f"{words.asked} has answered, and the booking stands as before."
 
 
 def returned_lines(booking: Booking) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from inspired.domain.booking.rails import CAPABILITIES, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.shared.networks import Facts
 
 _BINANCE = CAPABILITIES[RailId.BINANCE_PAY]
@@ -209,6 +209,11 @@ PAGES: dict[RailId, Pages] = {
 
 def of(rail: RailId) -> Words:
     return WORDS[rail]
+
+
+def usual() -> Words:
+    """Of new bookings, and of what is told of no single one."""
+    return of(USUAL)
 
 
 def pages_of(rail: RailId) -> Pages:

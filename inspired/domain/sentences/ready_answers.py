@@ -7,8 +7,11 @@ from inspired.domain.booking import customer_actions
 from inspired.domain.booking.balance import Payment, kept_of, payment_of, received_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.polling import may_still_pay
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import State
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.customer import said
+from inspired.domain.sentences.rails import Words
 from inspired.domain.shared.timezones import in_words, moment_in_words
 from inspired.domain.site.assurances import REFUND_TIME
 
@@ -23,24 +26,26 @@ class Ready:
 def ready_answers(booking: Booking | None, name: str, now: datetime) -> list[Ready]:
     """`name`: the customer's name, "" if unknown."""
     hello = f"Hello {name}," if name else "Hello,"
-    found = [*_of_booking(booking, now), *ALWAYS] if booking else list(ALWAYS)
+    always = _always(rails.of(booking.rail if booking else USUAL))
+    found = [*_of_booking(booking, now), *always] if booking else always
     return [Ready(one, what, f"{hello}\n\n{text}\n\nInspired Analyst") for one, what, text in found]
 
 
-ALWAYS = (
-    (
-        "looking",
-        "We are looking into it",
-        "thank you for writing. We are looking into it and write to you again as soon as we know more.",
-    ),
-    (
-        "more",
-        "Please tell us more",
-        "thank you for writing. So that we find the right payment, please tell us when you paid, how much, and the "
-        "order number that the Binance app shows for it.",
-    ),
-    ("done", "It is settled", "this is settled now. If anything is still not as it should be, please write again."),
-)
+def _always(words: Words) -> list[tuple[str, str, str]]:
+    return [
+        (
+            "looking",
+            "We are looking into it",
+            "thank you for writing. We are looking into it and write to you again as soon as we know more.",
+        ),
+        (
+            "more",
+            "Please tell us more",
+            "thank you for writing. So that we find the right payment, please tell us when you paid, how much, and "
+            f"{words.number_shown}.",
+        ),
+        ("done", "It is settled", "this is settled now. If anything is still not as it should be, please write again."),
+    ]
 
 
 def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
@@ -50,7 +55,7 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
         (
             "refund-on-its-way",
             f"The refund of {refund.amount.shown} is on its way",
-            f"your refund of {refund.amount.shown} is on its way to the Binance account that paid. "
+            f"your refund of {refund.amount.shown} is on its way to {rails.of(booking.rail_of(refund)).back_to}. "
             f"{said(REFUND_TIME)} You need not do anything.",
         )
         for refund in booking.refunds
@@ -62,7 +67,7 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
             f"The refund of {refund.amount.shown} has gone back",
             f"{refund.amount.shown} went back to you"
             + (f" on {moment_in_words(refund.done_at, zone)}" if refund.done_at else "")
-            + (". You find it in your Binance account." if not refund.is_by_hand else "."),
+            + (f". {rails.of(booking.rail_of(refund)).refund_found}" if not refund.is_by_hand else "."),
         )
         for refund in booking.refunds
         if refund.is_gone and refund.reserves and refund.amount
@@ -96,10 +101,11 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
             )
         )
     if payment_of(booking) is Payment.NONE and booking.state is not State.DRAFT:
-        text = "we asked Binance, and no payment for this booking has arrived there."
+        words = rails.of(booking.rail)
+        text = f"we asked {words.asked}, and no payment for this booking has arrived there."
         if may_still_pay(booking, now):
             text += " Your time is still held: your booking’s page shows how to pay."
         else:
-            text += " If you did pay, please tell us the order number that the Binance app shows for it."
+            text += f" If you did pay, please tell us {words.number_shown}."
         found.append(("nothing-paid", "No payment has arrived", text))
     return found

@@ -16,6 +16,7 @@ from inspired.adapters.mongo.lists import BEGINNING
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.search_index import By, Wanted
 from inspired.domain.booking.states import State
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import NotFound
 from inspired.domain.shared.money import Money
 from inspired.domain.support.tickets import Ticket
@@ -94,7 +95,7 @@ def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
 
 
 def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
-    yield from (("a number of Binance Pay’s", one) for one in svc.lists.with_number(text, most))
+    yield from ((f"a number of {rails.of(one.paid_by).rail}’s", one) for one in svc.lists.with_number(text, most))
     order = ORDER.fullmatch(text)
     asked = [
         ("the customer’s page", svc.bookings.by_token, text),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from inspired.adapters.mongo.bulk_jobs import BulkJob
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.flows.booking import refreshing
 from inspired.services import Services
@@ -18,20 +19,20 @@ ASKED, UNANSWERED = "asked", "no answer"
 
 
 def can_be_asked_about(booking: Booking) -> bool:
-    """True if one of its orders was sent to Binance."""
+    """True if one of its orders was sent to its provider."""
     return booking.state is not State.DRAFT and any(order.was_sent for order in booking.orders)
 
 
 def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
-    """Ask Binance again about every order of these bookings. Raises Conflict, Invalid."""
+    """Ask the providers again about every order of these bookings. Raises Conflict, Invalid."""
     wanted = [booking.id for booking in bookings if can_be_asked_about(booking)]
     if not wanted:
-        raise Conflict("There is nothing to ask Binance about.")
+        raise Conflict(f"There is nothing to ask {rails.usual().asked} about.")
     if len(wanted) > MOST:
         raise Invalid(f"At most {MOST} at once.")
     bulk_job = BulkJob(svc.new_id(), ASK, by, svc.now(), tuple(wanted))
     svc.bulk_jobs.add(bulk_job, svc.now() + ENQUEUE_AGAIN)
-    svc.audit.add(svc.now(), by, "asked_binance_about_many", bulk_job.id, f"{len(wanted)} bookings")
+    svc.audit.add(svc.now(), by, "asked_about_many", bulk_job.id, f"{len(wanted)} bookings")
     _enqueue(svc, bulk_job)
     return bulk_job
 

@@ -8,14 +8,15 @@ from inspired.domain.booking import mails, owner_actions
 from inspired.domain.booking.booking import Booking, ByHand, Words
 from inspired.domain.booking.outbox import SendEmail
 from inspired.domain.booking.states import CalendarKind, HandKind
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, SlotTaken, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import delivery, refreshing
 from inspired.services import Services
 
 ASK_SECONDS = 0.6  # per query made while a page waits
-NO_ANSWER = "Binance does not answer just now, and without its word nothing is marked. Please try again in a minute."
-BINANCE_KNOWS = "Binance knows of a payment after all, and its word counts. Nothing was marked by hand."
+NO_ANSWER = "{asked} does not answer just now, and without its word nothing is marked. Please try again in a minute."
+MONEY_IS_KNOWN = "{asked} knows of a payment after all, and its word counts. Nothing was marked by hand."
 
 
 def note(svc: Services, booking_id: str, who: str, text: str) -> Booking:
@@ -79,7 +80,7 @@ def call_off(svc: Services, booking_id: str, who: str, reason: str, seen: int) -
 def vouch(
     svc: Services, booking_id: str, who: str, *, kind: HandKind, amount: Money, reason: str, evidence: str
 ) -> Booking:
-    """Confirm on the owner's word. Binance is asked first and still payable orders are closed: money it knows of is
+    """Confirm on the owner's word. The provider is asked first and payable orders are closed: money it knows of is
     recorded and counts instead. Raises Conflict, Invalid, SlotTaken."""
     booking = svc.bookings.get(booking_id)
     word = ByHand(kind, svc.now(), who, amount, evidence, _sealed_reason(svc, booking, reason))
@@ -96,16 +97,16 @@ def vouch(
 
 
 def _asked(svc: Services, booking: Booking) -> Booking:
-    """The booking with Binance's current answer for each order. Raises Conflict if an answer is missing, or if Binance
-    knows of money."""
+    """The booking with the provider's current answer for each order. Raises Conflict if an answer is missing, or if
+    the provider knows of money."""
     begun = svc.now()
     after = refreshing.ask_and_close(svc, booking, seconds=ASK_SECONDS)
     if _money_seen(after) != _money_seen(booking):
-        raise Conflict(BINANCE_KNOWS)
+        raise Conflict(MONEY_IS_KNOWN.format(asked=rails.of(after.paid_by).asked))
     if after.state is not booking.state:
         raise Conflict("Meanwhile the booking has changed. Please look at it again.")
     if any(order.was_sent and (order.seen_at is None or order.seen_at < begun) for order in after.orders):
-        raise Conflict(NO_ANSWER)
+        raise Conflict(NO_ANSWER.format(asked=rails.of(after.rail).asked))
     return after
 
 

@@ -82,7 +82,7 @@ def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
     breaker = standing(svc)
     if breaker.open and breaker.until is not None:
         raise Paused(
-            f"Payments are paused, because {rails.of(USUAL).rail} does not answer at the moment. Nothing was held and "
+            f"Payments are paused, because {rails.usual().rail} does not answer at the moment. Nothing was held and "
             "nothing is owed. Please try again in a minute.",
             retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
         )
@@ -92,7 +92,7 @@ def refuse_while_refused(svc: Services) -> None:
     """The provider answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
     if standing(svc).refusal is not None:
         raise Paused(
-            f"Payments are paused, because {rails.of(USUAL).rail} does not take this site’s calls at the moment. "
+            f"Payments are paused, because {rails.usual().rail} does not take this site’s calls at the moment. "
             "Nothing was held and nothing is owed. The owner has been told. Please try again later.",
             retry_after=REFUSED_SECONDS,
         )

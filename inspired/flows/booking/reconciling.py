@@ -15,9 +15,8 @@ from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import CancelEvent, PostLedger
 from inspired.domain.booking.reconciliation import Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.booking.states import CalendarKind, RefundStatus, State
-from inspired.domain.sentences import rails
+from inspired.domain.sentences import owner_pages, rails
 from inspired.domain.sentences.customer import said
-from inspired.domain.sentences.owner_pages import DIFFERENCES
 from inspired.domain.shared.errors import Invalid, UpstreamError
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.flows.booking import refreshing
@@ -163,4 +162,4 @@ def _finished(svc: Services, run: Run) -> None:
 def _told(svc: Services, difference: Difference) -> tuple[str, str, str]:
     """The difference in a sentence, what each side says, and where the booking is."""
     link = f"{svc.settings.site_url}/admin/bookings/{difference.booking_id}"
-    return DIFFERENCES[difference.kind], difference.told, link
+    return owner_pages.difference(difference), difference.told, link

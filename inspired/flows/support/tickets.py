@@ -13,6 +13,7 @@ from inspired.domain.accounts.people import Person
 from inspired.domain.booking.balance import received_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.outbox import Result, UnknownTask
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Busy, Conflict, NotFound, TooMany, UpstreamError
 from inspired.domain.support import tickets
 from inspired.domain.support.tickets import (
@@ -105,7 +106,7 @@ def _with_facts(svc: Services, ticket: Ticket, booking: Booking) -> Ticket:
     parts += [f"flagged {', '.join(sorted(booking.flags))}"] if booking.flags else []
     parts += [f"{received_of(booking).shown} received of {booking.price.shown}"]
     parts += [
-        f"order {order.trade_no} {order.status or 'not known to Binance Pay'}"
+        f"order {order.trade_no} {order.status or f'not known to {rails.of(order.rail).rail}'}"
         + (f", transaction {order.transaction_id}" if order.transaction_id else "")
         for order in booking.orders
     ]

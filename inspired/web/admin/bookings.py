@@ -18,6 +18,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.search_index import ATTENTION, By, Wanted
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.booking.status import iso
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import bulk_jobs
@@ -226,7 +227,7 @@ def begin_bulk_job() -> ResponseReturnValue:
     bulk_job = bulk_jobs.start(svc, _chosen(svc, "chosen"), auth.session_of(svc).person_id)
     return go(
         url_for("bookings.bulk_job", bulk_job_id=bulk_job.id),
-        said="Binance is being asked about each of these bookings.",
+        said=f"{rails.usual().asked} is being asked about each of these bookings.",
     )
 
 

@@ -15,6 +15,7 @@ from inspired.adapters.mail.smtp import header_text
 from inspired.adapters.mongo.catalogue import Listed, Offered
 from inspired.adapters.mongo.own_calendar import Known
 from inspired.adapters.providers.binance import goods_text
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.status import iso
 from inspired.domain.catalogue.availability import (
     Availability,
@@ -29,6 +30,7 @@ from inspired.domain.catalogue.availability import (
 )
 from inspired.domain.catalogue.meeting_types import LIMIT, MeetingType, Question, checked
 from inspired.domain.catalogue.refund_policy import RefundPolicy
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Invalid, NotFound, Refusal, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
@@ -57,6 +59,7 @@ LIST_SAID = {
 DEFAULT_NEW = MeetingType("", "", 30, Money.parse("50"), "")
 T = TypeVar("T")
 
+SHOWS_NAMES = rails.of(RailId.BINANCE_PAY).rail  # the only rail that shows a call's name to its payer
 bp = Blueprint("catalogue", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
 
@@ -372,7 +375,7 @@ def _reads(svc: Services, title: str, type_id: str, place: str) -> list[Reads]:
         return []
     brand = svc.preferences.now().brand.name
     found = [
-        Reads("Binance Pay, to whoever pays", goods_text(title, otherwise=type_id)),
+        Reads(f"{SHOWS_NAMES}, to whoever pays", goods_text(title, otherwise=type_id)),
         Reads("Subject of the confirmation", header_text(f"Confirmed: {title}, …")),
         Reads("Entry in calendars", entry_text(f"{title} – {brand}")),
     ]
@@ -380,9 +383,9 @@ def _reads(svc: Services, title: str, type_id: str, place: str) -> list[Reads]:
 
 
 def _said_of_name(wanted: MeetingType) -> str:
-    """After saving: a message if Binance Pay shows another name than the owner wrote."""
+    """After saving: a message if the provider shows another name than the owner wrote."""
     there = goods_text(wanted.title, otherwise=wanted.id)
-    return "" if there == wanted.title else f"At Binance Pay, which does not take every sign, it reads “{there}”."
+    return "" if there == wanted.title else f"At {SHOWS_NAMES}, which does not take every sign, it reads “{there}”."
 
 
 def _is_above(price: str) -> bool:

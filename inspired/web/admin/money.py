@@ -13,6 +13,7 @@ from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, Wanted, refundable, uncounted
 from inspired.domain.booking.states import State
+from inspired.domain.sentences import rails
 from inspired.domain.sentences.owner_pages import asked_said, lefts, refund_said
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.money import Money
@@ -181,7 +182,7 @@ def ask(booking_id: str) -> ResponseReturnValue:
     svc = services()
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
-        raise Conflict("There is nothing to ask Binance about yet.")
+        raise Conflict(f"There is nothing to ask {rails.of(booking.rail).asked} about yet.")
     after, answers = refreshing.ask_about_all(svc, booking, seconds=ASK_SECONDS)
     svc.queue.enqueue("refresh", booking_id)
     return go(_page_of(booking_id), said=asked_said(booking, after, answers))

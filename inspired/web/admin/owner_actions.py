@@ -10,7 +10,7 @@ from inspired.domain.booking import customer_actions, owner_actions
 from inspired.domain.booking.balance import kept_of, nothing
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import HandKind, State
-from inspired.domain.sentences import owner
+from inspired.domain.sentences import owner, rails
 from inspired.domain.sentences.owner_pages import lefts
 from inspired.domain.shared.errors import Conflict, Invalid, Refusal
 from inspired.domain.shared.money import Money
@@ -192,8 +192,8 @@ def call_off_submit(booking_id: str) -> ResponseReturnValue:
     said = "The call is cancelled, and no money goes back. Its time is free for others. The customer is told by mail."
     if after.state is State.PENDING:
         said = (
-            "The booking ends as soon as Binance says that its order is closed; until then its time stays held. "
-            "The customer gets no mail; their page says that you cancelled it."
+            f"The booking ends as soon as {rails.of(after.rail).asked} says that its order is closed; until then its "
+            "time stays held. The customer gets no mail; their page says that you cancelled it."
         )
     return _done(svc, booking_id, "called_off", "no money goes back", said=said)
 

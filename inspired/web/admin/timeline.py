@@ -12,7 +12,8 @@ from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.mails import MailState, Told
 from inspired.domain.booking.outbox import Email
-from inspired.domain.sentences import explanation, owner, owner_pages
+from inspired.domain.booking.rails import RailId
+from inspired.domain.sentences import explanation, owner, owner_pages, rails
 from inspired.domain.shared.errors import NotFound
 from inspired.flows.booking import delivery
 from inspired.flows.booking import owner_actions as by_owner_flow
@@ -20,12 +21,13 @@ from inspired.flows.booking.replaying import Replay
 from inspired.services import Services
 
 MOST_EVIDENCE = 300
+# A provider's calls by their path, with its rail's phrases.
 CALLS = {
-    "v3/order": "Binance Pay was asked to make the order",
-    "v2/order/query": "Binance was asked whether it was paid",
-    "order/close": "Binance was asked to close the order",
-    "order/refund": "Binance was asked to send money back",
-    "order/refund/query": "Binance was asked what became of the refund",
+    "v3/order": "{rail} was asked to make the order",
+    "v2/order/query": "{asked} was asked whether it was paid",
+    "order/close": "{asked} was asked to close the order",
+    "order/refund": "{asked} was asked to send money back",
+    "order/refund/query": "{asked} was asked what became of the refund",
 }
 MAIL_STATES = {
     MailState.OWED: ("owed", "wait"),
@@ -33,6 +35,7 @@ MAIL_STATES = {
     MailState.GIVEN_UP: ("given up", "bad"),
     MailState.DROPPED: ("not sent, no longer true", "quiet"),
 }
+NOTIFIER = rails.of(RailId.BINANCE_PAY).asked  # the only provider of payments that sends notices
 NOTICES = {
     ("PAY", "PAY_SUCCESS"): "it was paid",
     ("PAY", "PAY_CLOSED"): "the order is closed",
@@ -76,8 +79,8 @@ class Line:
 
 def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
     """Oldest first. Identical consecutive lines are merged, so that repeated calls show once."""
-    lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event)) is not None]
-    lines += [line for entry in evidence if (line := _of_evidence(entry)) is not None]
+    lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event, booking)) is not None]
+    lines += [line for entry in evidence if (line := _of_evidence(entry, booking.rail)) is not None]
     return list(_folded(sorted(lines, key=lambda line: line.at)))
 
 
@@ -94,13 +97,14 @@ def _folded(lines: list[Line]) -> Iterator[Line]:
         yield held
 
 
-def _of_evidence(entry: dict[str, Any]) -> Line | None:
+def _of_evidence(entry: dict[str, Any], rail: RailId) -> Line | None:
     at: datetime = entry["at"]
     match entry["event"]:
         case "CALL":
             path = str(entry["path"]).lstrip("/")
             answer = "it answered" if entry["verdict"] == "ok" else f"no usable answer ({entry['verdict']})"
-            return Line(at, f"{CALLS.get(path, 'Binance was asked')}; {answer}.")
+            asked = CALLS.get(path, "{asked} was asked").format_map(rails.by_name(rails.of(rail)))
+            return Line(at, f"{asked}; {answer}.")
         case "WEBHOOK_RECEIVED":
             return Line(at, f"{webhook_words(entry)} The signature was right.", notice=str(entry["_id"]))
     return None  # a webhook's effects are in the history
@@ -113,8 +117,8 @@ def webhook_words(entry: dict[str, Any]) -> str:
         what = "an event was made" if kind[1] == "invitee.created" else "an event was cancelled or moved"
         return f"A notice of Calendly said that {what}."
     if kind[0]:
-        return f"A notice of Binance said that {NOTICES.get(kind, f'{kind[0]} is {kind[1]}')}."
-    return "Somebody sent a notice that did not prove to be Binance’s."
+        return f"A notice of {NOTIFIER} said that {NOTICES.get(kind, f'{kind[0]} is {kind[1]}')}."
+    return f"Somebody sent a notice that did not prove to be {NOTIFIER}’s."
 
 
 def verdict(entry: dict[str, Any]) -> dict[str, str]:

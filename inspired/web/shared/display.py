@@ -17,7 +17,6 @@ from inspired.domain.booking import customer_actions, mails, payment_orders, pol
 from inspired.domain.booking.balance import Payment, denied, payment_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
-from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
@@ -150,7 +149,7 @@ def _of_this_site() -> dict[str, Any]:
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
         "rails_on": tuple(rail for rail, by in services().rails.items() if by.is_set_up()),
-        "usual": rails.of(USUAL),
+        "usual": rails.usual(),
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
 

@@ -34,14 +34,14 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.filters.update(
         account=lambda name: owner_pages.ACCOUNTS.get(name, name),
-        difference=owner_pages.DIFFERENCES.__getitem__,
+        difference=owner_pages.difference,
         asked_by=lambda by: ASKED_BY.get(by, by),
         cause=lambda cause: CAUSES[cause],
         goes_back_lines=goes_back_lines,
         in_hours=in_hours,
         kept_of=lambda booking: kept_of(booking).shown,
         money_sum=lambda rows: str(total((one for _, one in rows), rows[0][1].currency)),
-        next_step=owner_pages.STEPS.__getitem__,
+        next_step=owner_pages.next_step,
         received_of=lambda booking: received_of(booking).shown,
         obstacle=owner.obstacle,
         refund_state=owner_pages.refund_state,

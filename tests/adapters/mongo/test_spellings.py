@@ -22,6 +22,7 @@ from inspired.domain.booking.booking import FactKind, RefundRequest
 from inspired.domain.booking.claims import CallsOn, Invitee, Place, Tick, UnknownClaim, UnpaidOf
 from inspired.domain.booking.history import EventKind, Obstacle, ObstacleKind, TaskDone, Unread
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result, SendEmail, UnknownTask
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import Cause, State
 from inspired.domain.sentences import owner
 from inspired.domain.shared.money import Money
@@ -205,4 +206,4 @@ def test_whatever_a_provider_says_is_kept(said: str, known: str):
 def test_the_owner_reads_every_obstacle_in_a_sentence():
     assert set(owner.OBSTACLES) == set(ObstacleKind)
     for spelled, obstacle in OBSTACLES.items():
-        assert obstacle is None or owner.obstacle(obstacle) == spelled
+        assert obstacle is None or owner.obstacle(obstacle, USUAL) == spelled

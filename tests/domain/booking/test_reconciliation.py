@@ -9,7 +9,7 @@ from inspired.domain.booking.lifecycle import SlotSeen, decided
 from inspired.domain.booking.reconciliation import STEPS, Answers, Difference, EventSeen, Kind, Step, differences
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.booking.states import CalendarKind, RefundStatus, Remote, State
-from inspired.domain.sentences.owner_pages import DIFFERENCES
+from inspired.domain.sentences.owner_pages import DIFFERENCES, difference
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 from tests.factories import (
@@ -187,7 +187,7 @@ def test_every_kind_has_its_sentence_its_step_and_the_same_id_each_time():
     assert set(STEPS) == set(DIFFERENCES) == set(Kind)
     assert one == Difference(Kind.AMOUNT, "b1", ORDER, "x")
     assert (one.id, one.step) == (f"b1/amount/{ORDER}", Step.OWNER)
-    assert DIFFERENCES[one.kind] == "Binance and our books name different amounts for a payment."
+    assert difference(one) == "Binance and our books name different amounts for a payment."
 
 
 def test_asking_again_heals_what_the_step_says_it_heals():

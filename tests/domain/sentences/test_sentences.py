@@ -14,7 +14,7 @@ from inspired.domain.monitoring import runbook
 from inspired.domain.sentences import customer, explanation, owner, owner_pages
 from tests.domain.booking.test_table import CELLS, before_and_after
 from tests.domain.booking.test_walk import walked
-from tests.factories import NOW, an_event
+from tests.factories import NOW, a_live_booking, an_event
 
 SEEDS = range(40)
 
@@ -87,7 +87,7 @@ TOLD = [
 
 @pytest.mark.parametrize(("spelled", "said"), TOLD)
 def test_an_event_is_told_in_one_sentence(spelled: tuple[str, str], said: str):
-    assert owner.event(an_event(NOW, *spelled)) == said
+    assert owner.event(an_event(NOW, *spelled), a_live_booking()) == said
 
 
 STORIES = [
@@ -111,13 +111,13 @@ STORIES = [
 
 @pytest.mark.parametrize(("detail", "said"), STORIES)
 def test_the_story_tells_a_task_by_what_it_did(detail: str, said: str | None):
-    assert owner.story(an_event(NOW, "done", detail)) == said
+    assert owner.story(an_event(NOW, "done", detail), a_live_booking()) == said
 
 
 def test_the_story_tells_everything_else_as_the_history_does():
-    event = Event(NOW, EventKind.PAID)
+    event, booking = Event(NOW, EventKind.PAID), a_live_booking()
 
-    assert owner.story(event) == owner.event(event) == "Paid."
+    assert owner.story(event, booking) == owner.event(event, booking) == "Paid."
 
 
 def test_a_task_is_named_without_the_number_of_its_refund():

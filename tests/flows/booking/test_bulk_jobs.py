@@ -31,7 +31,7 @@ def test_a_payment_nobody_told_us_of_is_found(svc: Services, sandbox: Servers):
     bulk_jobs.work(svc, again.id, paid.id)
     assert svc.bulk_jobs.get(again.id).done == {paid.id: bulk_jobs.ASKED}
     assert [(one.what, one.about, one.detail) for one in svc.audit.newest(1, before=2)] == [
-        ("asked_binance_about_many", bulk_job.id, "2 bookings")
+        ("asked_about_many", bulk_job.id, "2 bookings")
     ]
 
 

@@ -107,7 +107,7 @@ def test_a_change_of_the_clocks_shows_in_the_days_offsets():
 def test_every_event_of_the_history_is_a_sentence():
     booking = settled(a_live_booking(), seen(Remote.PAID, "40"))
 
-    lines = [owner.event(one) for one in booking.history]
+    lines = [owner.event(one, booking) for one in booking.history]
 
     assert lines == [
         "Booking started.",
@@ -116,7 +116,7 @@ def test_every_event_of_the_history_is_a_sentence():
         "Money seen: 40 USDT, by our own question, order 1.",
         "40 USDT to go back: less than the price arrived.",
     ]
-    assert owner.event(an_event(NOW, "done", "send:held sent")) == "Mail “held”: sent."
+    assert owner.event(an_event(NOW, "done", "send:held sent"), booking) == "Mail “held”: sent."
 
 
 def test_all_flags_states_and_stages_have_words():
@@ -368,10 +368,10 @@ def test_only_a_confirmed_call_to_come_can_be_cancelled(app: Flask, state: State
 def test_every_state_of_a_refund_has_words_for_the_owner(status: RefundStatus):
     booking = called_off()
 
-    told = owner_pages.refund_state(replace(booking.refunds[0], status=status))
+    told = owner_pages.refund_state(replace(booking.refunds[0], status=status), USUAL)
 
     assert told
-    assert owner_pages.refund_state(replace(booking.refunds[0], status=status, amount=None))
+    assert owner_pages.refund_state(replace(booking.refunds[0], status=status, amount=None), USUAL)
     assert set(reports.CAUSES) == set(Cause)
     assert set(owner_pages.STEPS) == set(Step)
     assert set(owner_pages.ACCOUNTS) == set(ledger.ACCOUNTS)
