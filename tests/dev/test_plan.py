@@ -52,6 +52,9 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         **dict.fromkeys(["worker", "clock", "mongodb", "redis", "sandbox", "mail_catcher"]),
         "web": 7,
     }
+    assert plan.ready({})["chains"] == {
+        name: f"{plan.urls['sandbox']}/chains/{name}/jsonrpc" for name in ("TRC20", "BEP20", "ERC20")
+    }
 
 
 def test_a_platform_without_the_servers_gets_one_clear_sentence(

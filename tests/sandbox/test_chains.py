@@ -224,6 +224,21 @@ def test_blocks_below_a_reorganisation_and_blocks_after_it_stay_as_they_are(net:
     assert not set(once[3:]) & set(before[3:])
 
 
+def test_a_reorganised_block_keeps_its_number_and_its_stamp(net: Net) -> None:
+    def old() -> dict[str, Any]:
+        block: dict[str, Any] = net.get("eth_getBlockByNumber", hex(head - 200), False)
+        return block
+
+    net.stop()
+    head = net.head()
+    before = old()
+    net.control("reorg", {"depth": 400})
+
+    assert old()["hash"] != before["hash"]
+    assert old()["timestamp"] == before["timestamp"]
+    assert net.head() == head
+
+
 # --- what a person at the control API meets ---
 
 

@@ -41,7 +41,7 @@ class Transfer:
         return {"token": self.token, "from": self.sender, "to": self.to, "units": str(self.units)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     number: int
     hash: str
@@ -72,6 +72,10 @@ class Chain:
         self._now = 0.0
         self._spans = sorted((one for one in store.spans.values() if one.network == network.name), key=_first)
         self._blocks: dict[int, list[Transaction]] = {}
+        self._numbers: list[int] = []
+        """Of the blocks with transactions, in order."""
+        self._made: dict[int, Block] = {}
+        """Those of them that were asked for: making one again takes longer than a query does."""
         self._by_hash: dict[str, Transaction] = {}
         self._balances: dict[tuple[str, str], list[tuple[int, int]]] | None = None
         for one in sorted(store.transactions.values(), key=lambda one: (one.block, one.place)):
@@ -108,8 +112,8 @@ class Chain:
 
     def blocks_with_transactions(self, first: int, last: int) -> list[Block]:
         with self.lock:
-            last = min(last, self.head())
-            return [self._block(number) for number in sorted(self._blocks) if first <= number <= last]
+            begin, end = bisect.bisect_left(self._numbers, first), bisect.bisect_right(self._numbers, last)
+            return [self._block(number) for number in self._numbers[begin:end]]
 
     def balance(self, token: str, holder: str, block: int) -> int:
         """In smallest units, after this block. Who sent what he had not got had it from the start."""
@@ -163,7 +167,7 @@ class Chain:
             if not 1 <= depth <= min(DEEPEST_REORGANISATION, head):
                 raise NotPossible(f"Between 1 and {DEEPEST_REORGANISATION:,} blocks can be reorganised.")
             first = head - depth + 1
-            taken = [one for number in sorted(self._blocks) if number >= first for one in self._blocks[number]]
+            taken = [one for number in self._numbers if number >= first for one in self._blocks[number]]
             unknown = set(drop) - {one.hash for one in taken}
             if unknown:
                 raise NotPossible(f"{min(unknown)} is in none of the newest {depth} blocks.")
@@ -189,6 +193,13 @@ class Chain:
     # --- blocks ---
 
     def _block(self, number: int) -> Block:
+        if number not in self._blocks:
+            return self._make(number)
+        if number not in self._made:
+            self._made[number] = self._make(number)
+        return self._made[number]
+
+    def _make(self, number: int) -> Block:
         span, transactions = self._span_of(number), self._blocks.get(number, [])
         stamp = self._stamp(number)
         made_of = repr((self.network.name, number, stamp, span.fork, [one.hash for one in transactions]))
@@ -288,15 +299,21 @@ class Chain:
         self._store.put("transactions", one.hash, one)
 
     def _place(self, one: Transaction) -> None:
-        self._blocks.setdefault(one.block, []).append(one)
+        if one.block not in self._blocks:
+            self._blocks[one.block] = []
+            bisect.insort(self._numbers, one.block)
+        self._blocks[one.block].append(one)
+        self._made.pop(one.block, None)
         self._by_hash[one.hash] = one
         self._balances = None
 
     def _forget(self, one: Transaction) -> None:
         left = self._blocks[one.block]
         left.remove(one)
+        self._made.pop(one.block, None)
         if not left:
             del self._blocks[one.block]
+            self._numbers.remove(one.block)
         del self._by_hash[one.hash]
         self._balances = None
         self._store.put("transactions", one.hash, None)
@@ -304,7 +321,7 @@ class Chain:
     def _count(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
         """What each address got and gave of each token, block by block."""
         counted: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for number in sorted(self._blocks):
+        for number in self._numbers:
             for one in self._blocks[number]:
                 for transfer in one.transfers:
                     token, units = transfer["token"], int(transfer["units"])

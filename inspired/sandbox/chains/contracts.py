@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ..store import Transaction
@@ -38,8 +39,9 @@ class Log:
         return int(self.data, 16)
 
 
+@functools.lru_cache(maxsize=20_000)
 def logs_of(block: Block) -> list[Log]:
-    """Of all transactions of a block, in their order."""
+    """Of all transactions of a block, in their order. Remembered: a query looks at the same ones as the last."""
     moves = [(one, transfer) for one in block.transactions for transfer in one.transfers]
     return [
         Log(

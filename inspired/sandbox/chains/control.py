@@ -143,11 +143,11 @@ def finalize(chain: Chain) -> None:
     chain.mine(chain.network.final_depth)
 
 
-def transfers(chain: Chain) -> list[dict[str, Any]]:
-    """All that were sent by `send` and are in a block, oldest first."""
+def transfers(chain: Chain, blocks: int = 0) -> list[dict[str, Any]]:
+    """All that were sent by `send` and are in a block, oldest first; or those of so many of the newest such blocks."""
     head, tron = chain.head(), chain.network.is_tron
     shown = []
-    for block in chain.blocks_with_transactions(0, head):
+    for block in chain.blocks_with_transactions(0, head)[-blocks:]:
         for log in logs_of(block):
             if log.transaction.stranger:
                 continue

@@ -41,7 +41,7 @@ class Wallet:
         head = chain.head()
         return render_template(
             "wallet.html", networks=NETWORKS.values(), network=chain.network, head=head, final=chain.final(head),
-            transfers=control.transfers(chain)[-SHOWN:][::-1], faults=nodes.FAULTS,
+            transfers=control.transfers(chain, SHOWN)[-SHOWN:][::-1], faults=nodes.FAULTS,
             armed=self._chains.nodes[network, 1].armed(), problem=problem, values=request.values,
         ), status  # fmt: skip
 

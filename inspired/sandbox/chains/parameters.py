@@ -8,6 +8,7 @@ from typing import Any
 from .chain import Chain
 
 INVALID_PARAMS = -32602
+_HEXADECIMAL = re.compile("0x[0-9a-fA-F]*")
 
 
 class Refused(Exception):
@@ -19,7 +20,7 @@ class Refused(Exception):
 
 
 def is_bytes(value: object, count: int) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * count}}}", value))
+    return isinstance(value, str) and len(value) == 2 + 2 * count and bool(_HEXADECIMAL.fullmatch(value))
 
 
 def block_number(chain: Chain, head: int, value: Any) -> int:
