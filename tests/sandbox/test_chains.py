@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,21 @@ def test_stamps_follow_the_clock_of_the_sandbox_and_never_go_back(net: Net) -> N
     assert stamp() == later
 
 
+def test_payments_made_at_once_are_all_mined_each_in_a_block_of_its_own(net: Net) -> None:
+    def pay(number: int) -> dict[str, Any]:
+        url = f"{net.world.url}/control/chains/{net.name}/send"
+        sent: dict[str, Any] = requests.post(url, json={"to": ADA, "amount": str(number)}, timeout=20).json()
+        return sent
+
+    with ThreadPoolExecutor(8) as pool:
+        sent = list(pool.map(pay, range(1, 25)))
+
+    assert len({one["block"] for one in sent}) == len({one["txHash"] for one in sent}) == 24
+    listed = net.control("transfers", method="GET")
+    assert sorted(int(one["amount"]) for one in listed) == list(range(1, 25))
+    assert {(one["txHash"], one["block"]) for one in listed} == {(one["txHash"], one["block"]) for one in sent}
+
+
 # --- several transfers, other tokens ---
 
 
@@ -167,6 +183,17 @@ def test_an_address_of_tron_is_the_same_in_both_spellings(world: World, to: str)
 
     assert [log["topics"][2] for log in net.logs(before)] == [topic(ADA_ON_TRON_HEX)]
     assert net.control("transfers", method="GET")[0]["to"] == ADA_ON_TRON
+
+
+def test_who_pays_without_having_got_anything_had_it_before(net: Net) -> None:
+    net.stop()
+    net.send(ADA, "75", **{"from": EVE})
+    usdt, data = net.usdt, "0x70a08231" + topic(EVE)[2:]
+    balances = [net.get("eth_call", {"to": usdt, "data": data}, "latest")]
+    if net.name != "TRC20":
+        balances.append(net.get("eth_call", {"to": usdt, "data": data}, hex(net.head() - 1)))
+
+    assert [int(one, 16) for one in balances] == [0, 75 * 10 ** DECIMALS[net.name]][: len(balances)]
 
 
 # --- reorganisations ---

@@ -55,7 +55,7 @@ def test_it_reads_the_chain_and_its_blocks(net: Net, web3: Web3) -> None:
     assert web3.eth.get_block("earliest")["number"] == 0
     assert web3.eth.get_block(block["hash"])["number"] == block["number"] == sent["block"] == head
     assert block["parentHash"] == web3.eth.get_block(sent["block"] - 1)["hash"]
-    assert [one["hash"].to_0x_hex() for one in block["transactions"]] == [sent["txHash"]]  # type: ignore[index,union-attr]
+    assert [one["hash"].to_0x_hex() for one in block["transactions"]] == [sent["txHash"]]
     assert block["timestamp"] > 1_700_000_000
 
 
@@ -83,8 +83,8 @@ def test_it_asks_the_contract(net: Net, web3: Web3) -> None:
     assert usdt.functions.symbol().call() == "USDT"
     assert usdt.functions.decimals().call() == DECIMALS[net.name]
     assert usdt.functions.balanceOf(ADA).call() == 75 * 10 ** DECIMALS[net.name]
-    assert (len(web3.eth.get_code(usdt.address)) > 0, len(web3.eth.get_code(ADA))) == (True, 0)  # type: ignore[arg-type]
-    assert web3.eth.get_balance(ADA) == 0  # type: ignore[arg-type]
+    assert (len(web3.eth.get_code(usdt.address)) > 0, len(web3.eth.get_code(ADA))) == (True, 0)
+    assert web3.eth.get_balance(ADA) == 0
 
 
 def test_it_calls_a_single_transfer_by_its_name(net: Net, web3: Web3) -> None:

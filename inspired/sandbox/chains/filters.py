@@ -112,9 +112,7 @@ def _addresses(chain: Chain, value: Any) -> frozenset[str]:
     for one in listed:
         # TRON too: 20 bytes, never the 21 that begin with 41
         if not parameters.is_bytes(one, 20):
-            raise Refused(
-                INVALID_PARAMS, "invalid address: " if chain.network.is_tron else "invalid argument 0: address"
-            )
+            raise Refused(INVALID_PARAMS, "invalid address" if chain.network.is_tron else "invalid argument 0: address")
     if len(listed) > MOST_ALTERNATIVES:
         raise Refused(INVALID_PARAMS, "exceed max addresses")
     return frozenset(one.lower() for one in listed)

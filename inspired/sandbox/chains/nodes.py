@@ -6,7 +6,7 @@ A network has two nodes over the same chain, so that one can be caught by the ot
 refuse      the connection is reset
 timeout     hangs, then drops the connection
 throttle    HTTP 429 with `Retry-After: 1`
-lag         stands some blocks behind the newest final block of the moment when the fault was armed
+lag         stands still, two blocks behind what was the newest final one when the fault was armed
 lie         says of each transfer and balance twice as much
 empty       has no logs: `[]`, and no receipts
 prune       has nothing older than its newest final block: an error, but on TRON `[]` without a word
@@ -33,6 +33,7 @@ from .rpc import Rpc, Seen
 
 NODES = (1, 2)
 MOST_TIMES = 1_000_000
+LAG = 2
 _BLOCKS = {"eth_getBlockByNumber", "eth_getBlockByHash"}
 _LOGS = {"eth_getLogs", "eth_getTransactionReceipt"}
 BROKEN = ("refuse", "timeout", "throttle")
@@ -98,9 +99,11 @@ class Node:
 
     def _seen(self, fault: Fault | None) -> Seen:
         head = self.chain.head()
-        match fault.fault if fault else None:
-            case "lag" if fault:
-                return Seen(min(head, max(0, fault.height - 2)))
+        if fault is None:
+            return Seen(head)
+        match fault.fault:
+            case "lag":
+                return Seen(max(0, fault.height - LAG))
             case "prune":
                 return Seen(head, oldest=self.chain.final(head))
             case "empty":
