@@ -283,15 +283,15 @@ def test_every_other_answer_is_a_failure_that_says_what_came(body, status, messa
 
 
 def test_a_providers_words_are_told_without_the_keys_they_repeat():
-    said = "no project 0123456789abcdef for a-secret-token or another/secret: ask support"
+    said = "no project 0123456789abcdef for 0123456789abcdef-token or another/secret: ask support"
     behave = answering_json(lambda: {"error": {"code": -32001, "message": said}})
 
     error, requests = asked_by(
-        behave, url="/v3/0123456789abcdef?key=another/secret", headers={"TRON-PRO-API-KEY": "a-secret-token"}
+        behave, url="/v3/0123456789abcdef?key=another/secret", headers={"TRON-PRO-API-KEY": "0123456789abcdef-token"}
     )
 
     assert error.message == "-32001 no project … for … or …: ask support"
-    assert b"\r\nTRON-PRO-API-KEY: a-secret-token\r\n" in requests[0]
+    assert b"\r\nTRON-PRO-API-KEY: 0123456789abcdef-token\r\n" in requests[0]
     assert b"\r\ncontent-type: application/json\r\n" in requests[0].lower()
 
 
