@@ -81,7 +81,9 @@ def create_money_indexes(database: Database[Document]) -> None:
         newsletter.create_index("mail_due", sparse=True)
         database["idempotency_keys"].create_index("at", expireAfterSeconds=int(IDEMPOTENCY_LIFE.total_seconds()))
 
-        database["payment_addresses"].create_index([("kind", 1), ("address", 1)], unique=True)
+        addresses = database["payment_addresses"]
+        addresses.create_index([("kind", 1), ("address", 1)], unique=True)
+        addresses.create_index([("kind", 1), ("index", 1)], unique=True)
         database["ledger"].create_index("at")
         database["ledger"].create_index("owner")
         database["orphans"].create_index("open_since", sparse=True)

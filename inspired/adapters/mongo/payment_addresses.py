@@ -1,19 +1,19 @@
 """Addresses given out to receive payments on chain: one for each payment order, fresh, and never given out again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document
+from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.networks import Kind, Network
 
-NEXT = "payment_addresses"
+MOST_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +39,41 @@ class PaymentAddress:
 class PaymentAddresses:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_addresses"]
-        self._counters: Collection[Document] = database["counters"]
 
     def find(self, trade_no: str) -> PaymentAddress | None:
         with reaching():
             found = self._collection.find_one({"_id": trade_no})
         return None if found is None else _read(found)
 
-    def next_index(self, kind: Kind) -> int:
-        """The number of an address that nobody else gets, from 0. A number that is not used afterwards is a gap."""
-        with reaching():
-            found: Document = self._counters.find_one_and_update(
-                {"_id": f"{NEXT}:{kind}"}, {"$inc": {"next": 1}}, upsert=True, return_document=ReturnDocument.AFTER
-            )  # type: ignore[assignment]  # upserted, so there is one
-        return int(found["next"]) - 1
+    def give(
+        self,
+        trade_no: str,
+        network: Network,
+        address_of: Callable[[int], str],
+        *,
+        from_blocks: Mapping[Network, int],
+        wanted: str,
+        now: datetime,
+    ) -> PaymentAddress:
+        """The order's address: the one it has, or the next of its kind. `address_of`: the address of a number."""
+        for _ in range(MOST_TRIES):
+            index = self._next(network.facts.kind)
+            given = PaymentAddress(trade_no, network, address_of(index), index, from_blocks, wanted, now)
+            try:
+                with reaching():
+                    self._collection.insert_one(_written(given))
+            except DuplicateKeyError:
+                # Either somebody else was faster with this number, or another process with this order.
+                if (known := self.find(trade_no)) is not None:
+                    return known
+                continue
+            return given
+        raise Busy("No address could be given out: too many are asked for at once.")
 
-    def add(self, given: PaymentAddress) -> PaymentAddress:
-        """The order's address: this one, or the one it got from somebody who was faster."""
-        document = {
-            "_id": given.trade_no,
-            "network": str(given.network),
-            "kind": str(given.network.facts.kind),
-            "address": given.address,
-            "index": given.index,
-            "from_blocks": {str(network): number for network, number in given.from_blocks.items()},
-            "wanted": given.wanted,
-            "made_at": given.made_at,
-            "closing_at": given.closing_at,
-            "seen_block": given.seen_block,
-        }
-        try:
-            with reaching():
-                self._collection.insert_one(document)
-        except DuplicateKeyError:
-            known = self.find(given.trade_no)
-            if known is None:  # the address itself has another order
-                raise
-            return known
-        return given
+    def _next(self, kind: Kind) -> int:
+        with reaching():
+            newest = self._collection.find_one({"kind": str(kind)}, {"index": 1}, sort=[("index", -1)])
+        return 0 if newest is None else int(newest["index"]) + 1
 
     def close(self, trade_no: str, now: datetime) -> None:
         """Once closed, always closed, since the first time."""
@@ -86,6 +83,21 @@ class PaymentAddresses:
     def saw(self, trade_no: str, block: int) -> None:
         with reaching():
             self._collection.update_one({"_id": trade_no}, {"$max": {"seen_block": block}})
+
+
+def _written(given: PaymentAddress) -> Document:
+    return {
+        "_id": given.trade_no,
+        "network": str(given.network),
+        "kind": str(given.network.facts.kind),
+        "address": given.address,
+        "index": given.index,
+        "from_blocks": {str(network): number for network, number in given.from_blocks.items()},
+        "wanted": given.wanted,
+        "made_at": given.made_at,
+        "closing_at": given.closing_at,
+        "seen_block": given.seen_block,
+    }
 
 
 def _read(found: Document) -> PaymentAddress:

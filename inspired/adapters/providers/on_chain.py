@@ -87,17 +87,13 @@ class OnChain:
         given = self._addresses.find(trade_no)
         if given is None:
             head = self._asked(seconds, lambda node: node.head(seconds))
-            index = self._addresses.next_index(self._network.facts.kind)
-            given = self._addresses.add(
-                PaymentAddress(
-                    trade_no=trade_no,
-                    network=self._network,
-                    address=key.address(index),
-                    index=index,
-                    from_blocks={self._network: head.number},
-                    wanted=str(units_of(self._network, price)),
-                    made_at=self._now(),
-                )
+            given = self._addresses.give(
+                trade_no,
+                self._network,
+                key.address,
+                from_blocks={self._network: head.number},
+                wanted=str(units_of(self._network, price)),
+                now=self._now(),
             )
         shown = self._shown(given, key)
         return Checkout(prepay_id=shown, qr_content=shown, checkout_url="", deep_link="", universal_url="")

@@ -40,6 +40,11 @@ def draft(
     return scheduled(booking.noted(now, EventKind.STARTED), now)
 
 
+def paying_by(booking: Booking, rail: RailId) -> Booking:
+    """The customer chose this rail for the next order."""
+    return replace(booking, pays_by=rail)
+
+
 def held(
     booking: Booking,
     *,

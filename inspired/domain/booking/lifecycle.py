@@ -161,6 +161,11 @@ def _unreachable_for_long(moment: Moment) -> bool:
     return deadline is not None and moment.now >= deadline + ALERT_AFTER
 
 
+def _is_on_chain(moment: Moment) -> bool:
+    """True if a payment may be seen before it is final."""
+    return not all(CAPABILITIES[order.rail].is_final_at_once for order in moment.booking.orders)
+
+
 def _is_denied(moment: Moment) -> bool:
     return denied(moment.booking) is not None
 
@@ -392,7 +397,7 @@ TABLE = (
     Row("paid, proven and the slot secured: confirmed", 3,
         (PAID,), (EXACT,), slots=(SECURED,), then=_confirmed),
     Row("seen before it was final, and taken back: it waits for money again", 3,
-        (PAID,), (NONE,), then=_waits_again),
+        (PAID,), (NONE,), when=_is_on_chain, then=_waits_again),
     Row("paid for long and not confirmed: the owner is told", 3,
         (PAID,), (EXACT, NOTIFIED), when=_unconfirmed_for_long, then=_alerting(AlertKind.UNCONFIRMED)),
     Row("told of by a notice, and denied when asked: the owner is told", 3,

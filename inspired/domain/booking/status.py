@@ -23,6 +23,7 @@ from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.mails import Reach
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.shared.messages import Message, MessageId
 
@@ -130,6 +131,8 @@ def _standing_id(booking: Booking) -> MessageId:
         return MessageId.MORE_AFTER_REFUND
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return MessageId.CALLED_OFF_BY_OWNER if cancelled_by(booking) is By.OWNER else MessageId.CALLED_OFF
+    if booking.state is State.PAID and not _is_final(booking):
+        return MessageId.NOTIFIED
     has_paid = any(one.has_money for one in booking.orders)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return MessageId.OVER
@@ -140,6 +143,12 @@ def _standing_id(booking: Booking) -> MessageId:
     if booking.state is State.CANCELLED and cancelled_by(booking) in UNPAID_ENDS:
         return UNPAID_ENDS[cancelled_by(booking)]
     return OF_STATE[booking.state]
+
+
+def _is_final(booking: Booking) -> bool:
+    """False while a network may still take back the newest money."""
+    paid = [order for order in booking.orders if order.has_money]
+    return not paid or paid[-1].proven or CAPABILITIES[paid[-1].rail].is_final_at_once
 
 
 def _owes_after_all(booking: Booking) -> bool:
@@ -211,6 +220,9 @@ def public_status(booking: Booking, message: str) -> dict[str, Any]:
         "expiresAt": iso(booking.expires_at),
         "version": booking.status_version,
     }
+    if (network := CAPABILITIES[booking.rail].network) is not None:
+        body["network"] = str(network)
+        body["final"] = any(order.proven for order in booking.orders)
     if booking.choose_by is not None:
         body["chooseBy"] = iso(booking.choose_by)
     if returned := refunds_told(booking):

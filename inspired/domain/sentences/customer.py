@@ -115,7 +115,7 @@ TEXTS = {
         "This payment would be above what one customer may pay here without the owner’s word. The owner "
         "has been told. Your time is held meanwhile, and nothing is owed."
     ),
-    MessageId.NOTIFIED: "{asked} tells us of a payment. We are checking it with {asked}. Do not pay again.",
+    MessageId.NOTIFIED: "{seen}",
     MessageId.NOT_CHOSEN: "The time to choose is over. Your money goes back to {back_to}.",
     # Its badge.
     MessageId.BADGE_NO_TIME: "No time chosen",

@@ -26,6 +26,7 @@ class Words:
     receipt: str  # keep …
     number_shown: str  # please tell us …
     code: str  # its QR code
+    seen: str  # a payment that is not proven yet
     closed: str  # the payment is …
 
     # Money going back.
@@ -72,6 +73,10 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         receipt="the transaction’s hash",
         number_shown="the hash of its transaction",
         code=f"QR code of the address on {facts.name}",
+        seen=(
+            f"Your payment was seen on {facts.name}. Your call is confirmed as soon as nobody can take it back. Do not "
+            "pay again."
+        ),
         closed="closed",
         refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
         back_to="an address that you name",
@@ -140,6 +145,7 @@ WORDS: dict[RailId, Words] = {
         receipt="the receipt in your Binance app",
         number_shown="the order number that the Binance app shows for it",
         code="QR code to pay with the Binance app",
+        seen="Binance tells us of a payment. We are checking it with Binance. Do not pay again.",
         closed="closed at Binance",
         refunds="Refunds go back in USDT to the Binance account that paid.",
         back_to="the Binance account that paid",

@@ -215,7 +215,7 @@ def take_scheduled(
     if booking.slot is not None and booking.slot.invitee_uri == invitee_uri:
         return booking
     if booking.state is State.DRAFT and rail is not None:
-        booking = replace(booking, pays_by=rail)
+        booking = customer_actions.paying_by(booking, rail)
     found = _verified(svc, booking, event_uri, invitee_uri)
     slot = found.slot
     with _freed_if_refused(svc, booking, slot):

@@ -5,10 +5,9 @@ from string import Formatter
 
 import pytest
 
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, RailId
 from inspired.domain.sentences import customer
 from inspired.domain.sentences.customer import said
-from inspired.domain.sentences.rails import WORDS, Words
 from inspired.domain.shared.messages import Message, MessageId, Parameter
 from inspired.domain.shared.money import Money
 
@@ -32,15 +31,6 @@ def test_an_amount_is_told_with_its_currency():
     assert said(short) == "70 USDT of 75 USDT arrived. 5.5 BNB is missing."
 
 
-CHAIN = Words(
-    rail="USDT on TRON", asked="TRON", how="on TRON", source="from any wallet", speed="a few minutes",
-    never="We never ask you to send anything but USDT.", receipt="the hash of your transaction",
-    number_shown="the hash of your transaction", code="QR code of the address", closed="closed",
-    refunds="Refunds are sent to an address of yours.",
-    back_to="the address named for it", refund_sent="The owner sends it.", refund_taken="The owner has sent it.",
-    refund_found="You find it at the address you named.", at="on TRON", portal="in a block explorer",
-    account="At the addresses on TRON", console="your wallet",
-)  # fmt: skip
 AMOUNT = Money.parse("75")
 FACTS: dict[str, Parameter] = {
     "amount": AMOUNT, "received": AMOUNT, "price": AMOUNT, "missing": AMOUNT, "kept": AMOUNT, "most": AMOUNT,
@@ -48,21 +38,19 @@ FACTS: dict[str, Parameter] = {
 }  # fmt: skip
 
 
-def test_a_message_about_a_payment_is_said_in_the_words_of_its_rail(monkeypatch: pytest.MonkeyPatch):
-    going_back = Message.of(MessageId.GOING_BACK, amount=AMOUNT, rail=RailId.BINANCE_PAY)
-
-    here = said(going_back)
-    monkeypatch.setitem(WORDS, RailId.BINANCE_PAY, CHAIN)
+def test_a_message_about_a_payment_is_said_in_the_words_of_its_rail():
+    here, on_chain = (
+        said(Message.of(MessageId.GOING_BACK, amount=AMOUNT, rail=rail)) for rail in (RailId.BINANCE_PAY, RailId.TRC20)
+    )
 
     assert here == "75 USDT is going back to the Binance account that paid."
-    assert said(going_back) == "75 USDT is going back to the address named for it."
+    assert on_chain == "75 USDT is going back to an address that you name."
 
 
-def test_a_customer_who_paid_by_another_rail_reads_of_no_provider_but_its_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(WORDS, RailId.BINANCE_PAY, CHAIN)
-
-    told = [said(Message.of(one, rail=RailId.BINANCE_PAY, **FACTS)) for one in MessageId]
+@pytest.mark.parametrize("rail", ON_CHAIN)
+def test_a_customer_who_pays_on_chain_reads_of_no_provider(rail: RailId):
+    told = [said(Message.of(one, rail=rail, **FACTS)) for one in MessageId]
 
     assert len(told) == len(customer.TEXTS)
     assert [text for text in told if "Binance" in text or "account that paid" in text] == []
-    assert "Checking with TRON" in told
+    assert f"Checking with {CAPABILITIES[rail].provider}" in told

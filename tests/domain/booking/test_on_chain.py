@@ -1,0 +1,174 @@
+"""Money on chain: seen before it is final, taken back now and then, added to, and sent back by the owner alone."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from inspired.domain.booking import payment_orders, refunds, status
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import EventKind, ObstacleKind
+from inspired.domain.booking.ledger import balances
+from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.outbox import Email, SendEmail
+from inspired.domain.booking.rails import ON_CHAIN, RailId
+from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.shared.messages import MessageId
+from inspired.domain.shared.money import Money
+from tests.factories import CHECKOUT, MINUTE, NOW, SECOND, a_booking, seen, settled
+
+PRICE = "75"
+AFTER_THE_END = NOW + timedelta(minutes=17)
+
+
+def a_live_booking(rail: RailId = RailId.TRC20) -> Booking:
+    booking = a_booking()
+    [order] = booking.orders
+    booking = replace(booking, pays_by=rail, orders=(replace(order, rail=rail),))
+    booking = payment_orders.creating(booking, NOW)
+    return payment_orders.created(booking, order.trade_no, CHECKOUT, NOW)
+
+
+def in_a_block(amount: str = PRICE, *, at: datetime = NOW + MINUTE) -> OrderObservation:
+    return seen(Remote.PAID, amount, at=at, by_query=False)
+
+
+def final(amount: str = PRICE, *, at: datetime = NOW + 2 * MINUTE) -> OrderObservation:
+    return seen(Remote.PAID, amount, at=at)
+
+
+def nothing_there(*, at: datetime, status: Remote = Remote.INITIAL) -> OrderObservation:
+    return seen(status, at=at)
+
+
+@pytest.mark.parametrize("rail", ON_CHAIN)
+def test_money_in_a_block_is_paid_and_confirms_nothing_before_it_is_final(rail: RailId):
+    paid = settled(a_live_booking(rail), in_a_block())
+    confirmed = settled(paid, final(), now=NOW + 2 * MINUTE)
+
+    assert (paid.state, confirmed.state) == (State.PAID, State.CONFIRMED)
+    assert paid.ledger == ()
+    assert not paid.has_owed(SendEmail(Email.CONFIRMED))
+    assert confirmed.has_owed(SendEmail(Email.CONFIRMED))
+
+
+@pytest.mark.parametrize("rail", ON_CHAIN)
+def test_what_is_received_stands_in_the_account_of_its_network(rail: RailId):
+    confirmed = settled(a_live_booking(rail), final())
+
+    held = balances(confirmed.ledger)
+    assert held[rail.lower(), "USDT"] == Money.parse(PRICE)
+    assert ("binance", "USDT") not in held
+
+
+def test_the_customer_is_told_that_it_was_seen_and_when_it_counts():
+    paid = settled(a_live_booking(), in_a_block())
+    confirmed = settled(paid, final(), now=NOW + 2 * MINUTE)
+
+    told = [
+        (body["status"], body["network"], body["final"])
+        for body in (status.public_status(one, "") for one in (paid, confirmed))
+    ]
+    assert told == [("PAID", "TRC20", False), ("CONFIRMED", "TRC20", True)]
+    assert [one.id for one in status.messages(paid)] == [MessageId.NOTIFIED]
+
+
+def test_money_that_is_taken_back_by_the_network_is_waited_for_again():
+    paid = settled(a_live_booking(), in_a_block())
+
+    waiting = settled(paid, nothing_there(at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+    again = settled(waiting, in_a_block(at=NOW + 3 * MINUTE), final(at=NOW + 4 * MINUTE), now=NOW + 4 * MINUTE)
+
+    assert waiting.state is State.PENDING
+    assert (waiting.paid_at, waiting.orders[0].received, waiting.orders[0].transaction_id) == (None, None, "")
+    assert [event.kind for event in waiting.history][-2:] == [EventKind.TAKEN_BACK, EventKind.PENDING]
+    assert waiting.ledger == ()
+    assert again.state is State.CONFIRMED
+
+
+def test_money_that_is_taken_back_after_the_time_to_pay_leaves_nothing_behind():
+    paid = settled(a_live_booking(), in_a_block())
+
+    gone = settled(paid, nothing_there(at=AFTER_THE_END, status=Remote.EXPIRED), now=AFTER_THE_END)
+
+    assert (gone.state, gone.refunds, gone.ledger) == (State.EXPIRED, (), ())
+    assert gone.claims == ()
+
+
+def test_the_slot_is_kept_for_money_that_was_seen_in_time_until_it_is_final():
+    paid = settled(a_live_booking(), in_a_block())
+    later = settled(paid, in_a_block(at=AFTER_THE_END), now=AFTER_THE_END)
+    confirmed = settled(later, final(at=AFTER_THE_END + MINUTE), now=AFTER_THE_END + MINUTE)
+
+    assert later.state is State.PAID
+    assert later.claims == paid.claims
+    assert confirmed.state is State.CONFIRMED
+
+
+def test_final_money_is_never_undone_by_a_later_word():
+    confirmed = settled(a_live_booking(), final())
+
+    later = settled(confirmed, nothing_there(at=NOW + 5 * MINUTE), now=NOW + 5 * MINUTE)
+
+    assert later.state is State.CONFIRMED
+    assert later.orders[0].received == Money.parse(PRICE)
+
+
+def test_more_money_for_the_same_address_is_counted_and_goes_back_by_the_owner():
+    confirmed = settled(a_live_booking(), final())
+
+    more = settled(confirmed, final("80", at=NOW + 5 * MINUTE), now=NOW + 5 * MINUTE)
+
+    assert more.orders[0].received == Money.parse("80")
+    assert more.state is State.CONFIRMED
+    assert [(one.amount, one.cause) for one in more.refunds] == [(Money.parse("5"), Cause.SURPLUS)]
+
+
+def test_what_was_received_never_becomes_less():
+    more = settled(a_live_booking(), final("80"))
+
+    less = settled(more, final("75", at=NOW + 5 * MINUTE), now=NOW + 5 * MINUTE)
+
+    assert less.orders[0].received == Money.parse("80")
+
+
+def test_this_site_sends_no_refund_and_asks_the_owner_for_it():
+    confirmed = settled(a_live_booking(), final())
+    asked = refunds.all_of_it(confirmed, Cause.OWNER, NOW + 3 * MINUTE)
+    [refund] = asked.refunds
+
+    after = refunds.sending(asked, refund.id, NOW + 3 * MINUTE)
+
+    [waiting] = after.refunds
+    assert (waiting.status, waiting.tries) == (RefundStatus.NEEDS_OWNER, 0)
+    assert waiting.obstacle is not None
+    assert waiting.obstacle.kind is ObstacleKind.OWNER_SENDS
+    assert refunds.due_to_send(after, NOW + timedelta(days=1)) is None
+
+
+def test_what_the_owner_sent_from_the_wallet_is_entered_and_leaves_that_account():
+    confirmed = settled(a_live_booking(), final())
+    asked = refunds.sending(
+        refunds.all_of_it(confirmed, Cause.OWNER, NOW + 3 * MINUTE), "b" * 24 + "001R01", NOW + 3 * MINUTE
+    )
+
+    sent = refunds.settled_by_hand(asked, asked.refunds[0].id, Money.parse(PRICE), "0xabc", NOW + 4 * MINUTE)
+    after = settled(sent, now=NOW + 4 * MINUTE)
+
+    assert ("trc20", "USDT") not in balances(after.ledger)
+    assert Flag.REFUND_FAILED not in after.flags
+
+
+def test_a_part_that_is_final_when_the_time_is_over_goes_back():
+    late = settled(a_live_booking(), final("20", at=AFTER_THE_END), now=AFTER_THE_END)
+
+    assert [(one.amount, one.cause) for one in late.refunds] == [(Money.parse("20"), Cause.SHORT)]
+
+
+def test_the_next_order_is_paid_by_the_rail_that_was_chosen():
+    booking = a_live_booking(RailId.BEP20)
+    closed = settled(booking, nothing_there(at=NOW + SECOND, status=Remote.EXPIRED), now=NOW + SECOND)
+
+    again = payment_orders.try_again(closed, NOW + 2 * SECOND)
+
+    assert [order.rail for order in again.orders] == [RailId.BEP20, RailId.BEP20]
