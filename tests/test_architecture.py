@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared import errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -268,6 +269,62 @@ def is_sentence(node: ast.AST) -> bool:
     else:
         text = node.value if isinstance(node, ast.Constant) else None
     return isinstance(text, str) and len(text.split()) >= 3 and text.endswith((".", "?", "!"))
+
+
+# Where a provider may be named inside `domain` and `flows`, and why. Everywhere else a rail is one of several.
+NAMES_PROVIDERS = {
+    "domain/booking/rails.py": "defines the rails",
+    "domain/monitoring/certificates.py": "when a provider's certificates are asked for",
+    "domain/monitoring/provider_refusals.py": "what the codes of a provider mean",
+    "domain/monitoring/runbook.py": "what to do when a provider does not answer, or refuses us",
+    "flows/booking/payment_webhooks.py": "a provider's webhooks",
+    "flows/booking/replaying.py": "a provider's webhooks, read once more",
+    "flows/monitoring/alerting.py": "a provider's breaker, clock and certificates",
+    "flows/monitoring/doctor.py": "whether a provider takes our keys and our clock",
+    "flows/monitoring/health.py": "a provider's breaker and certificates",
+    "flows/reporting/counting.py": "counts a provider's webhooks",
+}
+PROVIDERS = re.compile(CAPABILITIES[RailId.BINANCE_PAY].provider, re.IGNORECASE)  # networks are no providers
+
+
+def test_rules_and_flows_name_no_provider():
+    """Words of rails stand in `domain/sentences/rails.py`, so that a second rail is one more entry there."""
+    inner = [path for ring in ("domain", "flows") for path in PACKAGE.glob(f"{ring}/**/*.py")]
+
+    found = {named(path) for path in inner if PROVIDERS.search(path.read_text(encoding="utf-8"))}
+
+    assert {name for name in found if not name.startswith("domain/sentences/")} == set(NAMES_PROVIDERS)
+
+
+def test_one_file_has_the_words_of_each_rail():
+    """Besides the name of one stored audit entry, and that only one rail takes a commission."""
+    found = {
+        named(path): sorted(
+            node.value
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and PROVIDERS.search(node.value)
+        )
+        for path in PACKAGE.glob("domain/sentences/*.py")
+    }
+
+    assert len(found.pop("domain/sentences/rails.py")) > 20
+    assert {name: words for name, words in found.items() if words} == {
+        "domain/sentences/owner_pages.py": ["Binance asked about many", "asked_binance_about_many"]
+    }
+
+
+def test_mails_and_pages_of_a_booking_take_their_words_from_its_rail():
+    """But for the notices that only one provider sends, and for how its own order is paid."""
+    folders = ("email", "booking", "site", "support", "newsletter", "admin/booking_details", "admin/owner_actions")
+
+    found = {
+        path.relative_to(ROOT / "templates").as_posix()
+        for folder in folders
+        for path in (ROOT / "templates" / folder).rglob("*.*")
+        if PROVIDERS.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert found == {"booking/_pay_binance_pay.html", "email/orphan.html", "email/orphan.txt"}
 
 
 def test_rules_and_pages_hold_no_sentences_for_people():

@@ -77,7 +77,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """The owner's manual confirmation of a call. `amount` arrived outside Binance Pay (zero for the other kinds) and
+    """The owner's manual confirmation of a call. `amount` arrived outside the orders (zero for the other kinds) and
     `returned` went back the same way. `evidence` (a transaction's id) stays with the books; `reason` is sealed."""
 
     kind: HandKind
@@ -189,7 +189,7 @@ class Refund:
 
     @property
     def is_by_hand(self) -> bool:
-        """True if the owner sent the money outside Binance Pay: the provider does not know of it."""
+        """True if the owner sent the money by another way: the provider does not know of it."""
         return self.status is RefundStatus.EXTERNAL and self.cause is not Cause.CONSOLE
 
     @property
@@ -229,7 +229,7 @@ class FactKind(StrEnum):
     FEE = "fee"  # the provider's fee on one order's payment
     EARNED = "earned"
     REFUND = "refund"  # one refund
-    BY_HAND = "by_hand"  # received outside Binance Pay, on the owner's word
+    BY_HAND = "by_hand"  # received outside the orders, on the owner's word
     BY_HAND_RETURNED = "by_hand_returned"
     ORPHAN = "orphan"  # a payment for an unknown order; the subject is its webhook's id
     OTHER = "other"  # written by another release
@@ -279,8 +279,8 @@ class Booking:
     visitor_index: str = ""  # blind index of the IP address
     name_index: tuple[str, ...] = ()  # blind indexes of each word of the name and of every pair of words
     seats: tuple[Claim, ...] = ()  # claims on one visitor's limited number of unpaid bookings
-    pays_by: RailId = RailId.BINANCE_PAY  # the rail of its next order
-    network: str = ""  # as its maker named it; with Binance Pay, which has no networks, it has no effect
+    pays_by: RailId = USUAL  # the rail of its next order
+    network: str = ""  # as its maker named it; the usual rail has none, and it has no effect there
     terms_version: str = ""
     expires_at: datetime | None = None
     deadline: datetime | None = None

@@ -10,7 +10,7 @@ from inspired.domain.booking.history import Amount, EventKind, Length
 from inspired.domain.booking.lifecycle import SlotSeen, decided, is_reminder, left_pending, moved, released, reminded
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, Email, ReportNoShow, SendEmail, SyncEvent
 from inspired.domain.booking.polling import passed, scheduled
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.refunds import Preview
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import MeetingType
@@ -26,7 +26,7 @@ def draft(
     meeting_type: MeetingType,
     terms_version: str,
     now: datetime,
-    pays_by: RailId = RailId.BINANCE_PAY,
+    pays_by: RailId = USUAL,
 ) -> Booking:
     """A booking without a slot yet; the Calendly iframe carries its token."""
     booking = Booking(

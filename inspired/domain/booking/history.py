@@ -132,7 +132,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """The owner's manual confirmation. `amount`: money received outside Binance Pay, if any."""
+    """The owner's manual confirmation. `amount`: money received outside the orders, if any."""
 
     kind: HandKind
     amount: Money | None = None

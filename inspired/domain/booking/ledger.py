@@ -1,11 +1,11 @@
 """The ledger: double entry, append only, derived from a booking's facts.
 
-    binance    the merchant account's balance; each rail has such an account   (asset)
+    (rails)    what a rail's payments were paid to; each rail has such an account   (asset)
     suspense   received, neither earned nor returned yet    (liability)
     sales      earned by confirmed calls                    (income)
     refunds    returned although it was earned              (less income)
     fees       the provider's fees                          (cost)
-    outside    received outside Binance Pay, on the owner's word   (asset)
+    outside    received outside the orders, on the owner's word   (asset)
 
 `targets` lists what the books should hold for every fact; `booked` appends an entry for each difference and never
 alters one. So the books can be rebuilt from the facts at any time, and a correction is an entry of its own. Every entry

@@ -92,4 +92,9 @@ def method_of(rail: RailId) -> Method:
     return Method.BINANCE_PAY if rail is RailId.BINANCE_PAY else Method.ON_CHAIN
 
 
+def rail_for(method: Method, network: Network | None) -> RailId:
+    """On chain TRON, unless another network is named; elsewhere a network has no effect."""
+    return RailId.BINANCE_PAY if method is Method.BINANCE_PAY else RailId(network or Network.TRC20)
+
+
 ON_CHAIN = tuple(rail for rail, able in CAPABILITIES.items() if able.network is not None)

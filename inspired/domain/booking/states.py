@@ -30,7 +30,7 @@ class Flag(StrEnum):
 
 
 class Remote(StrEnum):
-    """An order's status as the provider names it (Binance Pay, Query Order)."""
+    """An order's status as the first rail's provider names it."""
 
     INITIAL = "INITIAL"
     PENDING = "PENDING"
@@ -62,7 +62,7 @@ class RefundStatus(StrEnum):
     SENT = "sent"  # accepted by the provider, outcome pending
     DONE = "done"  # the provider says the money went back
     REJECTED = "rejected"  # refused by the provider for good: the money is still here
-    NEEDS_OWNER = "needs_owner"  # could not be sent: too little balance, or Binance refuses it
+    NEEDS_OWNER = "needs_owner"  # could not be sent: too little balance, or the provider refuses it
     EXTERNAL = "external"  # made in the provider's own console, or sent by the owner outside it
 
 
@@ -85,8 +85,8 @@ class CalendarKind(StrEnum):
 
 
 class HandKind(StrEnum):
-    """What the owner confirms in place of Binance or the calendar."""
+    """What the owner confirms in place of the provider or the calendar."""
 
-    OUTSIDE = "outside"  # the money arrived outside Binance Pay
+    OUTSIDE = "outside"  # the money arrived outside the orders
     GIFT = "gift"  # the call takes place unpaid, or for less than its price
     TIME = "time"  # the money is proven; the calendar does not say whether the time is secured

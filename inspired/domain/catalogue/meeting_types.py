@@ -16,7 +16,7 @@ MOST_QUESTIONS, LONGEST_QUESTION, LONGEST_ANSWER = 6, 200, 1000
 LEAST_PRICE, HIGHEST_PRICE = (
     Money.parse("0.01"),
     Money.parse("20000"),
-)  # limits of an order in Binance Pay v1; v3 names none
+)  # limits of an order that the first rail once had, and names no longer
 LIMIT = Money.parse("10000")  # what one customer may pay unless the owner allows more (see booking/payment_limits)
 
 

@@ -33,7 +33,7 @@ class Part:
 class Facts:
     """Cached facts for pages that must not make calls. `firing`: alerts with their start.
 
-    `database_away_since` and `paused_since`: None while the database or Binance Pay answers. `clock_at` and
+    `database_away_since` and `paused_since`: None while the database or the provider answers. `clock_at` and
     `worker_at`: the last sign of life; None if there never was one.
     """
 

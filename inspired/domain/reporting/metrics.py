@@ -37,7 +37,7 @@ class Step(StrEnum):
     """The steps to a confirmed call, after the page view."""
 
     HELD = "held"
-    SHOWN = "shown"  # Binance has the order, and the page shows its QR code
+    SHOWN = "shown"  # the provider has the order, and the page shows its QR code
     PAID = "paid"
     CONFIRMED = "confirmed"
 

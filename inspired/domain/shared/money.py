@@ -1,6 +1,6 @@
 """Money: exact decimals of at most eight places, never a float.
 
-Eight places is what Binance Pay accepts (decimal(.8), minimum 0.00000001).
+Eight places is what the first rail's provider accepts (decimal(.8), minimum 0.00000001).
 """
 
 from dataclasses import dataclass

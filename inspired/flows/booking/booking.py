@@ -16,7 +16,7 @@ from inspired.domain.booking.booking import Booking, Sealed, Slot
 from inspired.domain.booking.claims import CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.lifecycle import TIDY_AFTER
 from inspired.domain.booking.outbox import CancelStrayEvents
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
@@ -86,7 +86,7 @@ def all_free_times(svc: Services, meeting_type: MeetingType, *, mine: str = "") 
     return found
 
 
-def start_draft(svc: Services, meeting_type: MeetingType, rail: RailId = RailId.BINANCE_PAY) -> Booking:
+def start_draft(svc: Services, meeting_type: MeetingType, rail: RailId = USUAL) -> Booking:
     """Create the draft before the Calendly iframe is shown; the iframe carries its token and no personal data. Raises
     Conflict if no time picked there could be accepted."""
     with suppress(UpstreamError):  # the iframe's own page reports that Calendly does not answer
@@ -102,7 +102,7 @@ def hold_time(
     zone: str,
     customer: Customer,
     *,
-    rail: RailId = RailId.BINANCE_PAY,
+    rail: RailId = USUAL,
     network: str = "",
     token: str,
 ) -> Booking:
@@ -234,7 +234,7 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
 
     It skips the limit of unpaid bookings per visitor: a refusal would leave the event blocking the calendar.
     """
-    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token(), RailId.BINANCE_PAY), terms_version="")
+    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token(), USUAL), terms_version="")
     until_call = max(found.span.start - now, svc.settings.payment_expiry)
     expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
     held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry, now=now)

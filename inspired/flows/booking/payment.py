@@ -5,7 +5,7 @@ from math import ceil
 from inspired.adapters.redis.throttle import Breaker, HeldBack
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, Method, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, Method, RailId, rail_for
 from inspired.domain.monitoring.health import is_silent
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Paused, UpstreamError
@@ -37,11 +37,8 @@ def wanted(svc: Services, rail: RailId | None) -> RailId:
 
 
 def chosen(svc: Services, method: Method | None, network: Network | None) -> RailId:
-    """The same by method and network. Without a method the first that is offered; on chain TRON unless another network
-    is named."""
-    if method is None:
-        return wanted(svc, None)
-    return wanted(svc, RailId.BINANCE_PAY if method is Method.BINANCE_PAY else RailId(network or Network.TRC20))
+    """The same by method and network. Without a method the first that is offered."""
+    return wanted(svc, None if method is None else rail_for(method, network))
 
 
 def _is_away(breaker: Breaker) -> bool:

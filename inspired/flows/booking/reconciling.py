@@ -1,4 +1,4 @@
-"""Reconciliation of each booking with Binance, the calendar and the ledger.
+"""Reconciliation of each booking with its provider, the calendar and the ledger.
 
 Nightly and on demand. What asking or posting again corrects is corrected at once; everything else becomes a case for
 the owner. A second run finds the same and changes nothing.
@@ -61,7 +61,7 @@ def reconcile(svc: Services, booking: Booking) -> tuple[tuple[Difference, ...], 
     found = _found(svc, booking)
     if not found:
         return (), ()
-    # A worker may have changed the booking between our read and Binance's answer: only a lasting difference counts.
+    # A worker may have changed the booking between our read and the answers: only a lasting difference counts.
     booking = svc.bookings.get(booking.id)
     answers = ask(svc, booking)
     found = differences(booking, answers)

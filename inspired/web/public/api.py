@@ -10,7 +10,7 @@ from spectree import Response as Documented
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.rails import CAPABILITIES, RailId, method_of
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId, method_of
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso, public_status
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
@@ -245,7 +245,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
-        rail = RailId.BINANCE_PAY
+        rail = USUAL
         if not in_frame or wanted.method is not None:
             rail = payment.chosen(svc, wanted.method, wanted.network)
         elif wanted.bookingId is None:  # once the time is picked in the iframe, refusing would leave an event behind

@@ -18,7 +18,8 @@ from inspired.adapters.redis.throttle import Breaker
 from inspired.domain.booking import customer_actions, ledger, lifecycle, mails, payment_orders, refunds
 from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.lifecycle import SlotSeen
-from inspired.domain.booking.rails import USUAL
+from inspired.domain.booking.outbox import Email
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.reconciliation import Step
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
@@ -254,6 +255,19 @@ def test_that_binance_does_not_answer_is_told_where_its_answer_is_waited_for(app
 
     waits = stage in (Stage.PREPARING, Stage.RETRY, Stage.PAYABLE, Stage.CHECKING)
     assert told == [False, waits]
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_every_face_of_the_payment_speaks_in_the_words_of_its_rail(
+    app: Flask, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    booking, now, stage, _ = FACES[name]
+    monkeypatch.setitem(rails.WORDS, USUAL, rails.WORDS[RailId.TRC20])
+
+    page = fragment(app, booking, now, SILENT)
+
+    # How an order is paid has a template of its own for each rail.
+    assert ("Binance" in page) == (stage is Stage.PAYABLE)
 
 
 @pytest.mark.parametrize("name", FACES)
@@ -516,6 +530,11 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
     if kind in ("refund_started", "refund_done"):
         context |= {"refund": "37.5 USDT", "refund_why": "You cancelled this call.", "arrived": "75 USDT", **changes}
     return Letters().write(kind, context)
+
+
+@pytest.mark.parametrize("kind", sorted(set(Email)))
+def test_every_mail_about_a_booking_speaks_in_the_words_of_its_rail(kind: str):
+    assert [part for part in letter(kind, pay=rails.WORDS[RailId.TRC20]) if "Binance" in part] == []
 
 
 SAID = {
