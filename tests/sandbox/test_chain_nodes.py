@@ -282,7 +282,7 @@ def test_a_throttled_call_is_429_for_as_often_as_was_said(net: Net) -> None:
 
 
 def test_a_node_that_lags_does_not_know_what_came_lately(net: Net) -> None:
-    net.control("faults", {"fault": "lag", "times": 4})
+    net.control("faults", {"fault": "lag", "times": 5})
     before, sent = Net(net.world, net.name, node=2).final(), net.send(ADA, "75")
     head, newest = net.head(), net.get("eth_getBlockByNumber", "latest", False)
 
@@ -290,7 +290,9 @@ def test_a_node_that_lags_does_not_know_what_came_lately(net: Net) -> None:
     assert head < before < sent["block"]
     assert int(newest["number"], 16) == head
     assert net.get("eth_getTransactionReceipt", sent["txHash"]) is None
+    assert net.logs(head - 1) == []
     assert net.head() >= sent["block"]
+    assert len(net.logs(head - 1)) == 1
 
 
 def test_a_lying_node_doubles_what_moved_and_the_other_node_does_not(net: Net) -> None:
