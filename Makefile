@@ -84,8 +84,9 @@ install-test:
 
 # Everything is resolved once, for all supported Pythons and platforms; the smaller locks are cut out of the large one.
 # `make lock LOCK_ARGS=--upgrade` takes the newest.
-lock: install
-	@test -x $(UV) || { $(PY) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet "uv>=0.13,<0.14"; }
+# It does not need them installed: a new dependency is in none of them yet.
+lock:
+	@test -x $(UV) || { $(find_python); "$$found" -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet "uv>=0.13,<0.14"; }
 	$(call compile,test,--group build --extra embedded --extra test)
 	$(call compile,mutants,--group build --extra embedded --extra test --extra mutants -c requirements/test.txt)
 	$(call compile,embedded,--group build --extra embedded -c requirements/test.txt)
