@@ -5,8 +5,6 @@ is in a block and as proven once that block is final. Nobody can close an addres
 stamped after the end of its time was read and nothing had come. Only the owner's wallet can send money back.
 """
 
-import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +26,6 @@ from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
 
-KEEP = 5.0  # seconds
 Found = TypeVar("Found")
 
 
@@ -68,7 +65,6 @@ class OnChain:
         self._addresses = addresses
         self._now = now
         self._service = f"{network} node"
-        self._is_set_up, self._read_again = False, 0.0
 
     def create(
         self,
@@ -147,19 +143,10 @@ class OnChain:
         return self.throttle.state()
 
     def is_set_up(self) -> bool:
-        """True if the owner has given an account key and a node; as read some seconds ago."""
-        clock = time.monotonic()
-        if clock >= self._read_again:
-            self._read_again = clock + KEEP
-            with contextlib.suppress(Busy):  # every page asks: while MongoDB is away, the last answer holds
-                self._is_set_up = self._has_key_and_node()
-        return self._is_set_up
-
-    def _has_key_and_node(self) -> bool:
+        """True if the owner has given an account key and a node."""
         try:
-            key = self._receiving.account_key(self._network.facts.kind)
-            return key is not None and self._receiving.node(self._network) is not None
-        except CannotDecrypt:
+            return self._receiving.is_set_up(self._network)
+        except Busy:
             return False
 
     def _read(self, node: ChainNode, given: PaymentAddress, seconds: float) -> _Read:
