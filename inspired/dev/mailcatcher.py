@@ -110,7 +110,7 @@ def _read(path: Path) -> Mail:
         to=str(message["X-Delivered-To"] or ""),
         received_at=str(message["X-Received-At"] or ""),
         message_id=str(message["Message-ID"] or ""),
-        subject=str(message["Subject"] or ""),
+        subject=str(message["Subject"] or "").strip(),
         text=_body(message, "plain"),
         html=_body(message, "html"),
         attachments=tuple(_attachment(part) for part in message.iter_attachments()),

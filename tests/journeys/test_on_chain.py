@@ -88,4 +88,5 @@ def test_a_payment_that_the_network_takes_back_is_waited_for_and_can_be_sent_aga
     assert "paymentDetails" not in waiting
     assert confirmed["paymentDetails"]["amount"] == "50"
     assert (confirmed["network"], confirmed["final"]) == ("TRC20", True)
-    assert len([one for one in dev.mails("ben@") if one["subject"].startswith("Confirmed")]) <= 1
+    wait_until(lambda: [m for m in dev.mails("ben@") if m["subject"].startswith("Confirmed")], what="the mail")
+    assert len([one for one in dev.mails("ben@") if one["subject"].startswith("Confirmed")]) == 1
