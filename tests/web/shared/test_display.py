@@ -244,7 +244,16 @@ SILENT = Breaker(open=True, until=NOW + SECOND, failures=5)
 
 def fragment(app: Flask, booking: Booking, now: datetime, standing: Breaker = ANSWERING) -> str:
     with app.test_request_context("/"):
-        return render_template("booking/_payment.html", booking=booking, now=now, note="", place="", standing=standing)
+        return render_template(
+            "booking/_payment.html",
+            booking=booking,
+            now=now,
+            note="",
+            place="",
+            standing=standing,
+            checkout=booking.order.checkout if booking.order else None,
+            network=None,
+        )
 
 
 @pytest.mark.parametrize("name", FACES)
