@@ -190,9 +190,9 @@ def refund_state(refund: Refund, rail: RailId) -> str:
 
 def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
     """The effects of the owner's refund: on the money, the call and the customer's mail."""
-    refunds_made = list(made)
-    amounts = ", ".join(one.amount.shown for one in refunds_made if one.amount)
-    to = " and ".join(dict.fromkeys(rails.of(booking.rail_of(one)).back_to for one in refunds_made))
+    sums = [(one.amount.shown, booking.rail_of(one)) for one in made if one.amount]
+    amounts = ", ".join(amount for amount, _ in sums)
+    to = " and ".join(dict.fromkeys(rails.of(rail).back_to for _, rail in sums))
     goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to {to}"
     match booking.state:
         case State.CONFIRMED:

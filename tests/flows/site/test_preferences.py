@@ -155,7 +155,7 @@ def test_each_who_is_named_gets_a_mail_of_their_own(svc: Services, sandbox: Serv
     confirmed(svc, sandbox)
     owner_notifications.owner(svc, "reconnected", "once", url="https://site.example/hook")
     owner_notifications.owner(
-        svc, "reconciled", "once", cases=[], count=1, admin_url="https://site.example/admin/money"
+        svc, "reconciled", "once", cases=[], count=1, asked="Binance", admin_url="https://site.example/admin/money"
     )
 
     new_calls = [one for one in mailbox.messages if str(one["subject"]).startswith("New call")]
