@@ -1,0 +1,766 @@
+"""USDT sent to an order's own address: what counts, when it is proven, and which address may be shown.
+
+Each network is the sandbox's chain, asked over HTTP. Its blocks come when a test mines them, and at no other time.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from inspired.adapters.crypto.chain_addresses import shown
+from inspired.adapters.crypto.vault import Vault
+from inspired.adapters.mongo.database import connect
+from inspired.adapters.mongo.payment_addresses import PaymentAddresses
+from inspired.adapters.mongo.receiving import NodeAddress, Receiving
+from inspired.adapters.providers.chain_node import AskedToWait
+from inspired.adapters.providers.http import Http
+from inspired.adapters.providers.on_chain import OnChain
+from inspired.adapters.redis.throttle import HeldBack, Throttle
+from inspired.domain.booking.booking import Checkout
+from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.refunds import RefundSeen
+from inspired.domain.booking.states import Remote
+from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Kind, Network
+from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, XPUB_EVM, XPUB_TRON
+from tests.adapters.listeners import answering, failure_of, listening
+from tests.adapters.mongo.test_receiving import a_vault, flipped, key_of
+from tests.factories import NOW
+from tests.faults import proxy
+from tests.harness import Servers
+from tests.sandbox.chains import DEPTH
+
+TRADE_NO, SECOND_NO, THIRD_NO = (letter * 24 + "001" for letter in "bcd")
+XPUBS = {Kind.EVM: XPUB_EVM, Kind.TRON: XPUB_TRON}
+ADDRESSES = {Kind.EVM: ADDRESSES_EVM, Kind.TRON: ADDRESSES_TRON}
+THEIRS = "0x" + "e5" * 20
+PRICE = "75"
+MINUTE = timedelta(minutes=1)
+
+
+def usdt(amount: str) -> Money:
+    return Money.parse(amount)
+
+
+class Clock:
+    """Ours: the real one, or ahead of it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class Net:
+    """One network, for who pulls its strings."""
+
+    servers: Servers
+    network: Network
+
+    def control(self, what: str, body: dict[str, Any] | None = None) -> Any:
+        return self.servers.control(f"chains/{self.network}/{what}", body)
+
+    def send(self, to: str, amount: str, **more: Any) -> str:
+        """In a block of its own; the hash of its transaction."""
+        return str(self.control("send", {"to": to, "amount": amount, **more})["txHash"])
+
+    def mine(self, blocks: int = 1) -> None:
+        self.control("mine", {"blocks": blocks})
+
+    def finalize(self) -> None:
+        self.control("finalize", {})
+
+    def reorganise(self, depth: int, *drop: str) -> None:
+        self.control("reorg", {"depth": depth, "drop": list(drop)})
+
+    def breaks(self, fault: str, times: int = 100) -> None:
+        self.control("faults", {"fault": fault, "times": times})
+
+    def calls(self) -> int:
+        return len(self.control("calls"))
+
+    @property
+    def node(self) -> NodeAddress:
+        return NodeAddress(f"{self.servers.sandbox}/chains/{self.network}/jsonrpc")
+
+    @property
+    def addresses(self) -> list[str]:
+        """The first of the owner's key, as the owner's wallet shows them."""
+        return ADDRESSES[self.network.facts.kind]
+
+    @property
+    def smallest(self) -> str:
+        return f"0.{1:0{self.network.facts.decimals}d}"
+
+
+@dataclass
+class Shop:
+    """A network, our rail on it, and what the rail has stored."""
+
+    net: Net
+    rail: OnChain
+    receiving: Receiving
+    given: PaymentAddresses
+    clock: Clock
+
+    def create(self, trade_no: str = TRADE_NO, price: str = PRICE) -> Checkout:
+        return self.rail.create(
+            trade_no=trade_no,
+            price=usdt(price),
+            title="Portfolio review",
+            reference="portfolio-review",
+            expires_at=self.clock() + 30 * MINUTE,
+            page_url="http://127.0.0.1:9/booking/t",
+            seconds=5.0,
+        )
+
+    def seen(self, trade_no: str = TRADE_NO) -> tuple[Remote | None, Money | None, bool]:
+        """What a query tells now: the status, the money, and whether it is proven."""
+        told = self.rail.query(trade_no)
+        return told.status, told.money, told.by_query
+
+    def closed_a_minute_ahead(self) -> None:
+        """Closed at a moment that no block has reached: our clock is ahead of the chain's."""
+        self.clock.ahead = MINUTE
+        self.rail.close(TRADE_NO)
+
+    def block_after_the_close(self) -> None:
+        self.net.servers.control("clock", {"advance_s": 62})
+        self.net.mine()
+
+
+Make = Callable[..., Shop]
+
+
+@pytest.fixture
+def make(sandbox, database, connection) -> Make:
+    clock = Clock()
+    sandbox.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})
+
+    def made(network: Network, *, vault: Vault | None = None, is_set_up: bool = True) -> Shop:
+        net, receiving, given = (
+            Net(sandbox, network),
+            Receiving(database, vault or a_vault()),
+            PaymentAddresses(database),
+        )
+        throttle = Throttle(connection, service=f"node-{network}", per_second=1000, now=clock, chance=lambda: 0)
+        if is_set_up:
+            receiving.set_account_key(network.facts.kind, XPUBS[network.facts.kind], NOW)
+            receiving.set_node(network, net.node, NOW)
+        rail = OnChain(network, Http(), throttle=throttle, receiving=receiving, addresses=given, now=clock)
+        return Shop(net, rail, receiving, given, clock)
+
+    return made
+
+
+@pytest.fixture(params=Network)
+def shop(request, make) -> Shop:
+    return make(request.param)
+
+
+@pytest.fixture
+def tron(make) -> Shop:
+    """Where one network tells as much as three."""
+    return make(Network.TRC20)
+
+
+NOTHING = (Remote.INITIAL, None, True)
+A_PART = (Remote.PENDING, None, True)
+OVER = (Remote.EXPIRED, None, True)
+
+
+def in_a_block(amount: str = PRICE) -> tuple[Remote, Money, bool]:
+    return Remote.PAID, usdt(amount), False
+
+
+def proven(amount: str = PRICE) -> tuple[Remote, Money, bool]:
+    return Remote.PAID, usdt(amount), True
+
+
+# --- the order's address --------------------------------------------------------------------------------------------
+
+
+def test_each_order_gets_the_next_address_of_the_owners_wallet(shop):
+    checkouts = [shop.create(trade_no) for trade_no in (TRADE_NO, SECOND_NO, THIRD_NO)]
+
+    assert checkouts == [Checkout(one, one, "", "", "") for one in shop.net.addresses[:3]]
+
+
+def test_an_order_asked_for_again_keeps_its_address_and_takes_no_other_from_the_next(shop):
+    first = shop.create()
+
+    assert [shop.create(), shop.create(price="1")] == [first, first]
+    assert shop.create(SECOND_NO).qr_content == shop.net.addresses[1]
+
+
+def test_an_order_that_has_its_address_is_told_it_while_the_node_is_away(tron):
+    first = tron.create()
+    tron.net.breaks("refuse")
+
+    assert tron.create() == first
+
+
+def test_the_two_networks_that_share_addresses_never_give_out_the_same(make):
+    bnb, ethereum = make(Network.BEP20), make(Network.ERC20)
+
+    given = [one.create(trade_no).qr_content for one, trade_no in ((bnb, TRADE_NO), (ethereum, SECOND_NO))]
+    given += [one.create(trade_no).qr_content for one, trade_no in ((bnb, THIRD_NO), (ethereum, "e" * 24 + "001"))]
+
+    assert given == ADDRESSES_EVM[:4]
+
+
+def test_orders_created_at_once_all_get_different_addresses(tron):
+    with ThreadPoolExecutor(8) as pool:
+        given = [one.qr_content for one in pool.map(lambda number: tron.create(f"{number:024}001"), range(24))]
+
+    assert len(set(given)) == 24
+
+
+def test_one_order_created_by_many_at_once_gets_one_address(tron):
+    with ThreadPoolExecutor(8) as pool:
+        checkouts = list(pool.map(lambda _: tron.create(), range(16)))
+
+    assert {one.qr_content for one in checkouts} == {tron.create().qr_content}
+
+
+def test_while_the_node_is_away_no_address_is_given_out_and_none_is_lost(tron):
+    tron.net.breaks("refuse", times=1)
+
+    failure = failure_of(tron.create)
+
+    assert failure is not None
+    assert tron.given.find(TRADE_NO) is None
+    assert tron.create().qr_content == tron.net.addresses[0]
+
+
+def test_without_a_key_or_a_node_nothing_is_given_out_and_it_is_sure_that_nothing_was(make):
+    shop = make(Network.TRC20, is_set_up=False)
+    without_key = failure_of(shop.create)
+    shop.receiving.set_account_key(Kind.TRON, XPUB_TRON, NOW)
+    without_node = failure_of(shop.create)
+
+    for failure, words in ((without_key, "no account key that can be read"), (without_node, "no node is set")):
+        assert failure is not None
+        assert (failure.message, failure.retryable, failure.maybe_applied) == (words, False, False)
+    assert shop.given.find(TRADE_NO) is None
+
+
+def test_an_address_that_was_put_into_the_database_is_not_shown_again_as_the_orders(tron, database):
+    tron.create()
+    database["payment_addresses"].update_one({"_id": TRADE_NO}, {"$set": {"address": THEIRS}})
+
+    with pytest.raises(UpstreamError, match="not the owner's"):
+        tron.create()
+
+
+# --- what came ------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_without_an_address_is_unknown(tron):
+    told = tron.rail.query(TRADE_NO, asked_at=NOW)
+
+    assert told == OrderObservation(TRADE_NO, NOW, None)
+    assert tron.net.calls() == 0
+
+
+def test_an_order_that_nobody_paid_has_no_money(shop):
+    shop.create()
+
+    assert shop.rail.query(TRADE_NO, asked_at=NOW) == OrderObservation(TRADE_NO, NOW, Remote.INITIAL)
+
+
+def test_without_a_moment_it_was_asked_now_by_our_clock(tron):
+    tron.create()
+    before = tron.clock()
+
+    assert before <= tron.rail.query(TRADE_NO).asked_at <= tron.clock()
+
+
+def test_the_whole_price_is_seen_in_a_block_and_proven_once_the_block_is_final(shop):
+    address = shop.create().qr_content
+    hash_ = shop.net.send(address, PRICE)
+
+    told = shop.rail.query(TRADE_NO, asked_at=NOW)
+    shop.net.finalize()
+    final = shop.rail.query(TRADE_NO, asked_at=NOW)
+
+    [block] = [one["at"] for one in shop.net.control("transfers") if one["txHash"] == hash_]
+    stamp = None if shop.net.network is Network.TRC20 else datetime.fromtimestamp(block, UTC)  # TRON's nodes tell none
+    assert told == OrderObservation(
+        TRADE_NO, NOW, Remote.PAID, money=usdt(PRICE), transaction_id=hash_, paid_at=stamp, by_query=False
+    )
+    assert final == replace(told, by_query=True)
+
+
+def test_it_is_not_proven_one_block_before_its_own_is_final(shop):
+    shop.net.send(shop.create().qr_content, PRICE)
+
+    shop.net.mine(DEPTH[shop.net.network] - 1)
+    before = shop.seen()
+    shop.net.mine()
+
+    assert (before, shop.seen()) == (in_a_block(), proven())
+
+
+def test_a_part_is_no_money_yet_not_even_when_it_is_final(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "74.999999")
+
+    in_block = shop.seen()
+    shop.net.finalize()
+
+    assert (in_block, shop.seen()) == (A_PART, A_PART)
+
+
+def test_the_smallest_unit_that_is_missing_is_missing(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "74." + "9" * shop.net.network.facts.decimals)
+    short = shop.seen()
+
+    shop.net.send(address, shop.net.smallest)
+
+    assert (short, shop.seen()) == (A_PART, in_a_block())
+
+
+def test_transfers_add_up_and_the_last_one_names_the_payment(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "25")
+    shop.net.send(address, "25", also=[{"to": address, "amount": "24"}])
+    before = shop.seen()
+    last = shop.net.send(address, "1")
+
+    told = shop.rail.query(TRADE_NO)
+
+    assert before == A_PART
+    assert (told.status, told.money, told.transaction_id) == (Remote.PAID, usdt("75"), last)
+
+
+def test_more_than_was_wanted_is_told_in_full(shop):
+    shop.net.send(shop.create().qr_content, "80.25")
+
+    in_block = shop.seen()
+    shop.net.finalize()
+
+    assert (in_block, shop.seen()) == (in_a_block("80.25"), proven("80.25"))
+
+
+def test_what_comes_after_the_price_is_proven_counts_once_it_is_final_too(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, PRICE)
+    shop.net.finalize()
+    shop.net.send(address, "5")
+
+    not_yet = shop.seen()
+    shop.net.finalize()
+
+    assert (not_yet, shop.seen()) == (proven("75"), proven("80"))
+
+
+def test_another_token_with_the_same_symbol_counts_for_nothing(shop):
+    shop.net.send(shop.create().qr_content, PRICE, token="FAKE")
+    shop.net.finalize()
+
+    assert shop.seen() == NOTHING
+
+
+def test_money_to_another_order_counts_for_that_one_alone(shop):
+    shop.create()
+    other = shop.create(SECOND_NO).qr_content
+    shop.net.send(other, PRICE)
+
+    assert (shop.seen(), shop.seen(SECOND_NO)) == (NOTHING, in_a_block())
+
+
+def test_a_transfer_of_nothing_is_nothing(shop):
+    shop.net.send(shop.create().qr_content, "0")
+
+    assert shop.seen() == NOTHING
+
+
+def test_what_reached_the_address_before_it_was_the_orders_is_not_the_orders(shop):
+    shop.net.send(shop.net.addresses[0], PRICE)
+    shop.net.mine()
+
+    assert shop.create().qr_content == shop.net.addresses[0]
+    assert shop.seen() == NOTHING
+
+
+def test_money_on_bnb_chain_is_counted_in_its_eighteen_places_and_rounded_down(make):
+    bnb = make(Network.BEP20)
+    bnb.net.send(bnb.create().qr_content, "75.000000019999999999")
+
+    assert bnb.seen() == in_a_block("75.00000001")
+
+
+def test_units_of_a_network_with_fewer_places_would_be_nothing_here(make):
+    """75 USDT on TRON are 75,000,000 units; as many units on BNB Chain are worth nothing."""
+    bnb = make(Network.BEP20)
+    bnb.net.send(bnb.create().qr_content, "0.000000000075")
+
+    assert bnb.seen() == A_PART
+
+
+# --- blocks that are replaced, and nodes that lag -------------------------------------------------------------------
+
+
+def test_money_that_a_reorganisation_took_away_was_never_there(shop):
+    hash_ = shop.net.send(shop.create().qr_content, PRICE)
+    before = shop.seen()
+
+    shop.net.reorganise(1, hash_)
+
+    assert (before, shop.seen()) == (in_a_block(), NOTHING)
+
+
+def test_of_several_transfers_the_ones_that_stayed_are_still_counted(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "50")
+    hash_ = shop.net.send(address, "25")
+    before = shop.seen()
+
+    shop.net.reorganise(1, hash_)
+
+    assert (before, shop.seen()) == (in_a_block(), A_PART)
+
+
+def test_money_that_was_mined_again_in_another_block_counts_once(shop):
+    hash_ = shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.mine()
+    before = shop.rail.query(TRADE_NO, asked_at=NOW)
+
+    shop.net.reorganise(2)
+
+    after = shop.rail.query(TRADE_NO, asked_at=NOW)
+    assert (before.transaction_id, before.by_query) == (hash_, False)
+    assert (after.transaction_id, after.money, after.by_query) == (hash_, usdt(PRICE), False)
+
+
+def test_a_node_behind_a_block_with_money_is_not_believed_that_there_is_none(shop):
+    shop.net.send(shop.create().qr_content, PRICE)
+    before = shop.seen()
+    shop.net.breaks("lag")
+
+    with pytest.raises(UpstreamError, match="has not reached a block that was seen before") as caught:
+        shop.rail.query(TRADE_NO)
+
+    assert before == in_a_block()
+    assert caught.value.retryable
+
+
+def test_once_the_node_has_caught_up_the_money_is_told_again(tron):
+    tron.net.send(tron.create().qr_content, PRICE)
+    before = tron.seen()
+    tron.net.breaks("lag", times=2)  # a query asks for two blocks before it gives up
+    with pytest.raises(UpstreamError):
+        tron.rail.query(TRADE_NO)
+
+    assert (before, tron.seen()) == (in_a_block(), in_a_block())
+
+
+# --- the end of its time --------------------------------------------------------------------------------------------
+
+
+def test_only_a_block_stamped_after_the_close_closes_an_order(shop):
+    shop.create()
+    shop.closed_a_minute_ahead()
+    at_once = shop.seen()
+    shop.net.mine()
+    stamped_before = shop.seen()
+    shop.clock.ahead += MINUTE
+    by_our_clock = shop.seen()
+
+    shop.block_after_the_close()
+
+    assert (at_once, stamped_before, by_our_clock) == (NOTHING, NOTHING, NOTHING)
+    assert shop.seen() == OVER
+
+
+def test_an_order_nobody_closed_stays_open_whatever_the_blocks_say(tron):
+    tron.create()
+
+    tron.block_after_the_close()
+
+    assert tron.seen() == NOTHING
+
+
+def test_money_in_a_block_before_the_close_is_told_and_not_closed(shop):
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.closed_a_minute_ahead()
+    shop.block_after_the_close()
+
+    in_block = shop.seen()
+    shop.net.finalize()
+
+    assert (in_block, shop.seen()) == (in_a_block(), proven())
+
+
+def test_a_part_seen_before_the_close_keeps_the_order_open_until_it_is_final(shop):
+    address = shop.create().qr_content
+    shop.closed_a_minute_ahead()
+    shop.net.send(address, "30")
+    before = shop.seen()
+    shop.block_after_the_close()
+
+    in_block = shop.seen()
+    shop.net.finalize()
+
+    assert (before, in_block, shop.seen()) == (A_PART, in_a_block("30"), proven("30"))
+
+
+def test_a_part_that_is_final_at_the_close_is_told_with_its_amount(shop):
+    shop.net.send(shop.create().qr_content, "30")
+    shop.net.finalize()
+    before = shop.seen()
+    shop.closed_a_minute_ahead()
+
+    shop.block_after_the_close()
+
+    assert (before, shop.seen()) == (A_PART, proven("30"))
+
+
+def test_the_final_part_waits_for_the_one_that_is_not(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "30")
+    shop.net.finalize()
+    shop.closed_a_minute_ahead()
+    shop.net.send(address, "20")
+    shop.block_after_the_close()
+
+    in_block = shop.seen()
+    shop.net.finalize()
+
+    assert (in_block, shop.seen()) == (in_a_block("50"), proven("50"))
+
+
+def test_a_part_that_was_taken_away_after_the_close_leaves_the_order_closed(shop):
+    address = shop.create().qr_content
+    shop.closed_a_minute_ahead()
+    hash_ = shop.net.send(address, "30")
+    shop.block_after_the_close()
+    before = shop.seen()
+
+    shop.net.reorganise(2, hash_)
+
+    assert (before, shop.seen()) == (in_a_block("30"), OVER)
+
+
+def test_money_that_comes_after_the_close_is_told_all_the_same(shop):
+    address = shop.create().qr_content
+    shop.closed_a_minute_ahead()
+    shop.block_after_the_close()
+    before = shop.seen()
+
+    shop.net.send(address, PRICE)
+
+    assert (before, shop.seen()) == (OVER, in_a_block())
+
+
+def test_closing_again_and_closing_what_is_none_is_no_failure(tron):
+    tron.create()
+    tron.closed_a_minute_ahead()
+    tron.block_after_the_close()
+    tron.clock.ahead += 2 * MINUTE
+
+    tron.rail.close(TRADE_NO)
+    tron.rail.close(SECOND_NO)
+    tron.clock.ahead = MINUTE
+
+    assert tron.seen() == OVER
+    assert tron.rail.query(SECOND_NO).status is None
+
+
+# --- which address may be shown -------------------------------------------------------------------------------------
+
+
+def test_the_orders_own_address_is_vouched_for(shop):
+    checkout = shop.create()
+
+    assert shop.rail.vouches_for(TRADE_NO, checkout)
+
+
+def test_an_address_that_was_altered_in_the_booking_is_not_vouched_for(shop):
+    checkout = shop.create()
+    other = shop.create(SECOND_NO)
+
+    for address in (shown(shop.net.network, THEIRS), other.qr_content, checkout.qr_content.lower(), ""):
+        assert not shop.rail.vouches_for(TRADE_NO, replace(checkout, qr_content=address))
+
+
+def test_an_address_that_was_altered_everywhere_in_the_database_is_not_vouched_for(shop, database):
+    checkout = shop.create()
+    database["payment_addresses"].update_one({"_id": TRADE_NO}, {"$set": {"address": THEIRS}})
+
+    altered = replace(checkout, qr_content=shown(shop.net.network, THEIRS))
+
+    assert not shop.rail.vouches_for(TRADE_NO, altered)
+    assert not shop.rail.vouches_for(TRADE_NO, checkout)
+
+
+def test_an_order_that_has_no_address_has_none_that_is_vouched_for(tron):
+    checkout = tron.create()
+
+    assert not tron.rail.vouches_for(SECOND_NO, checkout)
+
+
+@pytest.mark.parametrize("field", ["key", "value"])
+def test_while_the_owners_key_cannot_be_read_no_address_is_vouched_for(tron, database, field):
+    checkout = tron.create()
+    kept = database["receiving"].find_one({"_id": "key:TRON"})
+
+    database["receiving"].update_one({"_id": "key:TRON"}, {"$set": {field: flipped(kept[field], -1)}})
+    altered = tron.rail.vouches_for(TRADE_NO, checkout)
+    database["receiving"].delete_one({"_id": "key:TRON"})
+    gone = tron.rail.vouches_for(TRADE_NO, checkout)
+    database["receiving"].insert_one(kept)
+
+    assert (altered, gone, tron.rail.vouches_for(TRADE_NO, checkout)) == (False, False, True)
+
+
+def test_another_key_that_somebody_put_in_its_place_vouches_for_nothing(make):
+    tron = make(Network.TRC20)
+    checkout = tron.create()
+
+    theirs = make(Network.TRC20, vault=a_vault("v1:" + key_of(b"x")))
+
+    assert theirs.rail.vouches_for(TRADE_NO, checkout)  # by their own vault it would
+    assert not tron.rail.vouches_for(TRADE_NO, checkout)
+
+
+# --- what it cannot do ----------------------------------------------------------------------------------------------
+
+
+def test_no_money_can_be_sent_back_from_here(shop):
+    checkout = shop.create()
+    shop.net.send(checkout.qr_content, PRICE)
+    shop.net.finalize()
+    asked = shop.net.calls()
+
+    with pytest.raises(UpstreamError) as caught:
+        shop.rail.refund(refund_request_id="R1", prepay_id=checkout.prepay_id, amount=usdt("75"), reason="Refund")
+
+    assert (caught.value.retryable, caught.value.maybe_applied) == (False, False)
+    told = shop.rail.query_refund("R1", "USDT", trade_no=TRADE_NO)
+    assert told == RefundSeen("R1", told.asked_at, None, TRADE_NO)
+    assert shop.net.calls() == asked
+
+
+# --- a node that is away --------------------------------------------------------------------------------------------
+
+
+def test_while_one_networks_node_is_away_it_is_left_alone_and_the_others_go_on(make):
+    shops = {network: make(network) for network in Network}
+    away = shops[Network.BEP20]
+    away.create()
+    away.net.breaks("refuse")
+
+    failures = [failure_of(lambda: away.rail.query(TRADE_NO)) for _ in range(5)]
+    asked = away.net.calls()
+    held_back = failure_of(lambda: away.rail.query(TRADE_NO))
+
+    assert all(failures)
+    assert not any(isinstance(one, HeldBack) for one in failures)
+    assert isinstance(held_back, HeldBack)
+    assert away.net.calls() == asked
+    assert {network: one.rail.state().open for network, one in shops.items()} == {
+        Network.TRC20: False,
+        Network.BEP20: True,
+        Network.ERC20: False,
+    }
+    for network, number in ((Network.TRC20, SECOND_NO), (Network.ERC20, THIRD_NO)):
+        shops[network].net.send(shops[network].create(number).qr_content, PRICE)
+        assert shops[network].seen(number) == in_a_block()
+
+
+def test_a_node_that_answers_again_is_asked_again_and_the_money_is_there(make):
+    shop = make(Network.ERC20)
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.breaks("refuse", times=5)
+    failures = [failure_of(lambda: shop.rail.query(TRADE_NO)) for _ in range(5)]
+    assert all(failures)
+    was_open = shop.rail.state().open
+
+    shop.clock.ahead = timedelta(seconds=11)
+
+    assert was_open
+    assert shop.seen() == in_a_block()
+    assert not shop.rail.state().open
+
+
+def test_a_node_that_wants_fewer_calls_gets_none_for_as_long_as_it_says(tron):
+    tron.create()
+    tron.net.breaks("throttle", times=1)
+
+    first = failure_of(lambda: tron.rail.query(TRADE_NO))
+    second = failure_of(lambda: tron.rail.query(TRADE_NO))
+    tron.clock.ahead = timedelta(seconds=2)
+
+    assert isinstance(first, AskedToWait)
+    assert isinstance(second, HeldBack)
+    assert tron.seen() == NOTHING
+
+
+def test_the_providers_header_goes_with_every_call(tron):
+    tron.create()
+    with listening(answering(b"", status="500 Internal Server Error")) as provider:
+        tron.receiving.set_node(Network.TRC20, NodeAddress(provider.address, "X-Api-Key: one:two"), NOW)
+
+        failure = failure_of(lambda: tron.rail.query(TRADE_NO))
+
+    assert failure is not None
+    [request] = provider.requests
+    assert b"X-Api-Key: one:two\r\n" in request
+
+
+# --- whether it is set up -------------------------------------------------------------------------------------------
+
+
+def test_a_network_is_offered_only_with_its_key_and_its_node(make):
+    def are_set_up() -> dict[Network, bool]:
+        return {network: make(network, is_set_up=False).rail.is_set_up() for network in Network}
+
+    shop = make(Network.BEP20, is_set_up=False)
+    nothing = are_set_up()
+    shop.receiving.set_account_key(Kind.EVM, XPUB_EVM, NOW)
+    shop.receiving.set_node(Network.TRC20, shop.net.node, NOW)
+    key_here_and_node_there = are_set_up()
+    shop.receiving.set_node(Network.BEP20, shop.net.node, NOW)
+
+    assert not any(nothing.values())
+    assert not any(key_here_and_node_there.values())
+    assert are_set_up() == {Network.TRC20: False, Network.BEP20: True, Network.ERC20: False}
+
+
+@pytest.mark.parametrize("name", ["key:TRON", "node:TRC20"])
+def test_a_network_whose_key_or_node_was_altered_is_not_offered(make, database, name):
+    make(Network.TRC20)
+    kept = database["receiving"].find_one({"_id": name})
+
+    database["receiving"].update_one({"_id": name}, {"$set": {"value": flipped(kept["value"], -1)}})
+
+    assert not make(Network.TRC20, is_set_up=False).rail.is_set_up()
+
+
+def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env, monkeypatch):
+    monkeypatch.setattr("inspired.adapters.providers.on_chain.KEEP", 0.0)
+    uri = settings_env["MONGODB_URI"]
+    with proxy.proxying(proxy.Mongo, proxy.server_of(uri, 27017), proxy.Boundaries()) as port:
+        through = connect(proxy.through(uri, port), settings_env["MONGODB_DATABASE"], seconds=0.5)
+        rail = OnChain(
+            Network.TRC20,
+            Http(),
+            throttle=tron.rail.throttle,
+            receiving=Receiving(through, a_vault()),
+            addresses=PaymentAddresses(through),
+            now=tron.clock,
+        )
+        before = rail.is_set_up()
+
+    assert (before, rail.is_set_up()) == (True, True)
+    through.client.close()
