@@ -20,6 +20,10 @@ OF_TABLE = "tests/domain/booking/test_table.py::"
 OF_REFUNDS = "tests/domain/booking/test_refunds.py::"
 OF_MIRRORED = "tests/domain/booking/test_mirrored.py::"
 OF_RULES = "tests/planted/test_rules.py::"
+ON_CHAIN = "inspired/adapters/providers/on_chain.py"
+ADDRESSES = "inspired/adapters/mongo/payment_addresses.py"
+OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
+OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
 BUGS = (
     # --- 1: facts come from the provider, authenticated
@@ -895,5 +899,118 @@ BUGS = (
         old="    if ended and ended[-1] is MailState.GIVEN_UP:\n",
         new="    if ended and ended[0] is MailState.OWED:\n",
         test="tests/domain/booking/test_mails.py::test_mails_reach_the_customer_until_one_of_them_is_given_up",
+    ),
+    # --- money on chain
+    Bug(
+        name="a payment is proven before its block is final",
+        rule="3",
+        file=ON_CHAIN,
+        old="for transfer in self.transfers if transfer.block_number <= self.head.finalized)",
+        new="for transfer in self.transfers if transfer.block_number < self.head.number)",
+        test=OF_ON_CHAIN + "test_it_is_not_proven_one_block_before_its_own_is_final",
+    ),
+    Bug(
+        name="money that is only seen is told as proven",
+        rule="3",
+        file=ON_CHAIN,
+        old="return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)",
+        new="return self._with_money(trade_no, asked_at, read, read.seen, by_query=True)",
+        test=OF_ON_CHAIN + "test_the_whole_price_is_seen_in_a_block_and_proven_once_the_block_is_final",
+    ),
+    Bug(
+        name="units are counted in the decimals of another network",
+        rule="3",
+        file=ON_CHAIN,
+        old="wanted=str(units_of(self._network, price)),",
+        new="wanted=str(units_of(Network.TRC20, price)),",
+        test=OF_ON_CHAIN + "test_units_of_a_network_with_fewer_places_would_be_nothing_here",
+    ),
+    Bug(
+        name="money that reached the address before counts for its order",
+        rule="3",
+        file=ON_CHAIN,
+        old="given.from_blocks[self._network], head.number, seconds=seconds)",
+        new="given.from_blocks[self._network] - 100, head.number, seconds=seconds)",
+        test=OF_ON_CHAIN + "test_what_reached_the_address_before_it_was_the_orders_is_not_the_orders",
+    ),
+    Bug(
+        name="a node that lags is taken for a reorganisation",
+        rule="1",
+        file=ON_CHAIN,
+        old="        if head.number < given.seen_block:",
+        new="        if head.number < 0:",
+        test=OF_ON_CHAIN + "test_a_node_behind_a_block_with_money_is_not_believed_that_there_is_none",
+    ),
+    Bug(
+        name="a node that lags takes back which block was seen",
+        rule="1",
+        file=ADDRESSES,
+        old='{"$max": {"seen_block": block}}',
+        new='{"$set": {"seen_block": block}}',
+        test=OF_ADDRESSES + "test_the_newest_block_with_money_never_goes_back",
+    ),
+    Bug(
+        name="an address in the database is shown without the owner's key",
+        rule="1",
+        file=ON_CHAIN,
+        old="            return self._shown(given, self._account_key()) == checkout.qr_content",
+        new="            return chain_addresses.shown(self._network, given.address) == checkout.qr_content",
+        test=OF_ON_CHAIN + "test_an_address_that_was_altered_everywhere_in_the_database_is_not_vouched_for",
+    ),
+    Bug(
+        name="an address altered in the booking is shown",
+        rule="1",
+        file=ON_CHAIN,
+        old="            return self._shown(given, self._account_key()) == checkout.qr_content",
+        new="            return bool(self._shown(given, self._account_key()))",
+        test=OF_ON_CHAIN + "test_an_address_that_was_altered_in_the_booking_is_not_vouched_for",
+    ),
+    Bug(
+        name="an address is given out twice",
+        rule="4",
+        file="inspired/adapters/mongo/indexes.py",
+        old='addresses.create_index([("kind", 1), ("address", 1)], unique=True)',
+        new='addresses.create_index([("kind", 1), ("address", 1)])',
+        test=OF_ADDRESSES + "test_an_address_that_has_an_order_is_given_to_no_other",
+    ),
+    Bug(
+        name="who was slower shows the address of who was faster",
+        rule="4",
+        file=ADDRESSES,
+        old="                continue\n",
+        new="",
+        test=OF_ADDRESSES + "test_however_many_orders_ask_at_once_each_gets_an_address_of_its_own_and_none_is_left_out",
+    ),
+    Bug(
+        name="an order closes by our clock and not by a block's",
+        rule="5",
+        file=ON_CHAIN,
+        old="given.closing_at is not None and read.head.time >= given.closing_at",
+        new="given.closing_at is not None and self._now() >= given.closing_at",
+        test=OF_ON_CHAIN + "test_only_a_block_stamped_after_the_close_closes_an_order",
+    ),
+    Bug(
+        name="an order closes later each time it is closed",
+        rule="5",
+        file=ADDRESSES,
+        old='{"_id": trade_no, "closing_at": None}, {"$set"',
+        new='{"_id": trade_no}, {"$set"',
+        test=OF_ADDRESSES + "test_closing_again_keeps_the_first_moment",
+    ),
+    Bug(
+        name="money that is not final yet does not keep its order open",
+        rule="5",
+        file=ON_CHAIN,
+        old="if read.seen >= wanted or (is_over and read.seen):",
+        new="if read.seen >= wanted:",
+        test=OF_ON_CHAIN + "test_a_part_seen_before_the_close_keeps_the_order_open_until_it_is_final",
+    ),
+    Bug(
+        name="a part is told as paid before its time is over",
+        rule="6",
+        file=ON_CHAIN,
+        old="(is_over and read.seen == read.final > 0)",
+        new="(read.seen == read.final > 0)",
+        test=OF_ON_CHAIN + "test_a_part_is_no_money_yet_not_even_when_it_is_final",
     ),
 )
