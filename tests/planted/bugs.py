@@ -494,8 +494,8 @@ BUGS = (
     Bug(
         name="a form is taken though nobody could pay",
         rule="providers' limits",
-        file="inspired/web/public/booking.py",
-        old="        payment.refuse_while_paused(svc)\n",
+        file="inspired/flows/booking/payment.py",
+        old="    refuse_while_paused(svc, rail)\n",
         new="",
         test=OF_PAUSED + "test_a_form_sent_meanwhile_holds_nothing_and_keeps_what_was_typed",
     ),
@@ -535,8 +535,8 @@ BUGS = (
         name="times are offered though every call is refused",
         rule="providers' limits",
         file="inspired/flows/booking/payment.py",
-        old=" or breaker.open or breaker.refusal is not None\n",
-        new=" or breaker.open\n",
+        old="    return breaker.open or breaker.refusal is not None\n",
+        new="    return breaker.open\n",
         test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
     ),
     Bug(

@@ -191,3 +191,15 @@ def test_a_refused_key_leaves_the_one_that_was_there(receiving: Receiving):
         receiving.set_account_key(Kind.EVM, WORDS, NOW + MINUTE)
 
     assert receiving.account_key(Kind.EVM) == key
+
+
+def test_what_is_set_up_is_read_once_for_many_pages_and_at_once_by_whoever_changed_it(database):
+    mine, other = Receiving(database, a_vault(), keep=60.0), Receiving(database, a_vault(), keep=60.0)
+    assert other.is_set_up(Network.TRC20) is False
+
+    mine.set_account_key(Kind.TRON, XPUB_TRON, NOW)
+    mine.set_node(Network.TRC20, NODE, NOW)
+
+    assert mine.is_set_up(Network.TRC20) is True
+    assert other.is_set_up(Network.TRC20) is False
+    assert Receiving(database, a_vault()).is_set_up(Network.TRC20) is True

@@ -147,7 +147,7 @@ def make(sandbox, database, connection) -> Make:
     def made(network: Network, *, vault: Vault | None = None, is_set_up: bool = True) -> Shop:
         net, receiving, given = (
             Net(sandbox, network),
-            Receiving(database, vault or a_vault()),
+            Receiving(database, vault or a_vault(), keep=0.0),
             PaymentAddresses(database),
         )
         throttle = Throttle(connection, service=f"node-{network}", per_second=1000, now=clock, chance=lambda: 0)
@@ -747,8 +747,7 @@ def test_a_network_whose_key_or_node_was_altered_is_not_offered(make, database, 
     assert not make(Network.TRC20, is_set_up=False).rail.is_set_up()
 
 
-def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env, monkeypatch):
-    monkeypatch.setattr("inspired.adapters.providers.on_chain.KEEP", 0.0)
+def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env):
     uri = settings_env["MONGODB_URI"]
     with proxy.proxying(proxy.Mongo, proxy.server_of(uri, 27017), proxy.Boundaries()) as port:
         through = connect(proxy.through(uri, port), settings_env["MONGODB_DATABASE"], seconds=0.5)
@@ -756,7 +755,7 @@ def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env, monkeypa
             Network.TRC20,
             Http(),
             throttle=tron.rail.throttle,
-            receiving=Receiving(through, a_vault()),
+            receiving=Receiving(through, a_vault(), keep=0.0),
             addresses=PaymentAddresses(through),
             now=tron.clock,
         )
