@@ -921,8 +921,8 @@ BUGS = (
         name="units are counted in the decimals of another network",
         rule="3",
         file=ON_CHAIN,
-        old="wanted=str(units_of(self._network, price)),",
-        new="wanted=str(units_of(Network.TRC20, price)),",
+        old="            return units_of(self._network, price)",
+        new="            return units_of(Network.TRC20, price)",
         test=OF_ON_CHAIN + "test_units_of_a_network_with_fewer_places_would_be_nothing_here",
     ),
     Bug(

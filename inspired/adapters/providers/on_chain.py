@@ -82,13 +82,14 @@ class OnChain:
         key = self._account_key()
         given = self._addresses.find(trade_no)
         if given is None:
+            wanted = self._units(price)
             head = self._asked(seconds, lambda node: node.head(seconds))
             given = self._addresses.give(
                 trade_no,
                 self._network,
                 key.address,
                 from_blocks={self._network: head.number},
-                wanted=str(units_of(self._network, price)),
+                wanted=str(wanted),
                 now=self._now(),
             )
         shown = self._shown(given, key)
@@ -173,11 +174,22 @@ class OnChain:
 
     def _shown(self, given: PaymentAddress, key: AccountKey) -> str:
         """Raises UpstreamError if what is stored does not derive from the owner's key."""
-        if key.address(given.index) != given.address:
+        try:
+            is_owners = key.address(given.index) == given.address
+        except ValueError:  # no address has this number: somebody altered it
+            is_owners = False
+        if not is_owners:
             raise UpstreamError(
                 self._service, "the stored address is not the owner's", retryable=False, maybe_applied=False
             )
         return chain_addresses.shown(self._network, given.address)
+
+    def _units(self, price: Money) -> int:
+        """Raises UpstreamError for a price that cannot be paid here: it is finer than the network's units."""
+        try:
+            return units_of(self._network, price)
+        except ValueError as error:
+            raise UpstreamError(self._service, str(error), retryable=False, maybe_applied=False) from None
 
     def _account_key(self) -> AccountKey:
         try:

@@ -252,6 +252,22 @@ def test_without_a_key_or_a_node_nothing_is_given_out_and_it_is_sure_that_nothin
     assert shop.given.find(TRADE_NO) is None
 
 
+@pytest.mark.parametrize("network", [Network.TRC20, Network.ERC20])
+def test_a_price_finer_than_the_networks_units_is_refused_for_good_and_takes_no_address(make, network):
+    shop = make(network)
+
+    failure = failure_of(lambda: shop.create(price="75.0000001"))
+
+    assert failure is not None
+    assert (failure.message, failure.retryable, failure.maybe_applied) == (
+        f"{network.facts.name} has only 6 decimal places",
+        False,
+        False,
+    )
+    assert shop.net.calls() == 0
+    assert shop.create().qr_content == shop.net.addresses[0]
+
+
 def test_an_address_that_was_put_into_the_database_is_not_shown_again_as_the_orders(tron, database):
     tron.create()
     database["payment_addresses"].update_one({"_id": TRADE_NO}, {"$set": {"address": THEIRS}})
@@ -601,6 +617,15 @@ def test_an_address_that_was_altered_everywhere_in_the_database_is_not_vouched_f
 
     assert not shop.rail.vouches_for(TRADE_NO, altered)
     assert not shop.rail.vouches_for(TRADE_NO, checkout)
+
+
+@pytest.mark.parametrize("index", [1, -1, 2**31])
+def test_an_address_whose_number_was_altered_is_not_vouched_for(tron, database, index):
+    checkout = tron.create()
+
+    database["payment_addresses"].update_one({"_id": TRADE_NO}, {"$set": {"index": index}})
+
+    assert not tron.rail.vouches_for(TRADE_NO, checkout)
 
 
 def test_an_order_that_has_no_address_has_none_that_is_vouched_for(tron):
