@@ -31,10 +31,11 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What reached an address up to `head`, in the chain's order; and what of it is in final blocks."""
+    """What reached an address up to `head`, in the chain's order. `completed_at`: the time of the last one's block."""
 
     head: Head
     transfers: tuple[Transfer, ...]
+    completed_at: datetime | None
 
     @property
     def seen(self) -> int:
@@ -107,11 +108,13 @@ class OnChain:
             return False
 
     def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
-        """What came for this order. Transfers add up. `by_query` False: enough is in a block, and not final yet."""
+        """What came for this order. Transfers add up. `by_query` False: enough is in a block, and not final yet. Raises
+        UpstreamError too if the stored address is not the owner's: money sent to somebody else counts for nothing."""
         asked_at = asked_at or self._now()
         given = self._addresses.find(trade_no)
         if given is None:
             return OrderObservation(trade_no, asked_at, None)
+        self._shown(given, self._account_key())
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
         if read.seen > read.final:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
@@ -156,7 +159,9 @@ class OnChain:
             # Not a reorganisation: another server of the same provider, which has not come as far yet.
             raise UpstreamError(self._service, "it has not reached a block that was seen before")
         found = node.transfers([given.address], given.from_blocks[self._network], head.number, seconds=seconds)
-        return _Read(head, tuple(found))
+        # TRON's logs carry no time. Without it, money would be as late as we are in asking.
+        at = (found[-1].block_time or node.block(found[-1].block_number, seconds=seconds).time) if found else None
+        return _Read(head, tuple(found), at)
 
     def _with_money(
         self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool
@@ -168,7 +173,7 @@ class OnChain:
             status=Remote.PAID,
             money=money_of(self._network, units),
             transaction_id=last.tx_hash,
-            paid_at=last.block_time,
+            paid_at=read.completed_at,
             by_query=by_query,
         )
 
@@ -202,9 +207,10 @@ class OnChain:
 
     def _asked(self, seconds: float, ask: Callable[[ChainNode], Found]) -> Found:
         """Ask the node, if the throttle allows it, and report to the throttle."""
+        node = self._node()  # what is not set up is no failure of a node
         permit = self.throttle.take(urgent=True, seconds=seconds)
         try:
-            found = ask(self._node())
+            found = ask(node)
         except AskedToWait as error:
             self.throttle.failed(permit, asked=error.wait)
             raise

@@ -308,7 +308,7 @@ def test_the_whole_price_is_seen_in_a_block_and_proven_once_the_block_is_final(s
     final = shop.rail.query(TRADE_NO, asked_at=NOW)
 
     [block] = [one["at"] for one in shop.net.control("transfers") if one["txHash"] == hash_]
-    stamp = None if shop.net.network is Network.TRC20 else datetime.fromtimestamp(block, UTC)  # TRON's nodes tell none
+    stamp = datetime.fromtimestamp(block, UTC)
     assert told == OrderObservation(
         TRADE_NO, NOW, Remote.PAID, money=usdt(PRICE), transaction_id=hash_, paid_at=stamp, by_query=False
     )
@@ -617,6 +617,15 @@ def test_an_address_that_was_altered_everywhere_in_the_database_is_not_vouched_f
 
     assert not shop.rail.vouches_for(TRADE_NO, altered)
     assert not shop.rail.vouches_for(TRADE_NO, checkout)
+
+
+def test_money_sent_to_an_address_that_was_altered_in_the_database_counts_for_nothing(shop, database):
+    shop.create()
+    database["payment_addresses"].update_one({"_id": TRADE_NO}, {"$set": {"address": THEIRS}})
+    shop.net.send(shown(shop.net.network, THEIRS), PRICE)
+
+    with pytest.raises(UpstreamError, match="not the owner's"):
+        shop.rail.query(TRADE_NO)
 
 
 @pytest.mark.parametrize("index", [1, -1, 2**31])
