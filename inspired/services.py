@@ -133,6 +133,11 @@ class Services:
     database_version: Callable[[], str]
     close: Callable[[], None]
 
+    @property
+    def rails_on(self) -> tuple[RailId, ...]:
+        """The rails by which the owner can be paid, the usual one first."""
+        return tuple(rail for rail, by in self.rails.items() if by.is_set_up())
+
     def rail_of(self, booking: Booking, refund: Refund) -> Rail:
         return self.rails[booking.rail_of(refund)]
 

@@ -154,7 +154,7 @@ def _finished(svc: Services, run: Run) -> None:
         run.started_at.isoformat(),
         cases=[_told(svc, case.difference) for case in cases[:20]],
         count=len(cases),
-        asked=", ".join(rails.of(rail).asked for rail in svc.rails),
+        asked=", ".join(rails.of(rail).asked for rail in svc.rails_on),
         admin_url=f"{svc.settings.site_url}/admin/money",
     )
 

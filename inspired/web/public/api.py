@@ -83,8 +83,7 @@ def payment_methods() -> Response:
                 "available": rail in there,
                 "minutes": dict(zip(("from", "to"), CAPABILITIES[rail].minutes, strict=True)),
             }
-            for rail, by in svc.rails.items()
-            if by.is_set_up()
+            for rail in svc.rails_on
         ]
     )
 

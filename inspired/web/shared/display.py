@@ -148,7 +148,7 @@ def _of_this_site() -> dict[str, Any]:
         "owner_zone": settings.owner_timezone,
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
-        "rails_on": tuple(rail for rail, by in services().rails.items() if by.is_set_up()),
+        "rails_on": services().rails_on,
         "usual": rails.usual(),
         "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
     }
