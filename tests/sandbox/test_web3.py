@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-from web3 import HTTPProvider, Web3
-from web3.exceptions import ExtraDataLengthError, TransactionNotFound, Web3RPCError
-from web3.middleware import ExtraDataToPOAMiddleware
 
 from tests.sandbox.chains import ADA, BOB, DECIMALS, DEPTH, NETWORKS, Net
+from tests.sandbox.unchanged_web3 import (
+    ExtraDataLengthError,
+    ExtraDataToPOAMiddleware,
+    HTTPProvider,
+    TransactionNotFound,
+    Web3,
+    Web3RPCError,
+)
 from tests.sandbox.world import World
 
 _ADDRESS = {"name": "who", "type": "address"}
@@ -127,3 +133,7 @@ def test_bnb_smart_chain_needs_the_middleware_that_the_real_one_needs(world: Wor
     with pytest.raises(ExtraDataLengthError):
         bare.eth.get_block("latest")
     assert Web3(HTTPProvider(Net(world, "ERC20").url)).eth.get_block("latest")["number"] > 0
+
+
+def test_reading_with_it_leaves_the_process_as_it_was():
+    assert sys.getrecursionlimit() < 10_000
