@@ -31,7 +31,7 @@ def everyone(running: Started) -> list[int]:
 
 def test_ready_file_is_whole_private_and_names_every_process(running: Started) -> None:
     assert set(running.ready) == {
-        *("web", "sandbox", "mail", "mongodb_uri", "database", "redis_url", "admin", "binance", "pids")
+        *("web", "sandbox", "mail", "mongodb_uri", "database", "redis_url", "admin", "binance", "chains", "pids")
     }
     assert running.ready["admin"] == {"email": "ADMIN_EMAIL", "password": "secret"}
     assert running.ready["pids"]["clock"] is None
