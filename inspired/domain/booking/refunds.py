@@ -116,6 +116,8 @@ def _with_refund(
     booking = replace(booking, refunds=(*booking.refunds, refund))
     # The owner's note may name a person: it stays with the refund and is not repeated in the history.
     booking = booking.noted(now, EventKind.REFUND_REQUESTED, RefundRequested(amount, cause))
+    if not CAPABILITIES[order.rail].sends_refunds:
+        return booking  # nothing is under way before the owner sends it: the page says so
     return booking.owing(now, SendEmail(Email.REFUND_STARTED, refund.id))
 
 

@@ -146,6 +146,12 @@ def test_this_site_sends_no_refund_and_asks_the_owner_for_it():
     assert refunds.due_to_send(after, NOW + timedelta(days=1)) is None
 
 
+def test_no_mail_says_that_money_goes_back_before_the_owner_has_sent_it():
+    asked = refunds.all_of_it(settled(a_live_booking(), final()), Cause.OWNER, NOW + 3 * MINUTE)
+
+    assert not asked.has_owed(SendEmail(Email.REFUND_STARTED, asked.refunds[0].id))
+
+
 def test_what_the_owner_sent_from_the_wallet_is_entered_and_leaves_that_account():
     confirmed = settled(a_live_booking(), final())
     asked = refunds.sending(
