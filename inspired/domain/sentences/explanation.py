@@ -112,8 +112,7 @@ def _paid(booking: Booking, now: datetime, zone: str) -> str:
         case Payment.NOTIFIED if denied(booking) is not None:
             return _denied(booking)
         case Payment.NOTIFIED:
-            asked = rails.of(booking.paid_by).asked
-            return f"A signed notice says that it is paid; {asked}’s answer to our own question is still to come."
+            return rails.of(booking.paid_by).awaits_proof
         case Payment.EXACT if may_choose(booking, now):
             return f"It is paid and its time is gone: the customer chooses until {_told(booking.choose_by, zone)}."
         case Payment.EXACT:

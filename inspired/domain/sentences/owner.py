@@ -62,7 +62,7 @@ EVENTS = {
     EventKind.HELD: "Time chosen and held.",
     EventKind.TIME_CHANGED: "Moved to another time.",
     EventKind.GIVEN_UP: "The customer gave the booking up.",
-    EventKind.ORDER_CREATED: "{rail} has the order.",
+    EventKind.ORDER_CREATED: "{made}",
     EventKind.CREATE_FAILED: "The order could not be created.",
     EventKind.ABOVE_LIMIT: "The order was not made: it would be above what one customer may pay.",
     EventKind.NEW_ORDER: "A new order takes the place of the old one.",
@@ -190,7 +190,8 @@ def _details(details: Details | None, rail: RailId) -> str:
             return f"order {details.number}, {WINDOWS[details.window]}"
         case MoneySeen():
             amount = details.money.shown if details.money else "an amount that cannot be read"
-            source = "by our own question" if details.by_query else "by a signed notice"
+            words = rails.of(rail)
+            source = words.by_proof if details.by_query else words.by_word
             return f"{amount}, {source}, order {details.number}"
         case RefundFound():
             amount = details.amount.shown if details.amount else f"an amount {rails.of(rail).asked} does not tell"

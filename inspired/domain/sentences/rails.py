@@ -37,6 +37,10 @@ class Words:
     refund_found: str  # where the customer finds it
 
     # The owner's.
+    made: str  # the order is there
+    by_word: str  # money seen …, not proven yet
+    by_proof: str  # money seen …, for good
+    awaits_proof: str
     at: str  # look it up …
     portal: str  # … more exactly
     account: str  # the ledger's account
@@ -83,6 +87,10 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         refund_sent="The owner sends it from a wallet.",
         refund_taken="The owner sends it from a wallet.",
         refund_found="You find it in the wallet that you named.",
+        made=f"An address on {facts.name} was given out.",
+        by_word="in a block that is not final yet",
+        by_proof="in final blocks",
+        awaits_proof=f"Its payment is in a block of {facts.name} that is not final yet.",
         at=f"on {facts.name}",
         portal="in a block explorer",
         account=f"In your wallet on {facts.name}",
@@ -152,6 +160,10 @@ WORDS: dict[RailId, Words] = {
         refund_sent="It is being sent to Binance.",
         refund_taken="Binance is returning it to the account that paid.",
         refund_found="You find it in your Binance account.",
+        made="Binance Pay has the order.",
+        by_word="by a signed notice",
+        by_proof="by our own question",
+        awaits_proof=("A signed notice says that it is paid; Binance’s answer to our own question is still to come."),
         at="at Binance",
         portal="in the merchant portal",
         account="In the Binance account",
