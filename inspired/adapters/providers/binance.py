@@ -173,31 +173,25 @@ class BinancePay:
         """Create Order v3. Raises Refused (definite) or UpstreamError (unknown outcome: query before anything else).
         That the number is taken means that an earlier call arrived."""
         name = goods_text(title, otherwise=reference)
-        try:
-            data = self._call(CREATE, self._order(trade_no, price, name, reference, expires_at, page_url), seconds)
-        except Refused as refusal:
-            if refusal.code == DUPLICATE_TRADE_NO:
-                raise UpstreamError(SERVICE, refusal.message, code=refusal.code) from refusal
-            raise
+        data = self._call(
+            CREATE,
+            {
+                "env": {"terminalType": "WEB"},
+                "merchantTradeNo": trade_no,
+                "orderAmount": _json_number(price),
+                "currency": price.currency,
+                "description": name,
+                "goodsDetails": [
+                    {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": name}
+                ],
+                "returnUrl": page_url,
+                "cancelUrl": page_url,
+                "orderExpireTime": _epoch_ms(expires_at),
+                "webhookUrl": self._webhook_url,
+            },
+            seconds,
+        )
         return self._checkout(data, price)
-
-    def _order(
-        self, trade_no: str, price: Money, name: str, reference: str, expires_at: datetime, page_url: str
-    ) -> dict[str, Any]:
-        return {
-            "env": {"terminalType": "WEB"},
-            "merchantTradeNo": trade_no,
-            "orderAmount": _json_number(price),
-            "currency": price.currency,
-            "description": name,
-            "goodsDetails": [
-                {"goodsType": "02", "goodsCategory": "Z000", "referenceGoodsId": reference, "goodsName": name}
-            ],
-            "returnUrl": page_url,
-            "cancelUrl": page_url,
-            "orderExpireTime": _epoch_ms(expires_at),
-            "webhookUrl": self._webhook_url,
-        }
 
     def query(self, trade_no: str, *, asked_at: datetime | None = None, seconds: float = 5.0) -> OrderObservation:
         """Query Order v2, asked now (or `asked_at`, by the caller's clock). `status` None: no such order there."""
@@ -246,15 +240,7 @@ class BinancePay:
             "webhookUrl": self._webhook_url,
         }
         asked_at = self._now()
-        try:
-            data = self._call(REFUND, body, seconds)
-        except Refused as refusal:
-            if refusal.code == LOW_BALANCE:
-                raise BalanceTooLow(
-                    SERVICE, refusal.message, retryable=False, maybe_applied=False, code=refusal.code
-                ) from refusal
-            raise
-        return _refund(data, refund_request_id, amount.currency, asked_at)
+        return _refund(self._call(REFUND, body, seconds), refund_request_id, amount.currency, asked_at)
 
     def query_refund(
         self, refund_request_id: str, currency: str, *, trade_no: str = "", seconds: float = 5.0
@@ -476,6 +462,10 @@ def _judged(http: int, envelope: dict[str, Any]) -> Any:
         raise UpstreamError(SERVICE, f"HTTP {http}, {code} {message}", code=code)
     if code == BAD_TIMESTAMP:
         raise UpstreamError(SERVICE, "our clock is off", maybe_applied=False, code=code)
+    if code == DUPLICATE_TRADE_NO:  # an earlier call arrived, and nobody knows what became of it
+        raise UpstreamError(SERVICE, f"{code} {message}", code=code)
+    if code == LOW_BALANCE:
+        raise BalanceTooLow(SERVICE, f"{code} {message}", retryable=False, maybe_applied=False, code=code)
     raise Refused(code, message)
 
 
