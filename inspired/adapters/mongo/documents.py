@@ -461,7 +461,7 @@ def _order_out(order: PaymentOrder) -> Document:
         "transaction_id": order.transaction_id,
         "paid_at": order.paid_at,
         # Absent instead of empty: earlier releases know one rail only, and read the other as a number.
-        **({} if str(order.rail) == RailId.BINANCE_PAY else {"rail": str(order.rail)}),
+        **({} if order.rail is RailId.BINANCE_PAY else {"rail": str(order.rail)}),
         **({} if order.refunds_left is None else {"refunds_left": order.refunds_left}),
     }
 

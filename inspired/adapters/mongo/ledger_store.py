@@ -198,7 +198,7 @@ def _difference_out(difference: Difference) -> Document:
         "subject": difference.subject,
         "told": difference.told,
         # Absent: the one rail that earlier releases know.
-        **({} if str(difference.rail) == RailId.BINANCE_PAY else {"rail": str(difference.rail)}),
+        **({} if difference.rail is RailId.BINANCE_PAY else {"rail": str(difference.rail)}),
     }
 
 

@@ -551,14 +551,10 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
 
 def _has_more(order: PaymentOrder, observation: OrderObservation) -> bool:
     """True if more proven money has come for an order that may get more."""
-    both = order.proven and order.received is not None and observation.money is not None
-    return (
-        both
-        and observation.by_query
-        and CAPABILITIES[order.rail].takes_more
-        and order.received.currency == observation.money.currency  # type: ignore[union-attr]
-        and observation.money > order.received  # type: ignore[operator]
-    )
+    before, money = order.received, observation.money
+    if not (order.proven and observation.by_query and CAPABILITIES[order.rail].takes_more):
+        return False
+    return before is not None and money is not None and before.currency == money.currency and money > before
 
 
 def _denied(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
