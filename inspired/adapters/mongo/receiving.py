@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from bson import Binary
 from pymongo.collection import Collection
@@ -35,6 +36,9 @@ class NodeAddress:
     header: str = ""
 
 
+_read = lru_cache(maxsize=4)(AccountKey.read)  # takes longer than all else here, and every page asks
+
+
 class Receiving:
     def __init__(self, database: Database[Document], vault: Vault, *, keep: float = KEEP) -> None:
         self._collection: Collection[Document] = database["receiving"]
@@ -44,16 +48,16 @@ class Receiving:
         self._read_again = 0.0
 
     def is_set_up(self, network: Network) -> bool:
-        """True if there is an account key and a node for it that can be read. Busy only if nothing was ever read."""
+        """True if there is an account key and a node for it that can be read."""
         try:
             return self.account_key(network.facts.kind) is not None and self.node(network) is not None
-        except CannotDecrypt:
+        except (CannotDecrypt, Busy):
             return False
 
     def account_key(self, kind: Kind) -> AccountKey | None:
         """Raises CannotDecrypt if what is stored was not put there by us."""
         text = self._opened(f"key:{kind}")
-        return None if text is None else AccountKey.read(kind, text)
+        return None if text is None else _read(kind, text)
 
     def set_account_key(self, kind: Kind, text: str, now: datetime) -> AccountKey:
         """Raises Invalid if it is not an account's extended public key."""

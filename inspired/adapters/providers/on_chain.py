@@ -14,7 +14,7 @@ from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.crypto.account_keys import AccountKey
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.payment_addresses import PaymentAddress, PaymentAddresses
-from inspired.adapters.mongo.receiving import Receiving
+from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.throttle import Breaker, Throttle
@@ -22,7 +22,7 @@ from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Remote
-from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
 
@@ -66,6 +66,7 @@ class OnChain:
         self._addresses = addresses
         self._now = now
         self._service = f"{network} node"
+        self._asked_last: tuple[NodeAddress, ChainNode] | None = None
 
     def create(
         self,
@@ -148,10 +149,7 @@ class OnChain:
 
     def is_set_up(self) -> bool:
         """True if the owner has given an account key and a node."""
-        try:
-            return self._receiving.is_set_up(self._network)
-        except Busy:
-            return False
+        return self._receiving.is_set_up(self._network)
 
     def _read(self, node: ChainNode, given: PaymentAddress, seconds: float) -> _Read:
         head = node.head(seconds)
@@ -227,6 +225,10 @@ class OnChain:
             found = None
         if found is None:
             raise UpstreamError(self._service, "no node is set", retryable=False, maybe_applied=False)
+        if self._asked_last is not None and self._asked_last[0] == found:
+            return self._asked_last[1]  # it knows its chain already, and how many blocks it takes
         name, _, value = found.header.partition(":")
         headers = {name.strip(): value.strip()} if name else {}
-        return ChainNode(self._http, network=self._network, url=found.url, headers=headers, now=self._now)
+        node = ChainNode(self._http, network=self._network, url=found.url, headers=headers, now=self._now)
+        self._asked_last = found, node
+        return node
