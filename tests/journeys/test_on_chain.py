@@ -71,8 +71,17 @@ def test_without_javascript_the_button_shows_what_the_network_has(browser: Brows
     assert errors == []
 
 
+@pytest.fixture
+def stopped(dev: Running) -> Iterator[None]:
+    """Blocks come when they are asked for; afterwards by themselves again, for the other tests of this product."""
+    speed_up = dev.control("settings")["trc20_speed_up"]
+    dev.control("settings", {"trc20_speed_up": 0})
+    yield
+    dev.control("settings", {"trc20_speed_up": speed_up})
+
+
+@pytest.mark.usefixtures("stopped")
 def test_a_payment_that_the_network_takes_back_is_waited_for_and_can_be_sent_again(dev: Running):
-    dev.control("settings", {"trc20_speed_up": 0})  # blocks come when they are asked for
     booking = dev.create(method="onchain", network="TRC20", customerEmail="ben@example.com", slot=9)
     address = booking["paymentAddress"]
     hashed = send(dev, address, "50")
