@@ -525,7 +525,7 @@ def _way(rail: RailId) -> WayToPay:
     return WayToPay(rail, name, hint, rail is RailId.TRC20)
 
 
-def facts_of(booking: Booking) -> Facts | None:
+def _facts_of(booking: Booking) -> Facts | None:
     """The network its newest order is paid on; None if that is not on chain."""
     network = CAPABILITIES[booking.order.rail].network if booking.order else None
     return network.facts if network else None
@@ -540,7 +540,7 @@ def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[s
         "is_answered": asked == "yes",
         "standing": payment.standing(svc, booking.rail),
         "checkout": payment.checkout_of(svc, booking),
-        "network": facts_of(booking),
+        "network": _facts_of(booking),
         "payment_uri": payment.uri_of(booking),
         "place": delivery.place_of(svc, booking),
     }
