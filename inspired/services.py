@@ -57,7 +57,7 @@ from inspired.adapters.providers.rail import Rail
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
-from inspired.adapters.redis.throttle import Throttle
+from inspired.adapters.redis.throttle import Silence, Throttle
 from inspired.domain.booking.booking import Booking, Refund, booking_id_of
 from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.status import public_status
@@ -182,8 +182,12 @@ def build(
     )
     logs = PaymentLogs(database)
 
+    silence = Silence(elapsed)
+
     def throttle(service: str, per_second: int) -> Throttle:
-        return Throttle(redis, service=service, per_second=per_second, now=now, chance=chance, elapsed=elapsed)
+        return Throttle(
+            redis, service=service, per_second=per_second, now=now, chance=chance, elapsed=elapsed, silence=silence
+        )
 
     http, outside = Http(), Http(public_only=not settings.dev_mode)
     binance = BinancePay(

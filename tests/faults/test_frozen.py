@@ -132,7 +132,9 @@ def test_provider_and_redis_frozen_together(dev: Running):
     body = wanted(dev, 12)
 
     with frozen(dev, "sandbox", "redis"):
-        assert create(dev, body).status_code == 202
+        made = create(dev, body)
+
+    assert made.status_code == 202, made.text
 
 
 def test_everything_frozen_the_status_page_answers_and_says_so(dev: Running):

@@ -152,6 +152,21 @@ class Permit:
     after_refusals: bool = False
 
 
+class Silence:
+    """For how long Redis is not asked after it did not answer. All throttles of a process share one, so that a frozen
+    Redis delays one call a second and not one for each service. `elapsed` is a monotonic clock."""
+
+    def __init__(self, elapsed: Callable[[], float]) -> None:
+        self._elapsed = elapsed
+        self._until = elapsed()
+
+    def lasts(self) -> bool:
+        return self._elapsed() < self._until
+
+    def begin(self) -> None:
+        self._until = self._elapsed() + SILENT_SECONDS
+
+
 class Throttle:
     """`now` is our clock, `elapsed` a monotonic one, `chance` returns a random number in [0, 1)."""
 
@@ -164,6 +179,7 @@ class Throttle:
         now: Callable[[], datetime],
         chance: Callable[[], float],
         elapsed: Callable[[], float] = time.monotonic,
+        silence: Silence | None = None,
     ) -> None:
         per_call = -(-SECOND // per_second)  # rounded up, so that the limit is never exceeded
         self._service = service
@@ -175,7 +191,7 @@ class Throttle:
         self._all = _OfAll(connection, service, per_call, self._refusals_of_all.key)
         self._here = _OfThisProcess(per_call)
         self._refusals_here = Books()
-        self._silent_until = elapsed()
+        self._silence = silence or Silence(elapsed)
         self._known: tuple[float, Breaker] | None = None
 
     def take(self, *, urgent: bool, seconds: float) -> Permit:
@@ -272,12 +288,12 @@ class Throttle:
 
     def _from_all(self, ask: Callable[[], Found]) -> Found | None:
         """None if Redis does not answer, so that a frozen Redis delays one call, not all."""
-        if self._elapsed() < self._silent_until:
+        if self._silence.lasts():
             return None
         try:
             return ask()
         except redis.RedisError as error:
-            self._silent_until = self._elapsed() + SILENT_SECONDS
+            self._silence.begin()
             log.warning("throttle_away", why=why(error))
             return None
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspired.adapters.redis import redis_server
-from inspired.adapters.redis.throttle import HeldBack, Throttle
+from inspired.adapters.redis.throttle import HeldBack, Silence, Throttle
 from tests.adapters.listeners import listening
 from tests.harness import free_port, wait_until
 
@@ -51,14 +51,15 @@ def chance():
     return Chance()
 
 
-def a_throttle(connection, clock, chance=None, per_second=20):
+def a_throttle(connection, clock, chance=None, per_second=20, service="binance", silence=None):
     return Throttle(
         connection,
-        service="binance",
+        service=service,
         per_second=per_second,
         now=clock.now,
         chance=chance or Chance(),
         elapsed=clock.elapsed,
+        silence=silence,
     )
 
 
@@ -415,6 +416,17 @@ def test_a_frozen_redis_holds_up_one_call_a_second(clock):
     assert let_through == [True] * 30
     assert state.word == "ok"
     assert (once, len(frozen.requests)) == (1, 2)
+
+
+def test_a_frozen_redis_holds_up_one_call_for_all_services(clock):
+    with listening(lambda connection, request: None, read=lambda connection: connection.recv(65536)) as frozen:
+        client = redis_server.connect(frozen.address.replace("http", "redis"), seconds=0.3)
+        silence = Silence(clock.elapsed)
+        words = [a_throttle(client, clock, service=f"node-{n}", silence=silence).state().word for n in range(4)]
+        client.close()
+
+    assert words == ["ok"] * 4
+    assert len(frozen.requests) == 1
 
 
 def test_when_redis_is_back_it_is_used_again(connection, clock):
