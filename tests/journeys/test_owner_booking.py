@@ -118,7 +118,8 @@ def test_personal_data_is_erased_once_everything_is_over(page: Page, dev: Runnin
     page.get_by_role("link", name="Refund…").click()
     page.get_by_label("Reason").fill("as agreed")
     page.get_by_role("button", name="Look at the consequence").click()
-    page.get_by_role("button", name="Refund 50 USDT").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Refund 50 USDT").click()
     dev.wait_for(booking, "REFUNDED")
     link = page.get_by_role("link", name="Erase personal data…")
     wait_until(lambda: page.reload() and link.is_visible(), what="the end of what is owed")
@@ -153,7 +154,8 @@ def test_an_unpaid_booking_is_cancelled(page: Page, dev: Running):
     page.get_by_role("link", name="Cancel…").click()
     page.get_by_label("Reason").fill("a mistake")
     page.get_by_role("button", name="Look at the consequence").click()
-    page.get_by_role("button", name="Cancel the booking").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Cancel the booking").click()
     dev.wait_for(booking, "CANCELLED")
     page.reload()
     expect(page.locator("#why")).to_contain_text("You cancelled it before anything was paid.")

@@ -39,7 +39,8 @@ def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked
     page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Numbers", exact=True).click()
 
-    page.get_by_role("button", name="Count all days again").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Count all days again").click()
 
     def is_counted() -> bool:
         page.reload()
