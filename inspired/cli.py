@@ -95,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     web.add_argument("--workers", type=_whole(1, 64), default=os.environ.get("WEB_CONCURRENCY", "2"))
     web.set_defaults(run=_web)
     commands.add_parser("worker", help="works through the queue").set_defaults(run=_worker)
-    commands.add_parser("clock", help="rings for what is due; run exactly one").set_defaults(run=_clock)
+    clock = commands.add_parser("clock", help="rings for what is due, and watches the chains; run exactly one")
+    clock.add_argument("--without-chains", action="store_true", help="`inspired watch-chains` runs elsewhere")
+    clock.set_defaults(run=_clock)
+    watch = commands.add_parser("watch-chains", help="watches the chains for USDT that arrives; `clock` does it too")
+    watch.set_defaults(run=_watch_chains)
     commands.add_parser("migrate", help="creates indexes; run at every release").set_defaults(run=_migrate)
     receive = commands.add_parser("receive-in-sandbox", help="takes USDT on the stand-in's chains; no real money")
     receive.add_argument("sandbox", help="the stand-in's address")
@@ -187,6 +191,8 @@ def _clock(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     watching = threading.Thread(target=alerting.Watcher(svc).run, args=(stop,), name="watcher", daemon=True)
     watching.start()
+    if not arguments.without_chains:
+        _start_watching_chains(svc, stop)
     while not stop.is_set():
         try:
             found = sweeping.sweep(svc, enqueued)
@@ -201,6 +207,26 @@ def _clock(arguments: argparse.Namespace) -> int:
             found = 0
         stop.wait(0.1 if found >= sweeping.BATCH else SWEEP_SECONDS)
     return 0
+
+
+def _watch_chains(arguments: argparse.Namespace) -> int:
+    from inspired.services import build
+
+    svc, stop = build(_started(), database_seconds=5.0, redis_seconds=1.0), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _start_watching_chains(svc, stop)
+    stop.wait()
+    return 0
+
+
+def _start_watching_chains(svc: "Services", stop: threading.Event) -> None:
+    """One thread for each network, so that one whose node hangs holds up no other."""
+    from inspired.domain.shared.networks import Network
+    from inspired.flows.booking.chain_watching import ChainWatch
+
+    for network in Network:
+        threading.Thread(target=ChainWatch(svc, network).run, args=(stop,), name=f"{network}", daemon=True).start()
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from inspired.adapters.redis import worker
 from inspired.flows.booking import (
     bulk_jobs,
     calendly_sync,
+    chain_watching,
     checking,
     delivery,
     payment_webhooks,
@@ -69,6 +70,10 @@ def bulk_job(bulk_job_id: str, booking_id: str) -> None:
 
 def work_webhook(webhook_id: str) -> None:
     payment_webhooks.work(services(), webhook_id)
+
+
+def tell_of_transfers(trade_no: str) -> None:
+    chain_watching.tell_of(services(), trade_no)
 
 
 def turn_page(run: str) -> None:

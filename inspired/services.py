@@ -45,6 +45,7 @@ from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import Views
 from inspired.adapters.mongo.subscribers import Subscribers
 from inspired.adapters.mongo.tickets import Tickets
+from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.process.version import version
 from inspired.adapters.providers.binance import SERVICE as BINANCE
 from inspired.adapters.providers.binance import BinancePay, CallMade
@@ -116,6 +117,9 @@ class Services:
     bulk_jobs: BulkJobs
     vault: Vault
     rails: Mapping[RailId, Rail]
+    chains: Mapping[Network, OnChain]  # for the watcher; payment orders go by `rails`
+    payment_addresses: PaymentAddresses
+    transfers: Transfers
     receiving: Receiving
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
@@ -205,14 +209,19 @@ def build(
         elapsed=elapsed,
     )
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
-    receiving, payment_addresses = Receiving(database, vault), PaymentAddresses(database)
-    on_chain = {
-        RailId(network): OnChain(
+    receiving, payment_addresses, transfers = (
+        Receiving(database, vault),
+        PaymentAddresses(database),
+        Transfers(database),
+    )
+    chains = {
+        network: OnChain(
             network,
             outside,
             throttle=throttle(f"node-{network}", NODE_CALLS_PER_SECOND),
             receiving=receiving,
             addresses=payment_addresses,
+            transfers=transfers,
             now=now,
         )
         for network in Network
@@ -268,7 +277,10 @@ def build(
         saved_views=Views(database),
         bulk_jobs=BulkJobs(database),
         vault=vault,
-        rails={RailId.BINANCE_PAY: binance, **on_chain},
+        rails={RailId.BINANCE_PAY: binance, **{RailId(network): chain for network, chain in chains.items()}},
+        chains=chains,
+        payment_addresses=payment_addresses,
+        transfers=transfers,
         receiving=receiving,
         binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),

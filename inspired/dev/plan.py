@@ -57,7 +57,7 @@ class Plan:
 
     def ready(self, pids: Mapping[str, int]) -> dict[str, Any]:
         """The content of the ready file."""
-        names = ("web", "worker", "clock", "mongodb", "redis", "sandbox", "mail_catcher")
+        names = ("web", "worker", "clock", "watcher", "mongodb", "redis", "sandbox", "mail_catcher")
         return {
             **self.urls,
             "mongodb_uri": self.environment["MONGODB_URI"],
@@ -112,7 +112,8 @@ def make_plan(data: Path, port: int | None) -> Iterator[Plan]:
             product=[
                 Part("web", _inspired("web", "--host", HOST, "--port", str(web_port)), environment, _web_health(urls)),
                 Part("worker", _inspired("worker"), environment, lambda: _is_worked(urls)),
-                Part("clock", _inspired("clock"), environment),
+                Part("clock", _inspired("clock", "--without-chains"), environment),
+                Part("watcher", _inspired("watch-chains"), environment),
             ],
             urls=urls,
             environment=environment,

@@ -12,7 +12,7 @@ from tests.dev.processes import Started, alive, started
 from tests.harness import free_port, listening, wait_until
 
 pytestmark = pytest.mark.slow
-PARTS = ["web", "worker", "clock", "mongodb", "redis", "sandbox", "mail_catcher"]
+PARTS = ["web", "worker", "clock", "watcher", "mongodb", "redis", "sandbox", "mail_catcher"]
 
 
 def dev(folder: Path, port: int) -> list[str]:

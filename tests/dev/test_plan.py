@@ -49,7 +49,7 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sandbox["SANDBOX_API_KEY"] == "mine"
     assert [part.name for part in plan.foundations] == ["sandbox", "mail_catcher"]
     assert plan.ready({"web": 7})["pids"] == {
-        **dict.fromkeys(["worker", "clock", "mongodb", "redis", "sandbox", "mail_catcher"]),
+        **dict.fromkeys(["worker", "clock", "watcher", "mongodb", "redis", "sandbox", "mail_catcher"]),
         "web": 7,
     }
     assert plan.ready({})["chains"] == {

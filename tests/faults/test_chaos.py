@@ -38,7 +38,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "20261124"))
 CUSTOMERS = 20
 WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
 DISK_MB = 512
-OURS = ("web", "worker", "clock")
+OURS = ("web", "worker", "clock", "watcher")
 FINAL = ("CONFIRMED", "EXPIRED", "CANCELLED", "REFUNDED")
 PATIENCE = 120  # seconds after the healing; the time to pay is in it
 AHEAD = 600  # what was put off by a clock that was so far ahead waits so much longer
@@ -179,7 +179,7 @@ def emptied(chaos: Chaos) -> None:
 
 
 FAULTS: tuple[tuple[str, Callable[[Chaos], None]], ...] = (
-    *(killing(part) for part in ("web", "worker", "clock", "redis", "mongodb")),
+    *(killing(part) for part in ("web", "worker", "clock", "watcher", "redis", "mongodb")),
     *(freezing(part, 3.0) for part in ("worker", "redis", "mongodb", "sandbox", "mail_catcher")),
     failing("create", "accept_then_timeout", 2),
     failing("query", "http_500", 4),

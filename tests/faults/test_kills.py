@@ -49,6 +49,15 @@ def test_clock_killed_with_the_notice_lost(dev: Running):
     dev.wait_for_new("clock", old)
 
 
+def test_watcher_killed_while_usdt_arrives_on_chain(dev: Running):
+    booking = dev.create(slot=6, method="onchain", network="TRC20", customerEmail="chain@example.com")
+    old = dev.kill("watcher")
+    dev.control("chains/TRC20/send", {"to": booking["paymentAddress"], "amount": booking["amount"]})
+
+    dev.wait_for_new("watcher", old)
+    dev.wait_for(booking, "CONFIRMED", seconds=60)
+
+
 def test_web_killed_while_the_notice_comes(dev: Running):
     booking = dev.create(slot=3)
     old = dev.kill("web")

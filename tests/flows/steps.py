@@ -11,6 +11,7 @@ import requests
 
 from inspired.domain.booking import lifecycle
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
 from inspired.domain.shared.errors import UpstreamError
@@ -45,6 +46,7 @@ def hold(
         span.start,
         more.pop("zone", "Europe/Berlin"),
         Customer(email, more.pop("name", "Ann Example"), more.pop("address", "203.0.113.7")),
+        rail=more.pop("rail", USUAL),
         network="",
         token=svc.new_token(),
     )

@@ -22,6 +22,9 @@ OF_MIRRORED = "tests/domain/booking/test_mirrored.py::"
 OF_RULES = "tests/planted/test_rules.py::"
 ON_CHAIN = "inspired/adapters/providers/on_chain.py"
 ADDRESSES = "inspired/adapters/mongo/payment_addresses.py"
+WATCHING = "inspired/flows/booking/chain_watching.py"
+TRANSFERS = "inspired/adapters/mongo/transfers.py"
+OF_WATCHING = "tests/flows/booking/test_chain_watching.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
@@ -937,7 +940,7 @@ BUGS = (
         name="a node that lags is taken for a reorganisation",
         rule="1",
         file=ON_CHAIN,
-        old="        if head.number < given.seen_block:",
+        old="        if head.number < max(given.seen_block, stored):",
         new="        if head.number < 0:",
         test=OF_ON_CHAIN + "test_a_node_behind_a_block_with_money_is_not_believed_that_there_is_none",
     ),
@@ -1012,5 +1015,78 @@ BUGS = (
         old="(is_over and read.seen == read.final > 0)",
         new="(read.seen == read.final > 0)",
         test=OF_ON_CHAIN + "test_a_part_is_no_money_yet_not_even_when_it_is_final",
+    ),
+    # --- the watcher
+    Bug(
+        name="a cursor moves before what it passed is stored",
+        rule="6",
+        file=WATCHING,
+        old="        svc.transfers.store(changes)\n",
+        new="        svc.transfers.advance(group.name, network, final, now)\n        svc.transfers.store(changes)\n",
+        test=OF_WATCHING + "test_a_cursor_is_not_moved_before_what_it_passed_is_stored",
+    ),
+    Bug(
+        name="a cursor moves to the newest block",
+        rule="6",
+        file=WATCHING,
+        old="        final = min(head.finalized, last)",
+        new="        final = last",
+        test=OF_WATCHING + "test_a_cursor_stops_at_the_final_block",
+    ),
+    Bug(
+        name="addresses are listed before the head is read",
+        rule="6",
+        file=WATCHING,
+        old="        head = self._chain.head()\n        self._look_for_new()",
+        new="        self._look_for_new()\n        head = self._chain.head()",
+        test=OF_WATCHING + "test_an_address_given_out_and_paid_while_a_round_begins_is_not_passed_over",
+    ),
+    Bug(
+        name="a block that was reorganised away leaves its transfers",
+        rule="6",
+        file=TRANSFERS,
+        old="        gone = known.keys() - told.keys()",
+        new="        gone = set[str]()",
+        test=OF_WATCHING + "test_money_that_a_reorganisation_takes_away_is_told_of",
+    ),
+    Bug(
+        name="a mark is taken away although something moved again",
+        rule="6",
+        file=ADDRESSES,
+        old='        of_then = {"_id": moved.given.trade_no, "times_moved": moved.times}',
+        new='        of_then = {"_id": moved.given.trade_no}',
+        test=OF_WATCHING + "test_what_moves_while_it_is_told_of_is_told_of_again",
+    ),
+    Bug(
+        name="a mark is taken away although the node did not answer",
+        rule="6",
+        file=WATCHING,
+        old="    if None in seen:",
+        new="    if not seen:",
+        test=OF_WATCHING + "test_a_mark_is_kept_until_the_node_has_answered",
+    ),
+    Bug(
+        name="money on the network not asked for is overlooked",
+        rule="6",
+        file=WATCHING,
+        old="        if network is given.network or ",
+        new="        if True or ",
+        test=OF_WATCHING + "test_usdt_sent_on_the_other_evm_network_counts_as_what_it_is",
+    ),
+    Bug(
+        name="dust on another network becomes a short payment",
+        rule="6",
+        file=WATCHING,
+        old=" < units_of(network, SMALLEST):",
+        new=" < 0:",
+        test=OF_WATCHING + "test_dust_on_another_network_is_told_to_nobody",
+    ),
+    Bug(
+        name="addresses of long ago are read no more",
+        rule="6",
+        file=WATCHING,
+        old="group.read_at is None or group.read_at <= now - IN_TURN",
+        new="group.read_at is None",
+        test=OF_WATCHING + "test_addresses_of_long_ago_are_still_read_but_not_in_each_round",
     ),
 )

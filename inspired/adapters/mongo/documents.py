@@ -462,6 +462,7 @@ def _order_out(order: PaymentOrder) -> Document:
         "paid_at": order.paid_at,
         # Absent instead of empty: earlier releases know one rail only, and read the other as a number.
         **({} if order.rail is RailId.BINANCE_PAY else {"rail": str(order.rail)}),
+        **({} if order.is_offered else {"is_offered": False}),
         **({} if order.refunds_left is None else {"refunds_left": order.refunds_left}),
     }
 
@@ -488,6 +489,7 @@ def _order_in(found: Document, price: Document) -> PaymentOrder:
         transaction_id=found["transaction_id"],
         paid_at=found["paid_at"],
         rail=RailId(found.get("rail", RailId.BINANCE_PAY)),
+        is_offered=found.get("is_offered", True),
         refunds_left=found.get("refunds_left"),
     )
 

@@ -84,6 +84,11 @@ def create_money_indexes(database: Database[Document]) -> None:
         addresses = database["payment_addresses"]
         addresses.create_index([("kind", 1), ("address", 1)], unique=True)
         addresses.create_index([("kind", 1), ("index", 1)], unique=True)
+        addresses.create_index("also.trade_no", sparse=True)
+        addresses.create_index("work_at", sparse=True)
+        transfers = database["transfers"]
+        transfers.create_index([("group", 1), ("network", 1), ("block", 1)])
+        transfers.create_index([("recipient", 1), ("network", 1), ("block", 1)])
         database["ledger"].create_index("at")
         database["ledger"].create_index("owner")
         database["orphans"].create_index("open_since", sparse=True)

@@ -1,6 +1,10 @@
-"""Addresses given out to receive payments on chain: one for each payment order, fresh, and never given out again."""
+"""Addresses given out to receive payments on chain: one for each payment order, fresh, and never given out again.
 
-from collections.abc import Callable, Mapping
+An EVM address is the same on both EVM networks, so money can reach it on the network it was not given out for. An order
+made for such money shares the first one's address.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +18,7 @@ from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.networks import Kind, Network
 
 MOST_TRIES = 50
+GROUP = 500  # addresses whose transfers are asked for together
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,18 @@ class PaymentAddress:
     closing_at: datetime | None = None
     seen_block: int = 0
 
+    @property
+    def group(self) -> str:
+        return f"{self.network.facts.kind}/{self.index // GROUP}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An order's address where something arrived or went. `times`: how often that was noticed."""
+
+    given: PaymentAddress
+    times: int
+
 
 class PaymentAddresses:
     def __init__(self, database: Database[Document]) -> None:
@@ -43,7 +60,55 @@ class PaymentAddresses:
     def find(self, trade_no: str) -> PaymentAddress | None:
         with reaching():
             found = self._collection.find_one({"_id": trade_no})
+            if found is None and (shared := self._collection.find_one({"also.trade_no": trade_no})) is not None:
+                also = next(one for one in shared["also"] if one["trade_no"] == trade_no)
+                found = {**shared, **also, "_id": trade_no, "seen_block": 0}
         return None if found is None else _read(found)
+
+    def share(self, trade_no: str, other: str, network: Network, now: datetime) -> None:
+        """Let another order, for money found on another network, have the same address. Any amount counts for it, and
+        nobody is asked to pay it."""
+        also = {"trade_no": other, "network": str(network), "wanted": "1", "closing_at": now}
+        with reaching():
+            self._collection.update_one({"_id": trade_no, "also.trade_no": {"$ne": other}}, {"$push": {"also": also}})
+
+    def after(self, kind: Kind, index: int) -> list[PaymentAddress]:
+        """All of this kind that were given out after the one of this number."""
+        with reaching():
+            found = self._collection.find({"kind": str(kind), "index": {"$gt": index}}).sort("index", 1)
+            return [_read(document) for document in found]
+
+    # --- what moved there ---------------------------------------------------------------------------------------------
+
+    def mark(self, kind: Kind, addresses: Iterable[str], now: datetime) -> list[str]:
+        """Something moved at these addresses: from now on, until that is done, their orders are to be asked about.
+        Returns the orders' trade numbers."""
+        those = {"kind": str(kind), "address": {"$in": sorted(addresses)}}
+        with reaching():
+            self._collection.update_many(those, {"$set": {"work_at": now}, "$inc": {"times_moved": 1}})
+            return [document["_id"] for document in self._collection.find(those, {"_id": 1})]
+
+    def marked(self, now: datetime, most: int) -> list[str]:
+        """Trade numbers of orders to be asked about now."""
+        with reaching():
+            found = self._collection.find({"work_at": {"$lte": now}}, {"_id": 1}).sort("work_at", 1).limit(most)
+            return [document["_id"] for document in found]
+
+    def moved(self, trade_no: str) -> Moved | None:
+        with reaching():
+            found = self._collection.find_one({"_id": trade_no})
+        return None if found is None else Moved(_read(found), found.get("times_moved", 0))
+
+    def put_off(self, trade_no: str, until: datetime) -> None:
+        """Asked about again then, unless that is done before."""
+        with reaching():
+            self._collection.update_one({"_id": trade_no, "work_at": {"$ne": None}}, {"$set": {"work_at": until}})
+
+    def done(self, moved: Moved) -> None:
+        """Asked about, unless something moved again meanwhile."""
+        of_then = {"_id": moved.given.trade_no, "times_moved": moved.times}
+        with reaching():
+            self._collection.update_one(of_then, {"$unset": {"work_at": ""}})
 
     def give(
         self,
@@ -76,7 +141,7 @@ class PaymentAddresses:
         return 0 if newest is None else int(newest["index"]) + 1
 
     def close(self, trade_no: str, now: datetime) -> None:
-        """Once closed, always closed, since the first time."""
+        """Once closed, always closed, since the first time. An order that shares another's address always was."""
         with reaching():
             self._collection.update_one({"_id": trade_no, "closing_at": None}, {"$set": {"closing_at": now}})
 

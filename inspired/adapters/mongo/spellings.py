@@ -331,6 +331,7 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.ORDER_CLOSED: _order_status,
     EventKind.DENIED: _order_status,
     EventKind.TAKEN_BACK: _order,
+    EventKind.OTHER_NETWORK: _order,
     EventKind.CREATE_FAILED: _failed_order,
     EventKind.ABOVE_LIMIT: _above_limit,
     EventKind.MONEY: _money_seen,

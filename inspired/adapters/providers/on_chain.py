@@ -5,9 +5,11 @@ is in a block and as proven once that block is final. Nobody can close an addres
 stamped after the end of its time was read and nothing had come. Only the owner's wallet can send money back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
+from math import ceil
 from typing import TypeVar
 
 from inspired.adapters.crypto import chain_addresses
@@ -15,6 +17,7 @@ from inspired.adapters.crypto.account_keys import AccountKey
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.payment_addresses import PaymentAddress, PaymentAddresses
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
+from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.throttle import Breaker, Throttle
@@ -26,15 +29,19 @@ from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
 
+SECOND = timedelta(seconds=1)
+LOOK_BACK = timedelta(minutes=10)  # blocks may come faster than they should, and clocks differ
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What reached an address up to `head`, in the chain's order. `completed_at`: the time of the last one's block."""
+    """What reached an address up to `head`, in the chain's order. `completing`: the transfer that made it `wanted`, or
+    the newest; `completed_at`: the time of its block."""
 
     head: Head
     transfers: tuple[Transfer, ...]
+    completing: Transfer | None
     completed_at: datetime | None
 
     @property
@@ -57,6 +64,7 @@ class OnChain:
         throttle: Throttle,
         receiving: Receiving,
         addresses: PaymentAddresses,
+        transfers: Transfers,
         now: Callable[[], datetime],
     ) -> None:
         self._network = network
@@ -64,6 +72,7 @@ class OnChain:
         self.throttle = throttle
         self._receiving = receiving
         self._addresses = addresses
+        self._transfers = transfers
         self._now = now
         self._service = f"{network} node"
         self._asked_last: tuple[NodeAddress, ChainNode] | None = None
@@ -151,26 +160,54 @@ class OnChain:
         """True if the owner has given an account key and a node."""
         return self._receiving.is_set_up(self._network)
 
+    # --- for the watcher ----------------------------------------------------------------------------------------------
+
+    def head(self, *, seconds: float = 5.0) -> Head:
+        return self._asked(seconds, lambda node: node.head(seconds))
+
+    def arrivals(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
+        """What reached these addresses in the blocks from `first` to `last`, in the chain's order."""
+        return self._asked(seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds))
+
+    def first_block(self, given: PaymentAddress, head: Head) -> int:
+        """A block before which nothing can have reached this address, since nobody knew it."""
+        if self._network in given.from_blocks:
+            return given.from_blocks[self._network]
+        # Given out for the other network of its kind. Twice the blocks there should have been is early enough.
+        age = max(head.time - given.made_at, timedelta()) + LOOK_BACK
+        return max(0, head.number - ceil(2 * (age // SECOND) / self._network.facts.block_seconds))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
     def _read(self, node: ChainNode, given: PaymentAddress, seconds: float) -> _Read:
+        """The transfers that the watcher stored for good, and the chain from there on."""
+        cursor = self._transfers.cursor(given.group, self._network)
+        stored = -1 if cursor is None else cursor.block
         head = node.head(seconds)
-        if head.number < given.seen_block:
+        if head.number < max(given.seen_block, stored):
             # Not a reorganisation: another server of the same provider, which has not come as far yet.
             raise UpstreamError(self._service, "it has not reached a block that was seen before")
-        found = node.transfers([given.address], given.from_blocks[self._network], head.number, seconds=seconds)
+        first = max(self.first_block(given, head), stored + 1)
+        found = [
+            *(self._transfers.final_of(given.address, self._network, stored) if cursor is not None else ()),
+            *node.transfers([given.address], first, head.number, seconds=seconds),
+        ]
+        completing = _completing(found, int(given.wanted))
         # TRON's logs carry no time. Without it, money would be as late as we are in asking.
-        at = (found[-1].block_time or node.block(found[-1].block_number, seconds=seconds).time) if found else None
-        return _Read(head, tuple(found), at)
+        at = None if completing is None else completing.block_time
+        if completing is not None and at is None:
+            at = node.block(completing.block_number, seconds=seconds).time
+        return _Read(head, tuple(found), completing, at)
 
     def _with_money(
         self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool
     ) -> OrderObservation:
-        last = read.transfers[-1]
         return OrderObservation(
             trade_no=trade_no,
             asked_at=asked_at,
             status=Remote.PAID,
             money=money_of(self._network, units),
-            transaction_id=last.tx_hash,
+            transaction_id=read.completing.tx_hash if read.completing else "",
             paid_at=read.completed_at,
             by_query=by_query,
         )
@@ -232,3 +269,9 @@ class OnChain:
         node = ChainNode(self._http, network=self._network, url=found.url, headers=headers, now=self._now)
         self._asked_last = found, node
         return node
+
+
+def _completing(transfers: list[Transfer], wanted: int) -> Transfer | None:
+    """The transfer with which `wanted` raw units had come, or the newest."""
+    sums = zip(transfers, accumulate(transfer.units for transfer in transfers), strict=True)
+    return next((one for one, units in sums if units >= wanted), transfers[-1] if transfers else None)

@@ -123,6 +123,7 @@ class PaymentOrder:
     transaction_id: str = ""
     paid_at: datetime | None = None
     rail: RailId = USUAL
+    is_offered: bool = True  # False: nobody was asked to pay it; it holds money found on another network
     refunds_left: int | None = None  # refunds the provider still allows for this order; None: it named no limit yet
 
     @property
@@ -314,7 +315,7 @@ class Booking:
     @property
     def order(self) -> PaymentOrder | None:
         """The newest payment attempt."""
-        return self.orders[-1] if self.orders else None
+        return next((order for order in reversed(self.orders) if order.is_offered), None)
 
     @property
     def rail(self) -> RailId:

@@ -48,6 +48,7 @@ class EventKind(StrEnum):
     MONEY = "money"  # MoneySeen
     DENIED = "denied"  # OrderStatus
     TAKEN_BACK = "taken_back"  # Order
+    OTHER_NETWORK = "other_network"  # Order
     # refunds
     REFUND_REQUESTED = "refund_requested"  # RefundRequested
     REFUND_SENT = "refund_sent"  # Amount

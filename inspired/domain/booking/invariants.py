@@ -36,6 +36,7 @@ STATES = {
     EventKind.STARTED: State.DRAFT,
     EventKind.HELD: State.PENDING,
     EventKind.PAID: State.PAID,
+    EventKind.PENDING: State.PENDING,
     EventKind.CONFIRMED: State.CONFIRMED,
     EventKind.EXPIRED: State.EXPIRED,
     EventKind.CANCELLED: State.CANCELLED,
@@ -44,7 +45,7 @@ STATES = {
 ALLOWED = {
     State.DRAFT: {State.PENDING, State.CANCELLED},
     State.PENDING: {State.PAID, State.EXPIRED, State.CANCELLED},
-    State.PAID: {State.CONFIRMED, State.CANCELLED},
+    State.PAID: {State.CONFIRMED, State.CANCELLED, State.PENDING},  # PENDING: what was seen on chain was taken back
     State.CONFIRMED: {State.CANCELLED},
     State.EXPIRED: {State.PAID, State.REFUNDED},
     State.CANCELLED: {State.PAID, State.REFUNDED},

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
+from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder, trade_number
 from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
 from inspired.domain.booking.lifecycle import with_new_order
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.polling import may_still_pay, passed, scheduled
-from inspired.domain.booking.rails import CAPABILITIES
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.states import Remote, State
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any create call may take
@@ -134,3 +134,33 @@ def try_again(booking: Booking, now: datetime) -> Booking:
         return scheduled(with_new_order(booking, now, tries=0), now)
     again = replace(order, tries=0, retry_at=now)
     return scheduled(booking.with_order(again), now)
+
+
+def found_on(booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime) -> Booking:
+    """Money reached the address of the order `beside` on another network, whose rail this is. It is an order of its
+    own, so that it is counted, booked and returned where it is; nobody is asked to pay it."""
+    if found_beside(booking, beside, rail):
+        return booking
+    number = len(booking.orders) + 1
+    found = PaymentOrder(
+        number=number,
+        trade_no=trade_number(booking.id, number),
+        created_at=now,
+        amount=beside.amount,
+        tries=1,
+        expires_at=now,
+        checkout=beside.checkout,
+        rail=rail,
+        is_offered=False,
+    )
+    booking = replace(booking, orders=(*booking.orders, found))
+    return scheduled(booking.noted(now, EventKind.OTHER_NETWORK, Order(number)), now)
+
+
+def found_beside(booking: Booking, beside: PaymentOrder, rail: RailId) -> list[PaymentOrder]:
+    """The order made for money that reached this order's address on the network of `rail`; at most one."""
+    return [
+        order
+        for order in booking.orders
+        if order.rail is rail and not order.is_offered and order.checkout == beside.checkout
+    ]

@@ -56,6 +56,9 @@ def sweep(svc: Services, enqueued: Enqueued) -> int:
     for webhook_id in webhooks:
         if svc.queue.enqueue_webhook("work_webhook", webhook_id):
             svc.logs.lease(webhook_id, now + ENQUEUE_AGAIN)
+    for trade_no in svc.payment_addresses.marked(now, room) if room > 0 else ():
+        if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
+            svc.payment_addresses.put_off(trade_no, now + ENQUEUE_AGAIN)
     # Do not top the queue up one by one either: the query for due work costs more, the more is due.
     waiting = svc.queue.waiting()
     room = MOST_JOBS - waiting if waiting <= MOST_JOBS // 2 else 0

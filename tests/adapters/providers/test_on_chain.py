@@ -16,6 +16,7 @@ from inspired.adapters.crypto.vault import Vault
 from inspired.adapters.mongo.database import connect
 from inspired.adapters.mongo.payment_addresses import PaymentAddresses
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
+from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.providers.chain_node import AskedToWait
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.on_chain import OnChain
@@ -154,7 +155,15 @@ def make(sandbox, database, connection) -> Make:
         if is_set_up:
             receiving.set_account_key(network.facts.kind, XPUBS[network.facts.kind], NOW)
             receiving.set_node(network, net.node, NOW)
-        rail = OnChain(network, Http(), throttle=throttle, receiving=receiving, addresses=given, now=clock)
+        rail = OnChain(
+            network,
+            Http(),
+            throttle=throttle,
+            receiving=receiving,
+            addresses=given,
+            transfers=Transfers(database),
+            now=clock,
+        )
         return Shop(net, rail, receiving, given, clock)
 
     return made
@@ -791,6 +800,7 @@ def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env):
             throttle=tron.rail.throttle,
             receiving=Receiving(through, a_vault(), keep=0.0),
             addresses=PaymentAddresses(through),
+            transfers=Transfers(through),
             now=tron.clock,
         )
         before = rail.is_set_up()

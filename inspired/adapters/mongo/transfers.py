@@ -1,0 +1,149 @@
+"""USDT that reached addresses given out, as the chains last told of it, and up to which block each group was read.
+
+A group is a run of addresses that are asked about together. Its cursor is the last block whose transfers are stored
+for good: it only moves forward, only to a final block, and only after what it passed is stored. What lies above it is
+read again each time and replaces what was known there, so that a block that was reorganised away takes its transfers
+with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from inspired.adapters.mongo.database import reaching
+from inspired.adapters.mongo.documents import Document
+from inspired.domain.shared.networks import Network, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`block`: everything up to it is stored. `read_at`: when the chain was last read for it."""
+
+    block: int
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reading told that was not known, and at which addresses."""
+
+    addresses: frozenset[str]
+    writes: Sequence[ReplaceOne[Document] | DeleteOne]
+
+
+class Transfers:
+    def __init__(self, database: Database[Document]) -> None:
+        self._collection: Collection[Document] = database["transfers"]
+        self._cursors: Collection[Document] = database["transfer_cursors"]
+
+    # --- cursors ------------------------------------------------------------------------------------------------------
+
+    def cursor(self, group: str, network: Network) -> Cursor | None:
+        """None if the group was never read on this network."""
+        with reaching():
+            found = self._cursors.find_one({"_id": f"{group}/{network}"})
+        return None if found is None else Cursor(found["block"], found["read_at"])
+
+    def cursors(self, network: Network) -> dict[str, Cursor]:
+        """By group."""
+        with reaching():
+            found = list(self._cursors.find({"network": str(network)}))
+        return {one["group"]: Cursor(one["block"], one["read_at"]) for one in found}
+
+    def advance(self, group: str, network: Network, block: int, now: datetime) -> None:
+        """Called once everything up to this final block is stored."""
+        change = {"$max": {"block": block, "read_at": now}, "$setOnInsert": {"group": group, "network": str(network)}}
+        with reaching():
+            self._cursors.update_one({"_id": f"{group}/{network}"}, change, upsert=True)
+
+    # --- transfers ----------------------------------------------------------------------------------------------------
+
+    def final_of(self, address: str, network: Network, until: int) -> list[Transfer]:
+        """What reached an address up to block `until`, a cursor, in the chain's order."""
+        wanted = {"recipient": address, "network": str(network), "block": {"$lte": until}}
+        with reaching():
+            found = list(self._collection.find(wanted))
+        return sorted(map(_read, found), key=lambda one: (one.block_number, one.log_index))
+
+    def units_at(self, address: str, network: Network) -> int:
+        """Raw units that reached an address on a network, final or not."""
+        with reaching():
+            found = list(self._collection.find({"recipient": address, "network": str(network)}, {"units": 1}))
+        return sum(int(document["units"]) for document in found)
+
+    def networks_of(self, address: str) -> tuple[Network, ...]:
+        """On which networks something reached an address."""
+        with reaching():
+            found = self._collection.distinct("network", {"recipient": address})
+        return tuple(network for network in Network if network in found)
+
+    def compared(
+        self,
+        group: str,
+        network: Network,
+        after: int,
+        found: Sequence[Transfer],
+        *,
+        until: int,
+        final: int,
+    ) -> Changes:
+        """How a reading of the blocks above `after` and up to `until` differs from what is stored of them."""
+        with reaching():
+            wanted = {"group": group, "network": str(network), "block": {"$gt": after, "$lte": until}}
+            stored = list(self._collection.find(wanted))
+        known = {document["_id"]: document for document in stored}
+        told = {one["_id"]: one for one in (_written(transfer, group, final) for transfer in found)}
+        gone = known.keys() - told.keys()
+        new = [name for name, document in told.items() if _essence(known.get(name)) != _essence(document)]
+        return Changes(
+            frozenset([*(known[name]["recipient"] for name in gone), *(told[name]["recipient"] for name in new)]),
+            [
+                *(DeleteOne({"_id": name}) for name in sorted(gone)),
+                *(ReplaceOne({"_id": name}, told[name], upsert=True) for name in new),
+            ],
+        )
+
+    def store(self, changes: Changes) -> None:
+        if changes.writes:
+            with reaching():
+                self._collection.bulk_write(list(changes.writes))
+
+
+def _written(transfer: Transfer, group: str, final: int) -> Document:
+    """The sender is not kept: it says nothing about who paid, and would be personal data."""
+    return {
+        "_id": f"{transfer.network}:{transfer.tx_hash}:{transfer.log_index}",
+        "group": group,
+        "network": str(transfer.network),
+        "block": transfer.block_number,
+        "block_hash": transfer.block_hash,
+        "block_time": transfer.block_time,
+        "tx_hash": transfer.tx_hash,
+        "log_index": transfer.log_index,
+        "recipient": transfer.recipient,
+        "units": str(transfer.units),
+        "is_final": transfer.block_number <= final,
+    }
+
+
+def _essence(document: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    return None if document is None else (document["block_hash"], document["units"], document["is_final"])
+
+
+def _read(found: Document) -> Transfer:
+    return Transfer(
+        network=Network(found["network"]),
+        block_number=found["block"],
+        block_hash=found["block_hash"],
+        block_time=found["block_time"],
+        tx_hash=found["tx_hash"],
+        log_index=found["log_index"],
+        sender="",
+        recipient=found["recipient"],
+        units=int(found["units"]),
+    )

@@ -1,0 +1,190 @@
+"""Watching every address ever given out for USDT that arrives: late, twice, or on the network not asked for.
+
+One watcher for each network, in rounds. Addresses are read in groups: the newest in each round, older ones in turn,
+within a day. What was found is marked and told of by a job, which asks the order's rail like any other trigger does; so
+a round may be lost, and two watchers at once do no harm. A network that is down holds up no other.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from inspired.adapters.mongo.payment_addresses import PaymentAddress
+from inspired.domain.booking import payment_orders
+from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.rails import RailId
+from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Head, Network, units_of
+from inspired.flows.booking import refreshing
+from inspired.services import Services
+
+ROUND_SECONDS = 2.0
+LONGEST_PAUSE = 60.0  # seconds between rounds while the network's node does not answer
+NEW = timedelta(days=3)  # how long a group is read in each round after its last address was given out
+IN_TURN = timedelta(hours=12)  # how often an older group is read
+OLD_AT_ONCE = 4  # such groups in one round
+MOST_BLOCKS = 50_000  # of one group in one round
+SAVE_EVERY = timedelta(seconds=20)  # a cursor that passed nothing may lag behind
+ASK_AGAIN = timedelta(seconds=15)
+SECONDS = 5.0  # for one question
+SMALLEST = Money.parse("0.01")  # less than this, on a network that was not asked for, is told to nobody
+log = structlog.get_logger()
+
+
+@dataclass
+class _Group:
+    """Addresses read together. `cursor`: everything up to this block is stored; None: never read."""
+
+    name: str
+    addresses: set[str] = field(default_factory=set)
+    newest: PaymentAddress | None = None
+    oldest: PaymentAddress | None = None
+    cursor: int | None = None
+    read_at: datetime | None = None
+    saved_at: datetime | None = None
+
+
+class ChainWatch:
+    """What the watcher of one network remembers between its rounds. All of it can be read again."""
+
+    def __init__(self, svc: Services, network: Network) -> None:
+        self._svc = svc
+        self._network = network
+        self._chain = svc.chains[network]
+        self._groups: dict[str, _Group] = {}
+        self._newest = -1
+
+    def run(self, stop: threading.Event) -> None:
+        """Round after round until `stop` is set."""
+        pause = ROUND_SECONDS
+        while not stop.is_set():
+            try:
+                self.round()
+                pause = ROUND_SECONDS
+            except (UpstreamError, Busy) as error:
+                log.warning("chain_unread", network=str(self._network), why=str(error))
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:
+                log.exception("chain_watch_broken", network=str(self._network))
+                pause = LONGEST_PAUSE
+            stop.wait(pause)
+
+    def round(self) -> int:
+        """Read what is due; returns at how many addresses something had moved. Raises UpstreamError, Busy."""
+        if not self._groups and not self._svc.payment_addresses.after(self._network.facts.kind, self._newest):
+            return 0  # to a node an empty list of addresses would mean everybody
+        if not self._chain.is_set_up():
+            return 0
+        # The head first: whoever got an address after this is paid in a later block, and read in a later round.
+        head = self._chain.head()
+        self._look_for_new()
+        moved, failure = 0, None
+        for group in self._due():
+            try:
+                moved += self._read(group, head)
+            except UpstreamError as error:
+                failure = failure or error  # it may be about this group alone
+        if failure is not None:
+            raise failure
+        return moved
+
+    def _look_for_new(self) -> None:
+        cursors = None
+        for given in self._svc.payment_addresses.after(self._network.facts.kind, self._newest):
+            group = self._groups.get(given.group)
+            if group is None:
+                cursors = cursors or self._svc.transfers.cursors(self._network)
+                known = cursors.get(given.group)
+                group = self._groups[given.group] = _Group(given.group)
+                if known is not None:
+                    group.cursor, group.read_at = known.block, known.read_at
+            group.addresses.add(given.address)
+            group.newest, group.oldest = given, group.oldest or given
+            self._newest = given.index
+
+    def _due(self) -> Iterator[_Group]:
+        now, older = self._svc.now(), []
+        for group in self._groups.values():
+            if group.newest is not None and group.newest.made_at > now - NEW:
+                yield group
+            elif group.read_at is None or group.read_at <= now - IN_TURN:
+                older.append(group)
+        older.sort(key=lambda group: (group.read_at is not None, group.read_at))
+        yield from older[:OLD_AT_ONCE]
+
+    def _read(self, group: _Group, head: Head) -> int:
+        svc, network = self._svc, self._network
+        first = self._first(group, head)
+        last = min(head.number, first + MOST_BLOCKS - 1)
+        if last < first:
+            return 0  # nothing new; or another server of the same provider, which has not come as far yet
+        final = min(head.finalized, last)
+        found = self._chain.arrivals(group.addresses, first, last)
+        changes = svc.transfers.compared(group.name, network, first - 1, found, until=last, final=final)
+        now = svc.now()
+        # In this order: a mark too many costs a question; a transfer stored without its mark would be told to nobody.
+        moved = svc.payment_addresses.mark(network.facts.kind, changes.addresses, now) if changes.addresses else []
+        svc.transfers.store(changes)
+        if group.cursor is None or final > group.cursor:
+            group.cursor = final
+            if moved or group.saved_at is None or now - group.saved_at >= SAVE_EVERY:
+                svc.transfers.advance(group.name, network, final, now)
+                group.saved_at = now
+        group.read_at = now if last == head.number else group.read_at
+        for trade_no in moved:
+            if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
+                svc.payment_addresses.put_off(trade_no, now + ASK_AGAIN)
+        return len(moved)
+
+    def _first(self, group: _Group, head: Head) -> int:
+        if group.cursor is not None:
+            return group.cursor + 1
+        return self._chain.first_block(group.oldest, head) if group.oldest is not None else head.number
+
+
+def tell_of(svc: Services, trade_no: str) -> None:
+    """Something moved at this order's address: ask its rail, and the rails of other networks where something arrived.
+    What cannot be asked now is asked again later."""
+    moved = svc.payment_addresses.moved(trade_no)
+    if moved is None:
+        return
+    try:
+        booking = svc.bookings.get(booking_id_of(trade_no))
+    except NotFound:
+        svc.payment_addresses.done(moved)
+        return
+    booking = _with_orders_of_other_networks(svc, booking, moved.given)
+    address = moved.given.address
+    asked = [order for order in booking.orders if _address_of(svc, order.trade_no) == address]
+    seen = [refreshing.queried(svc, order, SECONDS) for order in asked]
+    refreshing.update_and_enqueue(svc, booking.id, [one for one in seen if one is not None])
+    if None in seen:
+        svc.payment_addresses.put_off(trade_no, svc.now() + ASK_AGAIN)
+    else:
+        svc.payment_addresses.done(moved)
+
+
+def _address_of(svc: Services, trade_no: str) -> str:
+    given = svc.payment_addresses.find(trade_no)
+    return "" if given is None else given.address
+
+
+def _with_orders_of_other_networks(svc: Services, booking: Booking, given: PaymentAddress) -> Booking:
+    """An order of its own for each network other than the one asked for, where more than dust arrived."""
+    order = booking.find_order(given.trade_no)
+    if order is None:
+        return booking
+    for network in svc.transfers.networks_of(given.address):
+        if network is given.network or svc.transfers.units_at(given.address, network) < units_of(network, SMALLEST):
+            continue
+        now, rail = svc.now(), RailId(network)
+        found_on = partial(payment_orders.found_on, rail=rail, beside=order, now=now)
+        booking = svc.bookings.change(booking.id, found_on)
+        for found in payment_orders.found_beside(booking, order, rail):
+            svc.payment_addresses.share(given.trade_no, found.trade_no, network, now)
+    return booking

@@ -1,0 +1,331 @@
+"""Watching every address ever given out: what arrives late, twice, on another network, or is taken back is never
+overlooked, and a round or a job that is lost loses nothing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from inspired.adapters.mongo.receiving import NodeAddress
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.ledger import balances
+from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Kind, Network
+from inspired.flows.booking import chain_watching, refreshing
+from inspired.flows.booking.chain_watching import ChainWatch
+from inspired.flows.monitoring import sweeping
+from inspired.services import Services
+from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
+from tests.flows.steps import later, live
+from tests.harness import Servers
+
+PRICE = "75"
+
+
+@pytest.fixture
+def on_chain(svc: Services, sandbox: Servers) -> None:
+    """The owner receives on all three networks of the stand-in, whose blocks come only when a test mines them."""
+    sandbox.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})
+    svc.receiving.set_account_key(Kind.EVM, XPUB_EVM, svc.now())
+    svc.receiving.set_account_key(Kind.TRON, XPUB_TRON, svc.now())
+    for network in Network:
+        svc.receiving.set_node(network, NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc"), svc.now())
+
+
+pytestmark = pytest.mark.usefixtures("on_chain")
+
+
+def a_live_booking(svc: Services, rail: RailId = RailId.TRC20) -> Booking:
+    booking = live(svc, rail=rail)
+    assert booking.order is not None
+    assert booking.order.checkout is not None
+    return booking
+
+
+def address_of(booking: Booking) -> str:
+    return booking.orders[0].checkout.qr_content
+
+
+def send(sandbox: Servers, network: str, booking: Booking, amount: str = PRICE) -> str:
+    return str(sandbox.control(f"chains/{network}/send", {"to": address_of(booking), "amount": amount})["txHash"])
+
+
+def chain(sandbox: Servers, network: str, what: str, body: dict[str, Any] | None = None) -> Any:
+    return sandbox.control(f"chains/{network}/{what}", {} if body is None else body)
+
+
+def calls(sandbox: Servers, network: str = "TRC20") -> list[str]:
+    return [method for one in sandbox.control(f"chains/{network}/calls") for method in one["methods"]]
+
+
+def worked(svc: Services) -> None:
+    """What the marks ask for, as the sweep and a worker do it."""
+    for trade_no in svc.payment_addresses.marked(svc.now() + timedelta(minutes=1), 100):
+        chain_watching.tell_of(svc, trade_no)
+
+
+def test_while_no_address_was_given_out_no_node_is_asked_anything(svc: Services, sandbox: Servers):
+    for network in Network:
+        assert ChainWatch(svc, network).round() == 0
+        assert calls(sandbox, network) == []
+
+
+@pytest.mark.parametrize("network", Network)
+def test_money_is_seen_and_then_final_without_anybody_looking_at_the_page(
+    svc: Services, sandbox: Servers, network: Network
+):
+    booking, watch = a_live_booking(svc, RailId(network)), ChainWatch(svc, network)
+    send(sandbox, network, booking)
+
+    watch.round()
+    worked(svc)
+    seen = svc.bookings.get(booking.id)
+    chain(sandbox, network, "finalize")
+    watch.round()
+    worked(svc)
+
+    assert (seen.state, svc.bookings.get(booking.id).state) == (State.PAID, State.CONFIRMED)
+
+
+def test_what_was_told_of_is_not_told_of_again(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+
+    assert [watch.round(), watch.round()] == [1, 0]
+    chain(sandbox, "TRC20", "finalize")
+    assert [watch.round(), watch.round()] == [1, 0]
+    worked(svc)
+    assert svc.payment_addresses.marked(svc.now() + timedelta(days=1), 10) == []
+
+
+def test_a_watcher_that_starts_anew_tells_of_nothing_twice_and_misses_nothing(svc: Services, sandbox: Servers):
+    first, second = a_live_booking(svc), a_live_booking(svc)
+    send(sandbox, "TRC20", first)
+    chain(sandbox, "TRC20", "finalize")
+    ChainWatch(svc, Network.TRC20).round()
+    send(sandbox, "TRC20", second)
+
+    anew = ChainWatch(svc, Network.TRC20)
+
+    assert [anew.round(), anew.round()] == [1, 0]
+
+
+def test_money_that_a_reorganisation_takes_away_is_told_of(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    sent = send(sandbox, "TRC20", booking)
+    watch.round()
+    worked(svc)
+
+    chain(sandbox, "TRC20", "reorg", {"depth": 1, "drop": [sent]})
+    watch.round()
+    worked(svc)
+
+    after = svc.bookings.get(booking.id)
+    assert (after.state, [event.kind for event in after.history][-2:]) == (
+        State.PENDING,
+        [EventKind.TAKEN_BACK, EventKind.PENDING],
+    )
+    assert svc.transfers.units_at(svc.payment_addresses.find(booking.orders[0].trade_no).address, Network.TRC20) == 0
+
+
+def test_a_transaction_that_moves_to_another_block_is_counted_once(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    watch.round()
+    chain(sandbox, "TRC20", "reorg", {"depth": 1, "drop": []})
+    watch.round()
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    worked(svc)
+
+    after = svc.bookings.get(booking.id)
+    assert (after.state, str(after.orders[0].received)) == (State.CONFIRMED, PRICE)
+
+
+def test_money_days_after_the_end_is_found_and_counted(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    watch.round()
+    sandbox.control("clock", {"advance_s": 3600})
+    chain(sandbox, "TRC20", "mine", {"blocks": 1})
+    after_the_end = later(svc, hours=1)
+    ended = refreshing.refresh(after_the_end, booking.id)
+    assert ended.state is State.EXPIRED
+
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    ChainWatch(after_the_end, Network.TRC20).round()
+    worked(after_the_end)
+
+    after = svc.bookings.get(booking.id)
+    assert Flag.PAID_LATE in after.flags
+    assert str(after.orders[0].received) == PRICE
+
+
+def test_the_price_sent_twice_to_a_confirmed_booking_is_seen_as_a_surplus(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    worked(svc)
+
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    worked(svc)
+
+    after = svc.bookings.get(booking.id)
+    assert (after.state, str(after.orders[0].received)) == (State.CONFIRMED, "150")
+    assert [str(refund.amount) for refund in after.refunds] == [PRICE]
+
+
+@pytest.mark.parametrize(("asked", "sent_on"), [("BEP20", "ERC20"), ("ERC20", "BEP20")])
+def test_usdt_sent_on_the_other_evm_network_counts_as_what_it_is(
+    svc: Services, sandbox: Servers, asked: str, sent_on: str
+):
+    booking, watch = a_live_booking(svc, RailId(asked)), ChainWatch(svc, Network(sent_on))
+    watch.round()
+    hash_ = send(sandbox, sent_on, booking)
+    chain(sandbox, sent_on, "finalize")
+
+    watch.round()
+    worked(svc)
+    worked(svc)
+
+    after = svc.bookings.get(booking.id)
+    assert after.state is State.CONFIRMED
+    assert [(order.rail, order.has_money) for order in after.orders] == [
+        (RailId(asked), False),
+        (RailId(sent_on), True),
+    ]
+    assert after.orders[1].transaction_id == hash_
+    assert balances(after.ledger)[sent_on.lower(), "USDT"] == Money.parse(PRICE)
+    assert EventKind.OTHER_NETWORK in [event.kind for event in after.history]
+
+
+def test_dust_on_another_network_is_told_to_nobody(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc, RailId.BEP20), ChainWatch(svc, Network.ERC20)
+    send(sandbox, "ERC20", booking, "0.000001")
+    chain(sandbox, "ERC20", "finalize")
+
+    watch.round()
+    worked(svc)
+
+    after = svc.bookings.get(booking.id)
+    assert (len(after.orders), after.state, after.flags) == (1, State.PENDING, frozenset())
+
+
+def test_a_mark_is_kept_until_the_node_has_answered(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    watch.round()
+
+    chain(sandbox, "TRC20", "faults", {"fault": "refuse", "times": 2})
+    worked(svc)
+    unasked = svc.bookings.get(booking.id).state
+    worked(svc)
+
+    assert (unasked, svc.bookings.get(booking.id).state) == (State.PENDING, State.PAID)
+
+
+def test_what_moves_while_it_is_told_of_is_told_of_again(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    watch.round()
+    before = svc.payment_addresses.moved(booking.orders[0].trade_no)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+
+    svc.payment_addresses.done(before)
+
+    assert svc.payment_addresses.marked(svc.now() + timedelta(minutes=1), 10) == [booking.orders[0].trade_no]
+
+
+def test_the_sweep_enqueues_what_a_lost_queue_held(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    watch.round()
+    waiting = svc.queue.webhooks_waiting()
+
+    sweeping.sweep(later(svc, minutes=1), sweeping.Enqueued())
+
+    assert svc.queue.webhooks_waiting() == waiting + 1
+
+
+def test_a_cursor_is_not_moved_before_what_it_passed_is_stored(svc: Services, sandbox: Servers, monkeypatch):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    group = svc.payment_addresses.find(booking.orders[0].trade_no).group
+    watch.round()
+    before = svc.transfers.cursor(group, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    monkeypatch.setattr(svc.transfers, "store", lambda changes: (_ for _ in ()).throw(UpstreamError("mongo", "gone")))
+
+    with pytest.raises(UpstreamError):
+        watch.round()
+
+    assert svc.transfers.cursor(group, Network.TRC20) == before
+    monkeypatch.undo()
+    assert ChainWatch(svc, Network.TRC20).round() == 1
+
+
+def test_a_cursor_stops_at_the_final_block(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    group = svc.payment_addresses.find(booking.orders[0].trade_no).group
+    chain(sandbox, "TRC20", "mine", {"blocks": 5})
+
+    watch.round()
+
+    head = svc.chains[Network.TRC20].head()
+    assert head.finalized < head.number
+    assert svc.transfers.cursor(group, Network.TRC20).block == head.finalized
+
+
+def test_an_address_given_out_and_paid_while_a_round_begins_is_not_passed_over(
+    svc: Services, sandbox: Servers, monkeypatch
+):
+    a_live_booking(svc)
+    watch, chain_ = ChainWatch(svc, Network.TRC20), svc.chains[Network.TRC20]
+    late: list[Booking] = []
+    asked = chain_.head
+
+    def head_after_a_booking(**more: Any) -> Any:
+        if not late:
+            late.append(a_live_booking(svc))
+            send(sandbox, "TRC20", late[0])
+            chain(sandbox, "TRC20", "finalize")
+        return asked(**more)
+
+    monkeypatch.setattr(chain_, "head", head_after_a_booking)
+    moved = [watch.round(), watch.round()]
+
+    assert sum(moved) == 1
+
+
+def test_addresses_of_long_ago_are_still_read_but_not_in_each_round(svc: Services, sandbox: Servers):
+    a_live_booking(svc)
+    watch = ChainWatch(later(svc, days=4), Network.TRC20)
+    watch.round()
+    before = calls(sandbox).count("eth_getLogs")
+
+    watch.round()
+    in_the_same_hour = calls(sandbox).count("eth_getLogs")
+    watch._svc = later(svc, days=5)
+    watch.round()
+
+    assert before == in_the_same_hour > 0
+    assert calls(sandbox).count("eth_getLogs") == before + 1
+
+
+def test_one_network_down_leaves_the_others_be(svc: Services, sandbox: Servers):
+    on_tron, on_bnb = a_live_booking(svc), a_live_booking(svc, RailId.BEP20)
+    send(sandbox, "TRC20", on_tron)
+    send(sandbox, "BEP20", on_bnb)
+    chain(sandbox, "TRC20", "faults", {"fault": "refuse", "times": 1})
+
+    with pytest.raises(UpstreamError):
+        ChainWatch(svc, Network.TRC20).round()
+    assert ChainWatch(svc, Network.BEP20).round() == 1
