@@ -25,6 +25,7 @@ ADDRESSES = "inspired/adapters/mongo/payment_addresses.py"
 WATCHING = "inspired/flows/booking/chain_watching.py"
 TRANSFERS = "inspired/adapters/mongo/transfers.py"
 OF_WATCHING = "tests/flows/booking/test_chain_watching.py::"
+OF_CHAINS = "tests/domain/booking/test_on_chain.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
@@ -1088,5 +1089,21 @@ BUGS = (
         old="group.read_at is None or group.read_at <= now - IN_TURN",
         new="group.read_at is None",
         test=OF_WATCHING + "test_addresses_of_long_ago_are_still_read_but_not_in_each_round",
+    ),
+    Bug(
+        name="money that is never final keeps its call forever",
+        rule="5",
+        file=LIFECYCLE,
+        old="    return wait is not None and deadline is not None and moment.now >= deadline + wait",
+        new="    return False",
+        test=OF_CHAINS + "test_what_is_not_final_in_the_end_frees_the_call_and_says_so_without_any_mail",
+    ),
+    Bug(
+        name="money seen in time loses its call at the deadline",
+        rule="5",
+        file=LIFECYCLE,
+        old="moment.now >= deadline + wait",
+        new="moment.now >= deadline",
+        test=OF_CHAINS + "test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long",
     ),
 )

@@ -45,7 +45,8 @@ STATES = {
 ALLOWED = {
     State.DRAFT: {State.PENDING, State.CANCELLED},
     State.PENDING: {State.PAID, State.EXPIRED, State.CANCELLED},
-    State.PAID: {State.CONFIRMED, State.CANCELLED, State.PENDING},  # PENDING: what was seen on chain was taken back
+    # PENDING: what was seen on chain was taken back. EXPIRED: it was not final in time.
+    State.PAID: {State.CONFIRMED, State.CANCELLED, State.PENDING, State.EXPIRED},
     State.CONFIRMED: {State.CANCELLED},
     State.EXPIRED: {State.PAID, State.REFUNDED},
     State.CANCELLED: {State.PAID, State.REFUNDED},

@@ -166,6 +166,24 @@ def _is_on_chain(moment: Moment) -> bool:
     return not all(CAPABILITIES[order.rail].is_final_at_once for order in moment.booking.orders)
 
 
+def _awaits_finality(moment: Moment) -> timedelta | None:
+    """For how long a payment that was seen and is not final keeps the call after the time to pay; None: there is
+    none."""
+    waiting = [order for order in moment.booking.orders if order.has_money and not order.proven]
+    waits = [able.longest_wait for order in waiting if not (able := CAPABILITIES[order.rail]).is_final_at_once]
+    return max(waits, default=None)
+
+
+def _is_slow_to_be_final(moment: Moment) -> bool:
+    is_told = any(event.kind is EventKind.NETWORK_SLOW for event in moment.booking.history)
+    return not is_told and _awaits_finality(moment) is not None and passed(moment.booking.deadline, moment.now)
+
+
+def _is_too_slow_to_be_final(moment: Moment) -> bool:
+    wait, deadline = _awaits_finality(moment), moment.booking.deadline
+    return wait is not None and deadline is not None and moment.now >= deadline + wait
+
+
 def _is_denied(moment: Moment) -> bool:
     return denied(moment.booking) is not None
 
@@ -236,6 +254,10 @@ def _paid(moment: Moment) -> Booking:
 
 def _waits_again(moment: Moment) -> Booking:
     return moved(moment.booking, PENDING, moment.now, paid_at=None)
+
+
+def _told_of_slowness(moment: Moment) -> Booking:
+    return moment.booking.noted(moment.now, EventKind.NETWORK_SLOW)
 
 
 def _alerting(kind: AlertKind) -> Callable[[Moment], Booking]:
@@ -433,6 +455,10 @@ TABLE = (
         (PENDING,), UNPAID, when=_given_up_and_closed, then=_cancelled),
     Row("not paid in time and seen closed: the slot is free", 5,
         (PENDING,), UNPAID, when=_over_and_closed, then=_expired),
+    Row("seen in time and not final when it is over: the customer is told", 5,
+        (PENDING, PAID), (NOTIFIED,), when=_is_slow_to_be_final, then=_told_of_slowness),
+    Row("seen in time and not final long after: the slot is free", 5,
+        (PENDING, PAID), (NOTIFIED,), when=_is_too_slow_to_be_final, then=_expired),
     Row("the provider cannot be asked for long: the owner is told", 5,
         (PENDING,), (NONE, NOTIFIED), when=_unreachable_for_long, then=_alerting(AlertKind.UNREACHABLE)),
     Row("paid, but it cannot be counted: in the end the slot is free", 5,

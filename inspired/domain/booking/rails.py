@@ -33,9 +33,9 @@ class Capabilities:
     `minutes`: how long a payment usually takes until it is final, from and to.
 
     `is_final_at_once`: money that was seen stays. Otherwise it is seen before it is final and may be taken back until
-    then. `takes_more`: more money for the same order may follow. `sends_refunds`: otherwise the owner sends them from a
-    wallet. `last_takes_all`: the last refund it allows of an order returns everything left, whatever amount is asked
-    for.
+    then; `longest_wait` is for how long it keeps its call after the time to pay. `takes_more`: more money for the same
+    order may follow. `sends_refunds`: otherwise the owner sends them from a wallet. `last_takes_all`: the last refund
+    it allows of an order returns everything left, whatever amount is asked for.
     """
 
     name: str
@@ -46,11 +46,12 @@ class Capabilities:
     network: Network | None = None
     is_final_at_once: bool = True
     takes_more: bool = False
+    longest_wait: timedelta = timedelta()
     sends_refunds: bool = True
     last_takes_all: bool = False
 
 
-def _on_chain(network: Network) -> Capabilities:
+def _on_chain(network: Network, *, longest_wait: timedelta) -> Capabilities:
     return Capabilities(
         name=f"USDT on {network.facts.name}",
         provider=network.facts.name,
@@ -60,6 +61,7 @@ def _on_chain(network: Network) -> Capabilities:
         network=network,
         is_final_at_once=False,
         takes_more=True,
+        longest_wait=longest_wait,
         sends_refunds=False,
     )
 
@@ -75,9 +77,9 @@ CAPABILITIES: Mapping[RailId, Capabilities] = {
         minutes=(0, 1),
         last_takes_all=True,
     ),
-    RailId.TRC20: _on_chain(Network.TRC20),
-    RailId.BEP20: _on_chain(Network.BEP20),
-    RailId.ERC20: _on_chain(Network.ERC20),
+    RailId.TRC20: _on_chain(Network.TRC20, longest_wait=timedelta(minutes=30)),
+    RailId.BEP20: _on_chain(Network.BEP20, longest_wait=timedelta(minutes=30)),
+    RailId.ERC20: _on_chain(Network.ERC20, longest_wait=timedelta(minutes=60)),
 }
 
 

@@ -107,7 +107,8 @@ def _open_matter(booking: Booking) -> tuple[Message, ...]:
         return (Message(MessageId.CHOOSE_LATE if Flag.PAID_LATE in booking.flags else MessageId.CHOOSE),)
     ended = booking.state in (State.EXPIRED, State.CANCELLED)
     if ended and booking.agreed_amount is None and payment in (Payment.NOTIFIED, Payment.EXACT):
-        return (Message(MessageId.LATE_CHECK),)
+        is_early = payment is Payment.NOTIFIED and _is_slow(booking)
+        return (Message(MessageId.NETWORK_TOO_SLOW if is_early else MessageId.LATE_CHECK),)
     if payment is Payment.SHORT and booking.state is State.PENDING:
         received = received_of(booking)
         return (Message.of(MessageId.SHORT, received=received, price=booking.price, missing=missing(booking)),)
@@ -132,7 +133,7 @@ def _standing_id(booking: Booking) -> MessageId:
     if booking.confirmed_at is not None and booking.state is State.CANCELLED:
         return MessageId.CALLED_OFF_BY_OWNER if cancelled_by(booking) is By.OWNER else MessageId.CALLED_OFF
     if booking.state is State.PAID and not _is_final(booking):
-        return MessageId.NOTIFIED
+        return seen(booking)
     has_paid = any(one.has_money for one in booking.orders)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return MessageId.OVER
@@ -149,6 +150,16 @@ def _is_final(booking: Booking) -> bool:
     """False while a network may still take back the newest money."""
     paid = [order for order in booking.orders if order.has_money]
     return not paid or paid[-1].proven or CAPABILITIES[paid[-1].rail].is_final_at_once
+
+
+def seen(booking: Booking) -> MessageId:
+    """What is told of money that was seen and is not proven yet."""
+    return MessageId.NETWORK_SLOW if _is_slow(booking) and not _is_final(booking) else MessageId.NOTIFIED
+
+
+def _is_slow(booking: Booking) -> bool:
+    """True if the network had not made the newest money final when the time to pay was over."""
+    return any(event.kind is EventKind.NETWORK_SLOW for event in booking.history)
 
 
 def _owes_after_all(booking: Booking) -> bool:

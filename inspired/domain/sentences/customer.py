@@ -47,6 +47,14 @@ TEXTS = {
         "Another payment arrived that cannot be counted by itself. "
         "It is not lost: the owner has been told and writes to you."
     ),
+    MessageId.NETWORK_SLOW: (
+        "Your payment was seen. The network takes longer than usual to make it final. Your call stays held for you. Do "
+        "not pay again."
+    ),
+    MessageId.NETWORK_TOO_SLOW: (
+        "Your payment was seen, but the network has not made it final yet, and your time is free for others again. "
+        "Your money is not lost: once it is final we look whether your time is still free. Do not pay again."
+    ),
     MessageId.LATE_CHECK: (
         "Your payment arrived after the time to pay was over. "
         "It is not lost: we are looking whether your time is still free."

@@ -36,6 +36,8 @@ class MessageId(StrEnum):
     UNCLEAR = auto()
     UNCLEAR_BESIDE = auto()
     LATE_CHECK = auto()
+    NETWORK_SLOW = auto()
+    NETWORK_TOO_SLOW = auto()
     CHOOSE = auto()
     CHOOSE_LATE = auto()
     SHORT = auto()

@@ -216,7 +216,7 @@ def told(booking: Booking, stage: Stage) -> str:
     has_money = any(one.has_money for one in booking.orders)
     match stage:
         case Stage.CHECKING if payment_of(booking) in (Payment.NOTIFIED, Payment.EXACT, Payment.OVER):
-            return said(Message.of(MessageId.NOTIFIED, rail=booking.paid_by))
+            return said(Message.of(status.seen(booking), rail=booking.paid_by))
         case Stage.RETRY if payment_orders.is_above_limit(booking):
             return said(Message(MessageId.ABOVE_LIMIT))
         case Stage.PREPARING | Stage.RETRY if has_money:

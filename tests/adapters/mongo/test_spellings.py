@@ -75,6 +75,7 @@ def test_everything_an_older_release_wrote_is_understood():
         EventKind.OTHER,
         EventKind.PENDING,
         EventKind.TAKEN_BACK,
+        EventKind.NETWORK_SLOW,
         EventKind.OTHER_NETWORK,
     }
     assert {event.kind for event in told} >= set(TicketEventKind) - {TicketEventKind.OTHER, TicketEventKind.BEGUN}

@@ -9,7 +9,7 @@ from inspired.domain.booking import payment_orders, refunds, status
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind, ObstacleKind
 from inspired.domain.booking.ledger import balances
-from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import Email, SendEmail
 from inspired.domain.booking.rails import ON_CHAIN, RailId
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
@@ -178,3 +178,77 @@ def test_the_next_order_is_paid_by_the_rail_that_was_chosen():
     again = payment_orders.try_again(closed, NOW + 2 * SECOND)
 
     assert [order.rail for order in again.orders] == [RailId.BEP20, RailId.BEP20]
+
+
+# --- networks that take long ----------------------------------------------------------------------------------------
+
+
+def told(booking: Booking) -> list[MessageId]:
+    return [message.id for message in status.messages(booking)]
+
+
+def seen_in_time(rail: RailId) -> Booking:
+    return settled(a_live_booking(rail), in_a_block())
+
+
+@pytest.mark.parametrize("rail", ON_CHAIN)
+def test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long(rail: RailId):
+    booking = seen_in_time(rail)
+
+    over = settled(booking, in_a_block(at=booking.deadline), now=booking.deadline)
+    later = settled(over, in_a_block(at=booking.deadline + MINUTE), now=booking.deadline + MINUTE)
+
+    assert (told(booking), told(over)) == ([MessageId.NOTIFIED], [MessageId.NETWORK_SLOW])
+    assert (over.state, later.history) == (State.PAID, over.history)
+
+
+@pytest.mark.parametrize(
+    ("rail", "minutes"), [(RailId.TRC20, 30), (RailId.BEP20, 30), (RailId.ERC20, 60)], ids=lambda one: str(one)
+)
+def test_what_is_not_final_in_the_end_frees_the_call_and_says_so_without_any_mail(rail: RailId, minutes: int):
+    booking = seen_in_time(rail)
+    end = booking.deadline + timedelta(minutes=minutes)
+
+    before = settled(booking, in_a_block(at=end - SECOND), now=end - SECOND)
+    after = settled(before, in_a_block(at=end), now=end)
+
+    assert (before.state, after.state) == (State.PAID, State.EXPIRED)
+    assert told(after) == [MessageId.NETWORK_TOO_SLOW]
+    assert not after.has_owed(SendEmail(Email.EXPIRED))
+    assert after.check_at is not None, "its money is still asked about"
+    assert after.claims == ()
+
+
+def test_what_becomes_final_after_that_is_late_money():
+    booking = seen_in_time(RailId.ERC20)
+    end = booking.deadline + timedelta(minutes=60)
+    expired = settled(settled(booking, in_a_block(at=end), now=end), in_a_block(at=end), now=end)
+
+    at_last = settled(expired, final(at=end + MINUTE), now=end + MINUTE, slot=SlotSeen.SECURED)
+
+    assert at_last.state is State.CONFIRMED
+    assert Flag.PAID_LATE in at_last.flags
+
+
+def test_a_part_that_is_not_final_keeps_no_call_forever_either():
+    booking = a_live_booking()
+    part = in_a_block("50", at=booking.deadline)
+    end = booking.deadline + timedelta(minutes=30)
+
+    assert settled(booking, part, now=booking.deadline).state is State.PENDING
+    assert settled(booking, part, now=end).state is State.EXPIRED
+
+
+def test_money_found_on_another_network_pays_and_the_page_shows_what_was_asked_for():
+    booking = a_live_booking(RailId.BEP20)
+    [asked] = booking.orders
+    found_on = payment_orders.found_on(booking, RailId.ERC20, asked, NOW + MINUTE)
+    [_, found] = found_on.orders
+
+    paid = settled(found_on, replace(final(), trade_no=found.trade_no), now=NOW + 2 * MINUTE)
+
+    assert payment_orders.found_on(found_on, RailId.ERC20, asked, NOW + 2 * MINUTE) == found_on
+    assert found_on.order == asked
+    assert (found_on.rail, paid.paid_by) == (RailId.BEP20, RailId.ERC20)
+    assert paid.state is State.CONFIRMED
+    assert balances(paid.ledger)["erc20", "USDT"] == Money.parse(PRICE)
