@@ -246,6 +246,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 def _receive_in_sandbox(arguments: argparse.Namespace) -> int:
     from inspired.adapters.mongo.receiving import NodeAddress
     from inspired.domain.shared.networks import Kind, Network
+    from inspired.flows.site import receiving
 
     svc = _services(30.0)
     if not svc.settings.is_sandbox:
@@ -254,10 +255,16 @@ def _receive_in_sandbox(arguments: argparse.Namespace) -> int:
         )
         return 1
     for kind in Kind:
-        svc.receiving.set_account_key(kind, PUBLIC_ACCOUNTS[kind], svc.now())
-    for network in Network:
-        url = f"{arguments.sandbox.rstrip('/')}/chains/{network}/jsonrpc"
-        svc.receiving.set_node(network, NodeAddress(url), svc.now())
+        receiving.receive_at_once(
+            svc,
+            kind,
+            PUBLIC_ACCOUNTS[kind],
+            {
+                network: NodeAddress(f"{arguments.sandbox.rstrip('/')}/chains/{network}/jsonrpc")
+                for network in Network
+                if network.facts.kind is kind
+            },
+        )
     print("USDT is taken on the stand-in's chains.")
     return 0
 

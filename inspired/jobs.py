@@ -21,7 +21,7 @@ from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import alerting, auditing
 from inspired.flows.reporting import counting, reporting
 from inspired.flows.shared import owner_notifications
-from inspired.flows.site import newsletter, retention
+from inspired.flows.site import newsletter, receiving, retention
 from inspired.flows.support import tickets
 from inspired.rehearsal import running
 from inspired.services import Services, build
@@ -109,6 +109,10 @@ def try_addresses() -> None:
     owner_notifications.try_addresses(services())
 
 
+def tell_of_receiving() -> None:
+    receiving.tell_owed(services())
+
+
 def ticket_mail(number: str) -> None:
     tickets.send_mails(services(), number)
 
@@ -144,6 +148,7 @@ JOBS: dict[str, Callable[..., None]] = {
         read_own_calendar,
         check_audit,
         try_addresses,
+        tell_of_receiving,
         ticket_mail,
         send_report,
         newsletter_mail,

@@ -117,7 +117,7 @@ class Services:
     bulk_jobs: BulkJobs
     vault: Vault
     rails: Mapping[RailId, Rail]
-    chains: Mapping[Network, OnChain]  # for the watcher; payment orders go by `rails`
+    chains: Mapping[Network, OnChain]  # for what only they have; payment orders go by `rails`
     payment_addresses: PaymentAddresses
     transfers: Transfers
     receiving: Receiving
@@ -223,6 +223,7 @@ def build(
             addresses=payment_addresses,
             transfers=transfers,
             now=now,
+            gap_limit=settings.address_gap_limit,
         )
         for network in Network
     }

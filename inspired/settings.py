@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     rate_limit_login: RateLimit = "5/minute"
     rate_limit_bad_webhook: RateLimit = "30/minute"
     open_bookings_per_visitor: int = Field(default=3, ge=1)
+    addresses_per_visitor: int = Field(default=5, ge=1)  # on chain, in a day
+    address_gap_limit: int = Field(default=20, ge=1, le=10_000, description="unpaid addresses in a row a wallet finds")
 
     @field_validator(
         "rate_limit_create", "rate_limit_status", "rate_limit_verify", "rate_limit_login", "rate_limit_bad_webhook"

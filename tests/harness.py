@@ -106,6 +106,7 @@ class Servers:
             "ADMIN_EMAIL": "owner@example.com",
             "ADMIN_PASSWORD_HASH": ADMIN_HASH,
             "OPEN_BOOKINGS_PER_VISITOR": "25",
+            "ADDRESSES_PER_VISITOR": "100",
             "BINANCE_CALLS_PER_SECOND": "1000",
             "RATE_LIMIT_CREATE": "10000/minute",
             "RATE_LIMIT_STATUS": "10000/minute",

@@ -231,6 +231,9 @@ def _says(url: str) -> int:
 def _defaults(urls: Mapping[str, str], smtp_port: int, kept: Mapping[str, str]) -> dict[str, str]:
     return {
         "DEV_MODE": "1",
+        # The stand-in's addresses cost nothing and no wallet looks for them.
+        "ADDRESSES_PER_VISITOR": "1000",
+        "ADDRESS_GAP_LIMIT": "1000",
         "SITE_URL": urls["web"],
         "MONGODB_DATABASE": DATABASE,
         "BINANCE_PAY_ENVIRONMENT": "sandbox",

@@ -122,6 +122,8 @@ def running(data: Path | None = None, **env: str) -> Iterator[Running]:
         "RATE_LIMIT_STATUS": "100000/minute",
         "RATE_LIMIT_VERIFY": "100000/minute",
         "OPEN_BOOKINGS_PER_VISITOR": "1000",
+        "ADDRESSES_PER_VISITOR": "1000",
+        "ADDRESS_GAP_LIMIT": "1000",
         "REQUEST_SECONDS": "20",
     }
     with contextlib.ExitStack() as stack:

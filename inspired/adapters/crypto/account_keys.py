@@ -61,11 +61,7 @@ class AccountKey:
         """The account's xpub, as the wallet shows it; space around it is no part of it. Raises Invalid with a sentence
         that repeats nothing of the text."""
         text = text.strip()
-        if is_secret(text):
-            raise Invalid(
-                "This is a secret that can spend your money. We have not kept it, but it has left your wallet: "
-                "please move the money to a new wallet, and enter only its extended public key (xpub)."
-            )
+        refuse_secret(text)
         payload = _payload(kind, text)
         depth, child = payload[4], int.from_bytes(payload[9:13], "big")
         if depth != ACCOUNT_DEPTH or child < HARDENED:
@@ -86,6 +82,15 @@ class AccountKey:
             raise ValueError("an address's number is from 0 and below 2**31")
         point = self._branch.child(index).key.format(compressed=False)
         return "0x" + keccak(point[1:])[-20:].hex()
+
+
+def refuse_secret(text: str) -> None:
+    """Raises Invalid, repeating nothing of the text."""
+    if is_secret(text):
+        raise Invalid(
+            "This is a secret that can spend your money. We have not kept it, but it has left your wallet: "
+            "please move the money to a new wallet, and enter only its extended public key (xpub)."
+        )
 
 
 def is_secret(text: str) -> bool:

@@ -232,6 +232,11 @@ class Bookings(Claiming[Booking]):
             found = self._collection.find(query, shown).sort("created_at", -1).limit(most)
             return [_outcome(document) for document in found]
 
+    def was_ever_paid(self) -> bool:
+        """True if money ever came for any booking."""
+        with reaching():
+            return self._collection.find_one({"paid_at": {"$type": "date"}}, {"_id": 1}) is not None
+
     def lease(self, booking_ids: list[str], now: datetime, until: datetime) -> None:
         """Put these off: those that are due are due again at `until`.
 

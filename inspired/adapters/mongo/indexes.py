@@ -84,6 +84,7 @@ def create_money_indexes(database: Database[Document]) -> None:
         addresses = database["payment_addresses"]
         addresses.create_index([("kind", 1), ("address", 1)], unique=True)
         addresses.create_index([("kind", 1), ("index", 1)], unique=True)
+        addresses.create_index([("kind", 1), ("source", 1), ("number", 1)])
         addresses.create_index("also.trade_no", sparse=True)
         addresses.create_index("work_at", sparse=True)
         transfers = database["transfers"]

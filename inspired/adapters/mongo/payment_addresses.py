@@ -1,10 +1,11 @@
 """Addresses given out to receive payments on chain: one for each payment order, fresh, and never given out again.
 
+Each names the source it came from, so that it can be checked against that one after the owner has changed to another.
 An EVM address is the same on both EVM networks, so money can reach it on the network it was not given out for. An order
 made for such money shares the first one's address.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +24,9 @@ GROUP = 500  # addresses whose transfers are asked for together
 
 @dataclass(frozen=True, slots=True)
 class PaymentAddress:
-    """`address`: 20 bytes as lower-case hex with 0x; `index`: its number under the owner's account key.
+    """`address`: 20 bytes as lower-case hex with 0x; `index`: how many of its kind were given out before. `number`: its
+    own number in its source. `source`: the source's id, empty for the account key that was there before sources had
+    ids.
 
     `from_blocks`: the newest block of each watched network when it was given out; nothing earlier is this order's.
     `wanted`: the order's amount in raw units, as text. `closing_at`: since when the order must not be paid any more;
@@ -39,10 +42,24 @@ class PaymentAddress:
     made_at: datetime
     closing_at: datetime | None = None
     seen_block: int = 0
+    source: str = ""
+    number: int = 0
 
     @property
     def group(self) -> str:
         return f"{self.network.facts.kind}/{self.index // GROUP}"
+
+
+class NoneLeft(Exception):
+    """No address can be given out: the list is used up, or too many in a row were never paid to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given out of one source. `last_with_money`: the highest number that ever received money, or -1."""
+
+    next_number: int
+    last_with_money: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +133,73 @@ class PaymentAddresses:
         network: Network,
         address_of: Callable[[int], str],
         *,
+        source: str,
+        longest_gap: int | None,
         from_blocks: Mapping[Network, int],
         wanted: str,
         now: datetime,
     ) -> PaymentAddress:
-        """The order's address: the one it has, or the next of its kind. `address_of`: the address of a number."""
+        """The order's address: the one it has, or the next of the source. `address_of`: the address of a number, or
+        ValueError if there is none. `longest_gap`: how many may follow the last one with money. Raises NoneLeft."""
+        kind, least = network.facts.kind, 0
         for _ in range(MOST_TRIES):
-            index = self._next(network.facts.kind)
-            given = PaymentAddress(trade_no, network, address_of(index), index, from_blocks, wanted, now)
+            so_far, index = self.given_of(kind, source), self._next(kind)
+            number = max(least, so_far.next_number)
+            is_beyond = longest_gap is not None and number - so_far.last_with_money > longest_gap
+            address = None if is_beyond else _address(address_of, number)
+            if address is None:
+                if (known := self.find(trade_no)) is not None:
+                    return known  # it has the last one
+                raise NoneLeft
+            given = PaymentAddress(
+                trade_no, network, address, index, from_blocks, wanted, now, source=source, number=number
+            )
             try:
                 with reaching():
                     self._collection.insert_one(_written(given))
             except DuplicateKeyError:
-                # Either somebody else was faster with this number, or another process with this order.
+                # Somebody else was faster with this number, or another process with this order, or the address was
+                # given out of another source: then it is passed over.
                 if (known := self.find(trade_no)) is not None:
                     return known
+                least = number + self._is_given(kind, address)
                 continue
             return given
         raise Busy("No address could be given out: too many are asked for at once.")
+
+    def given_of(self, kind: Kind, source: str) -> Given:
+        query = {"kind": str(kind), "source": source or None}  # None finds what was stored without a source as well
+        with_money = {"$or": [{"seen_block": {"$gt": 0}}, {"times_moved": {"$gt": 0}}]}
+        return Given(self._highest(query) + 1, self._highest({**query, **with_money}))
+
+    def _highest(self, query: Document) -> int:
+        """The highest number among these, or -1. What was stored before sources had ids has no number but its index."""
+        with reaching():
+            newest = self._collection.find_one({**query, "number": {"$gte": 0}}, {"number": 1}, sort=[("number", -1)])
+            older = None
+            if query["source"] is None:
+                older = self._collection.find_one({**query, "number": None}, {"index": 1}, sort=[("index", -1)])
+        return max(int(newest["number"]) if newest else -1, int(older["index"]) if older else -1)
 
     def _next(self, kind: Kind) -> int:
         with reaching():
             newest = self._collection.find_one({"kind": str(kind)}, {"index": 1}, sort=[("index", -1)])
         return 0 if newest is None else int(newest["index"]) + 1
+
+    def _is_given(self, kind: Kind, address: str) -> bool:
+        with reaching():
+            return self._collection.find_one({"kind": str(kind), "address": address}, {"_id": 1}) is not None
+
+    def among(self, kind: Kind, addresses: Sequence[str]) -> set[str]:
+        """Those of these addresses that were given out."""
+        with reaching():
+            found = self._collection.find({"kind": str(kind), "address": {"$in": list(addresses)}}, {"address": 1})
+            return {document["address"] for document in found}
+
+    def sources(self, kind: Kind) -> set[str]:
+        """Ids of all sources from which addresses were ever given out."""
+        with reaching():
+            return {found or "" for found in self._collection.distinct("source", {"kind": str(kind)})}
 
     def close(self, trade_no: str, now: datetime) -> None:
         """Once closed, always closed, since the first time. An order that shares another's address always was."""
@@ -148,6 +209,13 @@ class PaymentAddresses:
     def saw(self, trade_no: str, block: int) -> None:
         with reaching():
             self._collection.update_one({"_id": trade_no}, {"$max": {"seen_block": block}})
+
+
+def _address(address_of: Callable[[int], str], index: int) -> str | None:
+    try:
+        return address_of(index)
+    except ValueError:
+        return None
 
 
 def _written(given: PaymentAddress) -> Document:
@@ -162,6 +230,8 @@ def _written(given: PaymentAddress) -> Document:
         "made_at": given.made_at,
         "closing_at": given.closing_at,
         "seen_block": given.seen_block,
+        "source": given.source or None,
+        "number": given.number,
     }
 
 
@@ -176,4 +246,6 @@ def _read(found: Document) -> PaymentAddress:
         made_at=found["made_at"],
         closing_at=found["closing_at"],
         seen_block=found["seen_block"],
+        source=found.get("source") or "",
+        number=found["number"] if "number" in found else found["index"],
     )

@@ -265,6 +265,9 @@ class BinancePay:
     def is_set_up(self) -> bool:
         return True
 
+    def has_room(self) -> bool:
+        return True
+
     # --- webhooks ---------------------------------------------------------------------------------------------------
 
     def verify_webhook(

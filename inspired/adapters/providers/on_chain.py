@@ -1,11 +1,13 @@
 """USDT sent to an address of the order's own, on one network: a payment rail without a provider and without keys.
 
-The owner's account key gives each order a fresh address; a node tells what arrived there. Money counts as seen once it
-is in a block and as proven once that block is final. Nobody can close an address: an order is closed once a block
-stamped after the end of its time was read and nothing had come. Only the owner's wallet can send money back.
+The owner's account key or list gives each order a fresh address; a node tells what arrived there. Money counts as
+seen once it is in a block and as proven once that block is final. Nobody can close an address: an order is closed once
+a block stamped after the end of its time was read and nothing had come. Only the owner's wallet can send money back.
 """
 
+import time
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -13,24 +15,29 @@ from math import ceil
 from typing import TypeVar
 
 from inspired.adapters.crypto import chain_addresses
-from inspired.adapters.crypto.account_keys import AccountKey
+from inspired.adapters.crypto.address_sources import Source
 from inspired.adapters.crypto.vault import CannotDecrypt
-from inspired.adapters.mongo.payment_addresses import PaymentAddress, PaymentAddresses
+from inspired.adapters.mongo.payment_addresses import NoneLeft, PaymentAddress, PaymentAddresses
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.mongo.transfers import Transfers
+from inspired.adapters.process import deadline
 from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.throttle import Breaker, Throttle
 from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
+from inspired.domain.booking.receiving import Stock, stock
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Remote
-from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
 
 SECOND = timedelta(seconds=1)
 LOOK_BACK = timedelta(minutes=10)  # blocks may come faster than they should, and clocks differ
+GAP_LIMIT = 20  # as wallets have it
+STOCK_KEPT = 5.0  # seconds
+PATIENCE = 0.1  # seconds a page waits to count the stock again
 Found = TypeVar("Found")
 
 
@@ -54,7 +61,7 @@ class _Read:
 
 
 class OnChain:
-    """One network. `now` is our clock."""
+    """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at."""
 
     def __init__(
         self,
@@ -66,6 +73,7 @@ class OnChain:
         addresses: PaymentAddresses,
         transfers: Transfers,
         now: Callable[[], datetime],
+        gap_limit: int = GAP_LIMIT,
     ) -> None:
         self._network = network
         self._http = http
@@ -74,6 +82,8 @@ class OnChain:
         self._addresses = addresses
         self._transfers = transfers
         self._now = now
+        self._gap_limit = gap_limit
+        self._stock: tuple[float, Stock] | None = None
         self._service = f"{network} node"
         self._asked_last: tuple[NodeAddress, ChainNode] | None = None
 
@@ -90,30 +100,34 @@ class OnChain:
     ) -> Checkout:
         """The order's address, the same each time it is asked for. `title` and the others go nowhere: a chain has no
         place for them."""
-        key = self._account_key()
         given = self._addresses.find(trade_no)
         if given is None:
-            wanted = self._units(price)
+            source, wanted = self._source(), self._units(price)
             head = self._asked(seconds, lambda node: node.head(seconds))
-            given = self._addresses.give(
-                trade_no,
-                self._network,
-                key.address,
-                from_blocks={self._network: head.number},
-                wanted=str(wanted),
-                now=self._now(),
-            )
-        shown = self._shown(given, key)
+            try:
+                given = self._addresses.give(
+                    trade_no,
+                    self._network,
+                    source.address,
+                    source=source.id,
+                    longest_gap=None if source.size is not None else self._gap_limit,
+                    from_blocks={self._network: head.number},
+                    wanted=str(wanted),
+                    now=self._now(),
+                )
+            except NoneLeft:
+                raise self._refused("no address is left") from None
+        shown = self._shown(given)
         return Checkout(prepay_id=shown, qr_content=shown, checkout_url="", deep_link="", universal_url="")
 
     def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
-        """True if the address in it is the order's, and derives from the owner's key: whoever can write to the database
+        """True if the address in it is the order's, and its source is the owner's: whoever can write to the database
         alone cannot show another one."""
         given = self._addresses.find(trade_no)
         if given is None:
             return False
         try:
-            return self._shown(given, self._account_key()) == checkout.qr_content
+            return self._shown(given) == checkout.qr_content
         except UpstreamError:
             return False
 
@@ -124,7 +138,7 @@ class OnChain:
         given = self._addresses.find(trade_no)
         if given is None:
             return OrderObservation(trade_no, asked_at, None)
-        self._shown(given, self._account_key())
+        self._shown(given)
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
         if read.seen > read.final:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
@@ -157,8 +171,43 @@ class OnChain:
         return self.throttle.state()
 
     def is_set_up(self) -> bool:
-        """True if the owner has given an account key and a node."""
-        return self._receiving.is_set_up(self._network)
+        """True if the owner has given addresses and a node, has compared the addresses and switched it on."""
+        return self._receiving.is_set_up(self._network, self._now())
+
+    def can_ask(self) -> bool:
+        """True if there is a node to ask; switched off, it is asked about what was given out before."""
+        try:
+            return bool(self._receiving.nodes(self._network, self._now()))
+        except (CannotDecrypt, Busy):
+            return False
+
+    def has_room(self) -> bool:
+        """True if one more address can be given out; some seconds old, and as before while the database is away."""
+        try:
+            with deadline.within(PATIENCE) if self._stock is not None else nullcontext():
+                return self.stock().left > 0
+        except Busy:
+            return self._stock is None or self._stock[1].left > 0
+        except UpstreamError:
+            return False
+
+    def stock(self) -> Stock:
+        """How many addresses are left. Raises UpstreamError if their source cannot be read, and if addresses were given
+        out of one that nobody set: then an older one was put in its place."""
+        if self._stock is not None and time.monotonic() < self._stock[0]:
+            return self._stock[1]
+        source, kind = self._source(), self._network.facts.kind
+        if any(self._source_called(one) is None for one in self._addresses.sources(kind)):
+            raise self._refused("addresses were given out of a source that is not known: an older one was put back")
+        given = self._addresses.given_of(kind, source.id)
+        found = stock(
+            source.size,
+            next_number=given.next_number,
+            last_with_money=given.last_with_money,
+            gap_limit=self._gap_limit,
+        )
+        self._stock = time.monotonic() + STOCK_KEPT, found
+        return found
 
     # --- for the watcher ----------------------------------------------------------------------------------------------
 
@@ -212,16 +261,16 @@ class OnChain:
             by_query=by_query,
         )
 
-    def _shown(self, given: PaymentAddress, key: AccountKey) -> str:
-        """Raises UpstreamError if what is stored does not derive from the owner's key."""
+    def _shown(self, given: PaymentAddress) -> str:
+        """Raises UpstreamError if what is stored does not come from the source of the owner's that it names. A source
+        that still waits to come into force is none."""
+        source = self._source_called(given.source)
         try:
-            is_owners = key.address(given.index) == given.address
+            is_owners = source is not None and source.address(given.number) == given.address
         except ValueError:  # no address has this number: somebody altered it
             is_owners = False
         if not is_owners:
-            raise UpstreamError(
-                self._service, "the stored address is not the owner's", retryable=False, maybe_applied=False
-            )
+            raise self._refused("the stored address is not the owner's")
         return chain_addresses.shown(self._network, given.address)
 
     def _units(self, price: Money) -> int:
@@ -229,16 +278,26 @@ class OnChain:
         try:
             return units_of(self._network, price)
         except ValueError as error:
-            raise UpstreamError(self._service, str(error), retryable=False, maybe_applied=False) from None
+            raise self._refused(str(error)) from None
 
-    def _account_key(self) -> AccountKey:
+    def _source(self) -> Source:
         try:
-            key = self._receiving.account_key(self._network.facts.kind)
+            source = self._receiving.source(self._network.facts.kind, self._now())
         except CannotDecrypt:
-            key = None
-        if key is None:
-            raise UpstreamError(self._service, "no account key that can be read", retryable=False, maybe_applied=False)
-        return key
+            source = None
+        if source is None:
+            raise self._refused("no account key or list that can be read")
+        return source
+
+    def _source_called(self, source_id: str) -> Source | None:
+        try:
+            return self._receiving.source_called(self._network.facts.kind, source_id, self._now())
+        except CannotDecrypt:
+            return None
+
+    def _refused(self, why: str) -> UpstreamError:
+        """Nothing that trying again could change."""
+        return UpstreamError(self._service, why, retryable=False, maybe_applied=False)
 
     def _asked(self, seconds: float, ask: Callable[[ChainNode], Found]) -> Found:
         """Ask the node, if the throttle allows it, and report to the throttle."""
@@ -257,16 +316,14 @@ class OnChain:
 
     def _node(self) -> ChainNode:
         try:
-            found = self._receiving.node(self._network)
+            found = next(iter(self._receiving.nodes(self._network, self._now())), None)
         except CannotDecrypt:
             found = None
         if found is None:
-            raise UpstreamError(self._service, "no node is set", retryable=False, maybe_applied=False)
+            raise self._refused("no node is set")
         if self._asked_last is not None and self._asked_last[0] == found:
             return self._asked_last[1]  # it knows its chain already, and how many blocks it takes
-        name, _, value = found.header.partition(":")
-        headers = {name.strip(): value.strip()} if name else {}
-        node = ChainNode(self._http, network=self._network, url=found.url, headers=headers, now=self._now)
+        node = ChainNode(self._http, network=self._network, url=found.url, headers=found.headers, now=self._now)
         self._asked_last = found, node
         return node
 

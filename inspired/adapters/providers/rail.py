@@ -49,3 +49,6 @@ class Rail(Protocol):
 
     def is_set_up(self) -> bool:
         """True if the owner can be paid by it."""
+
+    def has_room(self) -> bool:
+        """True if it can take one more order."""

@@ -35,6 +35,12 @@ class Conflict(Refusal):
         self.retry_after = retry_after
 
 
+class Unchanged(Conflict):
+    """What was to be set is what is set already."""
+
+    title = "Nothing to change"
+
+
 class SlotTaken(Conflict):
     title = "This time is taken"
 

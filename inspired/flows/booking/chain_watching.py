@@ -78,7 +78,7 @@ class ChainWatch:
         """Read what is due; returns at how many addresses something had moved. Raises UpstreamError, Busy."""
         if not self._groups and not self._svc.payment_addresses.after(self._network.facts.kind, self._newest):
             return 0  # to a node an empty list of addresses would mean everybody
-        if not self._chain.is_set_up():
+        if not self._chain.can_ask():
             return 0
         # The head first: whoever got an address after this is paid in a later block, and read in a later round.
         head = self._chain.head()

@@ -26,7 +26,7 @@ def standing(svc: Services, rail: RailId = USUAL) -> Breaker:
 
 def offered(svc: Services) -> tuple[RailId, ...]:
     """The rails by which a new booking can be paid now, in the order they are offered in."""
-    return tuple(rail for rail in svc.rails_on if not _is_away(svc.rails[rail].state()))
+    return tuple(rail for rail in svc.rails_on if not _is_away(svc.rails[rail].state()) and svc.rails[rail].has_room())
 
 
 def wanted(svc: Services, rail: RailId | None) -> RailId:

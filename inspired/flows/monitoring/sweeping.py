@@ -10,7 +10,7 @@ from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import auditing, rehearsing
 from inspired.flows.reporting import counting, reporting
-from inspired.flows.site import preferences, retention
+from inspired.flows.site import preferences, receiving, retention
 from inspired.services import Services
 
 BATCH = 200  # webhooks and mails fetched at a time
@@ -99,6 +99,7 @@ def sweep_runs(svc: Services) -> None:
     own_calendar.sweep(svc)
     bulk_jobs.sweep(svc)
     preferences.log_owed(svc)
+    receiving.sweep(svc)
     auditing.sweep(svc)
     rehearsing.sweep(svc)
     reporting.sweep(svc)

@@ -1,7 +1,7 @@
 """Mails to the owner: recipients, separate copies, and mails that concern no booking."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import structlog
 
 from inspired.adapters.mail.smtp import Mail
 from inspired.adapters.mongo.preferences import Tried
+from inspired.domain.accounts.people import Role
 from inspired.domain.shared.errors import UpstreamError
 from inspired.services import Services
 
@@ -25,7 +26,20 @@ def addresses(svc: Services, kind: str) -> tuple[str, ...]:
 def everybody(svc: Services, kind: str, letter: Callable[[str], Mail]) -> None:
     """Send a separate mail to each, so that recipients do not see each other. Raises UpstreamError if it must be
     retried or nobody got it; an address refused for good does not affect the others."""
-    to = addresses(svc, kind)
+    _to_each(svc, kind, addresses(svc, kind), letter)
+
+
+def every_owner(svc: Services, letter: str, occasion: str, **context: Any) -> None:
+    """Mails about where money goes: to each owner's account and to OWNER_EMAIL besides those who are told of alerts,
+    so that nobody can keep them from an owner by changing who is told. Raises UpstreamError as `everybody` does."""
+    owners = [one.email for one in svc.people.all() if one.role is Role.OWNER and not one.disabled]
+    to = tuple(dict.fromkeys((*owners, svc.settings.owner_email, *addresses(svc, "alerts"))))
+    subject, text, html = svc.mail_templates.write(letter, {**context, "site_url": svc.settings.site_url})
+    mail_id = hashlib.sha256(f"{letter}/{occasion}".encode()).hexdigest()[:32]
+    _to_each(svc, "alerts", to, lambda address: Mail(mail_id, address, subject, text, html))
+
+
+def _to_each(svc: Services, kind: str, to: Sequence[str], letter: Callable[[str], Mail]) -> None:
     failures: list[UpstreamError] = []
     for number, address in enumerate(to):
         mail = letter(address)

@@ -8,7 +8,7 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from inspired.adapters.mongo.payment_addresses import PaymentAddress, PaymentAddresses
+from inspired.adapters.mongo.payment_addresses import Given, NoneLeft, PaymentAddress, PaymentAddresses
 from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.networks import Network
 from tests.factories import MINUTE, NOW, SECOND
@@ -27,11 +27,19 @@ def trade_no(number: int) -> str:
 
 def give(addresses: PaymentAddresses, trade_no: str = TRADE_NO, **changes: Any) -> PaymentAddress:
     network = changes.pop("network", Network.BEP20)
-    asked = {"address_of": address_of, "from_blocks": {network: 72_000_000}, "wanted": "75", "now": NOW, **changes}
+    asked = {
+        "address_of": address_of,
+        "source": "s1",
+        "longest_gap": None,
+        "from_blocks": {network: 72_000_000},
+        "wanted": "75",
+        "now": NOW,
+        **changes,
+    }
     return addresses.give(trade_no, network, **asked)
 
 
-FIRST = PaymentAddress(TRADE_NO, Network.BEP20, address_of(0), 0, {Network.BEP20: 72_000_000}, "75", NOW)
+FIRST = PaymentAddress(TRADE_NO, Network.BEP20, address_of(0), 0, {Network.BEP20: 72_000_000}, "75", NOW, source="s1")
 
 
 @pytest.fixture
@@ -62,7 +70,7 @@ def test_what_was_given_out_is_read_back_whole(database: Database, network: Netw
 
     given = give(PaymentAddresses(database), network=network, from_blocks=blocks, wanted=LARGEST)
 
-    assert given == PaymentAddress(TRADE_NO, network, address_of(0), 0, blocks, LARGEST, NOW, None, 0)
+    assert given == PaymentAddress(TRADE_NO, network, address_of(0), 0, blocks, LARGEST, NOW, None, 0, "s1")
     assert PaymentAddresses(database).find(TRADE_NO) == given
 
 
@@ -122,6 +130,72 @@ def test_the_database_itself_refuses_a_second_order_with_the_same_address_or_num
         database["payment_addresses"].insert_one({**stored, **fresh, same: stored[same], "_id": OTHER})
 
     database["payment_addresses"].insert_one({**stored, **fresh, "_id": OTHER})
+
+
+def test_each_source_has_its_own_numbers_and_an_address_of_another_is_passed_over(addresses: PaymentAddresses):
+    first = [give(addresses, trade_no(number)) for number in range(2)]
+
+    other = [
+        give(addresses, trade_no(number + 2), source="s2", address_of=lambda index: address_of(index + 1))
+        for number in range(2)
+    ]
+
+    assert [(one.index, one.address) for one in first] == [(0, address_of(0)), (1, address_of(1))]
+    assert [(one.index, one.number, one.address) for one in other] == [(2, 1, address_of(2)), (3, 2, address_of(3))]
+    assert addresses.sources(Network.BEP20.facts.kind) == {"s1", "s2"}
+    assert addresses.sources(Network.TRC20.facts.kind) == set()
+
+
+def test_what_was_stored_before_sources_had_ids_goes_on_with_its_numbers(
+    database: Database, addresses: PaymentAddresses
+):
+    give(addresses, source="")
+    database["payment_addresses"].update_one({}, {"$unset": {"source": 1, "number": 1}})
+
+    found, following = addresses.find(TRADE_NO), give(addresses, OTHER, source="")
+
+    assert found is not None
+    assert (found.source, found.number, following.number) == ("", 0, 1)
+
+
+def test_a_list_that_is_used_up_gives_nothing_more(addresses: PaymentAddresses):
+    def of_two(index: int) -> str:
+        if index > 1:
+            raise ValueError
+        return address_of(index)
+
+    for number in range(2):
+        give(addresses, trade_no(number), address_of=of_two)
+
+    with pytest.raises(NoneLeft):
+        give(addresses, OTHER, address_of=of_two)
+    assert give(addresses, trade_no(0), address_of=of_two).index == 0
+
+
+def test_only_so_many_follow_the_last_one_with_money_however_many_ask_at_once(database: Database):
+    def try_to(number: int) -> bool:
+        try:
+            give(PaymentAddresses(database), trade_no(number), longest_gap=5)
+        except NoneLeft:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = sum(pool.map(try_to, range(16)))
+    addresses = PaymentAddresses(database)
+    [third] = database["payment_addresses"].find({"index": 2})
+    addresses.saw(third["_id"], 7)
+
+    assert done == 5
+    assert addresses.given_of(Network.BEP20.facts.kind, "s1") == Given(next_number=5, last_with_money=2)
+    assert sum(try_to(number + 100) for number in range(5)) == 3
+
+
+def test_those_of_a_list_that_were_given_out_before_are_found(addresses: PaymentAddresses):
+    give(addresses)
+
+    assert addresses.among(Network.ERC20.facts.kind, [address_of(0), address_of(1)]) == {address_of(0)}
+    assert addresses.among(Network.TRC20.facts.kind, [address_of(0)]) == set()
 
 
 # --- what becomes of them -------------------------------------------------------------------------------------------

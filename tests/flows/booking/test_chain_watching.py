@@ -18,6 +18,7 @@ from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import chain_watching, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
+from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
 from tests.flows.steps import later, live
@@ -30,10 +31,13 @@ PRICE = "75"
 def on_chain(svc: Services, sandbox: Servers) -> None:
     """The owner receives on all three networks of the stand-in, whose blocks come only when a test mines them."""
     sandbox.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})
-    svc.receiving.set_account_key(Kind.EVM, XPUB_EVM, svc.now())
-    svc.receiving.set_account_key(Kind.TRON, XPUB_TRON, svc.now())
-    for network in Network:
-        svc.receiving.set_node(network, NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc"), svc.now())
+    for kind, key in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON)):
+        nodes = {
+            network: NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc")
+            for network in Network
+            if network.facts.kind is kind
+        }
+        receiving.receive_at_once(svc, kind, key, nodes)
 
 
 pytestmark = pytest.mark.usefixtures("on_chain")

@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.networks import Kind, Network
+from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
 from tests.harness import Servers
@@ -15,11 +16,13 @@ from tests.web.public.test_api import create, wanted
 @pytest.fixture
 def on_chain(svc: Services, sandbox: Servers) -> None:
     """The owner receives on all three networks of the stand-in."""
-    svc.receiving.set_account_key(Kind.EVM, XPUB_EVM, svc.now())
-    svc.receiving.set_account_key(Kind.TRON, XPUB_TRON, svc.now())
-    for network in Network:
-        url = f"{sandbox.sandbox}/chains/{network}/jsonrpc"
-        svc.receiving.set_node(network, NodeAddress(url), svc.now())
+    for kind, key in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON)):
+        nodes = {
+            network: NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc")
+            for network in Network
+            if network.facts.kind is kind
+        }
+        receiving.receive_at_once(svc, kind, key, nodes)
 
 
 def methods(client: FlaskClient) -> list[tuple[str, str | None, bool]]:
