@@ -20,6 +20,7 @@ from inspired.domain.shared.errors import Busy
 CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "mail", "check", "backup"
 SCHEME = "scheme"  # a proxy that does not say whether a visitor used http or https
 MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8 and accepts letters such as "ü" before the @
+CHAIN = "chain_{}"  # with a network: the watcher has read it
 SAME_EVERY = 60.0  # seconds
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker saves its turn, how long a reader caches it
 WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)

@@ -296,6 +296,26 @@ SITE: Mapping[str, Alert] = {
             drills=("binance-refuses",),
         ),
         Alert(
+            id="chain_unread",
+            sentence="A network on which USDT is taken is not read.",
+            severity=Severity.NOW,
+            found="For 10 minutes no node of the network has given a usable answer, or the watcher was silent.",
+            happened="The node that the site asks about this network is away, behind, or refuses calls; or the process "
+            "that watches the networks has ended.",
+            means="New bookings are not offered this network while its node does not answer. What arrives meanwhile is "
+            "not lost: it is found and counted as soon as the network is read again. Bookings whose money was seen in "
+            "time keep their call for a while.",
+            todo=(
+                "The detail names the network and what its node said.",
+                "Look at the page of the node's provider: is the key still valid, is its quota used up?",
+                "Is the clock well (page Health)? It watches the networks, unless “inspired watch-chains” does.",
+                "Another node can be set; the owners are told of it, and it is asked a day later.",
+            ),
+            drill="Sandbox: let the network's node refuse calls.",
+            drills=("payments-paused",),
+            after=timedelta(minutes=10),
+        ),
+        Alert(
             id="calendly",
             sentence="Calendly cannot be asked.",
             severity=Severity.TODAY,

@@ -13,6 +13,8 @@ from functools import partial
 
 import structlog
 
+from inspired.adapters.mongo import heartbeats
+from inspired.adapters.mongo.heartbeats import Outcomes
 from inspired.adapters.mongo.payment_addresses import PaymentAddress
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, booking_id_of
@@ -58,21 +60,30 @@ class ChainWatch:
         self._chain = svc.chains[network]
         self._groups: dict[str, _Group] = {}
         self._newest = -1
+        self._pause = ROUND_SECONDS
+        self._outcome = Outcomes(svc.heartbeats, heartbeats.CHAIN.format(network), svc.now, said=None)
 
     def run(self, stop: threading.Event) -> None:
-        """Round after round until `stop` is set."""
-        pause = ROUND_SECONDS
-        while not stop.is_set():
-            try:
-                self.round()
-                pause = ROUND_SECONDS
-            except (UpstreamError, Busy) as error:
-                log.warning("chain_unread", network=str(self._network), why=str(error))
-                pause = min(pause * 2, LONGEST_PAUSE)
-            except Exception:
-                log.exception("chain_watch_broken", network=str(self._network))
-                pause = LONGEST_PAUSE
-            stop.wait(pause)
+        """Turn after turn until `stop` is set."""
+        while not stop.wait(self.turn()):
+            pass
+
+    def turn(self) -> float:
+        """One round, whose outcome is written down for the owner. Returns the seconds until the next one."""
+        try:
+            self.round()
+        except (UpstreamError, Busy) as error:
+            log.warning("chain_unread", network=str(self._network), why=str(error))
+            self._outcome(False, str(error))
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        except Exception:
+            log.exception("chain_watch_broken", network=str(self._network))
+            self._pause = LONGEST_PAUSE
+        else:
+            self._pause = ROUND_SECONDS
+            if self._groups:
+                self._outcome(True)
+        return self._pause
 
     def round(self) -> int:
         """Read what is due; returns at how many addresses something had moved. Raises UpstreamError, Busy."""

@@ -230,6 +230,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
     for alert_id, name in (("mail", heartbeats.MAIL), ("certificates", heartbeats.BINANCE)):
         beat = beats.get(name)
         yield alert_id, Seen(beat.detail) if beat is not None and not beat.is_well else None
+    unread = ", ".join(_unread_chains(svc, beats))
+    yield "chain_unread", Seen(unread) if unread else None
     check = beats.get(heartbeats.CHECK)
     yield "invariant_broken", Seen(check.detail) if check is not None and not check.is_well else None
     skew = svc.binance.clock_skew
@@ -240,6 +242,18 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
     yield "backup_late", Seen() if backup is not None and now - backup.at > BACKUP_WITHIN else None
     silence = beats.get(heartbeats.SCHEME)
     yield "scheme_unsaid", Seen() if silence is not None and now - silence.at <= UNSAID_WITHIN else None
+
+
+def _unread_chains(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
+    """Networks on which addresses were given out, and which the watcher cannot read or no longer reads."""
+    for network, chain in svc.chains.items():
+        beat = beats.get(heartbeats.CHAIN.format(network))
+        if beat is None or not chain.is_set_up():
+            continue
+        if svc.now() - beat.at > SILENT_AFTER:
+            yield f"{network.facts.name}: not read since {beat.at:%H:%M} UTC"
+        elif not beat.is_well:
+            yield f"{network.facts.name}: {beat.detail}"
 
 
 def probe_binance(svc: Services) -> None:

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.alerts import PAUSES
+from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.providers import outgoing_webhooks
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.adapters.providers.binance_webhooks import Facts, read_webhook
@@ -24,17 +25,22 @@ from inspired.adapters.providers.http import Http
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.queue import JobQueue
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.booking.reconciliation import Kind as Differs
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Channel, Kind
 from inspired.domain.shared.errors import Conflict, UpstreamError
+from inspired.domain.shared.networks import Kind as KindOfNetwork
+from inspired.domain.shared.networks import Network
 from inspired.flows.accounts import authentication
 from inspired.flows.booking import calendly_sync, checking, delivery, payment_webhooks, reconciling, refreshing
+from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import alerting
 from inspired.flows.shared import owner_notifications
 from inspired.services import Services, build
+from tests.adapters.crypto.test_account_keys import XPUB_TRON
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
 from tests.flows.booking.test_payment_webhooks import caught
@@ -349,6 +355,24 @@ def test_a_clock_that_differs_from_binances(svc: Services, sandbox: Servers):
     with redis.Redis.from_url(sandbox.redis_url) as connection:
         connection.flushdb()  # what the wrong clock has left there
     assert not seen(later(svc, minutes=22), "clock_skew")
+
+
+def test_a_network_that_nobody_can_or_does_read(svc: Services, sandbox: Servers):
+    svc.receiving.set_account_key(KindOfNetwork.TRON, XPUB_TRON, svc.now())
+    svc.receiving.set_node(Network.TRC20, NodeAddress(f"{sandbox.sandbox}/chains/TRC20/jsonrpc"), svc.now())
+    assert not seen(svc, "chain_unread")
+
+    live(svc, rail=RailId.TRC20)
+    watch = ChainWatch(svc, Network.TRC20)
+    watch.turn()
+    assert not seen(svc, "chain_unread")
+    assert "not read since" in alerting.find(later(svc, minutes=3))["chain_unread"].detail
+
+    sandbox.control("chains/TRC20/faults", {"fault": "refuse", "times": 1})
+    watch.turn()
+    assert alerting.find(svc)["chain_unread"].detail.startswith("TRON: ")
+    watch.turn()
+    assert not seen(svc, "chain_unread")
 
 
 def test_calls_to_binance_that_are_paused(svc: Services, sandbox: Servers):
