@@ -26,6 +26,8 @@ WATCHING = "inspired/flows/booking/chain_watching.py"
 TRANSFERS = "inspired/adapters/mongo/transfers.py"
 OF_WATCHING = "tests/flows/booking/test_chain_watching.py::"
 OF_CHAINS = "tests/domain/booking/test_on_chain.py::"
+PAYMENT_ORDERS = "inspired/domain/booking/payment_orders.py"
+OF_OTHER_RAIL = "tests/flows/booking/test_other_rail.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
@@ -1105,5 +1107,38 @@ BUGS = (
         old="moment.now >= deadline + wait",
         new="moment.now >= deadline",
         test=OF_CHAINS + "test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long",
+    ),
+    # --- paying another way
+    Bug(
+        name="another way is offered while the first can still be paid",
+        rule="4",
+        file=PAYMENT_ORDERS,
+        old="    return order.is_closed or order.checkout is None or is_over or CAPABILITIES[order.rail].takes_more",
+        new="    return True",
+        test=OF_OTHER_RAIL + "test_while_the_provider_is_away_a_shown_order_may_be_paid_so_nothing_else_is_offered",
+    ),
+    Bug(
+        name="another way is offered in the minute in which the first may still be paid",
+        rule="4",
+        file=PAYMENT_ORDERS,
+        old="passed(order.expires_at + SURELY_OVER, now)",
+        new="passed(order.expires_at, now)",
+        test=OF_OTHER_RAIL + "test_a_minute_after_its_end_the_chains_take_over_and_the_time_is_still_held",
+    ),
+    Bug(
+        name="each change of the way to pay holds the call for longer",
+        rule="5",
+        file=PAYMENT_ORDERS,
+        old="    if not _was_extended(booking):\n        booking",
+        new="    if True:\n        booking",
+        test=OF_OTHER_RAIL + "test_the_new_way_gets_its_whole_time_once",
+    ),
+    Bug(
+        name="an order in whose place another is offered stays open",
+        rule="4",
+        file="inspired/domain/booking/polling.py",
+        old="            or _was_replaced(booking, order)\n",
+        new="",
+        test=OF_CHAINS + "test_an_order_in_whose_place_another_is_offered_is_closed",
     ),
 )

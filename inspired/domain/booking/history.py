@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     CAME_AFTER_ALL = "came_after_all"
     # orders and payments
     NEW_ORDER = "new_order"  # Order
+    PAYS_OTHERWISE = "pays_otherwise"  # by another rail, chosen by the customer
     ORDER_CREATED = "order_created"  # Order
     CREATE_FAILED = "create_failed"  # FailedOrder
     ABOVE_LIMIT = "above_limit"  # OrderAboveLimit

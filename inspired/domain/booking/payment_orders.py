@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from inspired.domain.booking.balance import Payment, payment_of
 from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder, trade_number
 from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
 from inspired.domain.booking.lifecycle import with_new_order
@@ -12,6 +13,7 @@ from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.states import Remote, State
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any create call may take
+SURELY_OVER = timedelta(seconds=60)  # after its end an order can surely not be paid
 
 
 def may_create(booking: Booking, now: datetime) -> bool:
@@ -134,6 +136,46 @@ def try_again(booking: Booking, now: datetime) -> Booking:
         return scheduled(with_new_order(booking, now, tries=0), now)
     again = replace(order, tries=0, retry_at=now)
     return scheduled(booking.with_order(again), now)
+
+
+def may_choose_otherwise(booking: Booking, now: datetime) -> bool:
+    """True if the customer may choose another rail: nothing has been paid, and there is time or can be more."""
+    return (
+        booking.state is State.PENDING
+        and not booking.cancel_requested
+        and payment_of(booking) in (Payment.NONE, Payment.RETURNED)
+        and booking.slot is not None
+        and booking.slot.span.start > now
+        and (not passed(booking.expires_at, now) or not _was_extended(booking))
+    )
+
+
+def is_out_of_reach(order: PaymentOrder, now: datetime) -> bool:
+    """True if another order may be offered in its place: it cannot be paid, was never shown, or is an address. One that
+    was shown stays payable, and money on both is a second payment."""
+    is_over = order.expires_at is not None and passed(order.expires_at + SURELY_OVER, now)
+    return order.is_closed or order.checkout is None or is_over or CAPABILITIES[order.rail].takes_more
+
+
+def pays_otherwise(booking: Booking, rail: RailId, now: datetime, time_to_pay: timedelta) -> Booking:
+    """Offer an order on another rail, which gets its whole time once. Unchanged if that must not be now."""
+    order = booking.order
+    if not may_choose_otherwise(booking, now) or (order is not None and not is_out_of_reach(order, now)):
+        return booking
+    if not _was_extended(booking):
+        booking = with_time_to_pay(booking, now, time_to_pay)
+    chosen = replace(booking, pays_by=rail).noted(now, EventKind.PAYS_OTHERWISE)
+    return scheduled(with_new_order(chosen, now, tries=0), now)
+
+
+def with_time_to_pay(booking: Booking, now: datetime, time_to_pay: timedelta) -> Booking:
+    """At least this much time from now on. The slot is released a little later than an order can last."""
+    expires_at = max(booking.expires_at or now, now + time_to_pay)
+    return replace(booking, expires_at=expires_at, deadline=expires_at + min(SURELY_OVER, time_to_pay / 5))
+
+
+def _was_extended(booking: Booking) -> bool:
+    return any(event.kind is EventKind.PAYS_OTHERWISE for event in booking.history)
 
 
 def found_on(booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime) -> Booking:

@@ -150,8 +150,8 @@ def may_still_pay(booking: Booking, now: datetime) -> bool:
 
 def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
     """Orders that must not stay payable: those of a booking that is over, given up or paid; an order for the whole
-    price when only a rest is missing; and an order whose checkout was in a lost answer (query does not repeat it, so it
-    cannot be paid on our page)."""
+    price when only a rest is missing; an order in whose place another is offered; and an order whose checkout was in a
+    lost answer (query does not repeat it, so it cannot be paid on our page)."""
     over = booking.state is State.PENDING and (booking.cancel_requested or passed(booking.deadline, now))
     payment, wanted = payment_of(booking), missing(booking)
     all_of_them = over or (payment is not Payment.NONE and not may_still_pay(booking, now))
@@ -164,9 +164,16 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]
         and (
             all_of_them
             or (payment is Payment.SHORT and order.amount != wanted)
+            or _was_replaced(booking, order)
             or (order.checkout is None and order.status is not None and passed(order.retry_at or now, now))
         )
     )
+
+
+def _was_replaced(booking: Booking, order: PaymentOrder) -> bool:
+    """True if the customer chose another way to pay since."""
+    newest = booking.order
+    return newest is not None and order.number < newest.number and order.rail is not newest.rail
 
 
 def orders_to_ask(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:

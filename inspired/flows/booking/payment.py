@@ -26,7 +26,7 @@ def standing(svc: Services, rail: RailId = USUAL) -> Breaker:
 
 def offered(svc: Services) -> tuple[RailId, ...]:
     """The rails by which a new booking can be paid now, in the order they are offered in."""
-    return tuple(rail for rail in svc.rails_on if not _is_away(svc.rails[rail].state()) and svc.rails[rail].has_room())
+    return tuple(rail for rail in svc.rails_on if not is_away(svc.rails[rail].state()) and svc.rails[rail].has_room())
 
 
 def wanted(svc: Services, rail: RailId | None) -> RailId:
@@ -41,7 +41,8 @@ def chosen(svc: Services, method: Method | None, network: Network | None) -> Rai
     return wanted(svc, None if method is None else rail_for(method, network))
 
 
-def _is_away(breaker: Breaker) -> bool:
+def is_away(breaker: Breaker) -> bool:
+    """True if its provider does not answer, or refuses every call."""
     return breaker.open or breaker.refusal is not None
 
 

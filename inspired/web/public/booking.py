@@ -30,7 +30,7 @@ from inspired.domain.shared.networks import Facts
 from inspired.domain.shared.timezones import is_zone
 from inspired.domain.site import assurances
 from inspired.flows.booking import booking as bookings
-from inspired.flows.booking import delivery, payment, refreshing, refunding
+from inspired.flows.booking import delivery, other_rail, payment, refreshing, refunding
 from inspired.flows.booking.booking import Customer
 from inspired.flows.reporting import counting
 from inspired.flows.shared import idempotency, mail_reachability
@@ -288,6 +288,16 @@ def retry(token: str) -> ResponseReturnValue:
     return _answer(payment.try_again(services(), token))
 
 
+@bp.post("/booking/<token>/pay-by")
+@rate_limits.verifying
+def pay_by(token: str) -> ResponseReturnValue:
+    """Another way to pay than the one chosen first."""
+    rail = next((one for one in RailId if one == request.form.get("pay_by")), None)
+    if rail is None:
+        raise Invalid("Please choose a way to pay.", {"pay_by": "is not a way to pay"})
+    return _answer(other_rail.choose(services(), token, rail))
+
+
 @bp.post("/booking/<token>/check")
 @rate_limits.verifying
 def check(token: str) -> ResponseReturnValue:
@@ -542,5 +552,6 @@ def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[s
         "checkout": payment.checkout_of(svc, booking),
         "network": _facts_of(booking),
         "payment_uri": payment.uri_of(booking),
+        "other_ways": [_way(rail) for rail in other_rail.choices(svc, booking)],
         "place": delivery.place_of(svc, booking),
     }

@@ -75,6 +75,7 @@ def test_everything_an_older_release_wrote_is_understood():
         EventKind.OTHER,
         EventKind.PENDING,
         EventKind.TAKEN_BACK,
+        EventKind.PAYS_OTHERWISE,
         EventKind.NETWORK_SLOW,
         EventKind.OTHER_NETWORK,
     }

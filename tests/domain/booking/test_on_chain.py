@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from inspired.domain.booking import payment_orders, refunds, status
+from inspired.domain.booking import payment_orders, polling, refunds, status
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind, ObstacleKind
 from inspired.domain.booking.ledger import balances
@@ -252,3 +252,23 @@ def test_money_found_on_another_network_pays_and_the_page_shows_what_was_asked_f
     assert (found_on.rail, paid.paid_by) == (RailId.BEP20, RailId.ERC20)
     assert paid.state is State.CONFIRMED
     assert balances(paid.ledger)["erc20", "USDT"] == Money.parse(PRICE)
+
+
+# --- another way to pay ---------------------------------------------------------------------------------------------
+
+
+def test_an_order_in_whose_place_another_is_offered_is_closed():
+    booking = a_live_booking()
+
+    chosen = payment_orders.pays_otherwise(booking, RailId.BEP20, NOW + MINUTE, 30 * MINUTE)
+
+    assert [order.number for order in polling.orders_to_close(chosen, NOW + MINUTE)] == [1]
+    assert chosen.order is not None
+    assert chosen.order.rail is RailId.BEP20
+
+
+def test_no_other_way_is_offered_once_anything_was_seen():
+    seen_booking = seen_in_time(RailId.TRC20)
+
+    assert not payment_orders.may_choose_otherwise(seen_booking, NOW + MINUTE)
+    assert payment_orders.pays_otherwise(seen_booking, RailId.BEP20, NOW + MINUTE, 30 * MINUTE) == seen_booking

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.ledger import balances
@@ -14,14 +13,12 @@ from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Kind, Network
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import chain_watching, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
-from inspired.flows.site import receiving
 from inspired.services import Services
-from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
-from tests.flows.steps import later, live
+from tests.flows.steps import later, live, receive_on_chain
 from tests.harness import Servers
 
 PRICE = "75"
@@ -29,15 +26,7 @@ PRICE = "75"
 
 @pytest.fixture
 def on_chain(svc: Services, sandbox: Servers) -> None:
-    """The owner receives on all three networks of the stand-in, whose blocks come only when a test mines them."""
-    sandbox.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})
-    for kind, key in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON)):
-        nodes = {
-            network: NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc")
-            for network in Network
-            if network.facts.kind is kind
-        }
-        receiving.receive_at_once(svc, kind, key, nodes)
+    receive_on_chain(svc, sandbox)
 
 
 pytestmark = pytest.mark.usefixtures("on_chain")

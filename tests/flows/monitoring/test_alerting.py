@@ -17,7 +17,6 @@ from standardwebhooks import Webhook as Verifier
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.alerts import PAUSES
-from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.providers import outgoing_webhooks
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.adapters.providers.binance_webhooks import Facts, read_webhook
@@ -32,7 +31,6 @@ from inspired.domain.booking.states import State
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Channel, Kind
 from inspired.domain.shared.errors import Conflict, UpstreamError
-from inspired.domain.shared.networks import Kind as KindOfNetwork
 from inspired.domain.shared.networks import Network
 from inspired.flows.accounts import authentication
 from inspired.flows.booking import calendly_sync, checking, delivery, payment_webhooks, reconciling, refreshing
@@ -40,13 +38,12 @@ from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import alerting
 from inspired.flows.shared import owner_notifications
 from inspired.services import Services, build
-from tests.adapters.crypto.test_account_keys import XPUB_TRON
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
 from tests.flows.booking.test_payment_webhooks import caught
 from tests.flows.catalogue.test_own_calendar import Calendar, read
 from tests.flows.catalogue.test_own_calendar import theirs as theirs
-from tests.flows.steps import confirmed, later, live, pause_is_over, pause_payments, pay, refuse_calls
+from tests.flows.steps import confirmed, later, live, pause_is_over, pause_payments, pay, receive_on_chain, refuse_calls
 from tests.harness import ADMIN_PASSWORD, ROOT, Servers, wait_until
 from tests.web.catcher import Catcher
 
@@ -358,8 +355,7 @@ def test_a_clock_that_differs_from_binances(svc: Services, sandbox: Servers):
 
 
 def test_a_network_that_nobody_can_or_does_read(svc: Services, sandbox: Servers):
-    svc.receiving.set_account_key(KindOfNetwork.TRON, XPUB_TRON, svc.now())
-    svc.receiving.set_node(Network.TRC20, NodeAddress(f"{sandbox.sandbox}/chains/TRC20/jsonrpc"), svc.now())
+    receive_on_chain(svc, sandbox)
     assert not seen(svc, "chain_unread")
 
     live(svc, rail=RailId.TRC20)

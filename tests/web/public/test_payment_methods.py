@@ -3,26 +3,17 @@
 import pytest
 from flask.testing import FlaskClient
 
-from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.domain.booking.rails import RailId
-from inspired.domain.shared.networks import Kind, Network
-from inspired.flows.site import receiving
 from inspired.services import Services
-from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
+from tests.flows.steps import receive_on_chain
 from tests.harness import Servers
+from tests.web.pages import send
 from tests.web.public.test_api import create, wanted
 
 
 @pytest.fixture
 def on_chain(svc: Services, sandbox: Servers) -> None:
-    """The owner receives on all three networks of the stand-in."""
-    for kind, key in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON)):
-        nodes = {
-            network: NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc")
-            for network in Network
-            if network.facts.kind is kind
-        }
-        receiving.receive_at_once(svc, kind, key, nodes)
+    receive_on_chain(svc, sandbox)
 
 
 def methods(client: FlaskClient) -> list[tuple[str, str | None, bool]]:
@@ -94,6 +85,31 @@ class TestOnChain:
         assert ("onchain", "ERC20", False) in methods(client)
         assert (refused.status_code, made.status_code) == (409, 201)
         assert "Nothing was held" in refused.json["detail"]
+
+    def test_another_way_is_chosen_on_the_page_and_the_time_stays_held(self, client: FlaskClient, svc: Services):
+        made = create(client, wanted(client, network=...)).json
+        page = client.get(f"/booking/{made['bookingId']}").text
+        assert page.index("Pay another way") < page.index("USDT on TRON (TRC20)")
+
+        answer = send(
+            client, f"/booking/{made['bookingId']}/pay-by", {"pay_by": "TRC20"}, page=f"/booking/{made['bookingId']}"
+        )
+
+        assert answer.status_code == 303
+        page = client.get(f"/booking/{made['bookingId']}").text
+        assert "Only USDT, only on TRON (TRC20)." in page
+        assert svc.bookings.by_token(made["bookingId"]).rail is RailId.TRC20
+
+    def test_a_way_that_does_not_exist_changes_nothing(self, client: FlaskClient, svc: Services):
+        made = create(client, wanted(client)).json
+        before = svc.bookings.by_token(made["bookingId"])
+
+        answer = send(
+            client, f"/booking/{made['bookingId']}/pay-by", {"pay_by": "cash"}, page=f"/booking/{made['bookingId']}"
+        )
+
+        assert answer.status_code == 422
+        assert svc.bookings.by_token(made["bookingId"]).orders == before.orders
 
     def test_an_address_that_somebody_puts_into_the_database_is_never_shown(self, client: FlaskClient, svc: Services):
         made = create(client, wanted(client, method="onchain", network="TRC20")).json
