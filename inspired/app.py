@@ -42,8 +42,9 @@ from inspired.web.admin import (
     reports,
     tickets,
     today,
+    wallet_refunds,
 )
-from inspired.web.public import api, booking, newsletter, site, support, webhooks
+from inspired.web.public import api, booking, newsletter, refund_address, site, support, webhooks
 from inspired.web.public.status_poll import Pulse
 from inspired.web.shared import current, display, display_lists, display_tickets, errors, rate_limits
 from inspired.web.shared.https import PROBES, Https, headers_of_all
@@ -89,13 +90,16 @@ def create_app(services: Services, settings: Settings) -> Flask:
     display.init_app(app)
     display_lists.init_app(app)
     display_tickets.init_app(app)
-    for blueprint in (site.bp, newsletter.bp, booking.bp, support.bp, api.bp, webhooks.bp):
+    for blueprint in (site.bp, newsletter.bp, booking.bp, refund_address.bp, support.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     for blueprint in (login.bp, booking_details.bp):
         app.register_blueprint(blueprint)
     for blueprint in (today.bp, bookings.bp, bookings.api_bp, api_keys.bp, account.bp, tickets.bp, rehearsals.bp):
         app.register_blueprint(blueprint)
-    for blueprint in (money.bp, money.api_bp, catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp):
+    for blueprint in (
+        *(money.bp, money.api_bp, wallet_refunds.bp),
+        *(catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp),
+    ):
         app.register_blueprint(blueprint)
     for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, preferences.bp, metrics.bp, reports.bp):
         app.register_blueprint(blueprint)

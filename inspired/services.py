@@ -40,6 +40,7 @@ from inspired.adapters.mongo.payment_logs import PaymentLogs
 from inspired.adapters.mongo.people import AdminSessions, People, RefusedLogins
 from inspired.adapters.mongo.preferences import Preferences
 from inspired.adapters.mongo.receiving import Receiving
+from inspired.adapters.mongo.refund_wallets import RefundWallets
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import Views
@@ -121,6 +122,7 @@ class Services:
     payment_addresses: PaymentAddresses
     transfers: Transfers
     receiving: Receiving
+    refund_wallets: RefundWallets
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
     catalogue: Catalogue
@@ -283,6 +285,7 @@ def build(
         payment_addresses=payment_addresses,
         transfers=transfers,
         receiving=receiving,
+        refund_wallets=RefundWallets(database, vault),
         binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         catalogue=Catalogue(database, zone),

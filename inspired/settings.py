@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     payment_expiry_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
     on_chain_expiry_minutes: float = Field(default=30, gt=0, allow_inf_nan=False)  # TRON and BNB Chain
     ethereum_expiry_minutes: float = Field(default=60, gt=0, allow_inf_nan=False)
+    refund_minimum: Decimal = Field(default=Decimal(1), ge=0, le=100, description="in USDT, from your wallet unasked")
+    refund_two_owners_above: Decimal = Field(default=Decimal(500), ge=0, description="in USDT, where there are two")
     payment_retry_attempts: int = Field(default=3, ge=1, le=20)
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
 

@@ -33,10 +33,13 @@ from inspired.domain.booking.booking import (
     Line,
     PaymentOrder,
     Refund,
+    RefundAddress,
     Sealed,
+    SentTransfer,
     Slot,
     Words,
 )
+from inspired.domain.booking.claims import RefundTransfer
 from inspired.domain.booking.outbox import OutboxItem, Task
 from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
@@ -44,6 +47,7 @@ from inspired.domain.catalogue.availability import AS_USUAL, DayHours, Hours, Ru
 from inspired.domain.catalogue.meeting_types import MeetingType, Question
 from inspired.domain.catalogue.refund_policy import STANDARD, RefundPolicy
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.domain.shared.slots import Span
 from inspired.domain.site.newsletter import Subscriber, SubscriberState
 from inspired.domain.support.promises import promised_by
@@ -122,6 +126,8 @@ def booking_out(booking: Booking) -> Document:
         "confirmed_at": booking.confirmed_at,
         "ended_at": booking.ended_at,
     }
+    if booking.refund_addresses:
+        document["refund_addresses"] = [_refund_address_out(address) for address in booking.refund_addresses]
     if booking.pays_by is not RailId.BINANCE_PAY:
         document["pays_by"] = str(booking.pays_by)
     # Absent instead of empty: these indexes are sparse, so that settled bookings cost nothing in them.
@@ -171,6 +177,7 @@ def booking_in(found: Document) -> Booking:
         cancel_requested=found["leaving"],
         orders=tuple(_order_in(attempt, found["meeting_type"]["price"]) for attempt in found["attempts"]),
         refunds=tuple(_refund_in(refund) for refund in found.get("refunds", ())),
+        refund_addresses=tuple(_refund_address_in(address) for address in found.get("refund_addresses", ())),
         ledger=tuple(entry_in(entry) for entry in found.get("ledger", ())),
         agreed_amount=money_in(found.get("keeps")),
         earned=money_in(found.get("earned")),
@@ -511,6 +518,9 @@ def _refund_out(refund: Refund) -> Document:
         "done_at": refund.done_at,
         "why": obstacle_out(refund.obstacle),
         "replaced_by": refund.replaced_by,
+        # Absent instead of empty: most refunds are sent by their provider.
+        **({"approved_by": refund.approved_by} if refund.approved_by else {}),
+        **({} if refund.sent_with is None else {"sent_with": _sent_with_out(refund.sent_with)}),
     }
 
 
@@ -534,6 +544,47 @@ def _refund_in(found: Document) -> Refund:
         done_at=found["done_at"],
         obstacle=obstacle_in(found["why"]),
         replaced_by=found["replaced_by"],
+        approved_by=found.get("approved_by", ""),
+        sent_with=_sent_with_in(found.get("sent_with")),
+    )
+
+
+def _sent_with_out(sent: SentTransfer) -> Document:
+    log = sent.log
+    return {
+        "network": str(log.network),
+        "tx_hash": log.tx_hash,
+        "log_index": log.log_index,
+        "block_number": sent.block_number,
+    }
+
+
+def _sent_with_in(found: Document | None) -> SentTransfer | None:
+    if found is None:
+        return None
+    log = RefundTransfer(Network(found["network"]), found["tx_hash"], found["log_index"])
+    return SentTransfer(log, found["block_number"])
+
+
+def _refund_address_out(address: RefundAddress) -> Document:
+    return {
+        "network": str(address.network),
+        "number": address.number,
+        "named_at": address.named_at,
+        "sealed": Binary(address.sealed),
+        "confirmed_at": address.confirmed_at,
+        "is_change": address.is_change,
+    }
+
+
+def _refund_address_in(found: Document) -> RefundAddress:
+    return RefundAddress(
+        network=Network(found["network"]),
+        number=found["number"],
+        named_at=found["named_at"],
+        sealed=bytes(found["sealed"]),
+        confirmed_at=found["confirmed_at"],
+        is_change=found["is_change"],
     )
 
 

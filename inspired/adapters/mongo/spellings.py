@@ -11,7 +11,18 @@ from functools import lru_cache
 from typing import Any
 
 from inspired.domain.booking.booking import Fact, FactKind, Refund, RefundRequest
-from inspired.domain.booking.claims import CallsOn, Claim, Invitee, Place, Row, Tick, UnknownClaim, UnpaidOf, Visitor
+from inspired.domain.booking.claims import (
+    CallsOn,
+    Claim,
+    Invitee,
+    Place,
+    RefundTransfer,
+    Row,
+    Tick,
+    UnknownClaim,
+    UnpaidOf,
+    Visitor,
+)
 from inspired.domain.booking.history import (
     Amount,
     Details,
@@ -49,6 +60,7 @@ from inspired.domain.booking.outbox import (
 )
 from inspired.domain.booking.states import Cause, HandKind, Remote, State
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.domain.support.tickets import (
     Mailed,
     Prioritised,
@@ -286,6 +298,9 @@ def _length(detail: str) -> Details:
 # These were sentences once, and stay as they were written; what the owner reads is in `sentences/owner`.
 OBSTACLES = {
     ObstacleKind.OWNER_SENDS: "sent by the owner from a wallet",
+    ObstacleKind.ADDRESS_WANTED: "waits for an address of the customer",
+    ObstacleKind.TOO_SMALL: "too small to be sent unasked",
+    ObstacleKind.TAKEN_BACK: "its transfer was taken back by the network",
     ObstacleKind.REJECTED: "Binance rejected it.",
     ObstacleKind.NO_NUMBER: "The order's own number at Binance is not known.",
     ObstacleKind.NONE_LEFT: "Binance allows no further refund of this payment.",
@@ -343,6 +358,9 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.REFUND_BY_HAND: _amount,
     EventKind.REFUND_STUCK: obstacle_in,
     EventKind.REFUND_REJECTED: lambda detail: None,
+    EventKind.REFUND_WAITS: obstacle_in,
+    EventKind.REFUND_APPROVED: _amount,
+    EventKind.REFUND_TAKEN_BACK: _amount,
     EventKind.RETURNED_OUTSIDE: _amount,
     EventKind.AGREED: _amount,
     EventKind.BY_HAND: _vouched,
@@ -423,6 +441,9 @@ def _claim(key: str) -> Claim | None:
             case "seat" | "day":
                 row, _, number = rest.rpartition(":")
                 return Place(_row(kind, row), int(number))
+            case "refund":
+                network, tx_hash, log_index = rest.split(":")
+                return RefundTransfer(Network(network), tx_hash, int(log_index))
     except ValueError:
         pass
     return None

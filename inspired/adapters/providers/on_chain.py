@@ -21,7 +21,7 @@ from inspired.adapters.mongo.payment_addresses import NoneLeft, PaymentAddress, 
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.process import deadline
-from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
+from inspired.adapters.providers.chain_node import AskedToWait, ChainNode, Mined
 from inspired.adapters.providers.http import Http
 from inspired.adapters.redis.throttle import Breaker, Throttle
 from inspired.domain.booking.booking import Checkout
@@ -167,6 +167,15 @@ class OnChain:
     ) -> RefundSeen:
         return RefundSeen(refund_request_id, self._now(), None, trade_no)
 
+    def mined(self, tx_hash: str, *, seconds: float = 5.0) -> tuple[Head, Mined | None]:
+        """The transaction of this hash (as in `ChainNode.transaction`) as the chain has it now; None if no block has
+        it. The head was read before it, so what is final by the head is final."""
+        return self._asked(seconds, lambda node: self._mined(node, tx_hash, seconds))
+
+    def has_code(self, address: str, *, seconds: float = 5.0) -> bool:
+        """True if a contract lives at this address, 20 bytes as lower-case hex with 0x."""
+        return self._asked(seconds, lambda node: node.has_code(address, seconds=seconds))
+
     def state(self) -> Breaker:
         return self.throttle.state()
 
@@ -247,6 +256,13 @@ class OnChain:
         if completing is not None and at is None:
             at = node.block(completing.block_number, seconds=seconds).time
         return _Read(head, tuple(found), completing, at)
+
+    def _mined(self, node: ChainNode, tx_hash: str, seconds: float) -> tuple[Head, Mined | None]:
+        head = node.head(seconds)
+        mined = node.transaction(tx_hash, seconds=seconds)
+        if mined is not None and node.block(mined.block_number, seconds=seconds).hash != mined.block_hash:
+            raise UpstreamError(self._service, "it told of a transaction in a block that the chain does not have")
+        return head, mined
 
     def _with_money(
         self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool

@@ -16,6 +16,7 @@ class Matter(StrEnum):
     """Ordered by severity, worst first."""
 
     REFUND_STUCK = "refund_stuck"  # money should be going back and is not
+    REFUND_TO_SEND = "refund_to_send"  # the owner sends it from a wallet
     REFUND_UNCOUNTED = "refund_uncounted"  # money was returned in the provider's console, amount unknown
     UNCLEAR = "unclear"  # money arrived that cannot be counted against the price
     SHORT = "short"  # a confirmed call, part of whose money was returned outside this site
@@ -25,7 +26,8 @@ class Matter(StrEnum):
 def matters(booking: Booking) -> tuple[Matter, ...]:
     stuck = [refund for refund in booking.refunds if refund.is_stuck]
     found = {
-        Matter.REFUND_STUCK: any(refund.amount is not None for refund in stuck),
+        Matter.REFUND_STUCK: any(refund.amount is not None and not refund.waits_for_wallet for refund in stuck),
+        Matter.REFUND_TO_SEND: any(refund.waits_for_wallet for refund in stuck),
         Matter.REFUND_UNCOUNTED: any(refund.amount is None for refund in stuck),
         Matter.UNCLEAR: bool(unclear(booking)),
         Matter.SHORT: booking.state is State.CONFIRMED and kept_of(booking) < due(booking),

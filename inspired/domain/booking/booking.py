@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from inspired.domain.booking.claims import Claim, Invitee, Tick
-from inspired.domain.booking.history import Details, Event, EventKind, Obstacle
+from inspired.domain.booking.claims import Claim, Invitee, RefundTransfer, Tick
+from inspired.domain.booking.history import Details, Event, EventKind, Obstacle, ObstacleKind
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
 from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.domain.shared.slots import Span
 
 DRAFT_LIFE = timedelta(hours=24)
@@ -159,6 +160,31 @@ class RefundRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SentTransfer:
+    """The transfer that the owner's wallet sent a refund with, in the block where it was last seen."""
+
+    log: RefundTransfer
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAddress:
+    """Where the customer wants refunds on one network to go. `number` counts the addresses named for this booking;
+    `is_change`: another one was named before it.
+
+    `sealed`: the address as shown, under the booking's key. One that is confirmed is sealed as that, so that whoever
+    can write to the database alone can confirm none.
+    """
+
+    network: Network
+    number: int
+    named_at: datetime
+    sealed: bytes
+    confirmed_at: datetime | None = None
+    is_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Refund:
     """A refund. Its id is saved before the provider is called, and every retry reuses it.
 
@@ -182,6 +208,8 @@ class Refund:
     done_at: datetime | None = None
     obstacle: Obstacle | None = None  # why the last try did not go through
     replaced_by: str = ""  # id of the refund that replaced this one
+    approved_by: str = ""  # account id of the owner who let another owner send it from a wallet
+    sent_with: SentTransfer | None = None  # on a rail that sends no refunds itself
 
     @property
     def is_gone(self) -> bool:
@@ -209,10 +237,29 @@ class Refund:
         return not self.replaced_by and self.status in (RefundStatus.REQUESTED, RefundStatus.SENT)
 
     @property
+    def waits_for_customer(self) -> bool:
+        """True if only the customer can proceed, by confirming an address to send it to."""
+        return self._waits_for(ObstacleKind.ADDRESS_WANTED, ObstacleKind.TOO_SMALL)
+
+    @property
+    def awaits_address(self) -> bool:
+        """The same, of one that goes back without being asked for."""
+        return self._waits_for(ObstacleKind.ADDRESS_WANTED)
+
+    @property
+    def waits_for_wallet(self) -> bool:
+        """True if the owner is to send it from a wallet."""
+        return self._waits_for(ObstacleKind.OWNER_SENDS, ObstacleKind.TAKEN_BACK)
+
+    @property
     def is_stuck(self) -> bool:
         """True if only the owner can proceed."""
-        stuck = self.status in (RefundStatus.REJECTED, RefundStatus.NEEDS_OWNER)
+        stuck = self.status in (RefundStatus.REJECTED, RefundStatus.NEEDS_OWNER) and not self.waits_for_customer
         return not self.replaced_by and (stuck or (self.is_gone and self.amount is None))
+
+    def _waits_for(self, *kinds: ObstacleKind) -> bool:
+        waits = self.status is RefundStatus.NEEDS_OWNER and not self.replaced_by
+        return waits and self.obstacle is not None and self.obstacle.kind in kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +335,7 @@ class Booking:
     cancel_requested: bool = False  # the customer gave up; becomes CANCELLED once the order is seen closed
     orders: tuple[PaymentOrder, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    refund_addresses: tuple[RefundAddress, ...] = ()  # the newest of each network
     ledger: tuple[Entry, ...] = ()
     agreed_amount: Money | None = None  # the amount it may keep, if that is no longer the price
     earned: Money | None = None  # the amount due when it was confirmed
@@ -372,6 +420,7 @@ class Booking:
             claims.append(Invitee(self.slot.invitee_uri))
         if self.state is State.PENDING and not any(order.has_money for order in self.orders):
             claims += self.seats
+        claims += [refund.sent_with.log for refund in self.refunds if refund.sent_with is not None]
         return tuple(claims)
 
     def noted(self, at: datetime, kind: EventKind, details: Details | None = None) -> "Booking":
@@ -416,6 +465,9 @@ class Booking:
     def rail_of(self, refund: Refund) -> RailId:
         """The rail its payment came by. Every refund is of one of the booking's orders."""
         return next(order.rail for order in self.orders if order.trade_no == refund.trade_no)
+
+    def refund_address(self, network: Network) -> RefundAddress | None:
+        return next((one for one in self.refund_addresses if one.network is network), None)
 
     def find_order(self, trade_no: str) -> PaymentOrder | None:
         return next((order for order in self.orders if order.trade_no == trade_no), None)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from inspired.domain.shared.networks import Network
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -77,10 +79,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundTransfer:
+    """One transfer on chain that settles a refund: the log at `log_index` of its block. `tx_hash`: as in
+    `networks.Transfer`."""
+
+    network: Network
+    tx_hash: str
+    log_index: int
+
+    @property
+    def key(self) -> str:
+        return f"refund:{self.network}:{self.tx_hash}:{self.log_index}"
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownClaim:
     """Written by another release; kept unchanged."""
 
     key: str
 
 
-Claim = Tick | Invitee | Place | UnknownClaim
+Claim = Tick | Invitee | Place | RefundTransfer | UnknownClaim

@@ -60,6 +60,11 @@ class EventKind(StrEnum):
     REFUND_AGAIN = "refund_again"  # Amount
     REFUND_BY_HAND = "refund_by_hand"  # Amount
     REFUND_FOUND = "refund_found"  # RefundFound
+    REFUND_WAITS = "refund_waits"  # Obstacle
+    REFUND_APPROVED = "refund_approved"  # Amount
+    REFUND_TAKEN_BACK = "refund_taken_back"  # Amount
+    ADDRESS_NAMED = "address_named"
+    ADDRESS_CONFIRMED = "address_confirmed"
     RETURNED_OUTSIDE = "returned_outside"  # Amount
     # outbox tasks and personal data
     DONE = "done"  # TaskDone
@@ -153,6 +158,9 @@ class Letter:
 
 class ObstacleKind(StrEnum):
     OWNER_SENDS = "owner_sends"  # its rail cannot send money: the owner sends it from a wallet
+    ADDRESS_WANTED = "address_wanted"  # … once the customer has confirmed an address
+    TOO_SMALL = "too_small"  # … if the customer asks for it: a network's fee may be more
+    TAKEN_BACK = "taken_back"  # the network took the block back that had the owner's transfer
     PROVIDER = "provider"  # it refused the call, or did not answer
     REJECTED = "rejected"  # it had taken the refund, and did not do it
     NO_NUMBER = "no_number"  # the order's own number at the provider is not known

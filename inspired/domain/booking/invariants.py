@@ -18,7 +18,7 @@ from inspired.domain.booking.states import Flag, State
 INVARIANTS: Mapping[str, str] = {
     "confirmed_once": "No booking is confirmed twice.",
     "confirmed_paid": "Nothing is confirmed without money that our own query has proven, or the owner's marked word.",
-    "refunds_bounded": "No more goes back than has arrived, and every refund has an id of its own.",
+    "refunds_bounded": "No more goes back than has arrived; every refund has an id and a transfer of its own.",
     "money_accounted": "Money of a booking that is over goes back, is kept by policy, or waits for somebody's word.",
     "refunded_gone": "Refunded is only what went back completely.",
     "books_balance": "Every entry of the ledger sums to zero, and the books say what the facts say.",
@@ -85,6 +85,9 @@ def _confirmation(booking: Booking) -> Iterator[Violation]:
 def _refunds(booking: Booking) -> Iterator[Violation]:
     if len({refund.id for refund in booking.refunds}) < len(booking.refunds):
         yield "refunds_bounded", "two refunds have the same id"
+    logs = [refund.sent_with.log for refund in booking.refunds if refund.sent_with is not None]
+    if len(set(logs)) < len(logs):
+        yield "refunds_bounded", "one transfer on chain settles two refunds"
     for order in booking.orders:
         for what, left in (("promised", left_of(booking, order)), ("gone", still_there(booking, order))):
             if left < nothing(left.currency):

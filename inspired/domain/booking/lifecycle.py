@@ -511,7 +511,8 @@ def _flags(booking: Booking) -> Booking:
     lost = booking.state is CONFIRMED and kept_of(booking) < due(booking)
     open_ = stuck or lost or bool(unclear(booking))
     flags = booking.flags - {Flag.REFUND_FAILED, Flag.NEEDS_OWNER}
-    flags |= {Flag.REFUND_FAILED} if any(refund.is_stuck and refund.amount for refund in booking.refunds) else set()
+    failed = any(refund.is_stuck and refund.amount and not refund.waits_for_wallet for refund in booking.refunds)
+    flags |= {Flag.REFUND_FAILED} if failed else set()
     flags |= {Flag.NEEDS_OWNER} if open_ else set()
     return replace(booking, flags=flags)
 

@@ -26,6 +26,9 @@ class Email(StrEnum):
     CANCELLED = "cancelled"
     REFUND_STARTED = "refund_started"
     REFUND_DONE = "refund_done"
+    REFUND_ADDRESS_WANTED = "refund_address_wanted"
+    REFUND_ADDRESS = "refund_address"
+    REFUND_TOO_SMALL = "refund_too_small"
     PROBLEM = "problem"
     LETTER = "letter"
 
@@ -51,6 +54,8 @@ class AlertKind(StrEnum):
     REFUND_REJECTED = "refund_rejected"
     REFUND_SLOW = "refund_slow"
     REFUND_STUCK = "refund_stuck"
+    REFUND_TAKEN_BACK = "refund_taken_back"
+    REFUND_TO_SEND = "refund_to_send"
     REFUND_UNSENT = "refund_unsent"
     RETURNED = "returned"
     SLOT_LOST = "slot_lost"
@@ -63,8 +68,8 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendEmail:
-    """`subject_id` tells mails of one template apart: a refund's id, the number of a move or of a letter. `repeat`: how
-    often the owner had sent it again."""
+    """`subject_id` tells mails of one template apart: a refund's id, the number of a move, of a letter or of a refund
+    address. `repeat`: how often the owner had sent it again."""
 
     template: Email
     subject_id: str = ""

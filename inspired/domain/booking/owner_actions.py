@@ -201,7 +201,8 @@ def why_not_erase(booking: Booking, now: datetime) -> str:
         is_over = booking.state in ENDED
     if not is_over:
         return "The booking is not over yet."
-    if booking.is_open or any(refund.is_stuck for refund in booking.refunds) or Flag.NEEDS_OWNER in booking.flags:
+    waits = any(refund.is_stuck or refund.awaits_address for refund in booking.refunds)
+    if booking.is_open or waits or Flag.NEEDS_OWNER in booking.flags:
         return "Money of it is still open."
     if booking.outbox:
         return "Mails or other things of it are still owed."
@@ -228,6 +229,7 @@ def erased(booking: Booking, now: datetime) -> Booking:
         notes=(),
         letters=(),
         refunds=quiet,
+        refund_addresses=(),
         by_hand=word,
         erased_at=now,
     )

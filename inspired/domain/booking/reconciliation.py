@@ -138,7 +138,8 @@ def _of_order(booking: Booking, order: PaymentOrder, observation: OrderObservati
         yield Kind.AMOUNT, order.trade_no, f"ours: {_shown(order.received)}, {name}: {_shown(observation.money)}"
     elif observation.status in (Remote.INITIAL, Remote.PENDING) and booking.state is not State.PENDING:
         yield Kind.STILL_PAYABLE, order.trade_no, f"ours: {booking.state}, {name}: {observation.status}"
-    if there and order.proven:
+    # What the owner sends from a wallet leaves the address as it is.
+    if there and order.proven and CAPABILITIES[order.rail].sends_refunds:
         yield from _untold_refunds(booking, order, observation)
 
 

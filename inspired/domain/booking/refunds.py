@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from inspired.domain.booking import wallet_refunds
 from inspired.domain.booking.balance import (
     at_provider,
     came_unclear,
@@ -20,7 +21,7 @@ from inspired.domain.booking.balance import (
     refunded,
     total,
 )
-from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, RefundRequest, refund_id
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund, RefundRequest, SentTransfer, refund_id
 from inspired.domain.booking.history import Amount, EventKind, Obstacle, ObstacleKind, RefundFound, RefundRequested
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.rails import CAPABILITIES
@@ -40,12 +41,14 @@ class Outcome(StrEnum):
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
+    TAKEN_BACK = "taken_back"  # seen before, and no block has it any more
 
 
 @dataclass(frozen=True, slots=True)
 class RefundSeen:
     """The provider's report on one refund. `refunded_in_all` is all that went back for the order so far, this refund
-    included; `remaining` is how many more refunds it allows. `outcome` None: it knows no such refund."""
+    included; `remaining` is how many more refunds it allows. `outcome` None: it knows no such refund. `sent_with`:
+    where a transfer from the owner's wallet is now."""
 
     refund_id: str
     asked_at: datetime
@@ -54,6 +57,7 @@ class RefundSeen:
     amount: Money | None = None
     refunded_in_all: Money | None = None
     remaining: int | None = None
+    sent_with: SentTransfer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,7 @@ def tried_again(booking: Booking, wanted: str, now: datetime) -> Booking:
     """The owner retries a stuck refund. The provider is done with a rejected one, so a new one replaces it. Raises
     Conflict."""
     refund = booking.find_refund(wanted)
-    if refund is None or not refund.is_stuck or refund.amount is None:
+    if refund is None or not refund.is_stuck or refund.waits_for_wallet or refund.amount is None:
         raise Conflict("This refund cannot be tried again.")
     if refund.status is RefundStatus.NEEDS_OWNER:
         again = replace(refund, status=RefundStatus.REQUESTED, retry_at=now)
@@ -288,7 +292,7 @@ def settled_by_hand(booking: Booking, wanted: str, amount: Money, note: str, now
     """The owner enters what left by another way, for a stuck refund or one found without its amount. Raises Conflict,
     Invalid."""
     refund = booking.find_refund(wanted)
-    if refund is None or not refund.is_stuck:
+    if refund is None or not (refund.is_stuck or refund.waits_for_customer):
         raise Conflict("This refund is not waiting for you.")
     order = booking.find_order(refund.trade_no)
     most = left_of(booking, order) + (refund.amount or _planned(booking, refund, amount)) if order else amount
@@ -358,12 +362,15 @@ def put_off(booking: Booking, wanted: str, now: datetime) -> Booking:
     return booking if refund is None else booking.with_refund(replace(refund, retry_at=now + REFUND_LEASE))
 
 
-def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
-    """Count and lease the call before making it. What the provider would not do as asked is not sent."""
+def sending(booking: Booking, wanted: str, now: datetime, smallest: Money | None = None) -> Booking:
+    """Count and lease the call before making it. What the provider would not do as asked is not sent. `smallest`: less
+    than that is not sent from a wallet by itself."""
     refund = booking.find_refund(wanted)
     order = booking.find_order(refund.trade_no) if refund else None
     if refund is None or order is None or refund.amount is None:
         return booking
+    if not CAPABILITIES[order.rail].sends_refunds:
+        return wallet_refunds.handed_over(booking, refund, now, smallest)
     if (obstacle := _impossible(booking, order, refund)) is not None:
         return _needs_owner(booking, refund, obstacle, now, again=None)
     leased = replace(refund, status=RefundStatus.REQUESTED, tries=refund.tries + 1, retry_at=now + REFUND_LEASE)
@@ -372,8 +379,6 @@ def sending(booking: Booking, wanted: str, now: datetime) -> Booking:
 
 def _impossible(booking: Booking, order: PaymentOrder, refund: Refund) -> Obstacle | None:
     left = at_provider(booking, order)
-    if not CAPABILITIES[order.rail].sends_refunds:
-        return Obstacle(ObstacleKind.OWNER_SENDS)
     if not order.prepay_id:
         return Obstacle(ObstacleKind.NO_NUMBER)
     if refund.tries:
@@ -446,6 +451,7 @@ def recorded(booking: Booking, observation: RefundSeen) -> Booking:
                     amount=observation.amount or refund.amount,
                     done_at=now,
                     retry_at=None,
+                    sent_with=observation.sent_with or refund.sent_with,
                 )
             )
             amount = observation.amount or refund.amount
@@ -459,8 +465,12 @@ def recorded(booking: Booking, observation: RefundSeen) -> Booking:
             if (instead := _left_otherwise(booking, rejected)) is not None:
                 return instead
             return booking.owing(now, AlertOwner(AlertKind.REFUND_REJECTED, refund.id))
+        case Outcome.TAKEN_BACK:
+            return wallet_refunds.taken_back(booking, refund, now)
     if refund.status is not RefundStatus.SENT:
         return accepted(booking, observation, now)
+    if observation.sent_with is not None and observation.sent_with != refund.sent_with:
+        return booking.with_refund(replace(refund, sent_with=observation.sent_with))
     return booking
 
 

@@ -28,7 +28,7 @@ def months_before(now: datetime, months: int) -> datetime:
 
 
 def _is_unsettled(booking: Booking) -> bool:
-    refunds = any(refund.is_under_way or refund.is_stuck for refund in booking.refunds)
+    refunds = any(refund.is_under_way or refund.is_stuck or refund.awaits_address for refund in booking.refunds)
     waits = booking.is_open or booking.outbox or Flag.NEEDS_OWNER in booking.flags
     return refunds or bool(waits) or payment_of(booking) not in SETTLED
 

@@ -96,7 +96,8 @@ def mail_warning(booking: Booking) -> Message | None:
 def _open_matter(booking: Booking) -> tuple[Message, ...]:
     """What is undecided or not as it should be; empty if nothing is."""
     payment = payment_of(booking)
-    if stuck := [one.amount for one in booking.refunds if one.is_stuck and one.amount]:
+    stuck = [one.amount for one in booking.refunds if one.is_stuck and not one.waits_for_wallet and one.amount]
+    if stuck:
         told = Message.of(MessageId.REFUND_STUCK, amount=stuck[0])
         return (_standing(booking), told) if booking.state is State.CONFIRMED else (told,)
     if payment is Payment.UNCLEAR and booking.state is not State.CONFIRMED:
@@ -169,7 +170,8 @@ def _owes_after_all(booking: Booking) -> bool:
 
 def _money_back(booking: Booking) -> tuple[Message, ...]:
     """The newest refund that is not stuck, and why."""
-    live = [(one, one.amount) for one in booking.refunds if one.reserves and one.amount and not one.is_stuck]
+    shown = [one for one in booking.refunds if one.reserves and (one.waits_for_wallet or not one.is_stuck)]
+    live = [(one, one.amount) for one in shown if one.amount]
     if not live or (booking.state is State.REFUNDED and not _owes_after_all(booking)):
         return ()
     newest, amount = live[-1]
@@ -179,6 +181,10 @@ def _money_back(booking: Booking) -> tuple[Message, ...]:
 def _where_it_is(refund: Refund) -> MessageId:
     if refund.is_by_hand:
         return MessageId.SENT_BACK_BY_HAND
+    if refund.awaits_address:
+        return MessageId.BACK_ADDRESS_WANTED
+    if refund.waits_for_customer:
+        return MessageId.BACK_IF_ASKED
     return MessageId.GONE_BACK if refund.is_gone else MessageId.GOING_BACK
 
 
@@ -188,6 +194,12 @@ def where_it_stands(booking: Booking, refund: Refund) -> Message:
 
 
 def _standing_of(refund: Refund) -> MessageId:
+    if refund.awaits_address:
+        return MessageId.REFUND_ADDRESS_WANTED
+    if refund.waits_for_customer:
+        return MessageId.REFUND_IF_ASKED
+    if refund.waits_for_wallet:
+        return MessageId.REFUND_OWNER_SENDS
     if refund.is_stuck:
         return MessageId.REFUND_WAITS
     match refund.status:
@@ -212,7 +224,7 @@ def refunds_told(booking: Booking) -> list[dict[str, Any]]:
         {
             "amount": str(one.amount),
             "currency": one.amount.currency,
-            "status": "waiting" if one.is_stuck else "done" if one.is_gone else "under_way",
+            "status": "waiting" if one.is_stuck or one.waits_for_customer else "done" if one.is_gone else "under_way",
             "reason": str(one.cause),
         }
         for one in booking.refunds

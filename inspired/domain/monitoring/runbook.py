@@ -497,6 +497,11 @@ SITE: Mapping[str, Alert] = {
 }
 
 NOTHING = ("Nothing: it goes on by itself.",)
+BACK = (
+    "Nothing with Binance Pay: it goes on by itself.",
+    "On chain nothing yet: the customer is asked for an address, and you get a mail once it is confirmed.",
+)
+BACK_AFTER_TWO_DAYS = ("Nothing: without an answer it goes back after two days; on chain you send it.",)
 
 
 def _of_booking(
@@ -519,10 +524,11 @@ OF_BOOKING: Mapping[str, Alert] = {
     for alert in (
         _of_booking(
             "amount",
-            "A payment does not match the price. What is too much, or all of a payment that is short, goes back by "
-            "itself.",
-            "Somebody paid another amount than was asked for. Binance's app does not offer that, so it is rare.",
-            NOTHING,
+            "A payment does not match the price. What is too much, or all of a payment that is short, goes back: by "
+            "itself with Binance Pay, from your wallet on chain.",
+            "Somebody paid another amount than was asked for. Binance's app does not offer that, so it is rare there. "
+            "On chain an exchange may take its fee out of the amount.",
+            BACK,
             "Sandbox: pay an order with another amount.",
             Severity.KNOW,
             drills=("too-little", "too-much"),
@@ -542,18 +548,18 @@ OF_BOOKING: Mapping[str, Alert] = {
         _of_booking(
             "late",
             "Money arrived after the time to pay was over, and the time is taken. The customer was asked to choose "
-            "another time or the money; without an answer it goes back by itself.",
+            "another time or the money; without an answer it goes back.",
             "The customer paid after the end, and somebody else has the time by then.",
-            ("Nothing: without an answer it goes back by itself after two days.",),
+            BACK_AFTER_TWO_DAYS,
             "Sandbox: let an order expire, book its time again, and pay it with “force”.",
             Severity.KNOW,
             drills=("late-and-taken-chooses-time", "late-and-taken-wants-money", "late-and-taken-says-nothing"),
         ),
         _of_booking(
             "paid_twice",
-            "A booking was paid twice. The second payment goes back by itself.",
+            "A booking was paid twice. The second payment goes back.",
             "An order that was seen closed was paid after all, beside the one that counts.",
-            NOTHING,
+            BACK,
             "Sandbox: close an order, try again, pay both with “force”.",
             Severity.KNOW,
             drills=("paid-twice",),
@@ -561,9 +567,9 @@ OF_BOOKING: Mapping[str, Alert] = {
         _of_booking(
             "slot_lost",
             "A paid booking has lost its slot: the event is no longer active in the calendar. The customer was asked "
-            "to choose another time or the money; without an answer it goes back by itself.",
+            "to choose another time or the money; without an answer it goes back.",
             "The event was cancelled in Calendly while it was being paid.",
-            ("Nothing: without an answer it goes back by itself after two days.",),
+            BACK_AFTER_TWO_DAYS,
             "Sandbox: cancel the event in Calendly, then pay.",
             Severity.KNOW,
             drills=("calendly-slot-lost",),
@@ -598,6 +604,30 @@ OF_BOOKING: Mapping[str, Alert] = {
             drills=("refund-low-balance",),
         ),
         _of_booking(
+            "refund_to_send",
+            "A refund on chain is yours to send: the customer has confirmed an address.",
+            "This site has no key that could send. Money that was paid on chain goes back from your own wallet.",
+            (
+                "Open the booking and press “Send it from your wallet”: the page has the amount, the network and the "
+                "address.",
+                "Send exactly that amount, from a wallet that you have named, and enter the transaction's hash there.",
+                "It is settled once the transaction is final: minutes, and up to twenty on Ethereum.",
+            ),
+            "Sandbox: pay on TRON, refund it, and confirm an address on the customer's page.",
+            Severity.NOW,
+        ),
+        _of_booking(
+            "refund_taken_back",
+            "The network has taken back the block with a refund that you had sent.",
+            "A reorganisation replaced that block before it was final. Most transactions are in another block soon.",
+            (
+                "Look in your wallet whether the transaction was sent once more. If it was, enter its hash again.",
+                "Only if your wallet says that it failed, send the refund again.",
+            ),
+            "Sandbox: send a refund, enter it, and reorganise the chain without it.",
+            Severity.NOW,
+        ),
+        _of_booking(
             "refund_unsent",
             "A refund could not be sent for some time now. It is tried again by itself.",
             "Binance Pay does not answer the question for it.",
@@ -625,7 +655,8 @@ OF_BOOKING: Mapping[str, Alert] = {
         ),
         _of_booking(
             "cancelled",
-            "A customer cancelled a confirmed call. What the policy promises goes back by itself.",
+            "A customer cancelled a confirmed call. What the policy promises goes back: by itself with Binance Pay, "
+            "from your wallet on chain.",
             "The customer pressed the button, or cancelled in Calendly.",
             NOTHING,
             "Cancel a confirmed call on its own page.",

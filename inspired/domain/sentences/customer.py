@@ -81,6 +81,8 @@ TEXTS = {
     MessageId.BACK_OWNER_RETURNED: "The owner returned money to you.",
     MessageId.GOING_BACK: "{amount} is going back to {back_to}.",
     MessageId.GONE_BACK: "{amount} went back to {back_to}.",
+    MessageId.BACK_ADDRESS_WANTED: "{amount} is yours: please name an address below, to which the owner sends it.",
+    MessageId.BACK_IF_ASKED: "{amount} is left, and so little is sent only if you ask for it.",
     MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
     # Whether our mails arrive.
     MessageId.MAILS_DELAYED: (
@@ -99,6 +101,7 @@ TEXTS = {
     MessageId.LATE: _LATE,
     MessageId.LATE_IS_NOT_LOST: f"Do not pay again: money that arrives late is not lost. {_LATE}",
     MessageId.REFUND_TIME: "Usually this takes minutes, at most a day.",
+    MessageId.REFUND_TIME_BY_WALLET: "It is sent at most a day after you have confirmed that address.",
     MessageId.REFUND_TO: "{refunds}",
     MessageId.CANCELLED_BY_US: "Should we have to cancel a confirmed call, all of your money goes back.",
     MessageId.PLACE_FOLLOWS: "The owner will write to you where the call takes place.",
@@ -141,6 +144,9 @@ TEXTS = {
     MessageId.BADGE_CANCELLED: "Cancelled",
     MessageId.BADGE_REFUNDED: "Refunded",
     # Its list of refunds.
+    MessageId.REFUND_ADDRESS_WANTED: "It waits for an address that you confirm.",
+    MessageId.REFUND_IF_ASKED: "So little is sent only if you ask for it: name an address, and confirm it.",
+    MessageId.REFUND_OWNER_SENDS: "The owner sends it to the address that you confirmed.",
     MessageId.REFUND_WAITS: "It has not gone through yet. The owner has been told and sees to it.",
     MessageId.REFUND_BEING_SENT: "{refund_sent}",
     MessageId.REFUND_TAKEN: "{refund_taken}",

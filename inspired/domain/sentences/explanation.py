@@ -50,6 +50,8 @@ def why(booking: Booking, now: datetime, zone: str) -> str:
     """One sentence. Times are given in `zone`."""
     if stuck := [one for one in booking.refunds if one.is_stuck]:
         return _stuck(stuck[0], booking.rail_of(stuck[0]))
+    if booking.state is not State.CONFIRMED and (asked := [one for one in booking.refunds if one.awaits_address]):
+        return _awaits_address(asked[0])
     if payment_of(booking) is Payment.UNCLEAR or any(came_unclear(booking, one) for one in unclear(booking)):
         return "Money arrived that cannot be counted against the price, so it waits for you: return it below."
     match booking.state:
@@ -62,6 +64,11 @@ def why(booking: Booking, now: datetime, zone: str) -> str:
         case State.CONFIRMED:
             return _confirmed(booking)
     return _ended(booking, now, zone)
+
+
+def _awaits_address(refund: Refund) -> str:
+    amount = refund.amount.shown if refund.amount else "Money"
+    return f"{amount} should go back, and waits for the customer to confirm an address to send it to."
 
 
 def _stuck(refund: Refund, rail: RailId) -> str:
@@ -212,7 +219,9 @@ def _outbox(booking: Booking) -> Iterator[Next]:
 def _of_money(booking: Booking) -> Iterator[Next]:
     for refund in booking.refunds:
         amount = refund.amount.shown if refund.amount else "A refund"
-        if refund.is_stuck:
+        if refund.waits_for_wallet:
+            yield Next(None, f"{amount}: send it from your wallet, and enter its transaction.")
+        elif refund.is_stuck:
             yield Next(None, f"{amount}: the refund waits for you.")
         if refund.replaced_by or is_held_up(booking, refund):
             continue

@@ -54,6 +54,9 @@ EMAILS = {
     Email.CANCELLED: "Cancelled",
     Email.REFUND_STARTED: "Money is going back",
     Email.REFUND_DONE: "Money has gone back",
+    Email.REFUND_ADDRESS_WANTED: "Where money should go back to",
+    Email.REFUND_ADDRESS: "Please confirm your address",
+    Email.REFUND_TOO_SMALL: "A little money is left",
     Email.PROBLEM: "A payment that cannot be counted",
     Email.LETTER: "Your letter",
 }
@@ -99,7 +102,12 @@ EVENTS = {
     EventKind.REFUND_REQUESTED: "A refund was asked for.",
     EventKind.REFUND_AGAIN: "A refund is tried again.",
     EventKind.REFUND_BY_HAND: "A refund was settled by hand.",
-    EventKind.REFUND_SENT: "{rail} took a refund.",
+    EventKind.REFUND_SENT: "{refund_accepted}",
+    EventKind.REFUND_WAITS: "A refund waits.",
+    EventKind.REFUND_APPROVED: "An owner approved that another one sends a refund.",
+    EventKind.REFUND_TAKEN_BACK: "The network took back the block that had a refund.",
+    EventKind.ADDRESS_NAMED: "The customer named an address for refunds.",
+    EventKind.ADDRESS_CONFIRMED: "The customer confirmed the address for refunds.",
     EventKind.REFUND_STUCK: "A refund could not be sent.",
     EventKind.REFUND_DONE: "A refund has gone back.",
     EventKind.REFUND_REJECTED: "{rail} rejected a refund.",
@@ -120,7 +128,13 @@ CAUSES = {
 }
 OBSTACLES = {
     ObstacleKind.PROVIDER: "{said}",
-    ObstacleKind.OWNER_SENDS: "It was paid on chain: send it from your wallet, and enter it here.",
+    ObstacleKind.OWNER_SENDS: "It was paid on chain: send it from your wallet, and enter its transaction.",
+    ObstacleKind.ADDRESS_WANTED: "The customer is asked to confirm an address to send it to.",
+    ObstacleKind.TOO_SMALL: "So little is sent only if the customer asks for it.",
+    ObstacleKind.TAKEN_BACK: (
+        "The network took its transfer back: look in your wallet whether it was sent once more, before you send it "
+        "again."
+    ),
     ObstacleKind.REJECTED: "{asked} rejected it.",
     ObstacleKind.NO_NUMBER: "The order's own number {at} is not known.",
     ObstacleKind.NONE_LEFT: "{asked} allows no further refund of this payment.",

@@ -67,11 +67,15 @@ ACTS = {
     "limit_raised": "a customer allowed above the limit",
     "limit_restored": "a customer under the limit again",
     "asked_binance_about_many": "Binance asked about many",  # written before there were rails
+    "refund_sent_from_wallet": "transaction of a refund entered",
+    "refund_approved": "refund approved for another owner to send",
+    "refund_wallets_named": "wallets named that refunds are sent from",
     "asked_about_many": f"{rails.usual().asked} asked about many",
 }
 # With the phrases of the booking's rail.
 MATTERS = {
     Matter.REFUND_STUCK: "A refund does not get through: try it again, or send the money by another way and say so.",
+    Matter.REFUND_TO_SEND: "A refund is yours to send from your wallet.",
     Matter.REFUND_UNCOUNTED: "Money went back in {console}: say how much it was.",
     Matter.UNCLEAR: "Money came that cannot be held against the price: look it up {at}, and return it or agree.",
     Matter.SHORT: "A part of the money of this call went back by another way: does the call stand with the rest?",
@@ -177,10 +181,16 @@ def refund_state(refund: Refund, rail: RailId) -> str:
     match refund.status:
         case RefundStatus.REQUESTED:
             return f"on its way, {name} has not answered clearly yet" if refund.tries else "about to be sent"
+        case RefundStatus.SENT if refund.sent_with is not None:
+            return "sent by you, not final yet"
         case RefundStatus.SENT:
             return f"taken by {name}, not done yet"
+        case RefundStatus.DONE if refund.sent_with is not None:
+            return "gone back: your transfer is final"
         case RefundStatus.DONE:
             return f"gone back, says {name}"
+        case RefundStatus.NEEDS_OWNER if refund.waits_for_customer:
+            return "waits for the customer"
         case RefundStatus.REJECTED:
             return "rejected, the money is still here"
         case RefundStatus.NEEDS_OWNER:

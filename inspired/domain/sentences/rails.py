@@ -34,6 +34,8 @@ class Words:
     back_to: str  # 75 USDT goes back to …
     refund_sent: str
     refund_taken: str
+    refund_accepted: str  # the owner's: a refund is under way
+    refund_done: str  # 75 USDT has gone back to …
     refund_found: str  # where the customer finds it
 
     # The owner's.
@@ -84,8 +86,10 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         closed="closed",
         refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
         back_to="an address that you name",
-        refund_sent="The owner sends it from a wallet.",
-        refund_taken="The owner sends it from a wallet.",
+        refund_sent="The owner sends it from a wallet to an address that you name.",
+        refund_taken=f"It was sent, and is in a block of {facts.name} that is not final yet.",
+        refund_accepted=f"A refund was seen in a block of {facts.name} that is not final yet.",
+        refund_done="the address that you confirmed",
         refund_found="You find it in the wallet that you named.",
         made=f"An address on {facts.name} was given out.",
         by_word="in a block that is not final yet",
@@ -159,6 +163,8 @@ WORDS: dict[RailId, Words] = {
         back_to="the Binance account that paid",
         refund_sent="It is being sent to Binance.",
         refund_taken="Binance is returning it to the account that paid.",
+        refund_accepted="Binance Pay took a refund.",
+        refund_done="the Binance account that paid",
         refund_found="You find it in your Binance account.",
         made="Binance Pay has the order.",
         by_word="by a signed notice",

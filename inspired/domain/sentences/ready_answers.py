@@ -13,7 +13,7 @@ from inspired.domain.sentences import rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.sentences.rails import Words
 from inspired.domain.shared.timezones import in_words, moment_in_words
-from inspired.domain.site.assurances import REFUND_TIME
+from inspired.domain.site.assurances import refund_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
             "refund-on-its-way",
             f"The refund of {refund.amount.shown} is on its way",
             f"your refund of {refund.amount.shown} is on its way to {rails.of(booking.rail_of(refund)).back_to}. "
-            f"{said(REFUND_TIME)} You need not do anything.",
+            f"{said(refund_time(booking.rail_of(refund)))} You need not do anything.",
         )
         for refund in booking.refunds
         if refund.is_under_way and refund.amount

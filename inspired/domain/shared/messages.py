@@ -56,6 +56,8 @@ class MessageId(StrEnum):
     BACK_OWNER_RETURNED = auto()
     GOING_BACK = auto()
     GONE_BACK = auto()
+    BACK_ADDRESS_WANTED = auto()
+    BACK_IF_ASKED = auto()
     SENT_BACK_BY_HAND = auto()
 
     # Whether our mails arrive.
@@ -72,6 +74,7 @@ class MessageId(StrEnum):
     LATE = auto()
     LATE_IS_NOT_LOST = auto()
     REFUND_TIME = auto()
+    REFUND_TIME_BY_WALLET = auto()
     REFUND_TO = auto()
     CANCELLED_BY_US = auto()
     PLACE_FOLLOWS = auto()
@@ -116,6 +119,9 @@ class MessageId(StrEnum):
 
     # Its list of refunds.
     REFUND_WAITS = auto()
+    REFUND_ADDRESS_WANTED = auto()
+    REFUND_IF_ASKED = auto()
+    REFUND_OWNER_SENDS = auto()
     REFUND_BEING_SENT = auto()
     REFUND_TAKEN = auto()
     REFUND_RETURNED_BY_OWNER = auto()

@@ -4,15 +4,19 @@
 texts are in `sentences/customer`.
 """
 
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.shared.messages import Message, MessageId
 
 LATE = Message(MessageId.LATE)
 LATE_IS_NOT_LOST = Message(MessageId.LATE_IS_NOT_LOST)
-REFUND_TIME = Message(MessageId.REFUND_TIME)
 CANCELLED_BY_US = Message(MessageId.CANCELLED_BY_US)
 PLACE = Message(MessageId.PLACE_FOLLOWS)
+
+
+def refund_time(rail: RailId) -> Message:
+    by_itself = CAPABILITIES[rail].sends_refunds
+    return Message(MessageId.REFUND_TIME if by_itself else MessageId.REFUND_TIME_BY_WALLET)
 
 
 def refund_to(rail: RailId) -> Message:

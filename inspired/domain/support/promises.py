@@ -11,8 +11,10 @@ from inspired.domain.booking.history import TaskDone
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.refunds import SLOW_AFTER
 from inspired.domain.booking.states import RefundStatus, State
+from inspired.domain.booking.wallet_refunds import network_of
 from inspired.domain.support.tickets import Author, Ticket, TicketEventKind
 
+ADDRESS_WITHIN = timedelta(days=7)  # for the customer to confirm an address; after that the owner should write
 WORD_WITHIN = timedelta(hours=24)  # "the owner writes to you" names no time; customers expect this
 PLACE_BEFORE = timedelta(hours=1)  # before the call; any later is useless
 
@@ -76,16 +78,19 @@ def _refunds(booking: Booking) -> list[Promise]:
     """Counted from when the customer was first told: replacing a rejected refund does not restart the time."""
     refunds = [refund for refund in booking.refunds if refund.reserves and refund.status is not RefundStatus.EXTERNAL]
     refunds += [refund for refund in booking.refunds if refund.reserves and refund.is_by_hand]
-    return [
-        Promise(
-            Kind.REFUND,
-            refund.id,
-            (first := _first_told(booking, refund)),
-            first + SLOW_AFTER,
-            (refund.done_at or first) if refund.is_gone else None,
-        )
-        for refund in refunds
-    ]
+    # One that is sent only if the customer asks for it is owed from then on.
+    return [_of_refund(booking, refund) for refund in refunds if refund.awaits_address or not refund.waits_for_customer]
+
+
+def _of_refund(booking: Booking, refund: Refund) -> Promise:
+    first, within = _first_told(booking, refund), SLOW_AFTER
+    network = network_of(booking, refund)
+    address = None if network is None else booking.refund_address(network)
+    if refund.awaits_address:
+        within = ADDRESS_WITHIN
+    elif address is not None and address.confirmed_at is not None:
+        first = max(first, address.confirmed_at)  # nobody could send it before
+    return Promise(Kind.REFUND, refund.id, first, first + within, (refund.done_at or first) if refund.is_gone else None)
 
 
 def _first_told(booking: Booking, refund: Refund) -> datetime:

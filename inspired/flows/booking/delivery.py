@@ -13,8 +13,9 @@ import structlog
 from inspired.adapters.mail.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.mail.smtp import Mail, with_ascii_domain
 from inspired.domain.booking import customer_actions, delivery, polling, status
+from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.balance import Payment, missing, payment_of, refunded
-from inspired.domain.booking.booking import Booking, Sealed
+from inspired.domain.booking.booking import Booking, Refund, RefundAddress, Sealed
 from inspired.domain.booking.customer_links import without_links
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.outbox import (
@@ -38,7 +39,10 @@ from inspired.domain.sentences import customer, rails
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.domain.shared.timezones import in_words, moment_in_words
+from inspired.domain.site import assurances
+from inspired.flows.booking import wallet_refunds
 from inspired.flows.shared import owner_notifications
 from inspired.services import Services
 
@@ -264,6 +268,12 @@ def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
             return not is_told and refund is not None and not refund.is_gone
         case Email.REFUND_DONE:
             return refund is not None and refund.is_gone
+        case Email.REFUND_ADDRESS_WANTED:
+            return refund is not None and refund.awaits_address
+        case Email.REFUND_TOO_SMALL:
+            return refund is not None and refund.waits_for_customer and not refund.awaits_address
+        case Email.REFUND_ADDRESS:
+            return _address_to_confirm(booking, email) is not None
         case Email.LETTER:
             return True
         case Email.PROBLEM:
@@ -272,7 +282,9 @@ def still_true(booking: Booking, email: SendEmail, now: datetime) -> bool:
 
 def _send(svc: Services, booking: Booking, email: SendEmail) -> None:
     template = email.template
-    context = {**letter_context(svc, booking), **_refund_context(booking, email.subject_id)}
+    context = {**letter_context(svc, booking), **_refund_context(svc, booking, email.subject_id)}
+    if (address := _address_to_confirm(booking, email)) is not None:
+        context |= _address_context(svc, booking, address)
     if template is Email.LETTER:
         context["words"] = words_of(svc, booking, "letter", int(email.subject_id))
     if template.is_to_owner:
@@ -310,7 +322,31 @@ def words_of(svc: Services, booking: Booking, field: str, number: int) -> str:
     return svc.vault.open(key, booking.id, f"{field}:{number}", said.sealed)
 
 
-def _refund_context(booking: Booking, refund_id: str) -> dict[str, Any]:
+def _address_to_confirm(booking: Booking, email: SendEmail) -> RefundAddress | None:
+    """The address this mail asks to confirm, while it is the newest and not confirmed."""
+    if email.template is not Email.REFUND_ADDRESS:
+        return None
+    named = (one for one in booking.refund_addresses if str(one.number) == email.subject_id)
+    return next((one for one in named if one.confirmed_at is None), None)
+
+
+def _address_context(svc: Services, booking: Booking, address: RefundAddress) -> dict[str, Any]:
+    """The address goes to the customer's mailbox only; the link has a secret that confirms this one."""
+    shown = wallet_refunds.address_of(svc, booking, address.network)
+    secret = wallet_refunds.secret_of(svc, booking, address)
+    return {
+        "network_name": address.network.facts.name,
+        "in_fours": [shown[at : at + 4] for at in range(0, len(shown), 4)],
+        "is_changed": address.is_change,
+        "confirm_url": f"{_address_page_of(svc, booking, address.network)}/{secret}",
+    }
+
+
+def _address_page_of(svc: Services, booking: Booking, network: Network) -> str:
+    return f"{page_of(svc, booking)}/refund-address/{network}"
+
+
+def _refund_context(svc: Services, booking: Booking, refund_id: str) -> dict[str, Any]:
     refund = booking.find_refund(refund_id)
     if refund is None or refund.amount is None:
         return {}
@@ -319,11 +355,26 @@ def _refund_context(booking: Booking, refund_id: str) -> dict[str, Any]:
     others = booking.refunds[: booking.refunds.index(refund)]
     earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
+        **_wallet_context(svc, booking, refund),
         "pay": rails.of(booking.rail_of(refund)),
+        "refund_time": customer.said(assurances.refund_time(booking.rail_of(refund))),
         "refund": refund.amount.shown,
         "refund_why": customer.why_back(booking, refund),
         "arrived": arrived.shown if arrived else "",
         "returned_before": _some(refunded(earlier, refund.amount.currency)),
+    }
+
+
+def _wallet_context(svc: Services, booking: Booking, refund: Refund) -> dict[str, Any]:
+    """Of a refund that the owner sends from a wallet."""
+    network = rules.network_of(booking, refund)
+    if network is None:
+        return {"transaction": ""}
+    return {
+        "network_name": network.facts.name,
+        "address_url": _address_page_of(svc, booking, network),
+        "minimum": wallet_refunds.minimum(svc).shown,
+        "transaction": refund.sent_with.log.tx_hash if refund.sent_with else "",
     }
 
 
@@ -356,6 +407,7 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     return {
         **person,
         "pay": rails.of(booking.paid_by),
+        "refund_time": customer.said(assurances.refund_time(booking.paid_by)),
         "title": booking.meeting_type.title,
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,

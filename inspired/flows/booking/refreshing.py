@@ -15,6 +15,7 @@ from inspired.domain.booking import delivery as outbox_rules
 from inspired.domain.booking.balance import Payment, payment_of
 from inspired.domain.booking.booking import DRAFT_LIFE, Booking, PaymentOrder, Refund, Slot
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.sentences.customer import said
@@ -22,7 +23,7 @@ from inspired.domain.shared.batches import batches
 from inspired.domain.shared.errors import Refusal, SlotTaken, UpstreamError
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.flows.booking import booking as booking_flow
-from inspired.flows.booking import delivery, payment, refunding
+from inspired.flows.booking import delivery, payment, refunding, wallet_refunds
 from inspired.services import Services
 
 ENQUEUE_AGAIN = timedelta(seconds=15)  # after this, work that was enqueued and not done is enqueued again
@@ -163,6 +164,8 @@ class _Findings:
                 self.booking.id, lambda current: self.decided(svc, current, mails_until), known=known
             )
         except Claimed:
+            if self.returned:  # a transfer that another refund has: what else was found is saved without it
+                return replace(self, returned=()).saved(svc, mails_until, again=again)
             # A late payment wanted its time back, but another booking has it now.
             return svc.bookings.change(
                 self.booking.id, lambda current: self.decided(svc, current, mails_until, SlotSeen.LOST)
@@ -255,6 +258,9 @@ def refunds_seen(svc: Services, booking: Booking, asked: Sequence[Refund], secon
     for refund in asked:
         currency = refund.amount.currency if refund.amount else "USDT"
         try:
+            if not CAPABILITIES[booking.rail_of(refund)].sends_refunds:
+                found.append(wallet_refunds.seen(svc, booking, refund, seconds=seconds))
+                continue
             rail = svc.rail_of(booking, refund)
             found.append(rail.query_refund(refund.id, currency, trade_no=refund.trade_no, seconds=seconds))
         except UpstreamError as error:

@@ -12,6 +12,7 @@ from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Previ
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.shared.errors import BalanceTooLow, Invalid, UpstreamError
 from inspired.domain.shared.money import Money
+from inspired.flows.booking import wallet_refunds
 from inspired.services import Services
 
 SECONDS = 5.0
@@ -202,7 +203,8 @@ def _leased(svc: Services, booking: Booking, refund: Refund) -> tuple[Booking, R
         due = refunds.due_to_send(current, now)
         if due is None or due.id != refund.id:
             return None
-        return lifecycle.decided(refunds.sending(current, refund.id, now), SlotSeen.UNKNOWN, now)
+        smallest = wallet_refunds.minimum(svc)
+        return lifecycle.decided(refunds.sending(current, refund.id, now, smallest), SlotSeen.UNKNOWN, now)
 
     booking, is_mine = svc.bookings.claim(booking.id, decide, known=booking)
     leased = booking.find_refund(refund.id)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.support.promises import Kind, Promise, promises, replies
 from inspired.domain.support.tickets import Ticket
 from inspired.flows.booking.checking import BEGINNING
@@ -20,6 +20,10 @@ class Owed:
     promise: Promise
     booking: Booking | None
     ticket: Ticket | None = None
+
+    @property
+    def refund(self) -> Refund | None:
+        return None if self.booking is None else self.booking.find_refund(self.promise.about)
 
 
 def of_booking(svc: Services, booking: Booking) -> list[Promise]:

@@ -199,11 +199,11 @@ def _money_stage(booking: Booking, now: datetime) -> Stage | None:
         return Stage.UNCLEAR
     if booking.state is State.PAID and is_good:
         return Stage.PAID
-    if any(one.is_stuck and one.amount for one in booking.refunds):
+    if any(one.is_stuck and not one.waits_for_wallet and one.amount for one in booking.refunds):
         return Stage.STUCK
     if payment is Payment.UNCLEAR:
         return Stage.UNCLEAR
-    if any(one.is_under_way for one in booking.refunds):
+    if any(one.is_under_way or one.awaits_address or one.waits_for_wallet for one in booking.refunds):
         return Stage.RETURNING
     if booking.state in (State.EXPIRED, State.CANCELLED) and booking.agreed_amount is None and is_good:
         return Stage.LATE

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Flask
 
-from inspired.domain.booking import customer_actions, ledger, payment_orders, refunds, status
+from inspired.domain.booking import customer_actions, ledger, payment_orders, refunds, status, wallet_refunds
 from inspired.domain.booking.balance import kept_of, nothing, received_of, total
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import CalendarKind, State
@@ -18,6 +18,7 @@ from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.sentences.values import in_hours
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
+from inspired.domain.site import assurances
 from inspired.web.shared.current import services
 
 
@@ -29,6 +30,7 @@ def init_app(app: Flask) -> None:
         may_tell_who_came=customer_actions.may_tell_who_came,
         may_refund=may_refund,
         is_above_limit=payment_orders.is_above_limit,
+        refund_networks=wallet_refunds.networks,
         returned_lines=owner_pages.returned_lines,
         sides=sides,
     )
@@ -45,6 +47,7 @@ def init_app(app: Flask) -> None:
         received_of=lambda booking: received_of(booking).shown,
         obstacle=owner.obstacle,
         refund_state=owner_pages.refund_state,
+        refunds_told=lambda rail: f"{said(assurances.refund_to(rail))} {said(assurances.refund_time(rail))}",
     )
 
 

@@ -27,6 +27,9 @@ SENTENCES = {
     "form_token": "Please reload the page and send the form again.",
     "event_uri": "This does not look like a Calendly booking.",
     "invitee_uri": "This does not look like a Calendly booking.",
+    "address": "Please enter the address, as your wallet shows it.",
+    "addresses": "That are too many at once.",
+    "transaction": "Please enter the hash of the transaction.",
     "amount": "An amount is a number such as 37.5, with at most eight places.",
     "reason": "Please give the reason, in one line of at most 200 letters.",
     "note": "Please say how it was settled, in one line of at most 200 letters.",
@@ -120,6 +123,22 @@ class RefundConfirmedForm(RefundForm):
 
     cancels: Literal["yes", "no"]
     seen: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class AddressForm(_Form):
+    """Of a wallet. Whether it is one is told by `chain_addresses`."""
+
+    address: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class TransactionForm(_Form):
+    transaction: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class WalletsForm(_Form):
+    """One address in a line, of wallets that the owner sends refunds from."""
+
+    addresses: Annotated[str, StringConstraints(max_length=4000)] = ""
 
 
 class ByHandForm(_Form):

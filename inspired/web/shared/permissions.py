@@ -85,6 +85,11 @@ ALLOWED: Mapping[str, Role] = {
     "money.settle_orphan": O,
     "money.reconcile": H,
     "money_api.refund_payment": O,
+    "wallet_refunds.send": O,
+    "wallet_refunds.send_submit": O,
+    "wallet_refunds.approve": O,
+    "wallet_refunds.wallets": O,
+    "wallet_refunds.wallets_submit": O,
     "alerts.alerts": R,
     "alerts.acknowledge": H,
     "alerts.set_webhook": O,
@@ -147,6 +152,7 @@ MOVES_MONEY = frozenset(
             "owner_actions.by_hand_submit",
             "owner_actions.returned_outside",
         ),
+        *("wallet_refunds.send_submit", "wallet_refunds.approve"),
         "owner_actions.customers_page",
     }
 )
@@ -155,6 +161,7 @@ FRESH_LOGIN = frozenset(
     {
         *MOVES_MONEY,
         "money.refund",
+        *("wallet_refunds.send", "wallet_refunds.wallets", "wallet_refunds.wallets_submit"),
         "bookings.export",
         "api_keys.api_keys_submit",
         "reports.export",

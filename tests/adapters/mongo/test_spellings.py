@@ -78,6 +78,8 @@ def test_everything_an_older_release_wrote_is_understood():
         EventKind.PAYS_OTHERWISE,
         EventKind.NETWORK_SLOW,
         EventKind.OTHER_NETWORK,
+        *(EventKind.REFUND_WAITS, EventKind.REFUND_APPROVED, EventKind.REFUND_TAKEN_BACK),
+        *(EventKind.ADDRESS_NAMED, EventKind.ADDRESS_CONFIRMED),
     }
     assert {event.kind for event in told} >= set(TicketEventKind) - {TicketEventKind.OTHER, TicketEventKind.BEGUN}
     of_tasks = {event.details.result for event in events if isinstance(event.details, TaskDone)}

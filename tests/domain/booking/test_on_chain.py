@@ -132,7 +132,7 @@ def test_what_was_received_never_becomes_less():
     assert less.orders[0].received == Money.parse("80")
 
 
-def test_this_site_sends_no_refund_and_asks_the_owner_for_it():
+def test_this_site_sends_no_refund_and_asks_the_customer_for_an_address():
     confirmed = settled(a_live_booking(), final())
     asked = refunds.all_of_it(confirmed, Cause.OWNER, NOW + 3 * MINUTE)
     [refund] = asked.refunds
@@ -142,7 +142,7 @@ def test_this_site_sends_no_refund_and_asks_the_owner_for_it():
     [waiting] = after.refunds
     assert (waiting.status, waiting.tries) == (RefundStatus.NEEDS_OWNER, 0)
     assert waiting.obstacle is not None
-    assert waiting.obstacle.kind is ObstacleKind.OWNER_SENDS
+    assert waiting.obstacle.kind is ObstacleKind.ADDRESS_WANTED
     assert refunds.due_to_send(after, NOW + timedelta(days=1)) is None
 
 

@@ -15,9 +15,11 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.refunds import PartOfIt
 from inspired.domain.booking.states import HandKind, RefundStatus
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import owner_actions, refreshing, refunding
 from inspired.services import Services
 from inspired.web.shared.permissions import ALLOWED, FRESH_LOGIN, MOVES_MONEY
+from tests.flows.on_chain import THEIRS, Chain, ready, receive_on_chain
 from tests.flows.steps import confirmed, live, refunds_there
 from tests.harness import ADMIN_PASSWORD, Servers
 from tests.web.admin.test_api_keys import made
@@ -46,7 +48,7 @@ def env_changes() -> dict[str, str]:
 
 
 @pytest.fixture
-def cases(svc: Services, sandbox: Servers) -> dict[str, Booking]:
+def cases(svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch) -> dict[str, Booking]:
     """By each way to move money, a booking on which it can be done."""
 
     def paid(call: int) -> Booking:
@@ -66,6 +68,13 @@ def cases(svc: Services, sandbox: Servers) -> dict[str, Booking]:
         "owner_actions.by_hand_submit": unpaid(18),
         "owner_actions.returned_outside": _vouched(svc, unpaid(21)),
     }
+    receive_on_chain(svc, sandbox)
+    tron = Chain(sandbox, Network.TRC20)
+    made |= {
+        "wallet_refunds.send_submit": ready(svc, tron, call=24),
+        "wallet_refunds.approve": ready(svc, tron, call=27),
+    }
+    monkeypatch.setitem(FORM, "transaction", tron.send(THEIRS, "75"))
     svc.orphans.add(Orphan(ORPHAN, svc.now(), "z" * 27, Money.parse("50"), "P_9", open_since=svc.now()))
     return {**made, "money.settle_orphan": made["money.refund_submit"]}
 

@@ -99,7 +99,9 @@ class TestOnEverySite:
         assert customer.said(assurances.moving(in_calendly=kind == "calendly")) in terms
         assert customer.said(assurances.CANCELLED_BY_US) in terms
         for page in (terms, home):
-            assert f"{customer.said(assurances.refund_to(USUAL))} {customer.said(assurances.REFUND_TIME)}" in page
+            assert (
+                f"{customer.said(assurances.refund_to(USUAL))} {customer.said(assurances.refund_time(USUAL))}" in page
+            )
         for page in (terms, paying):
             assert customer.said(assurances.LATE) in page
         booking = live(svc, call=40)

@@ -500,6 +500,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         **SITE,
         "email": "ann@example.com",
         "pay": rails.of(USUAL),
+        "refund_time": "Usually this takes minutes, at most a day.",
         "name": "Ann",
         "title": "Deep dive",
         "minutes": 90,
@@ -536,8 +537,18 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
         context["words"] = "We meet in another room."
     if kind == "alert":
         context |= {"what": "Something happened.", "needs_you": True, **changes}
-    if kind in ("refund_started", "refund_done"):
-        context |= {"refund": "37.5 USDT", "refund_why": "You cancelled this call.", "arrived": "75 USDT", **changes}
+    if kind in ("refund_started", "refund_done", "refund_address_wanted", "refund_too_small"):
+        context |= {"refund": "37.5 USDT", "refund_why": "You cancelled this call.", "arrived": "75 USDT"}
+        context |= {"transaction": "0x77", "minimum": "1 USDT", **changes}
+    if kind.startswith("refund_"):
+        context |= {
+            "network_name": "TRON",
+            "address_url": "https://site.example/booking/TOKEN/refund-address/TRC20",
+            "confirm_url": "https://site.example/booking/TOKEN/refund-address/TRC20/SECRET",
+            "in_fours": ["TAbc", "defg"],
+            "is_changed": True,
+            **changes,
+        }
     return Letters().write(kind, context)
 
 
@@ -571,7 +582,17 @@ SAID = {
         "37.5 USDT goes back to the Binance account that paid", "You cancelled this call.", "75 USDT",
         "Usually this takes minutes, at most a day", "https://site.example/booking/TOKEN",
     ],
-    "refund_done": ["37.5 USDT has gone back", "You cancelled this call.", "75 USDT", "Binance has confirmed it"],
+    "refund_address_wanted": [
+        "37.5 USDT is to go back", "You cancelled this call.", "TRON", "never sent to the address that your payment",
+        "/booking/TOKEN/refund-address/TRC20",
+    ],
+    "refund_address": [
+        "TAbc defg", "TRON", "takes the place of the one", "/refund-address/TRC20/SECRET", "do nothing",
+    ],
+    "refund_too_small": ["37.5 USDT of your payment on TRON is left", "Less than 1 USDT", "/refund-address/TRC20"],
+    "refund_done": [
+        "37.5 USDT has gone back", "You cancelled this call.", "75 USDT", "Binance has confirmed it", "0x77",
+    ],
     "problem": ["The one sentence of the page.", "149 USDT", "do not pay again"],
     "alert": ["Something happened.", "https://site.example/admin/bookings/ID"],
     "orphan": ["PAY_SUCCESS", "N1", "75 USDT", "today", "https://site.example/admin/money"],
@@ -685,7 +706,8 @@ def test_hostile_values_are_escaped_in_html(kind: str):
 
 @pytest.mark.parametrize("kind", ABOUT_A_BOOKING)
 def test_a_mail_without_the_optional_values_has_no_holes(kind: str):
-    _, text, html = letter(kind, name="", received="", paid="", transaction_id="", place="", answers=[])
+    empty = {"name": "", "received": "", "paid": "", "transaction_id": "", "transaction": "", "place": ""}
+    _, text, html = letter(kind, **empty, answers=[])
 
     assert "None" not in text + html
     assert "Hello ," not in text
