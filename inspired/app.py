@@ -183,7 +183,8 @@ def _health() -> tuple[Response, int]:
     return jsonify(
         ok=True,
         database=True,
-        binance=services.binance.state().word,
+        binance=services.binance.state().word if services.binance.is_set_up() else "off",
+        rails={str(rail): services.rails[rail].state().word for rail in services.rails_on},
         worker=worker,
         clockSkewSeconds=services.binance.clock_skew,
     ), 200

@@ -23,13 +23,6 @@ SWEEP_SECONDS = 1.0
 RUNS_SECONDS = 30.0
 REACHED_SECONDS = 15.0  # long enough for a change of the database's primary; then an outage is reported
 LONGEST_NOTE = 200
-# The account keys of the recovery phrase that every wallet's tests use, so that nobody takes them for real ones.
-PUBLIC_ACCOUNTS = {
-    "EVM": "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9"
-    "sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP",
-    "TRON": "xpub6BuRy7ZmkGfP2RWhoor1kWB1w9DvrtmJbFBvnC1bQ4SB5NbCHTyQY"
-    "CJSXZtxDbFyHTmC7wkU2he3nYYdpZ3Vf6qUAkXSnL6RPif4BDtDEKr",
-}
 
 
 def main(given: list[str] | None = None) -> int:
@@ -244,27 +237,13 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _receive_in_sandbox(arguments: argparse.Namespace) -> int:
-    from inspired.adapters.mongo.receiving import NodeAddress
-    from inspired.domain.shared.networks import Kind, Network
-    from inspired.flows.site import receiving
+    from inspired.flows.site import sandbox_chains
 
-    svc = _services(30.0)
-    if not svc.settings.is_sandbox:
-        print(
-            "Only with BINANCE_PAY_ENVIRONMENT=sandbox: everybody can spend what these keys receive.", file=sys.stderr
-        )
+    try:
+        sandbox_chains.receive(_services(30.0), arguments.sandbox)
+    except ValueError as error:
+        print(f"Not here: {error}.", file=sys.stderr)
         return 1
-    for kind in Kind:
-        receiving.receive_at_once(
-            svc,
-            kind,
-            PUBLIC_ACCOUNTS[kind],
-            {
-                network: NodeAddress(f"{arguments.sandbox.rstrip('/')}/chains/{network}/jsonrpc")
-                for network in Network
-                if network.facts.kind is kind
-            },
-        )
     print("USDT is taken on the stand-in's chains.")
     return 0
 

@@ -61,7 +61,7 @@ from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.adapters.redis.throttle import Silence, Throttle
 from inspired.domain.booking.booking import Booking, Refund, booking_id_of
-from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.status import public_status
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
@@ -143,6 +143,11 @@ class Services:
     def rails_on(self) -> tuple[RailId, ...]:
         """The rails by which the owner can be paid, the usual one first."""
         return tuple(rail for rail, by in self.rails.items() if by.is_set_up())
+
+    @property
+    def usual(self) -> RailId:
+        """The rail of what is booked without a choice."""
+        return next(iter(self.rails_on), USUAL)
 
     def rail_of(self, booking: Booking, refund: Refund) -> Rail:
         return self.rails[booking.rail_of(refund)]

@@ -2,6 +2,9 @@
 
 In production `BINANCE_PAY_ENVIRONMENT=production` pins the real hosts. `sandbox` takes the two base URLs, plain http
 and loopback only, so that no real customer's money can ever meet the stand-in, nor the other way round.
+
+Binance Pay is on where both of its keys are set. Without them the other rails go on, and whatever else is set for it
+does nothing; then the environment is production unless it is said to be the sandbox.
 """
 
 import base64
@@ -65,10 +68,10 @@ class Settings(BaseSettings):
     blind_index_key: SecretStr = Field(description="BASE64 of 32 bytes")
 
     # Binance Pay
-    binance_pay_environment: Literal["sandbox", "production"]
-    binance_pay_api_key: SecretStr = Field(min_length=1)
-    binance_pay_secret_key: SecretStr = Field(min_length=1)
-    binance_pay_webhook_url: str
+    binance_pay_environment: Literal["sandbox", "production"] | None = None  # of the whole site
+    binance_pay_api_key: SecretStr = SecretStr("")
+    binance_pay_secret_key: SecretStr = SecretStr("")
+    binance_pay_webhook_url: str = ""
     binance_pay_base_url: str = BINANCE_HOST
     binance_pay_merchant_id: str = ""  # compared with the provider's answers where set
     binance_pay_cert_id: str = ""  # optional pin: only this certificate serial is accepted
@@ -228,7 +231,8 @@ class Settings(BaseSettings):
 
     def _rules(self) -> Iterator[tuple[set[str], str]]:
         """The fields a rule is about, and its sentence, for each rule that is broken."""
-        production = self.binance_pay_environment == "production"
+        production = not self.is_sandbox
+        yield from self._rules_of_binance_pay()
         calendar = {"calendar", "calendly_token"}
         for name, host, also in (
             ("binance_pay_base_url", BINANCE_HOST, set[str]()),
@@ -244,15 +248,32 @@ class Settings(BaseSettings):
             yield {"binance_pay_environment", "dev_mode"}, "DEV_MODE is for one's own machine only: remove the setting"
         if not self.dev_mode and not 5 <= self.payment_expiry_minutes <= 60:
             yield {"dev_mode", "payment_expiry_minutes"}, "PAYMENT_EXPIRY_MINUTES must be between 5 and 60"
-        for name in ("site_url", "binance_pay_webhook_url"):
-            if production and not getattr(self, name).startswith("https://"):
-                yield {"binance_pay_environment", name}, f"{name.upper()} must be an https address"
+        if production and not self.site_url.startswith("https://"):
+            yield {"binance_pay_environment", "site_url"}, "SITE_URL must be an https address"
         if self.uses_calendly and not self.calendly_token.get_secret_value():
             yield calendar, f"CALENDLY_TOKEN is missing, and CALENDAR={self.calendar_kind} needs it"
         if any(url.startswith("http:") and (production or not _is_loopback(url)) for url in self.busy_feeds):
             yield {"binance_pay_environment", "busy_feed_urls"}, "BUSY_FEED_URLS must be https addresses"
         if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
             yield {"admin_password_hash"}, "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`"
+
+    def _rules_of_binance_pay(self) -> Iterator[tuple[set[str], str]]:
+        keys = {"binance_pay_api_key", "binance_pay_secret_key"}
+        missing = [name for name in sorted(keys) if not getattr(self, name).get_secret_value()]
+        if len(missing) == 1:
+            yield keys, f"{missing[0].upper()} is missing: Binance Pay needs both of its keys, or none where it is off"
+        if missing:
+            return
+        for name in ("binance_pay_environment", "binance_pay_webhook_url"):
+            if not getattr(self, name):
+                yield keys | {name}, f"{name.upper()} is missing, and Binance Pay needs it"
+        url, fields = self.binance_pay_webhook_url, {"binance_pay_environment", "binance_pay_webhook_url"}
+        if not self.is_sandbox and url and not url.startswith("https://"):
+            yield keys | fields, "BINANCE_PAY_WEBHOOK_URL must be an https address"
+
+    @property
+    def uses_binance_pay(self) -> bool:
+        return bool(self.binance_pay_api_key.get_secret_value() and self.binance_pay_secret_key.get_secret_value())
 
     @property
     def calendar_kind(self) -> Literal["calendly", "calendly_api", "builtin"]:

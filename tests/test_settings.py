@@ -31,6 +31,7 @@ SANDBOX = {
     "ADMIN_EMAIL": "owner@example.com",
     "ADMIN_PASSWORD_HASH": HASH,
 }
+BINANCE_PAY = {name for name in SANDBOX if name.startswith("BINANCE_PAY_")}
 PRODUCTION = {
     **SANDBOX,
     "SITE_URL": "https://example.org",
@@ -89,12 +90,40 @@ def test_everything_that_is_missing_is_listed_at_once(problems):
     needed = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
 
     assert set(problems({})) == {f"{name} is missing" for name in needed}
-    assert needed == SANDBOX.keys() - {"BINANCE_PAY_BASE_URL"}
+    assert needed == SANDBOX.keys() - BINANCE_PAY
 
 
-@pytest.mark.parametrize("name", sorted(SANDBOX.keys() - {"BINANCE_PAY_BASE_URL"}))
+@pytest.mark.parametrize("name", sorted(SANDBOX.keys() - BINANCE_PAY))
 def test_each_setting_that_is_missing_is_named(problems, name):
     assert problems(**{name: None}) == [f"{name} is missing"]
+
+
+def test_without_any_setting_of_binance_pay_it_is_off_and_money_is_taken_as_real(read):
+    settings = read(**dict.fromkeys(BINANCE_PAY), SITE_URL="https://example.org")
+
+    assert not settings.uses_binance_pay
+    assert not settings.is_sandbox  # so the go-live gate stands
+
+
+def test_binance_pay_can_be_off_in_the_sandbox_as_well(read):
+    settings = read(BINANCE_PAY_API_KEY=None, BINANCE_PAY_SECRET_KEY="")
+
+    assert (settings.uses_binance_pay, settings.is_sandbox) == (False, True)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize("name", ["BINANCE_PAY_API_KEY", "BINANCE_PAY_SECRET_KEY"])
+def test_one_key_of_binance_pay_without_the_other_is_a_mistake(problems, name, empty):
+    assert problems(**{name: empty}) == [
+        f"{name} is missing: Binance Pay needs both of its keys, or none where it is off"
+    ]
+
+
+@pytest.mark.parametrize("name", ["BINANCE_PAY_ENVIRONMENT", "BINANCE_PAY_WEBHOOK_URL"])
+def test_with_its_keys_binance_pay_needs_the_rest_too(problems, name):
+    found = problems(**{name: None, "SITE_URL": "https://example.org", "BINANCE_PAY_BASE_URL": None})
+
+    assert f"{name} is missing, and Binance Pay needs it" in found
 
 
 def test_what_is_missing_and_what_is_wrong_are_listed_together(problems):
@@ -334,8 +363,6 @@ def test_a_time_to_pay_that_is_none_is_refused_even_in_development(problems, min
         ("DEV_MODE", "perhaps"),
         ("LOG_LEVEL", "LOUD"),
         ("SECRET_KEY", "short"),
-        ("BINANCE_PAY_API_KEY", ""),
-        ("BINANCE_PAY_SECRET_KEY", ""),
         ("OPEN_BOOKINGS_PER_VISITOR", "many"),
         ("OWNER_TIMEZONE", "Mars/Olympus"),
         ("OWNER_TIMEZONE", "../../etc/passwd"),
@@ -397,7 +424,6 @@ def test_a_yes_or_no_is_read_from_its_words(read, word, value):
     ("name", "value", "words"),
     [
         ("SECRET_KEY", "short", "has fewer than 32 letters; `openssl rand -base64 48` prints a good one"),
-        ("BINANCE_PAY_API_KEY", "", "is empty"),
         ("TRUSTED_PROXIES", "two", "must be a whole number"),
         ("TRUSTED_PROXIES", "6", "must be at most 5"),
         ("OPEN_BOOKINGS_PER_VISITOR", "0", "must be at least 1"),

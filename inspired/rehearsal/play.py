@@ -13,7 +13,7 @@ from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.ledger_store import Run
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.ledger import balances
-from inspired.domain.booking.rails import CAPABILITIES, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.refunds import AllOfIt, PartOfIt
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.booking.status import mail_warning, messages
@@ -26,6 +26,7 @@ from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as bookings
 from inspired.flows.booking import (
     calendly_sync,
+    chain_watching,
     checking,
     delivery,
     payment,
@@ -50,6 +51,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh_batch": lambda svc, *ids: refreshing.update_batch(svc, ids),
     "deliver": lambda svc, *ids: delivery.work(svc, ids),
     "work_webhook": payment_webhooks.work,
+    "tell_of_transfers": chain_watching.tell_of,
     "watch_calendar": calendly_sync.look,
     "turn_page": lambda svc, _: checking.turn_page(svc),
 }
@@ -79,18 +81,26 @@ class Play:
         window = Span(now, now + timedelta(days=14))
         return bookings.free_times(self.svc, self.svc.catalogue.type(CALL), window)
 
-    def hold(self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0) -> Booking:
+    def hold(
+        self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0, rail: RailId = USUAL
+    ) -> Booking:
         """Picks a time (any, or this one) and sends the form, as the page does it; then the worker has its turn."""
-        held = self.hold_only(email=email, span=span, seconds=seconds)
+        held = self.hold_only(email=email, span=span, seconds=seconds, rail=rail)
         self.work()
         return self.now_of(held)
 
     def hold_only(
-        self, *, email: str = ANN, span: Span | None = None, seconds: float = 5.0, token: str = ""
+        self,
+        *,
+        email: str = ANN,
+        span: Span | None = None,
+        seconds: float = 5.0,
+        token: str = "",
+        rail: RailId = USUAL,
     ) -> Booking:
         """Without the worker. Raises what the page would tell."""
         self.worker_turns()
-        payment.refuse_while_paused(self.svc)
+        payment.refuse_while_paused(self.svc, rail)
         # Some days ahead, so that no policy's hours are over when time passes.
         start = span.start if span else self.times()[-20].start
         held = bookings.hold_time(
@@ -99,6 +109,7 @@ class Play:
             start,
             "Europe/Berlin",
             Customer(email, email.partition("@")[0].capitalize(), "203.0.113.7"),
+            rail=rail,
             token=token or self.svc.new_token(),
         )
         held = payment.open_held_order(self.svc, held, seconds=seconds)
@@ -154,9 +165,9 @@ class Play:
     def break_calls(self, call: str, fault: str, times: int = 1, *, service: str = "binance") -> None:
         self.control("faults", {service: [{"call": call, "fault": fault, "times": times, "delay_s": 0.1}]})
 
-    def mend_calls(self) -> None:
+    def mend_calls(self, path: str = "faults") -> None:
         """Whatever was armed and is not used up works again."""
-        answer = self.stage.sandbox.http.call("stand-in", "DELETE", f"{self.stage.sandbox.url}/control/faults")
+        answer = self.stage.sandbox.http.call("stand-in", "DELETE", f"{self.stage.sandbox.url}/control/{path}")
         if answer.status != 200:
             raise UpstreamError("stand-in", "faults stay")
 

@@ -71,7 +71,7 @@ def test_a_report_is_taken_out_as_a_file_and_ordered_by_mail(browser: Browser, d
         assert holds in (tmp_path / "report.csv").read_text(encoding="utf-8-sig")
     page.get_by_role("link", name="All reports").click()
     page.get_by_role("link", name="Show it as it is now").click()
-    expect(page.locator("main")).to_contain_text("What differs between Binance Pay")
+    expect(page.locator("main")).to_contain_text("What differs between the payments’ providers")
     page.get_by_role("link", name="All reports").click()
     page.get_by_label("Refunds", exact=True).select_option("Every week")
     page.get_by_role("button", name="Save").click()

@@ -549,8 +549,8 @@ BUGS = (
         name="a form is taken though every call is refused",
         rule="providers' limits",
         file="inspired/flows/booking/payment.py",
-        old="    refuse_while_refused(svc)\n",
-        new="",
+        old="    if is_refused(svc):\n",
+        new="    if False:\n",
         test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
     ),
     Bug(
@@ -1140,5 +1140,21 @@ BUGS = (
         old="            or _was_replaced(booking, order)\n",
         new="",
         test=OF_CHAINS + "test_an_order_in_whose_place_another_is_offered_is_closed",
+    ),
+    Bug(
+        name="without Binance Pay money counts as the sandbox’s, and the go-live gate is open",
+        rule="1",
+        file="inspired/services.py",
+        old="is_needed=not settings.is_sandbox",
+        new="is_needed=settings.uses_binance_pay and not settings.is_sandbox",
+        test="tests/web/public/test_without_binance.py::test_where_money_is_real_the_gate_stands_without_binance_pay_too",
+    ),
+    Bug(
+        name="a network that was named is passed over where Binance Pay is off",
+        rule="4",
+        file="inspired/flows/booking/payment.py",
+        old="    return wanted(svc, rail_for(method or Method.ON_CHAIN, network))",
+        new="    return wanted(svc, None if method is None else rail_for(method, network))",
+        test="tests/web/public/test_without_binance.py::test_without_a_method_the_network_that_is_named_is_taken",
     ),
 )

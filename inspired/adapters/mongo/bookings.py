@@ -30,6 +30,7 @@ from inspired.adapters.mongo.spellings import claim_in, event_kind_in
 from inspired.domain.booking.booking import Booking, Entry, Hold
 from inspired.domain.booking.claims import Claim
 from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.states import CalendarKind, Flag, State
 from inspired.domain.booking.status import numbered
 from inspired.domain.catalogue.availability import LONGEST_BUFFER
@@ -73,22 +74,26 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far a booking's payment got. `happened`: the kinds of its events."""
+    """How far a booking's payment got. `happened`: the kinds of its events. `has_notices`: payments by the rail of its
+    newest order are told of by a notice; on chain there is none."""
 
     booking_id: str
     paid_at: datetime | None
     statuses: frozenset[str]
     flags: frozenset[str]
     happened: frozenset[EventKind]
+    has_notices: bool = True
 
 
 def _outcome(found: Document) -> Outcome:
+    orders = found.get("attempts", ())
     return Outcome(
         found["_id"],
         found.get("paid_at"),
         frozenset(str(one["status"]) for one in found.get("attempts", ()) if one.get("status")),
         frozenset(found["flags"]),
         frozenset(event_kind_in(one["what"]) for one in found.get("history", ())),
+        has_notices=CAPABILITIES[RailId(orders[-1].get("rail", USUAL))].network is None if orders else True,
     )
 
 
@@ -227,7 +232,14 @@ class Bookings(Claiming[Booking]):
     def outcomes(self, after: datetime, before: datetime, most: int) -> list[Outcome]:
         """The payment outcomes of bookings made in this period, reading only the fields needed."""
         query = {"created_at": {"$gte": after, "$lt": before}}
-        shown = {"flags": 1, "attempts.status": 1, "attempts.proven": 1, "history.what": 1, "paid_at": 1}
+        shown = {
+            "flags": 1,
+            "attempts.status": 1,
+            "attempts.proven": 1,
+            "attempts.rail": 1,
+            "history.what": 1,
+            "paid_at": 1,
+        }
         with reaching():
             found = self._collection.find(query, shown).sort("created_at", -1).limit(most)
             return [_outcome(document) for document in found]

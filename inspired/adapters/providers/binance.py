@@ -123,7 +123,10 @@ class WebhookHeaders:
 
 class BinancePay:
     """One merchant account. `now` is our clock, `elapsed` a monotonic one; through `shelf` the processes share
-    certificates. Every method takes the seconds it may use."""
+    certificates. Every method takes the seconds it may use.
+
+    Without keys it is not set up: nothing new is paid by it, and every call raises UpstreamError before it is sent, so
+    orders from the time when it was on stay as they were."""
 
     def __init__(
         self,
@@ -259,11 +262,14 @@ class BinancePay:
         """True: an order of ours at Binance pays nobody else, and its URLs lead there (`_own_url`)."""
         return True
 
+    def probe(self, *, seconds: float = 5.0) -> None:
+        self.certificates(seconds=seconds)
+
     def state(self) -> Breaker:
         return self.throttle.state()
 
     def is_set_up(self) -> bool:
-        return True
+        return bool(self._api_key and self._secret)
 
     def has_room(self) -> bool:
         return True
@@ -320,6 +326,8 @@ class BinancePay:
 
         The bytes are serialised once: what is signed is what is sent.
         """
+        if not self.is_set_up():  # no failure of Binance's, so the throttle hears nothing of it
+            raise UpstreamError(SERVICE, "it is off, its keys are not set", retryable=True, maybe_applied=False)
         permit = self.throttle.take(urgent=path in URGENT, seconds=seconds)
         raw = json.dumps(body, separators=(",", ":")).encode()
         timestamp = str(_epoch_ms(self._now()))

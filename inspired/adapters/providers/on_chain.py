@@ -176,6 +176,10 @@ class OnChain:
         """True if a contract lives at this address, 20 bytes as lower-case hex with 0x."""
         return self._asked(seconds, lambda node: node.has_code(address, seconds=seconds))
 
+    def probe(self, *, seconds: float = 5.0) -> None:
+        """Its chain and its newest block, which may not be old."""
+        self._asked(seconds, lambda node: node.head(seconds))
+
     def state(self) -> Breaker:
         return self.throttle.state()
 

@@ -44,6 +44,9 @@ class Rail(Protocol):
     def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
         """True if this checkout is the order's. Asked before it is shown: it was in our database meanwhile."""
 
+    def probe(self, *, seconds: float = 5.0) -> None:
+        """Ask something that changes nothing, to see whether calls are answered and accepted."""
+
     def state(self) -> Breaker:
         """Whether calls go through; up to a second old."""
 

@@ -15,7 +15,7 @@ from inspired.domain.booking.booking import Entry
 from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import MOST, REPORTED, USDT, Day, Figures, Rolling
-from inspired.domain.sentences import owner_pages, rails
+from inspired.domain.sentences import owner_pages
 from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import Length, Period, period_of
@@ -56,10 +56,9 @@ ABOUT = {
         f"What arrived from one customer in a day, in 30 days and in 365 days, the most of each at any time of the "
         f"period, before refunds and in USDT. Here is whoever came above {REPORTED:,} in 365 days; the limit is "
         f"{MOST:,} in any of the three. Nobody comes above it by an order of this site without your word.",
-        f"A customer is a mail address, which says nothing of who pays: {rails.usual().asked} knows its payers, this "
-        "site does not.",
+        "A customer is a mail address, which says nothing of who pays: that is not known to this site.",
     ),
-    Kind.RECONCILIATION: (f"What differs between {rails.usual().rail}, the calendar and the books, as it is now.",),
+    Kind.RECONCILIATION: ("What differs between the payments’ providers, the calendar and the books, as it is now.",),
     Kind.ENTRIES: (
         "One row for each line of each entry. Debits are positive, credits negative; the rows of a currency are 0 "
         "together. The rate is the fixed one of this site.",

@@ -70,7 +70,7 @@ ACTS = {
     "refund_sent_from_wallet": "transaction of a refund entered",
     "refund_approved": "refund approved for another owner to send",
     "refund_wallets_named": "wallets named that refunds are sent from",
-    "asked_about_many": f"{rails.usual().asked} asked about many",
+    "asked_about_many": "payments of many bookings asked about",
 }
 # With the phrases of the booking's rail.
 MATTERS = {

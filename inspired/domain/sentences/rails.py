@@ -1,10 +1,10 @@
 """The words that differ between payment rails. Every other sentence is the same for all of them, and takes these."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.networks import Facts
 
 _BINANCE = CAPABILITIES[RailId.BINANCE_PAY]
@@ -235,9 +235,18 @@ def of(rail: RailId) -> Words:
     return WORDS[rail]
 
 
-def usual() -> Words:
-    """Of new bookings, and of what is told of no single one."""
-    return of(USUAL)
+def asked(on: Sequence[RailId]) -> str:
+    """Who is asked about payments of several bookings: "Ask … again"."""
+    return of(on[0]).asked if len(on) == 1 else "each payment’s provider"
+
+
+def silent(on: Sequence[RailId]) -> str:
+    """Why nothing can be paid: "Payments are paused, because …"."""
+    return f"{of(on[0]).rail} does not answer us" if len(on) == 1 else "no way to pay answers us"
+
+
+def refusing(on: Sequence[RailId]) -> str:
+    return f"{of(on[0]).rail} does not take our calls" if len(on) == 1 else "no way to pay takes our calls"
 
 
 def pages_of(rail: RailId) -> Pages:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from inspired.domain.booking.rails import CAPABILITIES, USUAL
 from inspired.domain.shared.errors import Invalid
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,180}\.[A-Za-z0-9-]{2,60}")
@@ -49,7 +48,7 @@ class Brand:
 
     name: str = "Inspired Analyst"
     analyst: str = ""
-    line: str = f"One-to-one calls, paid in USDT with {CAPABILITIES[USUAL].name}."
+    line: str = "One-to-one calls, paid in USDT."
     accent: Accent = Accent.GREEN
     contact: str = ""
 
@@ -114,8 +113,8 @@ class Home:
 
     headline: str = "Bring one question. Leave with an answer you can check."
     lead: str = (
-        "One-to-one calls with an independent analyst. Pick a call, pick a time, pay in USDT with "
-        f"{CAPABILITIES[USUAL].name}. Your time is held while you pay and confirmed once the payment has arrived."
+        "One-to-one calls with an independent analyst. Pick a call, pick a time, pay in USDT. Your time is "
+        "held while you pay and confirmed once the payment has arrived."
     )
     about: str = ""
     questions: tuple[Answered, ...] = ()

@@ -234,8 +234,8 @@ def take_in(svc: Services, meeting_type: MeetingType, found: Scheduled) -> Booki
 
     It skips the limit of unpaid bookings per visitor: a refusal would leave the event blocking the calendar.
     """
-    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token(), USUAL), terms_version="")
-    until_call = max(found.span.start - now, svc.settings.payment_expiry)
+    now, draft = svc.now(), replace(_draft(svc, meeting_type, svc.new_token(), svc.usual), terms_version="")
+    until_call = max(found.span.start - now, svc.settings.expiry_of(svc.usual))
     expiry = min(timedelta(hours=svc.settings.calendly_orphan_hours), until_call)
     held = _held(svc, draft, found.slot, Customer(found.email, found.name), "", expiry=expiry, now=now)
     try:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from inspired.adapters.mongo.bulk_jobs import BulkJob
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
-from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.flows.booking import refreshing
 from inspired.services import Services
@@ -27,7 +26,7 @@ def start(svc: Services, bookings: list[Booking], by: str) -> BulkJob:
     """Ask the providers again about every order of these bookings. Raises Conflict, Invalid."""
     wanted = [booking.id for booking in bookings if can_be_asked_about(booking)]
     if not wanted:
-        raise Conflict(f"There is nothing to ask {rails.usual().asked} about.")
+        raise Conflict("There is nothing to ask about: no payment order was made.")
     if len(wanted) > MOST:
         raise Invalid(f"At most {MOST} at once.")
     bulk_job = BulkJob(svc.new_id(), ASK, by, svc.now(), tuple(wanted))

@@ -5,7 +5,7 @@ from math import ceil
 from inspired.adapters.redis.throttle import Breaker, HeldBack
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, Method, RailId, rail_for
+from inspired.domain.booking.rails import CAPABILITIES, Method, RailId, rail_for
 from inspired.domain.monitoring.health import is_silent
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Paused, UpstreamError
@@ -20,8 +20,14 @@ WORKER_SECONDS = 30  # … while no worker runs
 REFUSED_SECONDS = 120  # … while every call is refused, which somebody has to fix
 
 
-def standing(svc: Services, rail: RailId = USUAL) -> Breaker:
+def standing(svc: Services, rail: RailId) -> Breaker:
     return svc.rails[rail].state()
+
+
+def usual(svc: Services, network: Network | None) -> RailId:
+    """The rail for a caller who names no method: the network has no effect where the usual rail is not on chain."""
+    is_chosen = network is not None and CAPABILITIES[svc.usual].network is not None
+    return RailId(network) if is_chosen and network is not None else svc.usual
 
 
 def offered(svc: Services) -> tuple[RailId, ...]:
@@ -33,12 +39,15 @@ def wanted(svc: Services, rail: RailId | None) -> RailId:
     """The rail a customer chose, or the first that is offered if there was no choice. Raises Conflict if it is not
     offered now, Paused while none is."""
     refuse_while_paused(svc, rail)
-    return rail or next(iter(offered(svc)), USUAL)
+    return rail or next(iter(offered(svc)), svc.usual)
 
 
 def chosen(svc: Services, method: Method | None, network: Network | None) -> RailId:
-    """The same by method and network. Without a method the first that is offered."""
-    return wanted(svc, None if method is None else rail_for(method, network))
+    """The same by method and network. Without a method the first that is offered; where only chains are set up, the
+    network that is named."""
+    if method is None and (network is None or CAPABILITIES[svc.usual].network is None):
+        return wanted(svc, None)
+    return wanted(svc, rail_for(method or Method.ON_CHAIN, network))
 
 
 def is_away(breaker: Breaker) -> bool:
@@ -67,39 +76,46 @@ def uri_of(booking: Booking) -> str | None:
 
 
 def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
-    """Called before anything new is offered or held. Raises Paused while this rail, or if none is named every rail,
-    does not answer or refuses every call, while no worker runs, and if this version was not rehearsed."""
-    refuse_unrehearsed(svc)
+    """Called before anything new is offered or held. Raises Conflict if another rail than this one could be used,
+    Paused while none can: none is set up, all do not answer or refuse every call, no worker runs, or this version was
+    not rehearsed."""
+    refuse_unopened(svc)
     refuse_unworked(svc)
     there = offered(svc)
     if there and (rail is None or rail in there):
         return
-    if rail is not None and there:
+    if there:
         raise Conflict("This way to pay is not available at the moment. Nothing was held. Please choose another one.")
-    refuse_while_refused(svc)
-    breaker = standing(svc)
-    if breaker.open and breaker.until is not None:
+    on = svc.rails_on
+    if is_refused(svc):
         raise Paused(
-            f"Payments are paused, because {rails.usual().rail} does not answer at the moment. Nothing was held and "
-            "nothing is owed. Please try again in a minute.",
-            retry_after=max(1, ceil((breaker.until - svc.now()).total_seconds())),
-        )
-
-
-def refuse_while_refused(svc: Services) -> None:
-    """The provider answers but refuses every call: a revoked key, an unserved region. Raises Paused."""
-    if standing(svc).refusal is not None:
-        raise Paused(
-            f"Payments are paused, because {rails.usual().rail} does not take this site’s calls at the moment. "
-            "Nothing was held and nothing is owed. The owner has been told. Please try again later.",
+            f"Payments are paused, because {rails.refusing(on)} at the moment. Nothing was held and nothing is owed. "
+            "The owner has been told. Please try again later.",
             retry_after=REFUSED_SECONDS,
         )
+    ends = [breaker.until for breaker in (standing(svc, one) for one in on) if breaker.open and breaker.until]
+    if ends:
+        raise Paused(
+            f"Payments are paused, because {rails.silent(on)} at the moment. Nothing was held and nothing is owed. "
+            "Please try again in a minute.",
+            retry_after=max(1, ceil((min(ends) - svc.now()).total_seconds())),
+        )
 
 
-def refuse_unrehearsed(svc: Services) -> None:
-    """With real keys, a version whose drills were not all green starts no payment; earlier payments continue. Raises
-    Paused."""
-    if not svc.gate.is_open():
+def is_refused(svc: Services) -> bool:
+    """True if every provider there is answers and refuses every call: a revoked key, an unserved region."""
+    return all(standing(svc, rail).refusal is not None for rail in svc.rails_on)
+
+
+def is_open(svc: Services) -> bool:
+    """False where nothing can be paid at all: no rail is set up, or with real money the drills were not all green for
+    this version."""
+    return svc.gate.is_open() and bool(svc.rails_on)
+
+
+def refuse_unopened(svc: Services) -> None:
+    """Earlier payments continue. Raises Paused."""
+    if not is_open(svc):
         raise Paused(
             "This site takes no payments yet. Nothing was held and nothing is owed. Please come back later.",
             retry_after=GATE_SECONDS,

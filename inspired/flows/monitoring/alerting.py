@@ -144,7 +144,8 @@ def rates(svc: Services) -> tuple[Rate, Rate]:
     made = svc.bookings.outcomes(now - RATES_OVER, now, MOST)
     paid = [outcome for outcome in made if outcome.paid_at is not None]
     failed = sum(_failed(outcome) for outcome in made)
-    old = [outcome for outcome in paid if outcome.paid_at is not None and outcome.paid_at <= now - NOTICE_WITHIN]
+    told_of = [outcome for outcome in paid if outcome.has_notices]
+    old = [outcome for outcome in told_of if outcome.paid_at is not None and outcome.paid_at <= now - NOTICE_WITHIN]
     told = svc.logs.told_of_payment(now - RATES_OVER, MOST * 2) if old else set()
     return Rate(failed, failed + len(paid)), Rate(sum(outcome.booking_id not in told for outcome in old), len(old))
 
@@ -210,9 +211,9 @@ def _of_queues(svc: Services) -> Looked:
     yield "queue_stuck", Seen(", ".join(f"{waiting.queue}: {waiting.count}" for waiting in late)) if late else None
     strange = svc.refused_jobs.recent(now)
     yield "strange_job", Seen(f"{strange.count}, the last one {strange.what}") if strange else None
-    breaker = svc.binance.state()
-    yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if breaker.open else None
-    yield "binance_refuses", Seen(breaker.refusal.told) if breaker.refusal is not None else None
+    breaker, is_on = svc.binance.state(), svc.binance.is_set_up()
+    yield "binance_paused", Seen(f"{breaker.failures} calls in a row") if is_on and breaker.open else None
+    yield "binance_refuses", Seen(breaker.refusal.told) if is_on and breaker.refusal is not None else None
 
 
 def _of_channels(svc: Services) -> Looked:
@@ -227,15 +228,18 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
     now = svc.now()
     clock = beats.get(heartbeats.CLOCK)
     yield "clock", Seen() if clock is None or now - clock.at > SILENT_AFTER else None
-    for alert_id, name in (("mail", heartbeats.MAIL), ("certificates", heartbeats.BINANCE)):
+    is_on = svc.binance.is_set_up()
+    for alert_id, name, is_asked in (("mail", heartbeats.MAIL, True), ("certificates", heartbeats.BINANCE, is_on)):
         beat = beats.get(name)
-        yield alert_id, Seen(beat.detail) if beat is not None and not beat.is_well else None
+        yield alert_id, Seen(beat.detail) if is_asked and beat is not None and not beat.is_well else None
     unread = ", ".join(_unread_chains(svc, beats))
     yield "chain_unread", Seen(unread) if unread else None
     check = beats.get(heartbeats.CHECK)
     yield "invariant_broken", Seen(check.detail) if check is not None and not check.is_well else None
     skew = svc.binance.clock_skew
-    if skew is not None:
+    if not is_on:
+        yield "clock_skew", None  # nobody to compare it with, and nobody who refuses us for it
+    elif skew is not None:
         is_off = abs(timedelta(seconds=skew)) > MOST_SKEW
         yield "clock_skew", Seen(f"{skew:.0f} seconds") if is_off else None
     backup = beats.get(heartbeats.BACKUP)
@@ -257,8 +261,10 @@ def _unread_chains(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
 
 
 def probe_binance(svc: Services) -> None:
-    """Check that the certificates can be fetched: every ten minutes, more often while that fails or every call is
-    refused (which its answer ends), and not while calls are paused."""
+    """Where it is on, check that the certificates can be fetched: every ten minutes, more often while that fails or
+    every call is refused (which its answer ends), and not while calls are paused."""
+    if not svc.binance.is_set_up():
+        return
     now, before, breaker = svc.now(), svc.heartbeats.all().get(heartbeats.BINANCE), svc.binance.state()
     is_well = (before is None or before.is_well) and breaker.refusal is None
     pause = PROBE_WELL if is_well else PROBE_ILL

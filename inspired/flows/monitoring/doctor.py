@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from inspired.adapters.providers.calendly import SCOPES
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.monitoring.provider_refusals import CAUSES
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.flows.booking import calendar_webhooks
 from inspired.flows.catalogue import calendar_drift
+from inspired.flows.monitoring.health import NO_RAIL
 from inspired.services import Services
 
 MOST_SKEW = 0.9  # seconds; Binance refuses requests more than about one off
@@ -25,10 +27,21 @@ def examine(svc: Services) -> Iterator[Finding]:
     yield _asked("The database", svc.ping, "answers")
     yield _asked("Redis", svc.queue.ping, "answers")
     yield _asked("The mail server", svc.smtp.greet, "lets us in")
-    yield _asked("Binance Pay", lambda: svc.binance.certificates(), "accepts our keys")
-    yield _clock(svc)
+    yield from _rails(svc)
     if svc.settings.uses_calendly:
         yield from _calendly(svc)
+
+
+def _rails(svc: Services) -> Iterator[Finding]:
+    """Only those that are set up: the others are nobody's fault."""
+    for rail in svc.rails_on:
+        is_binance = rail is RailId.BINANCE_PAY
+        well = "accepts our keys" if is_binance else "has a node that answers"
+        yield _asked(CAPABILITIES[rail].name, svc.rails[rail].probe, well)
+        if is_binance:
+            yield _clock(svc)
+    if not svc.rails_on:
+        yield Finding("A way to pay", False, NO_RAIL)
 
 
 def _asked(what: str, ask: Callable[[], object], well: str) -> Finding:

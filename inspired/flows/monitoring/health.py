@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.heartbeats import Beat
+from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Channel
 from inspired.domain.monitoring.health import SILENT_AFTER, SLOW_DATABASE, Health, Part, is_silent
@@ -20,6 +21,10 @@ from inspired.flows.monitoring import alerting
 from inspired.services import Services
 
 LONG_QUEUE = 500
+NO_RAIL = (
+    "is missing, so nothing is sold: set the keys of Binance Pay, or receive USDT on chain with an account key and a "
+    "node"
+)
 NO_WORKER = "none runs, or none reaches Redis; no bookings are taken"
 
 
@@ -35,7 +40,7 @@ def versions(svc: Services) -> dict[str, str]:
 def examine(svc: Services) -> list[Part]:
     """Each part with its state. Parts that depend on the database are left out while it is away."""
     database = _database(svc)
-    parts = [database, *_queues(svc), _binance(svc)]
+    parts = [database, *_queues(svc), *_rails(svc)]
     if database.health is Health.ILL:
         return parts
     try:
@@ -71,14 +76,22 @@ def _queues(svc: Services) -> Iterator[Part]:
         )
 
 
-def _binance(svc: Services) -> Part:
-    breaker = svc.binance.state()
-    if breaker.refusal is not None:
-        told = f"refuses every call: {breaker.refusal.told}"
-        return Part("binance_paused", "Binance Pay", Health.ILL, told, breaker.refusal.since, "binance_refuses")
-    detail = {"ok": "answers", "backing off": "the last call failed"}.get(breaker.word, "paused, it does not answer")
-    health = Health.ILL if breaker.open else Health.SLOW if breaker.failures else Health.WELL
-    return Part("binance_paused", "Binance Pay", health, detail, breaker.until, "binance_paused")
+def _rails(svc: Services) -> Iterator[Part]:
+    """Each way to pay that is set up."""
+    for rail in svc.rails_on:
+        is_binance = rail is RailId.BINANCE_PAY
+        part_id, paused = ("binance_paused",) * 2 if is_binance else (f"network_{rail}", "chain_unread")
+        title, breaker = CAPABILITIES[rail].name, svc.rails[rail].state()
+        if breaker.refusal is not None:
+            told = f"refuses every call: {breaker.refusal.told}"
+            yield Part(part_id, title, Health.ILL, told, breaker.refusal.since, "binance_refuses")
+            continue
+        words = {"ok": "answers", "backing off": "the last call failed"}
+        detail = words.get(breaker.word, "paused, it does not answer")
+        health = Health.ILL if breaker.open else Health.SLOW if breaker.failures else Health.WELL
+        yield Part(part_id, title, health, detail, breaker.until, paused)
+    if not svc.rails_on:
+        yield Part("no_rail", "A way to pay", Health.ILL, NO_RAIL)
 
 
 def _remembered(svc: Services) -> Iterator[Part]:
@@ -90,7 +103,9 @@ def _remembered(svc: Services) -> Iterator[Part]:
         yield Part("strange_job", "Jobs in the queue", Health.ILL, told, strange.at, "strange_job")
     yield _sign_of_life(beats.get(heartbeats.CLOCK), "Clock", now)
     yield _sign_of_life(beats.get(heartbeats.WATCHER), "Look for alerts", now)
-    yield _outcome(beats.get(heartbeats.BINANCE), "certificates", "Certificates of Binance Pay", "not asked for yet")
+    if svc.binance.is_set_up():
+        asked = beats.get(heartbeats.BINANCE)
+        yield _outcome(asked, "certificates", "Certificates of Binance Pay", "not asked for yet")
     yield _outcome(beats.get(heartbeats.MAIL), "mail", "Mail", "none was sent yet")
     yield _outcome(beats.get(heartbeats.CHECK), "invariant_broken", "Check of the books", "not run yet")
     yield _backup(beats.get(heartbeats.BACKUP), now)

@@ -31,6 +31,7 @@ from inspired.web.public.api_document import KEY, SESSION
 from inspired.web.public.schemas import PaymentsAnswer, PaymentsQuery, Problem
 from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
+from inspired.web.shared.display import capital
 from inspired.web.shared.forms import NamedForm, read
 from inspired.web.shared.htmx import go, wants_fragment
 
@@ -227,7 +228,7 @@ def begin_bulk_job() -> ResponseReturnValue:
     bulk_job = bulk_jobs.start(svc, _chosen(svc, "chosen"), auth.session_of(svc).person_id)
     return go(
         url_for("bookings.bulk_job", bulk_job_id=bulk_job.id),
-        said=f"{rails.usual().asked} is being asked about each of these bookings.",
+        said=f"{capital(rails.asked(svc.rails_on))} is being asked about each of these bookings.",
     )
 
 

@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import ledger
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
-from inspired.domain.sentences import rails
 from inspired.domain.shared import periods
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.periods import DAY, Length, Period
@@ -26,14 +25,13 @@ from inspired.web.shared.htmx import go
 CHOICES = (7, 30, 90)
 MOST_DAYS = 366
 MOST_COLUMNS = 45  # longer periods are shown by week
-PAY = rails.usual()
 STEPS = {
     Step.HELD: ("Time held", "Bookings made in these days with a time that was held for them."),
-    Step.SHOWN: ("QR code shown", f"Of these, those for which {PAY.rail} made an order, so that they could be paid."),
+    Step.SHOWN: ("QR code shown", "Of these, those for which an order was made, so that they could be paid."),
     Step.PAID: ("Paid", "Of these, those whose payment arrived and fits the price."),
     Step.CONFIRMED: (
         "Confirmed",
-        f"Of these, those where our own question to {PAY.asked} agreed and the time was kept.",
+        "Of these, those where our own question agreed and the time was kept.",
     ),
 }
 VISITED = (
@@ -44,7 +42,7 @@ FAILURES = {
     Failure.EXPIRED: "The time to pay ran out, and nothing was paid",
     Failure.GIVEN_UP: "The customer gave it up before paying",
     Failure.CALENDAR: "Cancelled in the calendar before it was paid",
-    Failure.NO_ORDER: f"{PAY.rail} did not make the order at the first try",
+    Failure.NO_ORDER: "No order could be made at the first try",
     Failure.UNDERPAID: "Paid too little",
     Failure.OVERPAID: "Paid too much",
     Failure.PAID_TWICE: "Paid twice",
@@ -159,7 +157,7 @@ def _money(now: Figures, before: Figures, currency: str) -> list[Figure]:
             "payments) is not in it.",
         ),
         line(
-            "Commission", lambda figures: figures.money(ledger.FEES, currency), f"What {PAY.rail} kept, where it told."
+            "Commission", lambda figures: figures.money(ledger.FEES, currency), "What the provider kept, where it told."
         ),
         line(
             "Net",
@@ -253,9 +251,9 @@ def _speed(now: Figures, before: Figures) -> list[Figure]:
 
     found, was = (_shares(figures.found) for figures in (now, before))
     return [
-        *times("Time to pay", "to_pay", "s", f"From the QR code to the payment, by {PAY.asked}’s clock."),
-        *times(f"Answer of {PAY.rail}", "calls", "ms", "How long our calls took, failed ones too."),
-        *times("Delay of notices", "notices", "ms", f"From a payment, by {PAY.asked}’s clock, to its first "
+        *times("Time to pay", "to_pay", "s", "From the QR code to the payment, by the provider’s clock."),
+        *times("Answers to our calls", "calls", "ms", "How long our calls took, failed ones too."),
+        *times("Delay of notices", "notices", "ms", "From a payment, by the provider’s clock, to its first "
             "notice here."),
         Figure(
             "Found by asking", found[0], was[0], "",

@@ -10,7 +10,7 @@ from spectree import Response as Documented
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId, method_of
+from inspired.domain.booking.rails import CAPABILITIES, RailId, method_of
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso, public_status
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
@@ -174,7 +174,8 @@ def status(token: str) -> Response:
     tags=["payments"],
 )
 def verify() -> Response:
-    """Ask Binance now. `verified` is true only where money that matches was seen by our own signed query."""
+    """Ask the payment’s provider or network now. `verified` is true only where our own question found money that
+    matches and nobody can take back."""
     svc = services()
     booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
@@ -244,11 +245,11 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     opened = payment.open_order if in_frame else payment.open_held_order
 
     def make(token: str) -> tuple[int, Booking]:
-        rail = USUAL
+        rail = payment.usual(svc, wanted.network)
         if not in_frame or wanted.method is not None:
             rail = payment.chosen(svc, wanted.method, wanted.network)
         elif wanted.bookingId is None:  # once the time is picked in the iframe, refusing would leave an event behind
-            payment.refuse_unrehearsed(svc)
+            payment.refuse_unopened(svc)
         booking = opened(svc, held(token, rail), seconds=payment.IN_REQUEST_SECONDS)
         svc.queue.enqueue("refresh", booking.id)
         return (201 if booking.order and booking.order.checkout else 202), booking

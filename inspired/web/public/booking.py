@@ -38,7 +38,7 @@ from inspired.services import Services
 from inspired.web.public import status_poll
 from inspired.web.shared import parsing, rate_limits
 from inspired.web.shared.current import services, visitor_address
-from inspired.web.shared.display import Day, days_of, millis, qr_svg, zone_list
+from inspired.web.shared.display import Day, capital, days_of, millis, qr_svg, zone_list
 from inspired.web.shared.display_money import consequence, moves_here, moving_of
 from inspired.web.shared.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.shared.htmx import go, wants_fragment
@@ -198,9 +198,9 @@ def times_of(
         earlier=days[max(0, first - DAYS_PER_PAGE)].date if first else None,
         later=days[first + DAYS_PER_PAGE].date if len(days) > first + DAYS_PER_PAGE else None,
         is_paused=is_paused,
-        is_open=svc.gate.is_open(),
+        is_open=payment.is_open(svc),
         is_worked=payment.is_worked(svc),
-        is_refused=payment.standing(svc).refusal is not None,
+        is_refused=payment.is_refused(svc),
     )
 
 
@@ -428,9 +428,9 @@ def _paused(meeting_type: MeetingType) -> ResponseReturnValue:
         "booking/paused.html",
         type=meeting_type,
         seconds=LOOK_AGAIN_SECONDS,
-        is_open=svc.gate.is_open(),
+        is_open=payment.is_open(svc),
         is_worked=payment.is_worked(svc),
-        is_refused=payment.standing(svc).refusal is not None,
+        is_refused=payment.is_refused(svc),
     )
     return page, 503, {"Retry-After": str(LOOK_AGAIN_SECONDS)}
 
@@ -512,12 +512,13 @@ def _answer(booking: Booking, asked: str = "") -> ResponseReturnValue:
 
 @dataclass(frozen=True, slots=True)
 class WayToPay:
-    """`hint`: from where, how long it takes, and what it costs."""
+    """`hint`: from where, how long it takes, and what it costs. `minutes`: how many there are to pay."""
 
     rail: RailId
     name: str
     hint: str
     is_recommended: bool
+    minutes: str
 
 
 @bp.app_template_global()
@@ -529,10 +530,9 @@ def ways_to_pay() -> list[WayToPay]:
 def _way(rail: RailId) -> WayToPay:
     words, network = rails.of(rail), CAPABILITIES[rail].network
     name = f"{words.rail} ({network})" if network else words.rail
-    source = words.source[0].upper() + words.source[1:]
     minutes = services().settings.expiry_of(rail) / MINUTE
-    hint = f"{source}; usually {words.speed}. {words.fee} You have {minutes:g} minutes to pay."
-    return WayToPay(rail, name, hint, rail is RailId.TRC20)
+    hint = f"{capital(words.source)}; usually {words.speed}. {words.fee} You have {minutes:g} minutes to pay."
+    return WayToPay(rail, name, hint, rail is RailId.TRC20, f"{minutes:g}")
 
 
 def _facts_of(booking: Booking) -> Facts | None:

@@ -23,13 +23,22 @@ _strangers = Counter(lambda svc: svc.settings.rate_limit_bad_webhook, "bad-webho
 
 @bp.post("/api/payments/webhook")
 @spec.validate(
-    resp=Documented(HTTP_200=WebhookAnswer, HTTP_401=WebhookAnswer, HTTP_429=WebhookAnswer, HTTP_503=WebhookAnswer),
+    resp=Documented(
+        HTTP_200=WebhookAnswer,
+        HTTP_401=WebhookAnswer,
+        HTTP_404=WebhookAnswer,
+        HTTP_429=WebhookAnswer,
+        HTTP_503=WebhookAnswer,
+    ),
     skip_validation=True,
     tags=["payments"],
 )
 def binance() -> tuple[Response, int]:
-    """200 SUCCESS only for what is written down. 401: not Binance. 503: try again, please."""
+    """200 SUCCESS only for what is written down. 401: not Binance. 404: this site does not take Binance Pay. 503: try
+    again, please."""
     svc = services()
+    if not svc.binance.is_set_up():
+        return _answer("FAIL", "Binance Pay is off at this site"), 404
     headers = WebhookHeaders(
         serial=request.headers.get("BinancePay-Certificate-SN", ""),
         nonce=request.headers.get("BinancePay-Nonce", ""),

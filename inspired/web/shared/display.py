@@ -1,6 +1,6 @@
 """Template helpers: times in words, the QR code as one SVG path, and the text of a booking's page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,7 @@ from inspired.domain.booking import customer_actions, mails, payment_orders, pol
 from inspired.domain.booking.balance import Payment, denied, payment_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
@@ -25,6 +26,7 @@ from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
+from inspired.settings import Settings
 from inspired.web.shared import auth, display_money, status_snapshot
 from inspired.web.shared.current import services
 
@@ -132,6 +134,7 @@ def init_app(app: Flask) -> None:
         owed_line=owner.task,
         told=told,
         in_fours=in_fours,
+        capital=capital,
         minutes_to_be_final=rails.minutes,
     )
     display_money.init_app(app)
@@ -140,7 +143,7 @@ def init_app(app: Flask) -> None:
 
 
 def _of_this_site() -> dict[str, Any]:
-    settings, chosen = services().settings, services().preferences.now()
+    settings, chosen, on = services().settings, services().preferences.now(), services().rails_on
     return {
         "brand": chosen.brand,
         "has_imprint": bool(chosen.small_print.imprint),
@@ -148,10 +151,23 @@ def _of_this_site() -> dict[str, Any]:
         "owner_zone": settings.owner_timezone,
         "in_frame": settings.in_frame,
         "uses_calendly": settings.uses_calendly,
-        "rails_on": services().rails_on,
-        "usual": rails.usual(),
-        "minutes_to_pay": f"{settings.payment_expiry_minutes:g}",
+        "rails_on": on,
+        "asked_of": rails.asked(on),
+        "silent": rails.silent(on),
+        "refusing": rails.refusing(on),
+        "minutes_to_pay": _minutes_to_pay(settings, on),
     }
+
+
+def _minutes_to_pay(settings: Settings, on: Sequence[RailId]) -> str:
+    """ "15", or "15 to 60" by the way to pay."""
+    minutes = [settings.expiry_of(rail) / timedelta(minutes=1) for rail in on or (USUAL,)]
+    return f"{min(minutes):g}" if min(minutes) == max(minutes) else f"{min(minutes):g} to {max(minutes):g}"
+
+
+def capital(text: str) -> str:
+    """As at a sentence's beginning; all but the first letter stay."""
+    return text[:1].upper() + text[1:]
 
 
 def _of_the_owner() -> dict[str, Any]:

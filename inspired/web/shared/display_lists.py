@@ -9,13 +9,13 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.search_index import ATTENTION
 from inspired.domain.booking.states import Flag
 from inspired.domain.catalogue.meeting_types import MeetingType
-from inspired.domain.sentences import owner, owner_pages, rails
+from inspired.domain.sentences import owner, owner_pages
 from inspired.domain.shared.timezones import zone
 from inspired.flows.booking.bulk_jobs import ASKED, UNANSWERED
 
 OUTCOMES = {
     ASKED: "asked, nothing new",
-    UNANSWERED: f"{rails.usual().asked} did not answer: please ask again later",
+    UNANSWERED: "no answer: please ask again later",
 }
 
 

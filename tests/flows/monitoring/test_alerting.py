@@ -239,6 +239,16 @@ def test_payments_of_which_no_notice_came(svc: Services, sandbox: Servers, datab
     assert seen(later(svc, minutes=6), "notices_failing")
 
 
+def test_a_payment_on_chain_has_no_notice_and_misses_none(svc: Services, sandbox: Servers, database: Database[Any]):
+    booking = confirmed(svc, sandbox)
+    copies(database, booking.id, 60)
+    on_chain = {"$set": {"attempts.0.rail": "TRC20"}}
+    database["bookings"].update_many({}, on_chain)
+
+    assert alerting.rates(later(svc, minutes=6))[1] == alerting.Rate(0, 0)
+    assert not seen(later(svc, minutes=6), "notices_failing")
+
+
 def test_a_payment_with_its_notice_does_not_count_as_one_without(svc: Services, sandbox: Servers, catcher: Catcher):
     booking = live(svc)
     pay(sandbox, booking, notify="now")

@@ -132,4 +132,4 @@ def test_many_weeks_come_to_a_forecast(client: FlaskClient, svc: Services):
     assert "Value of a customer so far 75.00 USDT" in shown
     assert "Revenue by week" in shown
     assert "Time to pay, median 2.5 min" in shown
-    assert "Answer of Binance Pay, median 1.2 s" in shown
+    assert "Answers to our calls, median 1.2 s" in shown

@@ -50,7 +50,7 @@ def test_every_refusal_is_described_as_the_problem_it_is(operations: list[Operat
         kinds = {status: set(told["content"]) for status, told in one.described["responses"].items() if status >= "400"}
 
         for status, kind in kinds.items():
-            reads_its_own = one.path in NOTICES and status in ("401", "429", "503")
+            reads_its_own = one.path in NOTICES and status in ("401", "404", "429", "503")
             assert kind == {"application/json" if reads_its_own else "application/problem+json"}, (one.path, status)
         assert {"400", "408", "413", "500", "503"} <= set(kinds)
         assert ("403" in kinds) != (one.path in NOTICES)

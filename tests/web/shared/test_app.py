@@ -103,7 +103,14 @@ def test_healthz_tells_whether_the_database_answers(client: FlaskClient):
     answer = client.get("/healthz")
 
     assert answer.status_code == 200
-    assert answer.json == {"ok": True, "database": True, "binance": "ok", "worker": "ok", "clockSkewSeconds": None}
+    assert answer.json == {
+        "ok": True,
+        "database": True,
+        "binance": "ok",
+        "rails": {"binance_pay": "ok"},
+        "worker": "ok",
+        "clockSkewSeconds": None,
+    }
 
 
 class TestWithoutRedis:
