@@ -102,7 +102,7 @@ def make_plan(data: Path, port: int | None) -> Iterator[Plan]:
         yield Plan(
             foundations=[
                 *servers,
-                _sandbox(data, urls["sandbox"], environment),
+                _sandbox(data, urls["sandbox"], environment, kept),
                 _mail_catcher(data, urls["mail"], smtp_port, environment),
             ],
             preparations=[
@@ -165,15 +165,16 @@ def _redis(data: Path, port: int) -> Part:
     return Part("redis", command, dict(os.environ), lambda: _answers(port, b"PING\r\n", b"+PONG"), data / "redis")
 
 
-def _sandbox(data: Path, url: str, environment: Mapping[str, str]) -> Part:
+def _sandbox(data: Path, url: str, environment: Mapping[str, str], kept: Mapping[str, str]) -> Part:
+    """With keys of its own where the product has none, because Binance Pay is off there."""
     port = url.rpartition(":")[2]
     command = [
         *(sys.executable, "-m", "inspired.sandbox", "--host", HOST, "--port", port, "--data", str(data / "sandbox")),
         *("--owner-timezone", environment["OWNER_TIMEZONE"], "--die-with-parent"),
     ]
     secrets_for_it = {
-        "SANDBOX_API_KEY": environment["BINANCE_PAY_API_KEY"],
-        "SANDBOX_SECRET_KEY": environment["BINANCE_PAY_SECRET_KEY"],
+        "SANDBOX_API_KEY": environment["BINANCE_PAY_API_KEY"] or kept["BINANCE_PAY_API_KEY"],
+        "SANDBOX_SECRET_KEY": environment["BINANCE_PAY_SECRET_KEY"] or kept["BINANCE_PAY_SECRET_KEY"],
         "SANDBOX_CALENDLY_TOKEN": environment["CALENDLY_TOKEN"],
     }
     return Part("sandbox", command, {**secrets_for_it, **os.environ}, lambda: _says(url) > 0, data / "sandbox")

@@ -57,6 +57,23 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     }
 
 
+def test_without_keys_of_binance_pay_the_product_has_none_and_the_stand_in_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BINANCE_PAY_API_KEY", "")
+    monkeypatch.setenv("BINANCE_PAY_SECRET_KEY", "")
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:2")
+
+    with make_plan(tmp_path, None) as plan:
+        web = next(part for part in plan.product if part.name == "web").environment
+        sandbox = next(part for part in plan.foundations if part.name == "sandbox").environment
+
+    assert web["BINANCE_PAY_API_KEY"] == web["BINANCE_PAY_SECRET_KEY"] == ""
+    assert sandbox["SANDBOX_API_KEY"].startswith("sandbox-key-")
+    assert sandbox["SANDBOX_SECRET_KEY"].startswith("sandbox-secret-")
+
+
 def test_a_platform_without_the_servers_gets_one_clear_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

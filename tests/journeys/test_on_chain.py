@@ -99,3 +99,14 @@ def test_a_payment_that_the_network_takes_back_is_waited_for_and_can_be_sent_aga
     assert (confirmed["network"], confirmed["final"]) == ("TRC20", True)
     wait_until(lambda: [m for m in dev.mails("ben@") if m["subject"].startswith("Confirmed")], what="the mail")
     assert len([one for one in dev.mails("ben@") if one["subject"].startswith("Confirmed")]) == 1
+
+
+def test_the_whole_product_starts_without_binance_pay_and_is_paid_on_tron():
+    with running(CALENDAR="builtin", BINANCE_PAY_API_KEY="", BINANCE_PAY_SECRET_KEY="") as alone:
+        booking = alone.create()
+        assert (booking["method"], booking["network"]) == ("onchain", "TRC20")
+
+        send(alone, booking["paymentAddress"], booking["amount"])
+
+        assert alone.wait_for(booking, "CONFIRMED")["final"] is True
+        wait_until(lambda: [m for m in alone.mails("ann@") if m["subject"].startswith("Confirmed")], what="the mail")

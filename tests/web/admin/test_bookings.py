@@ -447,7 +447,7 @@ def test_asking_binance_about_many_is_looked_at_first_then_followed(
     pay(sandbox, paid)
 
     looked = ticked(owner, f"{LIST}/chosen", "chosen", [paid.id, other.id])
-    assert "Binance Pay is asked about every order of 2 bookings" in words(looked.text)
+    assert "Binance is asked about every order of 2 bookings" in words(looked.text)
     assert svc.bookings.get(paid.id) == paid
 
     begun = ticked(owner, f"{LIST}/chosen/begin", "chosen", [paid.id, other.id, paid.id])
