@@ -100,6 +100,12 @@ def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
             "Please try again in a minute.",
             retry_after=max(1, ceil((min(ends) - svc.now()).total_seconds())),
         )
+    if not offered(svc):  # all addresses are given out
+        raise Paused(
+            "Payments are paused, because no way to pay can be offered at the moment. Nothing was held and nothing is "
+            "owed. Please try again later.",
+            retry_after=REFUSED_SECONDS,
+        )
 
 
 def is_refused(svc: Services) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
+from inspired.adapters.providers.on_chain import OnChain
 from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import UpstreamError
@@ -96,6 +97,20 @@ def test_without_a_method_the_network_that_is_named_is_taken(client: FlaskClient
     made = create(client, wanted(client, network="ERC20")).json
 
     assert (made["method"], made["network"]) == ("onchain", "ERC20")
+
+
+@pytest.mark.usefixtures("on_chain")
+def test_when_every_address_is_given_out_nothing_is_held(
+    client: FlaskClient, svc: Services, monkeypatch: pytest.MonkeyPatch
+):
+    body = wanted(client)
+    monkeypatch.setattr(OnChain, "has_room", lambda self: False)
+
+    refused = create(client, body)
+
+    assert refused.status_code == 503
+    assert "Nothing was held" in refused.json["detail"]
+    assert svc.bookings.due(svc.now(), 10) == []
 
 
 def test_where_money_is_real_the_gate_stands_without_binance_pay_too(svc: Services):
