@@ -171,10 +171,12 @@ def build(
     chance: Callable[[], float] = chance,
     now: Callable[[], datetime] = now,
     elapsed: Callable[[], float] = time.monotonic,
+    binance_now: Callable[[], datetime] | None = None,
 ) -> Services:
     """`database_seconds` and `redis_seconds` limit one operation (short on the web path), including the wait for one of
     the process's connections; their number comes from the settings, or is `redis_connections`. A rehearsal has its own
-    clocks: `now` for moments, `elapsed` for the pauses between calls to Binance Pay."""
+    clocks: `now` for moments, `elapsed` for the pauses between calls to a provider, and `binance_now` for the time that
+    calls to Binance Pay are stamped with."""
     database = connect(
         settings.mongodb_uri.get_secret_value(),
         settings.mongodb_database,
@@ -210,7 +212,7 @@ def build(
         webhook_url=settings.binance_pay_webhook_url,
         merchant_id=settings.binance_pay_merchant_id,
         pinned_serial=settings.binance_pay_cert_id,
-        now=now,
+        now=binance_now or now,
         on_call=lambda call: _evidence(logs, call),
         shelf=MongoShelf(database),
         elapsed=elapsed,

@@ -5,16 +5,12 @@ from datetime import timedelta
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.providers import outgoing_webhooks
-from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import State
 from inspired.domain.shared.errors import Paused
 from inspired.domain.shared.messages import MessageId
-from inspired.domain.shared.networks import Network
 from inspired.flows.accounts import authentication
-from inspired.flows.booking import checking, payment
-from inspired.flows.booking.chain_watching import ChainWatch
+from inspired.flows.booking import checking
 from inspired.flows.catalogue import own_calendar
-from inspired.flows.site import sandbox_chains
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 from inspired.rehearsal.stage import ALERTS
@@ -262,42 +258,3 @@ def your_webhook_away(play: Play) -> None:
     taken = [status for number, status in play.stage.door.told[tried:] if number == first]
     play.check("The same message was taken, once.", taken == [200])
     play.check_owner_told("This is over: Your own webhook")
-
-
-@GROUP.drill(
-    "node-away",
-    "A network’s node is away",
-    happens="Ann and four others have addresses on TRON. Then TRON’s node stops answering for some minutes, and Ann "
-    "sends her money.",
-    should="TRON is not offered meanwhile, and the owner is told. Bob pays by another way. Ann’s payment is found and "
-    "confirmed as soon as the node answers.",
-)
-def node_away(play: Play) -> None:
-    sandbox_chains.receive(play.svc, play.stage.sandbox.url)
-    ann = play.hold(rail=RailId.TRC20)
-    for number in range(4):
-        play.hold(email=f"visitor{number}@rehearsal.invalid", rail=RailId.TRC20)
-    _watch_tron(play, minutes=1)
-    play.control("chains/TRC20/faults", {"fault": "refuse", "times": 1000})
-    _watch_tron(play, minutes=13)
-    play.scene("The node of TRON has not answered for thirteen minutes.")
-    offered = payment.offered(play.svc)
-    play.check("TRON is not offered, and every other way to pay is.", set(RailId) - set(offered) == {RailId.TRC20})
-    play.check_owner_told("A network on which USDT is taken is not read")
-    play.confirmed(email=BOB)
-    order = play.now_of(ann).order
-    to = order.checkout.qr_content if order and order.checkout else ""
-    play.control("chains/TRC20/send", {"to": to, "amount": "75"})
-    play.control("chains/TRC20/finalize", {})
-    play.mend_calls("chains/TRC20/faults")
-    _watch_tron(play, minutes=20)
-    play.scene("The node answers again.")
-    play.check("TRON is offered again.", RailId.TRC20 in payment.offered(play.svc))
-    play.check_state(ann, State.CONFIRMED)
-    play.check_owner_told("This is over: A network on which USDT is taken is not read")
-
-
-def _watch_tron(play: Play, *, minutes: int) -> None:
-    for _ in range(minutes):
-        ChainWatch(play.svc, Network.TRC20).turn()  # a new one each time: it counts real minutes
-        play.watch(minutes=1)

@@ -13,7 +13,7 @@ from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.ledger_store import Run
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.ledger import balances
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, USUAL, RailId
 from inspired.domain.booking.refunds import AllOfIt, PartOfIt
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.booking.status import mail_warning, messages
@@ -37,6 +37,7 @@ from inspired.flows.booking import (
 )
 from inspired.flows.booking.booking import Customer
 from inspired.flows.monitoring import alerting, sweeping
+from inspired.rehearsal.chains import Chains
 from inspired.rehearsal.stage import Outbox, Stage
 from inspired.services import Services
 
@@ -72,7 +73,15 @@ class Play:
         self._told = 0  # letters that stand in a scene
         self._left_out = ""
         self._failed: list[str] = []
+        self._chains: Chains | None = None
         self.worker_turns()
+
+    @property
+    def chains(self) -> Chains:
+        """From the first time it is asked for, the owner receives on chain too."""
+        if self._chains is None:
+            self._chains = Chains(self.stage, self.svc)
+        return self._chains
 
     # --- the customer -----------------------------------------------------------------------------------------------
 
@@ -265,9 +274,13 @@ class Play:
         """So much later, and nobody was there to do anything."""
         self.stage.ahead += timedelta(**span)
         self.control("clock", {"advance_s": timedelta(**span).total_seconds()})
+        if self._chains is not None:
+            self._chains.time_has_passed()
 
     def catch_up(self) -> None:
-        """Clock and worker, until nothing is due."""
+        """The watcher's round, then clock and worker, until nothing is due."""
+        if self._chains is not None:
+            self._chains.watch()
         for _ in range(MOST_ROUNDS):
             due = sweeping.sweep(self.svc, self._enqueued)
             self.work()
@@ -348,10 +361,11 @@ class Play:
         times = {0: "not told", 1: "told once"}.get(number, f"told {number} times")
         self.check(f"The owner is {times}: “{words}”.", found == number)
 
-    def check_kept(self, amount: str) -> None:
-        """What our books say lies at Binance."""
-        found = self._balances().get((ACCOUNT, "USDT"), Money.parse("0"))
-        self.check(f"The books hold {Money.parse(amount).shown}.", found == Money.parse(amount))
+    def check_kept(self, amount: str, account: str = ACCOUNT) -> None:
+        """What our books say lies at Binance, or on a network."""
+        found = self._balances().get((account, "USDT"), Money.parse("0"))
+        at = "" if account == ACCOUNT else f" at {account.upper()} addresses"
+        self.check(f"The books hold {Money.parse(amount).shown}{at}.", found == Money.parse(amount))
 
     def booked(self, account: str) -> str:
         """What the books hold on it, in USDT."""
@@ -389,6 +403,8 @@ class Play:
             self.check(f"Every invariant holds{f' ({wrong})' if wrong else ''}.", report.is_clean)
             if not self._left_out:
                 self._check_against_binance()
+            if self._chains is not None:
+                self._check_against_chains(self._chains)
         return Record(tuple(self._scenes), tuple(self._checks), entries, broken_off)
 
     def _entries(self) -> list[tuple[str, Any]]:
@@ -414,6 +430,11 @@ class Play:
         ours = {currency: money for (account, currency), money in self._balances().items() if account == ACCOUNT}
         theirs = {currency: money for currency, money in there.items() if not money.is_nothing}
         self.check("The books agree with what lies at Binance, to the last digit.", ours == theirs)
+
+    def _check_against_chains(self, chains: Chains) -> None:
+        accounts = {CAPABILITIES[rail].account for rail in ON_CHAIN}
+        ours = {account: money for (account, _), money in self._balances().items() if account in accounts}
+        self.check("The books agree with what lies at the addresses, to the last digit.", ours == chains.lies_there())
 
     def _balances(self) -> dict[tuple[str, str], Money]:
         return balances(entry for _, entry in self._entries())

@@ -10,13 +10,22 @@ from inspired.adapters.mongo.rehearsals import sweep_scratch
 from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
 from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
 from inspired.flows.monitoring import rehearsing
-from inspired.rehearsal import alerts, amounts, calendar, notices, orders, ourselves, refunds
+from inspired.rehearsal import alerts, amounts, calendar, notices, on_chain, orders, ourselves, refunds
 from inspired.rehearsal.drill import Drill
 from inspired.rehearsal.play import Play
 from inspired.rehearsal.stage import Sandbox, sandbox, staged
 from inspired.services import Services
 
-GROUPS = (notices.GROUP, orders.GROUP, amounts.GROUP, refunds.GROUP, ourselves.GROUP, alerts.GROUP, calendar.GROUP)
+GROUPS = (
+    notices.GROUP,
+    orders.GROUP,
+    amounts.GROUP,
+    on_chain.GROUP,
+    refunds.GROUP,
+    ourselves.GROUP,
+    alerts.GROUP,
+    calendar.GROUP,
+)
 DRILLS = tuple(drill for group in GROUPS for drill in group.drills)
 IDS = tuple(drill.id for drill in DRILLS)
 BY_HAND = "command line"

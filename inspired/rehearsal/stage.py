@@ -322,11 +322,12 @@ def staged(svc: Services, stand_in: Sandbox, mark: str, changes: Mapping[str, st
             database_seconds=5.0,
             redis_seconds=0.1,
             chance=lambda: 0,
-            now=stage.machine_now,
+            now=stage.now,
             elapsed=stage.elapsed,
+            binance_now=stage.machine_now,
         )
         outcomes = Outcomes(built.heartbeats, heartbeats.MAIL, stage.now)
-        player = replace(built, now=stage.now, smtp=stage.outbox, queue=stage.enqueued)
+        player = replace(built, smtp=stage.outbox, queue=stage.enqueued)
         door.opened_to = player
         try:
             yield stage, player

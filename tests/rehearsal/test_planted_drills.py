@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.mongo.payment_logs import PaymentLogs
+from inspired.adapters.providers import on_chain
 from inspired.adapters.providers.binance import BinancePay
-from inspired.domain.booking import booking
+from inspired.adapters.providers.on_chain import OnChain
+from inspired.domain.booking import booking, lifecycle
 from inspired.domain.monitoring.rehearsals import Verdict
-from inspired.flows.booking import payment_webhooks, refreshing
+from inspired.flows.booking import chain_watching, payment_webhooks, refreshing
 from inspired.rehearsal import running
 from inspired.rehearsal.stage import Sandbox
 from inspired.services import Services
@@ -50,6 +53,26 @@ def notices_are_acknowledged_before_they_are_written(patch: pytest.MonkeyPatch) 
     patch.setattr(PaymentLogs, "add_webhook", lambda *_: True)
 
 
+def what_is_seen_is_taken_for_final(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(on_chain._Read, "final", on_chain._Read.seen)
+
+
+def what_was_seen_stays_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifecycle, "_taken_back", lambda found, *_: found)
+
+
+def stored_addresses_are_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OnChain, "_shown", lambda self, given: chain_addresses.shown(self._network, given.address))
+
+
+def what_is_on_another_network_is_overlooked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chain_watching, "_with_orders_of_other_networks", lambda _, found, __: found)
+
+
+def only_the_newest_transfer_counts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(on_chain._Read, "seen", property(lambda read: sum(one.units for one in read.transfers[-1:])))
+
+
 PLANTED: list[tuple[Planting, str]] = [
     (signatures_are_not_checked, "webhook-forged"),
     (signatures_are_not_checked, "webhook-altered"),
@@ -58,6 +81,11 @@ PLANTED: list[tuple[Planting, str]] = [
     (nothing_is_claimed, "two-want-one-time"),
     (bookings_are_not_looked_at_again, "webhook-lost"),
     (notices_are_acknowledged_before_they_are_written, "paid"),
+    (what_is_seen_is_taken_for_final, "chain-paid"),
+    (what_was_seen_stays_seen, "chain-taken-back"),
+    (stored_addresses_are_believed, "chain-address-altered"),
+    (what_is_on_another_network_is_overlooked, "chain-other-network"),
+    (only_the_newest_transfer_counts, "chain-in-parts"),
 ]
 
 

@@ -167,6 +167,16 @@ def scratch(uri: str, beside: str, mark: str, *, now: datetime, seconds: float) 
         database.client.close()
 
 
+def altered(uri: str, name: str, collection: str, document_id: str, changes: Document, *, seconds: float) -> None:
+    """As somebody does who can write to this scratch database, past the product. Raises Busy."""
+    database: Database[Any] = connect(uri, name, seconds=seconds)
+    try:
+        with reaching():
+            database[collection].update_one({"_id": document_id}, {"$set": changes})
+    finally:
+        database.client.close()
+
+
 def sweep_scratch(uri: str, beside: str, *, before: datetime, seconds: float) -> list[str]:
     """Drop databases left by killed workers and return their names. Only those that say they belong to this site and
     were created before `before`: other sites may share the server and have names that start alike."""

@@ -312,7 +312,7 @@ SITE: Mapping[str, Alert] = {
                 "Another node can be set; the owners are told of it, and it is asked a day later.",
             ),
             drill="Sandbox: let the network's node refuse calls.",
-            drills=("node-away",),
+            drills=("chain-node-away", "chain-watcher-dead"),
             after=timedelta(minutes=10),
         ),
         Alert(

@@ -75,7 +75,9 @@ class ChainWatch:
         except (UpstreamError, Busy) as error:
             log.warning("chain_unread", network=str(self._network), why=str(error))
             self._outcome(False, str(error))
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            # Until the breaker opens it goes on at its pace: where nobody has a booking, it alone finds out that the
+            # network must not be offered, and five failures within a minute show that.
+            self._pause = min(self._pause * 2, LONGEST_PAUSE) if self._chain.state().open else ROUND_SECONDS
         except Exception:
             log.exception("chain_watch_broken", network=str(self._network))
             self._pause = LONGEST_PAUSE

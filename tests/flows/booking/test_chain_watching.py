@@ -14,7 +14,7 @@ from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
-from inspired.flows.booking import chain_watching, refreshing
+from inspired.flows.booking import chain_watching, payment, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
 from inspired.services import Services
@@ -322,3 +322,18 @@ def test_one_network_down_leaves_the_others_be(svc: Services, sandbox: Servers):
     with pytest.raises(UpstreamError):
         ChainWatch(svc, Network.TRC20).round()
     assert ChainWatch(svc, Network.BEP20).round() == 1
+
+
+def test_a_node_that_is_away_takes_its_network_from_the_offer_though_nobody_has_a_booking(
+    svc: Services, sandbox: Servers
+):
+    a_live_booking(svc)
+    watch = ChainWatch(svc, Network.TRC20)
+    chain(sandbox, "TRC20", "faults", {"fault": "refuse", "times": 1000})
+
+    pauses = [watch.turn() for _ in range(5)]
+
+    assert sum(pauses[:4]) < 60, "five failures within a minute open the breaker"
+    assert svc.chains[Network.TRC20].state().open
+    assert RailId.TRC20 not in payment.offered(svc)
+    assert pauses[-1] > pauses[0], "from then on it asks less and less often"

@@ -1,0 +1,498 @@
+"""Drills: USDT sent on chain. What is seen before it is final, what is sent wrongly, and nodes that fail or lie."""
+
+from inspired.adapters.crypto import chain_addresses
+from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.states import Flag, State
+from inspired.domain.shared.errors import Conflict
+from inspired.domain.shared.messages import MessageId
+from inspired.domain.shared.networks import Network
+from inspired.flows.booking import booking as bookings
+from inspired.flows.booking import payment
+from inspired.rehearsal.drill import Group
+from inspired.rehearsal.play import ANN, BOB, Play
+
+GROUP = Group("USDT on chain")
+TRON, BNB_CHAIN, ETHEREUM = Network.TRC20, Network.BEP20, Network.ERC20
+ELSEWHERE = chain_addresses.shown(TRON, "0x" + "5e" * 20)  # belongs to no booking
+
+
+def _held(play: Play, network: Network = TRON, *, email: str = ANN) -> Booking:
+    """On this network. The watcher runs, as it does all the time."""
+    play.chains.watch()
+    return play.hold(email=email, rail=RailId(network))
+
+
+def _check_waits_for_wallet(play: Play, booking: Booking, amount: str) -> None:
+    """The owner was told, and nothing of this site can send it."""
+    waiting = [str(one.amount) for one in play.now_of(booking).refunds if not one.is_gone]
+    play.check(f"{amount} USDT wait for the owner’s wallet.", waiting == [amount])
+    play.check_owner_told("does not match the price")
+
+
+def _is_confirmed(play: Play, booking: Booking) -> bool:
+    return play.now_of(booking).confirmed_at is not None
+
+
+@GROUP.drill(
+    "chain-paid",
+    "Paid on chain",
+    happens="75 USDT are sent to the booking’s address on TRON. Some blocks later the network makes that final.",
+    should="As soon as it is in a block the page says “seen”. Confirmation, mail and books wait until it is final.",
+)
+def paid(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.pass_time(seconds=6)
+    play.scene("Ann’s 75 USDT are in a block.")
+    play.check_state(booking, State.PAID)
+    play.check_mails(ANN, "Confirmed", 0)
+    play.check_kept("0", "trc20")
+    play.chains.finalize()
+    play.pass_time(seconds=6)
+    play.scene("They are final.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_told(booking, MessageId.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-taken-back",
+    "The network takes a payment back",
+    happens="75 USDT were seen. Then the network replaces the block, and the payment is gone. It is sent again.",
+    should="The booking waits for money again, and its history says why. Nothing was confirmed or booked by what was "
+    "taken back; the second payment confirms the call.",
+)
+def taken_back(play: Play) -> None:
+    booking = _held(play)
+    sent = play.chains.send(booking)
+    play.pass_time(seconds=6)
+    play.check_state(booking, State.PAID)
+    play.scene("Ann’s payment was seen.")
+    play.chains.reorganise(depth=2, drop=(sent,))
+    play.pass_time(seconds=6)
+    play.scene("The network has replaced its block.")
+    play.check_state(booking, State.PENDING)
+    kinds = [event.kind for event in play.now_of(booking).history]
+    play.check("The history says that it was taken back.", EventKind.TAKEN_BACK in kinds)
+    play.check_mails(ANN, "Confirmed", 0)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=6)
+    play.scene("Ann has sent it again.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-moved-block",
+    "A payment moves to another block",
+    happens="The network replaces the block of a payment that was seen, and takes it into another one.",
+    should="It is the same payment: counted once, and the call is confirmed once.",
+)
+def moved_block(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.pass_time(seconds=6)
+    play.scene("Ann’s payment was seen.")
+    play.chains.reorganise(depth=2)
+    play.pass_time(seconds=6)
+    play.scene("It stands in another block.")
+    play.check_state(booking, State.PAID)
+    play.chains.finalize()
+    for _ in range(2):
+        play.pass_time(seconds=6)
+    play.scene("It is final.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-in-parts",
+    "Paid on chain in several parts",
+    happens="An exchange allows 30 USDT at a time, so 30, 30 and 15 are sent to the booking’s address.",
+    should="They add up. The call is confirmed by the one that completes the price, and waits until all are final.",
+)
+def in_parts(play: Play) -> None:
+    booking = _held(play)
+    for amount in ("30", "30"):
+        play.chains.send(booking, amount)
+        play.pass_time(seconds=6)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("60 of 75 USDT have come.")
+    play.check_state(booking, State.PENDING)
+    last = play.chains.send(booking, "15")
+    play.pass_time(seconds=6)
+    play.check_state(booking, State.PAID)
+    play.chains.finalize()
+    play.pass_time(seconds=6)
+    play.scene("The rest has come.")
+    play.check_state(booking, State.CONFIRMED)
+    order = play.now_of(booking).orders[-1]
+    play.check("The transaction shown is the one that completed it.", order.transaction_id == last)
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-too-little",
+    "Too little is sent on chain",
+    happens="70 USDT arrive for a call of 75, and no more until the time to pay is over.",
+    should="Nothing is confirmed, and the time is free. What came waits for a refund that the owner sends from the "
+    "wallet, and the owner is told.",
+)
+def too_little(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking, "70")
+    play.chains.finalize()
+    play.pass_time(minutes=20)
+    play.scene("70 USDT have come.")
+    play.check_state(booking, State.PENDING)
+    play.pass_time(minutes=12)
+    for _ in range(3):
+        play.pass_time(seconds=31)
+    play.scene("The time to pay is over.")
+    play.check("The call is not confirmed.", not _is_confirmed(play, booking))
+    play.check_mails(ANN, "Confirmed", 0)
+    _check_waits_for_wallet(play, booking, "70")
+    play.check_kept("70", "trc20")
+    play.check_free(booking, is_free=True)
+
+
+@GROUP.drill(
+    "chain-sent-twice",
+    "The price is sent twice",
+    happens="The call is paid and confirmed. Then the same amount comes once more, to the same address.",
+    should="The call stays confirmed. The surplus is booked, and waits for the owner’s wallet: this site cannot send.",
+)
+def sent_twice(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.check_state(booking, State.CONFIRMED)
+    play.chains.send(booking)
+    play.chains.finalize()
+    for _ in range(2):
+        play.pass_time(seconds=31)
+    play.scene("Ann has sent it once more.")
+    play.check("The call stays confirmed.", play.now_of(booking).state is State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    _check_waits_for_wallet(play, booking, "75")
+    play.check_kept("150", "trc20")
+
+
+def _over(play: Play, booking: Booking) -> None:
+    """Nobody has paid in time, and a block after the end has shown it."""
+    play.pass_time(minutes=32)
+    play.pass_time(seconds=31)
+
+
+@GROUP.drill(
+    "chain-late-and-free",
+    "Sent on chain too late, and the time is still free",
+    happens="An exchange takes hours: the USDT arrive long after the time to pay. Nobody else has taken the time.",
+    should="The watcher finds them, the customer gets the time back, and the call is confirmed.",
+)
+def late_and_free(play: Play) -> None:
+    booking = _held(play)
+    _over(play, booking)
+    play.scene("Nobody has paid in time.")
+    play.check_state(booking, State.EXPIRED)
+    play.check_free(booking, is_free=True)
+    play.pass_time(hours=5)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=6)
+    play.scene("Five hours later the money arrives.")
+    play.check_state(booking, State.CONFIRMED, Flag.PAID_LATE)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-late-and-taken",
+    "Sent on chain too late, and the time is taken",
+    happens="Ann’s USDT arrive when Bob has her time.",
+    should="Bob keeps his call. Ann chooses another time, and has it.",
+)
+def late_and_taken(play: Play) -> None:
+    booking = _held(play)
+    _over(play, booking)
+    slot = play.now_of(booking).slot
+    other = play.hold(email=BOB, span=slot.span if slot else None, rail=RailId.BEP20)
+    play.chains.send(other, network=BNB_CHAIN)
+    play.chains.finalize(BNB_CHAIN)
+    play.pass_time(seconds=31)
+    play.scene("Bob has the time that was Ann’s.")
+    play.check_state(other, State.CONFIRMED)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("Now Ann’s money arrives.")
+    play.check_told(booking, MessageId.CHOOSE_LATE)
+    play.check_owner_told("Money arrived after the time to pay was over")
+    bookings.choose_another_time(play.svc, booking.token, play.times()[-10].start, "Europe/Berlin")
+    play.work()
+    play.scene("Ann has chosen another time.")
+    play.check_state(booking, State.CONFIRMED, Flag.PAID_LATE)
+    play.check_state(other, State.CONFIRMED)
+    play.check_kept("75", "trc20")
+    play.check_kept("75", "bep20")
+
+
+@GROUP.drill(
+    "chain-other-network",
+    "Sent on the other network",
+    happens="Ann is asked to pay on BNB Chain. Her exchange sends on Ethereum, where the address is the same.",
+    should="It is found there, counted, and booked on Ethereum, where it lies. The history says so.",
+)
+def other_network(play: Play) -> None:
+    booking = _held(play, BNB_CHAIN)
+    play.chains.send(booking, network=ETHEREUM)
+    play.chains.finalize(ETHEREUM)
+    for _ in range(2):
+        play.pass_time(seconds=31)
+    play.scene("The money is on Ethereum.")
+    play.check("The call is confirmed.", play.now_of(booking).state is State.CONFIRMED)
+    kinds = [event.kind for event in play.now_of(booking).history]
+    play.check("The history says on which network it came.", EventKind.OTHER_NETWORK in kinds)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "erc20")
+    play.check_kept("0", "bep20")
+
+
+@GROUP.drill(
+    "chain-false-token",
+    "Another token that calls itself USDT",
+    happens="75 of a token whose name is USDT, and a transfer of nothing, are sent to the booking’s address.",
+    should="Neither counts: the booking goes on waiting, and nobody is told of them.",
+)
+def false_token(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking, of="FAKE")
+    play.chains.send(booking, "0")
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("False USDT, and a transfer of nothing.")
+    play.check_state(booking, State.PENDING)
+    _over(play, booking)
+    play.scene("The time to pay is over.")
+    play.check_state(booking, State.EXPIRED)
+    play.check_owner_told("", 0)
+    play.check_kept("0", "trc20")
+
+
+@GROUP.drill(
+    "chain-address-altered",
+    "Somebody puts another address into the database",
+    happens="Whoever can write to the database puts an address of their own in place of the booking’s. Somebody "
+    "sends 75 USDT there. Later the address is put back, and the watcher started anew.",
+    should="The other address is never shown, and money that goes there counts for nothing. With the right address "
+    "back the call is paid as usual.",
+)
+def address_altered(play: Play) -> None:
+    booking = _held(play)
+    own = play.chains.address_of(booking)
+    play.check("The address is shown.", payment.checkout_of(play.svc, play.now_of(booking)) is not None)
+    play.chains.alter_address(booking, ELSEWHERE)
+    play.scene("There is another address in the database.")
+    play.check("No address is shown.", payment.checkout_of(play.svc, play.now_of(booking)) is None)
+    play.chains.send(booking, to=ELSEWHERE)
+    play.chains.finalize()
+    for _ in range(3):
+        play.pass_time(seconds=31)
+    play.scene("75 USDT were sent to it.")
+    play.check_state(booking, State.PENDING)
+    play.check_kept("0", "trc20")
+    play.chains.alter_address(booking, own)
+    play.chains.restart_watcher()
+    play.check("The right address is shown again.", payment.checkout_of(play.svc, play.now_of(booking)) is not None)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("The right address is back, and Ann has paid.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-node-away",
+    "A network’s node is away",
+    happens="TRON’s node refuses every connection for a quarter of an hour. Ann pays meanwhile; Bob wants to book.",
+    should="New bookings are offered the other ways to pay, and the owner is told. Ann loses nothing: her payment is "
+    "found when the node is back.",
+)
+def node_away(play: Play) -> None:
+    booking = _held(play)
+    play.pass_time(seconds=6)
+    play.chains.break_node("refuse")
+    play.chains.send(booking)
+    for _ in range(5):
+        play.pass_time(seconds=5)
+    play.scene("The node has been away for half a minute. Ann has paid.")
+    play.check_state(booking, State.PENDING)
+    ways = payment.offered(play.svc)
+    play.check("TRON is not offered.", RailId.TRC20 not in ways)
+    play.check("All other ways are.", set(ways) == {RailId.BINANCE_PAY, RailId.BEP20, RailId.ERC20})
+    play.check("Bob is told so if he wants TRON, and nothing was held.", _is_refused(play, RailId.TRC20))
+    other = play.hold(email=BOB, rail=RailId.BEP20)
+    play.chains.send(other, network=BNB_CHAIN)
+    play.chains.finalize(BNB_CHAIN)
+    play.pass_time(seconds=31)
+    play.check_state(other, State.CONFIRMED)
+    play.watch(minutes=12)
+    play.scene("It has been away for twelve minutes; Bob has paid on BNB Chain.")
+    play.check_owner_told("A network on which USDT is taken is not read")
+    play.mend_calls("chains/TRC20/faults")
+    play.chains.finalize()
+    for _ in range(4):
+        play.pass_time(minutes=1)
+    play.scene("The node is back.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check("TRON is offered again.", RailId.TRC20 in payment.offered(play.svc))
+    play.check_kept("75", "trc20")
+    play.check_kept("75", "bep20")
+
+
+def _is_refused(play: Play, rail: RailId) -> bool:
+    play.skip_time(seconds=2)  # what pages know of it may be a second old
+    try:
+        play.hold(email=BOB, rail=rail)
+    except Conflict:
+        return True
+    return False
+
+
+@GROUP.drill(
+    "chain-node-lags",
+    "A network’s node is behind",
+    happens="Ann’s payment was seen. Then the node falls behind it, and meanwhile Bob’s time to pay ends.",
+    should="What the node does not know yet undoes nothing, and frees nobody’s time. Both go on when it has caught up.",
+)
+def node_lags(play: Play) -> None:
+    booking, other = _held(play), play.hold(email=BOB, rail=RailId.TRC20)
+    play.pass_time(minutes=30)
+    play.chains.send(booking)
+    play.pass_time(seconds=6)
+    play.check_state(booking, State.PAID)
+    play.chains.break_node("lag")
+    for _ in range(3):
+        play.pass_time(seconds=45)
+    play.scene("The node has not even reached the block with Ann’s payment.")
+    play.check_state(booking, State.PAID)
+    play.check_state(other, State.PENDING)
+    play.check_free(other, is_free=False)
+    play.mend_calls("chains/TRC20/faults")
+    play.chains.finalize()
+    for _ in range(4):
+        play.pass_time(seconds=31)
+    play.scene("It has caught up.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_state(other, State.EXPIRED)
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-node-lies",
+    "A network’s node says something false",
+    happens="Ann sends 37.5 USDT. For a while the node says that it was 75, then that it was nothing, then the truth.",
+    should="What is not final confirms nothing and is not booked. When the truth is told it is what counts: half is "
+    "missing, Ann sends it, and the call is confirmed.",
+)
+def node_lies(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking, "37.5")
+    play.chains.break_node("lie")
+    play.pass_time(seconds=31)
+    play.scene("The node says: 75 USDT.")
+    play.check("The call is not confirmed.", not _is_confirmed(play, booking))
+    play.check_mails(ANN, "Confirmed", 0)
+    play.check_kept("0", "trc20")
+    play.mend_calls("chains/TRC20/faults")
+    play.chains.break_node("empty")
+    play.pass_time(seconds=31)
+    play.scene("The node says: nothing.")
+    play.check_state(booking, State.PENDING)
+    play.mend_calls("chains/TRC20/faults")
+    play.chains.send(booking, "37.5")
+    play.chains.finalize()
+    for _ in range(2):
+        play.pass_time(seconds=31)
+    play.scene("The node tells the truth, and Ann has sent the other half.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-never-final",
+    "A payment does not become final",
+    happens="Ann’s payment is seen in time, but the network makes no block final for more than an hour.",
+    should="Her time is kept for half an hour beyond the time to pay, and the page says that the network is slow. Then "
+    "it is free. When the payment is final after all it is late money: her time is still free, so she has it.",
+)
+def never_final(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.pass_time(seconds=31)
+    play.check_state(booking, State.PAID)
+    play.pass_time(minutes=32)
+    play.scene("The time to pay is over, and nothing is final.")
+    play.check_state(booking, State.PAID)
+    play.check_told(booking, MessageId.NETWORK_SLOW)
+    play.check_free(booking, is_free=False)
+    for _ in range(2):
+        play.pass_time(minutes=16)
+    play.scene("Half an hour later still nothing is final.")
+    play.check("The call is not confirmed.", not _is_confirmed(play, booking))
+    play.check_told(booking, MessageId.NETWORK_TOO_SLOW)
+    play.check_free(booking, is_free=True)
+    play.check_kept("0", "trc20")
+    play.chains.finalize()
+    for _ in range(2):
+        play.pass_time(seconds=31)
+    play.scene("Now it is final.")
+    play.check_state(booking, State.CONFIRMED, Flag.PAID_LATE)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-watcher-dead",
+    "The watcher has ended",
+    happens="The process that watches the networks is gone. Ann pays in time; Bob’s money comes hours after his time.",
+    should="Ann’s payment is found by asking about her booking. The owner is told; Bob’s is found when the watcher "
+    "runs again, which then knows nothing but what is in the database.",
+)
+def watcher_dead(play: Play) -> None:
+    booking, other = _held(play), play.hold(email=BOB, rail=RailId.TRC20)
+    play.pass_time(seconds=6)
+    play.chains.is_watched = False
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("Ann has paid, and nobody watches.")
+    play.check_state(booking, State.CONFIRMED)
+    _over(play, other)
+    for _ in range(3):
+        play.pass_time(hours=1)
+    play.check_state(other, State.EXPIRED)
+    play.chains.send(other)
+    play.chains.finalize()
+    play.watch(minutes=12)
+    play.scene("Hours later Bob’s money is there.")
+    play.check_state(other, State.EXPIRED)
+    play.check_owner_told("A network on which USDT is taken is not read")
+    play.chains.restart_watcher()
+    for _ in range(2):
+        play.pass_time(seconds=31)
+    play.scene("The watcher runs again.")
+    play.check_state(other, State.CONFIRMED, Flag.PAID_LATE)
+    play.check_mails(BOB, "Confirmed")
+    play.check_kept("150", "trc20")
