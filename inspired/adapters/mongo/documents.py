@@ -54,7 +54,7 @@ from inspired.domain.support.promises import promised_by
 from inspired.domain.support.tickets import TicketTask
 
 Document = dict[str, Any]
-FILING = 2  # version of the search labels; after an increment `migrate` rewrites bookings saved by older releases
+FILING = 3  # version of the search labels; after an increment `migrate` rewrites bookings saved by older releases
 
 
 def outbox_item_out(item: OutboxItem[Task] | OutboxItem[TicketTask]) -> Document:

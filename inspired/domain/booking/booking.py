@@ -11,7 +11,7 @@ from enum import StrEnum
 from inspired.domain.booking.claims import Claim, Invitee, RefundTransfer, Tick
 from inspired.domain.booking.history import Details, Event, EventKind, Obstacle, ObstacleKind
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
-from inspired.domain.booking.rails import USUAL, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.money import Money
@@ -374,6 +374,12 @@ class Booking:
     def paid_by(self) -> RailId:
         """The rail that the newest money came by; before any came, the rail it would come by."""
         return next((order.rail for order in reversed(self.orders) if order.has_money), self.rail)
+
+    @property
+    def receiving_address(self) -> str:
+        """Where the money of `paid_by` came on chain, or should; "" elsewhere and before there is one."""
+        there = [order.prepay_id for order in self.orders if order.rail is self.paid_by]
+        return there[-1] if there and CAPABILITIES[self.paid_by].network is not None else ""
 
     @property
     def is_open(self) -> bool:

@@ -1,7 +1,7 @@
 """Search labels for the lists of bookings.
 
-A booking is stored with one label for every combination of its state, call type, flag and amount. A query is exactly
-one label. So one range of one index answers any combination of filters, however many bookings there are.
+A booking is stored with one label for every combination of its state, call type, flag, amount and rail. A query is
+exactly one label. So one range of one index answers any combination of filters, however many bookings there are.
 """
 
 from dataclasses import dataclass
@@ -31,20 +31,22 @@ class By(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Filters and sort order; an empty filter matches all. `flag` may be ATTENTION; `amount` is a number such as "75",
-    the price or a received amount. `since` is inclusive, `until` exclusive."""
+    the price or a received amount; `rail` the one that the newest money came by, or would. `since` is inclusive,
+    `until` exclusive."""
 
     by: By = By.MADE
     state: str = ""
     type_id: str = ""
     flag: str = ""
     amount: str = ""
+    rail: str = ""
     since: datetime | None = None
     until: datetime | None = None
     oldest_first: bool = False
 
     @property
     def label(self) -> str:
-        return _label(self.state, self.type_id, self.flag, self.amount)
+        return _label(self.state, self.type_id, self.flag, self.amount, self.rail)
 
 
 def labels(booking: Booking) -> tuple[str, ...]:
@@ -53,7 +55,8 @@ def labels(booking: Booking) -> tuple[str, ...]:
         return ()
     flags = sorted(booking.flags) + ([ATTENTION] if matters(booking) else [])
     amounts = amounts_of(booking)[:MOST_AMOUNTS]
-    every = product(("", str(booking.state)), ("", booking.meeting_type.id), ("", *flags), ("", *amounts))
+    state, type_id, rail = str(booking.state), booking.meeting_type.id, str(booking.paid_by)
+    every = product(("", state), ("", type_id), ("", *flags), ("", *amounts), ("", rail))
     return tuple(_label(*one) for one in every)
 
 
@@ -85,8 +88,10 @@ def place_of(booking: Booking, by: By) -> str:
 
 
 def numbers(booking: Booking) -> tuple[str, ...]:
-    """The provider's numbers for this booking's payments: transactions and orders."""
+    """The numbers by which others know this booking's money: transactions and the provider's orders; on chain the
+    addresses as they are shown, and what refunds were sent with."""
     found = [number for order in booking.orders for number in (order.transaction_id, order.prepay_id) if number]
+    found += [refund.sent_with.log.tx_hash for refund in booking.refunds if refund.sent_with is not None]
     return tuple(dict.fromkeys(found))
 
 
@@ -100,5 +105,5 @@ def is_alert(event: Event) -> bool:
     return isinstance(event.details, TaskDone) and isinstance(event.details.task, AlertOwner)
 
 
-def _label(state: str, type_id: str, flag: str, amount: str) -> str:
-    return f"{state}|{type_id}|{flag}|{amount}"
+def _label(state: str, type_id: str, flag: str, amount: str, rail: str) -> str:
+    return f"{state}|{type_id}|{flag}|{amount}|{rail}"

@@ -10,15 +10,18 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.crypto.vault import CannotDecrypt, Vault
 from inspired.adapters.mongo.ledger_store import Orphan
 from inspired.adapters.mongo.lists import BEGINNING
 from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.search_index import By, Wanted
 from inspired.domain.booking.states import State
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import NotFound
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.domain.support.tickets import Ticket
 from inspired.flows.booking import delivery
 from inspired.services import Services
@@ -30,7 +33,9 @@ MONTH = timedelta(days=30)
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,8})?)\s*([A-Za-z]{3,5})?")
-NUMBER = re.compile(r"[A-Za-z0-9_-]{5,64}")
+NUMBER = re.compile(r"[A-Za-z0-9_-]{5,66}")
+TRANSACTION = re.compile(r"(?:0x)?([0-9a-f]{64})", re.IGNORECASE)
+EVM_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
 REFERENCE = re.compile(r"(?:reference:?\s*)?([a-z0-9]{8})", re.IGNORECASE)
 TICKET = re.compile(r"(?:ticket:?\s*)?(\d{6})", re.IGNORECASE)
 ORDER = re.compile(r"([a-z0-9]{24}\d{3})(R\d\d)?")
@@ -57,7 +62,7 @@ class Found:
 
 def search(svc: Services, text: str) -> Found:
     """By exact email address, words of the name, token, reference, number (of a booking, order, refund, transaction or
-    ticket), amount or day."""
+    ticket), address on chain, amount or day."""
     text = " ".join(text.split())[:LONGEST]
     found: dict[str, Hit] = {}
     for why, booking in _found(svc, text) if text else ():
@@ -95,7 +100,8 @@ def _found(svc: Services, text: str) -> Iterator[tuple[str, Booking]]:
 
 
 def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:
-    yield from ((f"a number of {rails.of(one.paid_by).rail}’s", one) for one in svc.lists.with_number(text, most))
+    number = _as_filed(text)
+    yield from ((_why(one, number), one) for one in svc.lists.with_number(number, most))
     order = ORDER.fullmatch(text)
     asked = [
         ("the customer’s page", svc.bookings.by_token, text),
@@ -109,6 +115,23 @@ def _of_number(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booki
             yield why, ask(value)
         except NotFound:
             continue
+
+
+def _as_filed(text: str) -> str:
+    """Hashes and EVM addresses are known in any spelling: explorers and exchanges differ in capitals and in 0x."""
+    if (transaction := TRANSACTION.fullmatch(text)) is not None:
+        return f"0x{transaction[1].lower()}"
+    return chain_addresses.shown(Network.ERC20, text.lower()) if EVM_ADDRESS.fullmatch(text) else text
+
+
+def _why(booking: Booking, number: str) -> str:
+    order = next((one for one in booking.orders if number in (one.prepay_id, one.transaction_id)), None)
+    if order is None:
+        return "the transaction of a refund"
+    words = rails.of(order.rail)
+    if CAPABILITIES[order.rail].network is None:
+        return f"a number of {words.rail}’s"
+    return f"its address {words.at}" if number == order.prepay_id else f"a transaction {words.at}"
 
 
 def _of_day(svc: Services, text: str, most: int) -> Iterator[tuple[str, Booking]]:

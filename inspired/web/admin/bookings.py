@@ -15,10 +15,12 @@ from spectree import Response as Documented
 from inspired.adapters.mongo.lists import Page
 from inspired.adapters.mongo.saved_views import View
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import CAPABILITIES, RailId, method_of
 from inspired.domain.booking.search_index import ATTENTION, By, Wanted
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.booking.status import iso
 from inspired.domain.sentences import rails
+from inspired.domain.sentences.rails import Words
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.money import Money
 from inspired.flows.booking import bulk_jobs
@@ -46,6 +48,7 @@ PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/[a-z0-9]{1,40}")
 TYPE = re.compile(r"[a-z0-9-]{1,64}")
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
+RAILS = tuple(str(rail) for rail in RailId)
 STATES = tuple(str(state) for state in State if state is not State.DRAFT)
 FLAGS = (ATTENTION, *(str(flag) for flag in Flag))
 # Sort orders: the moment, whether oldest first, and the label.
@@ -58,7 +61,7 @@ SORTS: Mapping[str, tuple[By, bool, str]] = {
     "paid-oldest": (By.PAID, True, "paid, oldest first"),
 }
 USUAL = "made-newest"
-NAMES = ("state", "flag", "type", "amount", "sort", "from", "to")
+NAMES = ("state", "flag", "type", "rail", "amount", "sort", "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def question(svc: Services, given: Mapping[str, str]) -> Question:
         state=values.get("state", ""),
         type_id=values.get("type", ""),
         flag=values.get("flag", ""),
+        rail=values.get("rail", ""),
         amount=str(Money.parse(values["amount"])) if "amount" in values else "",
         since=since,
         until=until,
@@ -101,6 +105,7 @@ def _wrong(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "state", "" if values.get("state", STATES[0]) in STATES else "is not known"
     yield "flag", "" if values.get("flag", ATTENTION) in FLAGS else "is not known"
     yield "type", "" if TYPE.fullmatch(values.get("type", "x")) else "is not known"
+    yield "rail", "" if values.get("rail", RAILS[0]) in RAILS else "is not known"
     yield "amount", "" if AMOUNT.fullmatch(values.get("amount", "1")) else "is a number such as 75 or 37.5"
     yield "sort", "" if values.get("sort", USUAL) in SORTS else "is not known"
 
@@ -151,12 +156,18 @@ def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | 
         is_first="cursor" not in request.args,
         states=STATES,
         flags=FLAGS,
+        rails=[(str(rail), words.rail) for rail, words in _rails_by_use(svc)],
         sorts={name: words for name, (_, _, words) in SORTS.items()},
         moment=asked.wanted.by,
         types=svc.catalogue.types(),
         views=svc.saved_views.of(auth.session_of(svc).person_id),
         kinds=exports.KINDS,
     )
+
+
+def _rails_by_use(svc: Services) -> list[tuple[RailId, Words]]:
+    """Those that are set up first: also what is off today may have been paid by."""
+    return [(rail, rails.of(rail)) for rail in sorted(RailId, key=lambda one: one not in svc.rails_on)]
 
 
 def _address(asked: Question, **place: str) -> str:
@@ -304,4 +315,7 @@ def _shape(booking: Booking) -> dict[str, Any]:
         "confirmedAt": iso(booking.confirmed_at),
         "expiresAt": iso(booking.expires_at),
         "transactionId": (paid.transaction_id or None) if paid else None,
+        "method": str(method_of(booking.paid_by)),
+        "network": CAPABILITIES[booking.paid_by].network,
+        "paymentAddress": booking.receiving_address or None,
     }

@@ -19,6 +19,7 @@ import structlog
 
 from inspired.domain.booking.balance import kept_of, received_of
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import CAPABILITIES, method_of
 from inspired.domain.booking.refunds import returned_in_all
 from inspired.domain.booking.status import iso
 from inspired.domain.shared.errors import Busy
@@ -28,7 +29,7 @@ Row = Mapping[str, str]
 AMOUNTS = ("price", "received", "returned", "kept")
 COLUMNS = (
     *("booking", "made", "call", "minutes", "type", "state", "flags", "name", "email", *AMOUNTS),
-    *("currency", "paid", "confirmed", "order", "transaction"),
+    *("currency", "paid", "confirmed", "order", "transaction", "method", "network", "address"),
 )
 EXACT_DIGITS = 15  # precision of a spreadsheet's numbers
 BROKEN_OFF = "NOT COMPLETE: the list broke off here, and more bookings may belong to it. Please export it again."
@@ -75,6 +76,9 @@ def row_of(booking: Booking, person: Mapping[str, str]) -> Row:
         "confirmed": iso(booking.confirmed_at),
         "order": booking.order.trade_no if booking.order else "",
         "transaction": paid.transaction_id if paid else "",
+        "method": str(method_of(booking.paid_by)),
+        "network": str(CAPABILITIES[booking.paid_by].network or ""),
+        "address": booking.receiving_address,
     }
     return {name: found[name] or "" for name in COLUMNS}
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from inspired.domain.booking.rails import Method
+from inspired.domain.booking.rails import Method, RailId
 from inspired.domain.shared.errors import Invalid
 from inspired.domain.shared.networks import Network
 from inspired.web.shared.fields import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
@@ -209,7 +209,8 @@ class WebhookAnswer(BaseModel):
 
 class PaymentShape(BaseModel):
     """One booking with its newest order, for the owner. Nothing personal. `bookingId` is the one of the admin area, and
-    of the refund's address; it is not the `bookingId` that the customer's browser has, which opens their page."""
+    of the refund's address; it is not the `bookingId` that the customer's browser has, which opens their page.
+    `method`: by which the newest money came, or would; `network` and `paymentAddress` are of money on chain only."""
 
     bookingId: str
     merchantTradeNo: str | None
@@ -224,6 +225,9 @@ class PaymentShape(BaseModel):
     confirmedAt: datetime | None
     expiresAt: datetime | None
     transactionId: str | None
+    method: Method
+    network: Network | None
+    paymentAddress: str | None
 
 
 class RefundRequest(_Request):
@@ -274,14 +278,15 @@ class RefundAnswer(BaseModel):
 class PaymentsQuery(BaseModel):
     """Every filter goes with every other. `from` and `to` bound the moment that is sorted by: days of the owner's time
     zone, the last one included, or moments of RFC 3339, of which the last is not. `flag` is one of a payment's `flags`,
-    or `attention`: needs a person. `amount`: the price, or what came. `cursor` is the `nextCursor` of the page before;
-    `before`, with which older programs ask, is a moment."""
+    or `attention`: needs a person. `rail`: Binance Pay, or the network. `amount`: the price, or what came. `cursor` is
+    the `nextCursor` of the page before; `before`, with which older programs ask, is a moment."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     state: Status | None = None
     flag: str | None = None
     type: str | None = None
+    rail: RailId | None = None
     amount: Amount | None = None
     sort: Literal["made-newest", "made-oldest", "call-next", "call-last", "paid-newest", "paid-oldest"] = "made-newest"
     from_: str | None = Field(default=None, alias="from")

@@ -7,6 +7,7 @@ import pytest
 
 from inspired.domain.booking import delivery, search_index
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, Result, SendEmail
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.search_index import ATTENTION, By, Wanted, labels
 from inspired.domain.booking.states import Flag, Remote, State
 from tests.factories import (
@@ -24,10 +25,11 @@ from tests.factories import (
 
 ODD = settled(a_live_booking(), seen(Remote.PAID, "70"))
 UNREADABLE = settled(a_live_booking(), seen(Remote.PAID, "1", currency="BNB"))
-BOOKINGS = (a_booking(), a_confirmed_booking(), an_expired_booking(), ODD, UNREADABLE)
+ON_TRON = replace(a_confirmed_booking(), orders=(replace(a_confirmed_booking().orders[0], rail=RailId.TRC20),))
+BOOKINGS = (a_booking(), a_confirmed_booking(), an_expired_booking(), ODD, UNREADABLE, ON_TRON)
 
 
-def answers(booking, state, type_id, flag, amount) -> bool:
+def answers(booking, state, type_id, flag, amount, rail) -> bool:
     """Asked one by one."""
     flags = {*map(str, booking.flags), *([ATTENTION] if booking is UNREADABLE else [])}
     amounts = {str(booking.price), *(str(one.received) for one in booking.orders if one.received)}
@@ -36,6 +38,7 @@ def answers(booking, state, type_id, flag, amount) -> bool:
         and type_id in ("", booking.meeting_type.id)
         and flag in {"", *flags}
         and amount in {"", *amounts}
+        and rail in ("", "TRC20" if booking is ON_TRON else "binance_pay")
     )
 
 
@@ -43,16 +46,18 @@ def answers(booking, state, type_id, flag, amount) -> bool:
 def test_a_booking_is_found_by_a_question_if_and_only_if_it_answers_it(booking):
     states = ("", *map(str, State))
     flags = ("", ATTENTION, *map(str, Flag))
-    questions = product(states, ("", "portfolio-review", "deep-dive"), flags, ("", "75", "70", "1", "150"))
+    questions = product(
+        states, ("", "portfolio-review", "deep-dive"), flags, ("", "75", "70", "1", "150"), ("", *map(str, RailId))
+    )
 
-    for state, type_id, flag, amount in questions:
-        label = Wanted(state=state, type_id=type_id, flag=flag, amount=amount).label
-        assert (label in labels(booking)) is answers(booking, state, type_id, flag, amount), label
+    for state, type_id, flag, amount, rail in questions:
+        label = Wanted(state=state, type_id=type_id, flag=flag, amount=amount, rail=rail).label
+        assert (label in labels(booking)) is answers(booking, state, type_id, flag, amount, rail), label
 
 
 def test_nothing_is_filed_twice_and_an_ordinary_booking_under_few_labels():
     assert len(set(labels(ODD))) == len(labels(ODD))
-    assert len(labels(a_confirmed_booking())) == 8
+    assert len(labels(a_confirmed_booking())) == 16
 
 
 def test_a_draft_is_in_no_list():
@@ -99,4 +104,4 @@ def test_only_so_many_amounts_are_filed():
         for number in range(20)
     )
 
-    assert len(labels(replace(a_booking(), orders=orders))) == 4 * (1 + search_index.MOST_AMOUNTS)
+    assert len(labels(replace(a_booking(), orders=orders))) == 8 * (1 + search_index.MOST_AMOUNTS)

@@ -507,5 +507,5 @@ def test_the_filters_are_described(client: FlaskClient):
     described = client.get("/api/openapi.json").json["paths"]["/api/admin/payments"]["get"]
 
     named = {one["name"] for one in described["parameters"]}
-    assert named == {"state", "flag", "type", "amount", "sort", "from", "to", "cursor", "limit", "before"}
+    assert named == {"state", "flag", "type", "rail", "amount", "sort", "from", "to", "cursor", "limit", "before"}
     assert set(described["responses"]) >= {"200", "401", "403", "422"}
