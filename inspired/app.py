@@ -38,6 +38,7 @@ from inspired.web.admin import (
     owner_actions,
     payment_limits,
     preferences,
+    receiving,
     rehearsals,
     reports,
     tickets,
@@ -103,6 +104,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, preferences.bp, metrics.bp, reports.bp):
         app.register_blueprint(blueprint)
+    app.register_blueprint(receiving.bp)
     for blueprint in (api.bp, webhooks.bp, bookings.api_bp, money.api_bp):
         csrf.exempt(blueprint)
     csrf.exempt(newsletter.manage_submit)  # which looks by itself, but for one kind

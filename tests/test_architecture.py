@@ -218,7 +218,7 @@ def test_only_the_adapters_take_stored_names_apart():
 
 def test_names_are_read_back_in_one_place():
     known = re.compile(
-        r"(send|alert|release_event|tidy_events|follow_event|tell_no_show|post|seat|tick|invitee|orphan):"
+        r"(send|alert|release_event|tidy_events|follow_event|tell_no_show|post|seat|addresses|tick|invitee|orphan):"
     )
     spelled = {
         named(path)

@@ -367,6 +367,7 @@ def stage_settings(
         "admin_email": "owner@rehearsal.invalid",
         "admin_password_hash": SecretStr("$argon2id$nobody"),
         "open_bookings_per_visitor": 25,
+        "addresses_per_visitor": 25,
     }
     return StageSettings(**{**given, **changes})
 

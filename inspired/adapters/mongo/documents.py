@@ -130,6 +130,8 @@ def booking_out(booking: Booking) -> Document:
         document["refund_addresses"] = [_refund_address_out(address) for address in booking.refund_addresses]
     if booking.pays_by is not RailId.BINANCE_PAY:
         document["pays_by"] = str(booking.pays_by)
+    if booking.address_places:
+        document["address_places"] = [place.key for place in booking.address_places]
     # Absent instead of empty: these indexes are sparse, so that settled bookings cost nothing in them.
     if booking.check_at is not None:
         document["check_at"] = booking.check_at
@@ -169,6 +171,7 @@ def booking_in(found: Document) -> Booking:
         visitor_index=found["visitor_index"],
         name_index=tuple(found.get("name_index", ())),
         seats=tuple(claim_in(seat) for seat in found["seats"]),
+        address_places=tuple(claim_in(place) for place in found.get("address_places", ())),
         pays_by=RailId(found.get("pays_by", RailId.BINANCE_PAY)),
         network=found["network"],
         terms_version=found["terms_version"],

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import Binary
 from pymongo.collection import Collection
@@ -43,8 +44,13 @@ BY_COMMAND = "command line"
 class NodeAddress:
     """Where a network's node is asked. `header`: one header that its provider wants, as "Name: value", or ""."""
 
-    url: str
+    url: str = field(repr=False)
     header: str = field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """All that is shown of it: a key of the owner's at the provider may stand in the rest."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -152,6 +158,10 @@ class Receiving:
         if isinstance(found, _Unreadable):
             raise CannotDecrypt(found.why)
         return found
+
+    def read_again(self) -> None:
+        """Forget what was kept."""
+        self._known = None
 
     # --- changes ------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from inspired.domain.booking.booking import Fact, FactKind, Refund, RefundRequest
 from inspired.domain.booking.claims import (
+    AddressesOf,
     CallsOn,
     Claim,
     Invitee,
@@ -438,7 +439,7 @@ def _claim(key: str) -> Claim | None:
                 return Tick(int(rest))
             case "invitee":
                 return Invitee(rest)
-            case "seat" | "day":
+            case "seat" | "day" | "addresses":
                 row, _, number = rest.rpartition(":")
                 return Place(_row(kind, row), int(number))
             case "refund":
@@ -451,6 +452,9 @@ def _claim(key: str) -> Claim | None:
 
 def _row(kind: str, rest: str) -> Row:
     first, _, last = rest.partition(":")
+    if kind == "addresses":
+        day, _, index = last.partition(":")
+        return AddressesOf(Visitor(first), index, date.fromisoformat(day))
     return UnpaidOf(Visitor(first), last) if kind == "seat" else CallsOn(date.fromisoformat(first), last)
 
 

@@ -222,6 +222,10 @@ class OnChain:
         self._stock = time.monotonic() + STOCK_KEPT, found
         return found
 
+    def count_again(self) -> None:
+        """Forget the stock that was counted."""
+        self._stock = None
+
     # --- for the watcher ----------------------------------------------------------------------------------------------
 
     def head(self, *, seconds: float = 5.0) -> Head:

@@ -327,6 +327,7 @@ class Booking:
     visitor_index: str = ""  # blind index of the IP address
     name_index: tuple[str, ...] = ()  # blind indexes of each word of the name and of every pair of words
     seats: tuple[Claim, ...] = ()  # claims on one visitor's limited number of unpaid bookings
+    address_places: tuple[Claim, ...] = ()  # … on the addresses that one visitor is given on a day
     pays_by: RailId = USUAL  # the rail of its next order
     network: str = ""  # as its maker named it; the usual rail has none, and it has no effect there
     terms_version: str = ""
@@ -427,6 +428,7 @@ class Booking:
         if self.state is State.PENDING and not any(order.has_money for order in self.orders):
             claims += self.seats
         claims += [refund.sent_with.log for refund in self.refunds if refund.sent_with is not None]
+        claims += self.address_places  # an address stays given out, whatever becomes of its booking
         return tuple(claims)
 
     def noted(self, at: datetime, kind: EventKind, details: Details | None = None) -> "Booking":

@@ -63,7 +63,20 @@ class CallsOn:
         return f"day:{self.day.isoformat()}:{self.type_id}"
 
 
-Row = UnpaidOf | CallsOn
+@dataclass(frozen=True, slots=True)
+class AddressesOf:
+    """The addresses on chain that one visitor is given on one day (UTC). `index` as in `UnpaidOf`."""
+
+    by: Visitor
+    index: str
+    day: date
+
+    @property
+    def key(self) -> str:
+        return f"addresses:{self.by}:{self.day.isoformat()}:{self.index}"
+
+
+Row = UnpaidOf | CallsOn | AddressesOf
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ def erased(booking: Booking, now: datetime) -> Booking:
         visitor_index="",
         name_index=(),
         seats=(),
+        address_places=(),
         notes=(),
         letters=(),
         refunds=quiet,

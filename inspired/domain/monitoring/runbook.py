@@ -384,6 +384,65 @@ SITE: Mapping[str, Alert] = {
             drills=("strange-job",),
         ),
         Alert(
+            id="receiving_altered",
+            sentence="What says where money on chain goes was altered, or an older one was put back.",
+            severity=Severity.NOW,
+            found="The register of addresses or nodes of a network cannot be read with our keys, is older than one "
+            "that was seen, or addresses were given out of a source that is not in it.",
+            happened="Somebody has written to the collection “receiving” past this site, the database was put back to "
+            "an older backup, or the key in ENCRYPTION_KEYS that sealed it is gone.",
+            means="The network is not offered, and no address is shown that does not come from a source of yours, so "
+            "no money can go elsewhere. Orders begun there show no address until this is mended.",
+            todo=(
+                "Was a backup restored, or ENCRYPTION_KEYS changed? Then put back what belongs together: the newest "
+                "backup, and all keys.",
+                "Otherwise find out who can write to your database, and change its passwords.",
+                "Put the collection “receiving” back from the newest backup before it happened, start web, worker and "
+                "clock again, and look at “Receiving” and at the audit log: they must tell the same changes.",
+                "Enter addresses that are missing once more: a key or list that was there before goes on with its "
+                "numbers.",
+                ASK_ENGINEER,
+            ),
+            drill="Change one byte of a document in the collection “receiving”.",
+            drills=("receiving-altered", "chain-address-altered"),
+        ),
+        Alert(
+            id="addresses_out",
+            sentence="A network is not offered, because no address is left to be given out.",
+            severity=Severity.NOW,
+            found="A network that is on has no free address in its list, or as many addresses in a row as a wallet "
+            "looks at (ADDRESS_GAP_LIMIT, 20) were given out and never paid to.",
+            happened="Each booking gets an address of its own, and none is given out twice. Wallets look for money "
+            "only so many unused addresses ahead, so more must not be given out than yours would find.",
+            means="Nobody can choose this network until there are more. Other ways to pay go on, and so does all that "
+            "was begun.",
+            todo=(
+                "A list: paste another one with fresh addresses under “Receiving”. It counts 24 hours later.",
+                "An account key: send a small amount of USDT to the newest address that was given out. Your wallet "
+                "then looks 20 further, and so do we.",
+                "Or paste a list, or the key of another account of the same wallet.",
+                "Many unpaid bookings in a short time? Look at them: ADDRESSES_PER_VISITOR limits each visitor.",
+            ),
+            drill="Sandbox: set a list of one address and book twice.",
+            drills=("addresses-used-up",),
+        ),
+        Alert(
+            id="addresses_low",
+            sentence="Few addresses are left to be given out on a network.",
+            severity=Severity.TODAY,
+            found="A network that is on has at most 20 free addresses in its list, or at most 5 more may follow the "
+            "last one that was paid to.",
+            happened="Each booking gets an address of its own, and none is given out twice.",
+            means="Once none is left, the network is not offered any more.",
+            todo=(
+                "A list: paste another one with fresh addresses under “Receiving”. It counts 24 hours later.",
+                "An account key: usually nothing, since the next payment sets it back. To be sure, send a small amount "
+                "of USDT to the newest address that was given out.",
+            ),
+            drill="Sandbox: set a list of five addresses and switch the network on.",
+            drills=("addresses-used-up",),
+        ),
+        Alert(
             id="queue_stuck",
             sentence="Work waits in the queue for more than two minutes.",
             severity=Severity.NOW,

@@ -13,16 +13,17 @@ from inspired.adapters.mongo.bookings import Claimed
 from inspired.adapters.providers.calendly import Scheduled
 from inspired.domain.booking import customer_actions, owner_actions, payment_orders, polling
 from inspired.domain.booking.booking import Booking, Sealed, Slot
-from inspired.domain.booking.claims import CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
+from inspired.domain.booking.claims import AddressesOf, CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.lifecycle import TIDY_AFTER
 from inspired.domain.booking.outbox import CancelStrayEvents
-from inspired.domain.booking.rails import USUAL, RailId
+from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
+from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.shared.slots import TICK, Span, free
-from inspired.flows.booking import booking_search, delivery, payment_limits
+from inspired.flows.booking import booking_search, delivery, payment, payment_limits
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12-2"  # version of the terms shipped with the site
@@ -413,6 +414,19 @@ def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
     full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
     rows = [UnpaidOf(Visitor.MAIL, booking.email_index)]
     rows += [UnpaidOf(Visitor.ADDRESS, booking.visitor_index)] if booking.visitor_index else []
+    return [*(_Limit(row, most, full) for row in rows), *_limits_of_addresses(svc, booking)]
+
+
+def _limits_of_addresses(svc: Services, booking: Booking) -> list[_Limit]:
+    """The limits on the addresses one visitor is given in a day, so that nobody can use them up."""
+    if CAPABILITIES[booking.pays_by].network is None:
+        return []
+    most, day = svc.settings.addresses_per_visitor, svc.now().date()
+    is_usual_there = USUAL in payment.offered(svc)
+    instead = f"Please pay {rails.of(USUAL).how} instead" if is_usual_there else "Please come back tomorrow"
+    full = TooMany(f"You were given {most} addresses today, and more are not given out to one visitor. {instead}.")
+    rows = [AddressesOf(Visitor.MAIL, booking.email_index, day)]
+    rows += [AddressesOf(Visitor.ADDRESS, booking.visitor_index, day)] if booking.visitor_index else []
     return [_Limit(row, most, full) for row in rows]
 
 
@@ -468,7 +482,8 @@ def _reservation(svc: Services, booking: Booking, slot: Slot) -> _Reservation:
 def _placed(booking: Booking, slot: Slot, places: list[Place]) -> Booking:
     seats = tuple(place for place in places if isinstance(place.row, UnpaidOf))
     day_place = next((place for place in places if isinstance(place.row, CallsOn)), None)
-    return replace(booking, seats=seats, slot=replace(slot, day_place=day_place))
+    addresses = tuple(place for place in places if isinstance(place.row, AddressesOf))
+    return replace(booking, seats=seats, address_places=addresses, slot=replace(slot, day_place=day_place))
 
 
 def _moved_to(

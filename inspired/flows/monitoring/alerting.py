@@ -29,10 +29,12 @@ from inspired.domain.monitoring import alerts, runbook
 from inspired.domain.monitoring.alerts import Alert, Channel, Kind, Message, Rate, Seen, Standing
 from inspired.domain.monitoring.health import is_silent
 from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.networks import Network
 from inspired.domain.shared.timezones import moment_in_words
 from inspired.flows.booking import checking, reconciling
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.shared import owner_notifications
+from inspired.flows.site import receiving
 from inspired.services import Services
 
 LOOK_EVERY, SEND_EVERY, BEAT_EVERY = 60.0, 5.0, 10.0  # seconds
@@ -82,7 +84,10 @@ def find(svc: Services) -> Found:
     probe_binance(svc)
     _probe_mail(svc)
     beats, found = svc.heartbeats.all(), Found()
-    looks = (_of_bookings, _of_notices, _of_logins, _of_rates, _of_runs, _of_calendars, _of_queues, _of_channels)
+    looks = (
+        *(_of_bookings, _of_notices, _of_logins, _of_rates, _of_runs, _of_calendars, _of_receiving),
+        *(_of_queues, _of_channels),
+    )
     for look_at in looks:
         found |= dict(look_at(svc))
     return found | dict(_of_beats(svc, beats))
@@ -196,6 +201,17 @@ def _of_calendars(svc: Services) -> Looked:
     since = [feed.failing_since for feed in known if feed.failing_since is not None]
     is_unread = bool(since) and now - min(since) >= own_calendar.TELL_AFTER
     yield "own_calendar", Seen() if is_unread else None
+
+
+def _of_receiving(svc: Services) -> Looked:
+    found = [receiving.standing(svc, network) for network in Network]
+    on = [(one.network.facts.name, one.stock) for one in found if one.state == "on" and one.stock is not None]
+    troubled = [f"{one.network.facts.name}: {one.trouble}" for one in found if one.trouble]
+    yield "receiving_altered", Seen("; ".join(troubled)) if troubled else None
+    out = [name for name, stock in on if not stock.left]
+    yield "addresses_out", Seen(", ".join(out)) if out else None
+    low = [f"{name}: {stock.left}" for name, stock in on if stock.left and stock.is_low]
+    yield "addresses_low", Seen(", ".join(low)) if low else None
 
 
 def _of_queues(svc: Services) -> Looked:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from inspired.adapters.providers.calendly import SCOPES
 from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.monitoring.provider_refusals import CAUSES
 from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import calendar_webhooks
 from inspired.flows.catalogue import calendar_drift
 from inspired.flows.monitoring.health import NO_RAIL
+from inspired.flows.site import receiving
 from inspired.services import Services
 
+NODE_SECONDS = 5.0
 MOST_SKEW = 0.9  # seconds; Binance refuses requests more than about one off
 
 
@@ -33,13 +37,13 @@ def examine(svc: Services) -> Iterator[Finding]:
 
 
 def _rails(svc: Services) -> Iterator[Finding]:
-    """Only those that are set up: the others are nobody's fault."""
-    for rail in svc.rails_on:
-        is_binance = rail is RailId.BINANCE_PAY
-        well = "accepts our keys" if is_binance else "has a node that answers"
-        yield _asked(CAPABILITIES[rail].name, svc.rails[rail].probe, well)
-        if is_binance:
-            yield _clock(svc)
+    """Of what is not set up nothing is said: that is nobody's fault."""
+    if RailId.BINANCE_PAY in svc.rails_on:
+        name = CAPABILITIES[RailId.BINANCE_PAY].name
+        yield _asked(name, svc.rails[RailId.BINANCE_PAY].probe, "accepts our keys")
+        yield _clock(svc)
+    for network in Network:
+        yield from _chain(svc, network)
     if not svc.rails_on:
         yield Finding("A way to pay", False, NO_RAIL)
 
@@ -62,6 +66,29 @@ def _clock(svc: Services) -> Finding:
     is_right = abs(skew) <= MOST_SKEW + 1
     told = "agrees with Binance’s" if is_right else f"differs from Binance’s by {skew:.0f} s, which refuses us then"
     return Finding("This machine’s clock", is_right, told)
+
+
+def _chain(svc: Services, network: Network) -> Iterator[Finding]:
+    """Nothing is said of a network on which the owner receives nothing."""
+    standing, name = receiving.standing(svc, network), CAPABILITIES[RailId(network)].name
+    if standing.trouble:
+        yield Finding(f"{name}, addresses", False, f"cannot be used: {standing.trouble}")
+        return
+    for number, node in enumerate(standing.nodes, 1):
+        what = name if number == 1 else f"{name}, node {number}"
+        try:
+            head = receiving.head_of(svc, network, node, NODE_SECONDS)
+        except UpstreamError as error:
+            yield Finding(what, False, f"{node.host}: {error.message}")
+            continue
+        age = max(0, (svc.now() - head.time) // timedelta(seconds=1))
+        yield Finding(what, True, f"{node.host} is of the right chain; its newest block is {head.number}, {age} s old")
+    if standing.source is not None:
+        is_left = standing.stock is not None and standing.stock.left > 0
+        left = f"{standing.stock.left} left to be given out" if standing.stock else "cannot be counted"
+        is_on = "" if standing.is_on else "; the network is not switched on"
+        told = f"come from your {receiving.described(standing.source)}, {left}{is_on}"
+        yield Finding(f"{name}, addresses", is_left or not standing.is_on, told)
 
 
 def _calendly(svc: Services) -> Iterator[Finding]:

@@ -16,8 +16,10 @@ from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Channel
 from inspired.domain.monitoring.health import SILENT_AFTER, SLOW_DATABASE, Health, Part, is_silent
 from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import checking, reconciling
 from inspired.flows.monitoring import alerting
+from inspired.flows.site import receiving
 from inspired.services import Services
 
 LONG_QUEUE = 500
@@ -130,7 +132,20 @@ def _remembered(svc: Services) -> Iterator[Part]:
         at = known.failing_since or known.read_at
         unsure = f"read, {known.unread} of its entries not for sure" if known.unread else "read"
         yield Part("own_calendar", "Your own calendar", health, known.why or unsure, at, "own_calendar")
+    yield from _chains(svc)
     yield from _webhook(svc)
+
+
+def _chains(svc: Services) -> Iterator[Part]:
+    """Of each network that is on, whether its addresses can be given out; no node is asked for this."""
+    for network in Network:
+        standing, name = receiving.standing(svc, network), f"Addresses for USDT on {network.facts.name}"
+        if standing.trouble:
+            yield Part("receiving_altered", name, Health.ILL, standing.trouble, None, "receiving_altered")
+        elif standing.state == "on" and (stock := standing.stock) is not None:
+            alert_id = "addresses_low" if stock.left else "addresses_out"
+            health = Health.WELL if not stock.is_low else Health.SLOW if stock.left else Health.ILL
+            yield Part(alert_id, name, health, f"{stock.left} left", None, alert_id)
 
 
 def _workers(svc: Services, now: datetime) -> Part:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from inspired.adapters.crypto import address_sources, chain_addresses
 from inspired.adapters.crypto.account_keys import AccountKey
@@ -88,12 +87,7 @@ def described(source: Source) -> str:
     """What an owner knows it by; a key itself is shown to nobody."""
     if isinstance(source.given_by, AccountKey):
         return f"account key …{source.text[-SHORT:]} (account {source.given_by.account})"
-    return f"list of {source.size} addresses"
-
-
-def host_of(node: NodeAddress) -> str:
-    """Its provider's key may stand in the rest of the address."""
-    return urlsplit(node.url).hostname or ""
+    return f"list of {source.size} address{'es' if source.size != 1 else ''}"
 
 
 def first_addresses(source: Source, network: Network) -> list[str]:
@@ -123,7 +117,7 @@ def set_source(svc: Services, who: str, kind: Kind, text: str) -> Entry:
 def set_nodes(svc: Services, who: str, network: Network, nodes: tuple[NodeAddress, ...]) -> Entry:
     """One node or two of different providers, each asked for its chain and its newest block first. Raises Invalid,
     Conflict, Busy."""
-    if len({host_of(node) for node in nodes}) < len(nodes):
+    if len({node.host for node in nodes}) < len(nodes):
         raise Invalid("Two nodes of the same host are one: please name one of another provider, or leave it out.")
     seconds = deadline.left(NODE_SECONDS) / len(nodes)
     for number, node in enumerate(nodes, 1):
@@ -133,7 +127,7 @@ def set_nodes(svc: Services, who: str, network: Network, nodes: tuple[NodeAddres
             raise Invalid(f"Node {number} cannot be used: {error.message}.") from None
     now = svc.now()
     from_then = in_force_at(now, was_ever_paid=svc.bookings.was_ever_paid())
-    hosts = " and ".join(host_of(node) for node in nodes)
+    hosts = " and ".join(node.host for node in nodes)
     svc.audit.add(now, who, "receiving_nodes_set", str(network), f"{hosts}, in force at {from_then:%Y-%m-%d %H:%M} UTC")
     svc.receiving.set_nodes(network, nodes, now, by=who, in_force_at=from_then)
     _tell_soon(svc)

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.adapters.mongo.alerts import OLD_SECRET_LASTS, Delivery
 from inspired.adapters.providers import outgoing_webhooks
-from inspired.adapters.providers.http import leads_outside
 from inspired.domain.monitoring import alerts as rules
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Alert, Episode, Standing
@@ -22,6 +20,7 @@ from inspired.web.shared import auth
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import WebhookForm, read
 from inspired.web.shared.htmx import go
+from inspired.web.shared.outgoing import checked_host
 from inspired.web.shared.refusals import refusals_shown_by
 
 SHOWN = 50
@@ -56,7 +55,7 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
 def set_webhook() -> ResponseReturnValue:
     """A new URL gets a new secret, shown once on the answer page."""
     svc, url = services(), read(WebhookForm, request.form).url
-    host = _host(svc, url)
+    host = checked_host(svc, url)
     secret = outgoing_webhooks.new_secret()
     auth.note(svc, "webhook set", host)
     svc.outgoing_webhook.set(url, host, secret, svc.now())
@@ -189,23 +188,3 @@ def _alert(alert_id: str) -> Alert:
     if alert_id not in runbook.ALL:
         raise NotFound("There is no such alert.")
     return runbook.ALL[alert_id]
-
-
-def _host(svc: Services, url: str) -> str:
-    """The URL's host, if it may be called: https, and outside our own network. Raises Invalid."""
-    parts = urlsplit(url)
-    wrong = Invalid("Please give an https address.", {"url": "An address such as https://example.org/hook."})
-    try:
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise wrong from None
-    if not host or parts.username or parts.fragment or parts.scheme not in ("https", "http"):
-        raise wrong
-    if svc.settings.dev_mode:
-        return host
-    if parts.scheme != "https":
-        raise wrong
-    if not leads_outside(host, port or 443):
-        sentence = "This address is not there, or leads into a private network."
-        raise Invalid(sentence, {"url": sentence})
-    return host

@@ -140,6 +140,15 @@ ALLOWED: Mapping[str, Role] = {
     "payment_limits.allowances": R,
     "payment_limits.allowances_submit": O,
     "payment_limits.end": O,
+    "receiving.overview": O,
+    "receiving.source": O,
+    "receiving.source_submit": O,
+    "receiving.nodes": O,
+    "receiving.nodes_submit": O,
+    "receiving.compare": O,
+    "receiving.switch_on": O,
+    "receiving.switch_off": O,
+    "receiving.withdraw": O,
 }
 
 # These return money, or change what the books say came, went or is settled; so does the customer's page.
@@ -156,10 +165,18 @@ MOVES_MONEY = frozenset(
         "owner_actions.customers_page",
     }
 )
+# These say where money on chain goes.
+DIRECTS_MONEY = frozenset(
+    {
+        *("receiving.source", "receiving.source_submit", "receiving.nodes", "receiving.nodes_submit"),
+        *("receiving.compare", "receiving.switch_on", "receiving.switch_off", "receiving.withdraw"),
+    }
+)
 # Moving money and exporting data require a recent login, on pages and in the API alike.
 FRESH_LOGIN = frozenset(
     {
         *MOVES_MONEY,
+        *DIRECTS_MONEY,
         "money.refund",
         *("wallet_refunds.send", "wallet_refunds.wallets", "wallet_refunds.wallets_submit"),
         "bookings.export",

@@ -6,7 +6,7 @@ import pytest
 
 from inspired.domain.booking import customer_actions
 from inspired.domain.booking.booking import Booking, Refund, booking_id_of, refund_id, trade_number
-from inspired.domain.booking.claims import Invitee, Place, Tick, UnpaidOf, Visitor
+from inspired.domain.booking.claims import AddressesOf, Invitee, Place, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.history import Event, EventKind, Letter
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.outbox import OutboxItem, PostLedger
@@ -53,6 +53,14 @@ def test_whose_money_was_seen_needs_no_seat_among_the_unpaid():
     live = a_live_booking(seats=SEATS, slot=None)
 
     assert live.with_order(replace(live.orders[0], status=Remote.PAID)).claims == ()
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_address_counts_for_its_day_whatever_becomes_of_the_booking(state):
+    place = Place(AddressesOf(Visitor.MAIL, "x", NOW.date()), 2)
+
+    assert place in a_live_booking(state=state, address_places=(place,)).claims
+    assert place.key == f"addresses:mail:{NOW.date()}:x:2"
 
 
 def ended_and_paid(**changes) -> Booking:

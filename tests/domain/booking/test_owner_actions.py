@@ -7,7 +7,7 @@ import pytest
 
 from inspired.domain.booking import customer_actions, owner_actions
 from inspired.domain.booking.booking import Booking, ByHand, Slot, Words
-from inspired.domain.booking.claims import Place, Tick, UnpaidOf, Visitor
+from inspired.domain.booking.claims import AddressesOf, Place, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.invariants import violations
 from inspired.domain.booking.ledger import OUTSIDE, REFUNDS, SALES, SUSPENSE, balances
 from inspired.domain.booking.lifecycle import SlotSeen
@@ -306,11 +306,13 @@ def test_erasing_leaves_facts_and_nothing_personal():
     refund = customer_actions.refund_part(a_confirmed_booking(), USDT("10"), LATER, cancels=True, note="for Ann")
     over = done(a_returned(refund, LATER))
     booking = replace(over, notes=(WORDS,), letters=(WORDS,), seats=(Place(UnpaidOf(Visitor.MAIL, "mailindex"), 1),))
+    booking = replace(booking, address_places=(Place(AddressesOf(Visitor.MAIL, "mailindex", NOW.date()), 1),))
     assert owner_actions.why_not_erase(booking, LATE) == ""
 
     after = owner_actions.erased(booking, LATE)
 
     assert (after.sealed, after.notes, after.letters, after.seats) == (None, (), (), ())
+    assert after.claims == ()
     assert (after.email_index, after.visitor_index, after.name_index) == ("", "", ())
     assert [one.note for one in after.refunds] == [""]
     assert (after.ledger, after.orders, after.state) == (booking.ledger, booking.orders, booking.state)

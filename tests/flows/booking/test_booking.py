@@ -7,8 +7,9 @@ import pytest
 import requests
 
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.claims import Tick
+from inspired.domain.booking.claims import Tick, Visitor
 from inspired.domain.booking.outbox import CancelEvent
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, SlotTaken, TooMany, UpstreamError
@@ -111,6 +112,58 @@ class TestOpenBookings:
 
         with ThreadPoolExecutor(20) as pool:
             assert sum(pool.map(order, numbers)) == 2
+
+
+@pytest.mark.breaks_books  # a booking ends here without what else belongs to it
+class TestAddressesOnChain:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"ADDRESSES_PER_VISITOR": "2"}
+
+    def give_up(self, svc: Services, booking: Booking) -> None:
+        svc.bookings.change(booking.id, lambda one: replace(one, state=State.EXPIRED, check_at=None))
+
+    def test_one_visitor_gets_only_so_many_in_a_day_whatever_becomes_of_the_bookings(self, svc: Services):
+        for number in range(2):
+            address = f"203.0.113.{number}"
+            self.give_up(svc, hold(svc, call=number * 3, email="ann@example.com", address=address, rail=RailId.TRC20))
+
+        with pytest.raises(TooMany, match=r"2 addresses today.*Please pay with Binance Pay instead"):
+            hold(svc, call=9, email="ANN@example.com", address="203.0.113.3", rail=RailId.ERC20)
+
+        assert hold(svc, call=9, email="ann@example.com", address="203.0.113.3").seats
+        assert hold(svc, call=12, email="bob@example.com", address="203.0.113.3", rail=RailId.TRC20).address_places
+
+    def test_the_same_holds_by_network_address_and_for_all_networks_together(self, svc: Services):
+        for number, rail in enumerate((RailId.TRC20, RailId.BEP20)):
+            self.give_up(svc, hold(svc, call=number * 3, email=f"a{number}@example.com", rail=rail))
+
+        with pytest.raises(TooMany, match="addresses today"):
+            hold(svc, call=9, email="c@example.com", rail=RailId.TRC20)
+
+    def test_on_the_next_day_there_are_more(self, svc: Services):
+        for number in range(2):
+            self.give_up(svc, hold(svc, call=number * 3, email="ann@example.com", rail=RailId.TRC20))
+
+        assert hold(later(svc, hours=24), call=9, email="ann@example.com", rail=RailId.TRC20).address_places
+
+    def test_also_when_many_come_at_once(self, svc: Services):
+        def order(number: int) -> bool:
+            try:
+                hold(svc, call=number * 3, email="ann@example.com", address=f"203.0.113.{number}", rail=RailId.TRC20)
+            except (TooMany, SlotTaken):
+                return False
+            return True
+
+        with ThreadPoolExecutor(10) as pool:
+            assert sum(pool.map(order, range(10))) == 2
+
+    def test_they_are_read_back(self, svc: Services):
+        booking = hold(svc, email="ann@example.com", rail=RailId.TRC20)
+        stored = svc.bookings.get(booking.id)
+
+        assert stored.address_places == booking.address_places
+        assert {place.row.by for place in stored.address_places} == set(Visitor)
 
 
 def test_the_time_changes_while_unpaid_and_the_old_one_is_free_again(svc: Services):

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.alerts import PAUSES
+from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.providers import outgoing_webhooks
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.adapters.providers.binance_webhooks import Facts, read_webhook
@@ -31,13 +32,17 @@ from inspired.domain.booking.states import State
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Channel, Kind
 from inspired.domain.shared.errors import Conflict, UpstreamError
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Kind as KindOfNetwork
 from inspired.domain.shared.networks import Network
 from inspired.flows.accounts import authentication
 from inspired.flows.booking import calendly_sync, checking, delivery, payment_webhooks, reconciling, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import alerting
 from inspired.flows.shared import owner_notifications
+from inspired.flows.site import receiving
 from inspired.services import Services, build
+from tests.adapters.crypto.test_account_keys import XPUB_TRON
 from tests.adapters.listeners import answer, listening
 from tests.conftest import Mailbox
 from tests.flows.booking.test_payment_webhooks import caught
@@ -777,3 +782,52 @@ def test_a_fault_in_one_look_does_not_end_the_watch(svc: Services, mailbox: Mail
     watcher.turn()
 
     assert svc.heartbeats.all()[heartbeats.WATCHER].is_well
+
+
+# --- where money on chain goes --------------------------------------------------------------------------------------
+
+
+def receive(svc: Services, sandbox: Servers, text: str) -> None:
+    node = NodeAddress(f"{sandbox.sandbox}/chains/TRC20/jsonrpc")
+    receiving.receive_at_once(svc, KindOfNetwork.TRON, text, {Network.TRC20: node})
+    svc.chains[Network.TRC20].count_again()
+
+
+def give(svc: Services, number: int) -> None:
+    svc.chains[Network.TRC20].create(
+        trade_no=f"{number:024}001",
+        price=Money.parse("75"),
+        title="",
+        reference="",
+        expires_at=svc.now(),
+        page_url="",
+        seconds=5.0,
+    )
+    svc.chains[Network.TRC20].count_again()
+
+
+def test_few_addresses_left_and_none_left_are_two_alerts(svc: Services, sandbox: Servers):
+    receive(svc, sandbox, XPUB_TRON)
+    found = {}
+    for number in range(20):
+        give(svc, number)
+        looked = alerting.find(svc)
+        found[number + 1] = [name for name in ("addresses_low", "addresses_out") if looked[name]]
+
+    assert found == {number: [] for number in range(1, 15)} | {
+        **{number: ["addresses_low"] for number in range(15, 20)},
+        20: ["addresses_out"],
+    }
+
+
+def test_a_register_that_was_altered_is_told(svc: Services, sandbox: Servers, database: Database):
+    receive(svc, sandbox, XPUB_TRON)
+    before = alerting.find(svc)["receiving_altered"]
+    database["receiving"].update_one({"_id": "switch:TRC20"}, {"$set": {"value": b"x" * 40}})
+    svc.receiving.read_again()
+
+    after = alerting.find(svc)["receiving_altered"]
+
+    assert before is None
+    assert after is not None
+    assert after.detail == "TRON: altered, or not from here"

@@ -3,11 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from pymongo.database import Database
 
+from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.providers.calendly import SCOPES
+from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import calendar_webhooks
 from inspired.flows.monitoring import doctor
+from inspired.flows.site import receiving
 from inspired.services import Services
+from tests.adapters.crypto.test_account_keys import ADDRESSES_TRON, XPUB_TRON
 from tests.adapters.providers.test_calendly_signing import NEW
 from tests.conftest import Mailbox
 from tests.harness import Servers, free_port
@@ -94,3 +100,58 @@ class _Answering:
 
     def certificates(self) -> None:
         pass
+
+
+class TestNetworks:
+    def found(self, svc: Services) -> dict[str, tuple[bool, str]]:
+        return {one.what: (one.is_well, one.told) for one in doctor.examine(svc) if "TRON" in one.what}
+
+    def receive(self, svc: Services, sandbox: Servers, text: str = XPUB_TRON) -> None:
+        node = NodeAddress(f"{sandbox.sandbox}/chains/TRC20/jsonrpc")
+        receiving.receive_at_once(svc, Kind.TRON, text, {Network.TRC20: node})
+
+    def test_of_a_network_that_is_not_set_up_nothing_is_said(self, svc: Services):
+        assert self.found(svc) == {}
+
+    def test_source_node_chain_head_and_stock_are_told(self, svc: Services, sandbox: Servers):
+        self.receive(svc, sandbox)
+
+        found = self.found(svc)
+
+        is_well, told = found["USDT on TRON"]
+        assert is_well
+        assert "127.0.0.1 is of the right chain; its newest block is" in told
+        assert found["USDT on TRON, addresses"] == (
+            True,
+            f"come from your account key …{XPUB_TRON[-6:]} (account 0), 20 left to be given out",
+        )
+
+    def test_a_node_that_does_not_answer_is_wrong(self, svc: Services, sandbox: Servers):
+        self.receive(svc, sandbox)
+        sandbox.control("chains/TRC20/faults", {"fault": "refuse", "times": 10})
+
+        assert self.found(svc)["USDT on TRON"][0] is False
+
+    def test_what_was_altered_is_wrong(self, svc: Services, sandbox: Servers, database: Database):
+        self.receive(svc, sandbox)
+        database["receiving"].update_one({"_id": "source:TRON"}, {"$set": {"value": b"x" * 40}})
+        svc.receiving.read_again()
+
+        assert self.found(svc) == {"USDT on TRON, addresses": (False, "cannot be used: altered, or not from here")}
+
+    def test_no_address_left_is_wrong_where_the_network_is_on(self, svc: Services, sandbox: Servers):
+        self.receive(svc, sandbox, ADDRESSES_TRON[0])
+        svc.chains[Network.TRC20].create(
+            trade_no="t" * 27,
+            price=Money.parse("75"),
+            title="",
+            reference="",
+            expires_at=svc.now(),
+            page_url="",
+            seconds=5.0,
+        )
+
+        assert self.found(svc)["USDT on TRON, addresses"] == (
+            False,
+            "come from your list of 1 address, 0 left to be given out",
+        )

@@ -1,0 +1,285 @@
+"""The owner's pages about where money goes: no secret is repeated, nothing counts or is on too early."""
+
+import logging
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from inspired.adapters.mongo.receiving import NodeAddress, Receiving
+from inspired.domain.accounts.people import FRESH, Role
+from inspired.domain.booking.rails import RailId
+from inspired.domain.shared.networks import Kind, Network
+from inspired.flows.booking import payment
+from inspired.flows.site import receiving
+from inspired.services import Services
+from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, WORDS, XPUB_TRON
+from tests.flows.steps import confirmed
+from tests.harness import Servers
+from tests.web.admin.test_permissions import logged_in
+from tests.web.pages import hidden, send, words
+
+PAGE = "/admin/receiving"
+SOURCE = f"{PAGE}/source/TRON"
+NODES = f"{PAGE}/nodes/TRC20"
+COMPARE = f"{PAGE}/compare/TRC20"
+PRIVATE_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+
+@pytest.fixture
+def env_changes() -> dict[str, str]:
+    return {"RATE_LIMIT_LOGIN": "1000/minute"}
+
+
+def url(sandbox: Servers, network: Network = Network.TRC20) -> str:
+    return f"{sandbox.sandbox}/chains/{network}/jsonrpc"
+
+
+def is_offered(svc: Services) -> bool:
+    svc.receiving.read_again()
+    return RailId.TRC20 in payment.offered(svc)
+
+
+def found_all(owner: FlaskClient) -> Any:
+    return send(owner, COMPARE, {"source": hidden(owner.get(COMPARE).text, "source"), "found": "yes"})
+
+
+# --- setting it up --------------------------------------------------------------------------------------------------
+
+
+def test_a_network_is_set_up_in_three_steps_and_offered_only_after_the_last(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    offered = []
+    steps = (
+        lambda: send(owner, SOURCE, {"text": XPUB_TRON}),
+        lambda: send(owner, NODES, {"url1": url(sandbox)}),
+        lambda: found_all(owner),
+    )
+    for step in steps:
+        offered.append(is_offered(svc))
+        assert step().status_code == 303
+    offered.append(is_offered(svc))
+
+    page = words(owner.get(PAGE).text)
+    assert offered == [False, False, False, True]
+    assert "TRON on" in page
+    assert "There is one only, so its word is trusted." in page
+    assert page.count("not set up") == 2
+
+
+def test_the_first_five_addresses_are_shown_as_the_wallet_shows_them(owner: FlaskClient):
+    send(owner, SOURCE, {"text": XPUB_TRON})
+
+    page = re.sub(r"</?span>", "", owner.get(COMPARE).text)
+
+    assert re.findall(r"T[1-9A-HJ-NP-Za-km-z]{33}", page) == ADDRESSES_TRON[:5]
+    assert XPUB_TRON not in page
+
+
+def test_without_the_word_that_they_were_found_nothing_is_switched_on(owner: FlaskClient, svc: Services):
+    send(owner, SOURCE, {"text": XPUB_TRON})
+
+    answer = send(owner, COMPARE, {"source": hidden(owner.get(COMPARE).text, "source")})
+
+    assert (answer.status_code, svc.receiving.is_on(Network.TRC20, svc.now())) == (422, False)
+
+
+def test_switched_off_it_is_not_offered_and_addresses_given_out_are_still_asked_about(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    receiving.receive_at_once(svc, Kind.TRON, XPUB_TRON, {Network.TRC20: NodeAddress(url(sandbox))})
+    was_offered = is_offered(svc)
+
+    answer = send(owner, f"{PAGE}/off/TRC20", {}, page=PAGE)
+
+    assert (answer.status_code, was_offered, is_offered(svc)) == (303, True, False)
+    assert svc.chains[Network.TRC20].can_ask()
+
+
+# --- changes --------------------------------------------------------------------------------------------------------
+
+
+def test_after_the_first_sale_a_change_is_shown_with_its_time_and_can_be_withdrawn(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    receiving.receive_at_once(svc, Kind.TRON, XPUB_TRON, {Network.TRC20: NodeAddress(url(sandbox))})
+    confirmed(svc, sandbox)
+
+    answer = send(owner, SOURCE, {"text": ADDRESSES_TRON[4]})
+    page = owner.get(PAGE).text
+    still = svc.receiving.source(Kind.TRON, svc.now())
+    fields = {name: hidden(page, name) for name in ("part", "of", "entry")}
+    withdrawn = send(owner, f"{PAGE}/withdraw", fields, page=PAGE)
+
+    assert (answer.status_code, withdrawn.status_code) == (303, 303)
+    assert "What waits to count" in page
+    assert still is not None
+    assert still.text == XPUB_TRON
+    later = svc.receiving.source(Kind.TRON, svc.now() + timedelta(hours=25))
+    assert later is not None
+    assert later.text == XPUB_TRON
+    assert "What waits to count" not in owner.get(PAGE).text
+
+
+def test_a_change_that_waits_can_be_compared_beforehand(owner: FlaskClient, svc: Services, sandbox: Servers):
+    receiving.receive_at_once(svc, Kind.TRON, XPUB_TRON, {Network.TRC20: NodeAddress(url(sandbox))})
+    confirmed(svc, sandbox)
+    send(owner, SOURCE, {"text": "\n".join(ADDRESSES_TRON[2:4])})
+
+    assert found_all(owner).status_code == 303
+
+    now = svc.now()
+    assert [svc.receiving.is_on(Network.TRC20, at) for at in (now, now + timedelta(hours=25))] == [True, True]
+    assert "compared already" in owner.get(PAGE).text
+
+
+@pytest.mark.parametrize("fields", [{}, {"part": "source", "of": "TRC20", "entry": "x"}, {"part": "x", "of": "EVM"}])
+def test_what_is_not_there_cannot_be_withdrawn(owner: FlaskClient, fields: dict[str, str]):
+    assert send(owner, f"{PAGE}/withdraw", fields, page="/admin/again").status_code == 404
+
+
+@pytest.mark.parametrize("role", [Role.HELPER, Role.READER])
+def test_only_an_owner_may_see_or_set_it(app: Flask, svc: Services, role: Role):
+    client = logged_in(app, svc, role)
+
+    assert client.get(PAGE).status_code == 403
+    assert client.get(SOURCE).status_code == 403
+    assert send(client, SOURCE, {"text": XPUB_TRON}, page="/admin/again").status_code == 403
+    assert svc.receiving.source(Kind.TRON, svc.now()) is None
+
+
+def test_with_an_old_login_nothing_is_set(owner: FlaskClient, svc: Services):
+    token = hidden(owner.get("/admin/again").text, "csrf_token")
+    person = svc.people.by_email("owner@example.com")
+    assert person is not None
+    (session,) = svc.sessions.of(person.id)
+    svc.sessions.freshened(session.id, svc.now() - FRESH)
+
+    for path in (SOURCE, NODES, COMPARE, f"{PAGE}/off/TRC20", f"{PAGE}/withdraw"):
+        answer = owner.post(path, data={"csrf_token": token, "text": XPUB_TRON})
+        assert answer.headers["Location"].startswith("/admin/again"), path
+    assert svc.receiving.source(Kind.TRON, svc.now()) is None
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("secret", [WORDS, PRIVATE_KEY, f"{ADDRESSES_TRON[0]}\n{PRIVATE_KEY}", f"xprv{'9s' * 53}z"])
+def test_a_secret_is_refused_and_stands_neither_in_the_answer_nor_in_the_log_nor_in_the_database(
+    owner: FlaskClient,
+    svc: Services,
+    secret: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    database: Any,
+):
+    with caplog.at_level(logging.DEBUG):
+        answer = send(owner, SOURCE, {"text": secret})
+
+    written = "".join((answer.text, caplog.text, *capfd.readouterr()))
+    stored = "".join(repr(list(database[name].find())) for name in database.list_collection_names())
+    assert answer.status_code == 422
+    assert "move the money to a new wallet" in words(answer.text)
+    for line in secret.splitlines():
+        if line != ADDRESSES_TRON[0]:
+            assert line not in written
+            assert line not in stored
+
+
+def test_not_even_a_fault_of_ours_repeats_what_was_pasted(
+    app: Flask,
+    owner: FlaskClient,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("of ours")
+
+    app.config["PROPAGATE_EXCEPTIONS"] = app.testing = False
+    monkeypatch.setattr(Receiving, "set_source", fails)
+
+    answer = send(owner, SOURCE, {"text": XPUB_TRON})
+
+    written = "".join((answer.text, caplog.text, *capfd.readouterr()))
+    assert answer.status_code == 500
+    assert "of ours" in written
+    assert XPUB_TRON not in written
+
+
+def test_a_list_with_a_wrong_line_comes_back_with_its_addresses_and_without_all_else(owner: FlaskClient, svc: Services):
+    answer = send(owner, SOURCE, {"text": f"{ADDRESSES_TRON[0]}\nmy savings account\n{ADDRESSES_TRON[1]}"})
+
+    assert answer.status_code == 422
+    assert "Line 2:" in words(answer.text)
+    assert ADDRESSES_TRON[0] in answer.text
+    assert "my savings account" not in answer.text
+    assert svc.receiving.source(Kind.TRON, svc.now()) is None
+
+
+def test_addresses_of_another_kind_are_refused(owner: FlaskClient):
+    answer = send(owner, SOURCE, {"text": ADDRESSES_EVM[0]})
+
+    assert (answer.status_code, "Ethereum or BNB Chain" in words(answer.text)) == (422, True)
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_is_stored_and_never_shown_and_stays_as_long_as_the_address_does(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    send(owner, NODES, {"url1": url(sandbox), "header1": "X-Api-Key: secret-of-mine"})
+    page = owner.get(NODES).text
+    send(owner, NODES, {"url1": url(sandbox), "url2": url(sandbox).replace("127.0.0.1", "localhost")})
+    kept = svc.receiving.nodes(Network.TRC20, svc.now())
+    send(owner, NODES, {"url1": f"{url(sandbox)}?other"})
+    moved = svc.receiving.nodes(Network.TRC20, svc.now())
+
+    assert "secret-of-mine" not in page + owner.get(NODES).text + owner.get(PAGE).text
+    assert [node.header for node in kept] == ["X-Api-Key: secret-of-mine", ""]
+    assert [node.header for node in moved] == [""]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "address of a node"),
+        ({"url1": "ftp://node.example"}, "https address"),
+        ({"url1": "http://user:word@node.example"}, "https address"),
+        ({"url1": "http://[::1"}, "https address"),
+        ({"url1": "http://127.0.0.1:1/", "header1": "no colon"}, "A header is one line"),
+        ({"url1": "http://127.0.0.1:1/", "header1": "Host: other"}, "A header is one line"),
+        ({"url1": "http://127.0.0.1:1/secret"}, "Node 1 cannot be used"),
+    ],
+)
+def test_a_node_that_cannot_be_asked_is_refused(owner: FlaskClient, svc: Services, fields: dict[str, str], says: str):
+    answer = send(owner, NODES, fields)
+
+    assert answer.status_code == 422
+    assert says in words(answer.text)
+    assert svc.receiving.nodes(Network.TRC20, svc.now()) == ()
+
+
+@pytest.mark.parametrize("path", ["source/BTC", "nodes/BTC", "compare/BTC"])
+def test_a_network_that_does_not_exist_has_no_page(owner: FlaskClient, path: str):
+    assert owner.get(f"{PAGE}/{path}").status_code == 404
+
+
+# --- trouble --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_altered_is_told_and_the_page_still_works(owner: FlaskClient, svc: Services, database: Any):
+    send(owner, SOURCE, {"text": XPUB_TRON})
+    database["receiving"].update_one({"_id": "source:TRON"}, {"$set": {"value": b"x" * 40}})
+    svc.receiving.read_again()
+
+    page, refused = owner.get(PAGE), send(owner, SOURCE, {"text": ADDRESSES_TRON[0]})
+
+    assert (page.status_code, refused.status_code) == (200, 409)
+    assert "What is stored cannot be used" in page.text
+    assert owner.get(COMPARE).status_code == 200
