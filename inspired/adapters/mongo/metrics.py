@@ -21,14 +21,15 @@ from pymongo.database import Database
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document, money_in, money_out
 from inspired.adapters.redis.redis_server import why
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import Cause
 from inspired.domain.reporting.metrics import Day, Failure, Figures, Found, Returned, Rolling, Step, together
 from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import DAY, FIRST, LAST
 
-SUMS = ("visits", "failures", "found", "to_pay", "notices", "calls", "outcomes", "customers")
-KEYS: dict[str, Callable[[Any], Any]] = {"failures": Failure, "found": Found}
+SUMS = ("visits", "usage", "failures", "found", "to_pay", "notices", "calls", "outcomes", "customers")
+KEYS: dict[str, Callable[[Any], Any]] = {"usage": RailId, "failures": Failure, "found": Found}
 COUNTED = "visits"
 ALL_TIME = "all time"
 PAUSE = 1.0  # seconds without counting after Redis did not answer
@@ -171,14 +172,19 @@ def figures_out(figures: Figures) -> str:
 
 
 def figures_in(text: str) -> Figures:
-    """Tolerates sums an older release did not count."""
+    """Tolerates sums an older release did not count. Before there were other rails, whatever was paid was paid by the
+    usual one."""
     found: dict[str, Any] = json.loads(text)
     sums: dict[str, Any] = {
         name: {KEYS.get(name, same)(key): count for key, count in found.get(name, ())} for name in SUMS
     }
+    steps = {(type_id, Step(step)): count for type_id, step, count in found.get("steps", ())}
+    paid = sum(count for (_, step), count in steps.items() if step is Step.PAID)
+    if "usage" not in found and paid:
+        sums["usage"] = {USUAL: paid}
     return Figures(
         **sums,
-        steps={(type_id, Step(step)): count for type_id, step, count in found.get("steps", ())},
+        steps=steps,
         accounts=_accounts_in(found.get("accounts", ())),
         sales=found.get("sales", 0),
     )

@@ -17,6 +17,7 @@ from typing import Any
 from inspired.domain.booking import ledger
 from inspired.domain.booking.booking import Booking, Entry, Fact, FactKind, PaymentOrder
 from inspired.domain.booking.history import EventKind, MoneySeen, Order
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import LIMIT
 from inspired.domain.shared.money import Money
@@ -69,6 +70,7 @@ class Figures:
 
     visits: Mapping[str, int] = field(default_factory=dict)  # page loads, by meeting type
     steps: Mapping[tuple[str, Step], int] = field(default_factory=dict)  # by meeting type
+    usage: Mapping[RailId, int] = field(default_factory=dict)  # paid bookings by the rail of their newest money
     failures: Mapping[Failure, int] = field(default_factory=dict)
     found: Mapping[Found, int] = field(default_factory=dict)
     to_pay: Tally = field(default_factory=dict)  # seconds from the QR code to the payment
@@ -151,12 +153,15 @@ def summed(parts: Sequence[Figures]) -> Figures:
 def of_bookings(bookings: Iterable[Booking], told_of: Container[str]) -> Figures:
     """The bookings made on a day. `told_of`: those for which a payment webhook has arrived."""
     steps: dict[tuple[str, Step], int] = defaultdict(int)
+    usage: dict[RailId, int] = defaultdict(int)
     failures: dict[Failure, int] = defaultdict(int)
     found: dict[Found, int] = defaultdict(int)
     to_pay: dict[int, int] = defaultdict(int)
     for booking in bookings:
         for step in steps_of(booking):
             steps[booking.meeting_type.id, step] += 1
+            if step is Step.PAID:
+                usage[booking.paid_by] += 1
         for failure in failures_of(booking):
             failures[failure] += 1
         for teller in found_by(booking):
@@ -166,7 +171,9 @@ def of_bookings(bookings: Iterable[Booking], told_of: Container[str]) -> Figures
         seconds = seconds_to_pay(booking)
         if seconds is not None:
             to_pay[two_digits(seconds)] += 1
-    return Figures(steps=dict(steps), failures=dict(failures), found=dict(found), to_pay=dict(to_pay))
+    return Figures(
+        steps=dict(steps), usage=dict(usage), failures=dict(failures), found=dict(found), to_pay=dict(to_pay)
+    )
 
 
 def of_entries(entries: Iterable[Entry]) -> Figures:

@@ -10,6 +10,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.domain.booking import ledger
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
 from inspired.domain.shared import periods
@@ -128,6 +129,7 @@ def _page(svc: Services, period: Period, message: str) -> str:
         funnel_chart=_funnel_chart(funnel, now),
         types=_by_type(svc, now),
         conversion=_conversion(now, before),
+        usage=_usage(svc, now, before, currencies),
         speed=_speed(now, before),
         failures=_failures(now, before),
         failures_chart=_failures_chart(now),
@@ -233,6 +235,29 @@ def _conversion(now: Figures, before: Figures) -> list[Figure]:
         line("Conversion", Step.CONFIRMED, Step.HELD, "Confirmed calls, of the bookings made in the same days."),
         line("Paid of those who could", Step.PAID, Step.SHOWN, "Paid bookings, of those that were shown a QR code."),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to pay. `share`: of all paid bookings. `kept`: what came less what went back, in each currency."""
+
+    name: str
+    count: int
+    share: str
+    before: int
+    kept: str
+
+
+def _usage(svc: Services, now: Figures, before: Figures, currencies: list[str]) -> list[Way]:
+    """Ways that are set up or were used, the most used first."""
+    paid, ways = sum(now.usage.values()), []
+    for rail, able in CAPABILITIES.items():
+        sums = [now.money(able.account, currency) for currency in currencies]
+        kept = ", ".join(money.shown for money in sums if money.amount) or "–"
+        count, was = now.usage.get(rail, 0), before.usage.get(rail, 0)
+        if count or was or kept != "–" or rail in svc.rails_on:
+            ways.append(Way(able.name, count, _percent(count, paid), was, kept))
+    return sorted(ways, key=lambda way: -way.count)
 
 
 # --- speed and failures -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inspired.domain.booking import customer_actions, ledger
 from inspired.domain.booking.booking import Booking, Fact, FactKind
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import CalendarKind, Flag, Remote, State
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import Day, Failure, Figures, Found, Step, percentile, together, two_digits
@@ -217,6 +218,15 @@ def test_the_bookings_of_a_day_are_counted_by_call():
     assert figures.to_pay == {60: 1}
     assert (figures.reached(Step.HELD), figures.reached(Step.PAID)) == (3, 1)
     assert metrics.of_bookings([paid], told_of={paid.id}).found == {Found.QUERY: 1}
+
+
+def test_paid_bookings_are_counted_by_the_rail_their_money_came_by():
+    on_tron = replace(a_confirmed_booking(), orders=(replace(a_confirmed_booking().orders[0], rail=RailId.TRC20),))
+
+    found = metrics.of_bookings([a_confirmed_booking(), on_tron, on_tron, a_live_booking()], told_of=set())
+
+    assert found.usage == {RailId.BINANCE_PAY: 1, RailId.TRC20: 2}
+    assert sum(found.usage.values()) == found.reached(Step.PAID)
 
 
 def test_the_time_to_pay_is_from_the_code_to_the_payment():

@@ -1,20 +1,25 @@
 """The owner's numbers: what the page shows is what happened."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import redis
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from inspired.adapters.mongo.metrics import Visits
 from inspired.domain.booking import ledger
-from inspired.domain.reporting.metrics import Day, Figures
+from inspired.domain.booking.rails import RailId
+from inspired.domain.reporting.metrics import Day, Figures, Step
+from inspired.flows.booking import refreshing
 from inspired.flows.reporting import counting
 from inspired.services import Services
 from tests.flows.reporting.test_counting import counted, today
-from tests.flows.steps import confirmed, live
+from tests.flows.steps import confirmed, live, receive_on_chain
 from tests.harness import Servers
 from tests.web.admin.test_admin import log_in
 from tests.web.pages import send, words
@@ -86,6 +91,34 @@ def test_without_anything_counted_the_page_says_so(client: FlaskClient, query: s
     assert answer.status_code == 200
     assert "Nothing is counted for these days" in words(answer.text)
     assert "style=" not in answer.text
+
+
+def test_paid_bookings_and_money_are_told_by_the_way_to_pay(client: FlaskClient, svc: Services, sandbox: Servers):
+    confirmed(svc, sandbox)
+    receive_on_chain(svc, sandbox)
+    on_tron = live(svc, rail=RailId.TRC20)
+    sandbox.control("chains/TRC20/send", {"to": on_tron.receiving_address, "amount": str(on_tron.price)})
+    sandbox.control("chains/TRC20/finalize", {})
+    refreshing.refresh(svc, on_tron.id)
+    counted(svc)
+    log_in(client)
+
+    shown = words(client.get("/admin/numbers").text)
+
+    assert "Binance Pay 1 50 % 0 75 USDT" in shown
+    assert "USDT on TRON 1 50 % 0 75 USDT" in shown
+    assert "USDT on Ethereum 0 0 % 0 –" in shown
+
+
+def test_a_day_counted_before_there_were_networks_is_binance_pays(svc: Services, database: Database[Any]):
+    day = Day(today(svc), Figures(steps={("deep-dive", Step.PAID): 3}), counted_at=svc.now())
+    svc.metrics.save(day)
+    stored = database["numbers"].find_one({"_id": str(day.date)})
+    assert stored is not None
+    older = {name: sums for name, sums in json.loads(stored["figures"]).items() if name != "usage"}
+    database["numbers"].update_one({"_id": str(day.date)}, {"$set": {"figures": json.dumps(older)}})
+
+    assert svc.metrics.all_time().usage == {RailId.BINANCE_PAY: 3}
 
 
 def test_everything_is_counted_again_at_the_owners_word(client: FlaskClient, svc: Services, sandbox: Servers):
