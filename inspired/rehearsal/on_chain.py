@@ -59,6 +59,29 @@ def paid(play: Play) -> None:
 
 
 @GROUP.drill(
+    "chain-slow-network",
+    "Paid on Ethereum, which takes its time",
+    happens="75 USDT are sent on Ethereum, where a quarter of an hour until it is final is usual.",
+    should="The page says “seen” all the while, and nobody is alarmed. Then the call is confirmed.",
+)
+def slow_network(play: Play) -> None:
+    booking = _held(play, ETHEREUM)
+    play.chains.send(booking, network=ETHEREUM)
+    play.pass_time(seconds=12)
+    play.check_state(booking, State.PAID)
+    play.watch(minutes=15)
+    play.scene("A quarter of an hour later.")
+    play.check_state(booking, State.PAID)
+    play.check_owner_told("", 0)
+    play.chains.finalize(ETHEREUM)
+    play.pass_time(seconds=31)
+    play.scene("Ethereum has made it final.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("75", "erc20")
+
+
+@GROUP.drill(
     "chain-taken-back",
     "The network takes a payment back",
     happens="75 USDT were seen. Then the network replaces the block, and the payment is gone. It is sent again.",

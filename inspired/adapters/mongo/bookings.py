@@ -216,12 +216,15 @@ class Bookings(Claiming[Booking]):
         return self._ids(query, most)
 
     def unconfirmed(self, now: datetime, until: datetime, since: datetime, most: int) -> list[str]:
-        """Bookings checked before `until`, paid before `since`, and not waiting for the owner."""
+        """Bookings checked before `until`, paid before `since`, and waiting neither for the owner nor for a network to
+        make their payment final: that takes a quarter of an hour on some, and the booking itself tells if it is too
+        long."""
         query = {
             "check_at": {"$gt": now - timedelta(days=365), "$lte": until},
             "state": str(State.PAID),
             "paid_at": {"$lte": since},
             "flags": {"$ne": str(Flag.NEEDS_OWNER)},
+            "attempts": {"$not": {"$elemMatch": {"rail": {"$exists": True}, "status": "PAID", "proven": False}}},
         }
         return self._ids(query, most)
 

@@ -21,7 +21,7 @@ CLOCK, WATCHER, BINANCE, MAIL, CHECK, BACKUP = "clock", "watcher", "binance", "m
 SCHEME = "scheme"  # a proxy that does not say whether a visitor used http or https
 MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8 and accepts letters such as "ü" before the @
 CHAIN = "chain_{}"  # with a network: the watcher has read it
-SAME_EVERY = 60.0  # seconds
+SAME_EVERY = timedelta(seconds=60)
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker saves its turn, how long a reader caches it
 WORKER_FORGOTTEN = REFUSED_TOLD = timedelta(days=1)
 log = structlog.get_logger()
@@ -75,18 +75,19 @@ class Outcomes:
     def __init__(self, beats: Heartbeats, name: str, now: Callable[[], datetime], *, said: bool | None = True) -> None:
         self._beats, self._name, self._now = beats, name, now
         self._was_well = said
-        self._written = time.monotonic()
+        self._written = now()
 
     def __call__(self, is_well: bool, detail: str = "") -> None:
         """Best effort: failing to record an outcome does not repeat the operation."""
-        if is_well is self._was_well and time.monotonic() - self._written < SAME_EVERY:
+        now = self._now()
+        if is_well is self._was_well and abs(now - self._written) < SAME_EVERY:  # a clock may be put back
             return
         try:
-            self._beats.beat(self._name, self._now(), is_well=is_well, detail=detail)
+            self._beats.beat(self._name, now, is_well=is_well, detail=detail)
         except Busy:
             log.warning("outcome_unrecorded", name=self._name, is_well=is_well)
             return
-        self._was_well, self._written = is_well, time.monotonic()
+        self._was_well, self._written = is_well, now
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,8 +152,16 @@ def _notified_amount_fits(moment: Moment) -> bool:
 
 def _unconfirmed_for_long(moment: Moment) -> bool:
     booking = moment.booking
-    overdue = booking.paid_at is not None and moment.now >= booking.paid_at + ALERT_AFTER
+    overdue = booking.paid_at is not None and moment.now >= booking.paid_at + ALERT_AFTER + _usual_wait(booking)
     return overdue and Flag.SLOT_LOST not in booking.flags
+
+
+def _usual_wait(booking: Booking) -> timedelta:
+    """How long a payment that was seen usually takes until it is final."""
+    waiting = (CAPABILITIES[order.rail] for order in booking.orders if order.has_money and not order.proven)
+    return max(
+        (timedelta(minutes=able.minutes[1]) for able in waiting if not able.is_final_at_once), default=timedelta()
+    )
 
 
 def _unreachable_for_long(moment: Moment) -> bool:

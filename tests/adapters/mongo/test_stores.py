@@ -186,6 +186,15 @@ class TestHeartbeats:
         outcome(True)
         assert beats.one("mail").is_well
 
+    def test_an_outcome_that_stays_the_same_is_written_once_a_minute(self, database):
+        beats, clock = Heartbeats(database), [NOW]
+        outcome = Outcomes(beats, "mail", lambda: clock[0], said=None)
+
+        for clock[0] in (NOW, NOW + 59 * SECOND, NOW + MINUTE, NOW + MINUTE + SECOND):
+            outcome(True)
+
+        assert beats.one("mail").at == NOW + MINUTE
+
     def test_a_busy_worker_writes_its_turns_every_ten_seconds(self, database):
         elapsed = [0.0]
         workers = Workers(database, elapsed=lambda: elapsed[0])

@@ -10,7 +10,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind, ObstacleKind
 from inspired.domain.booking.ledger import balances
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
-from inspired.domain.booking.outbox import Email, SendEmail
+from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.rails import ON_CHAIN, RailId
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.shared.messages import MessageId
@@ -103,6 +103,16 @@ def test_the_slot_is_kept_for_money_that_was_seen_in_time_until_it_is_final():
     assert later.state is State.PAID
     assert later.claims == paid.claims
     assert confirmed.state is State.CONFIRMED
+
+
+@pytest.mark.parametrize(("rail", "minutes"), [(RailId.TRC20, 12), (RailId.BEP20, 11), (RailId.ERC20, 30)])
+def test_the_owner_is_told_that_it_is_not_final_only_where_it_takes_longer_than_usual(rail: RailId, minutes: int):
+    paid = settled(a_live_booking(rail), in_a_block())
+    usual, too_long = (paid.paid_at + minutes * MINUTE + wait for wait in (-SECOND, timedelta()))
+
+    told = [settled(paid, now=at).has_owed(AlertOwner(AlertKind.UNCONFIRMED)) for at in (usual, too_long)]
+
+    assert told == [False, True]
 
 
 def test_final_money_is_never_undone_by_a_later_word():

@@ -16,7 +16,7 @@ from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
 from inspired.flows.booking import chain_watching, payment, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
-from inspired.flows.monitoring import sweeping
+from inspired.flows.monitoring import alerting, sweeping
 from inspired.services import Services
 from tests.flows.steps import later, live, receive_on_chain
 from tests.harness import Servers
@@ -337,3 +337,13 @@ def test_a_node_that_is_away_takes_its_network_from_the_offer_though_nobody_has_
     assert svc.chains[Network.TRC20].state().open
     assert RailId.TRC20 not in payment.offered(svc)
     assert pauses[-1] > pauses[0], "from then on it asks less and less often"
+
+
+def test_nobody_is_alarmed_by_a_payment_that_its_network_has_still_to_make_final(svc: Services, sandbox: Servers):
+    booking = a_live_booking(svc, RailId.ERC20)
+    send(sandbox, "ERC20", booking)
+
+    seen = refreshing.update(svc, booking.id)
+
+    assert seen.state is State.PAID
+    assert alerting.find(later(svc, minutes=20))["unconfirmed_now"] is None
