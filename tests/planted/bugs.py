@@ -28,6 +28,10 @@ OF_WATCHING = "tests/flows/booking/test_chain_watching.py::"
 OF_CHAINS = "tests/domain/booking/test_on_chain.py::"
 PAYMENT_ORDERS = "inspired/domain/booking/payment_orders.py"
 OF_OTHER_RAIL = "tests/flows/booking/test_other_rail.py::"
+WALLET_REFUNDS = "inspired/domain/booking/wallet_refunds.py"
+SENDING = "inspired/flows/booking/wallet_refunds.py"
+OF_WALLET_REFUNDS = "tests/domain/booking/test_wallet_refunds.py::"
+OF_SENDING = "tests/flows/booking/test_wallet_refunds.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
@@ -905,6 +909,127 @@ BUGS = (
         old="    if ended and ended[-1] is MailState.GIVEN_UP:\n",
         new="    if ended and ended[0] is MailState.OWED:\n",
         test="tests/domain/booking/test_mails.py::test_mails_reach_the_customer_until_one_of_them_is_given_up",
+    ),
+    # --- refunds from the owner's wallet
+    Bug(
+        name="a named address is used before it is confirmed",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="ObstacleKind.OWNER_SENDS if is_confirmed(booking, network) else",
+        new="ObstacleKind.OWNER_SENDS if booking.refund_address(network) else",
+        test=OF_WALLET_REFUNDS + "test_an_address_named_beforehand_is_not_used_before_it_is_confirmed",
+    ),
+    Bug(
+        name="a changed address keeps the confirmation of the one before",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="        if refund.waits_for_wallet:\n            waits =",
+        new="        if not refund.waits_for_wallet:\n            waits =",
+        test=OF_SENDING + "test_a_changed_address_is_told_and_confirmed_again",
+    ),
+    Bug(
+        name="any link confirms any address",
+        rule="7",
+        file=SENDING,
+        old="    if not hmac.compare_digest(secret_of(svc, booking, address).encode(), secret.encode()):",
+        new="    if not secret_of(svc, booking, address):",
+        test=OF_SENDING + "test_a_link_confirms_the_address_it_was_mailed_for_and_no_other",
+    ),
+    Bug(
+        name="the database alone confirms an address",
+        rule="7",
+        file=SENDING,
+        old="{':confirmed' if is_confirmed else ''}",
+        new="{':confirmed' if is_confirmed is None else ''}",
+        test=OF_SENDING + "test_who_can_write_to_the_database_alone_confirms_no_address",
+    ),
+    Bug(
+        name="our own address is taken for a customer's",
+        rule="7",
+        file=SENDING,
+        old="    if is_given or address in",
+        new="    if address in",
+        test=OF_SENDING + "test_our_own_addresses_are_refused_whichever_booking_they_were_given_to",
+    ),
+    Bug(
+        name="the address the payment came from gets the refund",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="    here = [transfer for transfer in transfers if transfer.recipient == to]",
+        new="    here = list(transfers)",
+        test=OF_WALLET_REFUNDS + "test_anything_else_settles_nothing",
+    ),
+    Bug(
+        name="the amount of a refund's transfer is not compared",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="    exact = [transfer for transfer in here if transfer.units == units]",
+        new="    exact = [transfer for transfer in here if transfer.units >= units]",
+        test=OF_WALLET_REFUNDS + "test_anything_else_settles_nothing",
+    ),
+    Bug(
+        name="anybody's transfer settles a refund",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="    own = [transfer for transfer in exact if transfer.sender in wallets]",
+        new="    own = exact",
+        test=OF_WALLET_REFUNDS + "test_anything_else_settles_nothing",
+    ),
+    Bug(
+        name="one transfer settles refunds of two bookings",
+        rule="7",
+        file=BOOKING,
+        old="        claims += [refund.sent_with.log for refund in self.refunds if refund.sent_with is not None]\n",
+        new="",
+        test=OF_SENDING + "test_one_transfer_settles_one_refund_of_two_bookings",
+    ),
+    Bug(
+        name="one transfer settles two refunds of a booking",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="if (log.network, log.tx_hash) == (network, tx_hash))",
+        new="if (log.network, log.tx_hash) == (tx_hash, network))",
+        test=OF_SENDING + "test_one_transfer_settles_one_refund_of_one_booking",
+    ),
+    Bug(
+        name="a refund is done at a height and not when it is final",
+        rule="7",
+        file=SENDING,
+        old="    is_final = sent.block_number <= head.finalized",
+        new="    is_final = sent.block_number <= head.number - 2",
+        test=OF_SENDING + "test_blocks_on_top_are_not_finality",
+    ),
+    Bug(
+        name="a refund that is in no block for a moment is taken for gone",
+        rule="7",
+        file=SENDING,
+        old="        is_gone = head.finalized >= sent.block_number",
+        new="        is_gone = head.number >= sent.block_number",
+        test=OF_SENDING + "test_a_refund_that_the_network_takes_back_is_the_owners_again",
+    ),
+    Bug(
+        name="a transaction of a replaced block is believed",
+        rule="7",
+        file=ON_CHAIN,
+        old="if mined is not None and node.block(mined.block_number, seconds=seconds).hash != mined.block_hash:",
+        new="if mined is not None and not node.block(mined.block_number, seconds=seconds).hash:",
+        test=OF_ON_CHAIN + "test_a_transaction_of_a_block_that_the_chain_does_not_have_is_not_believed",
+    ),
+    Bug(
+        name="whoever approved a refund sends it too",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old='and refund.approved_by in ("", who):',
+        new="and not refund.approved_by:",
+        test=OF_WALLET_REFUNDS + "test_whoever_approved_it_does_not_send_it",
+    ),
+    Bug(
+        name="exactly the minimum is not sent",
+        rule="7",
+        file=WALLET_REFUNDS,
+        old="    return amount < smallest",
+        new="    return not amount > smallest",
+        test=OF_WALLET_REFUNDS + "test_less_than_the_minimum_waits_until_the_customer_asks",
     ),
     # --- money on chain
     Bug(

@@ -33,7 +33,7 @@ TEXTS = {
     MessageId.CALLED_OFF: "This call is cancelled, and its time is free for others again.",
     MessageId.CALLED_OFF_BY_OWNER: "The owner cancelled this call, and its time is free for others again.",
     MessageId.OVER: "This booking is over. Its time is free for others again.",
-    MessageId.REFUNDED: "All of your money went back to {back_to}.",
+    MessageId.REFUNDED: "All of your money went back to {refund_done}.",
     MessageId.REFUNDED_BY_HAND: "All of your money has been sent back to you.",
     MessageId.MORE_AFTER_REFUND: "Another payment arrived after your money had gone back.",
     # What is open about its money.
@@ -80,7 +80,7 @@ TEXTS = {
     MessageId.BACK_OWNER_RETURNS: "The owner returns money to you.",
     MessageId.BACK_OWNER_RETURNED: "The owner returned money to you.",
     MessageId.GOING_BACK: "{amount} is going back to {back_to}.",
-    MessageId.GONE_BACK: "{amount} went back to {back_to}.",
+    MessageId.GONE_BACK: "{amount} went back to {refund_done}.",
     MessageId.BACK_ADDRESS_WANTED: "{amount} is yours: please name an address below, to which the owner sends it.",
     MessageId.BACK_IF_ASKED: "{amount} is left, and so little is sent only if you ask for it.",
     MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
@@ -151,7 +151,7 @@ TEXTS = {
     MessageId.REFUND_BEING_SENT: "{refund_sent}",
     MessageId.REFUND_TAKEN: "{refund_taken}",
     MessageId.REFUND_RETURNED_BY_OWNER: "Returned by the owner.",
-    MessageId.REFUND_RETURNED: "Returned to {back_to}.",
+    MessageId.REFUND_RETURNED: "Returned to {refund_done}.",
     # What cancelling a call would mean, and why.
     MessageId.BACK_NOT_BY_ITSELF: "Nothing goes back by itself.",
     MessageId.BACK_NO_MORE: "Nothing more goes back.",

@@ -202,7 +202,7 @@ def refund_said(booking: Booking, made: Iterable[Refund]) -> str:
     """The effects of the owner's refund: on the money, the call and the customer's mail."""
     sums = [(one.amount.shown, booking.rail_of(one)) for one in made if one.amount]
     amounts = ", ".join(amount for amount, _ in sums)
-    to = " and ".join(dict.fromkeys(rails.of(rail).back_to for _, rail in sums))
+    to = " and ".join(dict.fromkeys(rails.of(rail).goes_to for _, rail in sums))
     goes = f"{amounts} {'go' if ',' in amounts else 'goes'} back to {to}"
     match booking.state:
         case State.CONFIRMED:

@@ -32,6 +32,8 @@ class Words:
     # Money going back.
     refunds: str  # in general
     back_to: str  # 75 USDT goes back to …
+    goes_back: str  # if nobody does anything, the money …
+    goes_to: str  # the owner's: 75 USDT goes back to …
     refund_sent: str
     refund_taken: str
     refund_accepted: str  # the owner's: a refund is under way
@@ -86,6 +88,8 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         closed="closed",
         refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
         back_to="an address that you name",
+        goes_back="goes back",
+        goes_to="an address that the customer confirms; you send it from your wallet",
         refund_sent="The owner sends it from a wallet to an address that you name.",
         refund_taken=f"It was sent, and is in a block of {facts.name} that is not final yet.",
         refund_accepted=f"A refund was seen in a block of {facts.name} that is not final yet.",
@@ -161,6 +165,8 @@ WORDS: dict[RailId, Words] = {
         closed="closed at Binance",
         refunds="Refunds go back in USDT to the Binance account that paid.",
         back_to="the Binance account that paid",
+        goes_back="goes back by itself",
+        goes_to="the Binance account that paid",
         refund_sent="It is being sent to Binance.",
         refund_taken="Binance is returning it to the account that paid.",
         refund_accepted="Binance Pay took a refund.",

@@ -97,7 +97,8 @@ def _of_booking(booking: Booking, now: datetime) -> list[tuple[str, str, str]]:
                 "Another time, or the money",
                 f"your payment of {kept_of(booking).shown} has arrived, but your time was no longer free. On your "
                 "booking’s page you can choose another time, or take your money back, until "
-                f"{moment_in_words(booking.choose_by, zone)}. Without a choice all of it goes back by itself.",
+                f"{moment_in_words(booking.choose_by, zone)}. Without a choice all of it "
+                f"{rails.of(booking.paid_by).goes_back}.",
             )
         )
     if payment_of(booking) is Payment.NONE and booking.state is not State.DRAFT:

@@ -17,7 +17,7 @@ from inspired.adapters.mongo.database import connect
 from inspired.adapters.mongo.payment_addresses import PaymentAddresses
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.mongo.transfers import Transfers
-from inspired.adapters.providers.chain_node import AskedToWait
+from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.on_chain import GAP_LIMIT, OnChain
 from inspired.adapters.redis.throttle import HeldBack, Throttle
@@ -28,7 +28,7 @@ from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Kind, Network
+from inspired.domain.shared.networks import Block, Kind, Network
 from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, XPUB_EVM, XPUB_TRON
 from tests.adapters.listeners import answering, failure_of, listening
 from tests.adapters.mongo.test_receiving import a_vault, flipped, key_of, seal_as_before
@@ -916,3 +916,38 @@ def test_while_the_database_is_away_it_is_as_it_was(tron, settings_env):
 
     assert (before, rail.is_set_up()) == (True, True)
     through.client.close()
+
+
+# --- what a refund needs to know ------------------------------------------------------------------------------------
+
+
+def test_a_transaction_is_told_with_the_head_that_says_whether_it_is_final(shop):
+    tx_hash = shop.net.send(shop.net.addresses[0], PRICE)
+    head, seen = shop.rail.mined(tx_hash)
+    shop.net.finalize()
+    later, final = shop.rail.mined(tx_hash)
+
+    assert seen is not None
+    assert final == seen
+    assert head.finalized < seen.block_number <= later.finalized
+    assert [transfer.money for transfer in seen.transfers] == [usdt(PRICE)]
+    assert shop.rail.mined("0x" + "7" * 64)[1] is None
+
+
+def test_a_transaction_of_a_block_that_the_chain_does_not_have_is_not_believed(tron, monkeypatch):
+    tx_hash = tron.net.send(tron.net.addresses[0], PRICE)
+
+    def replaced(node: ChainNode, number: int, *, seconds: float) -> Block:
+        return Block(number, "0x" + "0" * 64, NOW)
+
+    monkeypatch.setattr(ChainNode, "block", replaced)
+
+    with pytest.raises(UpstreamError, match="a block that the chain does not have"):
+        tron.rail.mined(tx_hash)
+
+
+def test_a_wallet_has_no_code_and_a_contract_has(make):
+    bnb = make(Network.BEP20)
+
+    assert not bnb.rail.has_code(THEIRS)
+    assert bnb.rail.has_code(Network.BEP20.facts.usdt)

@@ -168,6 +168,17 @@ def test_a_new_address_takes_the_confirmation_of_the_old_one_away():
         wallet_refunds.confirmed(changed, Network.TRC20, 1, b"confirmed", LATER)
 
 
+def test_an_address_named_beforehand_is_not_used_before_it_is_confirmed():
+    booking = named(replace(settled(a_live_booking(), final()), sealed=Sealed(b"key")))
+    asked = customer_actions.refund_all(booking, LATER, cancels=True)
+
+    waits = refunds.sending(asked, last(asked).id, LATER, ONE)
+    sure = refunds.sending(confirmed(asked), last(asked).id, LATER, ONE)
+
+    assert last(waits).waits_for_customer
+    assert last(sure).waits_for_wallet
+
+
 def test_a_booking_names_ten_addresses_and_no_more():
     booking = waiting()
     for _ in range(wallet_refunds.MOST_ADDRESSES):
