@@ -23,11 +23,13 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inspired.domain.booking.rails import RailId
+from inspired.domain.shared.networks import Network
 
 BINANCE_HOST = "https://bpay.binanceapi.com"
 CALENDLY_API_HOST = "https://api.calendly.com"
 CALENDLY_SITE = "https://calendly.com"
 FEED = re.compile(r"(https|webcal|http)://([!-.0-Z^-~]+@)?[A-Za-z0-9.-]+(:\d{1,5})?([/?][!-~]*)?")
+EXPLORER = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?([/#][!#%-;=?-Z_a-z~]*)?")
 RateLimit = Annotated[str, Field(description="in flask-limiter's notation, e.g. 10/minute")]
 
 
@@ -81,6 +83,9 @@ class Settings(BaseSettings):
     ethereum_expiry_minutes: float = Field(default=60, gt=0, allow_inf_nan=False)
     refund_minimum: Decimal = Field(default=Decimal(1), ge=0, le=100, description="in USDT, from your wallet unasked")
     refund_two_owners_above: Decimal = Field(default=Decimal(500), ge=0, description="in USDT, where there are two")
+    tron_explorer_url: str = "https://tronscan.org/#"  # linked to, never asked; empty: no links
+    bnb_explorer_url: str = "https://bscscan.com"
+    ethereum_explorer_url: str = "https://etherscan.io"
     payment_retry_attempts: int = Field(default=3, ge=1, le=20)
     webhook_retry_delay_ms: int = Field(default=5000, ge=100, le=600_000)
 
@@ -199,6 +204,14 @@ class Settings(BaseSettings):
         for url in _listed(value):
             if not FEED.fullmatch(url):
                 raise ValueError("must be addresses such as https://example.org/calendar.ics, separated by commas")
+        return value
+
+    @field_validator("tron_explorer_url", "bnb_explorer_url", "ethereum_explorer_url")
+    @classmethod
+    def _is_an_explorer(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if value and not EXPLORER.fullmatch(value):
+            raise ValueError("must be an https address such as https://etherscan.io, or empty")
         return value
 
     @field_validator("busy_feed_addresses")
@@ -321,6 +334,15 @@ class Settings(BaseSettings):
             case RailId.ERC20:
                 return timedelta(minutes=self.ethereum_expiry_minutes)
         return timedelta(minutes=self.on_chain_expiry_minutes)
+
+    def explorer_of(self, network: Network) -> str:
+        """The beginning of its links; "" for none."""
+        match network:
+            case Network.TRC20:
+                return self.tron_explorer_url
+            case Network.BEP20:
+                return self.bnb_explorer_url
+        return self.ethereum_explorer_url
 
     @property
     def calendly_frame_origin(self) -> str:

@@ -397,6 +397,9 @@ def test_a_time_to_pay_that_is_none_is_refused_even_in_development(problems, min
         ("MONGODB_URI", ""),
         ("REDIS_URL", "http://127.0.0.1"),
         ("SMTP_HOST", " "),
+        ("TRON_EXPLORER_URL", "http://tronscan.org"),
+        ("BNB_EXPLORER_URL", "javascript:alert(1)"),
+        ("ETHEREUM_EXPLORER_URL", 'https://etherscan.io/"><b>'),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_settings_name(problems, name, value):
@@ -437,6 +440,11 @@ def test_a_yes_or_no_is_read_from_its_words(read, word, value):
 )
 def test_what_is_wrong_is_told_in_words_of_ours(problems, name: str, value: str, words: str):
     assert problems(**{name: value}) == [f"{name}: {words}"]
+
+
+@pytest.mark.parametrize("url", ["", "https://tronscan.org/#/", "https://explorer.example:8443/tron"])
+def test_a_block_explorer_is_an_https_address_or_none(read, url):
+    assert read(TRON_EXPLORER_URL=url).tron_explorer_url == url.rstrip("/")
 
 
 def test_what_the_platform_sets_besides_is_not_our_business(read):

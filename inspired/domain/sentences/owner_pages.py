@@ -161,6 +161,9 @@ def next_step(one: Difference) -> str:
 def order_line(order: PaymentOrder) -> str:
     if order.has_money and order.received:
         proof = "our own query agrees" if order.proven else "by notice only so far"
+        if CAPABILITIES[order.rail].network is not None:
+            words = rails.of(order.rail)
+            proof = words.by_proof if order.proven else words.by_word
         fee = f", commission {order.commission.shown}" if order.commission else ""
         return f"{order.status}, {order.received.shown}{fee} ({proof})"
     if order.status is not None:

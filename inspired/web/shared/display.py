@@ -17,7 +17,7 @@ from inspired.domain.booking import customer_actions, mails, payment_orders, pol
 from inspired.domain.booking.balance import Payment, denied, payment_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
-from inspired.domain.booking.rails import USUAL, RailId
+from inspired.domain.booking.rails import ON_CHAIN, USUAL, RailId
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
@@ -27,7 +27,7 @@ from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
 from inspired.settings import Settings
-from inspired.web.shared import auth, display_money, status_snapshot
+from inspired.web.shared import auth, display_money, explorers, status_snapshot
 from inspired.web.shared.current import services
 
 QUIET_ZONE = 4  # modules, required by ISO/IEC 18004
@@ -110,6 +110,9 @@ def init_app(app: Flask) -> None:
         without_mail=customer.mail_warning,
         rail_words=rails.of,
         rail_pages=rails.pages_of,
+        on_chain=lambda rail: rail in ON_CHAIN,
+        explorer_transaction=lambda rail, tx_hash: explorers.transaction_url(services().settings, rail, tx_hash),
+        explorer_address=lambda rail, address: explorers.address_url(services().settings, rail, address),
     )
     app.jinja_env.filters.update(
         said=said,
