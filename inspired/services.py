@@ -65,6 +65,7 @@ from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.status import public_status
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
+from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
 from inspired.settings import Settings
 
@@ -218,6 +219,7 @@ def build(
         elapsed=elapsed,
     )
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
+    beats = Heartbeats(database)
     receiving, payment_addresses, transfers = (
         Receiving(database, vault),
         PaymentAddresses(database),
@@ -233,10 +235,11 @@ def build(
             transfers=transfers,
             now=now,
             gap_limit=settings.address_gap_limit,
+            two_nodes_from=Money(settings.two_nodes_from, "USDT"),
+            on_second=Outcomes(beats, heartbeats.SECOND_NODE.format(network), now),
         )
         for network in Network
     }
-    beats = Heartbeats(database)
     zone = ZoneInfo(settings.owner_timezone)
     preferences = Preferences(database)
     # Calendly reads the owner's calendar itself.

@@ -1282,4 +1282,28 @@ BUGS = (
         new="    return wanted(svc, None if method is None else rail_for(method, network))",
         test="tests/web/public/test_without_binance.py::test_without_a_method_the_network_that_is_named_is_taken",
     ),
+    Bug(
+        name="one node alone makes money final",
+        rule="3",
+        file=ON_CHAIN,
+        old=" and self._is_agreed(read):",
+        new=":",
+        test=OF_ON_CHAIN + "test_while_the_second_node_is_away_behind_or_says_otherwise_nothing_is_proven",
+    ),
+    Bug(
+        name="a second node that tells of another amount agrees",
+        rule="3",
+        file="inspired/adapters/providers/second_node.py",
+        old="        return place in {",
+        new="        return bool(mined.transfers) or place in {",
+        test=OF_ON_CHAIN + "test_while_the_second_node_is_away_behind_or_says_otherwise_nothing_is_proven",
+    ),
+    Bug(
+        name="one node alone closes an order as unpaid",
+        rule="5",
+        file=ON_CHAIN,
+        old="        is_closed = is_over and self._is_agreed_unpaid(given, read)",
+        new="        is_closed = is_over",
+        test=OF_ON_CHAIN + "test_money_that_only_the_second_node_tells_of_keeps_the_order_open_and_is_told",
+    ),
 )

@@ -23,6 +23,7 @@ from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.process import deadline
 from inspired.adapters.providers.chain_node import AskedToWait, ChainNode, Mined
 from inspired.adapters.providers.http import Http
+from inspired.adapters.providers.second_node import SecondNode
 from inspired.adapters.redis.throttle import Breaker, Throttle
 from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
@@ -38,6 +39,7 @@ LOOK_BACK = timedelta(minutes=10)  # blocks may come faster than they should, an
 GAP_LIMIT = 20  # as wallets have it
 STOCK_KEPT = 5.0  # seconds
 PATIENCE = 0.1  # seconds a page waits to count the stock again
+NOTHING = Money.parse(0)
 Found = TypeVar("Found")
 
 
@@ -61,7 +63,10 @@ class _Read:
 
 
 class OnChain:
-    """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at."""
+    """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at.
+
+    `two_nodes_from`: the amount from which a second node, if one is set, must agree. `on_second`: told whether it did.
+    """
 
     def __init__(
         self,
@@ -74,6 +79,8 @@ class OnChain:
         transfers: Transfers,
         now: Callable[[], datetime],
         gap_limit: int = GAP_LIMIT,
+        two_nodes_from: Money = NOTHING,
+        on_second: Callable[[bool, str], None] = lambda is_well, why: None,
     ) -> None:
         self._network = network
         self._http = http
@@ -83,9 +90,11 @@ class OnChain:
         self._transfers = transfers
         self._now = now
         self._gap_limit = gap_limit
+        self._two_nodes_from = two_nodes_from
+        self._on_second = on_second
         self._stock: tuple[float, Stock] | None = None
         self._service = f"{network} node"
-        self._asked_last: tuple[NodeAddress, ChainNode] | None = None
+        self._nodes: dict[NodeAddress, ChainNode] = {}
 
     def create(
         self,
@@ -144,12 +153,13 @@ class OnChain:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
         wanted = int(given.wanted)
         is_over = given.closing_at is not None and read.head.time >= given.closing_at
-        if read.final >= wanted or (is_over and read.seen == read.final > 0):
+        if (read.final >= wanted or (is_over and read.seen == read.final > 0)) and self._is_agreed(read):
             return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
         if read.seen >= wanted or (is_over and read.seen):
             return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
+        is_closed = is_over and self._is_agreed_unpaid(given, read)
         return OrderObservation(
-            trade_no, asked_at, Remote.EXPIRED if is_over else Remote.PENDING if read.seen else Remote.INITIAL
+            trade_no, asked_at, Remote.EXPIRED if is_closed else Remote.PENDING if read.seen else Remote.INITIAL
         )
 
     def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
@@ -272,6 +282,23 @@ class OnChain:
             raise UpstreamError(self._service, "it told of a transaction in a block that the chain does not have")
         return head, mined
 
+    def _is_agreed(self, read: _Read) -> bool:
+        """False while the second node does not tell of the same final money, where there is one and it is asked."""
+        second = self._second_node()
+        if second is None or money_of(self._network, read.final) < self._two_nodes_from:
+            return True
+        return second.agrees([one for one in read.transfers if one.block_number <= read.head.finalized])
+
+    def _is_agreed_unpaid(self, given: PaymentAddress, read: _Read) -> bool:
+        second = self._second_node()
+        if (
+            second is None
+            or given.closing_at is None
+            or money_of(self._network, int(given.wanted)) < self._two_nodes_from
+        ):
+            return True
+        return second.sees_nothing(given.address, self.first_block(given, read.head), given.closing_at)
+
     def _with_money(
         self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool
     ) -> OrderObservation:
@@ -339,17 +366,28 @@ class OnChain:
         return found
 
     def _node(self) -> ChainNode:
-        try:
-            found = next(iter(self._receiving.nodes(self._network, self._now())), None)
-        except CannotDecrypt:
-            found = None
-        if found is None:
+        if not (found := self._node_addresses()):
             raise self._refused("no node is set")
-        if self._asked_last is not None and self._asked_last[0] == found:
-            return self._asked_last[1]  # it knows its chain already, and how many blocks it takes
-        node = ChainNode(self._http, network=self._network, url=found.url, headers=found.headers, now=self._now)
-        self._asked_last = found, node
-        return node
+        return self._made(found[0])
+
+    def _second_node(self) -> SecondNode | None:
+        found = self._node_addresses()
+        return SecondNode(self._made(found[1]), self._on_second) if len(found) > 1 else None
+
+    def _node_addresses(self) -> tuple[NodeAddress, ...]:
+        try:
+            return self._receiving.nodes(self._network, self._now())
+        except CannotDecrypt:
+            return ()
+
+    def _made(self, address: NodeAddress) -> ChainNode:
+        """Kept, since it knows its chain then, and how many blocks it takes."""
+        if address not in self._nodes:
+            self._nodes = dict(list(self._nodes.items())[-1:])  # at most two are in use
+            self._nodes[address] = ChainNode(
+                self._http, network=self._network, url=address.url, headers=address.headers, now=self._now
+            )
+        return self._nodes[address]
 
 
 def _completing(transfers: list[Transfer], wanted: int) -> Transfer | None:

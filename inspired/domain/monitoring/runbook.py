@@ -316,6 +316,26 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=10),
         ),
         Alert(
+            id="nodes_differ",
+            sentence="Two nodes of a network do not agree, or the second one does not answer.",
+            severity=Severity.NOW,
+            found="When a payment was last to be confirmed, or an unpaid order closed, the second node did not answer "
+            "or told something else.",
+            happened="The site asks two providers about each larger payment, and both have to tell of the same "
+            "transaction in the same final block.",
+            means="Nothing is confirmed and nothing is closed as unpaid on this network until they agree. Money is not "
+            "lost, and customers see that their payment was seen. New bookings are still taken.",
+            todo=(
+                "The detail names the network, and the transaction where there is one. Look it up in two block "
+                "explorers.",
+                "Is it there and final? Then the node that denies it is behind or broken: tell its provider.",
+                "Is it not there? Then one node has made it up. Do not confirm that booking by hand; set another node.",
+                "If the second node is only away, wait: it is asked again every few seconds.",
+            ),
+            drill="Sandbox: let the second node of the network refuse calls, and pay.",
+            drills=("payments-paused",),
+        ),
+        Alert(
             id="calendly",
             sentence="Calendly cannot be asked.",
             severity=Severity.TODAY,

@@ -250,6 +250,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
         yield alert_id, Seen(beat.detail) if is_asked and beat is not None and not beat.is_well else None
     unread = ", ".join(_unread_chains(svc, beats))
     yield "chain_unread", Seen(unread) if unread else None
+    differing = ", ".join(_differing_nodes(svc, beats))
+    yield "nodes_differ", Seen(differing) if differing else None
     check = beats.get(heartbeats.CHECK)
     yield "invariant_broken", Seen(check.detail) if check is not None and not check.is_well else None
     skew = svc.binance.clock_skew
@@ -273,6 +275,14 @@ def _unread_chains(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
         if svc.now() - beat.at > SILENT_AFTER:
             yield f"{network.facts.name}: not read since {beat.at:%H:%M} UTC"
         elif not beat.is_well:
+            yield f"{network.facts.name}: {beat.detail}"
+
+
+def _differing_nodes(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
+    """Networks with two nodes whose second one does not answer or does not agree."""
+    for network in svc.chains:
+        beat = beats.get(heartbeats.SECOND_NODE.format(network))
+        if beat is not None and not beat.is_well:
             yield f"{network.facts.name}: {beat.detail}"
 
 

@@ -951,3 +951,88 @@ def test_a_wallet_has_no_code_and_a_contract_has(make):
 
     assert not bnb.rail.has_code(THEIRS)
     assert bnb.rail.has_code(Network.BEP20.facts.usdt)
+
+
+# --- two nodes ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Second:
+    """What the second node said, in our words."""
+
+    told: list[tuple[bool, str]]
+
+    def __call__(self, is_well: bool, why: str) -> None:
+        self.told.append((is_well, why))
+
+
+@pytest.fixture
+def two(make) -> tuple[Shop, Second]:
+    """TRON with two nodes of the same chain."""
+    shop, second = make(Network.TRC20), Second([])
+    url = f"{shop.net.servers.sandbox}/chains/TRC20/nodes/2/jsonrpc"
+    now = shop.clock()
+    shop.receiving.set_nodes(Network.TRC20, (shop.net.node, NodeAddress(url)), now, by="anna", in_force_at=now)
+    shop.rail._on_second = second
+    return shop, second
+
+
+def of_second(shop: Shop, fault: str, times: int = 100) -> None:
+    shop.net.control("faults", {"fault": fault, "times": times, "node": 2})
+
+
+def test_money_is_proven_when_both_nodes_tell_of_the_same_final_transfer(two):
+    shop, second = two
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.finalize()
+
+    assert shop.seen() == proven()
+    assert second.told == [(True, "")]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "lag", "lie", "empty"])
+def test_while_the_second_node_is_away_behind_or_says_otherwise_nothing_is_proven(two, fault):
+    shop, second = two
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.finalize()
+    of_second(shop, fault)
+
+    assert shop.seen() == in_a_block()
+    assert all(not is_well for is_well, _ in second.told)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "lag"])
+def test_an_order_is_closed_as_unpaid_only_when_both_have_read_far_enough(two, fault):
+    shop, _ = two
+    shop.create()
+    shop.closed_a_minute_ahead()
+    shop.block_after_the_close()
+    of_second(shop, fault, times=3)
+
+    answers = [shop.seen() for _ in range(5)]
+
+    assert answers[0] == NOTHING
+    assert answers[-1] == OVER
+
+
+def test_money_that_only_the_second_node_tells_of_keeps_the_order_open_and_is_told(two):
+    shop, second = two
+    shop.create()
+    shop.closed_a_minute_ahead()
+    shop.net.send(shop.net.addresses[0], PRICE)
+    shop.block_after_the_close()
+    shop.net.breaks("empty")
+
+    assert shop.seen()[0] is not Remote.EXPIRED
+    assert "only the second node tells of transaction" in second.told[-1][1]
+
+
+def test_below_the_amount_from_which_two_are_asked_one_is_enough(two):
+    shop, second = two
+    shop.rail._two_nodes_from = usdt("75.01")
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.finalize()
+    of_second(shop, "refuse")
+
+    assert shop.seen() == proven()
+    assert second.told == []

@@ -386,6 +386,24 @@ def test_a_network_that_nobody_can_or_does_read(svc: Services, sandbox: Servers)
     assert not seen(svc, "chain_unread")
 
 
+def test_a_second_node_that_does_not_answer_or_agree(svc: Services, sandbox: Servers):
+    receive_on_chain(svc, sandbox)
+    nodes = [NodeAddress(f"{sandbox.sandbox}/chains/TRC20/{path}jsonrpc") for path in ("", "nodes/2/")]
+    svc.receiving.set_nodes(Network.TRC20, tuple(nodes), svc.now(), by="anna", in_force_at=svc.now())
+    booking = live(svc, rail=RailId.TRC20)
+    sandbox.control("chains/TRC20/send", {"to": booking.order.checkout.qr_content, "amount": "75"})
+    sandbox.control("chains/TRC20/finalize", {})
+    assert not seen(svc, "nodes_differ")
+
+    sandbox.control("chains/TRC20/faults", {"fault": "refuse", "times": 1, "node": 2})
+    waiting = refreshing.refresh(svc, booking.id)
+    assert alerting.find(svc)["nodes_differ"].detail.startswith("TRON: the second node does not answer")
+    confirmed = refreshing.refresh(svc, booking.id)
+
+    assert (waiting.state, confirmed.state) == (State.PAID, State.CONFIRMED)
+    assert not seen(svc, "nodes_differ")
+
+
 def test_calls_to_binance_that_are_paused(svc: Services, sandbox: Servers):
     assert not seen(svc, "binance_paused")
     pause_payments(svc, sandbox)
