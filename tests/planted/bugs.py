@@ -32,6 +32,11 @@ WALLET_REFUNDS = "inspired/domain/booking/wallet_refunds.py"
 SENDING = "inspired/flows/booking/wallet_refunds.py"
 OF_WALLET_REFUNDS = "tests/domain/booking/test_wallet_refunds.py::"
 OF_SENDING = "tests/flows/booking/test_wallet_refunds.py::"
+RECEIVING = "inspired/adapters/mongo/receiving.py"
+REGISTER = "inspired/domain/booking/receiving.py"
+OF_RECEIVING = "tests/adapters/mongo/test_receiving.py::"
+OF_RECEIVING_PAGES = "tests/web/admin/test_receiving.py::"
+OF_SETTING_RECEIVING = "tests/flows/site/test_receiving.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 
@@ -1305,5 +1310,105 @@ BUGS = (
         old="        is_closed = is_over and self._is_agreed_unpaid(given, read)",
         new="        is_closed = is_over",
         test=OF_ON_CHAIN + "test_money_that_only_the_second_node_tells_of_keeps_the_order_open_and_is_told",
+    ),
+    # --- where money on chain goes
+    Bug(
+        name="an address is checked against the newest source, not against its own",
+        rule="1",
+        file=ON_CHAIN,
+        old="        source = self._source_called(given.source)\n",
+        new="        source = self._source()\n",
+        test=OF_ON_CHAIN + "test_after_a_change_addresses_given_out_before_are_checked_against_their_own_source",
+    ),
+    Bug(
+        name="an address of a change that still waits is shown",
+        rule="1",
+        file=REGISTER,
+        old="if entry.id == entry_id and entry.in_force_at <= now), None)",
+        new="if entry.id == entry_id), None)",
+        test=OF_ON_CHAIN + "test_an_address_from_a_change_that_still_waits_is_not_shown",
+    ),
+    Bug(
+        name="a change of where money goes counts at once",
+        rule="1",
+        file=REGISTER,
+        old="    return now + WAIT if was_ever_paid else now\n",
+        new="    return now\n",
+        test=OF_SETTING_RECEIVING + "test_after_the_first_sale_a_change_waits_for_a_day_and_is_shown_meanwhile",
+    ),
+    Bug(
+        name="a withdrawn change comes into force all the same",
+        rule="1",
+        file=REGISTER,
+        old="version=self.version + 1, entries=self.entries[:-1])",
+        new="version=self.version + 1)",
+        test=OF_RECEIVING + "test_a_change_that_waits_can_be_withdrawn_and_then_never_counts",
+    ),
+    Bug(
+        name="what was sealed for one network is taken for another",
+        rule="1",
+        file=RECEIVING,
+        old='        return f"receiving/{self.id}"',
+        new='        return "receiving"',
+        test=OF_RECEIVING + "test_what_was_sealed_for_one_place_is_not_taken_in_another",
+    ),
+    Bug(
+        name="an older register that was put back is taken for the newest",
+        rule="1",
+        file=RECEIVING,
+        old="        if register.version < self._newest.get(place, 0):\n",
+        new="        if register.version < 0:\n",
+        test=OF_RECEIVING + "test_an_older_value_is_refused_by_each_process_that_has_seen_the_newer",
+    ),
+    Bug(
+        name="a network is offered for addresses that nobody has compared",
+        rule="1",
+        file=RECEIVING,
+        old="        return source is not None and source.id in self.compared(network)\n",
+        new="        return source is not None and bool(self.compared(network))\n",
+        test=OF_RECEIVING + "test_a_network_is_on_only_for_the_source_that_was_compared",
+    ),
+    Bug(
+        name="a secret that was pasted stands in the form again",
+        rule="1",
+        file="inspired/web/admin/receiving.py",
+        old='line if SHOWN_AGAIN.fullmatch(line) else ""',
+        new="line",
+        test=OF_RECEIVING_PAGES
+        + "test_a_secret_is_refused_and_stands_neither_in_the_answer_nor_in_the_log_nor_in_the_database",
+    ),
+    Bug(
+        name="a recovery phrase in a list of addresses is taken for a wrong line",
+        rule="1",
+        file="inspired/adapters/crypto/account_keys.py",
+        old="phrases = (words, *(BETWEEN.split(line.strip()) for line in text.splitlines()))",
+        new="phrases = (words,)",
+        test="tests/adapters/crypto/test_address_sources.py::"
+        + "test_a_secret_is_refused_with_the_word_to_move_the_money_and_is_not_repeated",
+    ),
+    Bug(
+        name="a provider's header goes to whatever address is entered next",
+        rule="1",
+        file="inspired/web/admin/receiving.py",
+        old='        header = there.get(url, "")\n',
+        new='        header = next(iter(there.values()), "")\n',
+        test=OF_RECEIVING_PAGES + "test_a_header_is_stored_and_never_shown_and_stays_as_long_as_the_address_does",
+    ),
+    Bug(
+        name="more addresses are given out than the owner's wallet looks for",
+        rule="4",
+        file=ADDRESSES,
+        old="number - so_far.last_with_money > longest_gap",
+        new="number > longest_gap + 2**20",
+        test=OF_ADDRESSES + "test_only_so_many_follow_the_last_one_with_money_however_many_ask_at_once",
+    ),
+    Bug(
+        name="an expired booking gives its visitor another address of the day",
+        rule="4",
+        file="inspired/domain/booking/booking.py",
+        old="        claims += self.address_places  # an address stays given out, whatever becomes of its booking\n",
+        new="        claims += self.address_places if self.state is State.PENDING else ()\n",
+        test="tests/domain/booking/test_booking.py::"
+        + "test_an_address_counts_for_its_day_whatever_becomes_of_the_booking",
     ),
 )

@@ -90,6 +90,11 @@ class Place:
     def id(self) -> str:
         return f"{self.part}:{self.of}"
 
+    @property
+    def sealed_for(self) -> str:
+        """What its sealed value is bound to, so that it cannot be moved elsewhere."""
+        return f"receiving/{self.id}"
+
 
 def place_of(part: Part, name: str) -> Place:
     """ValueError if there is none."""
@@ -266,7 +271,7 @@ class Receiving:
 
     def _register_in(self, place: Place, documents: Mapping[str, Document]) -> Register:
         if (found := documents.get(place.id)) is not None:
-            text = self._vault.open(bytes(found["key"]), f"receiving/{place.id}", "value", bytes(found["value"]))
+            text = self._vault.open(bytes(found["key"]), place.sealed_for, "value", bytes(found["value"]))
             register = _register_of(json.loads(text))
             if register.version != found["version"]:
                 raise CannotDecrypt("its version was altered")
@@ -291,7 +296,7 @@ class Receiving:
         """Raises Conflict if somebody else was faster, and what `decide` raises."""
         after = decide(before := self._to_be_changed(place))
         text = json.dumps({"version": after.version, "entries": [_entry_out(one) for one in after.entries]})
-        key = self._vault.new_key(f"receiving/{place.id}")
+        key = self._vault.new_key(place.sealed_for)
         with reaching():
             known = self._collection.find_one({"_id": place.id}, {"untold": 1})
         notice = {"id": f"{after.version}", "event": str(event), "at": now, "by": by, "in_force_at": entry.in_force_at}
@@ -299,7 +304,7 @@ class Receiving:
             "_id": place.id,
             "version": after.version,
             "key": Binary(key),
-            "value": Binary(self._vault.seal(key, f"receiving/{place.id}", "value", text)),
+            "value": Binary(self._vault.seal(key, place.sealed_for, "value", text)),
             # The command sets up the stand-in's chains only, and whoever runs it knows.
             "untold": [*(known or {}).get("untold", ()), *([notice] if by != BY_COMMAND else [])],
         }

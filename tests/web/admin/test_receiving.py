@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from inspired.services import Services
 from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, WORDS, XPUB_TRON
 from tests.flows.steps import confirmed
 from tests.harness import Servers
+from tests.web.admin.test_account import with_app
 from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import hidden, send, words
 
@@ -163,6 +165,25 @@ def test_with_an_old_login_nothing_is_set(owner: FlaskClient, svc: Services):
         answer = owner.post(path, data={"csrf_token": token, "text": XPUB_TRON})
         assert answer.headers["Location"].startswith("/admin/again"), path
     assert svc.receiving.source(Kind.TRON, svc.now()) is None
+
+
+def test_who_has_a_second_step_proves_it_once_more_unless_the_login_was_a_moment_ago(
+    client: FlaskClient, svc: Services
+):
+    _, codes = with_app(client, svc)
+    person = svc.people.by_email("owner@example.com")
+    assert person is not None
+    at_once = send(client, SOURCE, {"text": ADDRESSES_TRON[0]})
+    (session,) = svc.sessions.of(person.id)
+    svc.sessions.end(session.id)
+    svc.sessions.add(replace(session, since=svc.now() - FRESH))
+
+    without = send(client, SOURCE, {"text": ADDRESSES_TRON[1]})
+    wrong = send(client, SOURCE, {"text": ADDRESSES_TRON[1], "code": "000000"})
+    right = send(client, SOURCE, {"text": ADDRESSES_TRON[1], "code": codes[0]})
+
+    assert [one.status_code for one in (at_once, without, wrong, right)] == [303, 422, 422, 303]
+    assert "Please give the code of your second step" in without.text
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
