@@ -30,10 +30,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One way to pay that is set up. `since`: when it stopped being offered, if known."""
+
+    name: str
+    health: Health
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Cached facts for pages that must not make calls. `firing`: alerts with their start.
 
-    `database_away_since` and `paused_since`: None while the database or the provider answers. `clock_at` and
+    `database_away_since` and `paused_since`: None while the database or any way to pay answers. `clock_at` and
     `worker_at`: the last sign of life; None if there never was one.
     """
 
@@ -44,6 +53,7 @@ class Facts:
     worker_at: datetime | None = None
     paused_since: datetime | None = None
     is_backing_off: bool = False
+    ways: tuple[Way, ...] = ()
     firing: Mapping[str, datetime] = field(default_factory=dict)
 
 
@@ -74,6 +84,15 @@ def public_lines(facts: Facts | None, now: datetime) -> tuple[Line, ...]:
         _line("Payments", facts, ill=_paused(facts, now), slow=SLOW_PAYMENTS, is_slow=is_slow or facts.is_backing_off),
         _line("Confirmations", facts, ill=_silent(facts, now), slow=SLOW_CONFIRMATIONS, is_slow=is_slow),
     )
+
+
+def ways_to_pay(facts: Facts | None, now: datetime) -> tuple[Way, ...]:
+    """Each way with its state; unknown while the facts are old."""
+    if facts is None:
+        return ()
+    if now - facts.known_at > KNOWN_FOR or facts.database_away_since is not None:
+        return tuple(Way(way.name, Health.UNKNOWN) for way in facts.ways)
+    return facts.ways
 
 
 def is_silent(at: datetime | None, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from spectree import Response as Documented
 
 from inspired.domain.booking.status import iso
-from inspired.domain.monitoring.health import Health, Line, Part, overall, public_lines
+from inspired.domain.monitoring.health import Health, Line, Part, Way, overall, public_lines, ways_to_pay
 from inspired.domain.shared.errors import Busy
 from inspired.flows.monitoring import health
 from inspired.web.public.api import spec
@@ -43,17 +43,23 @@ def ready() -> tuple[Response, int]:
 @public.get("/status")
 def page() -> str:
     lines = _lines()
-    return render_template("site/status.html", lines=lines, overall=overall(lines))
+    return render_template("site/status.html", lines=lines, ways=_ways(), overall=overall(lines))
 
 
 @public.get("/status.json")
 def as_json() -> ResponseReturnValue:
-    """503 while something is not working or unknown, so that a monitor can rely on the status code."""
+    """503 while something is not working or unknown, so that a monitor can rely on the status code. One way to pay that
+    is away is none of these parts as long as another one works."""
     lines = _lines()
     worst = overall(lines)
     parts = [{"name": line.name, "state": line.health, "since": iso(line.since)} for line in lines]
-    body = {"state": worst, "parts": parts, "at": iso(services().now())}
+    ways = [{"name": way.name, "state": way.health, "since": iso(way.since)} for way in _ways()]
+    body = {"state": worst, "parts": parts, "waysToPay": ways, "at": iso(services().now())}
     return jsonify(body), 503 if worst in (Health.ILL, Health.UNKNOWN) else 200
+
+
+def _ways() -> tuple[Way, ...]:
+    return ways_to_pay(board().facts(), services().now())
 
 
 def _lines() -> tuple[Line, ...]:

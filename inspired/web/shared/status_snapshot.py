@@ -5,6 +5,7 @@ A view waits at most a moment for news; with everything behind it frozen, it ans
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +13,8 @@ import structlog
 from flask import current_app
 
 from inspired.adapters.mongo import heartbeats
-from inspired.domain.monitoring.health import Facts
+from inspired.domain.booking.rails import CAPABILITIES, RailId
+from inspired.domain.monitoring.health import Facts, Health, Way
 from inspired.domain.shared.errors import Busy
 from inspired.services import Services
 
@@ -59,26 +61,40 @@ def _read(svc: Services, before: Facts | None) -> Facts:
     begun = time.monotonic()
     svc.ping()
     took = timedelta(seconds=time.monotonic() - begun)
-    beats, standings, breaker = svc.heartbeats.all(), svc.alerts.all(), svc.binance.state()
+    beats, standings = svc.heartbeats.all(), svc.alerts.all()
     clock = beats.get(heartbeats.CLOCK)
     firing = {
         standing.id: standing.firing_since for standing in standings.values() if standing.firing_since is not None
     }
     paused = standings.get("binance_paused")
-    paused_since: datetime | None = None
-    if breaker.refusal is not None:
-        paused_since = breaker.refusal.since
-    elif breaker.open:
-        paused_since = (paused and paused.seen_since) or (before and before.paused_since) or svc.now()
+    known_since = {way.name: way.since for way in (before.ways if before else ()) if way.since is not None}
+    if paused is not None and paused.seen_since is not None:
+        known_since[CAPABILITIES[RailId.BINANCE_PAY].name] = paused.seen_since
+    ways = tuple(_way(svc, rail, known_since) for rail in svc.rails_on)
+    away = [way.since or svc.now() for way in ways if way.health is Health.ILL]
+    paused_since = None
+    if len(away) == len(ways):
+        paused_since = min(away, default=None) or (before and before.paused_since) or svc.now()
     return Facts(
         known_at=svc.now(),
         database_took=took,
         clock_at=clock.at if clock else None,
         worker_at=svc.workers.last_turn(),
         paused_since=paused_since,
-        is_backing_off=breaker.failures > 0,
+        is_backing_off=any(way.health is not Health.WELL for way in ways),
+        ways=ways,
         firing=firing,
     )
+
+
+def _way(svc: Services, rail: RailId, known_since: Mapping[str, datetime]) -> Way:
+    name, by = CAPABILITIES[rail].name, svc.rails[rail]
+    breaker = by.state()
+    if breaker.refusal is not None:
+        return Way(name, Health.ILL, breaker.refusal.since)
+    if breaker.open or not by.has_room():
+        return Way(name, Health.ILL, known_since.get(name) or svc.now())
+    return Way(name, Health.SLOW if breaker.failures else Health.WELL)
 
 
 def board() -> StatusSnapshot:

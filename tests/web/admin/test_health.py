@@ -15,12 +15,14 @@ from pymongo.synchronous.topology import Topology
 
 from inspired.adapters.mongo import heartbeats
 from inspired.app import create_app
+from inspired.domain.booking.rails import RailId
+from inspired.domain.monitoring.health import Health
 from inspired.domain.shared.errors import Busy
 from inspired.flows.monitoring import alerting, health
 from inspired.services import Services, build
 from inspired.settings import Settings
 from inspired.web.shared import status_snapshot
-from tests.flows.steps import later, pause_payments, refuse_calls
+from tests.flows.steps import later, pause_payments, receive_on_chain, refuse_calls
 from tests.harness import Servers, wait_until
 from tests.web.admin.test_admin import log_in
 from tests.web.pages import words
@@ -88,6 +90,34 @@ def test_the_public_page_says_how_the_three_things_are(client: FlaskClient, svc:
         assert f"{name} working" in page
     assert client.get("/status.json").status_code == 200
     assert 'href="/status"' in client.get("/").text
+
+
+def test_one_way_to_pay_that_is_away_is_told_and_the_site_goes_on(svc: Services, sandbox: Servers, settings: Settings):
+    for name in (heartbeats.CLOCK, heartbeats.BINANCE):
+        svc.heartbeats.beat(name, svc.now())
+    receive_on_chain(svc, sandbox)
+    node = svc.rails[RailId.TRC20].throttle
+    for _ in range(5):
+        node.failed(node.take(urgent=True, seconds=1.0))
+    client = create_app(svc, settings).test_client()
+
+    found = client.get("/status.json")
+
+    assert found.status_code == 200
+    ways = {one["name"]: one["state"] for one in found.json["waysToPay"]}
+    assert ways.pop("USDT on TRON") == "not working"
+    assert set(ways.values()) == {"working"}
+    assert lines(client)["Booking"] == "working"
+    page = words(client.get("/status").text)
+    assert "USDT on TRON not working since" in page
+    assert "Binance Pay working" in page
+    assert "USDT on TRON" not in words(client.get("/book/deep-dive").text)
+    [part] = [one for one in health.examine(svc) if one.title == "USDT on TRON"]
+    assert (part.health, part.runbook) == (Health.ILL, "chain_unread")
+
+
+def test_where_there_is_one_way_to_pay_it_needs_no_list(client: FlaskClient):
+    assert "Ways to pay" not in client.get("/status").text
 
 
 def test_payments_that_are_paused_and_a_dead_clock_are_said_with_since_when(
