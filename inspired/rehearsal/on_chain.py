@@ -311,6 +311,34 @@ def false_token(play: Play) -> None:
 
 
 @GROUP.drill(
+    "chain-dust",
+    "Dust is sent to an address",
+    happens="Somebody sends 0.000001 USDT to both addresses, as swindlers do to stand in lists of payments.",
+    should="It is booked, confirms nothing and stops nothing: one call is paid as usual, the other ends unpaid, and "
+    "nobody is told of the dust.",
+)
+def dust(play: Play) -> None:
+    booking, other = _held(play), play.hold(email=BOB, rail=RailId.TRC20)
+    for one in (booking, other):
+        play.chains.send(one, "0.000001")
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.check_state(booking, State.PENDING)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("Ann has paid; Bob has not.")
+    play.check_mails(ANN, "Confirmed")
+    _over(play, other)
+    play.scene("The time to pay is over.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_state(other, State.EXPIRED)
+    play.check_mails(BOB, "Not paid")
+    play.check_owner_told("does not match the price", 0)
+    play.check_kept("75.000002", "trc20")
+
+
+@GROUP.drill(
     "chain-address-altered",
     "Somebody puts another address into the database",
     happens="Whoever can write to the database puts an address of their own in place of the booking’s. Somebody "

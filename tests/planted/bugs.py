@@ -20,6 +20,7 @@ OF_TABLE = "tests/domain/booking/test_table.py::"
 OF_REFUNDS = "tests/domain/booking/test_refunds.py::"
 OF_MIRRORED = "tests/domain/booking/test_mirrored.py::"
 OF_RULES = "tests/planted/test_rules.py::"
+BALANCE = "inspired/domain/booking/balance.py"
 ON_CHAIN = "inspired/adapters/providers/on_chain.py"
 ADDRESSES = "inspired/adapters/mongo/payment_addresses.py"
 WATCHING = "inspired/flows/booking/chain_watching.py"
@@ -1210,7 +1211,7 @@ BUGS = (
         name="dust on another network becomes a short payment",
         rule="6",
         file=WATCHING,
-        old=" < units_of(network, SMALLEST):",
+        old=" < units_of(network, DUST):",
         new=" < 0:",
         test=OF_WATCHING + "test_dust_on_another_network_is_told_to_nobody",
     ),
@@ -1237,6 +1238,38 @@ BUGS = (
         old="moment.now >= deadline + wait",
         new="moment.now >= deadline",
         test=OF_CHAINS + "test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long",
+    ),
+    Bug(
+        name="dust is taken for a short payment",
+        rule="6",
+        file=BALANCE,
+        old="order.has_money and not is_dust(order)]",
+        new="order.has_money]",
+        test=OF_CHAINS + "test_dust_is_nobodys_payment_and_is_told_to_nobody",
+    ),
+    Bug(
+        name="dust beside the price is promised back",
+        rule="6",
+        file=BALANCE,
+        old="    if _is_dust(kept - wanted):",
+        new="    if kept == wanted:",
+        test=OF_CHAINS + "test_dust_beside_the_price_confirms_the_call_and_nothing_goes_back",
+    ),
+    Bug(
+        name="the owner is alarmed by each payment on Ethereum",
+        rule="3",
+        file=LIFECYCLE,
+        old="booking.paid_at + ALERT_AFTER + _usual_wait(booking)",
+        new="booking.paid_at + ALERT_AFTER",
+        test=OF_CHAINS + "test_the_owner_is_told_that_it_is_not_final_only_where_it_takes_longer_than_usual",
+    ),
+    Bug(
+        name="a network whose node is away stays on offer where nobody has a booking",
+        rule="6",
+        file=WATCHING,
+        old=" if self._chain.state().open else ROUND_SECONDS",
+        new="",
+        test=OF_WATCHING + "test_a_node_that_is_away_takes_its_network_from_the_offer_though_nobody_has_a_booking",
     ),
     # --- paying another way
     Bug(

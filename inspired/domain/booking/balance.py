@@ -9,8 +9,10 @@ from enum import StrEnum
 from functools import cache
 
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import Remote
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import DUST
 
 
 class Payment(StrEnum):
@@ -26,10 +28,11 @@ class Payment(StrEnum):
 
 
 def payment_of(booking: Booking) -> Payment:
-    paid = [order for order in booking.orders if order.has_money]
+    paid = [order for order in booking.orders if order.has_money and not is_dust(order)]
     if not paid:
         return Payment.NONE
-    kept, wanted = kept_of(booking), due(booking)
+    wanted = due(booking)
+    kept = _without_dust(booking, kept_of(booking), wanted)
     if kept > wanted:
         return Payment.OVER
     if kept == wanted and not kept.is_nothing:
@@ -40,6 +43,25 @@ def payment_of(booking: Booking) -> Payment:
         return Payment.UNCLEAR
     # Negative: refunds were promised, and meanwhile some of the money left through the console.
     return Payment.SHORT if kept > nothing(kept.currency) else Payment.RETURNED
+
+
+def is_dust(order: PaymentOrder) -> bool:
+    """True if what came is so little that it is nobody's payment. Anybody can send such amounts to an address on chain;
+    they are booked, change nothing else, and are told to nobody."""
+    return CAPABILITIES[order.rail].takes_more and order.received is not None and _is_dust(order.received)
+
+
+def _is_dust(money: Money) -> bool:
+    return money.currency == DUST.currency and money < DUST and not money < nothing(DUST.currency)
+
+
+def _without_dust(booking: Booking, kept: Money, wanted: Money) -> Money:
+    """`kept`, unless it differs by dust from what is wanted or from nothing."""
+    if not any(CAPABILITIES[order.rail].takes_more and order.has_money for order in booking.orders):
+        return kept
+    if _is_dust(kept - wanted):
+        return wanted
+    return nothing(kept.currency) if _is_dust(kept) else kept
 
 
 def denied(booking: Booking) -> Remote | None:
@@ -73,7 +95,8 @@ def received_of(booking: Booking) -> Money:
 
 def missing(booking: Booking) -> Money:
     """The amount that would complete the payment; zero if there is enough."""
-    kept, wanted = kept_of(booking), due(booking)
+    wanted = due(booking)
+    kept = _without_dust(booking, kept_of(booking), wanted)
     return wanted - kept if wanted > kept else nothing(booking.price.currency)
 
 

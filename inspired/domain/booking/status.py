@@ -13,6 +13,7 @@ from inspired.domain.booking.balance import (
     Payment,
     came_unclear,
     denied_order,
+    is_dust,
     kept_of,
     missing,
     payment_of,
@@ -135,7 +136,7 @@ def _standing_id(booking: Booking) -> MessageId:
         return MessageId.CALLED_OFF_BY_OWNER if cancelled_by(booking) is By.OWNER else MessageId.CALLED_OFF
     if booking.state is State.PAID and not _is_final(booking):
         return seen(booking)
-    has_paid = any(one.has_money for one in booking.orders)
+    has_paid = any(one.has_money and not is_dust(one) for one in booking.orders)
     if booking.state in (State.EXPIRED, State.CANCELLED) and has_paid:
         return MessageId.OVER
     if booking.state is State.CONFIRMED and booking.by_hand is not None and booking.by_hand.kind is not HandKind.TIME:

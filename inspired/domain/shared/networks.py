@@ -16,6 +16,7 @@ from enum import StrEnum
 from inspired.domain.shared.money import Money
 
 CURRENCY = "USDT"
+DUST = Money.parse("0.01")  # less than this pays for nothing, and is told to nobody
 MONEY_PLACES = 8  # of `Money`
 
 

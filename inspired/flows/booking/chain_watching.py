@@ -20,8 +20,7 @@ from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
-from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Head, Network, units_of
+from inspired.domain.shared.networks import DUST, Head, Network, units_of
 from inspired.flows.booking import refreshing
 from inspired.services import Services
 
@@ -34,7 +33,6 @@ MOST_BLOCKS = 50_000  # of one group in one round
 SAVE_EVERY = timedelta(seconds=20)  # a cursor that passed nothing may lag behind
 ASK_AGAIN = timedelta(seconds=15)
 SECONDS = 5.0  # for one question
-SMALLEST = Money.parse("0.01")  # less than this, on a network that was not asked for, is told to nobody
 log = structlog.get_logger()
 
 
@@ -193,7 +191,7 @@ def _with_orders_of_other_networks(svc: Services, booking: Booking, given: Payme
     if order is None:
         return booking
     for network in svc.transfers.networks_of(given.address):
-        if network is given.network or svc.transfers.units_at(given.address, network) < units_of(network, SMALLEST):
+        if network is given.network or svc.transfers.units_at(given.address, network) < units_of(network, DUST):
             continue
         now, rail = svc.now(), RailId(network)
         found_on = partial(payment_orders.found_on, rail=rail, beside=order, now=now)

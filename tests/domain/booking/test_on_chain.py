@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from inspired.domain.booking import payment_orders, polling, refunds, status
+from inspired.domain.booking import invariants, payment_orders, polling, refunds, status
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind, ObstacleKind
 from inspired.domain.booking.ledger import balances
@@ -282,3 +282,59 @@ def test_no_other_way_is_offered_once_anything_was_seen():
 
     assert not payment_orders.may_choose_otherwise(seen_booking, NOW + MINUTE)
     assert payment_orders.pays_otherwise(seen_booking, RailId.BEP20, NOW + MINUTE, 30 * MINUTE) == seen_booking
+
+
+DUST = "0.000001"
+
+
+def a_booking_at_binance() -> Booking:
+    return a_live_booking(RailId.BINANCE_PAY)
+
+
+def over_with(amount: str, **how: object) -> Booking:
+    """The time to pay is over, and a block after it had been read."""
+    return settled(a_live_booking(), seen(Remote.PAID, amount, at=AFTER_THE_END, **how), now=AFTER_THE_END)
+
+
+@pytest.mark.parametrize("amount", ["0", "0.00000001", "0.009999"])
+@pytest.mark.parametrize("is_final", [True, False])
+def test_dust_is_nobodys_payment_and_is_told_to_nobody(amount: str, is_final: bool):
+    over = over_with(amount, by_query=is_final)
+
+    assert (over.state, over.flags, over.refunds) == (State.EXPIRED, frozenset(), ())
+    assert not any(isinstance(item.task, AlertOwner) for item in over.outbox)
+    assert [one.id for one in status.messages(over)] == [MessageId.EXPIRED]
+    assert over.has_owed(SendEmail(Email.EXPIRED))
+
+
+def test_a_cent_is_no_dust():
+    over = over_with("0.01")
+
+    assert (Flag.UNDERPAID in over.flags, [str(one.amount) for one in over.refunds]) == (True, ["0.01"])
+
+
+def test_dust_beside_the_price_confirms_the_call_and_nothing_goes_back():
+    confirmed = settled(a_live_booking(), final("75.000001"), now=NOW + 2 * MINUTE)
+
+    assert (confirmed.state, confirmed.flags, confirmed.refunds) == (State.CONFIRMED, frozenset(), ())
+
+
+def test_dust_is_booked_so_that_the_balance_agrees():
+    confirmed, over = settled(a_live_booking(), final("75.000001"), now=NOW + 2 * MINUTE), over_with(DUST)
+
+    assert balances(confirmed.ledger)["trc20", "USDT"] == Money.parse("75.000001")
+    assert balances(confirmed.ledger)["sales", "USDT"] == -Money.parse("75")
+    assert balances(over.ledger)["trc20", "USDT"] == Money.parse(DUST)
+    assert list(invariants.violations(over, AFTER_THE_END)) == []
+
+
+def test_money_that_follows_dust_is_late_money():
+    after = settled(over_with(DUST), final("75.000001", at=AFTER_THE_END + MINUTE), now=AFTER_THE_END + MINUTE)
+
+    assert (after.state, after.flags) == (State.CONFIRMED, {Flag.PAID_LATE})
+
+
+def test_of_binance_pay_the_smallest_surplus_goes_back():
+    booking = settled(a_booking_at_binance(), seen(Remote.PAID, "75.00000001"))
+
+    assert [str(one.amount) for one in booking.refunds] == ["0.00000001"]
