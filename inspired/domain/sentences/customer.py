@@ -163,6 +163,26 @@ TEXTS = {
     MessageId.SINCE_STARTS_WITHIN: "The call starts in less than {time}.",
     MessageId.SINCE_STARTS_LATER: "It is {time} or more before the call.",
     MessageId.SINCE_ALL_THAT_IS_LEFT: "That is all that is left of your payment.",
+    # A transaction whose hash the customer names.
+    MessageId.SENT_SEEN: (
+        "We see it: {amount} reached your booking’s address ({rail}). It counts as soon as the network cannot take it "
+        "back any more. Do not send it again."
+    ),
+    MessageId.SENT_FINAL: (
+        "We see it: {amount} reached your booking’s address for good ({rail}). Your booking’s page shows what follows."
+    ),
+    MessageId.SENT_ELSEWHERE: (
+        "We see it ({rail}), but it went to another address than your booking’s. Please compare the address in your "
+        "wallet with the one on your booking’s page, and write to us before you send anything again."
+    ),
+    MessageId.SENT_NO_USDT: (
+        "We see it, but no USDT was moved by it ({rail}): it failed, or it moved another coin. Look in your wallet "
+        "what became of it, and write to us before you send anything again."
+    ),
+    MessageId.SENT_NOT_SEEN: (
+        "We do not see it in any block yet ({rail}). A transaction may need some minutes, and an exchange may hold it "
+        "back for longer. Please compare the network in your wallet or exchange, and look again in a while."
+    ),
     # What moving a call would mean.
     MessageId.MOVE_FREE: "Moving it costs nothing.",
     MessageId.MOVE_THEN_NOTHING: (

@@ -127,6 +127,13 @@ class MessageId(StrEnum):
     REFUND_RETURNED_BY_OWNER = auto()
     REFUND_RETURNED = auto()
 
+    # A transaction whose hash the customer names.
+    SENT_SEEN = auto()
+    SENT_FINAL = auto()
+    SENT_ELSEWHERE = auto()
+    SENT_NO_USDT = auto()
+    SENT_NOT_SEEN = auto()
+
     # What cancelling a call would mean, and why.
     BACK_NOT_BY_ITSELF = auto()
     BACK_NO_MORE = auto()

@@ -30,7 +30,7 @@ from inspired.domain.shared.networks import Facts
 from inspired.domain.shared.timezones import is_zone
 from inspired.domain.site import assurances
 from inspired.flows.booking import booking as bookings
-from inspired.flows.booking import delivery, other_rail, payment, refreshing, refunding
+from inspired.flows.booking import delivery, other_rail, payment, refreshing, refunding, sent_transaction
 from inspired.flows.booking.booking import Customer
 from inspired.flows.reporting import counting
 from inspired.flows.shared import idempotency, mail_reachability
@@ -42,6 +42,7 @@ from inspired.web.shared.display import Day, capital, days_of, millis, qr_svg, z
 from inspired.web.shared.display_money import consequence, moves_here, moving_of
 from inspired.web.shared.forms import BookingForm, CancelForm, MoveForm, ScheduledForm, TermsForm, TimeForm, read
 from inspired.web.shared.htmx import go, wants_fragment
+from inspired.web.shared.refusals import refusals_shown_by
 
 DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
@@ -310,6 +311,26 @@ def check(token: str) -> ResponseReturnValue:
     order = booking.order
     is_silent = order is not None and order.is_payable and (order.seen_at is None or order.seen_at < begun)
     return _answer(booking, "no" if is_silent else "yes")
+
+
+@bp.get("/booking/<token>/sent")
+def sent(token: str, refusal: Refusal | None = None, result: str = "") -> str:
+    """“I sent it”: the form, and what we see of the transaction."""
+    booking = services().bookings.by_token(token)
+    if not sent_transaction.networks_of(booking):
+        raise NotFound("This booking is not paid on chain.")
+    problem = str(refusal) if refusal else ""
+    return render_template("booking/sent.html", booking=booking, message=problem, result=result)
+
+
+@bp.post("/booking/<token>/sent")
+@rate_limits.verifying
+@refusals_shown_by(sent)
+def sent_submit(token: str) -> ResponseReturnValue:
+    svc = services()
+    booking = svc.bookings.by_token(token)
+    found = sent_transaction.look(svc, booking, request.form.get("transaction", ""))
+    return sent(token, result=said(found))
 
 
 @bp.get("/booking/<token>/time")
