@@ -114,7 +114,9 @@ def test_every_kind_of_page_can_be_used_by_everybody(browser: Browser, dev: Runn
     page.get_by_role("button", name="Look at the times first").click()
     expect(page.get_by_role("heading", name="Free times, if you save this")).to_be_visible()
     problems["calendar"] = look_at(page)
-    for path in ("calls", "calls/deep-dive", "calls/new", "account", "account/app", "people", "keys", "promises"):
+    receiving = ("receiving", "receiving/source/TRON", "receiving/nodes/TRC20", "receiving/compare/TRC20")
+    others = ("calls", "calls/deep-dive", "calls/new", "account", "account/app", "people", "keys", "promises")
+    for path in (*others, *receiving):
         page.goto(f"{dev.web}/admin/{path}")
         problems[path] = look_at(page)
 

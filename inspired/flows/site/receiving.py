@@ -34,7 +34,8 @@ SHORT = 6  # the last characters by which an owner knows a key
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One network, for the owner's page. `trouble`: why what is stored cannot be used, or "". `stock`: None if it
-    cannot be told."""
+    cannot be told. `unasked`: addresses in force of which no node could tell whether a contract lives there. `newest`:
+    the last address that was given out of the source in force, as wallets show it, or ""."""
 
     network: Network
     source: Source | None
@@ -45,6 +46,8 @@ class Standing:
     is_compared: bool
     stock: Stock | None
     trouble: str
+    unasked: int = 0
+    newest: str = ""
 
     @property
     def state(self) -> str:
@@ -69,8 +72,26 @@ def standing(svc: Services, network: Network) -> Standing:
             stock = svc.chains[network].stock()
         except UpstreamError as error:
             trouble = error.message
-    is_compared = waiting is not None and waiting.id in compared
-    return Standing(network, source, waiting, nodes, waiting_nodes, is_on, is_compared, stock, trouble)
+    in_force = svc.receiving.register(SOURCES[kind]).in_force(now)
+    return Standing(
+        network,
+        source,
+        waiting,
+        nodes,
+        waiting_nodes,
+        is_on,
+        is_compared=waiting is not None and waiting.id in compared,
+        stock=stock,
+        trouble=trouble,
+        unasked=in_force.unasked if in_force else 0,
+        newest=_newest(svc, network, source),
+    )
+
+
+def _newest(svc: Services, network: Network, source: Source | None) -> str:
+    if source is None or (number := svc.payment_addresses.given_of(source.kind, source.id).next_number) == 0:
+        return ""
+    return chain_addresses.shown(network, source.address(number - 1))
 
 
 def waiting(svc: Services) -> list[tuple[Place, Entry]]:

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.domain.accounts.people import FRESH, Role
 from inspired.domain.booking.rails import RailId
+from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import payment
 from inspired.flows.site import receiving
@@ -78,7 +79,8 @@ def test_the_first_five_addresses_are_shown_as_the_wallet_shows_them(owner: Flas
 
     page = re.sub(r"</?span>", "", owner.get(COMPARE).text)
 
-    assert re.findall(r"T[1-9A-HJ-NP-Za-km-z]{33}", page) == ADDRESSES_TRON[:5]
+    listed = page[page.index("<ol>") : page.index("</ol>")]
+    assert re.findall(r"T[1-9A-HJ-NP-Za-km-z]{33}", listed) == ADDRESSES_TRON[:5]
     assert XPUB_TRON not in page
 
 
@@ -304,3 +306,26 @@ def test_what_was_altered_is_told_and_the_page_still_works(owner: FlaskClient, s
     assert (page.status_code, refused.status_code) == (200, 409)
     assert "What is stored cannot be used" in page.text
     assert owner.get(COMPARE).status_code == 200
+
+
+def test_the_address_that_was_given_out_last_and_what_was_not_checked_are_shown(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    receiving.receive_at_once(svc, Kind.TRON, XPUB_TRON, {Network.TRC20: NodeAddress(url(sandbox))})
+    send(owner, f"{PAGE}/source/EVM", {"text": "\n".join(ADDRESSES_EVM[:3])})
+    before = owner.get(PAGE).text
+    svc.chains[Network.TRC20].create(
+        trade_no="t" * 27,
+        price=Money.parse("75"),
+        title="",
+        reference="",
+        expires_at=svc.now(),
+        page_url="",
+        seconds=5.0,
+    )
+
+    after = re.sub(r"</?span>", "", owner.get(PAGE).text)
+
+    assert "Given out last" not in before
+    assert ADDRESSES_TRON[0] in after
+    assert words(before).count("No node could be asked about 3 of them, whether a contract lives there.") == 2
