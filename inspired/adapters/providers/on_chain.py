@@ -182,6 +182,16 @@ class OnChain:
         it. The head was read before it, so what is final by the head is final."""
         return self._asked(seconds, lambda node: self._mined(node, tx_hash, seconds))
 
+    def sent_since(self, address: str, since: datetime, *, seconds: float = 10.0) -> tuple[Head, list[Transfer]]:
+        """What reached this address since then, in the chain's order; a little earlier too."""
+
+        def ask(node: ChainNode) -> tuple[Head, list[Transfer]]:
+            head = node.head(seconds)
+            first = self._block_before(since, head)
+            return head, node.transfers([address], first, head.number, seconds=seconds)
+
+        return self._asked(seconds, ask)
+
     def has_code(self, address: str, *, seconds: float = 5.0) -> bool:
         """True if a contract lives at this address, 20 bytes as lower-case hex with 0x."""
         return self._asked(seconds, lambda node: node.has_code(address, seconds=seconds))
@@ -249,8 +259,11 @@ class OnChain:
         """A block before which nothing can have reached this address, since nobody knew it."""
         if self._network in given.from_blocks:
             return given.from_blocks[self._network]
-        # Given out for the other network of its kind. Twice the blocks there should have been is early enough.
-        age = max(head.time - given.made_at, timedelta()) + LOOK_BACK
+        return self._block_before(given.made_at, head)  # given out for the other network of its kind
+
+    def _block_before(self, moment: datetime, head: Head) -> int:
+        """Twice the blocks there should have been since then is early enough."""
+        age = max(head.time - moment, timedelta()) + LOOK_BACK
         return max(0, head.number - ceil(2 * (age // SECOND) / self._network.facts.block_seconds))
 
     # --- reading ------------------------------------------------------------------------------------------------------

@@ -186,6 +186,8 @@ def _where_it_is(refund: Refund) -> MessageId:
         return MessageId.BACK_ADDRESS_WANTED
     if refund.waits_for_customer:
         return MessageId.BACK_IF_ASKED
+    if refund.waits_for_wallet or (refund.sent_with is not None and not refund.is_gone):
+        return MessageId.BACK_BY_WALLET
     return MessageId.GONE_BACK if refund.is_gone else MessageId.GOING_BACK
 
 

@@ -82,6 +82,7 @@ TEXTS = {
     MessageId.GOING_BACK: "{amount} is going back to {back_to}.",
     MessageId.GONE_BACK: "{amount} went back to {refund_done}.",
     MessageId.BACK_ADDRESS_WANTED: "{amount} is yours: please name an address below, to which the owner sends it.",
+    MessageId.BACK_BY_WALLET: "{amount} is going back to {refund_done}.",
     MessageId.BACK_IF_ASKED: "{amount} is left, and so little is sent only if you ask for it.",
     MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
     # Whether our mails arrive.

@@ -58,6 +58,7 @@ class MessageId(StrEnum):
     GONE_BACK = auto()
     BACK_ADDRESS_WANTED = auto()
     BACK_IF_ASKED = auto()
+    BACK_BY_WALLET = auto()
     SENT_BACK_BY_HAND = auto()
 
     # Whether our mails arrive.

@@ -21,6 +21,7 @@ from inspired.domain.shared.networks import Head, Kind, Network
 from inspired.services import Services
 
 SECONDS = 5.0
+LOOKING = 10.0  # seconds; on BNB Chain a day has many blocks
 TX_HASH = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 log = structlog.get_logger()
 
@@ -190,6 +191,45 @@ def enter_transaction(svc: Services, booking_id: str, refund_id: str, text: str,
             f"No block of {wanted.network.facts.name} has this transaction. If you have just sent it, please try again "
             "in a minute."
         )
+    return _sent(svc, booking, wanted, found, head)
+
+
+def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -> Booking:
+    """The same for a transaction that is looked for: only one from a wallet the owner has named is found. Raises
+    Invalid, Conflict in words, Unchecked."""
+    booking = svc.bookings.get(booking_id)
+    wanted = to_send(svc, booking, refund_id, who)
+    address = booking.refund_address(wanted.network)
+    since = (address and address.confirmed_at) or wanted.refund.requested_at
+    to = chain_addresses.parsed(wanted.network, wanted.address)
+    try:
+        head, transfers = svc.chains[wanted.network].sent_since(to, since, seconds=LOOKING)
+    except UpstreamError as error:
+        log.warning("refund_transactions_unread", booking=booking_id, error=str(error))
+        raise Unchecked(
+            f"{wanted.network.facts.name} could not be looked through now. Please enter the transaction's hash instead."
+        ) from None
+    wallets, units = svc.refund_wallets.of(wanted.network.facts.kind), _units_of(wanted)
+    claimed = {one.sent_with.log for one in booking.refunds if one.sent_with is not None}
+    for transfer in transfers:
+        at = RefundTransfer(wanted.network, transfer.tx_hash, transfer.log_index)
+        if transfer.sender in wallets and transfer.units == units and at not in claimed:
+            try:
+                return _sent(svc, booking, wanted, SentTransfer(at, transfer.block_number), head)
+            except Conflict:
+                if svc.bookings.get(booking_id).find_refund(refund_id) != wanted.refund:
+                    raise  # it is another booking's otherwise, and the next may be this one's
+    raise Invalid(
+        f"Nothing of {wanted.amount.shown} from a wallet you have named has reached the customer yet. If you have just "
+        "sent it, please look again in a minute."
+    )
+
+
+def _units_of(wanted: ToSend) -> int:
+    return wallet_refunds.units_owed(wanted.network, wanted.amount)
+
+
+def _sent(svc: Services, booking: Booking, wanted: ToSend, found: SentTransfer, head: Head) -> Booking:
     address = booking.refund_address(wanted.network)
     number = address.number if address else 0
     seen = _told(svc, wanted.refund, found, head)
@@ -200,7 +240,7 @@ def enter_transaction(svc: Services, booking_id: str, refund_id: str, text: str,
         return lifecycle.settle(sent, [], SlotSeen.UNKNOWN, now, [seen])
 
     try:
-        return _enqueued(svc, svc.bookings.change(booking_id, decide))
+        return _enqueued(svc, svc.bookings.change(booking.id, decide))
     except Claimed:
         raise wallet_refunds.settles_another() from None
 
@@ -225,7 +265,7 @@ def _found(svc: Services, booking: Booking, wanted: ToSend, tx_hash: str) -> tup
     transfer = wallet_refunds.settling(
         mined.transfers,
         to=chain_addresses.parsed(wanted.network, wanted.address),
-        units=wallet_refunds.units_owed(wanted.network, wanted.amount),
+        units=_units_of(wanted),
         wallets=svc.refund_wallets.of(wanted.network.facts.kind),
         taken=wallet_refunds.taken(booking, wanted.refund, wanted.network, tx_hash),
     )

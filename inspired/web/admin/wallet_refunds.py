@@ -4,6 +4,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.domain.booking import wallet_refunds as rules
+from inspired.domain.booking.booking import Booking
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.networks import Kind
 from inspired.flows.booking import refund_wallets, wallet_refunds
@@ -60,6 +61,20 @@ def send_submit(booking_id: str, refund_id: str) -> ResponseReturnValue:
     svc = services()
     form, me = read(TransactionForm, request.form), auth.session_of(svc).person_id
     after = wallet_refunds.enter_transaction(svc, booking_id, refund_id, form.transaction, me)
+    return _said(after, refund_id)
+
+
+@bp.post("/bookings/<booking_id>/refunds/<refund_id>/find")
+@refusals_shown_by(send)
+def find(booking_id: str, refund_id: str) -> ResponseReturnValue:
+    """Instead of the hash: what came from a named wallet since the customer confirmed the address."""
+    svc = services()
+    me = auth.session_of(svc).person_id
+    return _said(wallet_refunds.find_transaction(svc, booking_id, refund_id, me), refund_id)
+
+
+def _said(after: Booking, refund_id: str) -> ResponseReturnValue:
+    svc, booking_id = services(), after.id
     refund = after.find_refund(refund_id)
     if refund is None or refund.sent_with is None or refund.amount is None:
         raise Conflict("Meanwhile this refund was changed. Please look again.")

@@ -56,12 +56,14 @@ def init_app(app: Flask) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GoesBack:
-    """One refund as the customer sees it. `done_at` is set only if the refund is confirmed as done."""
+    """One refund as the customer sees it. `done_at` is set only if the refund is confirmed as done; `transaction`: the
+    hash of the owner's transfer, or ""."""
 
     amount: str
     why: str
     state: str
     done_at: datetime | None
+    transaction: str
 
 
 def goes_back_lines(booking: Booking) -> list[GoesBack]:
@@ -71,6 +73,7 @@ def goes_back_lines(booking: Booking) -> list[GoesBack]:
             customer.why_back(booking, one),
             said(status.where_it_stands(booking, one)),
             one.done_at if one.is_gone else None,
+            one.sent_with.log.tx_hash if one.sent_with else "",
         )
         for one in booking.refunds
         if one.reserves and one.amount

@@ -87,6 +87,7 @@ ALLOWED: Mapping[str, Role] = {
     "money_api.refund_payment": O,
     "wallet_refunds.send": O,
     "wallet_refunds.send_submit": O,
+    "wallet_refunds.find": O,
     "wallet_refunds.approve": O,
     "wallet_refunds.wallets": O,
     "wallet_refunds.wallets_submit": O,
@@ -161,7 +162,7 @@ MOVES_MONEY = frozenset(
             "owner_actions.by_hand_submit",
             "owner_actions.returned_outside",
         ),
-        *("wallet_refunds.send_submit", "wallet_refunds.approve"),
+        *("wallet_refunds.send_submit", "wallet_refunds.find", "wallet_refunds.approve"),
         "owner_actions.customers_page",
     }
 )

@@ -387,6 +387,58 @@ def test_try_again_is_no_way_for_what_only_a_wallet_can_send(svc: Services, tron
         refunding.try_again(svc, booking.id, only(booking).id)
 
 
+# --- looking for it -------------------------------------------------------------------------------------------------
+
+
+def found(svc: Services, booking: Booking) -> Booking:
+    return wallet_refunds.find_transaction(svc, booking.id, only(booking).id, OWNER)
+
+
+@pytest.mark.parametrize("network", Network)
+def test_what_a_named_wallet_sent_is_found_without_its_hash(svc: Services, sandbox: Servers, network: Network):
+    chain = Chain(sandbox, network)
+    booking = ready(svc, chain)
+    chain.send(THEIRS, "75", sender=STRANGER)
+    chain.send(THEIRS, "74")
+    tx_hash = chain.send(THEIRS, "75")
+    chain.finalize()
+
+    after = found(svc, booking)
+
+    assert only(after).sent_with is not None
+    assert only(after).sent_with.log.tx_hash == tx_hash
+    assert (only(after).status, after.state) == (RefundStatus.DONE, State.REFUNDED)
+
+
+def test_what_a_stranger_sent_is_not_found(svc: Services, tron: Chain):
+    booking = ready(svc, tron)
+    tron.send(THEIRS, "75", sender=STRANGER)
+
+    with pytest.raises(Invalid, match="Nothing of 75 USDT from a wallet you have named"):
+        found(svc, booking)
+
+    assert svc.bookings.get(booking.id).refunds == booking.refunds
+
+
+def test_what_settles_another_booking_is_passed_over_and_the_next_is_found(svc: Services, tron: Chain):
+    first, second = ready(svc, tron), ready(svc, tron, call=3)
+    hashes = [tron.send(THEIRS, "75") for _ in range(2)]
+    tron.finalize()
+
+    both = [found(svc, first), found(svc, second)]
+
+    assert [only(one).sent_with.log.tx_hash for one in both if only(one).sent_with] == hashes
+    assert {one.state for one in both} == {State.REFUNDED}
+
+
+def test_while_no_node_answers_nothing_is_found_and_the_hash_is_asked_for(svc: Services, tron: Chain):
+    booking = ready(svc, tron)
+    tron.breaks("refuse")
+
+    with pytest.raises(wallet_refunds.Unchecked, match="enter the transaction's hash instead"):
+        found(svc, booking)
+
+
 # --- two owners -----------------------------------------------------------------------------------------------------
 
 

@@ -73,7 +73,9 @@ def cases(svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch) -> d
     made |= {
         "wallet_refunds.send_submit": ready(svc, tron, call=24),
         "wallet_refunds.approve": ready(svc, tron, call=27),
+        "wallet_refunds.find": ready(svc, tron, call=30),
     }
+    tron.send(THEIRS, "75")
     monkeypatch.setitem(FORM, "transaction", tron.send(THEIRS, "75"))
     svc.orphans.add(Orphan(ORPHAN, svc.now(), "z" * 27, Money.parse("50"), "P_9", open_since=svc.now()))
     return {**made, "money.settle_orphan": made["money.refund_submit"]}
