@@ -2,12 +2,15 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import RailId
+from inspired.domain.booking.search_index import Wanted
 from inspired.domain.shared.networks import Network
 from inspired.flows.booking import booking_search, refreshing
 from inspired.services import Services
@@ -100,3 +103,14 @@ def test_the_list_says_how_each_is_paid(owner: FlaskClient, paid: dict[RailId, B
     page = words(owner.get("/admin/bookings").text)
 
     assert all(name in page for name in ("Binance Pay", "USDT on TRON", "USDT on BNB Chain", "USDT on Ethereum"))
+
+
+@pytest.mark.usefixtures("paid")
+def test_neither_the_list_nor_the_search_reads_what_it_does_not_show(svc: Services, database: Database[Any]):
+    on_tron = {"filed": Wanted(rail="TRC20").label, "by_made": {"$gte": "2020", "$lt": "2100"}}
+    [booking] = database["bookings"].find(on_tron)
+    by_address = {"numbers": booking["attempts"][0]["prepay_id"]}
+
+    for query in (on_tron, by_address):
+        told = database["bookings"].find(query).explain()["executionStats"]
+        assert (told["nReturned"], told["totalKeysExamined"], told["totalDocsExamined"]) == (1, 1, 1)
