@@ -1436,6 +1436,15 @@ BUGS = (
         test=OF_ADDRESSES + "test_only_so_many_follow_the_last_one_with_money_however_many_ask_at_once",
     ),
     Bug(
+        name="who changes the way to pay is given addresses without end",
+        rule="4",
+        file="inspired/flows/booking/address_limits.py",
+        old="return after if after == current else replace(after,",
+        new="return after if after != current else replace(after,",
+        test=OF_OTHER_RAIL
+        + "test_each_change_to_a_network_counts_as_an_address_and_beyond_the_limit_nothing_is_changed",
+    ),
+    Bug(
         name="an expired booking gives its visitor another address of the day",
         rule="4",
         file="inspired/domain/booking/booking.py",

@@ -16,14 +16,13 @@ from inspired.domain.booking.booking import Booking, Sealed, Slot
 from inspired.domain.booking.claims import AddressesOf, CallsOn, Invitee, Place, Row, Tick, UnpaidOf, Visitor
 from inspired.domain.booking.lifecycle import TIDY_AFTER
 from inspired.domain.booking.outbox import CancelStrayEvents
-from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
-from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
 from inspired.domain.shared.slots import TICK, Span, free
-from inspired.flows.booking import booking_search, delivery, payment, payment_limits
+from inspired.flows.booking import address_limits, booking_search, delivery, payment_limits
 from inspired.services import Services
 
 TERMS_VERSION = "2026-12-2"  # version of the terms shipped with the site
@@ -409,25 +408,17 @@ class _Limit:
 
 
 def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
-    """The limits on one visitor's unpaid bookings."""
+    """The limits on one visitor's unpaid bookings, and on the addresses the visitor is given in a day."""
     most = svc.settings.open_bookings_per_visitor
     full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
     rows = [UnpaidOf(Visitor.MAIL, booking.email_index)]
     rows += [UnpaidOf(Visitor.ADDRESS, booking.visitor_index)] if booking.visitor_index else []
-    return [*(_Limit(row, most, full) for row in rows), *_limits_of_addresses(svc, booking)]
-
-
-def _limits_of_addresses(svc: Services, booking: Booking) -> list[_Limit]:
-    """The limits on the addresses one visitor is given in a day, so that nobody can use them up."""
-    if CAPABILITIES[booking.pays_by].network is None:
-        return []
-    most, day = svc.settings.addresses_per_visitor, svc.now().date()
-    is_usual_there = USUAL in payment.offered(svc)
-    instead = f"Please pay {rails.of(USUAL).how} instead" if is_usual_there else "Please come back tomorrow"
-    full = TooMany(f"You were given {most} addresses today, and more are not given out to one visitor. {instead}.")
-    rows = [AddressesOf(Visitor.MAIL, booking.email_index, day)]
-    rows += [AddressesOf(Visitor.ADDRESS, booking.visitor_index, day)] if booking.visitor_index else []
-    return [_Limit(row, most, full) for row in rows]
+    of_addresses = address_limits.rows(svc, booking, booking.pays_by)
+    limits = [_Limit(row, most, full) for row in rows]
+    if of_addresses:
+        most, full = svc.settings.addresses_per_visitor, address_limits.refusal(svc)
+        limits += [_Limit(row, most, full) for row in of_addresses]
+    return limits
 
 
 def _limits_of_day(svc: Services, meeting_type: MeetingType, slot: Slot, mine: str = "") -> list[_Limit]:

@@ -5,7 +5,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict
-from inspired.flows.booking import payment, refreshing
+from inspired.flows.booking import address_limits, payment, refreshing
 from inspired.services import Services
 
 CLOSE_SECONDS = 1.2
@@ -23,7 +23,7 @@ def choices(svc: Services, booking: Booking) -> tuple[RailId, ...]:
 
 def choose(svc: Services, token: str, rail: RailId) -> Booking:
     """Offer an order on this rail instead, once the one before can no longer be paid. Unchanged if something was paid
-    meanwhile, or the time is over. Raises Conflict, Paused, Busy."""
+    meanwhile, or the time is over. Raises Conflict, Paused, TooMany, Busy."""
     payment.refuse_while_paused(svc, rail)
     booking = svc.bookings.by_token(token)
     if rail is booking.rail:
@@ -38,8 +38,8 @@ def choose(svc: Services, token: str, rail: RailId) -> Booking:
             "Please try again in a moment. If you have paid, it counts; do not pay twice."
         )
     time_to_pay = svc.settings.expiry_of(rail)
-    booking = svc.bookings.change(
-        booking.id, lambda b: payment_orders.pays_otherwise(b, rail, svc.now(), time_to_pay), known=booking
+    booking = address_limits.with_one_more(
+        svc, booking, rail, lambda b: payment_orders.pays_otherwise(b, rail, svc.now(), time_to_pay)
     )
     booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
     svc.queue.enqueue("refresh", booking.id)

@@ -8,7 +8,7 @@ import pytest
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.states import Flag, Remote, State
-from inspired.domain.shared.errors import Conflict
+from inspired.domain.shared.errors import Conflict, TooMany
 from inspired.flows.booking import other_rail, refreshing
 from inspired.services import Services
 from tests.flows.steps import later, live, pause_is_over, pause_payments, pay, receive_on_chain
@@ -152,3 +152,27 @@ def test_a_way_that_is_not_offered_is_refused(svc: Services):
     assert TRON not in other_rail.choices(svc, booking)
     with pytest.raises(Conflict, match="not available"):
         on_tron(svc, booking)
+
+
+@pytest.mark.parametrize("env_changes", [{"ADDRESSES_PER_VISITOR": "2"}])
+def test_each_change_to_a_network_counts_as_an_address_and_beyond_the_limit_nothing_is_changed(svc: Services):
+    booking = live(svc)
+    for rail in (RailId.TRC20, RailId.BEP20):
+        booking = other_rail.choose(svc, booking.token, rail)
+
+    with pytest.raises(TooMany, match="2 addresses today"):
+        other_rail.choose(svc, booking.token, RailId.ERC20)
+
+    kept = svc.bookings.get(booking.id)
+    assert [order.rail for order in kept.orders] == [USUAL, RailId.TRC20, RailId.BEP20]
+    assert len(kept.address_places) == 4
+    assert other_rail.choose(svc, booking.token, USUAL).orders[-1].rail is USUAL
+
+
+@pytest.mark.parametrize("env_changes", [{"ADDRESSES_PER_VISITOR": "2"}])
+def test_the_same_visitors_other_booking_gets_none_either(svc: Services):
+    for number in range(2):
+        other_rail.choose(svc, live(svc, call=number * 3).token, RailId.TRC20)
+
+    with pytest.raises(TooMany):
+        other_rail.choose(svc, live(svc, call=9, email="eve@example.com").token, RailId.TRC20)
