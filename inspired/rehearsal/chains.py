@@ -56,6 +56,11 @@ class Chains:
         body = {"to": to or self.address_of(booking), "amount": amount, "token": of}
         return str(self._told(network, "send", body)["txHash"])
 
+    def send_back(self, booking: Booking, to: str, amount: str = "75") -> str:
+        """As the owner does, from a wallet that has the keys of all addresses: from the booking's own. On TRON."""
+        body = {"to": to, "amount": amount, "from": self.address_of(booking)}
+        return str(self._told(Network.TRC20, "send", body)["txHash"])
+
     def finalize(self, *networks: Network) -> None:
         """Everything there is so far can no longer be taken back."""
         for network in networks or (Network.TRC20,):
@@ -112,8 +117,11 @@ class Chains:
         for network in Network:
             account = CAPABILITIES[RailId(network)].account
             for one in self._sandbox.control(f"chains/{network}/transfers"):
+                money = money_of(network, int(one["units"]))
                 if one["token"] == CURRENCY and one["to"] in self._ours:
-                    there[account] = there.get(account, Money.parse("0")) + money_of(network, int(one["units"]))
+                    there[account] = there.get(account, Money.parse("0")) + money
+                if one["token"] == CURRENCY and one["from"] in self._ours:
+                    there[account] = there.get(account, Money.parse("0")) - money
         return {account: money for account, money in there.items() if not money.is_nothing}
 
     def _told(self, network: Network, what: str, body: dict[str, Any] | None = None) -> Any:

@@ -7,14 +7,16 @@ from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import Conflict
 from inspired.domain.shared.messages import MessageId
-from inspired.domain.shared.networks import Network
+from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import booking as bookings
-from inspired.flows.booking import payment
+from inspired.flows.booking import payment, refund_wallets, wallet_refunds
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 
 GROUP = Group("USDT on chain")
 TRON, BNB_CHAIN, ETHEREUM = Network.TRC20, Network.BEP20, Network.ERC20
+OWNER = "owner"
+ANNS_WALLET = chain_addresses.shown(TRON, "0x" + "a7" * 20)
 ELSEWHERE = chain_addresses.shown(TRON, "0x" + "5e" * 20)  # belongs to no booking
 
 
@@ -547,3 +549,92 @@ def watcher_dead(play: Play) -> None:
     play.check_state(other, State.CONFIRMED, Flag.PAID_LATE)
     play.check_mails(BOB, "Confirmed")
     play.check_kept("150", "trc20")
+
+
+# --- money that goes back -------------------------------------------------------------------------------------------
+
+
+def _with_refund_to_send(play: Play) -> Booking:
+    """A confirmed call that the owner cancelled; Ann has named an address on TRON, and confirmed it."""
+    booking = _held(play)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=6)
+    play.refund(booking, cancels=True)
+    play.scene("The owner has cancelled the call. Ann is asked for an address.")
+    play.check_mails(ANN, "Where should 75 USDT go?")
+    wallet_refunds.name_address(play.svc, booking.token, TRON, ANNS_WALLET)
+    play.work()
+    play.check_mails(ANN, "Please confirm your address")
+    named = play.now_of(booking)
+    address = named.refund_address(TRON)
+    play.check("Nothing can be sent before Ann has confirmed the address.", not _is_the_owners(play, named))
+    if address is not None:
+        secret = wallet_refunds.secret_of(play.svc, named, address)
+        wallet_refunds.confirm_address(play.svc, booking.token, TRON, secret)
+    play.work()
+    play.scene("Ann has confirmed an address.")
+    play.check_owner_told("yours to send")
+    refund_wallets.name(play.svc, Kind.TRON, play.chains.address_of(booking))
+    return play.now_of(booking)
+
+
+def _is_the_owners(play: Play, booking: Booking) -> bool:
+    try:
+        wallet_refunds.to_send(play.svc, booking, booking.refunds[-1].id, OWNER)
+    except Conflict:
+        return False
+    return True
+
+
+def _entered(play: Play, booking: Booking, tx_hash: str) -> None:
+    wallet_refunds.enter_transaction(play.svc, booking.id, booking.refunds[-1].id, tx_hash, OWNER)
+    play.work()
+
+
+@GROUP.drill(
+    "chain-refund",
+    "A refund from your wallet",
+    happens="A call that was paid on TRON is cancelled. Ann names an address and confirms it from her mail; you send "
+    "the money from your wallet and enter the transaction.",
+    should="Nothing can be sent before Ann has confirmed her address. What is entered counts once it is final; then "
+    "Ann is told, and the booking is refunded.",
+)
+def refund_from_wallet(play: Play) -> None:
+    booking = _with_refund_to_send(play)
+    _entered(play, booking, play.chains.send_back(booking, ANNS_WALLET))
+    play.scene("You have sent it and entered its transaction.")
+    play.check_state(booking, State.CANCELLED)
+    play.check_mails(ANN, "75 USDT has gone back", 0)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("The network has made it final.")
+    play.check_state(booking, State.REFUNDED)
+    play.check_mails(ANN, "75 USDT has gone back")
+    play.check_kept("0", "trc20")
+
+
+@GROUP.drill(
+    "chain-refund-taken-back",
+    "The network takes your refund back",
+    happens="The refund you sent was seen. Then the network replaces the block, and it is gone. You send it again.",
+    should="You are told and nothing is booked. The second transaction settles the refund.",
+)
+def refund_taken_back(play: Play) -> None:
+    booking = _with_refund_to_send(play)
+    sent = play.chains.send_back(booking, ANNS_WALLET)
+    _entered(play, booking, sent)
+    play.chains.reorganise(depth=2, drop=(sent,))
+    play.chains.time_has_passed()
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("The network has replaced its block.")
+    play.check_owner_told("taken back the block")
+    play.check_state(booking, State.CANCELLED, Flag.NEEDS_OWNER)
+    play.check_kept("75", "trc20")
+    _entered(play, play.now_of(booking), play.chains.send_back(booking, ANNS_WALLET))
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("You have sent it again.")
+    play.check_state(booking, State.REFUNDED)
+    play.check_kept("0", "trc20")

@@ -694,6 +694,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ),
             "Sandbox: pay on TRON, refund it, and confirm an address on the customer's page.",
             Severity.NOW,
+            drills=("chain-refund",),
         ),
         _of_booking(
             "refund_taken_back",
@@ -705,6 +706,7 @@ OF_BOOKING: Mapping[str, Alert] = {
             ),
             "Sandbox: send a refund, enter it, and reorganise the chain without it.",
             Severity.NOW,
+            drills=("chain-refund-taken-back",),
         ),
         _of_booking(
             "refund_unsent",
