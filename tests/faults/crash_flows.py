@@ -10,15 +10,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.adapters.redis.queue import JobQueue
 from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.refunds import AllOfIt
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import booking as booking_flow
-from inspired.flows.booking import delivery, payment, payment_webhooks, reconciling, refreshing, refunding
+from inspired.flows.booking import (
+    chain_watching,
+    delivery,
+    payment,
+    payment_webhooks,
+    reconciling,
+    refreshing,
+    refunding,
+)
 from inspired.flows.booking.booking import Customer
+from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.shared import idempotency
 from inspired.services import Services
 from tests.flows.steps import free_calls, live, pay
@@ -51,7 +63,7 @@ def _a_filled_form(world: "World") -> Given:
     return {"start": free_calls(world.svc)[0].start.isoformat()}
 
 
-def _hold(svc: Services, given: Given) -> Booking:
+def _hold(svc: Services, given: Given, rail: RailId = USUAL) -> Booking:
     """As the form's view does it: one booking per form, however often it is sent."""
     # Without reminders: it is at rest once nothing is owed any more.
     meeting_type = replace(get_meeting_type("portfolio-review"), reminders=())
@@ -59,7 +71,9 @@ def _hold(svc: Services, given: Given) -> Booking:
 
     def make(token: str) -> tuple[int, Booking]:
         start = datetime.fromisoformat(given["start"])
-        booking = booking_flow.hold_time(svc, meeting_type, start, "Europe/Berlin", customer, network="", token=token)
+        booking = booking_flow.hold_time(
+            svc, meeting_type, start, "Europe/Berlin", customer, rail=rail, network="", token=token
+        )
         booking = payment.open_held_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
         svc.queue.enqueue("refresh", booking.id)
         return 201, booking
@@ -268,6 +282,99 @@ RECONCILIATION = Flow(
 )
 
 
+# --- USDT on chain ----------------------------------------------------------------------------------------------------
+
+
+def _through_the_proxy(svc: Services) -> Services:
+    """Nodes are asked by the way on which Binance Pay is. This process is thrown away."""
+    proxy = svc.settings.binance_pay_base_url
+    Receiving.nodes = lambda self, network, now: (  # type: ignore[method-assign]
+        NodeAddress(f"{proxy}/chains/{network}/jsonrpc"),
+    )
+    return svc
+
+
+def _a_form_that_chooses_tron(world: "World") -> Given:
+    world.take_usdt()
+    return _a_filled_form(world)
+
+
+def _held_on_chain(svc: Services, given: Given, say: Say) -> None:
+    _hold(_through_the_proxy(svc), given, rail=RailId.TRC20)
+    say("answered")
+
+
+def _sent_again_and_paid_on_chain(world: "World", given: Given) -> None:
+    world.pass_time(idempotency.DEAD_AFTER)
+    booking = _hold(world.svc, given, rail=RailId.TRC20)
+    world.pass_time(timedelta(seconds=20))
+    world.pass_time(timedelta(seconds=20))
+    _sent(world, world.svc.bookings.get(booking.id))
+
+
+def _sent(world: "World", booking: Booking) -> None:
+    """The price, and it is final."""
+    order = booking.order
+    assert order is not None
+    assert order.checkout is not None
+    world.servers.control("chains/TRC20/send", {"to": order.checkout.qr_content, "amount": str(order.amount)})
+    world.servers.control("chains/TRC20/finalize", {})
+
+
+def _an_order_on_tron(world: "World") -> Booking:
+    world.take_usdt()
+    return refreshing.refresh(world.svc, live(world.svc, reminders=(), rail=RailId.TRC20).id)
+
+
+def _a_transfer_that_was_noticed(world: "World") -> Given:
+    booking = _an_order_on_tron(world)
+    _sent(world, booking)
+    ChainWatch(world.svc, Network.TRC20).round()
+    return {"order": booking.orders[0].trade_no}
+
+
+def _told_of(svc: Services, given: Given, say: Say) -> None:
+    with mail_jobs_done(_through_the_proxy(svc)) as working:
+        chain_watching.tell_of(working, given["order"])
+
+
+def _money_that_nobody_asks_about(world: "World") -> Given:
+    """Hours after the end: only the watcher can find it."""
+    booking = _an_order_on_tron(world)
+    for minutes in (32, 1, 2, 12, 62, 62):
+        world.pass_time(timedelta(minutes=minutes))
+    assert world.svc.bookings.get(booking.id).state is State.EXPIRED
+    assert world.is_at_rest()
+    world.mailbox.messages.clear()
+    _sent(world, booking)
+    return {"booking": booking.id, "later": world.ahead.total_seconds()}
+
+
+def _watched(svc: Services, given: Given, say: Say) -> None:
+    ChainWatch(_through_the_proxy(svc), Network.TRC20).round()
+
+
+CREATE_ON_CHAIN = Flow(
+    "create-on-chain-again-and-pay",
+    given=_a_form_that_chooses_tron,
+    run=_held_on_chain,
+    afterwards=_sent_again_and_paid_on_chain,
+    ends=lambda applied: [State.CONFIRMED],
+)
+TOLD_OF_A_TRANSFER = Flow(
+    "told-of-a-transfer",
+    given=_a_transfer_that_was_noticed,
+    run=_told_of,
+    ends=lambda applied: [State.CONFIRMED],
+)
+WATCHERS_ROUND = Flow(
+    "watchers-round",
+    given=_money_that_nobody_asks_about,
+    run=_watched,
+    ends=lambda applied: [State.CONFIRMED],
+)
+
+
 # --- one that is wrong ----------------------------------------------------------------------------------------------
 
 
@@ -283,5 +390,9 @@ TOO_EARLY = Flow(
     ends=lambda applied: [State.CONFIRMED],
 )
 
-ALL = (CREATE_AND_LEAVE, CREATE_AND_PAY, WEBHOOK, EXPIRY, GIVE_UP, REFUND, LATE_MONEY, RECONCILIATION, TOO_EARLY)
+ON_CHAIN = (CREATE_ON_CHAIN, TOLD_OF_A_TRANSFER, WATCHERS_ROUND)
+ALL = (
+    *(CREATE_AND_LEAVE, CREATE_AND_PAY, WEBHOOK, EXPIRY, GIVE_UP, REFUND, LATE_MONEY, RECONCILIATION, TOO_EARLY),
+    *ON_CHAIN,
+)
 FLOWS = {flow.name: flow for flow in ALL}

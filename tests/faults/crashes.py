@@ -11,13 +11,16 @@ import redis
 from inspired.adapters.redis.status_cache import CachedStatus
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import Flag, State
-from inspired.flows.booking import checking, payment_webhooks, refreshing
+from inspired.domain.shared.networks import Network
+from inspired.flows.booking import chain_watching, checking, payment_webhooks, refreshing
+from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.faults.crash_flows import Flow, Given
 from tests.faults.forking import Ended, Forks
 from tests.faults.proxy import Boundaries, Side
+from tests.flows.steps import receive_on_chain
 from tests.harness import Servers, wait_until
 from tests.web.catcher import Catcher
 
@@ -46,6 +49,7 @@ class World:
     database: pymongo.database.Database[dict[str, Any]]
     ahead: timedelta = timedelta()
     seen_wrong: list[str] = field(default_factory=list)  # while time passed
+    takes_usdt: bool = False  # on the stand-in's chains, since a flow wanted it
 
     @property
     def svc(self) -> Services:
@@ -54,7 +58,8 @@ class World:
     def clean(self) -> None:
         self.direct.binance.query("x" * 27)  # else the very first run would bring the throttle's scripts
         known = ("certificates", "idempotency_keys")
-        for name in ("bookings", "payment_logs", "ledger", "orphans", "cases", "runs", *known):
+        on_chain = ("payment_addresses", "transfers", "transfer_cursors")
+        for name in ("bookings", "payment_logs", "ledger", "orphans", "cases", "runs", *known, *on_chain):
             self.database[name].delete_many({})
         with redis.Redis.from_url(self.servers.redis_url) as connection:
             connection.flushdb()
@@ -66,19 +71,31 @@ class World:
         self.catcher.caught.clear()
         self.seen_wrong.clear()
         self.ahead = timedelta()
+        self.takes_usdt = False
+
+    def take_usdt(self) -> None:
+        """From now on. The test's own process asks the nodes past the proxies."""
+        self.takes_usdt = True
+        receive_on_chain(self.direct, self.servers)
 
     def pass_time(self, span: timedelta) -> None:
         """The clock and a worker are there: what is due is looked at, until nothing is."""
         self.ahead += span
         with redis.Redis.from_url(self.servers.redis_url) as connection:
-            connection.delete("throttle:binance")  # its pauses are of real time, which does not pass here
+            # Their pauses are of real time, which does not pass here.
+            connection.delete("throttle:binance", *(f"throttle:node-{network}" for network in Network))
         svc = self.svc
+        if self.takes_usdt:
+            self._chains_go_on(span)
         for _ in range(MOST_ROUNDS):
             notice_ids = svc.logs.due(svc.now(), 100)
             booking_ids = svc.bookings.due(svc.now(), 100)
-            if not notice_ids and not booking_ids:
+            marked = svc.payment_addresses.marked(svc.now(), 100)
+            if not notice_ids and not booking_ids and not marked:
                 return
             sweeping.sweep(svc, sweeping.Enqueued())
+            for trade_no in marked:
+                chain_watching.tell_of(svc, trade_no)
             for notice_id in notice_ids:
                 payment_webhooks.work(svc, notice_id)
             for booking_id in booking_ids:
@@ -86,10 +103,27 @@ class World:
             self.seen_wrong += two_payable(self.orders())
         self.seen_wrong.append(f"something is due again and again, {self.ahead} after the start")
 
+    def _chains_go_on(self, span: timedelta) -> None:
+        """Their clocks follow ours, and the watcher has its round, as one that has just been started."""
+        self.servers.control("clock", {"advance_s": span.total_seconds()})
+        for network in Network:
+            self.servers.control(f"chains/{network}/mine", {"blocks": 1})
+            ChainWatch(self.svc, network).round()
+
     def is_at_rest(self) -> bool:
         """Nothing is due, now or ever."""
-        ever = self.svc.now() + timedelta(days=10_000)
-        return not self.direct.logs.due(ever, 1) and not self.direct.bookings.due(ever, 1)
+        ever, direct = self.svc.now() + timedelta(days=10_000), self.direct
+        return not direct.logs.due(ever, 1) and not direct.bookings.due(ever, 1) and not self.marked()
+
+    def marked(self) -> list[str]:
+        """Orders of which something is still to be told."""
+        return self.direct.payment_addresses.marked(self.svc.now() + timedelta(days=10_000), 10)
+
+    def arrived(self, booking: Booking) -> list[str]:
+        """Amounts of USDT that are on chain at the addresses of this booking's orders."""
+        ours = {order.checkout.qr_content for order in booking.orders if order.checkout is not None}
+        found = [one for network in Network for one in self.servers.control(f"chains/{network}/transfers")]
+        return [one["amount"] for one in found if one["to"] in ours]
 
     def notice_of(self, booking: Booking) -> tuple[Any, bytes]:
         """Headers and body of the signed notice that this booking's order was paid."""
@@ -174,10 +208,12 @@ def problems(world: World, said: Sequence[str], ends: Sequence[State]) -> list[s
         found.append(f"ended {[str(one.state) for one in bookings]} instead of {[str(one) for one in ends]}")
     for booking in bookings:
         own = [one for one in orders if one["merchantTradeNo"].startswith(booking.id)]
-        found += [f"booking {one}" for one in (*_of_money(booking, own, returned), *_at_rest(world, booking))]
+        arrived = world.arrived(booking) if world.takes_usdt else []
+        found += [f"booking {one}" for one in (*_of_money(booking, own, returned, arrived), *_at_rest(world, booking))]
     ids = tuple(one.id for one in bookings)
     strays = [one for one in orders if one["status"] in OPEN and not one["merchantTradeNo"].startswith(ids)]
     found += [f"order {one['merchantTradeNo']} can be paid and belongs to no booking" for one in strays]
+    found += [f"something that moved at the address of {one} is still to be told" for one in world.marked()]
     return found + _of_mails(world, bookings) + _of_notices(world, said) + _of_answers(said, bookings)
 
 
@@ -186,8 +222,11 @@ def two_payable(orders: Sequence[dict[str, Any]]) -> list[str]:
     return [f"booking {one} has {ids.count(one)} orders that can be paid" for one in set(ids) if ids.count(one) > 1]
 
 
-def _of_money(booking: Booking, orders: Sequence[dict[str, Any]], returned: Sequence[dict[str, Any]]) -> Iterator[str]:
-    paid = [one for one in orders if one["paidAmount"] is not None]
+def _of_money(
+    booking: Booking, orders: Sequence[dict[str, Any]], returned: Sequence[dict[str, Any]], arrived: Sequence[str]
+) -> Iterator[str]:
+    """`arrived`: amounts on chain."""
+    paid = [*(one for one in orders if one["paidAmount"] is not None), *arrived]
     still_open = [one["merchantTradeNo"] for one in orders if one["status"] in OPEN]
     if bool(paid) != (booking.state in (State.CONFIRMED, State.REFUNDED)):
         yield f"is {booking.state}, with {len(paid)} paid orders"

@@ -36,13 +36,16 @@ FLOWS = [
     (crash_flows.REFUND, 60),
     (crash_flows.LATE_MONEY, 34),
     (crash_flows.RECONCILIATION, 71),
+    (crash_flows.CREATE_ON_CHAIN, 43),
+    (crash_flows.TOLD_OF_A_TRANSFER, 45),
+    (crash_flows.WATCHERS_ROUND, 19),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run
 # covers both. The same holds for all requests in a row that alter nothing, and the one that follows them. `make soak`
 # does all of them all the same, on both sides, in EVERY_SIDE.
 ALTERING_NOTHING = re.compile(
-    r"mongo:find .*|redis:(INFO|LLEN)|smtp:(EHLO|MAIL|RCPT|DATA|QUIT)"
-    r"|binance:(/v2/order/query|/order/refund/query|/certificates)"
+    r"mongo:(find|distinct) .*|redis:(INFO|LLEN)|smtp:(EHLO|MAIL|RCPT|DATA|QUIT)"
+    r"|binance:(/v2/order/query|/order/refund/query|/certificates)|/chains/.*"
 )
 EVERY_SIDE = bool(os.environ.get("EVERY_SIDE"))
 # A driver that reconnects costs half a second each time, so the longer ones are for `make soak`.
