@@ -559,8 +559,8 @@ BUGS = (
         name="a form is taken though every call is refused",
         rule="providers' limits",
         file="inspired/flows/booking/payment.py",
-        old="    if is_refused(svc):\n",
-        new="    if False:\n",
+        old="    return breaker.open or breaker.refusal is not None",
+        new="    return breaker.open",
         test=OF_PAUSED + "test_where_every_call_is_refused_no_time_is_offered_and_none_held",
     ),
     Bug(
