@@ -66,6 +66,7 @@ class Pages:
     terms: str
     terms_speed: str
     records: str  # which payment records are kept
+    keeps: tuple[str, str]  # what of a customer is kept beside them, if anything
     told: tuple[str, str]  # what others are told
 
 
@@ -137,6 +138,11 @@ def _pages_on_chain(rail: RailId, facts: Facts) -> Pages:
         ),
         terms_speed=f"Usually {minutes(facts)}. We confirm only once the network cannot take the payment back.",
         records="addresses, amounts, times and transactions, which everybody can read on the network",
+        keeps=(
+            "An address for refunds",
+            "which you name where money goes back on chain. It is stored encrypted and erased with your name; the "
+            "transaction that was sent to it stays public on the network.",
+        ),
         told=(facts.name, "is a public record: address, amount and time of a payment stay on it for everybody."),
     )
 
@@ -228,6 +234,7 @@ PAGES: dict[RailId, Pages] = {
             "countdown ends, your time stays held until it has answered."
         ),
         records=("order number, amount, times, transaction number, and Binance’s notices, which are stored encrypted"),
+        keeps=("", ""),
         told=(
             "Binance Pay",
             "gets the order’s number, the amount and the title of the call from us, not your name or e-mail. What you "

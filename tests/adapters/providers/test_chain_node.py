@@ -10,7 +10,8 @@ import pytest
 
 from inspired.adapters.providers.chain_node import WIDEST, AskedToWait, ChainNode, NodeCall
 from inspired.adapters.providers.http import Http
-from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.booking.wallet_refunds import settling
+from inspired.domain.shared.errors import Conflict, UpstreamError
 from inspired.domain.shared.networks import Head, Network, Transfer
 from tests.adapters.listeners import answer
 from tests.anvil import (
@@ -283,6 +284,19 @@ def test_a_transaction_is_told_with_all_it_moved(node, anvil):
     assert [(one.recipient, one.units) for one in found.transfers] == [(OURS, 5), (SOMEBODY, 6)]
     block = node.block(found.block_number)
     assert {(one.block_hash, one.block_time) for one in found.transfers} == {(block.hash, block.time)}
+
+
+def test_one_transaction_settles_as_many_refunds_as_it_has_transfers_that_fit(node, anvil):
+    receipt = anvil.say_many((OURS, 5), (SOMEBODY, 5), (OURS, 5), (OURS, 6))
+    mined = node.transaction(receipt["transactionHash"])
+    assert mined is not None
+
+    def settled_by(*taken: int) -> int:
+        return settling(mined.transfers, to=OURS, units=5, wallets={SENDER}, taken=taken).log_index
+
+    assert (settled_by(), settled_by(0)) == (0, 2)
+    with pytest.raises(Conflict, match="settles another refund"):
+        settled_by(0, 2)
 
 
 def test_a_transaction_that_moved_no_usdt_is_told_as_that(node, anvil):
