@@ -471,6 +471,15 @@ OWN_CONTEXT: dict[str, dict[str, Any]] = {
     },
     "audit": {"broken": ("Entry 3 was altered.",), "admin_url": "https://site.example/admin/audit"},
     "try": {"kinds": ["what needs you"]},
+    "receiving": {
+        "event": "changed",
+        "part": "source",
+        "name": "TRON",
+        "who": "ann@site.example",
+        "at": "26 November 2026, 09:00 (Europe/London, UTC)",
+        "in_force_at": "27 November 2026, 09:00 (Europe/London, UTC)",
+        "admin_url": "https://site.example/admin/receiving",
+    },
     "report": {
         "report": A_REPORT,
         "rows": A_REPORT.rows,
@@ -622,6 +631,9 @@ SAID = {
     "ticket_answer": ["Your money is on its way.", "a mail to us does not reach it", "123456", "/help/TOKEN"],
     "audit": ["Entry 3 was altered.", "who can reach your database", "/admin/audit"],
     "try": ["reach this address", "what needs you"],
+    "receiving": [
+        "ann@site.example", "They count from", "27 November 2026, 09:00", "another owner", "/admin/receiving",
+    ],
     "site_alert": ["No worker runs.", "none of 2", "09:00", "Start “worker” again.", "/admin/runbook/workers_gone"],
 }  # fmt: skip
 KINDS = sorted(SAID)
@@ -631,6 +643,24 @@ ABOUT_A_BOOKING = [kind for kind in KINDS if kind not in OWN_CONTEXT]
 def test_every_mail_there_is_stands_in_this_list():
     """A template nobody renders here could ask for a value nobody gives."""
     assert {file.stem for file in FOLDER.glob("[a-z]*.html")} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "says"),
+    [
+        ({"in_force_at": ""}, "where money on TRON goes was changed", "They count already"),
+        ({"part": "nodes"}, "the node for TRON was changed", "has set other nodes"),
+        ({"event": "withdrawn"}, "Withdrawn: a change of where money goes on TRON", "Nothing was changed by it."),
+        ({"event": "on", "part": "switch"}, "USDT on TRON was switched on", "has compared the addresses"),
+        ({"event": "off", "part": "switch"}, "USDT on TRON was switched off", "still looked after"),
+    ],
+)
+def test_each_change_of_where_money_goes_is_told_in_its_own_words(changes: dict[str, str], subject: str, says: str):
+    told, text, html = letter("receiving", **changes)
+
+    assert subject in told
+    assert says in " ".join(text.split())
+    assert says in words(html)
 
 
 def test_a_cancelled_call_of_which_nothing_goes_back_says_so():
