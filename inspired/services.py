@@ -235,6 +235,7 @@ def build(
             transfers=transfers,
             now=now,
             gap_limit=settings.address_gap_limit,
+            tolerance=settings.sender_fee_tolerance,
             two_nodes_from=Money(settings.two_nodes_from, "USDT"),
             on_second=Outcomes(beats, heartbeats.SECOND_NODE.format(network), now),
         )

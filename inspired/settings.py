@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     rate_limit_bad_webhook: RateLimit = "30/minute"
     open_bookings_per_visitor: int = Field(default=3, ge=1)
     addresses_per_visitor: int = Field(default=5, ge=1)  # on chain, in a day
+    sender_fee_tolerance: Decimal = Field(
+        default=Decimal(0), ge=0, le=2, description="percent an on-chain payment may lack"
+    )
     two_nodes_from: Decimal = Field(default=Decimal(0), ge=0, description="USDT from which a second node must agree")
     address_gap_limit: int = Field(default=20, ge=1, le=10_000, description="unpaid addresses in a row a wallet finds")
 

@@ -1066,8 +1066,8 @@ BUGS = (
         name="money that reached the address before counts for its order",
         rule="3",
         file=ON_CHAIN,
-        old="given.from_blocks[self._network], head.number, seconds=seconds)",
-        new="given.from_blocks[self._network] - 100, head.number, seconds=seconds)",
+        old="            return given.from_blocks[self._network]\n",
+        new="            return given.from_blocks[self._network] - 100\n",
         test=OF_ON_CHAIN + "test_what_reached_the_address_before_it_was_the_orders_is_not_the_orders",
     ),
     Bug(
@@ -1138,8 +1138,8 @@ BUGS = (
         name="money that is not final yet does not keep its order open",
         rule="5",
         file=ON_CHAIN,
-        old="if read.seen >= wanted or (is_over and read.seen):",
-        new="if read.seen >= wanted:",
+        old="if read.seen >= enough or (is_over and read.seen):",
+        new="if read.seen >= enough:",
         test=OF_ON_CHAIN + "test_a_part_seen_before_the_close_keeps_the_order_open_until_it_is_final",
     ),
     Bug(
@@ -1452,5 +1452,13 @@ BUGS = (
         new="        claims += self.address_places if self.state is State.PENDING else ()\n",
         test="tests/domain/booking/test_booking.py::"
         + "test_an_address_counts_for_its_day_whatever_becomes_of_the_booking",
+    ),
+    Bug(
+        name="less than a tolerated payment is enough",
+        rule="6",
+        file=LIFECYCLE,
+        old="    return missing(booking).amount * 100 <= booking.price.amount * booking.tolerance",
+        new="    return missing(booking).amount * 50 <= booking.price.amount * booking.tolerance",
+        test=OF_CHAINS + "test_a_senders_fee_may_take_as_much_as_the_owner_lets_it_and_no_more",
     ),
 )

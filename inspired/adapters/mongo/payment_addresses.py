@@ -29,8 +29,9 @@ class PaymentAddress:
     ids.
 
     `from_blocks`: the newest block of each watched network when it was given out; nothing earlier is this order's.
-    `wanted`: the order's amount in raw units, as text. `closing_at`: since when the order must not be paid any more;
-    None: it may. `seen_block`: the newest block that was seen to have money for it, before it was final.
+    `wanted`: the order's amount in raw units, as text; `enough`: the least that pays it. `closing_at`: since when the
+    order must not be paid any more; None: it may. `seen_block`: the newest block that was seen to have money for it,
+    before it was final.
     """
 
     trade_no: str
@@ -39,6 +40,7 @@ class PaymentAddress:
     index: int
     from_blocks: Mapping[Network, int]
     wanted: str
+    enough: str
     made_at: datetime
     closing_at: datetime | None = None
     seen_block: int = 0
@@ -85,7 +87,7 @@ class PaymentAddresses:
     def share(self, trade_no: str, other: str, network: Network, now: datetime) -> None:
         """Let another order, for money found on another network, have the same address. Any amount counts for it, and
         nobody is asked to pay it."""
-        also = {"trade_no": other, "network": str(network), "wanted": "1", "closing_at": now}
+        also = {"trade_no": other, "network": str(network), "wanted": "1", "enough": "1", "closing_at": now}
         with reaching():
             self._collection.update_one({"_id": trade_no, "also.trade_no": {"$ne": other}}, {"$push": {"also": also}})
 
@@ -137,6 +139,7 @@ class PaymentAddresses:
         longest_gap: int | None,
         from_blocks: Mapping[Network, int],
         wanted: str,
+        enough: str,
         now: datetime,
     ) -> PaymentAddress:
         """The order's address: the one it has, or the next of the source. `address_of`: the address of a number, or
@@ -152,7 +155,7 @@ class PaymentAddresses:
                     return known  # it has the last one
                 raise NoneLeft
             given = PaymentAddress(
-                trade_no, network, address, index, from_blocks, wanted, now, source=source, number=number
+                trade_no, network, address, index, from_blocks, wanted, enough, now, source=source, number=number
             )
             try:
                 with reaching():
@@ -227,6 +230,7 @@ def _written(given: PaymentAddress) -> Document:
         "index": given.index,
         "from_blocks": {str(network): number for network, number in given.from_blocks.items()},
         "wanted": given.wanted,
+        "enough": given.enough,
         "made_at": given.made_at,
         "closing_at": given.closing_at,
         "seen_block": given.seen_block,
@@ -243,6 +247,7 @@ def _read(found: Document) -> PaymentAddress:
         index=found["index"],
         from_blocks={Network(name): int(number) for name, number in found["from_blocks"].items()},
         wanted=found["wanted"],
+        enough=found["enough"] if "enough" in found else found["wanted"],
         made_at=found["made_at"],
         closing_at=found["closing_at"],
         seen_block=found["seen_block"],

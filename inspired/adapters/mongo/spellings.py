@@ -364,6 +364,7 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.REFUND_TAKEN_BACK: _amount,
     EventKind.RETURNED_OUTSIDE: _amount,
     EventKind.AGREED: _amount,
+    EventKind.FEE_TOLERATED: _amount,
     EventKind.BY_HAND: _vouched,
     EventKind.OTHER_LENGTH: _length,
     EventKind.LETTER_WRITTEN: lambda detail: Letter(int(detail)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import accumulate
 from math import ceil
 from typing import TypeVar
@@ -45,7 +46,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What reached an address up to `head`, in the chain's order. `completing`: the transfer that made it `wanted`, or
+    """What reached an address up to `head`, in the chain's order. `completing`: the transfer that made it enough, or
     the newest; `completed_at`: the time of its block."""
 
     head: Head
@@ -65,7 +66,8 @@ class _Read:
 class OnChain:
     """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at.
 
-    `two_nodes_from`: the amount from which a second node, if one is set, must agree. `on_second`: told whether it did.
+    `tolerance`: the percentage a payment may lack. `two_nodes_from`: the amount from which a second node, if one is
+    set, must agree. `on_second`: told whether it did.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class OnChain:
         transfers: Transfers,
         now: Callable[[], datetime],
         gap_limit: int = GAP_LIMIT,
+        tolerance: Decimal = Decimal(0),
         two_nodes_from: Money = NOTHING,
         on_second: Callable[[bool, str], None] = lambda is_well, why: None,
     ) -> None:
@@ -90,6 +93,7 @@ class OnChain:
         self._transfers = transfers
         self._now = now
         self._gap_limit = gap_limit
+        self._tolerance = tolerance
         self._two_nodes_from = two_nodes_from
         self._on_second = on_second
         self._stock: tuple[float, Stock] | None = None
@@ -122,6 +126,7 @@ class OnChain:
                     longest_gap=None if source.size is not None else self._gap_limit,
                     from_blocks={self._network: head.number},
                     wanted=str(wanted),
+                    enough=str(ceil(wanted * (100 - self._tolerance) / 100)),
                     now=self._now(),
                 )
             except NoneLeft:
@@ -151,11 +156,11 @@ class OnChain:
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
         if read.seen > read.final:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
-        wanted = int(given.wanted)
+        enough = int(given.enough)
         is_over = given.closing_at is not None and read.head.time >= given.closing_at
-        if (read.final >= wanted or (is_over and read.seen == read.final > 0)) and self._is_agreed(read):
+        if (read.final >= enough or (is_over and read.seen == read.final > 0)) and self._is_agreed(read):
             return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
-        if read.seen >= wanted or (is_over and read.seen):
+        if read.seen >= enough or (is_over and read.seen):
             return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
         is_closed = is_over and self._is_agreed_unpaid(given, read)
         return OrderObservation(
@@ -281,7 +286,7 @@ class OnChain:
             *(self._transfers.final_of(given.address, self._network, stored) if cursor is not None else ()),
             *node.transfers([given.address], first, head.number, seconds=seconds),
         ]
-        completing = _completing(found, int(given.wanted))
+        completing = _completing(found, int(given.enough))
         # TRON's logs carry no time. Without it, money would be as late as we are in asking.
         at = None if completing is None else completing.block_time
         if completing is not None and at is None:
@@ -403,7 +408,7 @@ class OnChain:
         return self._nodes[address]
 
 
-def _completing(transfers: list[Transfer], wanted: int) -> Transfer | None:
-    """The transfer with which `wanted` raw units had come, or the newest."""
+def _completing(transfers: list[Transfer], enough: int) -> Transfer | None:
+    """The transfer with which `enough` raw units had come, or the newest."""
     sums = zip(transfers, accumulate(transfer.units for transfer in transfers), strict=True)
-    return next((one for one, units in sums if units >= wanted), transfers[-1] if transfers else None)
+    return next((one for one, units in sums if units >= enough), transfers[-1] if transfers else None)

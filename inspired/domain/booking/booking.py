@@ -6,6 +6,7 @@ Values are frozen; a change returns a new booking. The transitions are in `lifec
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from inspired.domain.booking.claims import Claim, Invitee, RefundTransfer, Tick
@@ -339,6 +340,7 @@ class Booking:
     refund_addresses: tuple[RefundAddress, ...] = ()  # the newest of each network
     ledger: tuple[Entry, ...] = ()
     agreed_amount: Money | None = None  # the amount it may keep, if that is no longer the price
+    tolerance: Decimal = Decimal(0)  # the percentage a payment on chain may lack: a sender's fee
     earned: Money | None = None  # the amount due when it was confirmed
     moves: int = 0  # how often the confirmed call was moved
     most_back: int = 100  # percent of the price that cancelling can still return; a late move lowers it

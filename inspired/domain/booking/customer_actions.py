@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from inspired.domain.booking import refunds
 from inspired.domain.booking.balance import Payment, due, kept_of, nothing, payment_of, unclear
@@ -27,6 +28,7 @@ def draft(
     terms_version: str,
     now: datetime,
     pays_by: RailId = USUAL,
+    tolerance: Decimal = Decimal(0),
 ) -> Booking:
     """A booking without a slot yet; the Calendly iframe carries its token."""
     booking = Booking(
@@ -36,6 +38,7 @@ def draft(
         created_at=now,
         terms_version=terms_version,
         pays_by=pays_by,
+        tolerance=tolerance,
     )
     return scheduled(booking.noted(now, EventKind.STARTED), now)
 

@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     MONEY = "money"  # MoneySeen
     DENIED = "denied"  # OrderStatus
     TAKEN_BACK = "taken_back"  # Order
+    FEE_TOLERATED = "fee_tolerated"  # Amount
     NETWORK_SLOW = "network_slow"  # what was seen in time was not final when the time to pay was over
     OTHER_NETWORK = "other_network"  # Order
     # refunds

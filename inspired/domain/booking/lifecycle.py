@@ -22,7 +22,7 @@ from inspired.domain.booking.balance import (
     unclear,
 )
 from inspired.domain.booking.booking import Booking, PaymentOrder, trade_number
-from inspired.domain.booking.history import EventKind, MoneySeen, Order, OrderStatus
+from inspired.domain.booking.history import Amount, EventKind, MoneySeen, Order, OrderStatus
 from inspired.domain.booking.ledger import booked
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, CancelStrayEvents, Email, SendEmail, Task
 from inspired.domain.booking.polling import ALERT_AFTER, may_still_pay, passed, scheduled
@@ -200,6 +200,19 @@ def _may_top_up(moment: Moment) -> bool:
     return may_still_pay(moment.booking, moment.now)
 
 
+def _is_tolerated(moment: Moment) -> bool:
+    """True if all of its money came on chain and no more is missing than a sender's fee may have taken."""
+    booking = moment.booking
+    paid = [order for order in booking.orders if order.has_money]
+    if booking.agreed_amount is not None or booking.refunds or any(not _may_lack(order) for order in paid):
+        return False
+    return missing(booking).amount * 100 <= booking.price.amount * booking.tolerance
+
+
+def _may_lack(order: PaymentOrder) -> bool:
+    return order.proven and CAPABILITIES[order.rail].takes_more
+
+
 def _no_rest_comes(moment: Moment) -> bool:
     """True if nothing was agreed about a short payment and the rest can no longer arrive."""
     awaits = _may_top_up(moment) or (moment.booking.meeting_type.policy.top_up and not _is_closed(moment))
@@ -320,6 +333,11 @@ def _surplus_back(moment: Moment) -> Booking:
     return after.flagged(Flag.OVERPAID).owing(now, AlertOwner(AlertKind.AMOUNT))
 
 
+def _agreed_less(moment: Moment) -> Booking:
+    booking, kept = moment.booking, kept_of(moment.booking)
+    return replace(booking, agreed_amount=kept).noted(moment.now, EventKind.FEE_TOLERATED, Amount(missing(booking)))
+
+
 def _rest_asked_for(moment: Moment) -> Booking:
     booking, now = moment.booking, moment.now
     told = booking.flagged(Flag.UNDERPAID).owing(now, SendEmail(Email.SHORT), AlertOwner(AlertKind.AMOUNT))
@@ -435,6 +453,8 @@ TABLE = (
     # Rule 6: money that does not match confirms nothing and is never dropped.
     Row("too much, or twice: the surplus goes back", 6,
         ALIVE, (OVER,), then=_surplus_back),
+    Row("short by no more than a sender's fee: that much is agreed", 6,
+        (PENDING, PAID), (SHORT,), when=_is_tolerated, then=_agreed_less),
     Row("short, and the rest may come: asked for", 6,
         (PENDING,), (SHORT,), when=_may_top_up, then=_rest_asked_for),
     Row("short: all of it goes back", 6,

@@ -72,6 +72,7 @@ EVENTS = {
     EventKind.ORDER_CLOSED: "{rail} says the order is closed.",
     EventKind.TAKEN_BACK: "The network replaced the block that had the payment, before it was final.",
     EventKind.PAYS_OTHERWISE: "The customer chose another way to pay, which gets its whole time once.",
+    EventKind.FEE_TOLERATED: "A little less arrived than the price, within what you let a sender’s fee take.",
     EventKind.NETWORK_SLOW: "The time to pay was over, and the network had not made the payment final yet.",
     EventKind.OTHER_NETWORK: "USDT reached the booking’s address on another network than the one chosen. It counts.",
     EventKind.DENIED: "{rail}, asked, says that the order is closed without the payment it had told of.",

@@ -312,6 +312,7 @@ def _draft(svc: Services, meeting_type: MeetingType, token: str, rail: RailId) -
         terms_version=terms_version(svc),
         now=svc.now(),
         pays_by=rail,
+        tolerance=svc.settings.sender_fee_tolerance,
     )
 
 

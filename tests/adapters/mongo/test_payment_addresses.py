@@ -33,13 +33,16 @@ def give(addresses: PaymentAddresses, trade_no: str = TRADE_NO, **changes: Any) 
         "longest_gap": None,
         "from_blocks": {network: 72_000_000},
         "wanted": "75",
+        "enough": "74",
         "now": NOW,
         **changes,
     }
     return addresses.give(trade_no, network, **asked)
 
 
-FIRST = PaymentAddress(TRADE_NO, Network.BEP20, address_of(0), 0, {Network.BEP20: 72_000_000}, "75", NOW, source="s1")
+FIRST = PaymentAddress(
+    TRADE_NO, Network.BEP20, address_of(0), 0, {Network.BEP20: 72_000_000}, "75", "74", NOW, source="s1"
+)
 
 
 @pytest.fixture

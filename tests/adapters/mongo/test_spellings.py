@@ -41,11 +41,16 @@ def stored(document: dict[str, Any]) -> dict[str, Any]:
     return bson.decode(bson.encode(document), bson.CodecOptions(tz_aware=True))
 
 
+def but_filed(document: dict[str, Any]) -> dict[str, Any]:
+    """Without what the owner's lists are found by, which each release files in its own way (`inspired migrate`)."""
+    return {name: value for name, value in document.items() if name not in ("filed", "filing")}
+
+
 @pytest.mark.parametrize("number", range(len(STORED["bookings"])))
 def test_a_booking_of_an_older_release_is_written_back_letter_by_letter(number: int):
     found = STORED["bookings"][number]
 
-    assert stored(booking_out(booking_in(found))) == stored(found)
+    assert but_filed(stored(booking_out(booking_in(found)))) == but_filed(stored(found))
 
 
 @pytest.mark.parametrize("number", range(len(STORED["tickets"])))
@@ -76,6 +81,7 @@ def test_everything_an_older_release_wrote_is_understood():
         EventKind.PENDING,
         EventKind.TAKEN_BACK,
         EventKind.PAYS_OTHERWISE,
+        EventKind.FEE_TOLERATED,
         EventKind.NETWORK_SLOW,
         EventKind.OTHER_NETWORK,
         *(EventKind.REFUND_WAITS, EventKind.REFUND_APPROVED, EventKind.REFUND_TAKEN_BACK),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -1036,3 +1037,16 @@ def test_below_the_amount_from_which_two_are_asked_one_is_enough(two):
 
     assert shop.seen() == proven()
     assert second.told == []
+
+
+def test_a_payment_that_lacks_no_more_than_a_senders_fee_is_told_at_once_with_what_arrived(tron):
+    tron.rail._tolerance = Decimal(1)
+    address = tron.create().qr_content
+    tron.net.send(address, "74.249999")
+    too_little = tron.seen()
+    tron.net.send(address, "0.000001")
+
+    seen = tron.seen()
+    tron.net.finalize()
+
+    assert (too_little, seen, tron.seen()) == (A_PART, in_a_block("74.25"), proven("74.25"))

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from inspired.domain.booking import invariants, payment_orders, polling, refunds, status
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.history import EventKind, ObstacleKind
+from inspired.domain.booking.history import Amount, EventKind, ObstacleKind
 from inspired.domain.booking.ledger import balances
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
@@ -16,6 +17,7 @@ from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, St
 from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.money import Money
 from tests.factories import CHECKOUT, MINUTE, NOW, SECOND, a_booking, seen, settled
+from tests.factories import a_live_booking as usual_booking
 
 PRICE = "75"
 AFTER_THE_END = NOW + timedelta(minutes=17)
@@ -338,3 +340,43 @@ def test_of_binance_pay_the_smallest_surplus_goes_back():
     booking = settled(a_booking_at_binance(), seen(Remote.PAID, "75.00000001"))
 
     assert [str(one.amount) for one in booking.refunds] == ["0.00000001"]
+
+
+# --- senders' fees --------------------------------------------------------------------------------------------------
+
+
+def tolerating(percent: str, rail: RailId = RailId.TRC20) -> Booking:
+    return replace(a_live_booking(rail), tolerance=Decimal(percent))
+
+
+@pytest.mark.parametrize(
+    ("percent", "arrived", "state"),
+    [
+        ("0", "74.99", State.PENDING),
+        ("1", "74.25", State.CONFIRMED),
+        ("1", "74.24", State.PENDING),
+        ("2", "73.5", State.CONFIRMED),
+        ("2", "73.49", State.PENDING),
+    ],
+)
+def test_a_senders_fee_may_take_as_much_as_the_owner_lets_it_and_no_more(percent: str, arrived: str, state: State):
+    booking = settled(tolerating(percent), final(arrived), now=NOW + 2 * MINUTE)
+
+    assert booking.state is state
+    assert booking.earned == (Money.parse(arrived) if state is State.CONFIRMED else None)
+
+
+def test_what_is_tolerated_is_kept_and_told_as_what_it_is():
+    booking = settled(tolerating("1"), final("74.5"), now=NOW + 2 * MINUTE)
+
+    assert balances(booking.ledger)["trc20", "USDT"] == Money.parse("74.5")
+    assert booking.refunds == ()
+    [event] = [event for event in booking.history if event.kind is EventKind.FEE_TOLERATED]
+    assert event.details == Amount(Money.parse("0.5"))
+    assert Flag.UNDERPAID not in booking.flags
+
+
+def test_no_fee_is_tolerated_where_nobody_can_take_one():
+    booking = replace(usual_booking(), tolerance=Decimal(2))
+
+    assert settled(booking, final("74.5"), now=NOW + 2 * MINUTE).state is not State.CONFIRMED

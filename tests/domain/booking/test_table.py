@@ -415,6 +415,7 @@ def test_every_row_is_used_has_a_name_of_its_own_and_serves_a_rule_of_money():
         "seen before it was final, and taken back: it waits for money again",
         "seen in time and not final when it is over: the customer is told",
         "seen in time and not final long after: the slot is free",
+        "short by no more than a sender's fee: that much is agreed",
     }
     assert used | of_chains == {row.name for row in TABLE}
     assert len(TABLE) == len({row.name for row in TABLE})
