@@ -15,7 +15,7 @@ from tests.harness import ROOT, Servers, free_port
 from tests.test_settings import SANDBOX
 
 # These go on until they are ended; what they say when they cannot begin is looked at where they are tested.
-RUN_ON = {"dev", "web", "worker", "clock"}
+RUN_ON = {"dev", "web", "worker", "clock", "watch-chains"}
 OF_THEIR_OWN = {"hash-password"}  # needs nothing behind it
 
 
