@@ -1240,6 +1240,14 @@ BUGS = (
         test=OF_CHAINS + "test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long",
     ),
     Bug(
+        name="more money is overlooked after a clock that was ahead",
+        rule="6",
+        file=LIFECYCLE,
+        old="(is_older and not has_more)",
+        new="is_older",
+        test=OF_CHAINS + "test_more_final_money_counts_although_it_was_asked_about_by_a_clock_that_was_ahead",
+    ),
+    Bug(
         name="dust is taken for a short payment",
         rule="6",
         file=BALANCE,

@@ -10,15 +10,17 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
 
-from inspired.domain.booking.balance import came_unclear, due, kept_of, unclear
-from inspired.domain.booking.booking import Booking
+from inspired.domain.booking.balance import came_unclear, due, kept_of, left_of, unclear
+from inspired.domain.booking.booking import Booking, PaymentOrder
 from inspired.domain.booking.invariants import violations
 from inspired.domain.booking.ledger import balances, booked, is_balanced
 from inspired.domain.booking.lifecycle import is_reminder
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.refunds import Outcome
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import DUST, Network, money_of
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -29,7 +31,7 @@ ENDED = (EXPIRED, CANCELLED, REFUNDED)
 ALLOWED = {
     State.DRAFT: {PENDING, CANCELLED},
     PENDING: {PAID, EXPIRED, CANCELLED},
-    PAID: {CONFIRMED, CANCELLED},
+    PAID: {CONFIRMED, CANCELLED},  # and on chain, before it is final: PENDING, EXPIRED
     CONFIRMED: {CANCELLED},
     EXPIRED: {PAID, REFUNDED},
     CANCELLED: {PAID, REFUNDED},
@@ -64,7 +66,7 @@ def _of_write(world: World, before: Booking | None, after: Booking) -> Iterator[
     if after.state is CONFIRMED and (before is None or before.state is not CONFIRMED):
         yield from _of_confirmation(world, after)
     for refund in after.refunds:
-        if refund.status is RefundStatus.DONE and refund.trade_no not in world.pay.orders:
+        if refund.status is RefundStatus.DONE and refund.trade_no not in world.pay.orders:  # on chain none is, here
             yield f"I3 {refund.id} is done and the provider knows no such order"
 
 
@@ -76,9 +78,11 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
         *(NAMES[event.kind] for event in after.history[len(before.history) :] if event.kind in NAMES),
     ]
     for one, next_one in pairwise(steps):
-        if next_one not in ALLOWED[one]:
+        not_final = one is PAID and next_one in (PENDING, EXPIRED) and _was_only_seen(before, after)
+        if next_one not in ALLOWED[one] and not not_final:
             yield f"I8 {name}: {one} became {next_one}"
-    if before.state in (PAID, CONFIRMED) and after.state in ENDED and not _is_told(after):
+    is_told = _is_told(after) or _was_only_seen(before, after)  # then the page says so
+    if before.state in (PAID, CONFIRMED) and after.state in ENDED and not is_told:
         yield f"I5 {name}: {before.state} became {after.state} and nobody is told"
     if after.history[: len(before.history)] != before.history:
         yield f"I7 {name}: the history was altered"
@@ -92,7 +96,8 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
         yield f"I2 {name}: what was done is not done any more: {before.delivered - after.delivered}"
     for old in before.orders:
         new = after.find_order(old.trade_no)
-        if new is None or (old.has_money and not new.has_money) or (old.proven and new.received != old.received):
+        is_less = new is not None and old.proven and _is_less(old, new)
+        if new is None or is_less or (_stays(old) and not new.has_money):
             yield f"I1 {name}: money of order {old.number} was undone"
     for refund in before.refunds:
         now = after.find_refund(refund.id)
@@ -100,6 +105,23 @@ def _of_change(before: Booking, after: Booking) -> Iterator[str]:
             yield f"I3 {name}: {refund.id} has vanished"
         elif refund.is_gone and (not now.is_gone or (refund.amount is not None and now.amount != refund.amount)):
             yield f"I3 {name}: {refund.id} was gone with {refund.amount}, and is {now.status} with {now.amount}"
+
+
+def _stays(order: PaymentOrder) -> bool:
+    """Whether its money may not be taken back any more."""
+    return order.has_money and (order.proven or CAPABILITIES[order.rail].is_final_at_once)
+
+
+def _is_less(old: PaymentOrder, new: PaymentOrder) -> bool:
+    if CAPABILITIES[old.rail].takes_more:
+        return new.received is None or new.received < old.received
+    return new.received != old.received
+
+
+def _was_only_seen(before: Booking, after: Booking) -> bool:
+    """Whether what made it PAID was on chain and not final."""
+    seen = [one for one in (*before.orders, *after.orders) if one.has_money]
+    return all(not CAPABILITIES[one.rail].is_final_at_once and not one.proven for one in seen)
 
 
 def _of_surplus(before: Booking, after: Booking) -> Iterator[str]:
@@ -147,9 +169,15 @@ def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
     """The provider has the money, and our word about it is the provider's."""
     arrived = Money.parse(0)
     for order in booking.orders:
-        remote = world.pay.orders.get(order.trade_no)
         if not order.proven:
             continue
+        if (network := CAPABILITIES[order.rail].network) is not None:
+            there = final_on_chain(world, order.trade_no, network)
+            if order.received is None or there < order.received:
+                yield f"I4 {booking.id}: order {order.number} is proven with {order.received}, and {there} is final"
+            arrived += order.received or Money.parse(0)
+            continue
+        remote = world.pay.orders.get(order.trade_no)
         if order.trade_no not in world.pay.told_paid:
             yield f"I4 {booking.id}: order {order.number} is proven, and nobody was asked"
         if remote is None or remote.paid != order.received:
@@ -158,9 +186,19 @@ def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
             arrived += remote.paid
     if arrived < booking.price:
         yield f"I4 {booking.id}: confirmed with {arrived} of {booking.price}"
-    kept = kept_of(booking)
-    if kept != due(booking):
-        yield f"I4 {booking.id}: confirmed, and keeps {kept} instead of {due(booking)}"
+    kept, wanted = kept_of(booking), due(booking)
+    if kept != wanted and not (_is_on_chain(booking) and wanted < kept < wanted + DUST):
+        yield f"I4 {booking.id}: confirmed, and keeps {kept} instead of {wanted}"
+
+
+def _is_on_chain(booking: Booking) -> bool:
+    return any(CAPABILITIES[one.rail].network is not None for one in booking.orders)
+
+
+def final_on_chain(world: World, trade_no: str, network: Network) -> Money:
+    """What is final at the order's address, whatever the product knows of it."""
+    address = (world.addresses.shared.get(trade_no) or ("", world.addresses.all[trade_no]))[1].address
+    return money_of(network, world.chains[network].final_at(address))
 
 
 # --- of the whole ---------------------------------------------------------------------------------------------------
@@ -281,9 +319,28 @@ def _every_coin(world: World, booking: Booking) -> Iterator[str]:
             yield f"I1 {booking.id}: {remote.paid.shown} of order {remote.trade_no} is not in our books"
     may_keep = due(booking) if booking.state is CONFIRMED or booking.agreed_amount is not None else Money.parse(0)
     here = sum((world.left_of(one) for one in remotes if one.paid and one.paid.currency == "USDT"), Money.parse(0))
+    for order in booking.orders:
+        if (network := CAPABILITIES[order.rail].network) is not None and order.trade_no in world.addresses.all:
+            yield from _all_of_it_is_known(world, booking, order)
+        if network is not None:
+            here += left_of(booking, order)  # what is promised back waits for the owner's wallet
     other = [one for one in remotes if one.paid and one.paid.currency != "USDT" and not world.left_of(one).is_nothing]
-    if here != may_keep or other:
+    is_dust = _is_on_chain(booking) and may_keep < here < may_keep + DUST
+    if (here != may_keep and not is_dust) or other:
         yield f"I1 {booking.id} is {booking.state} and has {here.shown} instead of {may_keep.shown}, {other}"
+
+
+def _all_of_it_is_known(world: World, booking: Booking, order: PaymentOrder) -> Iterator[str]:
+    """Everything that is final at the address, on each network, is an order's; dust where nobody asked for it is not
+    told."""
+    address = world.addresses.all[order.trade_no].address
+    sharing = {one for one, (first, _) in world.addresses.shared.items() if first == order.trade_no}
+    for network, chain in world.chains.items():
+        there = money_of(network, chain.final_at(address))
+        known = [one for one in booking.orders if one.trade_no in {order.trade_no, *sharing}]
+        ours = [one.received for one in known if one.rail == str(network) and one.received is not None]
+        if there != sum(ours, Money.parse(0)) and not (there < DUST and not ours):
+            yield f"I1 {booking.id}: {there.shown} is final on {network} at order {order.number}, we know of {ours}"
 
 
 def is_unknowable(booking: Booking, remote: Order) -> bool:

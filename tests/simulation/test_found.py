@@ -7,9 +7,11 @@ import pytest
 
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.ledger import SUSPENSE, balances
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import Outcome, checked_all
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.shared.money import Money
+from tests.simulation import invariants
 from tests.simulation.memory import PROVIDER, Trouble
 from tests.simulation.world import World
 
@@ -129,3 +131,30 @@ def test_what_left_by_the_console_unseen_is_not_returned_once_more_after_a_refun
     assert world.left_of(world.orders()[0]).is_nothing
     assert the(world).state is State.REFUNDED
     assert [str(one.amount) for one in the(world).refunds if one.reserves] == ["75", "75"]
+
+
+def test_more_money_on_chain_is_counted_although_our_clock_was_ahead_when_the_first_came(world):
+    world.book(1, 3, 0, rail=RailId.TRC20)
+    world.send(0, "exact")
+    world.set_clocks(timedelta(minutes=10))
+    world.run_until(world.now + timedelta(minutes=2))
+    world.set_clocks(timedelta())
+    assert the(world).orders[0].proven
+
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(minutes=2))
+
+    [order] = the(world).orders
+    assert order.received == order.amount + order.amount
+
+
+def test_money_on_another_network_after_the_end_leaves_no_order_open(world):
+    world.book(1, 3, 0, rail=RailId.ERC20)
+    world.run_until(world.now + timedelta(hours=2), most=200)
+    assert the(world).state is State.EXPIRED
+    world.send(0, "other")
+
+    world.run_until(world.now + timedelta(minutes=2))
+
+    assert the(world).state is State.CONFIRMED
+    assert not list(invariants.after_each_step(world))

@@ -19,11 +19,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import Outcome
 from inspired.domain.booking.states import State
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from tests.simulation import invariants
-from tests.simulation.memory import DATABASE, MAIL, PROVIDER, QUEUE, Trouble
+from tests.simulation.memory import DATABASE, MAIL, NODE, PROVIDER, QUEUE, Trouble
 from tests.simulation.world import OTHERS, STARTS, World
 
 EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "250"))
@@ -38,6 +40,9 @@ TROUBLES = [
 PLACES = st.integers(0, 11)
 QUIET = [None] * len(TROUBLES)
 trouble = st.sampled_from([*QUIET, *TROUBLES])
+AT_BINANCE = [one for one in Outcome if one is not Outcome.TAKEN_BACK]  # that is a chain's word
+rails = st.sampled_from([RailId.BINANCE_PAY] * 2 + [RailId.TRC20, RailId.BEP20, RailId.ERC20])
+networks = st.sampled_from(Network)
 WAITS = (0.5, 3, 16, 31, 61, 300, 600, 900, 1000, 3600, 4 * 3600, 24 * 3600, 49 * 3600)
 
 
@@ -78,6 +83,22 @@ def two_orders(world):
     world.try_again(world.all[0])
 
 
+def a_live_booking_on_chain(world):
+    world.book(1, 3, 0, rail=RailId.TRC20)
+
+
+def money_that_is_not_final(world):
+    world.book(1, 3, 0, rail=RailId.BEP20)
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(seconds=5))
+
+
+def late_money_on_chain(world):
+    a_live_booking_on_chain(world)
+    world.run_until(world.now + timedelta(minutes=40), most=90)
+    world.send(0, "exact")
+
+
 BEGINNINGS = {
     "nothing": lambda world: None,
     **{
@@ -89,6 +110,9 @@ BEGINNINGS = {
             an_expired_booking,
             a_time_that_somebody_else_has_by_now,
             two_orders,
+            a_live_booking_on_chain,
+            money_that_is_not_final,
+            late_money_on_chain,
         )
     },
 }
@@ -141,9 +165,9 @@ class Simulation(RuleBasedStateMachine):
     # --- customers ---
 
     @precondition(lambda self: len(self.world.all) < MOST_BOOKINGS)
-    @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), customer=st.integers(0, 2), trouble=trouble)
-    def books(self, kind, choice, customer, trouble):
-        self.world.book(kind, choice, customer, trouble=trouble)
+    @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), customer=st.integers(0, 2), rail=rails, trouble=trouble)
+    def books(self, kind, choice, customer, rail, trouble):
+        self.world.book(kind, choice, customer, rail=rail, trouble=trouble)
 
     @precondition(lambda self: len(self.world.all) < MOST_BOOKINGS)
     @rule(kind=st.integers(0, 2), choice=st.integers(0, 6), key=st.sampled_from("ABC"), trouble=trouble)
@@ -224,7 +248,7 @@ class Simulation(RuleBasedStateMachine):
     def refunds_in_the_console(self, place, how):
         self.world.refund_in_console(self.order(place), how)
 
-    @rule(outcome=st.sampled_from([Outcome.DONE, *Outcome]), balance=st.sampled_from([None, None, None, "0", "20"]))
+    @rule(outcome=st.sampled_from([Outcome.DONE, *AT_BINANCE]), balance=st.sampled_from([None, None, None, "0", "20"]))
     def refunds_will_be(self, outcome, balance):
         self.world.pay.outcome = outcome
         self.world.pay.balance = None if balance is None else Money.parse(balance)
@@ -244,6 +268,28 @@ class Simulation(RuleBasedStateMachine):
                 self.world.pay.rotated(keep_old=what == "rotated")
             case _:
                 self.world.lie(what)
+
+    # --- the chains ---
+
+    @precondition(lambda self: self.world.addresses.all)
+    @rule(place=PLACES, how=st.sampled_from(["exact"] * 3 + ["part", "part", "rest", "rest", "dust", "other"]))
+    def sends_on_chain(self, place, how):
+        self.world.send(place, how)
+
+    @precondition(lambda self: self.world.addresses.all)
+    @rule(network=networks, drops=st.booleans())
+    def reorganises(self, network, drops):
+        self.world.chains[network].reorganise(drops=drops)
+
+    @precondition(lambda self: self.world.addresses.all)
+    @rule(network=networks, is_stalled=st.booleans())
+    def finality_comes_or_not(self, network, is_stalled):
+        self.world.chains[network].is_stalled = is_stalled
+
+    @precondition(lambda self: self.world.addresses.all)
+    @rule(network=networks, trouble=trouble)
+    def watches(self, network, trouble):
+        self.world.watch(network, trouble)
 
     # --- our processes ---
 
@@ -284,7 +330,7 @@ class Simulation(RuleBasedStateMachine):
         self.world.queue.jobs.clear()
 
     @precondition(lambda self: self.world.all)
-    @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE]), seconds=st.sampled_from(WAITS))
+    @rule(service=st.sampled_from([DATABASE, PROVIDER, MAIL, QUEUE, NODE]), seconds=st.sampled_from(WAITS))
     def lives_on_without(self, service, seconds):
         """Nobody reaches one of the services for so long."""
         self.world.wire.down = {service}

@@ -29,15 +29,18 @@ from inspired.domain.catalogue.availability import AS_USUAL, Availability, Rules
 from inspired.domain.catalogue.meeting_types import MEETING_TYPES
 from inspired.domain.shared.errors import BadSignature, Busy, Refusal, UpstreamError
 from inspired.domain.shared.money import PLACES, Money
+from inspired.domain.shared.networks import Network, units_of
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding
 from inspired.flows.booking.booking import Customer
+from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
 from inspired.flows.shared import idempotency
 from inspired.services import Services, cached_status
 from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
+from tests.simulation.chains import FixedReceiving, MemoryAddresses, MemoryChain, MemoryTransfers, OnMemoryChain
 from tests.simulation.memory import (
     AsMade,
     Crash,
@@ -127,10 +130,26 @@ class World:
         self.pay = MemoryPay(self.wire, lambda: self.now)
         self.pay.commission = Decimal(commission)
         self.smtp = MemorySmtp(self.wire, lambda: self.stack[-1][0])
+        self.chains = {
+            network: MemoryChain(network, self.wire, lambda: self.now, START - timedelta(hours=1))
+            for network in Network
+        }
+        self.addresses, self.transfers = MemoryAddresses(self.wire), MemoryTransfers(self.wire)
         self.svc = self._services()
+        self._watches: dict[Network, ChainWatch] = {}
         self._enqueued = sweeping.Enqueued()
 
     def _services(self) -> Services:
+        chains = {
+            network: OnMemoryChain(
+                chain,
+                receiving=FixedReceiving(),
+                addresses=self.addresses,
+                transfers=self.transfers,
+                now=lambda: self.now + self.skew,
+            )
+            for network, chain in self.chains.items()
+        }
         doubles: Any = {
             "settings": SETTINGS,
             "now": lambda: self.now + self.skew,
@@ -146,7 +165,11 @@ class World:
             "payment_addresses": NoAddresses(),
             "tickets": NoTickets(),
             "vault": VAULT,
-            "rails": {RailId.BINANCE_PAY: self.pay},
+            "rails": {RailId.BINANCE_PAY: self.pay, **{RailId(network): one for network, one in chains.items()}},
+            "chains": chains,
+            "payment_addresses": self.addresses,
+            "transfers": self.transfers,
+            "receiving": FixedReceiving(),
             "binance": self.pay,
             "catalogue": FixedOffer(TYPES, CALENDAR),
             "own_calendar": NoOwnCalendar(),
@@ -181,6 +204,7 @@ class World:
             return job()
         except Crash:
             self.pay.forgotten()
+            self._watches.clear()  # it may have been the watcher's process
         except (Busy, Refusal, UpstreamError) as error:
             self.said[type(error).__name__] += 1
             self.disturbed.add(self.stack[-1][0])
@@ -239,13 +263,23 @@ class World:
         self._ring_and_work()
         return False
 
+    def watch(self, network: Network, trouble: Trouble | None = None) -> None:
+        """The watcher has a round. One that died is started anew, and knows what is in the database."""
+        watch = self._watches.setdefault(network, ChainWatch(self.svc, network))
+        self.run(watch.round, trouble=trouble)
+
     def _ring_and_work(self) -> None:
+        if self.addresses.all:
+            for network in Network:
+                self.watch(network)
         self.sweep()
         self.work_all()
 
     def _next_due(self) -> datetime | None:
         moments = [one.check_at for one in self.bookings.all.values() if one.check_at]
         moments += [one.work_at for one in self.logs.webhooks.values() if one.work_at]
+        moments += self.addresses.work_at.values()
+        moments += [at for chain in self.chains.values() if (at := chain.all_final_at()) is not None]
         return min(moments, default=None)
 
     # --- customers ---
@@ -268,6 +302,7 @@ class World:
         *,
         key: str = "",
         any_time: bool = False,
+        rail: RailId = RailId.BINANCE_PAY,
         trouble: Trouble | None = None,
     ) -> None:
         """`choice` of the few of `start`, or `any_time` of all."""
@@ -276,7 +311,7 @@ class World:
 
         def make(chosen: str) -> tuple[int, Booking]:
             booking = booking_flow.hold_time(
-                self.svc, TYPES[kind], start, "Europe/Berlin", person, network="", token=chosen
+                self.svc, TYPES[kind], start, "Europe/Berlin", person, rail=rail, network="", token=chosen
             )
             booking = payment.open_held_order(self.svc, booking, seconds=payment.IN_REQUEST_SECONDS)
             self.queue.enqueue("refresh", booking.id)
@@ -360,8 +395,8 @@ class World:
         stuck = next(
             (one for one in sorted(booking.refunds, key=lambda one: one.amount is not None) if one.is_stuck), None
         )
-        if stuck is None:
-            return
+        if stuck is None or stuck.trade_no not in self.pay.orders:
+            return  # of refunds on chain the wallet's own transaction is what counts
         remote, order = self.pay.orders[stuck.trade_no], booking.find_order(stuck.trade_no)
         if stuck.amount is not None and self.left_of(remote) < stuck.amount:
             return
@@ -404,6 +439,21 @@ class World:
             "foreign": Money(price.amount, "USDC"),
         }
         self.pay.paid(order.trade_no, amounts[how])
+
+    def send(self, place: int, how: str) -> None:
+        """To the address of an order on chain. `how`: exact, part, rest (what is missing), dust, or other: the price on
+        the other network of its kind."""
+        given = list(self.addresses.all.values())[place % len(self.addresses.all)]
+        wanted, network, one = int(given.wanted), given.network, 10**given.network.facts.decimals
+        chain = self.chains[network]
+        if how == "other" and network is not Network.TRC20:
+            other = self.chains[Network.ERC20 if network is Network.BEP20 else Network.BEP20]
+            units = wanted * 10**other.network.facts.decimals // one
+            other.send(given.address, units)
+            return
+        rest = max(wanted - chain.units_at(given.address), one)
+        cents = units_of(network, Money.parse("0.000001"))
+        chain.send(given.address, {"part": wanted // 2, "rest": rest, "dust": cents}.get(how, wanted))
 
     def refund_in_console(self, order: Order, how: str) -> None:
         if order.paid is None or self.by_hand[order.trade_no]:
@@ -468,6 +518,8 @@ class World:
         self.wire.arm(None)
         self.skew = timedelta()
         self.pay.balance, self.pay.outcome = None, Outcome.DONE
+        for chain in self.chains.values():
+            chain.is_stalled = False
         for refund in self.pay.refunds():
             if refund.outcome is Outcome.PENDING:
                 self.pay.finished(refund.id, Outcome.DONE)
@@ -502,6 +554,16 @@ def _money(world: World, about: str) -> None:
                 world.deliver(-1)
 
 
+def _reorganised(world: World, about: str) -> None:
+    for chain in world.chains.values():
+        chain.reorganise(drops=True)
+
+
+def _watched(world: World, about: str) -> None:
+    for network in Network:
+        world.watch(network)
+
+
 def _console(world: World, about: str) -> None:
     for booking in _newest(world, about):
         for order in world.orders():
@@ -534,6 +596,8 @@ OTHERS: dict[str, Callable[[World, str], None]] = {  # beside "same": whoever do
     "given_up": _given_up,
     "money": _money,
     "console": _console,
+    "reorganised": _reorganised,
+    "watched": _watched,
     "refunded": _refunded,
     "moved": _moved,
     "slot_taken": _slot_taken,

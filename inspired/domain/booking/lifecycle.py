@@ -575,13 +575,14 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
         or order.status is not observation.status
         or (observation.status is not None and observation.status.tells_of_refunds)
     )
-    if is_older or (order.proven and not tells_more):
+    # More final money is true whenever it was asked for: the clock of whoever asked before may have been ahead.
+    if (is_older and not has_more) or (order.proven and not tells_more):
         return booking
     changed = replace(
         order,
         status=observation.status if observation.by_query or not order.has_money else order.status,
         # A webhook says nothing about when *we* asked; its clock may be another process's.
-        seen_at=observation.asked_at if observation.by_query else order.seen_at,
+        seen_at=observation.asked_at if observation.by_query and not is_older else order.seen_at,
         uncertain=False,
         # An amount proven by our own query only grows, where more may follow; another is replaced by the query's.
         received=order.received

@@ -136,6 +136,15 @@ def test_more_money_for_the_same_address_is_counted_and_goes_back_by_the_owner()
     assert [(one.amount, one.cause) for one in more.refunds] == [(Money.parse("5"), Cause.SURPLUS)]
 
 
+def test_more_final_money_counts_although_it_was_asked_about_by_a_clock_that_was_ahead():
+    confirmed = settled(a_live_booking(), final(at=NOW + 12 * MINUTE), now=NOW + 12 * MINUTE)
+
+    after = settled(confirmed, final("150", at=NOW + 3 * MINUTE), now=NOW + 3 * MINUTE)
+
+    assert (str(after.orders[0].received), after.orders[0].seen_at) == ("150", NOW + 12 * MINUTE)
+    assert [str(refund.amount) for refund in after.refunds] == [PRICE]
+
+
 def test_what_was_received_never_becomes_less():
     more = settled(a_live_booking(), final("80"))
 
@@ -264,6 +273,15 @@ def test_money_found_on_another_network_pays_and_the_page_shows_what_was_asked_f
     assert (found_on.rail, paid.paid_by) == (RailId.BEP20, RailId.ERC20)
     assert paid.state is State.CONFIRMED
     assert balances(paid.ledger)["erc20", "USDT"] == Money.parse(PRICE)
+
+
+def test_money_found_on_another_network_after_the_end_is_no_order_that_was_left_open():
+    over = settled(a_live_booking(RailId.BEP20), seen(Remote.EXPIRED, at=AFTER_THE_END), now=AFTER_THE_END)
+
+    found_on = payment_orders.found_on(over, RailId.ERC20, over.orders[0], AFTER_THE_END + MINUTE)
+
+    assert (over.state, len(found_on.orders)) == (State.EXPIRED, 2)
+    assert list(invariants.violations(found_on, AFTER_THE_END + MINUTE)) == []
 
 
 # --- another way to pay ---------------------------------------------------------------------------------------------
