@@ -1332,7 +1332,7 @@ BUGS = (
         name="one node alone makes money final",
         rule="3",
         file=ON_CHAIN,
-        old=" and self._is_agreed(read):",
+        old=" and self._is_agreed(read.final_transfers):",
         new=":",
         test=OF_ON_CHAIN + "test_while_the_second_node_is_away_behind_or_says_otherwise_nothing_is_proven",
     ),

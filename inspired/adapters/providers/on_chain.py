@@ -6,9 +6,9 @@ a block stamped after the end of its time was read and nothing had come. Only th
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
@@ -59,8 +59,12 @@ class _Read:
         return sum(transfer.units for transfer in self.transfers)
 
     @property
+    def final_transfers(self) -> tuple[Transfer, ...]:
+        return tuple(transfer for transfer in self.transfers if transfer.block_number <= self.head.finalized)
+
+    @property
     def final(self) -> int:
-        return sum(transfer.units for transfer in self.transfers if transfer.block_number <= self.head.finalized)
+        return sum(transfer.units for transfer in self.final_transfers)
 
 
 class OnChain:
@@ -158,7 +162,9 @@ class OnChain:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
         enough = int(given.enough)
         is_over = given.closing_at is not None and read.head.time >= given.closing_at
-        if (read.final >= enough or (is_over and read.seen == read.final > 0)) and self._is_agreed(read):
+        if (read.final >= enough or (is_over and read.seen == read.final > 0)) and self._is_agreed(
+            read.final_transfers
+        ):
             return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
         if read.seen >= enough or (is_over and read.seen):
             return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
@@ -184,8 +190,11 @@ class OnChain:
 
     def mined(self, tx_hash: str, *, seconds: float = 5.0) -> tuple[Head, Mined | None]:
         """The transaction of this hash (as in `ChainNode.transaction`) as the chain has it now; None if no block has
-        it. The head was read before it, so what is final by the head is final."""
-        return self._asked(seconds, lambda node: self._mined(node, tx_hash, seconds))
+        it. The head was read before it, so what is final by the head is final: by a second node, too, if one is set."""
+        head, mined = self._asked(seconds, lambda node: self._mined(node, tx_hash, seconds))
+        if mined is not None and mined.block_number <= head.finalized and not self._is_agreed(mined.transfers):
+            head = replace(head, finalized=mined.block_number - 1)
+        return head, mined
 
     def sent_since(self, address: str, since: datetime, *, seconds: float = 10.0) -> tuple[Head, list[Transfer]]:
         """What reached this address since then, in the chain's order; a little earlier too."""
@@ -300,12 +309,12 @@ class OnChain:
             raise UpstreamError(self._service, "it told of a transaction in a block that the chain does not have")
         return head, mined
 
-    def _is_agreed(self, read: _Read) -> bool:
+    def _is_agreed(self, final: Sequence[Transfer]) -> bool:
         """False while the second node does not tell of the same final money, where there is one and it is asked."""
-        second = self._second_node()
-        if second is None or money_of(self._network, read.final) < self._two_nodes_from:
+        second, units = self._second_node(), sum(transfer.units for transfer in final)
+        if second is None or money_of(self._network, units) < self._two_nodes_from:
             return True
-        return second.agrees([one for one in read.transfers if one.block_number <= read.head.finalized])
+        return second.agrees(final)
 
     def _is_agreed_unpaid(self, given: PaymentAddress, read: _Read) -> bool:
         second = self._second_node()

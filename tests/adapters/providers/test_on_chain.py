@@ -1028,6 +1028,19 @@ def test_money_that_only_the_second_node_tells_of_keeps_the_order_open_and_is_to
     assert "only the second node tells of transaction" in second.told[-1][1]
 
 
+def test_a_refund_is_final_when_both_nodes_tell_of_it(two):
+    shop, second = two
+    tx_hash = shop.net.send(shop.net.addresses[-1], PRICE)
+    shop.net.finalize()
+    of_second(shop, "empty", times=1)
+
+    (before, mined), (after, _) = (shop.rail.mined(tx_hash) for _ in range(2))
+
+    assert mined is not None
+    assert before.finalized < mined.block_number <= after.finalized
+    assert [is_well for is_well, _ in second.told] == [False, True]
+
+
 def test_below_the_amount_from_which_two_are_asked_one_is_enough(two):
     shop, second = two
     shop.rail._two_nodes_from = usdt("75.01")
