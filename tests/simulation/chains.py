@@ -186,7 +186,7 @@ class MemoryAddresses:
     def share(self, trade_no: str, other: str, network: Network, now: datetime) -> None:
         def share() -> None:
             first = self.all[trade_no]
-            also = replace(first, trade_no=other, network=network, wanted="1", closing_at=now, seen_block=0)
+            also = replace(first, trade_no=other, network=network, wanted="1", enough="1", closing_at=now, seen_block=0)
             self.shared.setdefault(other, (trade_no, also))
 
         self._wire.call(DATABASE, share)
@@ -248,13 +248,23 @@ class MemoryAddresses:
         longest_gap: int | None,
         from_blocks: Mapping[Network, int],
         wanted: str,
+        enough: str,
         now: datetime,
     ) -> PaymentAddress:
         def give() -> PaymentAddress:
             kind = network.facts.kind
             number = sum(one.network.facts.kind is kind for one in self.all.values())
             fresh = PaymentAddress(
-                trade_no, network, address_of(number), number, from_blocks, wanted, now, source=source, number=number
+                trade_no,
+                network,
+                address_of(number),
+                number,
+                from_blocks,
+                wanted,
+                enough,
+                now,
+                source=source,
+                number=number,
             )
             return self.all.setdefault(trade_no, fresh)
 

@@ -461,13 +461,6 @@ class NoSubscribers:
         return []
 
 
-class NoAddresses:
-    """Nobody pays on chain here."""
-
-    def marked(self, now: datetime, most: int) -> list[str]:
-        return []
-
-
 class NoTickets:
     """Nor does anybody write to the owner."""
 
