@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="verifies every invariant; ends with 1 if one is broken")
     check.add_argument("--days", type=_whole(1, 3650), help="only bookings made in so many days")
     check.set_defaults(run=_check)
-    reconcile = commands.add_parser("reconcile", help="holds Binance, calendar and books against each other, now")
+    reconcile = commands.add_parser("reconcile", help="holds Binance, chains, calendar and books together, now")
     reconcile.add_argument("--days", type=_whole(1, 3650), default=35, help="bookings made in so many days")
     reconcile.set_defaults(run=_reconcile)
     calendly = commands.add_parser("calendly", help="Calendly's webhooks to this site").add_subparsers(required=True)
@@ -272,17 +272,24 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from inspired.domain.sentences.owner_pages import difference
-    from inspired.flows.booking import reconciling
+    from inspired.flows.booking import chain_reconciling, reconciling
 
     svc = _services(30.0)
     if not reconciling.start(svc, after=timedelta(days=arguments.days)):
         print("A reconciliation is at work already; going on with it.")
     while reconciling.turn_page(svc):
         pass
+    chain_reconciling.start(svc)
+    while chain_reconciling.turn_page(svc):
+        pass
     run, cases = svc.runs.get(reconciling.NAME), svc.cases.waiting()
     print(", ".join(f"{what}: {count}" for what, count in run.counts.items()) if run else "Nothing to reconcile.")
+    if (run := svc.runs.get(chain_reconciling.NAME)) is not None and run.counts:
+        print("On chain:", ", ".join(f"{what}: {count}" for what, count in run.counts.items()))
     for case in cases:
-        print(f"- {difference(case.difference)} Booking {case.difference.booking_id}: {case.difference.told}")
+        found = case.difference
+        whose = f"Booking {found.booking_id}" if found.booking_id else found.subject
+        print(f"- {difference(found)} {whose}: {found.told}")
     return 1 if cases else 0
 
 

@@ -10,6 +10,7 @@ from inspired.adapters.redis import worker
 from inspired.flows.booking import (
     bulk_jobs,
     calendly_sync,
+    chain_reconciling,
     chain_watching,
     checking,
     delivery,
@@ -77,8 +78,8 @@ def tell_of_transfers(trade_no: str) -> None:
 
 
 def turn_page(run: str) -> None:
-    """The next page of the reconciliation, the check, the erasure or the metrics; enqueues the page after it."""
-    turned = {one.NAME: one.turn_page for one in (reconciling, checking, retention, counting)}
+    """The next page of a reconciliation, the check, the erasure or the metrics; enqueues the page after it."""
+    turned = {one.NAME: one.turn_page for one in (reconciling, chain_reconciling, checking, retention, counting)}
     turned[counting.TODAY] = partial(counting.turn_page, name=counting.TODAY)
     if turned[run](services()):
         services().queue.enqueue_mail("turn_page", run)

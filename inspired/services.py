@@ -27,6 +27,7 @@ from inspired.adapters.mongo.bookings import Bookings
 from inspired.adapters.mongo.bulk_jobs import BulkJobs
 from inspired.adapters.mongo.calendly_sync_state import CalendlySyncState
 from inspired.adapters.mongo.catalogue import Catalogue
+from inspired.adapters.mongo.chain_books import ChainBalances, Departures
 from inspired.adapters.mongo.database import connect, ping, server_version
 from inspired.adapters.mongo.documents import to_the_millisecond
 from inspired.adapters.mongo.heartbeats import Heartbeats, Outcomes, RefusedJobs, Workers
@@ -122,6 +123,8 @@ class Services:
     chains: Mapping[Network, OnChain]  # for what only they have; payment orders go by `rails`
     payment_addresses: PaymentAddresses
     transfers: Transfers
+    departures: Departures
+    chain_balances: ChainBalances
     receiving: Receiving
     refund_wallets: RefundWallets
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
@@ -295,6 +298,8 @@ def build(
         chains=chains,
         payment_addresses=payment_addresses,
         transfers=transfers,
+        departures=Departures(database),
+        chain_balances=ChainBalances(database),
         receiving=receiving,
         refund_wallets=RefundWallets(database, vault),
         binance=binance,

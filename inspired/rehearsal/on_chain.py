@@ -18,6 +18,7 @@ TRON, BNB_CHAIN, ETHEREUM = Network.TRC20, Network.BEP20, Network.ERC20
 OWNER = "owner"
 ANNS_WALLET = chain_addresses.shown(TRON, "0x" + "a7" * 20)
 ELSEWHERE = chain_addresses.shown(TRON, "0x" + "5e" * 20)  # belongs to no booking
+OWNERS_WALLET = chain_addresses.shown(TRON, "0x" + "ca" * 20)
 
 
 def _held(play: Play, network: Network = TRON, *, email: str = ANN) -> Booking:
@@ -611,7 +612,10 @@ def refund_from_wallet(play: Play) -> None:
     play.scene("The network has made it final.")
     play.check_state(booking, State.REFUNDED)
     play.check_mails(ANN, "75 USDT has gone back")
+    play.compare_balances()
+    play.scene("At night it is found what left the address.")
     play.check_kept("0", "trc20")
+    play.check_kept("0", "trc20_wallet")
 
 
 @GROUP.drill(
@@ -637,4 +641,64 @@ def refund_taken_back(play: Play) -> None:
     play.pass_time(seconds=31)
     play.scene("You have sent it again.")
     play.check_state(booking, State.REFUNDED)
+    play.compare_balances()
     play.check_kept("0", "trc20")
+
+
+@GROUP.drill(
+    "chain-swept",
+    "The owner empties the addresses",
+    happens="Two calls were paid on TRON. The owner sends the money of both addresses to the wallet they belong to, "
+    "and one of the transfers is taken back by the network and sent again.",
+    should="The next night both are found and booked once, as moved to the wallet. Nothing is missing, nothing is told "
+    "to customers.",
+)
+def swept(play: Play) -> None:
+    booking, other = _held(play), play.hold(email=BOB, rail=RailId.TRC20)
+    play.chains.send(booking)
+    play.chains.send(other)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.check_kept("150", "trc20")
+    play.scene("Both have paid.")
+    first = play.chains.send_back(booking, OWNERS_WALLET)
+    play.chains.reorganise(depth=1, drop=(first,))
+    play.chains.send_back(booking, OWNERS_WALLET)
+    play.chains.send_back(other, OWNERS_WALLET)
+    play.chains.finalize()
+    play.pass_time(hours=1)
+    for _ in range(2):
+        play.compare_balances()
+    play.scene("The next nights.")
+    play.check_kept("0", "trc20")
+    play.check_kept("150", "trc20_wallet")
+    play.check("No case is open.", not play.svc.cases.waiting())
+    play.check_mails(ANN, "Confirmed")
+    play.check_mails(BOB, "Confirmed")
+
+
+@GROUP.drill(
+    "chain-balance-differs",
+    "An address holds something else than it should",
+    happens="A call was paid on TRON. At night the node says that its address holds twice as much.",
+    should="Nothing is booked by that. The owner gets an alert and a case, which end once the node tells the truth.",
+)
+def balance_differs(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.check_state(booking, State.CONFIRMED)
+    play.chains.break_node("lie")
+    play.compare_balances()
+    play.watch(minutes=1)
+    play.scene("The node lies at night.")
+    play.check_owner_told("Balance differs")
+    play.check("A case is open.", len(play.svc.cases.waiting()) == 1)
+    play.check_kept("75", "trc20")
+    play.mend_calls("chains/TRC20/faults")
+    play.compare_balances()
+    play.watch(minutes=6)
+    play.scene("It tells the truth again.")
+    play.check("No case is open.", not play.svc.cases.waiting())
+    play.check_owner_told("Balance differs", 2)

@@ -26,6 +26,7 @@ from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as bookings
 from inspired.flows.booking import (
     calendly_sync,
+    chain_reconciling,
     chain_watching,
     checking,
     delivery,
@@ -47,6 +48,7 @@ ACCOUNT = CAPABILITIES[RailId.BINANCE_PAY].account
 MOST_ROUNDS = 30
 WAIT_SECONDS = 10.0
 log = structlog.get_logger()
+PAGES = {checking.NAME: checking.turn_page, chain_reconciling.NAME: chain_reconciling.turn_page}
 JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "refresh": refreshing.update_and_enqueue,
     "refresh_batch": lambda svc, *ids: refreshing.update_batch(svc, ids),
@@ -54,7 +56,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "work_webhook": payment_webhooks.work,
     "tell_of_transfers": chain_watching.tell_of,
     "watch_calendar": calendly_sync.look,
-    "turn_page": lambda svc, _: checking.turn_page(svc),
+    "turn_page": lambda svc, run: PAGES[run](svc),
 }
 
 
@@ -286,6 +288,12 @@ class Play:
             self.work()
             if not due:
                 return
+
+    def compare_balances(self) -> None:
+        """What happens on chain every night."""
+        chain_reconciling.start(self.svc)
+        while chain_reconciling.turn_page(self.svc):
+            pass
 
     def watch(self, minutes: int) -> None:
         """So many minutes later; clock and worker have done what was due, and each minute the clock has looked whether

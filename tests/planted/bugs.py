@@ -40,6 +40,10 @@ OF_RECEIVING_PAGES = "tests/web/admin/test_receiving.py::"
 OF_SETTING_RECEIVING = "tests/flows/site/test_receiving.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
+CHAIN_BOOKS = "inspired/domain/booking/chain_books.py"
+CHAIN_RECONCILING = "inspired/flows/booking/chain_reconciling.py"
+OF_CHAIN_BOOKS = "tests/domain/booking/test_chain_books.py::"
+OF_CHAIN_RECONCILING = "tests/flows/booking/test_chain_reconciling.py::"
 
 BUGS = (
     # --- 1: facts come from the provider, authenticated
@@ -1468,5 +1472,63 @@ BUGS = (
         old="    return missing(booking).amount * 100 <= booking.price.amount * booking.tolerance",
         new="    return missing(booking).amount * 50 <= booking.price.amount * booking.tolerance",
         test=OF_CHAINS + "test_a_senders_fee_may_take_as_much_as_the_owner_lets_it_and_no_more",
+    ),
+    # --- balances on chain, and sweeps
+    Bug(
+        name="a balance is compared after rounding",
+        rule="8",
+        file=CHAIN_BOOKS,
+        old="    if counted.holds == explained:",
+        new="    if money_of(counted.network, counted.holds) == money_of(counted.network, max(explained, 0)):",
+        test=OF_CHAIN_BOOKS + "test_one_raw_unit_of_eighteen_places_is_a_difference_and_seen_in_the_sentence",
+    ),
+    Bug(
+        name="what an order counts is booked beside it too",
+        rule="6",
+        file=CHAIN_BOOKS,
+        old="    return NOTHING if order is not None else money_of(network, final)",
+        new="    return money_of(network, final)",
+        test=OF_CHAIN_BOOKS + "test_what_no_order_will_count_is_booked_beside_them_and_what_has_one_is_not",
+    ),
+    Bug(
+        name="money whose order has yet to be made is booked as nobody's",
+        rule="6",
+        file=CHAIN_RECONCILING,
+        old="        if not of.is_marked:",
+        new="        if True:",
+        test=OF_CHAIN_RECONCILING + "test_money_that_an_order_will_count_is_not_booked_beside_it_meanwhile",
+    ),
+    Bug(
+        name="a sweep is booked before it is final",
+        rule="6",
+        file=CHAIN_RECONCILING,
+        old="        until = min(head.finalized, part.until)",
+        new="        until = head.number",
+        test=OF_CHAIN_RECONCILING + "test_a_sweep_that_is_not_final_is_not_booked_and_is_no_difference",
+    ),
+    Bug(
+        name="a sweep is booked under a new name each time it is found",
+        rule="6",
+        file=CHAIN_RECONCILING,
+        old='svc.ledger.post(f"sweep/{one.name}", booked)',
+        new='svc.ledger.post(f"sweep/{svc.new_id()}", booked)',
+        test=OF_CHAIN_RECONCILING + "test_a_run_that_is_killed_before_its_cursor_moved_books_a_sweep_no_second_time",
+    ),
+    Bug(
+        name="a refund from the wallet is taken from the address",
+        rule="6",
+        file="inspired/domain/booking/ledger.py",
+        old="        account = CAPABILITIES[booking.rail_of(refund)].refunds_leave",
+        new="        account = CAPABILITIES[booking.rail_of(refund)].account",
+        test=OF_SENDING + "test_what_was_sent_to_the_confirmed_address_is_refunded_once_it_is_final",
+    ),
+    Bug(
+        name="what left somebody else is taken for a sweep",
+        rule="1",
+        file="inspired/adapters/providers/chain_node.py",
+        old="        if of is not None and parties[party] not in of:",
+        new="        if party == RECIPIENT and of is not None and parties[party] not in of:",
+        test="tests/adapters/providers/test_chain_node_answers.py::"
+        "test_what_left_somebody_else_is_no_sweep_whatever_the_node_says",
     ),
 )

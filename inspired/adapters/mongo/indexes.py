@@ -90,6 +90,10 @@ def create_money_indexes(database: Database[Document]) -> None:
         transfers = database["transfers"]
         transfers.create_index([("group", 1), ("network", 1), ("block", 1)])
         transfers.create_index([("recipient", 1), ("network", 1), ("block", 1)])
+        database["departures"].create_index([("group", 1), ("network", 1), ("block", 1)])
+        balances = database["chain_balances"]
+        balances.create_index("funded", sparse=True)
+        balances.create_index("told", sparse=True)
         database["ledger"].create_index("at")
         database["ledger"].create_index("owner")
         database["orphans"].create_index("open_since", sparse=True)

@@ -72,6 +72,29 @@ class Moved:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Addresses of one kind that are asked about together. `first`: the one given out first."""
+
+    kind: Kind
+    number: int
+    first: PaymentAddress
+
+    @property
+    def name(self) -> str:
+        return self.first.group
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An address and the orders it was given to. `is_marked`: something moved there, and an order has yet to be asked
+    about it."""
+
+    given: PaymentAddress
+    trade_nos: tuple[str, ...]
+    is_marked: bool
+
+
 class PaymentAddresses:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["payment_addresses"]
@@ -96,6 +119,28 @@ class PaymentAddresses:
         with reaching():
             found = self._collection.find({"kind": str(kind), "index": {"$gt": index}}).sort("index", 1)
             return [_read(document) for document in found]
+
+    # --- all of them, in groups ---------------------------------------------------------------------------------------
+
+    def groups(self) -> list[Group]:
+        """In the order in which their first addresses were given out."""
+        found: list[Group] = []
+        for kind in Kind:
+            firsts = list(range(0, self._next(kind), GROUP))
+            with reaching():
+                documents = list(self._collection.find({"kind": str(kind), "index": {"$in": firsts}}))
+            found += [Group(kind, one["index"] // GROUP, _read(one)) for one in documents]
+        return sorted(found, key=lambda group: (group.first.made_at, group.kind, group.number))
+
+    def held_in(self, group: Group) -> list[Held]:
+        """All addresses of a group, with the orders they were given to."""
+        index = {"$gte": group.number * GROUP, "$lt": (group.number + 1) * GROUP}
+        with reaching():
+            found = list(self._collection.find({"kind": str(group.kind), "index": index}))
+        return [
+            Held(_read(one), (one["_id"], *(other["trade_no"] for other in one.get("also", ()))), "work_at" in one)
+            for one in found
+        ]
 
     # --- what moved there ---------------------------------------------------------------------------------------------
 

@@ -70,6 +70,12 @@ class Transfers:
             found = list(self._collection.find(wanted))
         return sorted(map(_read, found), key=lambda one: (one.block_number, one.log_index))
 
+    def final_in(self, group: str, network: Network, until: int) -> list[Transfer]:
+        """What reached the addresses of a group up to block `until`, a cursor."""
+        wanted = {"group": group, "network": str(network), "block": {"$lte": until}}
+        with reaching():
+            return [_read(document) for document in self._collection.find(wanted)]
+
     def units_at(self, address: str, network: Network) -> int:
         """Raw units that reached an address on a network, final or not."""
         with reaching():

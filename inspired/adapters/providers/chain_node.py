@@ -10,7 +10,7 @@ https://ethereum.github.io/execution-apis/ · TRON: https://developers.tron.netw
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from inspired.domain.shared.networks import Block, Head, Kind, Network, Transfer
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"  # Transfer(address,address,uint256)
 BALANCE_OF = "0x70a08231"  # balanceOf(address)
+SENDER, RECIPIENT = 0, 1  # their places in a transfer's log
 PADDING = "0" * 24  # an address has 20 bytes, a topic or argument 32
 OLDEST_HEAD = timedelta(minutes=3)
 ADDRESSES_AT_ONCE = 500  # TRON's nodes take 1,000 in one query
@@ -123,14 +124,14 @@ class ChainNode:
         wanted = sorted({_checked_address(one) for one in addresses})
         if not wanted or first > last:
             return []
-        end = self._begin(seconds)
-        newest = self._number(self._ask("eth_blockNumber", [], end))
-        if newest < last:
-            raise self._failure(f"it is at block {newest} and has not reached block {last}")
-        found = {
-            transfer for batch in batches(wanted, ADDRESSES_AT_ONCE) for transfer in self._read(batch, first, last, end)
-        }
-        return self._in_order(found)
+        return self._moved(wanted, RECIPIENT, first, last, seconds)
+
+    def departures(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
+        """USDT that left these addresses; otherwise like `transfers`."""
+        wanted = sorted({_checked_address(one) for one in addresses})
+        if not wanted or first > last:
+            return []
+        return self._moved(wanted, SENDER, first, last, seconds)
 
     def transaction(self, tx_hash: str, *, seconds: float = 5.0) -> Mined | None:
         """The transaction of this hash (32 bytes as hex with 0x, else ValueError); None if it is in no block."""
@@ -157,6 +158,10 @@ class ChainNode:
         answer = self._ask("eth_call", [call, "latest" if at is None else hex(at)], self._begin(seconds))
         return int(self._hex(answer, 32), 16)
 
+    def newest(self, *, seconds: float = 5.0) -> int:
+        """The number of its newest block, however old that is."""
+        return self._number(self._ask("eth_blockNumber", [], self._begin(seconds)))
+
     def has_code(self, address: str, *, seconds: float = 5.0) -> bool:
         """True if a contract lives at this address now: it need not belong to whoever names it."""
         code = self._ask("eth_getCode", [_checked_address(address), "latest"], self._begin(seconds))
@@ -166,16 +171,29 @@ class ChainNode:
 
     # --- logs -------------------------------------------------------------------------------------------------------
 
-    def _read(self, batch: Collection[str], first: int, last: int, end: float) -> list[Transfer]:
+    def _moved(self, wanted: Sequence[str], party: int, first: int, last: int, seconds: float) -> list[Transfer]:
+        end = self._begin(seconds)
+        newest = self._number(self._ask("eth_blockNumber", [], end))
+        if newest < last:
+            raise self._failure(f"it is at block {newest} and has not reached block {last}")
+        found = {
+            transfer
+            for batch in batches(wanted, ADDRESSES_AT_ONCE)
+            for transfer in self._read(batch, party, first, last, end)
+        }
+        return self._in_order(found)
+
+    def _read(self, batch: Collection[str], party: int, first: int, last: int, end: float) -> list[Transfer]:
         """As many blocks in each query as the node takes: half as many after each refusal for a limit. What it took is
         kept for the next time, and doubled once it was enough."""
         found: list[Transfer] = []
         width, was_refused = self._width, False
         while first <= last:
             until = min(last, first + width - 1)
+            those = ["0x" + PADDING + one[2:] for one in batch]
             wanted = {
                 "address": self._network.facts.usdt,
-                "topics": [TRANSFER, None, ["0x" + PADDING + one[2:] for one in batch]],
+                "topics": [TRANSFER, those] if party == SENDER else [TRANSFER, None, those],
                 "fromBlock": hex(first),
                 "toBlock": hex(until),
             }
@@ -186,14 +204,16 @@ class ChainNode:
                     raise
                 width, was_refused = (until - first + 1) // 2, True
                 continue
-            found += [one for log in logs if (one := self._transfer(log, batch, first, until))]
+            found += [one for log in logs if (one := self._transfer(log, batch, first, until, party))]
             first = until + 1
         self._width = width if was_refused else min(WIDEST, width * 2)
         return found
 
-    def _transfer(self, log: Any, to: Collection[str] | None, first: int, last: int) -> Transfer | None:
-        """The transfer in a log, whatever the filter was; None if it is none of USDT, to somebody else (any recipient
-        will do without `to`), of nothing, or taken back. Raises UpstreamError if that cannot be told."""
+    def _transfer(
+        self, log: Any, of: Collection[str] | None, first: int, last: int, party: int = RECIPIENT
+    ) -> Transfer | None:
+        """The transfer in a log, whatever the filter was; None if it is none of USDT, not to (or from) one `of` these
+        (anybody will do for None), of nothing, or taken back. Raises UpstreamError if that cannot be told."""
         entry = self._object(log)
         if self._hex(entry.get("address"), 20) != self._network.facts.usdt:
             return None  # anybody can write such a log with a contract of their own
@@ -202,8 +222,8 @@ class ChainNode:
             return None  # with four topics it is the Transfer of an NFT
         if len(topics) != 3:
             raise self._unreadable("topics")
-        sender, recipient = (self._unpadded(one) for one in topics[1:])
-        if to is not None and recipient not in to:
+        sender, recipient = parties = tuple(self._unpadded(one) for one in topics[1:])
+        if of is not None and parties[party] not in of:
             return None
         removed = entry.get("removed")
         if removed not in (None, True, False):

@@ -6,7 +6,7 @@ a block stamped after the end of its time was read and nothing had come. Only th
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -65,6 +65,17 @@ class _Read:
     @property
     def final(self) -> int:
         return sum(transfer.units for transfer in self.final_transfers)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """`balances`: raw units after `block`, by address, without those where something moved meanwhile. `arrivals` and
+    `departures`: what moved there and was not known, up to `block`."""
+
+    block: int
+    balances: Mapping[str, int]
+    arrivals: tuple[Transfer, ...]
+    departures: tuple[Transfer, ...]
 
 
 class OnChain:
@@ -269,6 +280,24 @@ class OnChain:
         """What reached these addresses in the blocks from `first` to `last`, in the chain's order."""
         return self._asked(seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds))
 
+    def departures(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
+        """What left these addresses in the blocks from `first` to `last`, in the chain's order."""
+        return self._asked(
+            seconds, lambda node: node.departures(addresses, first, last, seconds=seconds), is_urgent=False
+        )
+
+    def holdings(
+        self, addresses: Collection[str], *, arrived_until: int, left_until: int, seconds: float = 15.0
+    ) -> Holdings:
+        """What these addresses hold, and what moved there after two blocks up to which both are known."""
+        read = self._read_holdings_evm if self._network.facts.is_evm else self._read_holdings_newest
+        return self._asked(
+            seconds, lambda node: read(node, addresses, arrived_until, left_until, seconds), is_urgent=False
+        )
+
+    def block_time(self, number: int, *, seconds: float = 5.0) -> datetime:
+        return self._asked(seconds, lambda node: node.block(number, seconds=seconds).time, is_urgent=False)
+
     def first_block(self, given: PaymentAddress, head: Head) -> int:
         """A block before which nothing can have reached this address, since nobody knew it."""
         if self._network in given.from_blocks:
@@ -301,6 +330,35 @@ class OnChain:
         if completing is not None and at is None:
             at = node.block(completing.block_number, seconds=seconds).time
         return _Read(head, tuple(found), completing, at)
+
+    def _read_holdings_evm(
+        self, node: ChainNode, addresses: Collection[str], arrived_until: int, left_until: int, seconds: float
+    ) -> Holdings:
+        """After the final block: nothing there can change any more."""
+        block = max(node.head(seconds).finalized, arrived_until, left_until)
+        balances = {one: node.balance(one, at=block, seconds=seconds) for one in addresses}
+        return Holdings(
+            block,
+            balances,
+            tuple(node.transfers(addresses, arrived_until + 1, block, seconds=seconds)),
+            tuple(node.departures(addresses, left_until + 1, block, seconds=seconds)),
+        )
+
+    def _read_holdings_newest(
+        self, node: ChainNode, addresses: Collection[str], arrived_until: int, left_until: int, seconds: float
+    ) -> Holdings:
+        """Where nodes know the newest balance only, it is that of some block between two. Where something moved in
+        between it cannot be compared."""
+        before = max(node.head(seconds).number, arrived_until, left_until)
+        balances = {one: node.balance(one, at=None, seconds=seconds) for one in addresses}
+        block = max(node.newest(seconds=seconds), before)
+        arrivals = tuple(node.transfers(addresses, arrived_until + 1, block, seconds=seconds))
+        departures = tuple(node.departures(addresses, left_until + 1, block, seconds=seconds))
+        moved = {one.recipient for one in arrivals if one.block_number > before}
+        moved |= {one.sender for one in departures if one.block_number > before}
+        return Holdings(
+            block, {one: units for one, units in balances.items() if one not in moved}, arrivals, departures
+        )
 
     def _mined(self, node: ChainNode, tx_hash: str, seconds: float) -> tuple[Head, Mined | None]:
         head = node.head(seconds)
@@ -377,10 +435,10 @@ class OnChain:
         """Nothing that trying again could change."""
         return UpstreamError(self._service, why, retryable=False, maybe_applied=False)
 
-    def _asked(self, seconds: float, ask: Callable[[ChainNode], Found]) -> Found:
+    def _asked(self, seconds: float, ask: Callable[[ChainNode], Found], *, is_urgent: bool = True) -> Found:
         """Ask the node, if the throttle allows it, and report to the throttle."""
         node = self._node()  # what is not set up is no failure of a node
-        permit = self.throttle.take(urgent=True, seconds=seconds)
+        permit = self.throttle.take(urgent=is_urgent, seconds=seconds)
         try:
             found = ask(node)
         except AskedToWait as error:

@@ -281,6 +281,8 @@ class FactKind(StrEnum):
     BY_HAND = "by_hand"  # received outside the orders, on the owner's word
     BY_HAND_RETURNED = "by_hand_returned"
     ORPHAN = "orphan"  # a payment for an unknown order; the subject is its webhook's id
+    UNASSIGNED = "unassigned"  # on chain, reached an address beside its orders; the subject is rail and address
+    SWEPT = "swept"  # on chain, left an address; the subject is the transfer
     OTHER = "other"  # written by another release
 
 

@@ -1,7 +1,9 @@
 """The ledger: double entry, append only, derived from a booking's facts.
 
     (rails)    what a rail's payments were paid to; each rail has such an account   (asset)
+    (wallets)  on chain: what the owner has swept, less what was returned from the wallet   (asset)
     suspense   received, neither earned nor returned yet    (liability)
+    unassigned reached an address on chain and belongs to no payment order: dust, or no booking   (liability)
     sales      earned by confirmed calls                    (income)
     refunds    returned although it was earned              (less income)
     fees       the provider's fees                          (cost)
@@ -13,7 +15,7 @@ sums to zero by construction. Debits are positive, credits negative.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,9 +27,10 @@ from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.money import Money
 
 SUSPENSE, SALES, REFUNDS, FEES = "suspense", "sales", "refunds", "fees"
-OUTSIDE = "outside"
-RECEIVING = tuple(capabilities.account for capabilities in CAPABILITIES.values())
-ACCOUNTS = (*RECEIVING, OUTSIDE, SUSPENSE, SALES, REFUNDS, FEES)
+OUTSIDE, UNASSIGNED = "outside", "unassigned"
+WALLETS = tuple(capabilities.wallet for capabilities in CAPABILITIES.values() if capabilities.wallet)
+RECEIVING = (*(capabilities.account for capabilities in CAPABILITIES.values()), *WALLETS)
+ACCOUNTS = (*RECEIVING, OUTSIDE, SUSPENSE, UNASSIGNED, SALES, REFUNDS, FEES)
 
 Target = tuple[Fact, str, tuple[Line, ...]]  # the fact, its text, its lines
 
@@ -75,7 +78,7 @@ def _refunds(booking: Booking) -> Iterator[Target]:
     for refund in booking.refunds:
         if not refund.is_gone or refund.amount is None or refund.amount.is_nothing:
             continue
-        account = CAPABILITIES[booking.rail_of(refund)].account
+        account = CAPABILITIES[booking.rail_of(refund)].refunds_leave
         fact = Fact(FactKind.REFUND, refund.id)
         if refund.amount.currency != price:
             yield _moved(fact, "returned", refund.amount, debit=SUSPENSE, credit=account)
@@ -98,6 +101,24 @@ def orphan_settled(notice_id: str, rail: RailId, money: Money, now: datetime) ->
     account = CAPABILITIES[rail].account
     fact, lines = Fact(FactKind.ORPHAN, notice_id), (Line(SUSPENSE, money), Line(account, -money))
     return Entry(1, now, fact, "settled by hand", lines)
+
+
+def unassigned(address: str, rail: RailId, money: Money, booked: Sequence[Entry], now: datetime) -> tuple[Entry, ...]:
+    """What is missing so that the books hold this much for an address beside its payment orders; none if they do."""
+    fact = Fact(FactKind.UNASSIGNED, f"{rail}:{address}")
+    lines = () if money.is_nothing else (Line(CAPABILITIES[rail].account, money), Line(UNASSIGNED, -money))
+    difference = _difference(lines, booked)
+    text = "reached an address, and belongs to no payment order"
+    return (Entry(len(booked), now, fact, text, difference),) if difference else ()
+
+
+def swept(name: str, rail: RailId, money: Money, now: datetime) -> tuple[Entry, ...]:
+    """One transfer from an address to the owner's wallet. `name`: what it is known by, once it is final."""
+    able = CAPABILITIES[rail]
+    if money.is_nothing:
+        return ()
+    lines = (Line(able.wallet, money), Line(able.account, -money))
+    return (Entry(0, now, Fact(FactKind.SWEPT, name), "swept to your wallet", lines),)
 
 
 def balances(entries: Iterable[Entry]) -> dict[tuple[str, str], Money]:

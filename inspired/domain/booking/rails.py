@@ -29,8 +29,9 @@ class Capabilities:
     """`name` is the rail's, `provider` who answers for it; refusals and stored differences name them, and every other
     sentence is in `domain/sentences/rails`. Both begin with a capital letter, since sentences begin with them.
 
-    `account`: the ledger account that holds what was paid. `network`: where it is paid on chain; None elsewhere.
-    `minutes`: how long a payment usually takes until it is final, from and to.
+    `account`: the ledger account that holds what was paid. `wallet`: the account of the owner's wallet, where what was
+    swept goes and refunds come from; empty where refunds leave by the rail. `network`: where it is paid on chain; None
+    elsewhere. `minutes`: how long a payment usually takes until it is final, from and to.
 
     `is_final_at_once`: money that was seen stays. Otherwise it is seen before it is final and may be taken back until
     then; `longest_wait` is for how long it keeps its call after the time to pay. `takes_more`: more money for the same
@@ -49,6 +50,12 @@ class Capabilities:
     longest_wait: timedelta = timedelta()
     sends_refunds: bool = True
     last_takes_all: bool = False
+    wallet: str = ""
+
+    @property
+    def refunds_leave(self) -> str:
+        """The ledger account that refunds are paid from."""
+        return self.wallet or self.account
 
 
 def _on_chain(network: Network, *, longest_wait: timedelta) -> Capabilities:
@@ -63,6 +70,7 @@ def _on_chain(network: Network, *, longest_wait: timedelta) -> Capabilities:
         takes_more=True,
         longest_wait=longest_wait,
         sends_refunds=False,
+        wallet=f"{network.lower()}_wallet",
     )
 
 

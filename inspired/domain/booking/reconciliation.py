@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CALL_WITHOUT_EVENT = "call_without_event"
     EVENT_MOVED = "event_moved"
     EVENT_WITHOUT_CALL = "event_without_call"
+    BALANCE = "balance"  # of an address on chain; of no booking
 
 
 STEPS: Mapping[Kind, Step] = {
@@ -54,6 +55,7 @@ STEPS: Mapping[Kind, Step] = {
     Kind.CALL_WITHOUT_EVENT: Step.ASK_AGAIN,
     Kind.EVENT_MOVED: Step.ASK_AGAIN,
     Kind.EVENT_WITHOUT_CALL: Step.ASK_AGAIN,
+    Kind.BALANCE: Step.OWNER,
 }
 
 

@@ -157,6 +157,23 @@ SITE: Mapping[str, Alert] = {
             after=timedelta(minutes=15),
         ),
         Alert(
+            id="balances_missed",
+            sentence="The addresses on chain were not held against the books for more than a day.",
+            severity=Severity.TODAY,
+            found="The last finished comparison is older than 26 hours, or none ever finished.",
+            happened="The comparison of the night did not begin, or did not come to its end.",
+            means="Money could be missing from an address unseen, and your sweeps are booked late. What customers pay "
+            "is found and counted as always.",
+            todo=(
+                "Look under Health whether the clock and a worker run.",
+                "Press “Reconcile now” under Money.",
+                ASK_ENGINEER,
+            ),
+            drill="Stop the clock for longer than a day.",
+            drills=("standstill",),
+            after=timedelta(minutes=15),
+        ),
+        Alert(
             id="check_missed",
             sentence="What must always be true was not checked for three hours.",
             severity=Severity.TODAY,
@@ -210,6 +227,28 @@ SITE: Mapping[str, Alert] = {
             drill="Sandbox: refund an order by hand in “Binance's console”, then reconcile.",
             drills=("refund-in-console",),
             channels=MAILED_ALREADY,
+        ),
+        Alert(
+            id="balance_differs",
+            sentence="Balance differs: an address on chain holds something else than our books explain.",
+            severity=Severity.TODAY,
+            found="The nightly comparison, asked twice within seconds: what came less what left is not what the node "
+            "says the address holds; or a booking's books hold something else than what came for it.",
+            happened="Money moved at an address of yours in a way that the site has not seen, or the node tells "
+            "something wrong.",
+            means="Nothing was changed, and no customer is told. Until it is looked at, the books may be wrong about "
+            "this address.",
+            todo=(
+                "Open Sweeps: it names the address, and says what came, what left and what is there.",
+                "Look the address up in two block explorers. If they tell what our books tell, the node is wrong: set "
+                "another one under Receiving.",
+                "Less there than there should be, and you have sent nothing: somebody else has your wallet's keys. "
+                "Move everything to a new wallet, and enter its addresses under Receiving.",
+                "Press “Reconcile now” under Money: this ends once both agree.",
+                ASK_ENGINEER,
+            ),
+            drill="Sandbox: let the network's node lie, and press “Reconcile now”.",
+            drills=("chain-balance-differs",),
         ),
         Alert(
             id="certificates",

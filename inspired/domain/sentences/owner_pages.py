@@ -88,7 +88,13 @@ MATTERS = {
 }
 ACCOUNTS = {
     **{CAPABILITIES[rail].account: words.account for rail, words in rails.WORDS.items()},
+    **{
+        able.wallet: f"Swept to your wallet on {able.provider}, less refunds"
+        for able in CAPABILITIES.values()
+        if able.wallet
+    },
     ledger.SUSPENSE: "Received, neither earned nor returned",
+    ledger.UNASSIGNED: "Reached an address, and belongs to no order",
     ledger.OUTSIDE: "Received by another way, on your word",
     ledger.SALES: "Earned by confirmed calls",
     ledger.REFUNDS: "Returned of what was earned",
@@ -108,6 +114,7 @@ DIFFERENCES = {
     DifferenceKind.CALL_WITHOUT_EVENT: "A confirmed call is not in the calendar.",
     DifferenceKind.EVENT_MOVED: "The calendar has a confirmed call at another time.",
     DifferenceKind.EVENT_WITHOUT_CALL: "The calendar holds a time for a booking that is over.",
+    DifferenceKind.BALANCE: "An address holds something else than what came there less what left.",
 }
 STEPS = {
     Step.ASK_AGAIN: "Asking {asked} again brings it in line.",

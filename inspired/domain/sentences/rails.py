@@ -102,7 +102,7 @@ def _words_on_chain(rail: RailId, facts: Facts) -> Words:
         awaits_proof=f"Its payment is in a block of {facts.name} that is not final yet.",
         at=f"on {facts.name}",
         portal="in a block explorer",
-        account=f"In your wallet on {facts.name}",
+        account=f"At your addresses on {facts.name}",
         console="your wallet",
     )
 

@@ -161,5 +161,6 @@ def _finished(svc: Services, run: Run) -> None:
 
 def _told(svc: Services, difference: Difference) -> tuple[str, str, str]:
     """The difference in a sentence, what each side says, and where the booking is."""
-    link = f"{svc.settings.site_url}/admin/bookings/{difference.booking_id}"
+    where = f"bookings/{difference.booking_id}" if difference.booking_id else "sweeps"
+    link = f"{svc.settings.site_url}/admin/{where}"
     return owner_pages.difference(difference), difference.told, link

@@ -23,6 +23,7 @@ from inspired.adapters.mongo.heartbeats import Beat
 from inspired.adapters.providers import outgoing_webhooks
 from inspired.adapters.redis.throttle import HeldBack
 from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.reconciliation import Kind as DifferenceKind
 from inspired.domain.booking.states import Flag, Remote
 from inspired.domain.booking.status import iso
 from inspired.domain.monitoring import alerts, runbook
@@ -31,7 +32,7 @@ from inspired.domain.monitoring.health import is_silent
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.networks import Network
 from inspired.domain.shared.timezones import moment_in_words
-from inspired.flows.booking import checking, reconciling
+from inspired.flows.booking import chain_reconciling, checking, reconciling
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.shared import owner_notifications
 from inspired.flows.site import receiving
@@ -173,6 +174,7 @@ def _of_rates(svc: Services) -> Looked:
 def _of_runs(svc: Services) -> Looked:
     for alert_id, name, within in (
         ("reconciliation_missed", reconciling.NAME, RECONCILED_WITHIN),
+        ("balances_missed", chain_reconciling.NAME, RECONCILED_WITHIN),
         ("check_missed", checking.NAME, CHECKED_WITHIN),
     ):
         run, now = svc.runs.get(name), svc.now()
@@ -184,8 +186,10 @@ def _of_runs(svc: Services) -> Looked:
             yield alert_id, Seen("begun and not finished") if is_late else None
         else:
             yield alert_id, Seen() if now - run.finished_at > within else None
-    cases = svc.cases.waiting()
+    cases = [case for case in svc.cases.waiting() if case.difference.kind is not DifferenceKind.BALANCE]
     yield "case_open", Seen(f"{len(cases)} to look at") if cases else None
+    differing = [f"{one.network.facts.name}: {one.told}" for one in svc.chain_balances.differing()]
+    yield "balance_differs", Seen("; ".join(differing[:MOST_ABOUT])) if differing else None
 
 
 def _of_calendars(svc: Services) -> Looked:

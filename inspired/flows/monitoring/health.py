@@ -17,7 +17,7 @@ from inspired.domain.monitoring.alerts import Channel
 from inspired.domain.monitoring.health import SILENT_AFTER, SLOW_DATABASE, Health, Part, is_silent
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.networks import Network
-from inspired.flows.booking import checking, reconciling
+from inspired.flows.booking import chain_reconciling, checking, reconciling
 from inspired.flows.monitoring import alerting
 from inspired.flows.site import receiving
 from inspired.services import Services
@@ -114,6 +114,7 @@ def _remembered(svc: Services) -> Iterator[Part]:
     standings = svc.alerts.all()
     for alert_id, name, title in (
         ("reconciliation_missed", reconciling.NAME, "Reconciliation"),
+        ("balances_missed", chain_reconciling.NAME, "Balances on chain"),
         ("check_missed", checking.NAME, "Hourly check"),
     ):
         run = svc.runs.get(name)

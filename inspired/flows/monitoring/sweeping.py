@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.domain.shared.batches import batches
-from inspired.flows.booking import bulk_jobs, calendly_sync, checking, reconciling
+from inspired.flows.booking import bulk_jobs, calendly_sync, chain_reconciling, checking, reconciling
 from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import auditing, rehearsing
@@ -86,6 +86,7 @@ def sweep_runs(svc: Services) -> None:
     night = night if night <= now else night - timedelta(days=1)
     for name, start, due in (
         (reconciling.NAME, reconciling.start, night),
+        (chain_reconciling.NAME, chain_reconciling.start, night),
         (checking.NAME, checking.start, now - CHECK_EVERY),
         (retention.NAME, retention.start, night),
         (counting.NAME, counting.start, now - counting.EVERY),

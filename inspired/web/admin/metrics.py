@@ -10,11 +10,12 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from inspired.domain.booking import ledger
-from inspired.domain.booking.rails import CAPABILITIES
+from inspired.domain.booking.rails import CAPABILITIES, Capabilities
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
 from inspired.domain.shared import periods
 from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.money import Money
 from inspired.domain.shared.periods import DAY, Length, Period
 from inspired.flows.reporting import counting
 from inspired.services import Services
@@ -252,12 +253,18 @@ def _usage(svc: Services, now: Figures, before: Figures, currencies: list[str]) 
     """Ways that are set up or were used, the most used first."""
     paid, ways = sum(now.usage.values()), []
     for rail, able in CAPABILITIES.items():
-        sums = [now.money(able.account, currency) for currency in currencies]
+        sums = [_kept(now, able, currency) for currency in currencies]
         kept = ", ".join(money.shown for money in sums if money.amount) or "–"
         count, was = now.usage.get(rail, 0), before.usage.get(rail, 0)
         if count or was or kept != "–" or rail in svc.rails_on:
             ways.append(Way(able.name, count, _percent(count, paid), was, kept))
     return sorted(ways, key=lambda way: -way.count)
+
+
+def _kept(figures: Figures, able: Capabilities, currency: str) -> Money:
+    """What is swept leaves the one account for the other."""
+    there = figures.money(able.account, currency)
+    return there + figures.money(able.wallet, currency) if able.wallet else there
 
 
 # --- speed and failures -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from inspired.domain.sentences import rails
 from inspired.domain.sentences.owner_pages import asked_said, lefts, refund_said
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
 from inspired.domain.shared.money import Money
-from inspired.flows.booking import payment_webhooks, reconciling, refreshing, refunding
+from inspired.flows.booking import chain_reconciling, payment_webhooks, reconciling, refreshing, refunding
 from inspired.services import Services
 from inspired.web.admin import booking_details
 from inspired.web.admin.booking_details import BEGINNING, person_of
@@ -226,6 +226,7 @@ def settle_orphan() -> ResponseReturnValue:
 def reconcile() -> ResponseReturnValue:
     svc = services()
     started = reconciling.start(svc)
+    chain_reconciling.start(svc)
     if started:
         auth.note(svc, "reconciled", "")
     return go(url_for("money.money", reconcile="started" if started else "at-work"))

@@ -498,3 +498,32 @@ def test_every_call_leaves_evidence_without_the_url_its_key_or_addresses(ethereu
         (Network.ERC20, "eth_getCode", "-32601"),
     ]
     assert all(0 <= one.seconds < 30 and one.at <= now() for one in calls)
+
+
+# --- what leaves ----------------------------------------------------------------------------------------------------
+
+
+def test_what_leaves_is_found_by_its_sender_and_checked_as_strictly_as_what_arrives(node, anvil):
+    anvil.put_code(FAKE, ANY_TRANSFER)
+    anvil.say(sender=OURS, to=SOMEBODY, units=70)
+    anvil.say(sender=SOMEBODY, to=OURS, units=5)
+    anvil.say(sender=OURS, to=SOMEBODY, units=0)
+    anvil.say(sender=OURS, to=SOMEBODY, units=9, token=FAKE)
+    anvil.say(sender=OURS_TOO, to=OURS, units=3)
+
+    found = node.departures([OURS, OURS_TOO], 0, anvil.number())
+
+    assert [(one.sender, one.recipient, one.units) for one in found] == [(OURS, SOMEBODY, 70), (OURS_TOO, OURS, 3)]
+    assert node.departures([], 0, anvil.number()) == []
+    with pytest.raises(UpstreamError, match="has not reached"):
+        node.departures([OURS], 0, anvil.number() + 1)
+
+
+def test_what_leaves_in_one_transaction_is_told_log_by_log_with_the_tokens_fee(node, anvil):
+    """USDT on Ethereum may take a fee, which is a transfer of its own."""
+    receipt = anvil.say_many((SOMEBODY, 70), (OURS_TOO, 5), (SOMEBODY, 1))
+
+    found = node.departures([SENDER], 0, anvil.number())
+
+    assert [(one.log_index, one.units) for one in found] == [(0, 70), (1, 5), (2, 1)]
+    assert {one.tx_hash for one in found} == {receipt["transactionHash"]}

@@ -311,3 +311,21 @@ def test_a_node_that_is_away_is_a_failure():
 def test_all_calls_of_one_question_share_its_time():
     with pytest.raises(UpstreamError, match="the time was over"):
         asking(lambda node: node.transfers([OURS], 5, 15, seconds=0), eth_getLogs=[])
+
+
+def test_what_left_somebody_else_is_no_sweep_whatever_the_node_says():
+    ours, theirs = (
+        log(topics=[TRANSFER, topic(one), topic(SOMEBODY)], logIndex=at)
+        for one, at in ((OURS, "0x1"), (SOMEBODY, "0x2"))
+    )
+
+    found = asking(lambda node: node.departures([OURS], 5, 15), eth_getLogs=[ours, theirs, log()])
+
+    assert [(one.sender, one.log_index) for one in found] == [(OURS, 1)]
+
+
+@pytest.mark.parametrize("changes", [{"blockNumber": "0x10"}, {"data": "0x1"}, {"removed": "no"}, {"blockHash": "0x2"}])
+def test_a_sweep_that_cannot_be_read_raises(changes):
+    sweep = log(topics=[TRANSFER, topic(OURS), topic(SOMEBODY)], **changes)
+
+    assert why(lambda node: node.departures([OURS], 5, 15), eth_getLogs=[sweep])

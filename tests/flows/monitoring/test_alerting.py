@@ -36,7 +36,15 @@ from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Kind as KindOfNetwork
 from inspired.domain.shared.networks import Network
 from inspired.flows.accounts import authentication
-from inspired.flows.booking import calendly_sync, checking, delivery, payment_webhooks, reconciling, refreshing
+from inspired.flows.booking import (
+    calendly_sync,
+    chain_reconciling,
+    checking,
+    delivery,
+    payment_webhooks,
+    reconciling,
+    refreshing,
+)
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import alerting
 from inspired.flows.shared import owner_notifications
@@ -264,7 +272,12 @@ def test_a_payment_with_its_notice_does_not_count_as_one_without(svc: Services, 
 
 
 @pytest.mark.parametrize(
-    ("alert_id", "run", "hours"), [("reconciliation_missed", reconciling, 26), ("check_missed", checking, 3)]
+    ("alert_id", "run", "hours"),
+    [
+        ("reconciliation_missed", reconciling, 26),
+        ("balances_missed", chain_reconciling, 26),
+        ("check_missed", checking, 3),
+    ],
 )
 def test_a_run_that_is_missed_hangs_or_never_was(svc: Services, alert_id: str, run: Any, hours: int):
     assert seen(svc, alert_id), "never"
