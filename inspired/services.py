@@ -224,7 +224,7 @@ def build(
     vault = Vault(settings.encryption_keys.get_secret_value(), settings.blind_index_key.get_secret_value())
     beats = Heartbeats(database)
     receiving, payment_addresses, transfers = (
-        Receiving(database, vault),
+        Receiving(database, vault, is_sandbox=settings.is_sandbox),
         PaymentAddresses(database),
         Transfers(database),
     )

@@ -364,6 +364,11 @@ class Settings(BaseSettings):
     def is_sandbox(self) -> bool:
         return self.binance_pay_environment == "sandbox"
 
+    @property
+    def stand_in_hosts(self) -> frozenset[str]:
+        """Where a sandbox's stand-in may be."""
+        return frozenset({"127.0.0.1", "localhost", "::1", urlsplit(self.binance_pay_base_url).hostname or ""})
+
 
 def _listed(value: SecretStr) -> tuple[str, ...]:
     return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())

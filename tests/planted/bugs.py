@@ -1531,4 +1531,13 @@ BUGS = (
         test="tests/adapters/providers/test_chain_node_answers.py::"
         "test_what_left_somebody_else_is_no_sweep_whatever_the_node_says",
     ),
+    Bug(
+        name="a key that everybody can spend from takes real money",
+        rule="1",
+        file="inspired/adapters/mongo/receiving.py",
+        old="        return source if self._is_sandbox or not source.is_everybodys else None",
+        new="        return source",
+        test="tests/adapters/mongo/test_receiving.py"
+        "::test_where_money_is_real_a_source_that_everybody_can_spend_from_is_none",
+    ),
 )

@@ -149,6 +149,9 @@ class FixedReceiving:
     def source_called(self, kind: Kind, source_id: str, now: datetime) -> Source | None:
         return SOURCES[kind] if source_id == SOURCES[kind].id else None
 
+    def has_source(self, kind: Kind, source_id: str, now: datetime) -> bool:
+        return source_id == SOURCES[kind].id
+
     def nodes(self, network: Network, now: datetime) -> tuple[NodeAddress, ...]:
         return (NodeAddress("memory"),)
 

@@ -79,6 +79,13 @@ class Source:
         return len(self.given_by.addresses) if isinstance(self.given_by, AddressList) else None
 
     @property
+    def is_everybodys(self) -> bool:
+        """True if it is the account, or has an address, of the recovery phrase that everybody knows."""
+        given_by = self.given_by
+        first = given_by.addresses if isinstance(given_by, AddressList) else (given_by.address(0),)
+        return not chain_addresses.EVERYBODYS.isdisjoint(first)
+
+    @property
     def network(self) -> Network:
         """One of those that have these addresses."""
         return OF_KIND[self.kind]

@@ -19,6 +19,20 @@ TRON_LENGTH = 34
 TRON_PREFIX = b"\x41"
 ZERO = "0x" + "0" * 40
 CONTRACTS = frozenset(facts.usdt for facts in FACTS.values())
+# The first addresses of the recovery phrase that wallets' own tests use ("test test … junk"), on Ethereum and on TRON:
+# everybody can spend what they receive.
+EVERYBODYS = frozenset({
+    "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+    "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+    "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc",
+    "0x90f79bf6eb2c4f870365e785982e1f101e93b906",
+    "0x15d34aaf54267db7d7c367839aaf71a00a2c6a65",
+    "0xe2e1a54926527fbb4e4420de4c6bab82beaee24d",
+    "0x9705bf55c3dcc6d277ebb8fe2a68762268822ba2",
+    "0x0c96c0e10bb5e7e7edacf82ad00e3d60790351da",
+    "0x32ab5167665722351b42cfa8302a81b695bb6639",
+    "0xf84991394bb0a02cd655c1c70321cc8ed479316d",
+})  # fmt: skip
 
 
 def parsed(network: Network, text: str, *, unchecked: bool = False) -> str:

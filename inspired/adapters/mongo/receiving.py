@@ -113,10 +113,14 @@ PLACES = (*SOURCES.values(), *NODES.values(), *SWITCHES.values())
 class Receiving:
     """Reading raises CannotDecrypt if what is stored was not put there by us, or is older than what was seen."""
 
-    def __init__(self, database: Database[Document], vault: Vault, *, keep: float = KEEP) -> None:
+    def __init__(
+        self, database: Database[Document], vault: Vault, *, keep: float = KEEP, is_sandbox: bool = True
+    ) -> None:
+        """`is_sandbox`: no real money comes. Elsewhere a source that everybody can spend from counts as none."""
         self._collection: Collection[Document] = database["receiving"]
         self._vault = vault
         self._keep = keep
+        self._is_sandbox = is_sandbox
         self._known: Mapping[Place, Register | _Unreadable] | None = None
         self._newest: dict[Place, int] = {}
         self._read_again = 0.0
@@ -137,6 +141,10 @@ class Receiving:
     def source_called(self, kind: Kind, source_id: str, now: datetime) -> Source | None:
         """The source of an address given out before; None if there is none of this id that ever came into force."""
         return self._source(kind, self.register(SOURCES[kind]).once_in_force(source_id, now))
+
+    def has_source(self, kind: Kind, source_id: str, now: datetime) -> bool:
+        """True if a source of this id ever came into force."""
+        return self.register(SOURCES[kind]).once_in_force(source_id, now) is not None
 
     def waiting_source(self, kind: Kind, now: datetime) -> Source | None:
         return self._source(kind, self.register(SOURCES[kind]).waiting(now))
@@ -231,7 +239,10 @@ class Receiving:
     # --- the collection -----------------------------------------------------------------------------------------------
 
     def _source(self, kind: Kind, entry: Entry | None) -> Source | None:
-        return None if entry is None else Source(entry.id, kind, entry.value, _read(kind, entry.value))
+        if entry is None:
+            return None
+        source = Source(entry.id, kind, entry.value, _read(kind, entry.value))
+        return source if self._is_sandbox or not source.is_everybodys else None
 
     def _to_be_changed(self, place: Place) -> Register:
         try:

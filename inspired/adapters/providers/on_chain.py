@@ -255,7 +255,7 @@ class OnChain:
         if self._stock is not None and time.monotonic() < self._stock[0]:
             return self._stock[1]
         source, kind = self._source(), self._network.facts.kind
-        if any(self._source_called(one) is None for one in self._addresses.sources(kind)):
+        if not all(self._has_source(one) for one in self._addresses.sources(kind)):
             raise self._refused("addresses were given out of a source that is not known: an older one was put back")
         given = self._addresses.given_of(kind, source.id)
         found = stock(
@@ -424,6 +424,12 @@ class OnChain:
         if source is None:
             raise self._refused("no account key or list that can be read")
         return source
+
+    def _has_source(self, source_id: str) -> bool:
+        try:
+            return self._receiving.has_source(self._network.facts.kind, source_id, self._now())
+        except CannotDecrypt:
+            return False
 
     def _source_called(self, source_id: str) -> Source | None:
         try:

@@ -122,6 +122,10 @@ def first_addresses(source: Source, network: Network) -> list[str]:
 def set_source(svc: Services, who: str, kind: Kind, text: str) -> Entry:
     """An account key or a list. Raises Invalid, Conflict, Busy; no error repeats anything of the text."""
     given_by = address_sources.read(kind, text)
+    if not svc.settings.is_sandbox and Source("", kind, text, given_by).is_everybodys:
+        raise Invalid(
+            "These addresses come from a recovery phrase that everybody knows, so anybody could spend the money."
+        )
     unasked = 0
     if isinstance(given_by, AddressList):
         _refuse_given_out(svc, given_by)
@@ -138,6 +142,11 @@ def set_source(svc: Services, who: str, kind: Kind, text: str) -> Entry:
 def set_nodes(svc: Services, who: str, network: Network, nodes: tuple[NodeAddress, ...]) -> Entry:
     """One node or two of different providers, each asked for its chain and its newest block first. Raises Invalid,
     Conflict, Busy."""
+    if svc.settings.is_sandbox and any(node.host not in svc.settings.stand_in_hosts for node in nodes):
+        raise Invalid(
+            "This site is a sandbox, so it asks the stand-in’s chains only: real money must not come before everything "
+            "was rehearsed."
+        )
     if len({node.host for node in nodes}) < len(nodes):
         raise Invalid("Two nodes of the same host are one: please name one of another provider, or leave it out.")
     seconds = deadline.left(NODE_SECONDS) / len(nodes)

@@ -403,3 +403,25 @@ def test_a_place_that_does_not_exist_is_none():
     assert NODES[Network.TRC20].id == "nodes:TRC20"
     with pytest.raises(ValueError, match="TRC21"):
         place_of(Part.NODES, "TRC21")
+
+
+# --- what everybody can spend from ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "text"), [(Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON), (Kind.EVM, ADDRESSES_EVM[3])])
+def test_where_money_is_real_a_source_that_everybody_can_spend_from_is_none(database: Database, kind: Kind, text: str):
+    """The stand-in's key may still be in the database when a site goes live."""
+    source = give_source(Receiving(database, a_vault()), kind, text, NOW)
+
+    real = Receiving(database, a_vault(), is_sandbox=False)
+
+    assert (real.source(kind, NOW), real.source_called(kind, source, NOW)) == (None, None)
+    assert real.has_source(kind, source, NOW), "so that a new source is not taken for one that was put back"
+    assert Receiving(database, a_vault()).source(kind, NOW) is not None
+
+
+def test_where_money_is_real_the_owners_own_source_is_taken(database: Database):
+    real = Receiving(database, a_vault(), is_sandbox=False)
+    give_source(real, Kind.EVM, f"0x{'ab' * 20}", NOW)
+
+    assert real.source(Kind.EVM, NOW) is not None

@@ -135,6 +135,7 @@ def test_an_address_that_was_given_out_is_refused_in_a_new_list(svc: Services):
         longest_gap=None,
         from_blocks={},
         wanted="1",
+        enough="1",
         now=svc.now(),
     )
 
@@ -183,6 +184,14 @@ def test_a_node_that_does_not_answer_is_refused_and_its_address_is_not_repeated(
         receiving.set_nodes(svc, "ann", Network.ERC20, (NodeAddress(f"http://127.0.0.1:{free_port()}/a-secret-key"),))
 
     assert "a-secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["eth.example.com", "10.0.0.1", "127.0.0.1.example.com"])
+def test_a_sandbox_asks_no_real_network(svc: Services, host: str):
+    with pytest.raises(Invalid, match="This site is a sandbox"):
+        receiving.set_nodes(svc, "ann", Network.ERC20, (NodeAddress(f"https://{host}/"),))
+
+    assert svc.receiving.nodes(Network.ERC20, svc.now()) == ()
 
 
 def test_two_nodes_of_one_host_are_one(svc: Services, sandbox: Servers):
