@@ -41,6 +41,7 @@ from inspired.web.admin import (
     receiving,
     rehearsals,
     reports,
+    sweeps,
     tickets,
     today,
     wallet_refunds,
@@ -98,7 +99,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     for blueprint in (today.bp, bookings.bp, bookings.api_bp, api_keys.bp, account.bp, tickets.bp, rehearsals.bp):
         app.register_blueprint(blueprint)
     for blueprint in (
-        *(money.bp, money.api_bp, wallet_refunds.bp),
+        *(money.bp, money.api_bp, wallet_refunds.bp, sweeps.bp),
         *(catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp),
     ):
         app.register_blueprint(blueprint)

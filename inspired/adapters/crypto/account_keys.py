@@ -83,6 +83,11 @@ class AccountKey:
         point = self._branch.child(index).key.format(compressed=False)
         return "0x" + keccak(point[1:])[-20:].hex()
 
+    def path(self, index: int) -> str:
+        """As wallets write the derivation path of an address."""
+        coin = COINS[self.kind].removesuffix("0'")
+        return f"{coin}{self.account}'/{RECEIVING}/{index}"
+
 
 def refuse_secret(text: str) -> None:
     """Raises Invalid, repeating nothing of the text."""

@@ -132,6 +132,11 @@ class PaymentAddresses:
             found += [Group(kind, one["index"] // GROUP, _read(one)) for one in documents]
         return sorted(found, key=lambda group: (group.first.made_at, group.kind, group.number))
 
+    def given_to(self, trade_nos: Sequence[str]) -> dict[str, PaymentAddress]:
+        """By the trade numbers of the orders that they were first given to."""
+        with reaching():
+            return {one["_id"]: _read(one) for one in self._collection.find({"_id": {"$in": list(trade_nos)}})}
+
     def held_in(self, group: Group) -> list[Held]:
         """All addresses of a group, with the orders they were given to."""
         index = {"$gte": group.number * GROUP, "$lt": (group.number + 1) * GROUP}

@@ -66,6 +66,7 @@ ACTS = {
     "guessed_out": "logged out after ten wrong guesses",
     "opened_customers_page": "customer’s page opened",
     "report_exported": "report exported",
+    "sweeps_exported": "list of funded addresses exported",
     "report_planned": "report by mail changed",
     "made_key": "API key made",
     "revoked_key": "API key taken back",

@@ -238,3 +238,8 @@ def test_the_key_itself_is_in_no_report_of_an_error():
     key = AccountKey.read(Kind.EVM, XPUB_EVM)
 
     assert repr(key) == "AccountKey(kind=<Kind.EVM: 'EVM'>, account=0)"
+
+
+def test_a_path_is_written_as_wallets_write_it():
+    assert AccountKey.read(Kind.EVM, XPUB_EVM).path(7) == "m/44'/60'/0'/0/7"
+    assert AccountKey.read(Kind.TRON, XPUB_TRON).path(0) == "m/44'/195'/0'/0/0"
