@@ -25,12 +25,14 @@ from inspired.domain.shared.batches import batches
 from inspired.domain.shared.errors import NotFound, UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network, Transfer, money_of
+from inspired.flows.booking import chain_watching
 from inspired.flows.shared import paging
 from inspired.services import Services
 
 NAME = "balances"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 MOST_BLOCKS = 50_000  # looked through for sweeps at once
+OLD = timedelta(minutes=10)
 AT_ONCE = 20  # addresses whose balances are asked for together
 log = structlog.get_logger()
 
@@ -94,11 +96,9 @@ class _Page:
         return all(self._compared(group, network) for network in Network if network.facts.kind is group.kind)
 
     def _compared(self, group: Group, network: Network) -> bool:
-        part = self._part(group, network)
-        if part is None:
-            return True
         try:
-            return self._sweeps_found(part) and self._balances_compared(part)
+            part = self._part(group, network)
+            return part is None or (self._sweeps_found(part) and self._balances_compared(part))
         except UpstreamError as error:
             log.warning("balances_unread", network=str(network), group=group.name, why=str(error))
             self._count(unread=1)
@@ -109,6 +109,11 @@ class _Page:
         cursor, chain = svc.transfers.cursor(group.name, network), svc.chains[network]
         if cursor is None:
             return None
+        if cursor.read_at <= svc.now() - OLD and svc.transfers.final_in(group.name, network, cursor.block):
+            # Else what moved since then would be read again for each few of its addresses.
+            if chain.can_ask():
+                chain_watching.catch_up(svc, group, network)
+            cursor = svc.transfers.cursor(group.name, network) or cursor
         funded: dict[str, list[Transfer]] = {}
         for transfer in svc.transfers.final_in(group.name, network, cursor.block):
             funded.setdefault(transfer.recipient, []).append(transfer)

@@ -15,7 +15,7 @@ import structlog
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.heartbeats import Outcomes
-from inspired.adapters.mongo.payment_addresses import PaymentAddress
+from inspired.adapters.mongo.payment_addresses import Group, PaymentAddress
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.rails import RailId
@@ -97,7 +97,7 @@ class ChainWatch:
         moved, failure = 0, None
         for group in self._due():
             try:
-                moved += self._read(group, head)
+                moved += self.read(group, head)
             except UpstreamError as error:
                 failure = failure or error  # it may be about this group alone
         if failure is not None:
@@ -128,7 +128,8 @@ class ChainWatch:
         older.sort(key=lambda group: (group.read_at is not None, group.read_at))
         yield from older[:OLD_AT_ONCE]
 
-    def _read(self, group: _Group, head: Head) -> int:
+    def read(self, group: _Group, head: Head) -> int:
+        """At how many addresses of the group something had moved."""
         svc, network = self._svc, self._network
         first = self._first(group, head)
         last = min(head.number, first + MOST_BLOCKS - 1)
@@ -156,6 +157,18 @@ class ChainWatch:
         if group.cursor is not None:
             return group.cursor + 1
         return self._chain.first_block(group.oldest, head) if group.oldest is not None else head.number
+
+
+def catch_up(svc: Services, group: Group, network: Network) -> None:
+    """Read a group now that is otherwise read in turn. What is more than one reading takes is left to the next. Raises
+    UpstreamError."""
+    given = sorted((held.given for held in svc.payment_addresses.held_in(group)), key=lambda one: one.index)
+    known = svc.transfers.cursor(group.name, network)
+    one = _Group(group.name, {each.address for each in given}, newest=given[-1], oldest=given[0])
+    if known is not None:
+        one.cursor, one.read_at = known.block, known.read_at
+    watch = ChainWatch(svc, network)
+    watch.read(one, svc.chains[network].head())
 
 
 def tell_of(svc: Services, trade_no: str) -> None:

@@ -118,6 +118,21 @@ def test_a_sweep_is_booked_once_as_a_move_to_the_owners_wallet(svc: Services, sa
     assert svc.cases.waiting() == []
 
 
+def test_addresses_that_the_watcher_reads_in_turn_are_read_first(svc: Services, tron: Chain):
+    booking = paid(svc, tron)
+    watched(svc)
+    tron.send(address_of(svc, booking), "3")
+    tron.send(WALLET, "75", sender=address_of(svc, booking))
+    tron.finalize()
+    by_night = later(svc, hours=12)
+
+    assert compared(by_night) == {"addresses": 1, "swept": 1}
+    watched(by_night)
+
+    posted(svc, booking)
+    assert (books(svc)["trc20"], books(svc)["trc20_wallet"]) == ("3", "75")
+
+
 def test_a_sweep_that_is_not_final_is_not_booked_and_is_no_difference(svc: Services, tron: Chain):
     booking = paid(svc, tron)
     watched(svc)
