@@ -222,7 +222,8 @@ def test_a_part_that_is_well_needs_nothing_to_do(svc: Services, sandbox: Servers
     alerting.probe_binance(svc)
     found = states(svc)
 
-    assert {title for title, state in found.items() if state != "working"} == {"Reconciliation", "Hourly check"}
+    not_yet = {title for title, state in found.items() if state != "working"}
+    assert not_yet == {"Reconciliation", "Balances on chain", "Hourly check"}
 
 
 def test_workers_are_known_by_their_turns_whatever_became_of_redis(
