@@ -144,6 +144,7 @@ JOBS: dict[str, Callable[..., None]] = {
         deliver,
         bulk_job,
         work_webhook,
+        tell_of_transfers,
         turn_page,
         watch_calendar,
         read_own_calendar,

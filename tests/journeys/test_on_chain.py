@@ -57,6 +57,18 @@ def test_the_address_is_read_by_a_camera_and_the_payment_is_confirmed_without_re
     assert errors == []
 
 
+def test_money_that_comes_twice_is_found_though_nobody_asks_about_a_confirmed_booking(dev: Running):
+    booking = dev.create(slot=9, method="onchain", network="TRC20", customerEmail="twice@example.com")
+    send(dev, booking["paymentAddress"], booking["amount"])
+    dev.wait_for(booking, "CONFIRMED", seconds=60)
+    send(dev, booking["paymentAddress"], booking["amount"])
+
+    def flags() -> list[str]:
+        return list(dev.http.get(f"{dev.web}/api/payments/status/{booking['bookingId']}", timeout=5).json()["flags"])
+
+    wait_until(lambda: "overpaid" in flags() or "paid_twice" in flags(), seconds=60, what="the second payment")
+
+
 def test_without_javascript_the_button_shows_what_the_network_has(browser: Browser, dev: Running, errors: list[str]):
     page = a_page(browser, errors, java_script_enabled=False, **PHONE)
     address = hold_a_time_to_pay_on_tron(page, dev, "phone@example.com", 5)

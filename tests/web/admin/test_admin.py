@@ -195,6 +195,9 @@ def test_payments_as_json_newest_first_and_page_by_page(owner: FlaskClient, svc:
         "confirmedAt": None,
         "expiresAt": "",
         "transactionId": None,
+        "method": "binance_pay",
+        "network": None,
+        "paymentAddress": None,
     }
 
 
