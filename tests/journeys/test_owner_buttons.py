@@ -295,6 +295,10 @@ CALLED = {
 }
 
 
+# The first needs two owners, the second a night's run: pressed in test_wallet_refunds and test_sweeps of tests/web/admin.
+WITHOUT_A_BROWSER = {"Approve it, so that another owner can send it", "Export as CSV"}
+
+
 def labels() -> Iterator[tuple[str, list[str]]]:
     """Every button of the admin area's templates: the file, and the words that may stand on it."""
     for path in sorted((ROOT / "templates" / "admin").rglob("*.html")):
@@ -311,7 +315,9 @@ def test_every_button_of_the_admin_area_is_pressed_in_a_browser():
     known = [*labels()]
 
     unpressed = [
-        (where, words) for where, words in known if words and not any(CALLED.get(one, one) in journeys for one in words)
+        (where, words)
+        for where, words in known
+        if words and not any(CALLED.get(one, one) in journeys or one in WITHOUT_A_BROWSER for one in words)
     ]
 
     assert len(known) > 60

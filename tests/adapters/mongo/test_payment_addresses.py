@@ -73,7 +73,7 @@ def test_what_was_given_out_is_read_back_whole(database: Database, network: Netw
 
     given = give(PaymentAddresses(database), network=network, from_blocks=blocks, wanted=LARGEST)
 
-    assert given == PaymentAddress(TRADE_NO, network, address_of(0), 0, blocks, LARGEST, NOW, None, 0, "s1")
+    assert given == PaymentAddress(TRADE_NO, network, address_of(0), 0, blocks, LARGEST, "74", NOW, None, 0, "s1")
     assert PaymentAddresses(database).find(TRADE_NO) == given
 
 
