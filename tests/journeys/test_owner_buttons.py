@@ -295,7 +295,7 @@ CALLED = {
 }
 
 
-# The first needs two owners, the second a night's run: pressed in test_wallet_refunds and test_sweeps of tests/web/admin.
+# One needs two owners, the other a night: pressed in tests/web/admin, in test_wallet_refunds and in test_sweeps.
 WITHOUT_A_BROWSER = {"Approve it, so that another owner can send it", "Export as CSV"}
 
 
