@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from inspired.adapters.crypto import chain_addresses
+from inspired.adapters.mongo.receiving import BY_COMMAND, NodeAddress
 from inspired.adapters.mongo.rehearsals import altered
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import CAPABILITIES, RailId
@@ -88,8 +89,14 @@ class Chains:
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
-    def break_node(self, fault: str, times: int = 1_000, *, network: Network = Network.TRC20) -> None:
-        self._told(network, "faults", {"fault": fault, "times": times})
+    def break_node(self, fault: str, times: int = 1_000, *, network: Network = Network.TRC20, node: int = 1) -> None:
+        self._told(network, "faults", {"fault": fault, "times": times, "node": node})
+
+    def set_second_node(self, network: Network = Network.TRC20) -> None:
+        """From now on two nodes of the network have to agree."""
+        now, path = self._svc.now(), f"{self._sandbox.url}/chains/{network}"
+        nodes = (NodeAddress(f"{path}/jsonrpc"), NodeAddress(f"{path}/nodes/2/jsonrpc"))
+        self._svc.receiving.set_nodes(network, nodes, now, by=BY_COMMAND, in_force_at=now)
 
     # --- time, and our watcher --------------------------------------------------------------------------------------
 

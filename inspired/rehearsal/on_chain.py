@@ -414,6 +414,38 @@ def node_away(play: Play) -> None:
     play.check_kept("75", "bep20")
 
 
+@GROUP.drill(
+    "chain-nodes-differ",
+    "Two nodes do not agree",
+    happens="TRON is read by two nodes. The second one does not answer, and later says that nothing was paid. Ann has "
+    "paid.",
+    should="Ann’s page says that her payment was seen. Nothing is confirmed before both nodes tell of it, and the owner "
+    "is told.",
+)
+def nodes_differ(play: Play) -> None:
+    play.chains.set_second_node()
+    booking = _held(play)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.chains.break_node("refuse", node=2)
+    play.pass_time(seconds=31)
+    play.scene("Ann has paid; the second node does not answer.")
+    play.check_state(booking, State.PAID)
+    play.mend_calls("chains/TRC20/faults")
+    play.chains.break_node("empty", node=2)
+    play.pass_time(seconds=31)
+    play.watch(minutes=1)
+    play.scene("The second node says that nothing was paid.")
+    play.check_state(booking, State.PAID)
+    play.check_mails(ANN, "Confirmed", 0)
+    play.check_owner_told("Two nodes of a network do not agree")
+    play.mend_calls("chains/TRC20/faults")
+    play.pass_time(minutes=1)
+    play.scene("Both tell of the payment.")
+    play.check_state(booking, State.CONFIRMED)
+    play.check_kept("75", "trc20")
+
+
 def _is_refused(play: Play, rail: RailId) -> bool:
     play.skip_time(seconds=2)  # what pages know of it may be a second old
     try:

@@ -372,7 +372,7 @@ SITE: Mapping[str, Alert] = {
                 "If the second node is only away, wait: it is asked again every few seconds.",
             ),
             drill="Sandbox: let the second node of the network refuse calls, and pay.",
-            drills=("payments-paused",),
+            drills=("chain-nodes-differ",),
         ),
         Alert(
             id="calendly",
