@@ -419,8 +419,8 @@ def node_away(play: Play) -> None:
     "Two nodes do not agree",
     happens="TRON is read by two nodes. The second one does not answer, and later says that nothing was paid. Ann has "
     "paid.",
-    should="Ann’s page says that her payment was seen. Nothing is confirmed before both nodes tell of it, and the owner "
-    "is told.",
+    should="Ann’s page says that her payment was seen. Nothing is confirmed before both nodes tell of it. The owner is "
+    "told.",
 )
 def nodes_differ(play: Play) -> None:
     play.chains.set_second_node()
