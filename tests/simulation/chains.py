@@ -194,10 +194,10 @@ class MemoryAddresses:
 
         self._wire.call(DATABASE, share)
 
-    def after(self, kind: Kind, index: int) -> list[PaymentAddress]:
+    def after(self, kind: Kind, index: int, most: int) -> list[PaymentAddress]:
         def find() -> list[PaymentAddress]:
             those = [one for one in self.all.values() if one.network.facts.kind is kind and one.index > index]
-            return sorted(those, key=lambda one: one.index)
+            return sorted(those, key=lambda one: one.index)[:most]
 
         return self._wire.call(DATABASE, find)
 

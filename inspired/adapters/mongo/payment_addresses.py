@@ -114,10 +114,10 @@ class PaymentAddresses:
         with reaching():
             self._collection.update_one({"_id": trade_no, "also.trade_no": {"$ne": other}}, {"$push": {"also": also}})
 
-    def after(self, kind: Kind, index: int) -> list[PaymentAddress]:
-        """All of this kind that were given out after the one of this number."""
+    def after(self, kind: Kind, index: int, most: int) -> list[PaymentAddress]:
+        """The next of this kind that were given out after the one of this number."""
         with reaching():
-            found = self._collection.find({"kind": str(kind), "index": {"$gt": index}}).sort("index", 1)
+            found = self._collection.find({"kind": str(kind), "index": {"$gt": index}}).sort("index", 1).limit(most)
             return [_read(document) for document in found]
 
     # --- all of them, in groups ---------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ LONGEST_PAUSE = 60.0  # seconds between rounds while the network's node does not
 NEW = timedelta(days=3)  # how long a group is read in each round after its last address was given out
 IN_TURN = timedelta(hours=12)  # how often an older group is read
 OLD_AT_ONCE = 4  # such groups in one round
+AT_ONCE = 5_000  # addresses loaded together: there may be very many
 MOST_BLOCKS = 50_000  # of one group in one round
 SAVE_EVERY = timedelta(seconds=20)  # a cursor that passed nothing may lag behind
 ASK_AGAIN = timedelta(seconds=15)
@@ -87,7 +88,7 @@ class ChainWatch:
 
     def round(self) -> int:
         """Read what is due; returns at how many addresses something had moved. Raises UpstreamError, Busy."""
-        if not self._groups and not self._svc.payment_addresses.after(self._network.facts.kind, self._newest):
+        if not self._groups and not self._next(1):
             return 0  # to a node an empty list of addresses would mean everybody
         if not self._chain.can_ask():
             return 0
@@ -106,17 +107,21 @@ class ChainWatch:
 
     def _look_for_new(self) -> None:
         cursors = None
-        for given in self._svc.payment_addresses.after(self._network.facts.kind, self._newest):
-            group = self._groups.get(given.group)
-            if group is None:
-                cursors = cursors or self._svc.transfers.cursors(self._network)
-                known = cursors.get(given.group)
-                group = self._groups[given.group] = _Group(given.group)
-                if known is not None:
-                    group.cursor, group.read_at = known.block, known.read_at
-            group.addresses.add(given.address)
-            group.newest, group.oldest = given, group.oldest or given
-            self._newest = given.index
+        while page := self._next(AT_ONCE):
+            for given in page:
+                group = self._groups.get(given.group)
+                if group is None:
+                    cursors = cursors or self._svc.transfers.cursors(self._network)
+                    known = cursors.get(given.group)
+                    group = self._groups[given.group] = _Group(given.group)
+                    if known is not None:
+                        group.cursor, group.read_at = known.block, known.read_at
+                group.addresses.add(given.address)
+                group.newest, group.oldest = given, group.oldest or given
+                self._newest = given.index
+
+    def _next(self, most: int) -> list[PaymentAddress]:
+        return self._svc.payment_addresses.after(self._network.facts.kind, self._newest, most)
 
     def _due(self) -> Iterator[_Group]:
         now, older = self._svc.now(), []

@@ -347,3 +347,12 @@ def test_nobody_is_alarmed_by_a_payment_that_its_network_has_still_to_make_final
 
     assert seen.state is State.PAID
     assert alerting.find(later(svc, minutes=20))["unconfirmed_now"] is None
+
+
+def test_very_many_addresses_are_loaded_in_parts_and_all_are_read(svc: Services, sandbox: Servers, monkeypatch):
+    monkeypatch.setattr(chain_watching, "AT_ONCE", 1)
+    bookings = [a_live_booking(svc) for _ in range(3)]
+    for booking in bookings:
+        send(sandbox, "TRC20", booking)
+
+    assert ChainWatch(svc, Network.TRC20).round() == 3
