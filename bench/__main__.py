@@ -24,6 +24,7 @@ from bench import (
     start,
     storm,
     sweep,
+    watch,
     webhook,
 )
 from bench.findings import Findings, NotMeasured
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[Run], Findings]] = {
     "frozen": frozen.measure,
     "expire": expire.measure,
     "sweep": sweep.measure,
+    "watch": watch.measure,
     "slots": slots.measure,
     "lists": lists.measure,
     "memory": memory.measure,

@@ -55,6 +55,7 @@ GOALS = {
     "frozen-status-slowest": Goal("frozen", "everything frozen: the slowest status page", 3, "s"),
     "expire": Goal("expire", "due at once, expired by one worker, against two updates each", 0.4, "×", at_least=True),
     "sweep": Goal("sweep", "a sweep of 200 beside 100,000 settled bookings, against 1,000", 1.5, "×"),
+    "watch": Goal("watch", "a watcher's round beside 100,000 old and 1,000 live addresses, against 100", 3, "×"),
     "slots": Goal("slots", "slot list for 31 days at 10,000 bookings, p95", 50, "ms"),
     "slots-changing": Goal("slots", "the same, each list right after a booking has changed, p50", 50, "ms"),
     "slots-flat": Goal("slots", "such a list, p50, against that month's bookings and little else", 1.5, "×"),
