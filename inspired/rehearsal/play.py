@@ -309,7 +309,7 @@ class Play:
     def _begin_to_watch(self) -> None:
         """What the clock does by the hour and by night was done: on this stage there is no night."""
         now = self.svc.now()
-        for name in (checking.NAME, reconciling.NAME):
+        for name in (checking.NAME, reconciling.NAME, chain_reconciling.NAME):
             self.svc.runs.start(Run(name, now, now, now, now, now, {}))
 
     def check_all(self) -> None:

@@ -182,7 +182,11 @@ def test_what_the_owner_sent_from_the_wallet_is_entered_and_leaves_that_account(
     sent = refunds.settled_by_hand(asked, asked.refunds[0].id, Money.parse(PRICE), "0xabc", NOW + 4 * MINUTE)
     after = settled(sent, now=NOW + 4 * MINUTE)
 
-    assert ("trc20", "USDT") not in balances(after.ledger)
+    held = balances(after.ledger)
+    assert (held.get(("trc20", "USDT")), held.get(("trc20_wallet", "USDT"))) == (
+        Money.parse(PRICE),
+        -Money.parse(PRICE),
+    )
     assert Flag.REFUND_FAILED not in after.flags
 
 
