@@ -9,21 +9,19 @@ from zoneinfo import ZoneInfo
 import redis
 import requests
 
-from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.domain.booking import lifecycle
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import USUAL
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.meeting_types import get_meeting_type
 from inspired.domain.shared.errors import UpstreamError
-from inspired.domain.shared.networks import Kind, Network
+from inspired.domain.shared.networks import Network
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import payment, refreshing
 from inspired.flows.booking.booking import Customer
-from inspired.flows.site import receiving
+from inspired.flows.site import sandbox_chains
 from inspired.services import Services
-from tests.adapters.crypto.test_account_keys import XPUB_EVM, XPUB_TRON
 from tests.harness import Servers, wait_until
 
 
@@ -42,13 +40,7 @@ def owners_clock(svc: Services, call: Span) -> datetime:
 def receive_on_chain(svc: Services, sandbox: Servers) -> None:
     """The owner receives on all three networks of the stand-in, whose blocks come only when a test mines them."""
     sandbox.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})
-    for kind, key in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON)):
-        nodes = {
-            network: NodeAddress(f"{sandbox.sandbox}/chains/{network}/jsonrpc")
-            for network in Network
-            if network.facts.kind is kind
-        }
-        receiving.receive_at_once(svc, kind, key, nodes)
+    sandbox_chains.receive(svc, sandbox.sandbox)
 
 
 def hold(

@@ -16,6 +16,7 @@ import structlog
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.heartbeats import Outcomes
 from inspired.adapters.mongo.payment_addresses import Group, PaymentAddress
+from inspired.adapters.mongo.transfers import Cursor
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.rails import RailId
@@ -48,6 +49,11 @@ class _Group:
     cursor: int | None = None
     read_at: datetime | None = None
     saved_at: datetime | None = None
+
+    def go_on_from(self, known: Cursor | None) -> None:
+        """From where it was read before."""
+        if known is not None:
+            self.cursor, self.read_at = known.block, known.read_at
 
 
 class ChainWatch:
@@ -112,10 +118,8 @@ class ChainWatch:
                 group = self._groups.get(given.group)
                 if group is None:
                     cursors = cursors or self._svc.transfers.cursors(self._network)
-                    known = cursors.get(given.group)
                     group = self._groups[given.group] = _Group(given.group)
-                    if known is not None:
-                        group.cursor, group.read_at = known.block, known.read_at
+                    group.go_on_from(cursors.get(given.group))
                 group.addresses.add(given.address)
                 group.newest, group.oldest = given, group.oldest or given
                 self._newest = given.index
@@ -168,12 +172,9 @@ def catch_up(svc: Services, group: Group, network: Network) -> None:
     """Read a group now that is otherwise read in turn. What is more than one reading takes is left to the next. Raises
     UpstreamError."""
     given = sorted((held.given for held in svc.payment_addresses.held_in(group)), key=lambda one: one.index)
-    known = svc.transfers.cursor(group.name, network)
     one = _Group(group.name, {each.address for each in given}, newest=given[-1], oldest=given[0])
-    if known is not None:
-        one.cursor, one.read_at = known.block, known.read_at
-    watch = ChainWatch(svc, network)
-    watch.read(one, svc.chains[network].head())
+    one.go_on_from(svc.transfers.cursor(group.name, network))
+    ChainWatch(svc, network).read(one, svc.chains[network].head())
 
 
 def tell_of(svc: Services, trade_no: str) -> None:

@@ -13,10 +13,9 @@ CLOSE_SECONDS = 1.2
 
 def choices(svc: Services, booking: Booking) -> tuple[RailId, ...]:
     """The rails the customer may choose now instead of the booking's."""
-    order = booking.order
     if not _may_choose(svc, booking):
         return ()
-    if order is not None and not payment_orders.is_out_of_reach(order, svc.now()) and _is_away(svc, order.rail):
+    if _can_be_paid(svc, booking) and _is_away(svc, booking.rail):
         return ()  # nobody can close it; it ends by itself
     return tuple(rail for rail in payment.offered(svc) if rail is not booking.rail)
 
@@ -28,11 +27,11 @@ def choose(svc: Services, token: str, rail: RailId) -> Booking:
     booking = svc.bookings.by_token(token)
     if rail is booking.rail:
         return booking
-    if booking.order is not None and not payment_orders.is_out_of_reach(booking.order, svc.now()):
+    if _can_be_paid(svc, booking):
         booking = refreshing.ask_and_close(svc, booking, seconds=CLOSE_SECONDS)
     if not _may_choose(svc, booking):
         return booking
-    if booking.order is not None and not payment_orders.is_out_of_reach(booking.order, svc.now()):
+    if _can_be_paid(svc, booking):
         raise Conflict(
             f"{rails.of(booking.rail).rail} does not answer just now, so the payment there cannot be closed yet. "
             "Please try again in a moment. If you have paid, it counts; do not pay twice."
@@ -44,6 +43,11 @@ def choose(svc: Services, token: str, rail: RailId) -> Booking:
     booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
     svc.queue.enqueue("refresh", booking.id)
     return booking
+
+
+def _can_be_paid(svc: Services, booking: Booking) -> bool:
+    """True while the order that is offered keeps another from being offered."""
+    return booking.order is not None and not payment_orders.is_out_of_reach(booking.order, svc.now())
 
 
 def _may_choose(svc: Services, booking: Booking) -> bool:
