@@ -107,6 +107,8 @@ def test_a_payment_that_the_network_takes_back_is_waited_for_and_can_be_sent_aga
     confirmed = dev.wait_for(booking, "CONFIRMED")
 
     assert "paymentDetails" not in waiting
+    assert waiting["confirmations"] is None
+    assert confirmed["confirmations"] >= 1
     assert confirmed["paymentDetails"]["amount"] == "50"
     assert (confirmed["network"], confirmed["final"]) == ("TRC20", True)
     wait_until(lambda: [m for m in dev.mails("ben@") if m["subject"].startswith("Confirmed")], what="the mail")

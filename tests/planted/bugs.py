@@ -1244,6 +1244,14 @@ BUGS = (
         test=OF_CHAINS + "test_what_was_seen_in_time_keeps_its_call_and_the_customer_is_told_once_that_it_takes_long",
     ),
     Bug(
+        name="confirmations of money that was taken back are told on",
+        rule="3",
+        file=LIFECYCLE,
+        old='transaction_id="", paid_at=None, confirmations=None',
+        new='transaction_id="", paid_at=None',
+        test=OF_CHAINS + "test_no_confirmations_are_left_of_money_that_was_taken_back",
+    ),
+    Bug(
         name="more money is overlooked after a clock that was ahead",
         rule="6",
         file=LIFECYCLE,

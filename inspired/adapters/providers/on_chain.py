@@ -63,6 +63,10 @@ class _Read:
         return tuple(transfer for transfer in self.transfers if transfer.block_number <= self.head.finalized)
 
     @property
+    def confirmations(self) -> int | None:
+        return None if self.completing is None else self.head.number - self.completing.block_number
+
+    @property
     def final(self) -> int:
         return sum(transfer.units for transfer in self.final_transfers)
 
@@ -395,6 +399,7 @@ class OnChain:
             transaction_id=read.completing.tx_hash if read.completing else "",
             paid_at=read.completed_at,
             by_query=by_query,
+            confirmations=read.confirmations,
         )
 
     def _shown(self, given: PaymentAddress) -> str:

@@ -124,6 +124,7 @@ class PaymentOrder:
     denied: Remote | None = None  # the status our query returned instead, once the order was closed without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
+    confirmations: int | None = None  # blocks on top of the one that completed it, when last asked; an estimate
     rail: RailId = USUAL
     is_offered: bool = True  # False: nobody was asked to pay it; it holds money found on another network
     refunds_left: int | None = None  # refunds the provider still allows for this order; None: it named no limit yet

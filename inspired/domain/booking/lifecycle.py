@@ -38,7 +38,8 @@ TIDY_AFTER = ALERT_AFTER / 2
 class OrderObservation:
     """The provider's report on one order, and when it was asked for. `status` None: it knows no such order.
 
-    `by_query`: from our own signed query; otherwise from a webhook with a valid signature.
+    `by_query`: from our own signed query; otherwise from a webhook with a valid signature. `confirmations`: blocks on
+    top of the one whose money completed it; None where there are none.
     """
 
     trade_no: str
@@ -50,6 +51,7 @@ class OrderObservation:
     transaction_id: str = ""
     paid_at: datetime | None = None
     by_query: bool = True
+    confirmations: int | None = None
 
 
 class SlotSeen(StrEnum):
@@ -594,6 +596,7 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
         prepay_id=order.prepay_id or observation.prepay_id,
         transaction_id=observation.transaction_id or order.transaction_id,
         paid_at=observation.paid_at or order.paid_at or observation.asked_at,
+        confirmations=observation.confirmations,
     )
     booking = booking.with_order(changed)
     if changed.proven:
@@ -629,7 +632,9 @@ def _denied(booking: Booking, order: PaymentOrder, observation: OrderObservation
 
 def _taken_back(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
     """A reorganisation of the network replaced the block that had the money."""
-    unpaid = replace(order, status=observation.status, received=None, transaction_id="", paid_at=None)
+    unpaid = replace(
+        order, status=observation.status, received=None, transaction_id="", paid_at=None, confirmations=None
+    )
     return booking.with_order(unpaid).noted(observation.asked_at, EventKind.TAKEN_BACK, Order(order.number))
 
 

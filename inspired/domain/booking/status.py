@@ -246,14 +246,15 @@ def public_status(booking: Booking, message: str) -> dict[str, Any]:
         "expiresAt": iso(booking.expires_at),
         "version": booking.status_version,
     }
-    if (network := CAPABILITIES[booking.rail].network) is not None:
-        body["network"] = str(network)
-        body["final"] = any(order.proven for order in booking.orders)
+    paid = next((one for one in booking.orders if one.has_money), None)
+    network = CAPABILITIES[booking.rail].network
+    body["network"] = None if network is None else str(network)
+    body["final"] = any(order.proven for order in booking.orders)
+    body["confirmations"] = None if paid is None else paid.confirmations
     if booking.choose_by is not None:
         body["chooseBy"] = iso(booking.choose_by)
     if returned := refunds_told(booking):
         body["refunds"] = returned
-    paid = next((one for one in booking.orders if one.has_money), None)
     if paid is not None:
         body["paymentDetails"] = {
             "transactionId": paid.transaction_id or None,

@@ -175,13 +175,19 @@ class RefundTold(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """`chooseBy`: paid, but without a time. Until then another time or the money is chosen on the booking's page."""
+    """`network`: where it is paid on chain; null with Binance Pay. `final`: nobody can take the money back any more.
+    `confirmations`: blocks on top of the one with the payment when the network was last asked, an estimate that decides
+    nothing; null where it is not known, as with Binance Pay. `chooseBy`: paid, but without a time. Until then another
+    time or the money is chosen on the booking's page."""
 
     success: bool
     status: Status
     flags: list[str]
     message: str
     expiresAt: datetime | None
+    network: Network | None
+    final: bool
+    confirmations: int | None
     serverTime: datetime
     version: int
     chooseBy: datetime | None = None

@@ -321,9 +321,16 @@ def test_the_whole_price_is_seen_in_a_block_and_proven_once_the_block_is_final(s
     [block] = [one["at"] for one in shop.net.control("transfers") if one["txHash"] == hash_]
     stamp = datetime.fromtimestamp(block, UTC)
     assert told == OrderObservation(
-        TRADE_NO, NOW, Remote.PAID, money=usdt(PRICE), transaction_id=hash_, paid_at=stamp, by_query=False
+        TRADE_NO,
+        NOW,
+        Remote.PAID,
+        money=usdt(PRICE),
+        transaction_id=hash_,
+        paid_at=stamp,
+        by_query=False,
+        confirmations=0,
     )
-    assert final == replace(told, by_query=True)
+    assert final == replace(told, by_query=True, confirmations=DEPTH[shop.net.network])
 
 
 def test_it_is_not_proven_one_block_before_its_own_is_final(shop):
@@ -334,6 +341,18 @@ def test_it_is_not_proven_one_block_before_its_own_is_final(shop):
     shop.net.mine()
 
     assert (before, shop.seen()) == (in_a_block(), proven())
+
+
+def test_blocks_on_top_of_the_transfer_that_completed_it_are_its_confirmations(shop):
+    address = shop.create().qr_content
+    shop.net.send(address, "70")
+    shop.net.mine(2)
+    shop.net.send(address, "5")
+
+    before = shop.rail.query(TRADE_NO).confirmations
+    shop.net.mine(3)
+
+    assert (before, shop.rail.query(TRADE_NO).confirmations) == (0, 3)
 
 
 def test_a_part_is_no_money_yet_not_even_when_it_is_final(shop):

@@ -75,6 +75,29 @@ def test_the_customer_is_told_that_it_was_seen_and_when_it_counts():
     assert [one.id for one in status.messages(paid)] == [MessageId.NOTIFIED]
 
 
+def test_the_customer_sees_the_confirmations_grow_and_they_decide_nothing():
+    paid = settled(a_live_booking(), replace(in_a_block(), confirmations=0))
+    later = settled(paid, replace(in_a_block(at=NOW + 2 * MINUTE), confirmations=40), now=NOW + 2 * MINUTE)
+
+    told = [status.public_status(one, "") for one in (a_live_booking(), paid, later)]
+
+    assert [(one["status"], one["final"], one["confirmations"]) for one in told] == [
+        ("PENDING", False, None),
+        ("PAID", False, 0),
+        ("PAID", False, 40),
+    ]
+    assert status.numbered(paid, later).status_version == paid.status_version + 1
+
+
+def test_no_confirmations_are_left_of_money_that_was_taken_back():
+    paid = settled(a_live_booking(), replace(in_a_block(), confirmations=3))
+
+    waiting = settled(paid, nothing_there(at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert (paid.orders[0].confirmations, waiting.orders[0].confirmations) == (3, None)
+    assert status.public_status(waiting, "")["confirmations"] is None
+
+
 def test_money_that_is_taken_back_by_the_network_is_waited_for_again():
     paid = settled(a_live_booking(), in_a_block())
 

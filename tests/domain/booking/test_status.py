@@ -56,6 +56,9 @@ def test_the_public_status_says_exactly_this_much():
         "message": TEXTS[OF_STATE[State.PENDING]],
         "expiresAt": "2026-11-24T10:15:00.000Z",
         "version": 3,
+        "network": None,
+        "final": False,
+        "confirmations": None,
     }
 
 
@@ -73,6 +76,9 @@ def test_a_paid_booking_tells_its_payment_and_its_refunds_with_amounts_as_text()
         ),
         "expiresAt": "2026-11-24T10:15:00.000Z",
         "version": 7,
+        "network": None,
+        "final": True,
+        "confirmations": None,
         "refunds": [{"amount": "10.5", "currency": "USDT", "status": "done", "reason": "owner"}],
         "paymentDetails": {
             "transactionId": "P_1",

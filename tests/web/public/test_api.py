@@ -269,7 +269,10 @@ def test_status_tells_where_the_booking_stands_and_304_when_nothing_is_new(clien
     again = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
     without = client.get(address)
 
-    assert set(first.json) == {"success", "status", "flags", "message", "expiresAt", "serverTime", "version"}
+    on_chain = {"network": None, "final": False, "confirmations": None}
+    told = {"success", "status", "flags", "message", "expiresAt", "serverTime", "version"}
+    assert set(first.json) == {*told, *on_chain}
+    assert on_chain.items() <= first.json.items()
     assert first.json["status"] == "PENDING"
     assert (again.status_code, again.data) == (304, b"")
     assert without.status_code == 200

@@ -29,6 +29,7 @@ from inspired.domain.reporting import reports
 from inspired.domain.reporting.metrics import Day, Figures
 from inspired.domain.sentences import owner, owner_pages, rails
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Facts, Network
 from inspired.domain.shared.periods import parsed
 from inspired.domain.shared.slots import Span
 from inspired.web.shared import display, display_money
@@ -242,7 +243,9 @@ ANSWERING = Breaker(open=False, until=None, failures=0)
 SILENT = Breaker(open=True, until=NOW + SECOND, failures=5)
 
 
-def fragment(app: Flask, booking: Booking, now: datetime, standing: Breaker = ANSWERING) -> str:
+def fragment(
+    app: Flask, booking: Booking, now: datetime, standing: Breaker = ANSWERING, network: Facts | None = None
+) -> str:
     with app.test_request_context("/"):
         return render_template(
             "booking/_payment.html",
@@ -252,8 +255,23 @@ def fragment(app: Flask, booking: Booking, now: datetime, standing: Breaker = AN
             place="",
             standing=standing,
             checkout=booking.order.checkout if booking.order else None,
-            network=None,
+            network=network,
         )
+
+
+@pytest.mark.parametrize(("confirmations", "told"), [(None, []), (0, ["0 confirmations"]), (1, ["1 confirmation"])])
+def test_beside_the_usual_time_the_page_tells_the_confirmations_where_they_are_known(
+    app: Flask, confirmations: int | None, told: list[str]
+):
+    order = replace(a_booking().orders[0], rail=RailId.TRC20)
+    held = payment_orders.creating(replace(a_booking(), pays_by=RailId.TRC20, orders=(order,)), NOW)
+    booking = payment_orders.created(held, order.trade_no, CHECKOUT, NOW)
+    paid = settled(booking, seen(Remote.PAID, "75", by_query=False, confirmations=confirmations))
+
+    page = fragment(app, paid, NOW, network=Network.TRC20.facts)
+
+    assert re.findall(r"(\d+ confirmations?) so far", page) == told
+    assert "usually needs" in words(page)
 
 
 @pytest.mark.parametrize("name", FACES)
