@@ -103,9 +103,10 @@ def create_app(services: Services, settings: Settings) -> Flask:
         *(catalogue.bp, owner_actions.bp, evidence.bp, payment_limits.bp),
     ):
         app.register_blueprint(blueprint)
-    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, preferences.bp, metrics.bp, reports.bp):
+    for blueprint in (alerts.bp, health.public, health.bp, health.api_bp, preferences.bp, reports.bp):
         app.register_blueprint(blueprint)
-    app.register_blueprint(receiving.bp)
+    for blueprint in (metrics.bp, metrics.api_bp, receiving.bp):
+        app.register_blueprint(blueprint)
     for blueprint in (api.bp, webhooks.bp, bookings.api_bp, money.api_bp):
         csrf.exempt(blueprint)
     csrf.exempt(newsletter.manage_submit)  # which looks by itself, but for one kind

@@ -1,4 +1,5 @@
-"""The business metrics page: a period beside the one before it. Reads the counted figures, never the bookings."""
+"""The business metrics page: a period beside the one before it; also as an API. Reads the counted figures, never the
+bookings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +7,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from spectree import Response as Documented
 
 from inspired.domain.booking import ledger
-from inspired.domain.booking.rails import CAPABILITIES, Capabilities
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, USUAL, Capabilities
+from inspired.domain.booking.status import iso
 from inspired.domain.reporting import metrics
 from inspired.domain.reporting.metrics import AHEAD_DAYS, Day, Failure, Figures, Forecast, Found, Step, percentile
 from inspired.domain.shared import periods
@@ -20,6 +23,9 @@ from inspired.domain.shared.periods import DAY, Length, Period
 from inspired.flows.reporting import counting
 from inspired.services import Services
 from inspired.web.admin import charts
+from inspired.web.public.api import spec
+from inspired.web.public.api_document import KEY, SESSION
+from inspired.web.public.schemas import NumbersAnswer, NumbersQuery, Problem
 from inspired.web.shared import auth, parsing
 from inspired.web.shared.current import services
 from inspired.web.shared.htmx import go
@@ -54,7 +60,9 @@ FAILURES = {
 }
 
 bp = Blueprint("metrics", __name__, url_prefix="/admin/numbers")
+api_bp = Blueprint("metrics_api", __name__, url_prefix="/api/admin")
 bp.before_request(auth.admit)
+api_bp.before_request(auth.admit_api)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,34 @@ def count_again() -> ResponseReturnValue:
     svc = services()
     counting.start_from(svc, periods.FIRST)
     return go(url_for("metrics.show"), said="All days are counted again in the background; nothing else is changed.")
+
+
+@api_bp.get("/numbers")
+@spec.validate(
+    query=NumbersQuery,
+    resp=Documented(HTTP_200=NumbersAnswer, HTTP_401=Problem, HTTP_403=Problem, HTTP_422=Problem),
+    security=[{KEY: []}, {SESSION: []}],
+    skip_validation=True,
+    tags=["admin"],
+)
+def numbers() -> Response:
+    """Paid bookings by the way to pay, as on the page *Numbers*. Needs `Authorization: Bearer` with a key of the scope
+    `payments:read`, or a session of the admin area."""
+    svc = services()
+    period = _wanted(svc)
+    days = svc.metrics.between(period.first, period.last, "figures")
+    usage = metrics.together(days).usage
+    body = {
+        "from": str(period.first),
+        "to": str(period.last),
+        "countedAt": iso(max((day.counted_at for day in days if day.counted_at), default=None)),
+        "paid": sum(usage.values()),
+        "binancePay": usage.get(USUAL, 0),
+        "networkUsage": {str(rail): usage.get(rail, 0) for rail in ON_CHAIN},
+    }
+    response = make_response(jsonify(body))
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _wanted(svc: Services) -> Period:

@@ -1,6 +1,6 @@
 """The JSON API's models, published in /api/openapi.json. Amounts are decimal strings, times ISO 8601 in UTC."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -309,6 +309,35 @@ class PaymentsAnswer(BaseModel):
     payments: list[PaymentShape]
     nextCursor: str | None
     nextBefore: datetime | None
+
+
+class NumbersQuery(BaseModel):
+    """`from` and `to`: days of the owner's time zone, both included, at most 366 of them. Without them the last `days`:
+    7, 30 or 90."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: date | None = Field(default=None, alias="from")
+    to: date | None = None
+    days: Literal[7, 30, 90] = 30
+
+
+class NetworkUsage(BaseModel):
+    TRC20: int
+    BEP20: int
+    ERC20: int
+
+
+class NumbersAnswer(BaseModel):
+    """Of the bookings made in these days, those `paid`, and by which way their newest money came: `binancePay`, and on
+    chain by network. `countedAt`: null while none of these days was counted."""
+
+    from_: date = Field(alias="from")
+    to: date
+    countedAt: datetime | None
+    paid: int
+    binancePay: int
+    networkUsage: NetworkUsage
 
 
 class HealthPart(BaseModel):

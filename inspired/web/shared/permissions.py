@@ -136,6 +136,7 @@ ALLOWED: Mapping[str, Role] = {
     "rehearsals.run_all": O,
     "metrics.show": R,
     "metrics.count_again": H,
+    "metrics_api.numbers": R,
     "reports.overview": R,
     "reports.show": R,
     "reports.export": O,
@@ -204,4 +205,7 @@ FRESH_LOGIN = frozenset(
 )
 
 # What an API key may call, with the scope needed. Everything else is for people.
-SCOPES: Mapping[str, Scope] = {"bookings_api.payments": Scope.READ_PAYMENTS}
+SCOPES: Mapping[str, Scope] = {
+    "bookings_api.payments": Scope.READ_PAYMENTS,
+    "metrics_api.numbers": Scope.READ_PAYMENTS,
+}

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 import redis
+from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from inspired.adapters.mongo.metrics import Visits
+from inspired.domain.accounts.api_keys import Scope
 from inspired.domain.booking import ledger
 from inspired.domain.booking.rails import RailId
 from inspired.domain.reporting.metrics import Day, Figures, Step
+from inspired.domain.shared.periods import DAY
+from inspired.flows.accounts import api_keys
 from inspired.flows.booking import refreshing
 from inspired.flows.reporting import counting
 from inspired.services import Services
@@ -93,7 +97,9 @@ def test_without_anything_counted_the_page_says_so(client: FlaskClient, query: s
     assert "style=" not in answer.text
 
 
-def test_paid_bookings_and_money_are_told_by_the_way_to_pay(client: FlaskClient, svc: Services, sandbox: Servers):
+@pytest.fixture
+def two_ways(svc: Services, sandbox: Servers) -> None:
+    """A booking paid by Binance Pay and one on TRON, counted."""
     confirmed(svc, sandbox)
     receive_on_chain(svc, sandbox)
     on_tron = live(svc, rail=RailId.TRC20)
@@ -101,6 +107,35 @@ def test_paid_bookings_and_money_are_told_by_the_way_to_pay(client: FlaskClient,
     sandbox.control("chains/TRC20/finalize", {})
     refreshing.refresh(svc, on_tron.id)
     counted(svc)
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_a_program_reads_how_many_were_paid_by_each_network(app: Flask, client: FlaskClient, svc: Services):
+    log_in(client)
+    _, secret = api_keys.make(svc, "Sheet", frozenset({Scope.READ_PAYMENTS}), "owner")
+    program, key = app.test_client(), {"Authorization": f"Bearer {secret}"}
+    day = today(svc)
+
+    told = program.get(f"/api/admin/numbers?from={day}&to={day}", headers=key)
+    before = program.get(f"/api/admin/numbers?from={day - DAY}&to={day - DAY}", headers=key)
+
+    assert told.json == {
+        "from": f"{day}",
+        "to": f"{day}",
+        "countedAt": told.json["countedAt"],
+        "paid": 2,
+        "binancePay": 1,
+        "networkUsage": {"TRC20": 1, "BEP20": 0, "ERC20": 0},
+    }
+    assert told.json["countedAt"] is not None
+    assert (before.json["paid"], before.json["countedAt"]) == (0, None)
+    assert client.get("/api/admin/numbers").json["networkUsage"]["TRC20"] == 1
+    assert app.test_client().get("/api/admin/numbers").status_code == 401
+    assert program.get("/api/admin/numbers?from=yesterday", headers=key).status_code == 422
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_paid_bookings_and_money_are_told_by_the_way_to_pay(client: FlaskClient):
     log_in(client)
 
     shown = words(client.get("/admin/numbers").text)

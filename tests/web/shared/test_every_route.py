@@ -273,6 +273,8 @@ FAR = "9999-12-31T23:59:59-14:00"
         ("/admin/numbers?from=0001-01-01&to=9999-12-31", 422),
         ("/admin/numbers?days=99999999999999999999", 200),
         ("/admin/reports/tax?period=9999-W53", 422),
+        ("/api/admin/numbers?from=0001-01-01&to=9999-12-31", 422),
+        ("/api/admin/numbers?days=99999999999999999999", 200),
         (f"/api/admin/payments?before={FAR}", 200),
         (f"/api/admin/payments?limit={2**64}", 422),
         ("/api/admin/payments?limit=many", 422),
