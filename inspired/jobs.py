@@ -17,6 +17,7 @@ from inspired.flows.booking import (
     payment_webhooks,
     reconciling,
     refreshing,
+    refund_finding,
 )
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import alerting, auditing
@@ -114,6 +115,10 @@ def tell_of_receiving() -> None:
     receiving.tell_owed(services())
 
 
+def find_refunds() -> None:
+    refund_finding.look(services())
+
+
 def ticket_mail(number: str) -> None:
     tickets.send_mails(services(), number)
 
@@ -151,6 +156,7 @@ JOBS: dict[str, Callable[..., None]] = {
         check_audit,
         try_addresses,
         tell_of_receiving,
+        find_refunds,
         ticket_mail,
         send_report,
         newsletter_mail,

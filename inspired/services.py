@@ -41,6 +41,7 @@ from inspired.adapters.mongo.payment_logs import PaymentLogs
 from inspired.adapters.mongo.people import AdminSessions, People, RefusedLogins
 from inspired.adapters.mongo.preferences import Preferences
 from inspired.adapters.mongo.receiving import Receiving
+from inspired.adapters.mongo.refund_searches import RefundSearches
 from inspired.adapters.mongo.refund_wallets import RefundWallets
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
@@ -127,6 +128,7 @@ class Services:
     chain_balances: ChainBalances
     receiving: Receiving
     refund_wallets: RefundWallets
+    refund_searches: RefundSearches
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
     catalogue: Catalogue
@@ -302,6 +304,7 @@ def build(
         chain_balances=ChainBalances(database),
         receiving=receiving,
         refund_wallets=RefundWallets(database, vault),
+        refund_searches=RefundSearches(database),
         binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),
         catalogue=Catalogue(database, zone),

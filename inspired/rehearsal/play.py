@@ -34,6 +34,7 @@ from inspired.flows.booking import (
     payment_webhooks,
     reconciling,
     refreshing,
+    refund_finding,
     refunding,
 )
 from inspired.flows.booking.booking import Customer
@@ -56,6 +57,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "work_webhook": payment_webhooks.work,
     "tell_of_transfers": chain_watching.tell_of,
     "watch_calendar": calendly_sync.look,
+    "find_refunds": refund_finding.look,
     "turn_page": lambda svc, run: PAGES[run](svc),
 }
 

@@ -101,7 +101,7 @@ def test_from_a_cancelled_call_to_money_that_is_back(
         owner.get_by_label("Hash of the transaction").fill(hashed)
         owner.get_by_role("button", name="This is the transaction").click()
     else:
-        owner.get_by_role("button", name="Look for it instead").click()
+        owner.get_by_role("button", name="Look for it now").click()
     expect(owner.get_by_text(re.compile("The refund of 75 USDT (has gone back|was seen)")).first).to_be_visible()
 
     assert hashed in letter_to(dev, f"{who}@", "75 USDT has gone back to you")

@@ -31,6 +31,8 @@ PAYMENT_ORDERS = "inspired/domain/booking/payment_orders.py"
 OF_OTHER_RAIL = "tests/flows/booking/test_other_rail.py::"
 WALLET_REFUNDS = "inspired/domain/booking/wallet_refunds.py"
 SENDING = "inspired/flows/booking/wallet_refunds.py"
+FINDING = "inspired/flows/booking/refund_finding.py"
+OF_FINDING = "tests/flows/booking/test_refund_finding.py::"
 OF_WALLET_REFUNDS = "tests/domain/booking/test_wallet_refunds.py::"
 OF_SENDING = "tests/flows/booking/test_wallet_refunds.py::"
 RECEIVING = "inspired/adapters/mongo/receiving.py"
@@ -1480,6 +1482,32 @@ BUGS = (
         old="    return missing(booking).amount * 100 <= booking.price.amount * booking.tolerance",
         new="    return missing(booking).amount * 50 <= booking.price.amount * booking.tolerance",
         test=OF_CHAINS + "test_a_senders_fee_may_take_as_much_as_the_owner_lets_it_and_no_more",
+    ),
+    # --- refunds that are found
+    Bug(
+        name="blocks are passed before the refunds in them are settled",
+        rule="6",
+        file=FINDING,
+        old="            to_it = [transfer for",
+        new="            svc.refund_searches.save(one.name, Search(read.head.finalized, wallets, now))\n"
+        "            to_it = [transfer for",
+        test=OF_FINDING + "test_what_was_found_and_could_not_be_saved_is_found_again",
+    ),
+    Bug(
+        name="what a wallet sent before it was named is passed over",
+        rule="6",
+        file=FINDING,
+        old="search is not None and search.wallets == wallets",
+        new="search is not None",
+        test=OF_FINDING + "test_what_was_sent_before_its_wallet_was_named_is_found",
+    ),
+    Bug(
+        name="a refund of another amount is found",
+        rule="6",
+        file=SENDING,
+        old="transfer.sender not in wallets or transfer.units != units or",
+        new="transfer.sender not in wallets or",
+        test=OF_FINDING + "test_what_a_stranger_sent_or_another_amount_is_not_found",
     ),
     # --- balances on chain, and sweeps
     Bug(

@@ -82,6 +82,15 @@ class Holdings:
     departures: tuple[Transfer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LookedThrough:
+    """What reached some addresses up to block `until`."""
+
+    head: Head
+    until: int
+    transfers: tuple[Transfer, ...]
+
+
 class OnChain:
     """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at.
 
@@ -211,15 +220,29 @@ class OnChain:
             head = replace(head, finalized=mined.block_number - 1)
         return head, mined
 
-    def sent_since(self, address: str, since: datetime, *, seconds: float = 10.0) -> tuple[Head, list[Transfer]]:
+    def sent_since(self, address: str, since: datetime, *, seconds: float = 10.0) -> list[Transfer]:
         """What reached this address since then, in the chain's order; a little earlier too."""
 
-        def ask(node: ChainNode) -> tuple[Head, list[Transfer]]:
+        def ask(node: ChainNode) -> list[Transfer]:
             head = node.head(seconds)
             first = self._block_before(since, head)
-            return head, node.transfers([address], first, head.number, seconds=seconds)
+            return node.transfers([address], first, head.number, seconds=seconds)
 
         return self._asked(seconds, ask)
+
+    def looked_through(
+        self, addresses: Collection[str], *, after: int, since: datetime, most: int, seconds: float = 10.0
+    ) -> LookedThrough:
+        """What reached these addresses after a block, or since a moment if that is later; at most so many blocks."""
+
+        def ask(node: ChainNode) -> LookedThrough:
+            head = node.head(seconds)
+            first = max(after + 1, self._block_before(since, head))
+            until = min(head.number, first + most - 1)
+            found = node.transfers(addresses, first, until, seconds=seconds) if first <= until else ()
+            return LookedThrough(head, until, tuple(found))
+
+        return self._asked(seconds, ask, is_urgent=False)
 
     def has_code(self, address: str, *, seconds: float = 5.0) -> bool:
         """True if a contract lives at this address, 20 bytes as lower-case hex with 0x."""

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -17,7 +18,7 @@ from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.shared.errors import Conflict, Invalid, Refusal, UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Head, Kind, Network
+from inspired.domain.shared.networks import Head, Kind, Network, Transfer
 from inspired.services import Services
 
 SECONDS = 5.0
@@ -203,26 +204,44 @@ def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -
     since = (address and address.confirmed_at) or wanted.refund.requested_at
     to = chain_addresses.parsed(wanted.network, wanted.address)
     try:
-        head, transfers = svc.chains[wanted.network].sent_since(to, since, seconds=LOOKING)
+        transfers = svc.chains[wanted.network].sent_since(to, since, seconds=LOOKING)
+        after = settled_by(svc, booking, wanted, transfers)
     except UpstreamError as error:
         log.warning("refund_transactions_unread", booking=booking_id, error=str(error))
         raise Unchecked(
             f"{wanted.network.facts.name} could not be looked through now. Please enter the transaction's hash instead."
         ) from None
-    wallets, units = svc.refund_wallets.of(wanted.network.facts.kind), _units_of(wanted)
-    claimed = {one.sent_with.log for one in booking.refunds if one.sent_with is not None}
-    for transfer in transfers:
-        at = RefundTransfer(wanted.network, transfer.tx_hash, transfer.log_index)
-        if transfer.sender in wallets and transfer.units == units and at not in claimed:
-            try:
-                return _sent(svc, booking, wanted, SentTransfer(at, transfer.block_number), head)
-            except Conflict:
-                if svc.bookings.get(booking_id).find_refund(refund_id) != wanted.refund:
-                    raise  # it is another booking's otherwise, and the next may be this one's
+    if after is not None:
+        return after
     raise Invalid(
         f"Nothing of {wanted.amount.shown} from a wallet you have named has reached the customer yet. If you have just "
         "sent it, please look again in a minute."
     )
+
+
+def settled_by(svc: Services, booking: Booking, wanted: ToSend, transfers: Iterable[Transfer]) -> Booking | None:
+    """The first of these transfers that the refund's owner sent, and that settles no other refund, settles this one.
+    None if there is no such transfer. Raises Conflict if the refund was changed meanwhile, UpstreamError."""
+    wallets, units = svc.refund_wallets.of(wanted.network.facts.kind), _units_of(wanted)
+    claimed = {one.sent_with.log for one in booking.refunds if one.sent_with is not None}
+    for transfer in transfers:
+        at = RefundTransfer(wanted.network, transfer.tx_hash, transfer.log_index)
+        if transfer.sender not in wallets or transfer.units != units or at in claimed:
+            continue
+        # As if it had been entered: by a second node, too, if one is set.
+        head, mined = svc.chains[wanted.network].mined(transfer.tx_hash, seconds=SECONDS)
+        if mined is None or _essence(transfer) not in map(_essence, mined.transfers):
+            continue
+        try:
+            return _sent(svc, booking, wanted, SentTransfer(at, mined.block_number), head)
+        except Conflict:
+            if svc.bookings.get(booking.id).find_refund(wanted.refund.id) != wanted.refund:
+                raise  # it is another booking's otherwise, and the next may be this one's
+    return None
+
+
+def _essence(transfer: Transfer) -> tuple[int, str, str, int]:
+    return transfer.log_index, transfer.sender, transfer.recipient, transfer.units
 
 
 def _units_of(wanted: ToSend) -> int:

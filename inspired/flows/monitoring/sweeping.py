@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.domain.shared.batches import batches
-from inspired.flows.booking import bulk_jobs, calendly_sync, chain_reconciling, checking, reconciling
+from inspired.flows.booking import bulk_jobs, calendly_sync, chain_reconciling, checking, reconciling, refund_finding
 from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import auditing, rehearsing
@@ -101,6 +101,7 @@ def sweep_runs(svc: Services) -> None:
     bulk_jobs.sweep(svc)
     preferences.log_owed(svc)
     receiving.sweep(svc)
+    refund_finding.sweep(svc)
     auditing.sweep(svc)
     rehearsing.sweep(svc)
     reporting.sweep(svc)
