@@ -48,7 +48,7 @@ from inspired.web.admin import (
 )
 from inspired.web.public import api, booking, newsletter, refund_address, site, support, webhooks
 from inspired.web.public.status_poll import Pulse
-from inspired.web.shared import current, display, display_lists, display_tickets, errors, rate_limits
+from inspired.web.shared import current, display, display_lists, display_tickets, errors, languages, rate_limits
 from inspired.web.shared.https import PROBES, Https, headers_of_all
 from inspired.web.shared.static import Static
 from inspired.web.shared.status_snapshot import StatusSnapshot
@@ -86,6 +86,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     app.extensions["inspired_status_snapshot"] = StatusSnapshot(services)
     _configure(app, services, settings)
     Htmx(app)
+    languages.init_app(app)  # first: whatever refuses a request says so in the visitor's language
     csrf = CSRFProtect(app)
     rate_limits.limiter.init_app(app)
     errors.init_app(app)

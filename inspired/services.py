@@ -49,6 +49,7 @@ from inspired.adapters.mongo.saved_views import Views
 from inspired.adapters.mongo.subscribers import Subscribers
 from inspired.adapters.mongo.tickets import Tickets
 from inspired.adapters.mongo.transfers import Transfers
+from inspired.adapters.process.languages import language
 from inspired.adapters.process.version import version
 from inspired.adapters.providers.binance import SERVICE as BINANCE
 from inspired.adapters.providers.binance import BinancePay, CallMade
@@ -67,6 +68,7 @@ from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.status import public_status
 from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Busy
+from inspired.domain.shared.languages import reading
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
 from inspired.settings import Settings
@@ -355,8 +357,14 @@ def _sender_name(preferences: Preferences) -> str:
 
 
 def cached_status(booking: Booking) -> CachedStatus:
-    body = json.dumps(public_status(booking, customer.message(booking)), separators=(",", ":")).encode()
+    body = json.dumps(public_status(booking, status_message(booking)), separators=(",", ":")).encode()
     return CachedStatus(status_version=booking.status_version, is_open=booking.is_open, body=body)
+
+
+def status_message(booking: Booking) -> str:
+    """In the booking's language, whoever asks: the same version of a status is the same text for everybody."""
+    with reading(language(booking.language)):
+        return customer.message(booking)
 
 
 def new_id() -> str:

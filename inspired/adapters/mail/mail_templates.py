@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from inspired.domain.sentences.customer import said
+from inspired.domain.shared.languages import current
 from inspired.domain.site import assurances
 from inspired.domain.site.preferences import Brand
 
@@ -22,7 +23,15 @@ class Letters:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
+        self._templates.policies["ext.i18n.trimmed"] = True
+        self._templates.install_gettext_callables(  # type: ignore[attr-defined]
+            lambda english: current().text(english),
+            lambda one, many, number: current().counted(one, many, number),
+            newstyle=True,
+        )
+        self._templates.globals["language"] = current
         self._templates.globals["brand"] = brand
         self._templates.globals["assured"] = assurances
         self._templates.filters["said"] = said

@@ -46,6 +46,7 @@ from inspired.domain.booking.states import CalendarKind, Cause, Flag, HandKind, 
 from inspired.domain.catalogue.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.catalogue.meeting_types import MeetingType, Question
 from inspired.domain.catalogue.refund_policy import STANDARD, RefundPolicy
+from inspired.domain.shared.languages import ENGLISH
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
 from inspired.domain.shared.slots import Span
@@ -108,6 +109,7 @@ def booking_out(booking: Booking) -> Document:
         "refunds": [_refund_out(refund) for refund in booking.refunds],
         "ledger": [entry_out(entry) for entry in booking.ledger],
         "keeps": money_out(booking.agreed_amount),
+        **({"language": booking.language} if booking.language != ENGLISH else {}),
         **({"tolerance": str(booking.tolerance)} if booking.tolerance else {}),
         "earned": money_out(booking.earned),
         "moves": booking.moves,
@@ -184,6 +186,7 @@ def booking_in(found: Document) -> Booking:
         refund_addresses=tuple(_refund_address_in(address) for address in found.get("refund_addresses", ())),
         ledger=tuple(entry_in(entry) for entry in found.get("ledger", ())),
         agreed_amount=money_in(found.get("keeps")),
+        language=found.get("language", ENGLISH),
         tolerance=Decimal(found.get("tolerance", "0")),
         earned=money_in(found.get("earned")),
         moves=found.get("moves", 0),

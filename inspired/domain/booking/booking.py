@@ -15,6 +15,7 @@ from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
 from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
 from inspired.domain.catalogue.meeting_types import MeetingType
+from inspired.domain.shared.languages import ENGLISH
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
 from inspired.domain.shared.slots import Span
@@ -334,6 +335,7 @@ class Booking:
     address_places: tuple[Claim, ...] = ()  # … on the addresses that one visitor is given on a day
     pays_by: RailId = USUAL  # the rail of its next order
     network: str = ""  # as its maker named it; the usual rail has none, and it has no effect there
+    language: str = ENGLISH  # in which its customer reads pages and mails
     terms_version: str = ""
     expires_at: datetime | None = None
     deadline: datetime | None = None

@@ -16,6 +16,7 @@ from inspired.domain.booking.refunds import Preview
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.errors import Conflict, OtherLength
+from inspired.domain.shared.languages import ENGLISH
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 
@@ -28,6 +29,7 @@ def draft(
     terms_version: str,
     now: datetime,
     pays_by: RailId = USUAL,
+    language: str = ENGLISH,
     tolerance: Decimal = Decimal(0),
 ) -> Booking:
     """A booking without a slot yet; the Calendly iframe carries its token."""
@@ -38,6 +40,7 @@ def draft(
         created_at=now,
         terms_version=terms_version,
         pays_by=pays_by,
+        language=language,
         tolerance=tolerance,
     )
     return scheduled(booking.noted(now, EventKind.STARTED), now)

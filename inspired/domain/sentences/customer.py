@@ -3,13 +3,18 @@
 A message about a payment carries its rail, and its text takes that rail's phrases by their names in `rails.Words`.
 """
 
+import re
+from functools import cache
+
 from inspired.domain.booking import status
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences import rails
 from inspired.domain.sentences.values import shown
+from inspired.domain.shared.languages import current
 from inspired.domain.shared.messages import Message, MessageId
 
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DENIED = (
     "{{rail}} told us of your payment and says now, when we ask, that {}. Nothing is confirmed by it. If the "
     "money has left your account it is not lost: keep {{receipt}}, and do not pay again. We keep "
@@ -216,11 +221,22 @@ TEXTS = {
 
 
 def said(message: Message) -> str:
-    """The message's text with its facts."""
-    facts: dict[str, str] = {}
+    """The message's text with its facts, in the reader's language."""
+    text, facts = TEXTS[message.id], dict[str, str]()
     for name, value in message.parameters:
-        facts |= rails.by_name(rails.of(value)) if isinstance(value, RailId) else {name: shown(value)}
-    return TEXTS[message.id].format(**facts)
+        if isinstance(value, RailId):
+            text = with_phrases(text, rails.WORDS[value])
+            facts |= rails.facts_of(value)
+        else:
+            facts[name] = shown(value)
+    return current().text(text).format(**facts)
+
+
+@cache
+def with_phrases(text: str, words: rails.Words) -> str:
+    """The English text with the rail's phrases in it; its facts are still placeholders."""
+    phrases = rails.by_name(words)
+    return PLACEHOLDER.sub(lambda found: phrases.get(found[1], found[0]), text)
 
 
 def sentence(booking: Booking) -> str:

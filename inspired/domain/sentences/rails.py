@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
-from inspired.domain.booking.rails import CAPABILITIES, RailId
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, RailId
+from inspired.domain.shared.languages import Language, counted, current, translated
 from inspired.domain.shared.networks import Facts
 
 _BINANCE = CAPABILITIES[RailId.BINANCE_PAY]
@@ -70,92 +72,91 @@ class Pages:
     told: tuple[str, str]  # what others are told
 
 
-def _words_on_chain(rail: RailId, facts: Facts) -> Words:
-    return Words(
-        rail=CAPABILITIES[rail].name,
-        asked=facts.name,
-        how=f"in USDT on {facts.name}",
-        source="from any wallet or exchange",
-        speed=f"{minutes(facts)} once it is sent",
-        fee="Your wallet or exchange charges the network’s fee.",
-        never=f"Send only USDT, and only on {facts.name}: anything else that is sent to its address is lost.",
-        receipt="the transaction’s hash",
-        number_shown="the hash of its transaction",
-        code=f"QR code of the address on {facts.name}",
-        seen=(
-            f"Your payment was seen on {facts.name}. Your call is confirmed as soon as nobody can take it back. Do not "
-            "pay again."
-        ),
-        closed="closed",
-        refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
-        back_to="an address that you name",
-        goes_back="goes back",
-        goes_to="an address that the customer confirms; you send it from your wallet",
-        refund_sent="The owner sends it from a wallet to an address that you name.",
-        refund_taken=f"It was sent, and is in a block of {facts.name} that is not final yet.",
-        refund_accepted=f"A refund was seen in a block of {facts.name} that is not final yet.",
-        refund_done="the address that you confirmed",
-        refund_found="You find it in the wallet that you named.",
-        made=f"An address on {facts.name} was given out.",
-        by_word="in a block that is not final yet",
-        by_proof="in final blocks",
-        awaits_proof=f"Its payment is in a block of {facts.name} that is not final yet.",
-        at=f"on {facts.name}",
-        portal="in a block explorer",
-        account=f"At your addresses on {facts.name}",
-        console="your wallet",
-    )
+_WORDS_ON_CHAIN = Words(
+    rail="USDT on {network}",
+    asked="{network}",
+    how="in USDT on {network}",
+    source="from any wallet or exchange",
+    speed="{minutes} once it is sent",
+    fee="Your wallet or exchange charges the network’s fee.",
+    never="Send only USDT, and only on {network}: anything else that is sent to its address is lost.",
+    receipt="the transaction’s hash",
+    number_shown="the hash of its transaction",
+    code="QR code of the address on {network}",
+    seen=(
+        "Your payment was seen on {network}. Your call is confirmed as soon as nobody can take it back. Do not "
+        "pay again."
+    ),
+    closed="closed",
+    refunds="Refunds go back in USDT, from the owner’s wallet to an address that you name.",
+    back_to="an address that you name",
+    goes_back="goes back",
+    goes_to="an address that the customer confirms; you send it from your wallet",
+    refund_sent="The owner sends it from a wallet to an address that you name.",
+    refund_taken="It was sent, and is in a block of {network} that is not final yet.",
+    refund_accepted="A refund was seen in a block of {network} that is not final yet.",
+    refund_done="the address that you confirmed",
+    refund_found="You find it in the wallet that you named.",
+    made="An address on {network} was given out.",
+    by_word="in a block that is not final yet",
+    by_proof="in final blocks",
+    awaits_proof="Its payment is in a block of {network} that is not final yet.",
+    at="on {network}",
+    portal="in a block explorer",
+    account="At your addresses on {network}",
+    console="your wallet",
+)
 
 
-def _pages_on_chain(rail: RailId, facts: Facts) -> Pages:
-    return Pages(
-        home_step=f"Send the amount on {facts.name} to the address that the page shows, from any wallet or exchange.",
-        home_notes=(
-            (
-                "Only on the network you choose.",
-                f"The address is for USDT on {facts.name} alone; your wallet or exchange charges the network’s fee.",
-            ),
+_PAGES_ON_CHAIN = Pages(
+    home_step="Send the amount on {network} to the address that the page shows, from any wallet or exchange.",
+    home_notes=(
+        (
+            "Only on the network you choose.",
+            "The address is for USDT on {network} alone; your wallet or exchange charges the network’s fee.",
         ),
-        needs=(
-            f"The price of the call in USDT on {facts.name}, in a wallet or at an exchange that can send it.",
-            "A little more for the network’s fee, which your wallet or exchange names before you send.",
-        ),
-        steps=(
-            "Scan the QR code with your wallet, or copy the address and the amount.",
-            "Send exactly the amount shown. An exchange that takes its fee out of it sends too little.",
-        ),
-        safety=(
-            "The address is on this page only",
-            "Every booking has an address of its own, which its page alone shows. Please do not send USDT to an "
-            "address from a mail or a chat in our name.",
-        ),
-        still_waits=f"The page shows it once it is in a block of {facts.name}, and confirms it once that is final.",
-        countdown_over="A payment that is in a block by then keeps its time until it is final.",
-        not_shown=("The address does not appear.", "We keep trying, and your time stays held meanwhile."),
-        terms=(
-            f"In USDT on {facts.name}, from any wallet or exchange, to the address of your booking. The network’s fee "
-            "is yours. USDT sent on another network, or another token, may be lost."
-        ),
-        terms_speed=f"Usually {minutes(facts)}. We confirm only once the network cannot take the payment back.",
-        records="addresses, amounts, times and transactions, which everybody can read on the network",
-        keeps=(
-            "An address for refunds",
-            "which you name where money goes back on chain. It is stored encrypted and erased with your name; the "
-            "transaction that was sent to it stays public on the network.",
-        ),
-        told=(facts.name, "is a public record: address, amount and time of a payment stay on it for everybody."),
-    )
+    ),
+    needs=(
+        "The price of the call in USDT on {network}, in a wallet or at an exchange that can send it.",
+        "A little more for the network’s fee, which your wallet or exchange names before you send.",
+    ),
+    steps=(
+        "Scan the QR code with your wallet, or copy the address and the amount.",
+        "Send exactly the amount shown. An exchange that takes its fee out of it sends too little.",
+    ),
+    safety=(
+        "The address is on this page only",
+        "Every booking has an address of its own, which its page alone shows. Please do not send USDT to an "
+        "address from a mail or a chat in our name.",
+    ),
+    still_waits="The page shows it once it is in a block of {network}, and confirms it once that is final.",
+    countdown_over="A payment that is in a block by then keeps its time until it is final.",
+    not_shown=("The address does not appear.", "We keep trying, and your time stays held meanwhile."),
+    terms=(
+        "In USDT on {network}, from any wallet or exchange, to the address of your booking. The network’s fee "
+        "is yours. USDT sent on another network, or another token, may be lost."
+    ),
+    terms_speed="Usually {minutes}. We confirm only once the network cannot take the payment back.",
+    records="addresses, amounts, times and transactions, which everybody can read on the network",
+    keeps=(
+        "An address for refunds",
+        "which you name where money goes back on chain. It is stored encrypted and erased with your name; the "
+        "transaction that was sent to it stays public on the network.",
+    ),
+    told=("{network}", "is a public record: address, amount and time of a payment stay on it for everybody."),
+)
 
 
 def minutes(facts: Facts) -> str:
     """How long a payment usually takes until it is final: "1 to 2 minutes"."""
     first, last = facts.minutes
-    return f"{first} to {last} minutes" if first < last else f"about {last} {'minute' if last == 1 else 'minutes'}"
+    if first < last:
+        return translated("{first} to {last} minutes", first=first, last=last)
+    return counted("about {number} minute", "about {number} minutes", last)
 
 
-ON_CHAIN_FACTS = {rail: able.network.facts for rail, able in CAPABILITIES.items() if able.network is not None}
 WORDS: dict[RailId, Words] = {
-    **{rail: _words_on_chain(rail, facts) for rail, facts in ON_CHAIN_FACTS.items()},
+    **dict.fromkeys(ON_CHAIN, _WORDS_ON_CHAIN),
     RailId.BINANCE_PAY: Words(
         rail=_BINANCE.name,
         asked=_BINANCE.provider,
@@ -189,7 +190,7 @@ WORDS: dict[RailId, Words] = {
     ),
 }
 PAGES: dict[RailId, Pages] = {
-    **{rail: _pages_on_chain(rail, facts) for rail, facts in ON_CHAIN_FACTS.items()},
+    **dict.fromkeys(ON_CHAIN, _PAGES_ON_CHAIN),
     RailId.BINANCE_PAY: Pages(
         home_step="Scan the code with the Binance app, or open it on your phone.",
         home_notes=(
@@ -245,25 +246,58 @@ PAGES: dict[RailId, Pages] = {
 
 
 def of(rail: RailId) -> Words:
-    return WORDS[rail]
+    """In the reader's language."""
+    return _words_in(current(), rail, WORDS[rail])
+
+
+def pages_of(rail: RailId) -> Pages:
+    """In the reader's language."""
+    return _pages_in(current(), rail, PAGES[rail])
+
+
+@lru_cache(maxsize=64)
+def _words_in(language: Language, rail: RailId, words: Words) -> Words:
+    return Words(**_in(language, rail, asdict(words)))
+
+
+@lru_cache(maxsize=64)
+def _pages_in(language: Language, rail: RailId, pages: Pages) -> Pages:
+    return Pages(**_in(language, rail, asdict(pages)))
+
+
+def _in(language: Language, rail: RailId, texts: Mapping[str, Any]) -> dict[str, Any]:
+    facts = facts_of(rail)
+
+    def one(text: Any) -> Any:
+        if isinstance(text, tuple):
+            return tuple(map(one, text))
+        return language.text(text).format(**facts) if text else text
+
+    return {name: one(text) for name, text in texts.items()}
+
+
+def facts_of(rail: RailId) -> dict[str, str]:
+    """What the texts of a rail take: nothing, or its network's name and usual time."""
+    network = CAPABILITIES[rail].network
+    return {} if network is None else {"network": network.facts.name, "minutes": minutes(network.facts)}
 
 
 def asked(on: Sequence[RailId]) -> str:
     """Who is asked about payments of several bookings: "Ask … again"."""
-    return of(on[0]).asked if len(on) == 1 else "each payment’s provider"
+    return of(on[0]).asked if len(on) == 1 else translated("each payment’s provider")
 
 
 def silent(on: Sequence[RailId]) -> str:
     """Why nothing can be paid: "Payments are paused, because …"."""
-    return f"{of(on[0]).rail} does not answer us" if len(on) == 1 else "no way to pay answers us"
+    if len(on) != 1:
+        return translated("no way to pay answers us")
+    return translated("{rail} does not answer us", rail=of(on[0]).rail)
 
 
 def refusing(on: Sequence[RailId]) -> str:
-    return f"{of(on[0]).rail} does not take our calls" if len(on) == 1 else "no way to pay takes our calls"
-
-
-def pages_of(rail: RailId) -> Pages:
-    return PAGES[rail]
+    if len(on) != 1:
+        return translated("no way to pay takes our calls")
+    return translated("{rail} does not take our calls", rail=of(on[0]).rail)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from inspired.domain.shared.languages import counted
 from inspired.domain.shared.messages import Parameter
 from inspired.domain.shared.money import Money
 
@@ -17,5 +18,5 @@ def shown(value: Parameter) -> str:
 def in_hours(time: timedelta) -> str:
     hours = time // HOUR
     if hours >= 48 and hours % 24 == 0:
-        return f"{hours // 24} days"
-    return "1 hour" if hours == 1 else f"{hours} hours"
+        return counted("{number} day", "{number} days", hours // 24)
+    return counted("{number} hour", "{number} hours", hours)

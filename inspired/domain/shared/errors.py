@@ -1,11 +1,22 @@
 """The two kinds of error: a refusal is text for a person, a failure is data for a log."""
 
+from collections.abc import Mapping
+
+from inspired.domain.shared.languages import Text, translated
+
 
 class Refusal(Exception):
-    """A refusal. The message is a sentence for the person who asked."""
+    """A refusal. The message is a sentence for the person who asked, and `str` gives it in their language."""
 
     status = 400
     title = "That is not possible"
+
+    def __init__(self, message: str | Text) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return _in_their_language(self.message)
 
 
 class Invalid(Refusal):
@@ -14,9 +25,13 @@ class Invalid(Refusal):
     status = 422
     title = "Please check what you entered"
 
-    def __init__(self, message: str, fields: dict[str, str] | None = None) -> None:
+    def __init__(self, message: str | Text, fields: Mapping[str, str | Text] | None = None) -> None:
         super().__init__(message)
-        self.fields = fields or {}
+        self._fields = fields or {}
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {name: _in_their_language(sentence) for name, sentence in self._fields.items()}
 
 
 class NotFound(Refusal):
@@ -30,7 +45,7 @@ class Conflict(Refusal):
     status = 409
     title = "That changed in the meantime"
 
-    def __init__(self, message: str, retry_after: int | None = None) -> None:
+    def __init__(self, message: str | Text, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -63,7 +78,7 @@ class TooMany(Refusal):
     status = 429
     title = "Too many at once"
 
-    def __init__(self, message: str, retry_after: int = 60) -> None:
+    def __init__(self, message: str | Text, retry_after: int = 60) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -74,7 +89,7 @@ class Paused(Refusal):
     status = 503
     title = "Payments are paused"
 
-    def __init__(self, message: str, retry_after: int) -> None:
+    def __init__(self, message: str | Text, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -113,3 +128,7 @@ class UpstreamError(Exception):
 
 class BalanceTooLow(UpstreamError):
     """A refund was refused because the account it would leave holds too little."""
+
+
+def _in_their_language(sentence: str | Text) -> str:
+    return str(sentence) if isinstance(sentence, Text) else translated(sentence)

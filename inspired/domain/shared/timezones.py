@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from inspired.domain.shared.languages import counted, current, translated
 from inspired.domain.shared.slots import Span
 
 
@@ -36,18 +37,23 @@ def named(moment: datetime) -> str:
 def in_words(span: Span, zone_name: str) -> str:
     """ "Tuesday 24 November 2026, 14:00 to 14:45 (Europe/Berlin, UTC+01:00)" """
     start, end = span.start.astimezone(zone(zone_name)), span.end.astimezone(zone(zone_name))
-    return f"{start:%A} {start.day} {start:%B %Y}, {start:%H:%M} to {end:%H:%M} ({named(start)})"
+    times = translated("{start} to {end}", start=current().clock(start), end=current().clock(end))
+    return f"{current().full_date(start)}, {times} ({named(start)})"
 
 
 def ago(moment: datetime, now: datetime) -> str:
     """ "just now", "a minute ago", "4 hours ago" """
-    for unit, name in ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute")):
-        if number := max(now - moment, timedelta()) // unit:
-            return f"{number} {name}s ago" if number > 1 else f"{'an' if name == 'hour' else 'a'} {name} ago"
-    return "just now"
+    passed = max(now - moment, timedelta())
+    if days := passed // timedelta(days=1):
+        return counted("a day ago", "{number} days ago", days)
+    if hours := passed // timedelta(hours=1):
+        return counted("an hour ago", "{number} hours ago", hours)
+    if minutes := passed // timedelta(minutes=1):
+        return counted("a minute ago", "{number} minutes ago", minutes)
+    return translated("just now")
 
 
 def moment_in_words(moment: datetime, zone_name: str) -> str:
     """ "24 November 2026, 14:00 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
-    return f"{local.day} {local:%B %Y, %H:%M} ({named(local)})"
+    return f"{current().long_date(local)}, {current().clock(local)} ({named(local)})"

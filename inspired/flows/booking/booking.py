@@ -21,6 +21,7 @@ from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
+from inspired.domain.shared.languages import current
 from inspired.domain.shared.slots import TICK, Span, free
 from inspired.flows.booking import address_limits, booking_search, delivery, payment_limits
 from inspired.services import Services
@@ -312,6 +313,7 @@ def _draft(svc: Services, meeting_type: MeetingType, token: str, rail: RailId) -
         terms_version=terms_version(svc),
         now=svc.now(),
         pays_by=rail,
+        language=current().code,
         tolerance=svc.settings.sender_fee_tolerance,
     )
 

@@ -12,6 +12,7 @@ import structlog
 
 from inspired.adapters.mail.ics import PUBLISHED, Invitation, Method, calendar_file, invitation_for
 from inspired.adapters.mail.smtp import Mail, with_ascii_domain
+from inspired.adapters.process.languages import language
 from inspired.domain.booking import customer_actions, delivery, polling, status
 from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.balance import Payment, missing, payment_of, refunded
@@ -37,6 +38,7 @@ from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
 from inspired.domain.monitoring import runbook
 from inspired.domain.sentences import customer, rails
 from inspired.domain.shared.errors import Busy, UpstreamError
+from inspired.domain.shared.languages import ENGLISH, reading
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
@@ -172,7 +174,8 @@ def _do(svc: Services, booking: Booking, task: Task) -> tuple[Result, int]:
     """Do the task. Returns its result, and a number for results that have one."""
     match task:
         case SendEmail() if still_true(booking, task, svc.now()):
-            _send(svc, booking, task)
+            with reading(language(ENGLISH if task.template.is_to_owner else booking.language)):
+                _send(svc, booking, task)
             return Result.SENT, 0
         case SendEmail():
             return Result.STALE, 0

@@ -14,7 +14,6 @@ from inspired.domain.booking.rails import CAPABILITIES, RailId, method_of
 from inspired.domain.booking.states import State
 from inspired.domain.booking.status import iso, public_status
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
-from inspired.domain.sentences import customer
 from inspired.domain.shared.errors import Invalid, NotFound
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import is_zone, zone
@@ -23,6 +22,7 @@ from inspired.flows.booking import payment, refreshing
 from inspired.flows.booking.booking import Customer
 from inspired.flows.shared import idempotency, mail_reachability
 from inspired.flows.site import newsletter
+from inspired.services import status_message
 from inspired.web.public import api_document, status_poll
 from inspired.web.public.schemas import (
     LONGEST_KEY,
@@ -180,7 +180,7 @@ def verify() -> Response:
     booking = _public(svc.bookings.by_token(parsed(VerifyRequest, json_object()).bookingId))
     booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=VERIFY_SECONDS))
     svc.queue.enqueue("refresh", booking.id)
-    details = {**public_status(booking, customer.message(booking)), "serverTime": iso(svc.now())}
+    details = {**public_status(booking, status_message(booking)), "serverTime": iso(svc.now())}
     verified = booking.state in (State.PAID, State.CONFIRMED) and any(order.proven for order in booking.orders)
     return jsonify(success=True, verified=verified, details=details)
 

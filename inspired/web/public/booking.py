@@ -25,6 +25,7 @@ from inspired.domain.shared.errors import (
     TooMany,
     UpstreamError,
 )
+from inspired.domain.shared.languages import translated
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Facts
 from inspired.domain.shared.timezones import is_zone
@@ -36,7 +37,7 @@ from inspired.flows.reporting import counting
 from inspired.flows.shared import idempotency, mail_reachability
 from inspired.services import Services
 from inspired.web.public import status_poll
-from inspired.web.shared import parsing, rate_limits
+from inspired.web.shared import languages, parsing, rate_limits
 from inspired.web.shared.current import services, visitor_address
 from inspired.web.shared.display import Day, capital, days_of, millis, qr_svg, zone_list
 from inspired.web.shared.display_money import consequence, moves_here, moving_of
@@ -48,7 +49,6 @@ DAYS_PER_PAGE = 5
 CHECK_SECONDS = 1.0
 MINUTE = timedelta(minutes=1)
 LOOK_AGAIN_SECONDS = 30
-ASKED = {"yes": "We asked {asked} just now.", "no": "{rail} did not answer just now."}
 bp = Blueprint("booking", __name__)
 
 
@@ -227,7 +227,7 @@ def _first_day(days: list[Day], asked: str, chosen: str) -> int:
 @bp.get("/booking/<token>")
 def show(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = status_poll.shown(svc, svc.bookings.by_token(token))
+    booking = status_poll.shown(svc, languages.booking_of(svc, token))
     if booking.state is State.DRAFT:
         return _paused(booking.meeting_type) if payment.is_paused(svc) else _with_frame(svc, booking)
     return render_template("booking/show.html", **_payment_context(svc, booking, request.args.get("asked", "")))
@@ -241,7 +241,7 @@ def scheduled(token: str) -> ResponseReturnValue:
     try:
         booking = bookings.take_scheduled(svc, token, form.event_uri, form.invitee_uri, customer=None, address=address)
     except OtherLength as refusal:
-        return _with_frame(svc, svc.bookings.by_token(token), str(refusal))
+        return _with_frame(svc, languages.booking_of(svc, token), str(refusal))
     except UpstreamError:
         return render_template("booking/unread.html", form=form), 503
     booking = payment.open_order(svc, booking, seconds=payment.IN_REQUEST_SECONDS)
@@ -255,7 +255,7 @@ def picked(token: str) -> ResponseReturnValue:
     """The way back from Calendly's own page, which does not notify us, so Calendly is asked; unless a webhook arrived
     since the page was shown."""
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if booking.state is not State.DRAFT and parsing.number(request.form.get("v", "")) != booking.status_version:
         return go(_page_of(booking))
     try:
@@ -280,7 +280,7 @@ def poll(token: str) -> ResponseReturnValue:
         return Response(status=204, headers={"X-Now": str(millis(svc.now()))})
     if "frame" in request.args:  # a time was accepted another way: by a webhook, or in another window
         return go(_page_of(booking))
-    return render_template("booking/_payment.html", **_payment_context(svc, booking))
+    return render_template("booking/_payment.html", **_payment_context(svc, languages.followed(booking)))
 
 
 @bp.post("/booking/<token>/retry")
@@ -304,7 +304,7 @@ def pay_by(token: str) -> ResponseReturnValue:
 def check(token: str) -> ResponseReturnValue:
     """“I have paid”: ask now what would otherwise be asked within seconds."""
     svc = services()
-    booking, begun = svc.bookings.by_token(token), svc.now()
+    booking, begun = languages.booking_of(svc, token), svc.now()
     if booking.is_open and booking.state is not State.DRAFT:
         booking = status_poll.shown(svc, refreshing.ask(svc, booking, seconds=CHECK_SECONDS))
         svc.queue.enqueue("refresh", booking.id)
@@ -316,7 +316,7 @@ def check(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/sent")
 def sent(token: str, refusal: Refusal | None = None, result: str = "") -> str:
     """“I sent it”: the form, and what we see of the transaction."""
-    booking = services().bookings.by_token(token)
+    booking = languages.booking_of(services(), token)
     if not sent_transaction.networks_of(booking):
         raise NotFound("This booking is not paid on chain.")
     problem = str(refusal) if refusal else ""
@@ -328,7 +328,7 @@ def sent(token: str, refusal: Refusal | None = None, result: str = "") -> str:
 @refusals_shown_by(sent)
 def sent_submit(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     found = sent_transaction.look(svc, booking, request.form.get("transaction", ""))
     return sent(token, result=said(found))
 
@@ -352,7 +352,7 @@ def time_submit(token: str) -> ResponseReturnValue:
     try:
         booking = _to_another_time(svc, booking)
     except Refusal as refusal:
-        return _time_form(svc.bookings.by_token(token), str(refusal)), refusal.status
+        return _time_form(languages.booking_of(svc, token), str(refusal)), refusal.status
     return go(_page_of(booking))
 
 
@@ -368,7 +368,7 @@ def _to_another_time(svc: Services, booking: Booking) -> Booking:
 @bp.get("/booking/<token>/give-up")
 def give_up(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if booking.state not in (State.DRAFT, State.PENDING) or booking.cancel_requested:
         return go(_page_of(booking))
     return render_template("booking/give_up.html", booking=booking)
@@ -382,7 +382,7 @@ def give_up_submit(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/money-back")
 def money_back(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if not customer_actions.may_choose(booking, svc.now()):
         return go(_page_of(booking))
     return render_template("booking/money_back.html", booking=booking, amount=kept_of(booking))
@@ -396,7 +396,7 @@ def money_back_submit(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/cancel")
 def cancel(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if not customer_actions.may_cancel(booking, svc.now()):
         return go(_page_of(booking))
     return _cancel_page(svc, booking)
@@ -406,12 +406,12 @@ def cancel(token: str) -> ResponseReturnValue:
 def cancel_submit(token: str) -> ResponseReturnValue:
     """Only for the refund the page showed, since it falls over time."""
     svc, form = services(), read(CancelForm, request.form)
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     amount = Money.parse(form.told, booking.price.currency)
     try:
         return go(_page_of(refunding.cancel(svc, token, amount)))
     except Conflict as conflict:
-        booking = svc.bookings.by_token(token)
+        booking = languages.booking_of(svc, token)
         if not customer_actions.may_cancel(booking, svc.now()):
             raise
         return _cancel_page(svc, booking, str(conflict)), conflict.status
@@ -420,7 +420,7 @@ def cancel_submit(token: str) -> ResponseReturnValue:
 @bp.get("/booking/<token>/qr.svg")
 def qr_code(token: str) -> Response:
     """The live order's QR code as a picture; `qrCodeUrl` of the JSON API points here."""
-    booking = services().bookings.by_token(token)
+    booking = languages.booking_of(services(), token)
     checkout = payment.checkout_of(services(), booking)
     if checkout is None or booking.order is None or not booking.order.is_payable:
         raise NotFound("There is nothing to pay here now.")
@@ -432,7 +432,7 @@ def qr_code(token: str) -> Response:
 @bp.get("/booking/<token>/call.ics")
 def call_file(token: str) -> Response:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if booking.state is not State.CONFIRMED:
         raise NotFound("There is nothing to enter into a calendar before the booking is confirmed.")
     headers = {"Content-Disposition": "attachment; filename=call.ics", "Cache-Control": "no-store"}
@@ -465,7 +465,7 @@ def _page_of(booking: Booking) -> str:
 
 
 def _changeable(svc: Services, token: str) -> Booking:
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if customer_actions.may_choose(booking, svc.now()) or moves_here(booking, svc.now()):
         return booking
     if booking.state is State.CONFIRMED:
@@ -552,7 +552,13 @@ def _way(rail: RailId) -> WayToPay:
     words, network = rails.of(rail), CAPABILITIES[rail].network
     name = f"{words.rail} ({network})" if network else words.rail
     minutes = services().settings.expiry_of(rail) / MINUTE
-    hint = f"{capital(words.source)}; usually {words.speed}. {words.fee} You have {minutes:g} minutes to pay."
+    hint = translated(
+        "{source}; usually {speed}. {fee} You have {minutes} minutes to pay.",
+        source=capital(words.source),
+        speed=words.speed,
+        fee=words.fee,
+        minutes=f"{minutes:g}",
+    )
     return WayToPay(rail, name, hint, rail is RailId.TRC20, f"{minutes:g}")
 
 
@@ -562,12 +568,19 @@ def _facts_of(booking: Booking) -> Facts | None:
     return network.facts if network else None
 
 
+def _asked_note(booking: Booking, asked: str) -> str:
+    """`asked`: whether the provider answered just now ("yes", "no"); anything else if the button was not pressed."""
+    words = rails.of(booking.rail)
+    if asked == "yes":
+        return translated("We asked {asked} just now.", asked=words.asked)
+    return translated("{rail} did not answer just now.", rail=words.rail) if asked == "no" else ""
+
+
 def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[str, object]:
-    """`asked`: whether the provider answered just now ("yes", "no"); empty if the button was not pressed."""
     return {
         "booking": booking,
         "now": svc.now(),
-        "note": ASKED.get(asked, "").format_map(rails.by_name(rails.of(booking.rail))),
+        "note": _asked_note(booking, asked),
         "is_answered": asked == "yes",
         "standing": payment.standing(svc, booking.rail),
         "checkout": payment.checkout_of(svc, booking),

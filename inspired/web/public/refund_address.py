@@ -10,7 +10,7 @@ from inspired.domain.shared.errors import Conflict, NotFound, Refusal
 from inspired.domain.shared.networks import Network
 from inspired.flows.booking import wallet_refunds
 from inspired.services import Services
-from inspired.web.shared import rate_limits
+from inspired.web.shared import languages, rate_limits
 from inspired.web.shared.current import services
 from inspired.web.shared.forms import AddressForm, read
 from inspired.web.shared.htmx import go
@@ -24,7 +24,7 @@ def address(token: str, network: str, refusal: Refusal | None = None) -> str:
     """Where the money goes, and the form for another address. What was typed is not repeated: it may be a secret that
     was pasted by mistake."""
     svc, wanted = services(), _network(network)
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     if wanted not in rules.networks(booking) and refusal is None:
         raise NotFound(f"Nothing of this booking can go back on {wanted.facts.name}.")
     named = booking.refund_address(wanted)
@@ -53,7 +53,7 @@ def address_submit(token: str, network: str) -> ResponseReturnValue:
 def confirm(token: str, network: str, secret: str) -> ResponseReturnValue:
     """Changes nothing: scanners of mails fetch every link."""
     svc, wanted = services(), _network(network)
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     try:
         wallet_refunds.refuse_outdated(svc, booking, wanted, secret)
     except Conflict as conflict:

@@ -11,7 +11,7 @@ from inspired.domain.support.tickets import TicketState, Topic
 from inspired.flows.shared import mail_reachability
 from inspired.flows.support import tickets
 from inspired.services import Services
-from inspired.web.shared import rate_limits
+from inspired.web.shared import languages, rate_limits
 from inspired.web.shared.current import services
 from inspired.web.shared.display_tickets import shown
 from inspired.web.shared.forms import AnswerForm, ContactForm, QuestionForm, read
@@ -27,7 +27,7 @@ bp = Blueprint("support", __name__)
 @bp.get("/booking/<token>/help")
 def booking(token: str, refusal: Refusal | None = None) -> str:
     svc = services()
-    return _page(svc, svc.bookings.by_token(token), refusal)
+    return _page(svc, languages.booking_of(svc, token), refusal)
 
 
 @bp.post("/booking/<token>/help")
@@ -35,7 +35,7 @@ def booking(token: str, refusal: Refusal | None = None) -> str:
 @refusals_shown_by(booking)
 def booking_submit(token: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     form = read(QuestionForm, request.form)
     ticket = tickets.write(svc, booking, form.topic, form.text, form.form_token)
     return go(_place(booking, ticket.id))
@@ -43,7 +43,7 @@ def booking_submit(token: str) -> ResponseReturnValue:
 
 def _refused_answer(token: str, number: str, refusal: Refusal) -> str:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     return _page(svc, booking, refusal, tickets.of_booking(svc, booking, number).id)
 
 
@@ -52,7 +52,7 @@ def _refused_answer(token: str, number: str, refusal: Refusal) -> str:
 @refusals_shown_by(_refused_answer)
 def answer(token: str, number: str) -> ResponseReturnValue:
     svc = services()
-    booking = svc.bookings.by_token(token)
+    booking = languages.booking_of(svc, token)
     ticket = tickets.of_booking(svc, booking, number)
     form = read(AnswerForm, request.form)
     tickets.write_again(svc, ticket, form.text, form.form_token)

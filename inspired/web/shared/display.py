@@ -22,6 +22,7 @@ from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
 from inspired.domain.sentences.customer import said
+from inspired.domain.shared.languages import current, translated
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
@@ -165,7 +166,8 @@ def _of_this_site() -> dict[str, Any]:
 def _minutes_to_pay(settings: Settings, on: Sequence[RailId]) -> str:
     """ "15", or "15 to 60" by the way to pay."""
     minutes = [settings.expiry_of(rail) / timedelta(minutes=1) for rail in on or (USUAL,)]
-    return f"{min(minutes):g}" if min(minutes) == max(minutes) else f"{min(minutes):g} to {max(minutes):g}"
+    first, last = f"{min(minutes):g}", f"{max(minutes):g}"
+    return first if first == last else translated("{first} to {last}", first=first, last=last)
 
 
 def capital(text: str) -> str:
@@ -330,11 +332,11 @@ def days_of(times: Iterable[Span], zone_name: str, owner_zone: str) -> list[Day]
 def _choice(start: datetime, zone_name: str, owner_zone: str) -> Choice:
     here, there = start.astimezone(zone(zone_name)), start.astimezone(zone(owner_zone))
     same = here.utcoffset() == there.utcoffset()
-    other_day = "" if here.date() == there.date() else f"{there:%a} "
+    other_day = "" if here.date() == there.date() else f"{current().short_weekday(there)} "
     return Choice(
         value=status.iso(start) or "",
-        here=f"{here:%H:%M}",
-        there="" if same else f"{other_day}{there:%H:%M}",
+        here=current().clock(here),
+        there="" if same else f"{other_day}{current().clock(there)}",
     )
 
 
@@ -345,7 +347,7 @@ def zone_list(chosen: str, owner_zone: str) -> list[str]:
 def clock(moment: datetime, zone_name: str) -> str:
     """ "14:02 (Europe/Berlin, UTC+01:00)" """
     local = moment.astimezone(zone(zone_name))
-    return f"{local:%H:%M} ({named(local)})"
+    return f"{current().clock(local)} ({named(local)})"
 
 
 def held_until(booking: Booking, now: datetime) -> str:
@@ -360,7 +362,7 @@ def held_until(booking: Booking, now: datetime) -> str:
 def short(moment: datetime, zone_name: str) -> str:
     """ "24 Nov 2026, 14:02", for pages that name the zone."""
     local = moment.astimezone(zone(zone_name))
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    return f"{current().short_date(local)}, {current().clock(local)}"
 
 
 def to_the_second(moment: datetime, zone_name: str) -> str:
@@ -370,11 +372,11 @@ def to_the_second(moment: datetime, zone_name: str) -> str:
 
 def day(moment: date) -> str:
     """ "24 November" """
-    return f"{moment.day} {moment:%B}"
+    return current().day_and_month(moment)
 
 
 def weekday(moment: date) -> str:
-    return f"{moment:%A}"
+    return current().weekday(moment)
 
 
 def millis(moment: datetime) -> int:

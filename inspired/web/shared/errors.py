@@ -9,6 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from inspired.domain.shared.errors import BadSignature, Busy, Conflict, Invalid, Paused, Refusal, TooMany, UpstreamError
+from inspired.domain.shared.languages import translated
 from inspired.web.shared.current import services
 from inspired.web.shared.rate_limits import limiter
 
@@ -37,7 +38,9 @@ def problem(
     retry_after: int | None = None,
     reference: str | None = None,
 ) -> Response:
-    """RFC 9457 under /api, else the error page. The text is for people; details are in the log."""
+    """RFC 9457 under /api, else the error page. The text is for people; details are in the log. `title` is English,
+    `message` is in the reader's language already."""
+    title = translated(title)
     if request.path.startswith("/api/"):
         body = {"type": "about:blank", "title": title, "status": status, "detail": message}
         if fields:
@@ -68,34 +71,38 @@ def _refused(error: Refusal) -> Response:
 
 def _upstream(error: UpstreamError) -> Response:
     log.warning("upstream", service=error.service, error=str(error))
-    message = "A service we depend on does not answer just now. Nothing was lost. Please try again in a moment."
+    message = translated(
+        "A service we depend on does not answer just now. Nothing was lost. Please try again in a moment."
+    )
     return problem(503, "Please try again", message, retry_after=RETRY_SECONDS)
 
 
 def _busy(error: Busy) -> Response:
-    message = "We are busy or out of reach just now. Nothing was lost. Please try again in a moment."
+    message = translated("We are busy or out of reach just now. Nothing was lost. Please try again in a moment.")
     return problem(503, "Please try again", message, retry_after=RETRY_SECONDS)
 
 
 def _bad_signature(error: BadSignature) -> Response:
-    return problem(401, "Not authenticated", "The signature is missing or wrong.")
+    return problem(401, "Not authenticated", translated("The signature is missing or wrong."))
 
 
 def _limited(error: RateLimitExceeded) -> Response:
     current, now = limiter.current_limit, services().now().timestamp()
     seconds = max(1, round(current.reset_at - now)) if current else error.limit.limit.get_expiry()
-    message = "That was too often. Please wait a little and try again."
+    message = translated("That was too often. Please wait a little and try again.")
     return problem(429, "Too many at once", message, retry_after=seconds)
 
 
 def _csrf(error: CSRFError) -> Response:
-    message = "This form was open for too long, or came from elsewhere. Please go back, reload the page and try again."
+    message = translated(
+        "This form was open for too long, or came from elsewhere. Please go back, reload the page and try again."
+    )
     return problem(400, "Please send the form again", message)
 
 
 def _foreign_host(error: SecurityError) -> Response:
     """Happens before URLs can be built, so there is no page: a request for another host gets none of our links."""
-    message = "This host is not served here."
+    message = translated("This host is not served here.")
     if request.path.startswith("/api/"):
         return problem(400, "Not served here", message)
     return Response(f"{message}\n", 400, mimetype="text/plain")
@@ -105,7 +112,7 @@ def _http(error: HTTPException) -> Response:
     status = error.code or 500
     if 300 <= status < 400:
         return make_response(error.get_response())
-    message = HTTP_SENTENCES.get(status, "The request cannot be answered like this.")
+    message = translated(HTTP_SENTENCES.get(status, "The request cannot be answered like this."))
     response = problem(status, error.name, message)
     for name, value in error.get_headers():
         if name == "Allow":
@@ -116,7 +123,7 @@ def _http(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     reference = secrets.token_hex(4)
     log.exception("unexpected", reference=reference, endpoint=request.endpoint)
-    message = "Something went wrong on our side. Nothing was charged by it. Please try again."
+    message = translated("Something went wrong on our side. Nothing was charged by it. Please try again.")
     return problem(500, "Something went wrong", message, reference=reference)
 
 

@@ -22,13 +22,14 @@ def test_every_rail_has_its_words_and_its_passages():
 
 
 def test_a_sentence_can_begin_with_a_rails_name_and_with_who_is_asked():
-    for words in rails.WORDS.values():
+    for words in map(rails.of, RailId):
         assert words.rail[0].isupper()
         assert words.asked[0].isupper()
 
 
 def test_refusals_and_sentences_call_a_rail_by_the_same_names():
-    for rail, words in rails.WORDS.items():
+    for rail in RailId:
+        words = rails.of(rail)
         assert (words.rail, words.asked) == (CAPABILITIES[rail].name, CAPABILITIES[rail].provider)
 
 
@@ -50,7 +51,7 @@ def test_a_booking_of_another_rail_is_told_to_everybody_in_that_rails_words(monk
     bookings = [before_and_after(cell)[1] for cell in CELLS[::7]]
 
     here = [everything_told_of(booking) for booking in bookings]
-    monkeypatch.setitem(rails.WORDS, RailId.BINANCE_PAY, rails.WORDS[RailId.TRC20])
+    monkeypatch.setitem(rails.WORDS, RailId.BINANCE_PAY, rails.of(RailId.TRC20))
     there = [everything_told_of(booking) for booking in bookings]
 
     assert any("Binance" in told for told in here)
@@ -59,7 +60,7 @@ def test_a_booking_of_another_rail_is_told_to_everybody_in_that_rails_words(monk
 
 
 def test_obstacles_and_differences_name_the_rail_they_came_up_on(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(rails.WORDS, RailId.BINANCE_PAY, rails.WORDS[RailId.TRC20])
+    monkeypatch.setitem(rails.WORDS, RailId.BINANCE_PAY, rails.of(RailId.TRC20))
     obstacles = [Obstacle(kind, said="no", left=Money.parse("75")) for kind in ObstacleKind]
     differences = [Difference(kind, "b1", "order", "told") for kind in Kind]
 

@@ -54,7 +54,7 @@ def test_the_brand_stands_on_every_page(owner: FlaskClient, client: FlaskClient,
     assert svc.preferences.now().brand == Brand("Ada’s calls", "Ada", "Calls.", Accent.PLUM, "ada@example.org")
     for address in ("/", "/terms", "/privacy", "/how-to-pay", "/nowhere", "/admin/", "/book/deep-dive"):
         page = client.get(address).text
-        assert '<html lang="en" class="accent-plum">' in page
+        assert '<html lang="en" dir="ltr" class="accent-plum">' in page
         assert re.search(r"<title>[^<]+ – Ada’s calls</title>", page)
         assert "Ada’s calls. Calls. ada@example.org" in words(page)
         assert "Inspired Analyst" not in page

@@ -65,7 +65,7 @@ def test_pages_have_nothing_inline_and_nothing_from_elsewhere(client: FlaskClien
 def test_pages_name_their_language_title_main_part_and_way_to_it(client: FlaskClient, page: str):
     text = client.get(page).text
 
-    assert '<html lang="en">' in text
+    assert '<html lang="en" dir="ltr">' in text
     assert re.search(r"<title>[^<]+ – Inspired Analyst</title>", text)
     assert len(re.findall(r"<h1[ >]", text)) == 1
     assert 'href="#main"' in text

@@ -289,7 +289,7 @@ def test_every_face_of_the_payment_speaks_in_the_words_of_its_rail(
     app: Flask, name: str, monkeypatch: pytest.MonkeyPatch
 ):
     booking, now, stage, _ = FACES[name]
-    monkeypatch.setitem(rails.WORDS, USUAL, rails.WORDS[RailId.TRC20])
+    monkeypatch.setitem(rails.WORDS, USUAL, rails.of(RailId.TRC20))
 
     page = fragment(app, booking, now, SILENT)
 
@@ -581,7 +581,7 @@ def letter(kind: str, **changes: Any) -> tuple[str, str, str]:
 
 @pytest.mark.parametrize("kind", sorted(set(Email)))
 def test_every_mail_about_a_booking_speaks_in_the_words_of_its_rail(kind: str):
-    assert [part for part in letter(kind, pay=rails.WORDS[RailId.TRC20]) if "Binance" in part] == []
+    assert [part for part in letter(kind, pay=rails.of(RailId.TRC20)) if "Binance" in part] == []
 
 
 SAID = {

@@ -1,0 +1,74 @@
+"""The languages other than English: catalogues of texts in translations/<language>/, dates by CLDR (Babel).
+
+A language is read when somebody first asks for it, so that a process which serves English alone never loads Babel.
+"""
+
+import gettext
+import io
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+
+from inspired.domain.shared.languages import ENGLISH, IN_ENGLISH, LANGUAGES, Language
+
+FOLDER = Path(__file__).resolve().parents[3] / "translations"
+NAME = "customer.po"
+
+
+@cache
+def language(code: str) -> Language:
+    """English for a code that is none of ours, or has no catalogue."""
+    is_there = code in LANGUAGES and code != ENGLISH and (FOLDER / code / NAME).is_file()
+    return _Translated(code) if is_there else IN_ENGLISH
+
+
+class _Translated(Language):
+    def __init__(self, code: str) -> None:
+        from babel import Locale, dates
+
+        self.code = code
+        self._dates = dates
+        self._locale = Locale.parse(code, sep="-")
+        self._texts = _catalogue(code)
+
+    def text(self, english: str) -> str:
+        return self._texts.gettext(english) if english else ""
+
+    def counted(self, one: str, many: str, number: int) -> str:
+        return self._texts.ngettext(one, many, number)
+
+    def full_date(self, day: date) -> str:
+        return self._dates.format_date(day, "full", locale=self._locale)
+
+    def long_date(self, day: date) -> str:
+        return self._dates.format_date(day, "long", locale=self._locale)
+
+    def short_date(self, day: date) -> str:
+        return self._dates.format_skeleton("yMMMd", _midnight(day), locale=self._locale)
+
+    def day_and_month(self, day: date) -> str:
+        return self._dates.format_skeleton("MMMMd", _midnight(day), locale=self._locale)
+
+    def weekday(self, day: date) -> str:
+        return self._dates.format_date(day, "cccc", locale=self._locale)
+
+    def short_weekday(self, day: date) -> str:
+        return self._dates.format_date(day, "ccc", locale=self._locale)
+
+
+def _midnight(day: date) -> datetime:
+    """Babel takes a moment, and shows the day it has in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _catalogue(code: str) -> gettext.GNUTranslations:
+    """The .po file itself is what the product reads: no compiled copy can be older than it."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with (FOLDER / code / NAME).open("rb") as written:
+        catalogue = read_po(written, locale=code.replace("-", "_"))
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

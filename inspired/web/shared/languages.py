@@ -1,0 +1,79 @@
+"""Which language a visitor reads: the one they chose, else their booking's, else the first their browser asks for.
+
+The choice is a link with `?lang=`, so that it works without JavaScript; a cookie keeps it. The owner's area is in
+English.
+"""
+
+from typing import Any
+
+from flask import Flask, Response, g, request, url_for
+
+from inspired.adapters.process.languages import language
+from inspired.domain.booking.booking import Booking
+from inspired.domain.shared.languages import IN_ENGLISH, LANGUAGES, best_of, current, read_in
+from inspired.services import Services
+
+COOKIE = "language"
+KEPT = 365 * 24 * 3600  # seconds
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_choose)
+    app.after_request(_tell)
+    app.context_processor(_shown)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.policies["ext.i18n.trimmed"] = True
+    app.jinja_env.install_gettext_callables(text, counted, newstyle=True)  # type: ignore[attr-defined]
+
+
+def text(english: str) -> str:
+    return current().text(english)
+
+
+def counted(one: str, many: str, number: int) -> str:
+    return current().counted(one, many, number)
+
+
+def booking_of(svc: Services, token: str) -> Booking:
+    """Raises NotFound."""
+    return followed(svc.bookings.by_token(token))
+
+
+def followed(booking: Booking) -> Booking:
+    """Its pages are in the booking's language, unless the visitor chose another."""
+    if not g.get("language_chosen"):
+        read_in(language(booking.language))
+    return booking
+
+
+def _choose() -> None:
+    g.language_chosen = ""
+    if request.path.startswith(("/admin", "/api/admin", "/static")):
+        read_in(IN_ENGLISH)
+        return
+    wanted = request.args.get("lang", "")
+    if not request.path.startswith("/api/"):
+        g.language_chosen = next((one for one in (wanted, request.cookies.get(COOKIE, "")) if one in LANGUAGES), "")
+    read_in(language(g.language_chosen or best_of(request.headers.get("Accept-Language", ""))))
+
+
+def _tell(response: Response) -> Response:
+    chosen = g.get("language_chosen")
+    if chosen and request.args.get("lang") == chosen:
+        secure = request.is_secure
+        response.set_cookie(COOKIE, chosen, max_age=KEPT, httponly=True, samesite="Lax", secure=secure)
+    if response.mimetype == "text/html":
+        response.headers["Content-Language"] = current().code
+        response.vary.add("Accept-Language")
+    return response
+
+
+def _shown() -> dict[str, Any]:
+    return {"language": current(), "languages": LANGUAGES, "in_language": _in_language}
+
+
+def _in_language(code: str) -> str:
+    """This page in another language; the first page where this one only answers a form."""
+    if request.method != "GET" or request.endpoint is None:
+        return url_for("site.home", lang=code)
+    return url_for(request.endpoint, **{**(request.view_args or {}), **request.args.to_dict(), "lang": code})

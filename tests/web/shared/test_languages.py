@@ -1,0 +1,87 @@
+"""In which language a page comes, and that the choice stays."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from inspired.adapters.mongo.documents import booking_out
+from inspired.domain.shared.languages import IN_ENGLISH, Language, read_in, reading
+from inspired.services import Services
+from inspired.web.shared import languages
+from tests.flows.steps import live
+
+
+class Loud(Language):
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def text(self, english: str) -> str:
+        return f"{self.code}: {english}"
+
+
+@pytest.fixture(autouse=True)
+def loud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(languages, "language", lambda code: IN_ENGLISH if code == "en" else Loud(code))
+    yield
+    read_in(IN_ENGLISH)
+
+
+def code_of(client: FlaskClient, path: str = "/", accepted: str = "") -> str:
+    return client.get(path, headers={"Accept-Language": accepted}).headers["Content-Language"]
+
+
+def test_a_page_comes_in_the_first_language_that_the_browser_asks_for(client: FlaskClient):
+    answer = client.get("/", headers={"Accept-Language": "ja, ar;q=0.9, de;q=0.1"})
+
+    assert answer.headers["Content-Language"] == "ar"
+    assert '<html lang="ar" dir="rtl"' in answer.text
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def test_the_visitors_choice_counts_more_and_stays(client: FlaskClient):
+    assert code_of(client, "/?lang=fr", "de") == "fr"
+    assert code_of(client, "/how-to-pay", "de") == "fr"
+    assert code_of(client, "/how-to-pay?lang=en", "de") == "en"
+    assert code_of(client, "/", "de") == "en"
+
+
+def test_what_is_no_language_of_ours_changes_nothing(client: FlaskClient):
+    answer = client.get("/?lang=xx", headers={"Accept-Language": "de"})
+
+    assert answer.headers["Content-Language"] == "de"
+    assert "language=" not in answer.headers.get("Set-Cookie", "")
+    client.set_cookie("language", "<script>")
+    assert code_of(client, "/", "de") == "de"
+
+
+def test_a_booking_is_in_its_own_language_unless_the_visitor_chose_another(client: FlaskClient, svc: Services):
+    booking = live(svc)
+    svc.bookings.change(booking.id, lambda one: replace(one, language="tr"))
+
+    assert code_of(client, f"/booking/{booking.token}", "de") == "tr"
+    assert code_of(client, f"/booking/{booking.token}?lang=es", "de") == "es"
+
+
+def test_a_booking_keeps_the_language_it_was_made_in(svc: Services):
+    with reading(Loud("vi")):
+        booking = live(svc)
+
+    assert svc.bookings.get(booking.id).language == "vi"
+    assert "language" not in booking_out(live(svc, call=1, email="bob@example.com"))
+
+
+def test_the_owners_area_is_english_whatever_is_asked_for(client: FlaskClient):
+    client.get("/?lang=ar")
+
+    assert code_of(client, "/admin/login", "ar") == "en"
+
+
+def test_a_refusal_is_told_in_the_language_of_whoever_asked(client: FlaskClient):
+    page = client.get("/book/none", headers={"Accept-Language": "fr"})
+    problem = client.post("/api/payments/create", json=[], headers={"Accept-Language": "fr"}).get_json()
+
+    assert "fr: There is nothing here" in page.text
+    assert problem["title"].startswith("fr: ")
+    assert problem["detail"].startswith("fr: ")
