@@ -28,7 +28,7 @@ endef
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint bench soak mutants lock clean install install-test
+.PHONY: help run check test lint bench soak mutants messages lock clean install install-test
 
 help:
 	@echo "make run     set everything up and start it: site, payment stand-in, mails"
@@ -38,6 +38,7 @@ help:
 	@echo "make bench   the measurements of docs/benchmarks.md"
 	@echo "make soak    the long proofs: simulations, chaos, races and crashes by the thousand, for hours"
 	@echo "make mutants small changes to the code that moves money, signs and encrypts: how many the tests notice"
+	@echo "make messages    bring the translations' catalogues up to date with what is said"
 	@echo "make lock    make the lock files anew from pyproject.toml"
 	@echo "make clean   remove what is made by the others (.data too)"
 
@@ -81,6 +82,9 @@ install:
 
 install-test:
 	@$(find_python); "$$found" inspired/dev/install.py test
+
+messages:
+	$(PY) -m tests.messages
 
 # Everything is resolved once, for all supported Pythons and platforms; the smaller locks are cut out of the large one.
 # `make lock LOCK_ARGS=--upgrade` takes the newest.
