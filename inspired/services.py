@@ -42,7 +42,6 @@ from inspired.adapters.mongo.people import AdminSessions, People, RefusedLogins
 from inspired.adapters.mongo.preferences import Preferences
 from inspired.adapters.mongo.receiving import Receiving
 from inspired.adapters.mongo.refund_searches import RefundSearches
-from inspired.adapters.mongo.refund_wallets import RefundWallets
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import Views
@@ -129,7 +128,6 @@ class Services:
     departures: Departures
     chain_balances: ChainBalances
     receiving: Receiving
-    refund_wallets: RefundWallets
     refund_searches: RefundSearches
     binance: BinancePay  # for its webhooks and certificates; payment orders and refunds go by `rails`
     calendly: Calendly
@@ -305,7 +303,6 @@ def build(
         departures=Departures(database),
         chain_balances=ChainBalances(database),
         receiving=receiving,
-        refund_wallets=RefundWallets(database, vault),
         refund_searches=RefundSearches(database),
         binance=binance,
         calendly=Calendly(http, base_url=settings.calendly_base_url, token=settings.calendly_token.get_secret_value()),

@@ -9,7 +9,8 @@ from inspired.domain.shared.errors import Conflict
 from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import booking as bookings
-from inspired.flows.booking import payment, refund_wallets, wallet_refunds
+from inspired.flows.booking import payment, wallet_refunds
+from inspired.flows.site import receiving, sandbox_chains
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
 
@@ -18,7 +19,7 @@ TRON, BNB_CHAIN, ETHEREUM = Network.TRC20, Network.BEP20, Network.ERC20
 OWNER = "owner"
 ANNS_WALLET = chain_addresses.shown(TRON, "0x" + "a7" * 20)
 ELSEWHERE = chain_addresses.shown(TRON, "0x" + "5e" * 20)  # belongs to no booking
-OWNERS_WALLET = chain_addresses.shown(TRON, "0x" + "ca" * 20)
+OWNERS_WALLET = chain_addresses.shown(TRON, sandbox_chains.OWNERS_WALLET)
 
 
 def _held(play: Play, network: Network = TRON, *, email: str = ANN) -> Booking:
@@ -608,7 +609,8 @@ def _with_refund_to_send(play: Play) -> Booking:
     play.work()
     play.scene("Ann has confirmed an address.")
     play.check_owner_told("yours to send")
-    refund_wallets.name(play.svc, Kind.TRON, play.chains.address_of(booking))
+    wallet = chain_addresses.parsed(TRON, play.chains.address_of(booking))
+    receiving.name_wallets_at_once(play.svc, Kind.TRON, [wallet])
     return play.now_of(booking)
 
 

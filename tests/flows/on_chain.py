@@ -32,7 +32,7 @@ def receive_on_chain(svc: Services, sandbox: Servers) -> None:
             if network.facts.kind is kind
         }
         receiving.receive_at_once(svc, kind, key, nodes)
-        svc.refund_wallets.set(kind, [WALLET], svc.now())
+        receiving.name_wallets_at_once(svc, kind, [WALLET])
 
 
 class Chain:

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from inspired.adapters.crypto.chain_addresses import shown
 from inspired.domain.shared.networks import Network
+from inspired.flows.site.sandbox_chains import OWNERS_WALLET
 from tests.harness import wait_until
 from tests.journeys.owner import log_in
 from tests.journeys.running import Running, running
@@ -18,7 +19,8 @@ from tests.journeys.test_on_chain import hold_a_time_to_pay_on_tron, send
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 __all__ = ["errors"]  # a fixture
 
-MINE, WALLET = (shown(Network.TRC20, "0x" + letter * 40) for letter in "ac")
+MINE = shown(Network.TRC20, "0x" + "a" * 40)
+WALLET, NEW_WALLET = (shown(Network.TRC20, one) for one in (OWNERS_WALLET, "0x" + "c" * 40))
 SHOTS = os.environ.get("SHOTS")  # a folder: the pages are photographed into it
 
 
@@ -49,6 +51,21 @@ def link_in(text: str) -> str:
     return found[0]
 
 
+def name_another_wallet_and_withdraw_it(owner: Page, dev: Running) -> None:
+    """It counts a day later, and every owner is told by mail."""
+    owner.goto(f"{dev.web}/admin/receiving/wallets/TRON")
+    shot(owner, "wallets")
+    expect(owner.get_by_label("Your wallets on TRON")).to_have_value(WALLET)
+    owner.get_by_label("Your wallets on TRON").fill(NEW_WALLET)
+    owner.get_by_role("button", name="Name these wallets").click()
+    expect(owner.get_by_text(re.compile("It counts from .* on; until then it can be withdrawn"))).to_be_visible()
+    shot(owner, "receiving")
+    told = letter_to(dev, "owner@", "Please check: the refund wallets")
+    assert "has set other wallets that refunds are sent from" in " ".join(told.split())
+    owner.get_by_role("button", name=re.compile("Withdraw it.*Refund wallets for TRON")).click()
+    expect(owner.get_by_text("Withdrawn. What was in force stays so.")).to_be_visible()
+
+
 @pytest.mark.parametrize(("who", "device", "number"), [("rita", DESKTOP, 3), ("paul", PHONE, 6)])
 def test_from_a_cancelled_call_to_money_that_is_back(
     browser: Browser, dev: Running, errors: list[str], who: str, device: dict[str, object], number: int
@@ -61,11 +78,6 @@ def test_from_a_cancelled_call_to_money_that_is_back(
 
     owner = a_page(browser, errors, **device)
     log_in(owner, dev)
-    owner.goto(f"{dev.web}/admin/refund-wallets/TRON")
-    owner.get_by_label(re.compile("Your wallets on TRON")).fill(WALLET)
-    owner.get_by_role("button", name="Name these wallets").click()
-    expect(owner.get_by_text("1 wallet is named")).to_be_visible()
-    shot(owner, f"wallets-{who}")
     owner.goto(f"{dev.web}/admin/bookings")
     [newest, *_] = re.findall(r"/admin/bookings/[a-z0-9]{24}", owner.content())
     room = f"{dev.web}{newest}"
@@ -112,4 +124,6 @@ def test_from_a_cancelled_call_to_money_that_is_back(
     owner.goto(room)
     expect(owner.get_by_text("REFUNDED", exact=True).first).to_be_visible()
     owner.get_by_role("button", name="Copy transaction").first.click()
+    if device is PHONE:
+        name_another_wallet_and_withdraw_it(owner, dev)
     assert errors == []

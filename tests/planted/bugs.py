@@ -1483,6 +1483,22 @@ BUGS = (
         new="    return missing(booking).amount * 50 <= booking.price.amount * booking.tolerance",
         test=OF_CHAINS + "test_a_senders_fee_may_take_as_much_as_the_owner_lets_it_and_no_more",
     ),
+    Bug(
+        name="refund wallets are in force at once",
+        rule="6",
+        file="inspired/flows/site/receiving.py",
+        old="    svc.receiving.set_wallets(kind, wallets, now, by=who, in_force_at=from_then)",
+        new="    svc.receiving.set_wallets(kind, wallets, now, by=who, in_force_at=now)",
+        test=OF_SETTING_RECEIVING + "test_after_the_first_sale_wallets_count_a_day_later_and_every_owner_is_told",
+    ),
+    Bug(
+        name="wallets that wait settle refunds",
+        rule="6",
+        file=RECEIVING,
+        old="        entry = self.register(WALLETS[kind]).in_force(now)",
+        new="        entry = (self.register(WALLETS[kind]).entries or (None,))[-1]",
+        test=OF_SETTING_RECEIVING + "test_after_the_first_sale_wallets_count_a_day_later_and_every_owner_is_told",
+    ),
     # --- refunds that are found
     Bug(
         name="blocks are passed before the refunds in them are settled",

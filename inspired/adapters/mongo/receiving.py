@@ -1,9 +1,11 @@
-"""What the owner receives on chain with: where addresses come from, the nodes to ask, and which networks are on.
+"""What the owner receives on chain with: where addresses come from, the nodes to ask, which networks are on, and the
+wallets that refunds are sent from.
 
-Each place (the source of one kind of network, the nodes of a network, its switch) has one sealed register with all that
-was ever set there, and from when on it counts. So access to the database alone allows neither reading it, nor putting
-another value in its place, nor bringing a change into force sooner. Each process refuses a register that is older than
-one it has seen; `PaymentAddresses.sources` shows after a restart, too, that one was put back.
+Each place (the source and the wallets of one kind of network, the nodes of a network, its switch) has one sealed
+register with all that was ever set there, and from when on it counts. So access to the database alone allows neither
+reading it, nor putting another value in its place, nor bringing a change into force sooner. Each process refuses a
+register that is older than one it has seen; `PaymentAddresses.sources` shows after a restart, too, that one was put
+back.
 
 Nothing here can spend. Every page asks what is set up, so each process keeps what it read for some seconds; while
 MongoDB is away, that holds.
@@ -11,7 +13,7 @@ MongoDB is away, that holds.
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -81,7 +83,7 @@ _read = lru_cache(maxsize=16)(address_sources.read)  # takes longer than all els
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One register. `of`: the kind of network for a source, else the network."""
+    """One register. `of`: the kind of network for a source and for wallets, else the network."""
 
     part: Part
     of: Kind | Network
@@ -98,16 +100,17 @@ class Place:
 
 def place_of(part: Part, name: str) -> Place:
     """ValueError if there is none."""
-    return Place(part, Kind(name) if part is Part.SOURCE else Network(name))
+    return Place(part, Kind(name) if part in (Part.SOURCE, Part.WALLETS) else Network(name))
 
 
 SOURCES = {kind: Place(Part.SOURCE, kind) for kind in Kind}
 NODES = {network: Place(Part.NODES, network) for network in Network}
 SWITCHES = {network: Place(Part.SWITCH, network) for network in Network}
+WALLETS = {kind: Place(Part.WALLETS, kind) for kind in Kind}
 # Where the release before registers kept the same, sealed for itself.
 OLDER = {place: f"key:{kind}" for kind, place in SOURCES.items()}
 OLDER |= {place: f"node:{network}" for network, place in NODES.items()}
-PLACES = (*SOURCES.values(), *NODES.values(), *SWITCHES.values())
+PLACES = (*SOURCES.values(), *NODES.values(), *SWITCHES.values(), *WALLETS.values())
 
 
 class Receiving:
@@ -153,6 +156,12 @@ class Receiving:
         """None, one or two; the first is asked first."""
         entry = self.register(NODES[network]).in_force(now)
         return () if entry is None else nodes_of(entry)
+
+    def wallets(self, kind: Kind, now: datetime) -> tuple[str, ...]:
+        """Those that refunds are sent from: 20 bytes each, as lower-case hex with 0x. A transfer from any other wallet
+        settles none."""
+        entry = self.register(WALLETS[kind]).in_force(now)
+        return () if entry is None else wallets_of(entry)
 
     def is_on(self, network: Network, now: datetime) -> bool:
         """True if the owner has found the addresses of the source in force in the wallet."""
@@ -201,6 +210,12 @@ class Receiving:
         value = json.dumps([[node.url, node.header] for node in nodes])
         entry = Entry(f"{version}", value, now, by, in_force_at)
         self._change(NODES[network], lambda register: register.set(entry), Event.CHANGED, entry, now, by)
+
+    def set_wallets(self, kind: Kind, wallets: Sequence[str], now: datetime, *, by: str, in_force_at: datetime) -> None:
+        """Raises Conflict as `set_source` does."""
+        version = self._to_be_changed(WALLETS[kind]).version + 1
+        entry = Entry(f"{version}", json.dumps(list(wallets)), now, by, in_force_at)
+        self._change(WALLETS[kind], lambda register: register.set(entry), Event.CHANGED, entry, now, by)
 
     def withdraw(self, place: Place, entry_id: str, now: datetime, *, by: str) -> None:
         """Raises NotFound if it does not wait any more."""
@@ -331,6 +346,10 @@ class Receiving:
 
 def nodes_of(entry: Entry) -> tuple[NodeAddress, ...]:
     return tuple(NodeAddress(url, header) for url, header in json.loads(entry.value))
+
+
+def wallets_of(entry: Entry) -> tuple[str, ...]:
+    return tuple(json.loads(entry.value))
 
 
 def _entry_out(entry: Entry) -> dict[str, Any]:

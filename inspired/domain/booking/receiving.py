@@ -16,11 +16,13 @@ LOW_GAP = 5  # … under an account key
 
 
 class Part(StrEnum):
-    """What can be set. A source is of one kind of network, nodes and switch are of one network."""
+    """What can be set. A source and the wallets that refunds are sent from are of one kind of network, nodes and switch
+    of one network."""
 
     SOURCE = "source"
     NODES = "nodes"
     SWITCH = "switch"
+    WALLETS = "wallets"
 
 
 class Event(StrEnum):

@@ -446,12 +446,13 @@ SITE: Mapping[str, Alert] = {
             id="receiving_altered",
             sentence="What says where money on chain goes was altered, or an older one was put back.",
             severity=Severity.NOW,
-            found="The register of addresses or nodes of a network cannot be read with our keys, is older than one "
-            "that was seen, or addresses were given out of a source that is not in it.",
+            found="The register of addresses, nodes or refund wallets of a network cannot be read with our keys, is "
+            "older than one that was seen, or addresses were given out of a source that is not in it.",
             happened="Somebody has written to the collection “receiving” past this site, the database was put back to "
             "an older backup, or the key in ENCRYPTION_KEYS that sealed it is gone.",
-            means="The network is not offered, and no address is shown that does not come from a source of yours, so "
-            "no money can go elsewhere. Orders begun there show no address until this is mended.",
+            means="The network is not offered (refund wallets: no transfer settles a refund), and no address is shown "
+            "that does not come from a source of yours, so no money can go elsewhere. Orders begun there show no "
+            "address until this is mended.",
             todo=(
                 "Was a backup restored, or ENCRYPTION_KEYS changed? Then put back what belongs together: the newest "
                 "backup, and all keys.",

@@ -14,7 +14,6 @@ from itertools import groupby
 import structlog
 
 from inspired.adapters.crypto import chain_addresses
-from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.refund_searches import Search
 from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.booking import Booking
@@ -51,7 +50,9 @@ class _Awaited:
 def sweep(svc: Services) -> None:
     """Enqueue the next search when it is due."""
     now = svc.now()
-    if any(_wallets(svc, network) for network in Network) and svc.refund_searches.take(now, now + EVERY):
+    if any(wallet_refunds.named_wallets(svc, network) for network in Network) and svc.refund_searches.take(
+        now, now + EVERY
+    ):
         svc.queue.enqueue_mail("find_refunds")
 
 
@@ -75,7 +76,7 @@ def _awaited(svc: Services) -> Iterator[_Awaited]:
     for booking in svc.lists.each(Wanted(flag=Flag.NEEDS_OWNER), svc.now(), most=MOST):
         for refund in booking.refunds:
             network = rules.network_of(booking, refund) if refund.waits_for_wallet else None
-            if network is None or not _wallets(svc, network):
+            if network is None or not wallet_refunds.named_wallets(svc, network):
                 continue
             try:
                 wanted = wallet_refunds.to_send(svc, booking, refund.id, who="")
@@ -130,12 +131,5 @@ def _pause(waits: timedelta) -> timedelta:
     return EVERY if waits < DAY else SELDOM if waits < WEEK else RARELY
 
 
-def _wallets(svc: Services, network: Network) -> tuple[str, ...]:
-    try:
-        return svc.refund_wallets.of(network.facts.kind)
-    except CannotDecrypt:
-        return ()
-
-
 def _fingerprint(svc: Services, network: Network) -> str:
-    return svc.vault.fingerprint("refund-wallets", " ".join(sorted(_wallets(svc, network))))
+    return svc.vault.fingerprint("refund-wallets", " ".join(sorted(wallet_refunds.named_wallets(svc, network))))

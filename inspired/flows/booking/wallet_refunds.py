@@ -58,7 +58,7 @@ def _refuse_unfit(svc: Services, network: Network, address: str) -> None:
     """Raises Invalid for an address at which the customer could not get the money, Unchecked."""
     # The same 20 bytes are an address of each kind.
     is_given = any(svc.payment_addresses.among(kind, [address]) for kind in Kind)
-    if is_given or address in svc.refund_wallets.of(network.facts.kind):
+    if is_given or address in named_wallets(svc, network):
         raise Invalid("This is an address of ours, which you were to pay to. Please name one of your own wallet.")
     if not network.facts.is_evm:
         return
@@ -142,6 +142,15 @@ class ToSend:
     address: str
 
 
+def named_wallets(svc: Services, network: Network) -> tuple[str, ...]:
+    """Wallets of the owner's from which transfers settle refunds; none if what is stored cannot be read."""
+    try:
+        return svc.receiving.wallets(network.facts.kind, svc.now())
+    except CannotDecrypt:
+        log.error("refund_wallets_altered", network=network)
+        return ()
+
+
 def minimum(svc: Services) -> Money:
     """Less than that goes back from a wallet only if the customer asks for it."""
     return Money.parse(str(svc.settings.refund_minimum))
@@ -222,7 +231,7 @@ def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -
 def settled_by(svc: Services, booking: Booking, wanted: ToSend, transfers: Iterable[Transfer]) -> Booking | None:
     """The first of these transfers that the refund's owner sent, and that settles no other refund, settles this one.
     None if there is no such transfer. Raises Conflict if the refund was changed meanwhile, UpstreamError."""
-    wallets, units = svc.refund_wallets.of(wanted.network.facts.kind), _units_of(wanted)
+    wallets, units = named_wallets(svc, wanted.network), _units_of(wanted)
     claimed = {one.sent_with.log for one in booking.refunds if one.sent_with is not None}
     for transfer in transfers:
         at = RefundTransfer(wanted.network, transfer.tx_hash, transfer.log_index)
@@ -285,7 +294,7 @@ def _found(svc: Services, booking: Booking, wanted: ToSend, tx_hash: str) -> tup
         mined.transfers,
         to=chain_addresses.parsed(wanted.network, wanted.address),
         units=_units_of(wanted),
-        wallets=svc.refund_wallets.of(wanted.network.facts.kind),
+        wallets=named_wallets(svc, wanted.network),
         taken=wallet_refunds.taken(booking, wanted.refund, wanted.network, tx_hash),
     )
     return head, SentTransfer(RefundTransfer(wanted.network, tx_hash, transfer.log_index), transfer.block_number)
@@ -310,7 +319,7 @@ def seen(svc: Services, booking: Booking, refund: Refund, *, seconds: float) -> 
             mined.transfers,
             to=chain_addresses.parsed(network, address_of(svc, booking, network)),
             units=wallet_refunds.units_owed(network, amount),
-            wallets=svc.refund_wallets.of(network.facts.kind),
+            wallets=named_wallets(svc, network),
             taken=wallet_refunds.taken(booking, refund, network, sent.log.tx_hash),
         )
     except (Refusal, CannotDecrypt) as error:

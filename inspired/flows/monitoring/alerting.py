@@ -211,6 +211,7 @@ def _of_receiving(svc: Services) -> Looked:
     found = [receiving.standing(svc, network) for network in Network]
     on = [(one.network.facts.name, one.stock) for one in found if one.state == "on" and one.stock is not None]
     troubled = [f"{one.network.facts.name}: {one.trouble}" for one in found if one.trouble]
+    troubled += receiving.wallets_troubled(svc)
     yield "receiving_altered", Seen("; ".join(troubled)) if troubled else None
     out = [name for name, stock in on if not stock.left]
     yield "addresses_out", Seen(", ".join(out)) if out else None

@@ -14,7 +14,7 @@ from inspired.adapters.crypto import address_sources, chain_addresses
 from inspired.adapters.crypto.account_keys import AccountKey
 from inspired.adapters.crypto.address_sources import AddressList, Source
 from inspired.adapters.crypto.vault import CannotDecrypt
-from inspired.adapters.mongo.receiving import BY_COMMAND, NODES, SOURCES, NodeAddress, Place
+from inspired.adapters.mongo.receiving import BY_COMMAND, NODES, SOURCES, WALLETS, NodeAddress, Place
 from inspired.adapters.process import deadline
 from inspired.adapters.providers.chain_node import ChainNode
 from inspired.domain.booking.receiving import Entry, Stock, in_force_at
@@ -28,6 +28,7 @@ FIRST = 5  # addresses to be compared with the wallet
 NODE_SECONDS = 4.0
 CHECK_SECONDS = 10.0  # for all addresses of a list; a request leaves less
 AT_ONCE = 8
+MOST_WALLETS = 20
 SHORT = 6  # the last characters by which an owner knows a key
 
 
@@ -97,7 +98,7 @@ def _newest(svc: Services, network: Network, source: Source | None) -> str:
 def waiting(svc: Services) -> list[tuple[Place, Entry]]:
     """Changes that do not count yet. What cannot be read has none."""
     found = []
-    for place in (*SOURCES.values(), *NODES.values()):
+    for place in (*SOURCES.values(), *NODES.values(), *WALLETS.values()):
         with suppress(CannotDecrypt):
             if (entry := svc.receiving.register(place).waiting(svc.now())) is not None:
                 found.append((place, entry))
@@ -170,6 +171,60 @@ def head_of(svc: Services, network: Network, node: NodeAddress, seconds: float) 
     return chain.head(seconds)
 
 
+def set_wallets(svc: Services, who: str, kind: Kind, text: str) -> Entry:
+    """The wallets in this text, one in a line, that refunds are sent from; none of it names none. Raises Invalid, which
+    repeats nothing of the text: a secret may have been pasted by mistake; Conflict."""
+    wallets = _wallets_in(kind, text)
+    now = svc.now()
+    from_then = in_force_at(now, was_ever_paid=svc.bookings.was_ever_paid())
+    what = f"{len(wallets)} named, in force at {from_then:%Y-%m-%d %H:%M} UTC"
+    svc.audit.add(now, who, "refund_wallets_named", str(kind), what)
+    svc.receiving.set_wallets(kind, wallets, now, by=who, in_force_at=from_then)
+    _tell_soon(svc)
+    return svc.receiving.register(WALLETS[kind]).entries[-1]
+
+
+def _wallets_in(kind: Kind, text: str) -> tuple[str, ...]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_WALLETS:
+        raise Invalid(f"At most {MOST_WALLETS} wallets can be named.", {"addresses": f"are more than {MOST_WALLETS}"})
+    found: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(chain_addresses.parsed(_one_of(kind), line))
+        except Invalid as refusal:
+            raise Invalid(f"Line {number}: {refusal}", {"addresses": f"line {number} is no address"}) from None
+    return tuple(dict.fromkeys(found))
+
+
+def wallets_shown(svc: Services, kind: Kind) -> tuple[str, ...]:
+    """As wallets show them; none if what is stored cannot be read."""
+    try:
+        return shown_as(kind, svc.receiving.wallets(kind, svc.now()))
+    except CannotDecrypt:
+        return ()
+
+
+def wallets_troubled(svc: Services) -> list[str]:
+    """Why what is stored of wallets cannot be used, in words; none if it can."""
+    found = []
+    for kind, place in WALLETS.items():
+        try:
+            svc.receiving.register(place)
+        except CannotDecrypt as error:
+            found.append(f"wallets for {kind}: {error}")
+    return found
+
+
+def shown_as(kind: Kind, addresses: Sequence[str]) -> tuple[str, ...]:
+    return tuple(chain_addresses.shown(_one_of(kind), address) for address in addresses)
+
+
+def _one_of(kind: Kind) -> Network:
+    """Networks of one kind write addresses alike."""
+    return next(network for network in Network if network.facts.kind is kind)
+
+
 def withdraw(svc: Services, who: str, place: Place, entry_id: str) -> None:
     """Raises NotFound if it does not wait any more."""
     now = svc.now()
@@ -208,6 +263,12 @@ def receive_at_once(svc: Services, kind: Kind, text: str, nodes: Mapping[Network
             svc.receiving.set_nodes(network, (node,), now, by=BY_COMMAND, in_force_at=now)
         if source is not None and not svc.receiving.is_on(network, now):
             svc.receiving.switch_on(network, source.id, now, by=BY_COMMAND)
+
+
+def name_wallets_at_once(svc: Services, kind: Kind, wallets: Sequence[str]) -> None:
+    """The same for wallets that refunds are sent from."""
+    with suppress(Unchanged):
+        svc.receiving.set_wallets(kind, wallets, svc.now(), by=BY_COMMAND, in_force_at=svc.now())
 
 
 # --- telling the owners -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Receiving USDT on the stand-in's chains: for one's own machine, and for drills. No real money."""
 
-from inspired.adapters.mongo.receiving import NodeAddress
+from inspired.adapters.mongo.receiving import WALLETS, NodeAddress
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.site import receiving
 from inspired.services import Services
@@ -12,6 +12,8 @@ PUBLIC_ACCOUNTS = {
     Kind.TRON: "xpub6BuRy7ZmkGfP2RWhoor1kWB1w9DvrtmJbFBvnC1bQ4SB5NbCHTyQY"
     "CJSXZtxDbFyHTmC7wkU2he3nYYdpZ3Vf6qUAkXSnL6RPif4BDtDEKr",
 }
+# A wallet of nobody's. On the stand-in's chains it can send, so that refunds can be tried without waiting for a day.
+OWNERS_WALLET = "0x" + "ca" * 20
 
 
 def receive(svc: Services, sandbox: str) -> None:
@@ -26,3 +28,5 @@ def receive(svc: Services, sandbox: str) -> None:
             if network.facts.kind is kind
         }
         receiving.receive_at_once(svc, kind, text, there)
+        if not svc.receiving.register(WALLETS[kind]).entries:
+            receiving.name_wallets_at_once(svc, kind, [OWNERS_WALLET])

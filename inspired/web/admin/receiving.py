@@ -1,11 +1,14 @@
-"""Where money on chain goes: addresses, nodes, what waits, and the comparison with the wallet that switches it on."""
+"""Where money on chain goes: addresses, nodes, what waits, and the comparison with the wallet that switches it on. Also
+the wallets that refunds are sent from."""
 
 import re
+from collections.abc import Sequence
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from inspired.adapters.mongo.receiving import SOURCES, NodeAddress, nodes_of, place_of
+from inspired.adapters.crypto.vault import CannotDecrypt
+from inspired.adapters.mongo.receiving import SOURCES, WALLETS, NodeAddress, nodes_of, place_of, wallets_of
 from inspired.domain.accounts.people import FRESH
 from inspired.domain.booking.receiving import Entry, Part
 from inspired.domain.shared.errors import Invalid, NotFound, Refusal
@@ -44,6 +47,8 @@ def overview(refusal: Refusal | None = None) -> str:
         people={person.id: person.email for person in svc.people.all()},
         described=receiving.described,
         nodes_of=nodes_of,
+        wallets=[(kind, name, receiving.wallets_shown(svc, kind)) for kind, name in KINDS.items()],
+        wallets_waiting=_wallets_waiting,
         message=str(refusal) if refusal else "",
     )
 
@@ -58,7 +63,7 @@ def source(kind: str, refusal: Refusal | None = None) -> str:
         name=KINDS[known],
         standing=receiving.standing(svc, next(network for network in Network if network.facts.kind is known)),
         described=receiving.described,
-        text="\n".join(line if SHOWN_AGAIN.fullmatch(line) else "" for line in lines),
+        text=_shown_again(lines),
         **_shown_with(svc, refusal),
     )
 
@@ -101,6 +106,34 @@ def nodes_submit(network: str) -> ResponseReturnValue:
     if not wanted:
         raise Invalid("Please check the marked fields.", {"url1": "Please give the address of a node."})
     entry = receiving.set_nodes(svc, _me(svc), known, wanted)
+    return go(url_for("receiving.overview"), said=_when(svc, entry))
+
+
+@bp.get("/wallets/<kind>")
+def wallets(kind: str, refusal: Refusal | None = None) -> str:
+    svc, known = services(), _kind(kind)
+    lines = request.form.get("addresses", "").splitlines() if refusal else receiving.wallets_shown(svc, known)
+    try:
+        waiting = svc.receiving.register(WALLETS[known]).waiting(svc.now())
+    except CannotDecrypt:
+        waiting = None
+    return render_template(
+        "admin/receiving/wallets.html",
+        kind=known,
+        kinds=KINDS,
+        waiting=waiting,
+        named=_shown_again(lines),
+        **_shown_with(svc, refusal),
+    )
+
+
+@bp.post("/wallets/<kind>")
+@rate_limits.proving
+@refusals_shown_by(wallets)
+def wallets_submit(kind: str) -> ResponseReturnValue:
+    svc, known = services(), _kind(kind)
+    _prove(svc)
+    entry = receiving.set_wallets(svc, _me(svc), known, request.form.get("addresses", ""))
     return go(url_for("receiving.overview"), said=_when(svc, entry))
 
 
@@ -156,6 +189,14 @@ def withdraw() -> ResponseReturnValue:
         raise NotFound("There is no such change.") from None
     receiving.withdraw(svc, _me(svc), place, request.form.get("entry", ""))
     return go(url_for("receiving.overview"), said="Withdrawn. What was in force stays so.")
+
+
+def _wallets_waiting(kind: Kind, entry: Entry) -> tuple[str, ...]:
+    return receiving.shown_as(kind, wallets_of(entry))
+
+
+def _shown_again(lines: Sequence[str]) -> str:
+    return "\n".join(line if SHOWN_AGAIN.fullmatch(line) else "" for line in lines)
 
 
 def _kind(name: str) -> Kind:

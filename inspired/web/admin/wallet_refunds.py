@@ -1,4 +1,4 @@
-"""Refunds that the owner sends from a wallet, and the wallets they are sent from."""
+"""Refunds that the owner sends from a wallet."""
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -6,20 +6,17 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.booking import Booking
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal
-from inspired.domain.shared.networks import Kind
-from inspired.flows.booking import refund_wallets, wallet_refunds
+from inspired.flows.booking import wallet_refunds
+from inspired.flows.site import receiving
 from inspired.web.admin.booking_details import person_of
 from inspired.web.shared import auth
 from inspired.web.shared.current import services
-from inspired.web.shared.forms import TransactionForm, WalletsForm, read
+from inspired.web.shared.forms import TransactionForm, read
 from inspired.web.shared.htmx import go
 from inspired.web.shared.refusals import refusals_shown_by
 
 bp = Blueprint("wallet_refunds", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
-
-
-# --- one refund -----------------------------------------------------------------------------------------------------
 
 
 @bp.get("/bookings/<booking_id>/refunds/<refund_id>/wallet")
@@ -47,7 +44,7 @@ def send(booking_id: str, refund_id: str, refusal: Refusal | None = None) -> str
         may_approve=(refund.waits_for_wallet or refund.waits_for_customer)
         and not refund.approved_by
         and rules.needs_second_owner(refund, wallet_refunds.owners(svc), above),
-        wallets=refund_wallets.shown(svc, network.facts.kind),
+        wallets=receiving.wallets_shown(svc, network.facts.kind),
         kind=network.facts.kind,
         values=request.form.to_dict(),
         errors=refusal.fields if isinstance(refusal, Invalid) else {},
@@ -100,39 +97,3 @@ def approve(booking_id: str, refund_id: str) -> ResponseReturnValue:
 
 def _page_of(booking_id: str) -> str:
     return url_for("booking_details.booking", booking_id=booking_id)
-
-
-# --- the wallets refunds are sent from ------------------------------------------------------------------------------
-
-
-@bp.get("/refund-wallets/<kind>")
-def wallets(kind: str, refusal: Refusal | None = None) -> str:
-    svc, wanted = services(), _kind(kind)
-    named = "\n".join(refund_wallets.shown(svc, wanted))
-    return render_template(
-        "admin/wallet_refunds/wallets.html",
-        kind=wanted,
-        networks=refund_wallets.networks_of(wanted),
-        named=named,
-        values={"addresses": named} if refusal is None else {},
-        errors=refusal.fields if isinstance(refusal, Invalid) else {},
-        message=str(refusal) if refusal else "",
-    )
-
-
-@bp.post("/refund-wallets/<kind>")
-@refusals_shown_by(wallets)
-def wallets_submit(kind: str) -> ResponseReturnValue:
-    svc, wanted = services(), _kind(kind)
-    form = read(WalletsForm, request.form)
-    number = refund_wallets.name(svc, wanted, form.addresses)
-    auth.note(svc, "refund_wallets_named", wanted, f"{number} named")
-    what = "No wallet is" if not number else f"{number} {'wallet is' if number == 1 else 'wallets are'}"
-    return go(url_for("wallet_refunds.wallets", kind=wanted), said=f"{what} named. It stands in the audit log.")
-
-
-def _kind(name: str) -> Kind:
-    try:
-        return Kind(name)
-    except ValueError:
-        raise NotFound("There are no such networks.") from None

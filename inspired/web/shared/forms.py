@@ -135,12 +135,6 @@ class TransactionForm(_Form):
     transaction: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class WalletsForm(_Form):
-    """One address in a line, of wallets that the owner sends refunds from."""
-
-    addresses: Annotated[str, StringConstraints(max_length=4000)] = ""
-
-
 class ByHandForm(_Form):
     amount: Amount
     note: Reason

@@ -91,8 +91,6 @@ ALLOWED: Mapping[str, Role] = {
     "wallet_refunds.send_submit": O,
     "wallet_refunds.find": O,
     "wallet_refunds.approve": O,
-    "wallet_refunds.wallets": O,
-    "wallet_refunds.wallets_submit": O,
     "alerts.alerts": R,
     "alerts.acknowledge": H,
     "alerts.set_webhook": O,
@@ -149,6 +147,8 @@ ALLOWED: Mapping[str, Role] = {
     "receiving.source_submit": O,
     "receiving.nodes": O,
     "receiving.nodes_submit": O,
+    "receiving.wallets": O,
+    "receiving.wallets_submit": O,
     "receiving.compare": O,
     "receiving.switch_on": O,
     "receiving.switch_off": O,
@@ -169,10 +169,11 @@ MOVES_MONEY = frozenset(
         "owner_actions.customers_page",
     }
 )
-# These say where money on chain goes.
+# These say where money on chain goes, and what settles a refund there.
 DIRECTS_MONEY = frozenset(
     {
         *("receiving.source", "receiving.source_submit", "receiving.nodes", "receiving.nodes_submit"),
+        *("receiving.wallets", "receiving.wallets_submit"),
         *("receiving.compare", "receiving.switch_on", "receiving.switch_off", "receiving.withdraw"),
     }
 )
@@ -182,7 +183,7 @@ FRESH_LOGIN = frozenset(
         *MOVES_MONEY,
         *DIRECTS_MONEY,
         "money.refund",
-        *("wallet_refunds.send", "wallet_refunds.wallets", "wallet_refunds.wallets_submit"),
+        "wallet_refunds.send",
         "bookings.export",
         "api_keys.api_keys_submit",
         "reports.export",

@@ -309,6 +309,22 @@ def test_what_was_sealed_for_one_place_is_not_taken_in_another(database: Databas
     assert fresh.nodes(Network.TRC20, NOW) == (NODE,)
 
 
+def test_who_can_write_to_the_database_alone_names_no_refund_wallet(database: Database, receiving: Receiving):
+    assert receiving.wallets(Kind.TRON, NOW) == ()
+    mine, others = ("0x" + letter * 40 for letter in "ab")
+    receiving.set_wallets(Kind.TRON, [mine], NOW, by="ann", in_force_at=NOW)
+    receiving.set_wallets(Kind.EVM, [others, mine], NOW, by="ann", in_force_at=NOW)
+    assert receiving.wallets(Kind.EVM, NOW) == (others, mine)
+
+    stored = database["receiving"].find_one({"_id": "wallets:EVM"})
+    assert stored is not None
+    assert others[2:] not in str(stored)
+    database["receiving"].replace_one({"_id": "wallets:TRON"}, {**stored, "_id": "wallets:TRON"})
+
+    with pytest.raises(CannotDecrypt):
+        Receiving(database, a_vault()).wallets(Kind.TRON, NOW)
+
+
 def test_the_moment_a_change_comes_into_force_cannot_be_brought_forward(database: Database, receiving: Receiving):
     """It is inside what is sealed; what stands beside it moves nothing."""
     give_source(receiving, Kind.EVM, XPUB_EVM, NOW)

@@ -14,6 +14,7 @@ from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import refreshing, refund_finding, wallet_refunds
 from inspired.flows.monitoring import sweeping
+from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.on_chain import STRANGER, THEIRS, WALLET, Chain, ready, receive_on_chain
@@ -100,7 +101,7 @@ def test_no_node_is_asked_while_no_refund_waits_for_a_wallet_or_none_is_named(
 ):
     refund_finding.look(svc)
     ready(svc, tron)
-    svc.refund_wallets.set(Kind.TRON, [], svc.now())
+    receiving.name_wallets_at_once(svc, Kind.TRON, [])
     refund_finding.look(svc)
 
     assert asked == []
@@ -179,7 +180,7 @@ def test_what_was_sent_before_its_wallet_was_named_is_found(svc: Services, tron:
     tron.finalize()
     before = refund_finding.look(svc)
 
-    svc.refund_wallets.set(Kind.TRON, [WALLET, STRANGER], svc.now())
+    receiving.name_wallets_at_once(svc, Kind.TRON, [WALLET, STRANGER])
 
     assert (before, refund_finding.look(later(svc, minutes=3))) == (0, 1)
     assert only(svc, booking).status is RefundStatus.DONE
@@ -210,7 +211,7 @@ def test_the_clock_has_it_looked_for_every_two_minutes_only_where_wallets_are_na
     for seconds in (0, 30, 90, 130):
         sweeping.sweep_runs(later(noting, seconds=seconds))
     for kind in Kind:
-        svc.refund_wallets.set(kind, [], svc.now())
+        receiving.name_wallets_at_once(svc, kind, [])
     sweeping.sweep_runs(later(noting, minutes=10))
 
     assert jobs.count("find_refunds") == 2

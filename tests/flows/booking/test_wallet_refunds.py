@@ -16,8 +16,8 @@ from inspired.domain.booking.states import Flag, RefundStatus, State
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Kind, Network
-from inspired.flows.booking import refreshing, refund_wallets, refunding, wallet_refunds
-from inspired.flows.site import retention
+from inspired.flows.booking import refreshing, refunding, wallet_refunds
+from inspired.flows.site import receiving, retention
 from inspired.services import Services
 from tests.conftest import Mailbox
 from tests.flows.on_chain import (
@@ -477,7 +477,7 @@ class TestFourEyes:
 
 
 def test_wallets_that_are_named_replace_those_before(svc: Services, tron: Chain):
-    refund_wallets.name(svc, Kind.TRON, shown(Network.TRC20, OTHERS))
+    receiving.name_wallets_at_once(svc, Kind.TRON, [OTHERS])
 
     booking = ready(svc, tron)
     with pytest.raises(Invalid, match="a wallet that you have not named"):

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from inspired.adapters.mongo.receiving import NODES, SOURCES, NodeAddress
+from inspired.adapters.crypto.chain_addresses import shown
+from inspired.adapters.mongo.receiving import NODES, SOURCES, WALLETS, NodeAddress
 from inspired.domain.accounts.people import Role
 from inspired.domain.shared.errors import Conflict, Invalid
 from inspired.domain.shared.networks import Kind, Network
@@ -17,6 +18,8 @@ from tests.flows.steps import confirmed
 from tests.harness import Servers, free_port
 
 DAY = timedelta(hours=24)
+WALLET, OTHER = (shown(Network.BEP20, "0x" + letter * 40) for letter in "ab")
+ON_TRON = shown(Network.TRC20, "0x" + "c" * 40)
 
 
 def node(sandbox: Servers, network: Network) -> NodeAddress:
@@ -81,6 +84,67 @@ def test_what_is_switched_on_is_what_was_compared(svc: Services):
 
     with pytest.raises(Conflict, match="compare them again"):
         receiving.switch_on(svc, "ann", Network.TRC20, shown.id)
+
+
+# --- wallets refunds are sent from ------------------------------------------------------------------------------------
+
+
+def test_wallets_are_one_in_a_line_each_once_and_as_wallets_show_them(svc: Services):
+    receiving.set_wallets(svc, "ann", Kind.EVM, f" {WALLET}\n\n{OTHER}\r\n{WALLET}")
+    receiving.set_wallets(svc, "ann", Kind.TRON, ON_TRON)
+
+    assert receiving.wallets_shown(svc, Kind.EVM) == (WALLET, OTHER)
+    assert receiving.wallets_shown(svc, Kind.TRON) == (ON_TRON,)
+    receiving.set_wallets(svc, "ann", Kind.EVM, " \n ")
+    assert receiving.wallets_shown(svc, Kind.EVM) == ()
+
+
+@pytest.mark.parametrize("line", ["witch collapse practice feed", "f" * 64, ON_TRON])
+def test_a_line_that_is_no_wallet_is_refused_without_being_repeated(svc: Services, line: str):
+    receiving.set_wallets(svc, "ann", Kind.EVM, OTHER)
+
+    with pytest.raises(Invalid, match="Line 2: ") as refused:
+        receiving.set_wallets(svc, "ann", Kind.EVM, f"{WALLET}\n{line}")
+
+    assert line not in f"{refused.value} {refused.value.fields}"
+    assert receiving.wallets_shown(svc, Kind.EVM) == (OTHER,)
+
+
+def test_more_wallets_than_anybody_needs_are_refused(svc: Services):
+    many = "\n".join(shown(Network.BEP20, f"0x{number:040x}") for number in range(1, receiving.MOST_WALLETS + 2))
+
+    with pytest.raises(Invalid, match="At most 20"):
+        receiving.set_wallets(svc, "ann", Kind.EVM, many)
+
+
+@pytest.mark.usefixtures("sold")
+def test_after_the_first_sale_wallets_count_a_day_later_and_every_owner_is_told(svc: Services, mailbox: Mailbox):
+    authentication.invite(svc, "second@example.com", Role.OWNER)
+    mailbox.messages.clear()
+
+    entry = receiving.set_wallets(svc, "ann", Kind.TRON, ON_TRON)
+    receiving.tell_owed(svc)
+
+    now = svc.now()
+    assert (svc.receiving.wallets(Kind.TRON, now), receiving.waiting(svc)) == ((), [(WALLETS[Kind.TRON], entry)])
+    assert svc.receiving.wallets(Kind.TRON, now + DAY) == ("0x" + "c" * 40,)
+    assert sorted(message["To"] for message in mailbox.messages) == ["owner@example.com", "second@example.com"]
+    assert all("the refund wallets on TRON were changed" in message["Subject"] for message in mailbox.messages)
+    text = " ".join(mailbox.messages[0].get_body(("plain",)).get_content().split())
+    assert "has set other wallets that refunds are sent from for TRON. They count from" in text
+
+
+@pytest.mark.usefixtures("sold")
+def test_wallets_that_wait_can_be_withdrawn(svc: Services):
+    entry = receiving.set_wallets(svc, "ann", Kind.TRON, ON_TRON)
+
+    receiving.withdraw(svc, "ben", WALLETS[Kind.TRON], entry.id)
+
+    assert svc.receiving.wallets(Kind.TRON, svc.now() + DAY) == ()
+    assert [(one.who, one.what) for one in svc.audit.newest(2)] == [
+        ("ben", "receiving_withdrawn"),
+        ("ann", "refund_wallets_named"),
+    ]
 
 
 # --- told -------------------------------------------------------------------------------------------------------------

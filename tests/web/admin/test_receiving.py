@@ -141,6 +141,32 @@ def test_a_change_that_waits_can_be_compared_beforehand(owner: FlaskClient, svc:
     assert "compared already" in owner.get(PAGE).text
 
 
+def test_wallets_are_named_and_after_the_first_sale_they_wait_and_can_be_withdrawn(
+    owner: FlaskClient, svc: Services, sandbox: Servers
+):
+    wallets, mine, other = f"{PAGE}/wallets/TRON", ADDRESSES_TRON[0], ADDRESSES_TRON[1]
+    at_once = send(owner, wallets, {"addresses": mine})
+    confirmed(svc, sandbox)
+
+    wrong = send(owner, wallets, {"addresses": f"{other}\n{'f' * 64}"})
+    later_on = send(owner, wallets, {"addresses": f"{other}\n{mine}"})
+    page, form = owner.get(PAGE).text, owner.get(wallets).text
+    kept = receiving.wallets_shown(svc, Kind.TRON)
+    fields = {name: hidden(page, name) for name in ("part", "of", "entry")}
+    withdrawn = send(owner, f"{PAGE}/withdraw", fields, page=PAGE)
+
+    assert (at_once.status_code, later_on.status_code, withdrawn.status_code, wrong.status_code) == (303, 303, 303, 422)
+    assert "f" * 64 not in wrong.text
+    assert other in wrong.text
+    assert kept == (mine,)
+    assert mine in form
+    assert "Refund wallets for TRON" in page
+    assert [receiving.wallets_shown(svc, kind) for kind in Kind] == [(), (mine,)]
+    assert receiving.waiting(svc) == []
+    assert svc.audit.newest(2)[1].what == "refund_wallets_named"
+    assert owner.get(f"{PAGE}/wallets/SOL").status_code == 404
+
+
 @pytest.mark.parametrize("fields", [{}, {"part": "source", "of": "TRC20", "entry": "x"}, {"part": "x", "of": "EVM"}])
 def test_what_is_not_there_cannot_be_withdrawn(owner: FlaskClient, fields: dict[str, str]):
     assert send(owner, f"{PAGE}/withdraw", fields, page="/admin/again").status_code == 404

@@ -7,11 +7,11 @@ from inspired.adapters.crypto.chain_addresses import shown
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import State
 from inspired.domain.shared.networks import Kind, Network
+from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.flows.on_chain import (
     OTHERS,
     THEIRS,
-    WALLET,
     Chain,
     confirmed,
     named,
@@ -83,12 +83,12 @@ def test_what_does_not_fit_is_told_on_the_page_with_what_was_typed(owner: FlaskC
 
 def test_without_a_named_wallet_the_page_leads_to_naming_one(owner: FlaskClient, svc: Services, tron: Chain):
     booking = ready(svc, tron)
-    svc.refund_wallets.set(Kind.TRON, [], svc.now())
+    receiving.name_wallets_at_once(svc, Kind.TRON, [])
 
     page = owner.get(page_of(booking)).text
 
     assert "You have named no wallet yet" in words(page)
-    assert "/admin/refund-wallets/TRON" in page
+    assert "/admin/receiving/wallets/TRON" in page
 
 
 def test_today_promises_and_the_booking_lead_there_and_none_says_try_again(
@@ -136,23 +136,6 @@ class TestTwoOwners:
         assert "You have approved it, so somebody else sends it" in words(after)
         assert MINE not in before + after
         assert svc.bookings.get(booking.id).refunds[-1].approved_by
-
-
-def test_wallets_are_named_shown_and_in_the_audit_log(owner: FlaskClient, svc: Services, tron: Chain):
-    page = "/admin/refund-wallets/TRON"
-    mine, other = (shown(Network.TRC20, one) for one in (WALLET, OTHERS))
-    assert mine in owner.get(page).text
-
-    wrong = send(owner, page, {"addresses": f"{other}\n{'f' * 64}"})
-    kept = svc.refund_wallets.of(Kind.TRON)
-    send(owner, page, {"addresses": f"{other}\n{mine}"})
-
-    assert wrong.status_code == 422
-    assert "f" * 64 not in wrong.text
-    assert kept == (WALLET,)
-    assert svc.refund_wallets.of(Kind.TRON) == (OTHERS, WALLET)
-    assert svc.audit.newest(1)[0].what == "refund_wallets_named"
-    assert owner.get("/admin/refund-wallets/SOL").status_code == 404
 
 
 def test_a_changed_address_is_not_shown_until_it_is_confirmed_again(owner: FlaskClient, svc: Services, tron: Chain):
