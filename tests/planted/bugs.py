@@ -25,6 +25,8 @@ ON_CHAIN = "inspired/adapters/providers/on_chain.py"
 ADDRESSES = "inspired/adapters/mongo/payment_addresses.py"
 WATCHING = "inspired/flows/booking/chain_watching.py"
 TRANSFERS = "inspired/adapters/mongo/transfers.py"
+REFRESHING = "inspired/flows/booking/refreshing.py"
+OF_REFRESHING = "tests/flows/booking/test_refreshing.py::"
 OF_WATCHING = "tests/flows/booking/test_chain_watching.py::"
 OF_CHAINS = "tests/domain/booking/test_on_chain.py::"
 PAYMENT_ORDERS = "inspired/domain/booking/payment_orders.py"
@@ -205,7 +207,23 @@ BUGS = (
         new="",
         test=OF_LIFECYCLE + "test_an_older_observation_changes_nothing",
     ),
+    Bug(
+        name="a notice counts as an answer of our own query",
+        rule="3",
+        file=REFRESHING,
+        old="orders_seen(svc, told_of, answers, seconds)]",
+        new="orders_seen(svc, told_of, known, seconds)]",
+        test=OF_REFRESHING + "test_after_a_notice_the_provider_is_asked",
+    ),
     # --- 4: at most one payable attempt
+    Bug(
+        name="what was just asked about is not closed",
+        rule="4",
+        file=REFRESHING,
+        old="        if seen is not None and order in closing:",
+        new="        if seen is not None and before is None and order in closing:",
+        test=OF_REFRESHING + "test_an_order_that_was_asked_about_and_must_not_stay_payable_is_still_closed",
+    ),
     Bug(
         name="a second order while one can still be paid",
         rule="4",

@@ -42,9 +42,8 @@ def work(svc: Services, bulk_job_id: str, booking_id: str) -> None:
         return
     before = svc.bookings.get(booking_id)
     answers = [refreshing.queried(svc, order, ASK_SECONDS) for order in before.orders if order.was_sent]
-    after = refreshing.ask(
-        svc, before, [observation for observation in answers if observation is not None], seconds=ASK_SECONDS
-    )
+    answered = [observation for observation in answers if observation is not None]
+    after = refreshing.ask(svc, before, answers=answered, seconds=ASK_SECONDS)
     svc.queue.enqueue("refresh", booking_id)
     told = f"{before.state} → {after.state}" if after.state is not before.state else ASKED
     svc.bulk_jobs.done(bulk_job_id, booking_id, UNANSWERED if None in answers else told)

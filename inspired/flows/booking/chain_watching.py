@@ -192,7 +192,7 @@ def tell_of(svc: Services, trade_no: str) -> None:
     address = moved.given.address
     asked = [order for order in booking.orders if _address_of(svc, order.trade_no) == address]
     seen = [refreshing.queried(svc, order, SECONDS) for order in asked]
-    refreshing.update_and_enqueue(svc, booking.id, [one for one in seen if one is not None])
+    refreshing.update_and_enqueue(svc, booking.id, answers=[one for one in seen if one is not None])
     if None in seen:
         svc.payment_addresses.put_off(trade_no, svc.now() + ASK_AGAIN)
     else:

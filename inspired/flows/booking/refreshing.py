@@ -42,11 +42,16 @@ def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation]
 
 
 def update_and_enqueue(
-    svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
+    svc: Services,
+    booking_id: str,
+    webhooks: Sequence[OrderObservation] = (),
+    told: Sequence[RefundSeen] = (),
+    *,
+    answers: Sequence[OrderObservation] = (),
 ) -> Booking:
-    """For jobs: mails wait behind other bookings' payments."""
+    """For jobs: mails wait behind other bookings' payments. `answers`: as in `ask`."""
     until = _mails_until(svc)
-    booking = update(svc, booking_id, webhooks, told, mails_until=until)
+    booking = update(svc, booking_id, webhooks, told, answers=answers, mails_until=until)
     _enqueue_mails(svc, [booking], until)
     return booking
 
@@ -117,13 +122,14 @@ def update(
     webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
+    answers: Sequence[OrderObservation] = (),
     mails_until: datetime | None = None,
 ) -> Booking:
     """`refresh` without mails and other outbox tasks: a slow mail server must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    return _gone_on(svc, ask(svc, booking, webhooks, told, mails_until=mails_until))
+    return _gone_on(svc, ask(svc, booking, webhooks, told, answers=answers, mails_until=mails_until))
 
 
 def _gone_on(svc: Services, booking: Booking) -> Booking:
@@ -137,14 +143,16 @@ def ask(
     webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
+    answers: Sequence[OrderObservation] = (),
     seconds: float = 3.0,
     mails_until: datetime | None = None,
 ) -> Booking:
     """Ask the slow questions first, then save their result in one versioned write.
 
+    `answers`: what queries of the caller just found out; these orders are not queried once more. A webhook is none.
     `mails_until`: until when the mails are leased to the job that the caller enqueues for them.
     """
-    return _found_out(svc, booking, webhooks, told, seconds=seconds).saved(svc, mails_until)
+    return _found_out(svc, booking, webhooks, told, answers=answers, seconds=seconds).saved(svc, mails_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +208,13 @@ def _found_out(
     webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
+    answers: Sequence[OrderObservation] = (),
     seconds: float = 3.0,
 ) -> _Findings:
     # A webhook makes the order worth querying at once, even after the booking's end.
-    told_of = lifecycle.settle(booking, webhooks, SlotSeen.UNKNOWN, svc.now()) if webhooks else booking
-    seen = [*webhooks, *orders_seen(svc, told_of, seconds)]
+    known = [*webhooks, *answers]
+    told_of = lifecycle.settle(booking, known, SlotSeen.UNKNOWN, svc.now()) if known else booking
+    seen = [*known, *orders_seen(svc, told_of, answers, seconds)]
     returned = [*told, *refunds_seen(svc, booking, refunds.to_ask(booking), seconds)]
     slot = _slot_seen(svc, lifecycle.settle(booking, seen, SlotSeen.UNKNOWN, svc.now(), returned), seconds)
     return _Findings(booking, seen, returned, slot)
@@ -215,27 +225,37 @@ def ask_about_all(svc: Services, booking: Booking, *, seconds: float) -> tuple[B
     returns how many of these queries were answered."""
     sent = (queried(svc, one, seconds) for one in booking.orders if one.was_sent)
     seen = [one for one in sent if one is not None]
-    return ask(svc, booking, seen, seconds=seconds), len(seen)
+    return ask(svc, booking, answers=seen, seconds=seconds), len(seen)
 
 
 def ask_and_close(svc: Services, booking: Booking, *, seconds: float) -> Booking:
     """Query every order ever sent and close those still payable."""
-    sent = (_order_seen(svc, one, True, seconds) for one in booking.orders if one.was_sent)
-    return ask(svc, booking, [seen for seen in sent if seen is not None], seconds=seconds)
+    asked = ((one, queried(svc, one, seconds)) for one in booking.orders if one.was_sent)
+    seen = [_closed(svc, order, answer, seconds) for order, answer in asked if answer is not None]
+    return ask(svc, booking, answers=seen, seconds=seconds)
 
 
-def orders_seen(svc: Services, booking: Booking, seconds: float) -> list[OrderObservation]:
-    now = svc.now()
+def orders_seen(
+    svc: Services, booking: Booking, answers: Sequence[OrderObservation], seconds: float
+) -> list[OrderObservation]:
+    """What is new beside these answers. An order that must not stay payable is closed."""
+    now, found = svc.now(), list[OrderObservation]()
+    known = {answer.trade_no: answer for answer in answers}
     closing = polling.orders_to_close(booking, now)
-    found = (_order_seen(svc, one, one in closing, seconds) for one in polling.orders_to_ask(booking, now))
-    return [one for one in found if one is not None]
+    for order in polling.orders_to_ask(booking, now):
+        before = known.get(order.trade_no)
+        seen = before or queried(svc, order, seconds)
+        if seen is not None and order in closing:
+            seen = _closed(svc, order, seen, seconds)
+        if seen is not None and seen is not before:
+            found.append(seen)
+    return found
 
 
-def _order_seen(svc: Services, order: PaymentOrder, closing: bool, seconds: float) -> OrderObservation | None:
-    """None if the provider did not answer. An order that must not stay payable is closed and queried again; most have
-    expired by themselves, which saves the close."""
-    seen = queried(svc, order, seconds)
-    if seen is None or not closing or seen.status is None or seen.status.is_closed or seen.status.has_money:
+def _closed(svc: Services, order: PaymentOrder, seen: OrderObservation, seconds: float) -> OrderObservation:
+    """The order that was seen like this is closed and queried again, unless it cannot be paid any more: most have
+    expired by themselves."""
+    if seen.status is None or seen.status.is_closed or seen.status.has_money:
         return seen
     try:
         svc.rails[order.rail].close(order.trade_no, seconds=seconds)

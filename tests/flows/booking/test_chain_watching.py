@@ -84,6 +84,21 @@ def test_money_is_seen_and_then_final_without_anybody_looking_at_the_page(
     assert (seen.state, svc.bookings.get(booking.id).state) == (State.PAID, State.CONFIRMED)
 
 
+@pytest.mark.parametrize("is_final", [False, True])
+def test_a_job_that_tells_of_money_asks_the_chain_once(svc: Services, sandbox: Servers, is_final: bool):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    if is_final:
+        chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    before = len(calls(sandbox))
+
+    worked(svc)
+
+    assert calls(sandbox)[before:].count("eth_getLogs") == 1
+    assert svc.bookings.get(booking.id).state is (State.CONFIRMED if is_final else State.PAID)
+
+
 def test_what_was_told_of_is_not_told_of_again(svc: Services, sandbox: Servers):
     booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
     send(sandbox, "TRC20", booking)
