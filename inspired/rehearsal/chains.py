@@ -98,6 +98,11 @@ class Chains:
         nodes = (NodeAddress(f"{path}/jsonrpc"), NodeAddress(f"{path}/nodes/2/jsonrpc"))
         self._svc.receiving.set_nodes(network, nodes, now, by=BY_COMMAND, in_force_at=now)
 
+    def replace_node(self, network: Network = Network.TRC20) -> None:
+        """From now on the second node is asked, and no other."""
+        now, node = self._svc.now(), NodeAddress(f"{self._sandbox.url}/chains/{network}/nodes/2/jsonrpc")
+        self._svc.receiving.set_nodes(network, (node,), now, by=BY_COMMAND, in_force_at=now)
+
     # --- time, and our watcher --------------------------------------------------------------------------------------
 
     def time_has_passed(self) -> None:

@@ -447,6 +447,32 @@ def nodes_differ(play: Play) -> None:
     play.check_kept("75", "trc20")
 
 
+@GROUP.drill(
+    "chain-node-hid",
+    "A node that hid a payment is replaced",
+    happens="TRON’s node does not tell of Ann’s payment, until her time to pay is over. You set another node in its "
+    "place.",
+    should="What the first node told of is read again: the payment is found, and the call is confirmed, since its time "
+    "is still free. You are told that it was hidden.",
+)
+def node_hid(play: Play) -> None:
+    booking = _held(play)
+    play.chains.break_node("empty")
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.watch(minutes=40)
+    play.scene("The node says that nothing has come, and the time to pay is over.")
+    play.check_state(booking, State.EXPIRED)
+    play.chains.replace_node()
+    play.pass_time(seconds=31)
+    play.watch(minutes=1)
+    play.scene("Another node is asked.")
+    play.check_owner_told("had not told of money")
+    play.check_state(booking, State.CONFIRMED, Flag.PAID_LATE)
+    play.check_kept("75", "trc20")
+    play.mend_calls("chains/TRC20/faults")
+
+
 def _is_refused(play: Play, rail: RailId) -> bool:
     play.skip_time(seconds=2)  # what pages know of it may be a second old
     try:

@@ -1517,6 +1517,32 @@ BUGS = (
         new="        entry = (self.register(WALLETS[kind]).entries or (None,))[-1]",
         test=OF_SETTING_RECEIVING + "test_after_the_first_sale_wallets_count_a_day_later_and_every_owner_is_told",
     ),
+    # --- another node in the place of one that hid money
+    Bug(
+        name="what a replaced node told of is not read again",
+        rule="6",
+        file=WATCHING,
+        old="        return moved + self._read_again(head)",
+        new="        return moved",
+        test=OF_WATCHING + "test_what_a_replaced_node_had_hidden_below_the_cursor_is_found_and_told",
+    ),
+    Bug(
+        name="blocks that are read again are passed before what was hidden is stored",
+        rule="6",
+        file=WATCHING,
+        old="        svc.transfers.store(hidden)",
+        new="        svc.transfers.save_read_again(group.name, network, replace(done, block=last))\n"
+        "        svc.transfers.store(hidden)",
+        test=OF_WATCHING + "test_what_was_hidden_is_stored_before_its_blocks_are_passed",
+    ),
+    Bug(
+        name="when blocks are read again, money counts from before an address was given out",
+        rule="6",
+        file=WATCHING,
+        old="            return transfer.block_number >= given.from_blocks[self._network]",
+        new="            return True",
+        test=OF_WATCHING + "test_what_reached_an_address_before_it_was_given_out_is_not_its_orders",
+    ),
     # --- refunds that are found
     Bug(
         name="blocks are passed before the refunds in them are settled",

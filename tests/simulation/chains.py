@@ -143,6 +143,9 @@ class FixedReceiving:
     def is_set_up(self, network: Network, now: datetime) -> bool:
         return True
 
+    def took_over(self, network: Network, now: datetime) -> None:
+        """It always was the same node."""
+
     def source(self, kind: Kind, now: datetime) -> Source:
         return SOURCES[kind]
 

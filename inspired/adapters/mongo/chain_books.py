@@ -47,6 +47,11 @@ class Departures:
         with reaching():
             self._cursors.update_one({"_id": f"{group}/{network}"}, {"$max": {"block": block}}, upsert=True)
 
+    def begin_again(self, group: str, network: Network) -> None:
+        """More addresses of the group have received something than was known when it was read. What is stored stays."""
+        with reaching():
+            self._cursors.delete_one({"_id": f"{group}/{network}"})
+
     def store(self, group: str, found: Iterable[Departure]) -> None:
         writes = [ReplaceOne({"_id": one.name}, _written(one, group), upsert=True) for one in found]
         if writes:

@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -156,6 +157,13 @@ class Receiving:
         """None, one or two; the first is asked first."""
         entry = self.register(NODES[network]).in_force(now)
         return () if entry is None else nodes_of(entry)
+
+    def took_over(self, network: Network, now: datetime) -> Entry | None:
+        """With which entry the node that is asked first came in another one's place; None if there never was
+        another."""
+        in_force = [entry for entry in self.register(NODES[network]).entries if entry.in_force_at <= now]
+        changes = (after for before, after in pairwise(in_force) if nodes_of(before)[:1] != nodes_of(after)[:1])
+        return next(iter(list(changes)[-1:]), None)
 
     def wallets(self, kind: Kind, now: datetime) -> tuple[str, ...]:
         """Those that refunds are sent from: 20 bytes each, as lower-case hex with 0x. A transfer from any other wallet

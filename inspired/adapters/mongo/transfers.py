@@ -29,6 +29,16 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """Blocks up to `until`, which another node told of, are read again with the one that is asked since the entry
+    `since`. That is done up to `block`."""
+
+    since: str
+    block: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a reading told that was not known, and at which addresses."""
 
@@ -40,6 +50,7 @@ class Transfers:
     def __init__(self, database: Database[Document]) -> None:
         self._collection: Collection[Document] = database["transfers"]
         self._cursors: Collection[Document] = database["transfer_cursors"]
+        self._read_again: Collection[Document] = database["transfers_read_again"]
 
     # --- cursors ------------------------------------------------------------------------------------------------------
 
@@ -60,6 +71,19 @@ class Transfers:
         change = {"$max": {"block": block, "read_at": now}, "$setOnInsert": {"group": group, "network": str(network)}}
         with reaching():
             self._cursors.update_one({"_id": f"{group}/{network}"}, change, upsert=True)
+
+    def read_again(self, network: Network) -> dict[str, ReadAgain]:
+        """By group. Beside the cursors, which never go back: what was read for good stays so meanwhile."""
+        with reaching():
+            found = list(self._read_again.find({"network": str(network)}))
+        return {one["group"]: ReadAgain(one["since"], one["block"], one["until"]) for one in found}
+
+    def save_read_again(self, group: str, network: Network, done: ReadAgain) -> None:
+        """Called once what was hidden up to its block is stored."""
+        document: Document = {"group": group, "network": str(network)}
+        document |= {"since": done.since, "block": done.block, "until": done.until}
+        with reaching():
+            self._read_again.replace_one({"_id": f"{group}/{network}"}, document, upsert=True)
 
     # --- transfers ----------------------------------------------------------------------------------------------------
 
@@ -112,6 +136,17 @@ class Transfers:
                 *(DeleteOne({"_id": name}) for name in sorted(gone)),
                 *(ReplaceOne({"_id": name}, told[name], upsert=True) for name in new),
             ],
+        )
+
+    def unknown(self, group: str, found: Sequence[Transfer]) -> Changes:
+        """Those among these, all of them final, that are not stored yet. What is stored stays."""
+        told = {one["_id"]: one for one in (_written(transfer, group, transfer.block_number) for transfer in found)}
+        with reaching():
+            known = {one["_id"] for one in self._collection.find({"_id": {"$in": list(told)}}, {"_id": 1})}
+        new = [document for name, document in told.items() if name not in known]
+        return Changes(
+            frozenset(one["recipient"] for one in new),
+            [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in new],
         )
 
     def store(self, changes: Changes) -> None:

@@ -307,6 +307,12 @@ class OnChain:
         """What reached these addresses in the blocks from `first` to `last`, in the chain's order."""
         return self._asked(seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds))
 
+    def told_again(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
+        """The same, for which nobody waits."""
+        return self._asked(
+            seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds), is_urgent=False
+        )
+
     def departures(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
         """What left these addresses in the blocks from `first` to `last`, in the chain's order."""
         return self._asked(

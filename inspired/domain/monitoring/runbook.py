@@ -375,6 +375,24 @@ SITE: Mapping[str, Alert] = {
             drills=("chain-nodes-differ",),
         ),
         Alert(
+            id="node_hid_money",
+            sentence="A node that you have replaced had not told of money that was there.",
+            severity=Severity.NOW,
+            found="After another node came into force, the site read with it once more what the one before had told "
+            "of, and found payments in final blocks that it did not know. This alert ends a day after the last one.",
+            happened="The node before was broken, or it lied.",
+            means="These payments are counted now like money that comes late: calls whose time is still free are "
+            "confirmed, other customers choose, and you find the bookings in the lists.",
+            todo=(
+                "Look at the bookings: the filter “paid late” has most of them. Write to the customers, who were told "
+                "that nothing had come.",
+                "Do not go back to that node. A second one of another provider, under Receiving, would have noticed.",
+                "Press “Reconcile now” under Money: it holds balances against what is known now.",
+            ),
+            drill="Sandbox: let the first node of a network hide transfers, pay, and set the second one in its place.",
+            drills=("chain-node-hid",),
+        ),
+        Alert(
             id="calendly",
             sentence="Calendly cannot be asked.",
             severity=Severity.TODAY,

@@ -3,11 +3,14 @@
 One watcher for each network, in rounds. Addresses are read in groups: the newest in each round, older ones in turn,
 within a day. What was found is marked and told of by a job, which asks the order's rail like any other trigger does; so
 a round may be lost, and two watchers at once do no harm. A network that is down holds up no other.
+
+Below a cursor nothing is read in rounds. Where another node comes in the place of the one that told of it, that is read
+once more, a part in each round: money that the first one hid is found, and nothing that was final is undone.
 """
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,13 +18,13 @@ import structlog
 
 from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.heartbeats import Outcomes
-from inspired.adapters.mongo.payment_addresses import Group, PaymentAddress
-from inspired.adapters.mongo.transfers import Cursor
+from inspired.adapters.mongo.payment_addresses import GROUP, Group, PaymentAddress
+from inspired.adapters.mongo.transfers import Cursor, ReadAgain
 from inspired.domain.booking import payment_orders
 from inspired.domain.booking.booking import Booking, booking_id_of
 from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
-from inspired.domain.shared.networks import DUST, Head, Network, units_of
+from inspired.domain.shared.networks import DUST, Head, Network, Transfer, units_of
 from inspired.flows.booking import refreshing
 from inspired.services import Services
 
@@ -35,6 +38,8 @@ MOST_BLOCKS = 50_000  # of one group in one round
 SAVE_EVERY = timedelta(seconds=20)  # a cursor that passed nothing may lag behind
 ASK_AGAIN = timedelta(seconds=15)
 SECONDS = 5.0  # for one question
+CHANGING = timedelta(minutes=1)  # while a change of nodes comes into force, either may have been asked
+AGAIN_PAUSE = timedelta(minutes=10)  # after a node could not tell of old blocks
 log = structlog.get_logger()
 
 
@@ -49,6 +54,10 @@ class _Group:
     cursor: int | None = None
     read_at: datetime | None = None
     saved_at: datetime | None = None
+
+    @property
+    def number(self) -> int:
+        return 0 if self.oldest is None else self.oldest.index // GROUP
 
     def go_on_from(self, known: Cursor | None) -> None:
         """From where it was read before."""
@@ -65,6 +74,8 @@ class ChainWatch:
         self._chain = svc.chains[network]
         self._groups: dict[str, _Group] = {}
         self._newest = -1
+        self._again: dict[str, ReadAgain] | None = None
+        self._again_from = svc.now()
         self._pause = ROUND_SECONDS
         self._outcome = Outcomes(svc.heartbeats, heartbeats.CHAIN.format(network), svc.now, said=None)
 
@@ -109,7 +120,7 @@ class ChainWatch:
                 failure = failure or error  # it may be about this group alone
         if failure is not None:
             raise failure
-        return moved
+        return moved + self._read_again(head)
 
     def _look_for_new(self) -> None:
         cursors = None
@@ -161,6 +172,63 @@ class ChainWatch:
             if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
                 svc.payment_addresses.put_off(trade_no, now + ASK_AGAIN)
         return len(moved)
+
+    def _read_again(self, head: Head) -> int:
+        """A part of what a node before this one told of. Returns at how many addresses it had hidden something."""
+        svc, network, now = self._svc, self._network, self._svc.now()
+        since = svc.receiving.took_over(network, now) if now >= self._again_from else None
+        if since is None:
+            return 0
+        if self._again is None:
+            self._again = svc.transfers.read_again(network)
+        for group in reversed(self._groups.values()):
+            if group.cursor is None or group.oldest is None or group.oldest.made_at > since.in_force_at + CHANGING:
+                continue
+            done = self._again.get(group.name)
+            if done is None or done.since != since.id:
+                done = ReadAgain(since.id, self._chain.first_block(group.oldest, head) - 1, group.cursor)
+            if done.block < done.until:
+                try:
+                    return self._part_again(group, done)
+                except UpstreamError as error:
+                    log.warning("blocks_not_read_again", network=str(network), group=group.name, why=str(error))
+                    self._again_from = now + AGAIN_PAUSE
+                    return 0
+        return 0
+
+    def _part_again(self, group: _Group, done: ReadAgain) -> int:
+        svc, network, now = self._svc, self._network, self._svc.now()
+        first, last = done.block + 1, min(done.until, done.block + MOST_BLOCKS)
+        found = self._chain.told_again(group.addresses, first, last)
+        hidden = svc.transfers.unknown(group.name, self._of_their_time(group, found))
+        moved = svc.payment_addresses.mark(network.facts.kind, hidden.addresses, now) if hidden.addresses else []
+        svc.transfers.store(hidden)
+        if moved:
+            told = f"{len(hidden.addresses)} address{'es' if len(hidden.addresses) > 1 else ''}"
+            log.error("money_was_hidden", network=str(network), group=group.name, addresses=len(hidden.addresses))
+            svc.departures.begin_again(group.name, network)
+            svc.heartbeats.beat(heartbeats.HIDDEN.format(network), now, is_well=False, detail=told)
+        done = replace(done, block=last)
+        svc.transfers.save_read_again(group.name, network, done)
+        self._again = {**(self._again or {}), group.name: done}
+        for trade_no in moved:
+            if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
+                svc.payment_addresses.put_off(trade_no, now + ASK_AGAIN)
+        return len(moved)
+
+    def _of_their_time(self, group: _Group, found: Sequence[Transfer]) -> list[Transfer]:
+        """Without what reached an address before it was given out: that is no order's."""
+        if not found or group.oldest is None:
+            return []
+        held = self._svc.payment_addresses.held_in(Group(self._network.facts.kind, group.number, group.oldest))
+        given = {one.given.address: one.given for one in held}
+        return [one for one in found if one.recipient in given and self._is_of_its_time(one, given[one.recipient])]
+
+    def _is_of_its_time(self, transfer: Transfer, given: PaymentAddress) -> bool:
+        if self._network in given.from_blocks:
+            return transfer.block_number >= given.from_blocks[self._network]
+        at = transfer.block_time or self._chain.block_time(transfer.block_number)
+        return at >= given.made_at
 
     def _first(self, group: _Group, head: Head) -> int:
         if group.cursor is not None:

@@ -53,6 +53,7 @@ NOTICE_WITHIN = timedelta(minutes=5)
 PAYMENTS_LIMIT, NOTICES_LIMIT = Decimal("0.05"), Decimal("0.02")
 REFUSED_LIMIT = 20  # in an hour
 LOGINS_LIMITS = ((20, timedelta(hours=1), "an hour"), (60, timedelta(days=1), "a day"))
+HIDDEN_TOLD = timedelta(days=1)
 MOST_SKEW = timedelta(seconds=1.9)  # as in the doctor: Binance's clock comes in whole seconds only
 PROBE_WELL, PROBE_ILL = timedelta(minutes=10), timedelta(minutes=2)
 TROUBLED_AFTER = timedelta(hours=1)
@@ -257,6 +258,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
     yield "chain_unread", Seen(unread) if unread else None
     differing = ", ".join(_differing_nodes(svc, beats))
     yield "nodes_differ", Seen(differing) if differing else None
+    hidden = ", ".join(_hidden_by_nodes(svc, beats))
+    yield "node_hid_money", Seen(hidden) if hidden else None
     check = beats.get(heartbeats.CHECK)
     yield "invariant_broken", Seen(check.detail) if check is not None and not check.is_well else None
     skew = svc.binance.clock_skew
@@ -288,6 +291,14 @@ def _differing_nodes(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
     for network in svc.chains:
         beat = beats.get(heartbeats.SECOND_NODE.format(network))
         if beat is not None and not beat.is_well:
+            yield f"{network.facts.name}: {beat.detail}"
+
+
+def _hidden_by_nodes(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
+    """Networks on which a replaced node was found within a day to have hidden money."""
+    for network in svc.chains:
+        beat = beats.get(heartbeats.HIDDEN.format(network))
+        if beat is not None and svc.now() - beat.at <= HIDDEN_TOLD:
             yield f"{network.facts.name}: {beat.detail}"
 
 

@@ -309,6 +309,25 @@ def test_what_was_sealed_for_one_place_is_not_taken_in_another(database: Databas
     assert fresh.nodes(Network.TRC20, NOW) == (NODE,)
 
 
+def test_the_entry_with_which_another_node_is_asked_first_is_known(receiving: Receiving):
+    one, other = (NodeAddress(f"https://{name}.example/rpc") for name in ("one", "other"))
+
+    def set_at(hours: int, *nodes: NodeAddress) -> None:
+        at = NOW + hours * HOUR
+        receiving.set_nodes(Network.TRC20, nodes, at, by="ann", in_force_at=at)
+
+    def since(hours: int) -> datetime | None:
+        entry = receiving.took_over(Network.TRC20, NOW + hours * HOUR)
+        return None if entry is None else entry.in_force_at
+
+    set_at(0, one)
+    assert (since(0), since(1)) == (None, None)
+    set_at(1, one, other)
+    set_at(2, other, one)
+    set_at(3, other)
+    assert [since(hours) for hours in (1, 2, 3, 9)] == [None, *[NOW + 2 * HOUR] * 3]
+
+
 def test_who_can_write_to_the_database_alone_names_no_refund_wallet(database: Database, receiving: Receiving):
     assert receiving.wallets(Kind.TRON, NOW) == ()
     mine, others = ("0x" + letter * 40 for letter in "ab")

@@ -1,11 +1,15 @@
 """Watching every address ever given out: what arrives late, twice, on another network, or is taken back is never
 overlooked, and a round or a job that is lost loses nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from inspired.adapters.crypto import chain_addresses
+from inspired.adapters.mongo.receiving import BY_COMMAND, NodeAddress
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.ledger import balances
@@ -13,7 +17,7 @@ from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Network
+from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import chain_watching, payment, refreshing
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import alerting, sweeping
@@ -52,7 +56,8 @@ def chain(sandbox: Servers, network: str, what: str, body: dict[str, Any] | None
 
 
 def calls(sandbox: Servers, network: str = "TRC20") -> list[str]:
-    return [method for one in sandbox.control(f"chains/{network}/calls") for method in one["methods"]]
+    name, _, query = network.partition("?")
+    return [method for one in sandbox.control(f"chains/{name}/calls?{query}") for method in one["methods"]]
 
 
 def worked(svc: Services) -> None:
@@ -326,6 +331,170 @@ def test_addresses_of_long_ago_are_still_read_but_not_in_each_round(svc: Service
 
     assert before == in_the_same_hour > 0
     assert calls(sandbox).count("eth_getLogs") == before + 1
+
+
+# --- another node in the place of one that hid money ------------------------------------------------------------------
+
+
+def set_node(svc: Services, sandbox: Servers, path: str, network: Network = Network.TRC20) -> None:
+    node, now = NodeAddress(f"{sandbox.sandbox}/chains/{network}/{path}"), svc.now()
+    svc.receiving.set_nodes(network, (node,), now, by=BY_COMMAND, in_force_at=now)
+
+
+def hide(sandbox: Servers, network: str = "TRC20") -> None:
+    """The first node does not tell of transfers any more."""
+    chain(sandbox, network, "faults", {"fault": "empty", "times": 100_000})
+
+
+def a_hidden_payment(svc: Services, sandbox: Servers, watch: ChainWatch) -> Booking:
+    """Final, and below the cursor of its group."""
+    booking = a_live_booking(svc)
+    hide(sandbox)
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    cursor = svc.transfers.cursor("TRON/0", Network.TRC20)
+    assert cursor is not None
+    assert svc.transfers.final_in("TRON/0", Network.TRC20, cursor.block) == []
+    return booking
+
+
+def test_what_a_replaced_node_had_hidden_below_the_cursor_is_found_and_told(svc: Services, sandbox: Servers):
+    watch = ChainWatch(svc, Network.TRC20)
+    booking = a_hidden_payment(svc, sandbox, watch)
+    cursor = svc.transfers.cursor("TRON/0", Network.TRC20)
+    assert [watch.round(), svc.bookings.get(booking.id).state] == [0, State.PENDING]
+
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+    found = [watch.round(), watch.round()]
+    worked(svc)
+
+    assert found == [1, 0]
+    assert svc.bookings.get(booking.id).state is State.CONFIRMED
+    after = svc.transfers.cursor("TRON/0", Network.TRC20)
+    assert cursor is not None
+    assert after is not None
+    assert after.block >= cursor.block
+    told = alerting.find(svc)["node_hid_money"]
+    assert told is not None
+    assert told.detail == "TRON: 1 address"
+    assert alerting.find(later(svc, hours=25))["node_hid_money"] is None
+
+
+def test_what_only_the_node_before_told_of_stays(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    chain(sandbox, "TRC20", "faults", {"fault": "empty", "times": 100_000, "node": 2})
+
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+    for _ in range(3):
+        watch.round()
+    worked(svc)
+
+    assert svc.bookings.get(booking.id).state is State.CONFIRMED
+    assert alerting.find(svc)["node_hid_money"] is None
+
+
+def test_a_part_is_read_again_in_each_round_and_a_new_watcher_goes_on_with_the_next(
+    svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    watch = ChainWatch(svc, Network.TRC20)
+    booking = a_hidden_payment(svc, sandbox, watch)
+    chain(sandbox, "TRC20", "mine", {"blocks": 100})
+    watch._svc = later(svc, minutes=1)
+    watch.round()
+    monkeypatch.setattr(chain_watching, "MOST_BLOCKS", 10)
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+
+    parts = []
+    for _ in range(4):
+        ChainWatch(svc, Network.TRC20).round()
+        parts.append(svc.transfers.read_again(Network.TRC20)["TRON/0"].block)
+
+    assert [after - before for before, after in pairwise(parts)] == [10, 10, 10]
+    worked(svc)
+    assert svc.bookings.get(booking.id).state is State.CONFIRMED
+
+
+def test_what_was_hidden_is_stored_before_its_blocks_are_passed(
+    svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    watch = ChainWatch(svc, Network.TRC20)
+    a_hidden_payment(svc, sandbox, watch)
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+
+    def dies(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    head = svc.chains[Network.TRC20].head()
+    with monkeypatch.context() as patch:
+        patch.setattr(svc.transfers, "store", dies)
+        with pytest.raises(KeyboardInterrupt):
+            watch._read_again(head)
+
+    assert sum(ChainWatch(svc, Network.TRC20).round() for _ in range(2)) == 1
+
+
+def test_what_reached_an_address_before_it_was_given_out_is_not_its_orders(svc: Services, sandbox: Servers):
+    a_live_booking(svc)
+    watch = ChainWatch(svc, Network.TRC20)
+    watch.round()
+    source = svc.receiving.source(Kind.TRON, svc.now())
+    assert source is not None
+    next_one = chain_addresses.shown(Network.TRC20, source.address(1))
+    chain(sandbox, "TRC20", "send", {"to": next_one, "amount": PRICE})
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+    second = a_live_booking(svc)
+    assert address_of(second) == next_one
+    watch.round()
+
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+
+    assert sum(watch.round() for _ in range(3)) == 0
+    worked(svc)
+    assert svc.bookings.get(second.id).state is State.PENDING
+
+
+def test_nothing_is_read_again_while_the_node_is_the_same_or_after_it_was_done(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+
+    def asked() -> int:
+        """For logs, in one round after one block more."""
+        chain(sandbox, "TRC20", "mine", {"blocks": 1})
+        nodes = ("TRC20", "TRC20?node=2")
+        before = sum(calls(sandbox, node).count("eth_getLogs") for node in nodes)
+        watch.round()
+        return sum(calls(sandbox, node).count("eth_getLogs") for node in nodes) - before
+
+    same = asked()
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+
+    assert (same, asked(), asked()) == (1, 2, 1)
+
+
+def test_a_node_that_knows_no_old_blocks_holds_up_nothing(svc: Services, sandbox: Servers):
+    watch = ChainWatch(svc, Network.TRC20)
+    a_hidden_payment(svc, sandbox, watch)
+    set_node(svc, sandbox, "nodes/2/jsonrpc")
+    watch._svc = replace(svc, chains={Network.TRC20: svc.chains[Network.TRC20]})
+
+    def forgot(*_: Any, **__: Any) -> None:
+        raise UpstreamError("TRC20 node", "pruned")
+
+    chain_ = svc.chains[Network.TRC20]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain_, "told_again", forgot)
+        first = watch.round()
+    in_the_same_minute = watch.round()
+    watch._svc = later(svc, minutes=11)
+
+    assert (first, in_the_same_minute, watch.round()) == (0, 0, 1)
 
 
 def test_one_network_down_leaves_the_others_be(svc: Services, sandbox: Servers):
