@@ -51,13 +51,15 @@
       field.remove();
     }
     const label = button.textContent;
-    button.textContent = "Copied";
-    say("#said", "Copied");
-    setTimeout(() => { button.textContent = label; say("#said", ""); }, 1500);
+    const copied = $("#said").dataset.copied;
+    button.dataset.isCopied = "yes";
+    button.textContent = copied;
+    say("#said", copied);
+    setTimeout(() => { button.textContent = label; delete button.dataset.isCopied; say("#said", ""); }, 1500);
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-copy]");
-    if (button && button.textContent !== "Copied") copy(button);
+    if (button && !button.dataset.isCopied) copy(button);
   });
 
   // --- Calendly: only its origin, only our frame, only the shape we know; the server reads it back anyway ---
@@ -68,8 +70,8 @@
     if (!frame) return;
     silent = setTimeout(() => {
       frame.hidden = true;
-      say("#no-frame-head", "The calendar cannot be shown here");
-      say("#said", "The calendar cannot be shown here");
+      say("#no-frame-head", frame.dataset.silent);
+      say("#said", frame.dataset.silent);
     }, 10000);
   };
   window.addEventListener("message", (event) => {
@@ -97,7 +99,7 @@
     if (xhr.status < 400 || !/^\s*<!doctype/i.test(xhr.responseText)) return;
     event.detail.shouldSwap = false; // a whole page that explains an error does not belong into a part of ours
     const page = new DOMParser().parseFromString(xhr.responseText, "text/html");
-    const message = $("[data-message]", page)?.textContent || "That did not work. Please try again.";
+    const message = $("[data-message]", page)?.textContent || $("#trouble").dataset.failed;
     if (!(isPoll(event.detail) && xhr.status === 429)) say("#trouble", message);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -105,7 +107,7 @@
     if (xhr.status && xhr.status < 400) say("#trouble", "");
     if (isPoll(event.detail) && xhr.status === 204) learnTime(Number(xhr.getResponseHeader("X-Now")), performance.now());
   });
-  const lost = () => say("#trouble", "No connection. We keep trying.");
+  const lost = () => say("#trouble", $("#trouble").dataset.lost);
   document.addEventListener("htmx:sendError", lost);
   document.addEventListener("htmx:timeout", lost);
   document.addEventListener("htmx:afterSwap", (event) => {

@@ -5,6 +5,7 @@ A language is read when somebody first asks for it, so that a process which serv
 
 import gettext
 import io
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -18,16 +19,22 @@ NAME = "customer.po"
 @cache
 def language(code: str) -> Language:
     """English for a code that is none of ours, or has no catalogue."""
-    is_there = code in LANGUAGES and code != ENGLISH and (FOLDER / code / NAME).is_file()
-    return _Translated(code) if is_there else IN_ENGLISH
+    return _Translated(code) if code != ENGLISH and code in available() else IN_ENGLISH
+
+
+@cache
+def available() -> dict[str, str]:
+    """English and every language that has a catalogue, each with its own name for itself."""
+    return {code: name for code, name in LANGUAGES.items() if code == ENGLISH or (FOLDER / code / NAME).is_file()}
 
 
 class _Translated(Language):
     def __init__(self, code: str) -> None:
-        from babel import Locale, dates
+        from babel import Locale, dates, lists
 
         self.code = code
         self._dates = dates
+        self._lists = lists
         self._locale = Locale.parse(code, sep="-")
         self._texts = _catalogue(code)
 
@@ -54,6 +61,9 @@ class _Translated(Language):
 
     def short_weekday(self, day: date) -> str:
         return self._dates.format_date(day, "ccc", locale=self._locale)
+
+    def any_of(self, names: Sequence[str]) -> str:
+        return self._lists.format_list(names, style="or", locale=self._locale)
 
 
 def _midnight(day: date) -> datetime:

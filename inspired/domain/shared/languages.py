@@ -5,7 +5,7 @@ Outside of it everything is English: logs, the audit log, the API's names, mails
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -72,6 +72,10 @@ class Language:
     def clock(self, moment: datetime) -> str:
         """ "14:05" """
         return f"{moment:%H:%M}"
+
+    def any_of(self, names: Sequence[str]) -> str:
+        """ "a or b" """
+        return " or ".join(names)
 
 
 IN_ENGLISH = Language()

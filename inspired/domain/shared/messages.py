@@ -101,6 +101,16 @@ class MessageId(StrEnum):
     ABOVE_LIMIT = auto()
     NOTIFIED = auto()
     NOT_CHOSEN = auto()
+    PAYMENT_CLOSING = auto()
+    IF_NOT_CHOSEN = auto()
+    CHOOSE_UNTIL = auto()
+
+    # Before and while a customer pays or gives up.
+    HOW_TO_PAY = auto()
+    NEXT_YOU_PAY = auto()
+    WAY_TO_PAY = auto()
+    GIVING_UP = auto()
+    TAKING_IT_BACK = auto()
 
     # Its badge.
     BADGE_NO_TIME = auto()

@@ -26,6 +26,7 @@ from inspired.domain.shared.errors import (
     UpstreamError,
 )
 from inspired.domain.shared.languages import translated
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Facts
 from inspired.domain.shared.timezones import is_zone
@@ -265,7 +266,9 @@ def picked(token: str) -> ResponseReturnValue:
     except UpstreamError:
         return render_template("booking/away.html", booking=booking), 503
     if after is None:
-        return _with_frame(svc, booking, "Calendly does not show a new time of yours yet. Please pick one first.")
+        return _with_frame(
+            svc, booking, translated("Calendly does not show a new time of yours yet. Please pick one first.")
+        )
     after = payment.open_order(svc, after, seconds=payment.IN_REQUEST_SECONDS)
     svc.queue.enqueue("refresh", after.id)
     return go(_page_of(after))
@@ -552,14 +555,8 @@ def _way(rail: RailId) -> WayToPay:
     words, network = rails.of(rail), CAPABILITIES[rail].network
     name = f"{words.rail} ({network})" if network else words.rail
     minutes = services().settings.expiry_of(rail) / MINUTE
-    hint = translated(
-        "{source}; usually {speed}. {fee} You have {minutes} minutes to pay.",
-        source=capital(words.source),
-        speed=words.speed,
-        fee=words.fee,
-        minutes=f"{minutes:g}",
-    )
-    return WayToPay(rail, name, hint, rail is RailId.TRC20, f"{minutes:g}")
+    hint = said(Message.of(MessageId.WAY_TO_PAY, rail=rail, time=f"{minutes:g}"))
+    return WayToPay(rail, name, capital(hint), rail is RailId.TRC20, f"{minutes:g}")
 
 
 def _facts_of(booking: Booking) -> Facts | None:

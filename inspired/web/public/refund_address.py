@@ -7,6 +7,7 @@ from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.booking import Booking
 from inspired.domain.shared.errors import Conflict, NotFound, Refusal
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.networks import Network
 from inspired.flows.booking import wallet_refunds
 from inspired.services import Services
@@ -26,7 +27,7 @@ def address(token: str, network: str, refusal: Refusal | None = None) -> str:
     svc, wanted = services(), _network(network)
     booking = languages.booking_of(svc, token)
     if wanted not in rules.networks(booking) and refusal is None:
-        raise NotFound(f"Nothing of this booking can go back on {wanted.facts.name}.")
+        raise NotFound(Text.of("Nothing of this booking can go back on {network}.", network=wanted.facts.name))
     named = booking.refund_address(wanted)
     return render_template(
         "booking/refund_address.html",

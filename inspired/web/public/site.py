@@ -4,6 +4,7 @@ from flask import Blueprint, render_template
 
 from inspired.domain.sentences.values import in_hours
 from inspired.domain.shared.errors import NotFound
+from inspired.domain.shared.languages import current
 from inspired.flows.booking.booking import terms_version
 from inspired.web.shared.current import services
 
@@ -25,7 +26,7 @@ def terms() -> str:
         "site/terms.html",
         version=terms_version(svc),
         meeting_types=types,
-        choice_times=choice_times,
+        choice_times=current().any_of(choice_times),
         own_terms=svc.preferences.now().small_print.terms,
     )
 

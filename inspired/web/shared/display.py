@@ -17,13 +17,13 @@ from inspired.domain.booking import customer_actions, mails, payment_orders, pol
 from inspired.domain.booking.balance import Payment, denied, payment_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.customer_links import without_links
-from inspired.domain.booking.rails import ON_CHAIN, USUAL, RailId
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, USUAL, RailId
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.languages import current, translated
-from inspired.domain.shared.messages import Message, MessageId
+from inspired.domain.shared.messages import Message, MessageId, Parameter
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
@@ -109,6 +109,7 @@ def init_app(app: Flask) -> None:
         awaits_confirmation=mails.awaits_confirmation,
         assured=assurances,
         without_mail=customer.mail_warning,
+        message_of=message_of,
         rail_words=rails.of,
         rail_pages=rails.pages_of,
         on_chain=lambda rail: rail in ON_CHAIN,
@@ -138,6 +139,7 @@ def init_app(app: Flask) -> None:
         owed_line=owner.task,
         told=told,
         in_fours=in_fours,
+        rail_named=rail_named,
         capital=capital,
         minutes_to_be_final=rails.minutes,
     )
@@ -157,8 +159,8 @@ def _of_this_site() -> dict[str, Any]:
         "uses_calendly": settings.uses_calendly,
         "rails_on": on,
         "asked_of": rails.asked(on),
-        "silent": rails.silent(on),
-        "refusing": rails.refusing(on),
+        "only_rail": rails.of(on[0]).rail if len(on) == 1 else "",
+        "ways_in_words": current().any_of([rails.of(rail).how for rail in on]),
         "minutes_to_pay": _minutes_to_pay(settings, on),
     }
 
@@ -168,6 +170,16 @@ def _minutes_to_pay(settings: Settings, on: Sequence[RailId]) -> str:
     minutes = [settings.expiry_of(rail) / timedelta(minutes=1) for rail in on or (USUAL,)]
     first, last = f"{min(minutes):g}", f"{max(minutes):g}"
     return first if first == last else translated("{first} to {last}", first=first, last=last)
+
+
+def message_of(name: str, **parameters: Parameter) -> Message:
+    """For templates: `{{ message_of("payment_closing", rail=rail) | said }}`."""
+    return Message.of(MessageId(name), **parameters)
+
+
+def rail_named(name: str) -> str:
+    """The rail of that English name, in the reader's language."""
+    return next((rails.of(rail).rail for rail in RailId if CAPABILITIES[rail].name == name), name)
 
 
 def capital(text: str) -> str:

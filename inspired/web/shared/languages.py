@@ -5,16 +5,18 @@ English.
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Response, g, request, url_for
 
-from inspired.adapters.process.languages import language
+from inspired.adapters.process.languages import available, language
 from inspired.domain.booking.booking import Booking
 from inspired.domain.shared.languages import IN_ENGLISH, LANGUAGES, best_of, current, read_in
 from inspired.services import Services
 
 COOKIE = "language"
 KEPT = 365 * 24 * 3600  # seconds
+OWNERS = ("/admin", "/api/admin", "/static")  # in English
 
 
 def init_app(app: Flask) -> None:
@@ -48,7 +50,7 @@ def followed(booking: Booking) -> Booking:
 
 def _choose() -> None:
     g.language_chosen = ""
-    if request.path.startswith(("/admin", "/api/admin", "/static")):
+    if request.path.startswith(OWNERS):
         read_in(IN_ENGLISH)
         return
     wanted = request.args.get("lang", "")
@@ -69,11 +71,18 @@ def _tell(response: Response) -> Response:
 
 
 def _shown() -> dict[str, Any]:
-    return {"language": current(), "languages": LANGUAGES, "in_language": _in_language}
+    return {"language": current(), "languages": _to_choose_from(), "in_language": _in_language}
+
+
+def _to_choose_from() -> dict[str, str]:
+    """Empty where there is nothing to choose."""
+    there = {} if request.path.startswith(OWNERS) else available()
+    return there if len(there) > 1 else {}
 
 
 def _in_language(code: str) -> str:
     """This page in another language; the first page where this one only answers a form."""
     if request.method != "GET" or request.endpoint is None:
         return url_for("site.home", lang=code)
-    return url_for(request.endpoint, **{**(request.view_args or {}), **request.args.to_dict(), "lang": code})
+    query = urlencode({**request.args.to_dict(), "lang": code})
+    return f"{url_for(request.endpoint, **(request.view_args or {}))}?{query}"

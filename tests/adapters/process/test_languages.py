@@ -39,8 +39,10 @@ def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Language
     (tmp_path / "de" / "customer.po").write_text(CATALOGUE, encoding="utf-8")
     monkeypatch.setattr(languages, "FOLDER", tmp_path)
     languages.language.cache_clear()
+    languages.available.cache_clear()
     yield languages.language("de")
     languages.language.cache_clear()
+    languages.available.cache_clear()
 
 
 def test_a_text_is_taken_from_the_catalogue_and_in_english_where_it_has_none(german: Language):
@@ -74,6 +76,10 @@ def test_dates_are_as_people_of_the_language_write_them(german: Language):
 
 def test_a_language_without_a_catalogue_and_one_that_is_none_are_english(german: Language):
     assert {languages.language(code) for code in ("en", "fr", "xx", "../de", "")} == {IN_ENGLISH}
+
+
+def test_people_choose_from_english_and_what_has_a_catalogue(german: Language):
+    assert languages.available() == {"en": "English", "de": "Deutsch"}
 
 
 def test_an_english_process_never_loads_the_library_for_dates():

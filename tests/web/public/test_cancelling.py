@@ -66,7 +66,7 @@ def test_the_money_is_asked_for_twice_and_then_goes_back(client: FlaskClient, sv
     refreshing.refresh(svc, booking.id)
     done = client.get(page_of(booking)).text
 
-    assert "75 USDT , all of your payment, goes back to the Binance account that paid" in asked
+    assert "75 USDT, all of your payment, goes back to the Binance account that paid" in asked
     assert untouched.refunds == ()
     assert 'data-stage="returning"' in shown
     assert "75 USDT is going back" in words(shown)
