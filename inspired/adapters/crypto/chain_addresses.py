@@ -11,6 +11,7 @@ import sha3
 
 from inspired.adapters.crypto import base58check
 from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.networks import FACTS, Kind, Network
 
 EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -71,7 +72,9 @@ def keccak(data: bytes) -> bytes:
 
 def _parsed_evm(network: Network, text: str, unchecked: bool) -> str:
     if len(text) == TRON_LENGTH and text.startswith("T"):
-        raise Invalid(f"This is an address of TRON. One of {network.facts.name} begins with 0x.")
+        raise Invalid(
+            Text.of("This is an address of TRON. One of {network} begins with 0x.", network=network.facts.name)
+        )
     if len(text) != EVM_LENGTH or not EVM_ADDRESS.fullmatch(text):
         raise Invalid("An address on this network is 0x and then 40 digits or letters from a to f.")
     address = text.lower()

@@ -16,7 +16,7 @@ from inspired.domain.booking.refunds import Preview
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, State
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.errors import Conflict, OtherLength
-from inspired.domain.shared.languages import ENGLISH
+from inspired.domain.shared.languages import ENGLISH, Text
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.slots import Span
 
@@ -141,8 +141,12 @@ def is_as_sold(booking: Booking, slot: Slot) -> bool:
 def refuse_other_length(booking: Booking, slot: Slot) -> None:
     if not is_as_sold(booking, slot):
         raise OtherLength(
-            f"This call takes {booking.meeting_type.minutes} minutes, and {_minutes(slot)} minutes were chosen in "
-            "Calendly. That time is given back. Please choose one again, with the right length."
+            Text.of(
+                "This call takes {wanted} minutes, and {chosen} minutes were chosen in Calendly. That time is given "
+                "back. Please choose one again, with the right length.",
+                wanted=booking.meeting_type.minutes,
+                chosen=_minutes(slot),
+            )
         )
 
 
@@ -218,7 +222,9 @@ def cancel(booking: Booking, told: Money, now: datetime) -> Booking:
         raise Conflict("This call can no longer be cancelled here.")
     amount = goes_back(booking, now)
     if amount != told:
-        raise Conflict(f"Meanwhile the refund for cancelling has become {amount.shown}. Please look again.")
+        raise Conflict(
+            Text.of("Meanwhile the refund for cancelling has become {amount}. Please look again.", amount=amount.shown)
+        )
     booking = refunds.going_back(booking, amount, Cause.CANCELLED, now, refunds.CUSTOMER)
     return decided(called_off(booking, now).owing(now, AlertOwner(AlertKind.CANCELLED)), SlotSeen.UNKNOWN, now)
 

@@ -16,6 +16,7 @@ from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEma
 from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.states import RefundStatus
 from inspired.domain.shared.errors import Conflict, Invalid
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network, Transfer, money_of, units_of
 
@@ -101,11 +102,13 @@ def is_confirmed(booking: Booking, network: Network) -> bool:
 def refuse_naming(booking: Booking, network: Network) -> None:
     """Raises Conflict if the booking can name no address on this network now."""
     if network not in networks(booking):
-        raise Conflict(f"Nothing of this booking can go back on {network.facts.name}.")
+        raise Conflict(Text.of("Nothing of this booking can go back on {network}.", network=network.facts.name))
     if any(refund.sent_with and not refund.is_gone for refund in _of(booking, network)):
         raise Conflict("Your refund was sent already, to the address you confirmed. It is final in some minutes.")
     if _named_before(booking) >= MOST_ADDRESSES:
-        raise Conflict(f"An address was named {MOST_ADDRESSES} times for this booking. Please write to us.")
+        raise Conflict(
+            Text.of("An address was named {times} times for this booking. Please write to us.", times=MOST_ADDRESSES)
+        )
 
 
 def next_number(booking: Booking) -> int:

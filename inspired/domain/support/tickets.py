@@ -13,6 +13,7 @@ from inspired.domain.booking.history import Unread
 from inspired.domain.booking.outbox import OutboxItem, Result, UnknownTask
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import Conflict, Invalid, TooMany
+from inspired.domain.shared.languages import Text
 
 LONGEST_TEXT = 4000  # characters
 LONGEST_SUBJECT = 120
@@ -219,7 +220,9 @@ def checked_text(text: str, name: str = "text", longest: int = LONGEST_TEXT) -> 
     if not text:
         raise Invalid("Please write something.", {name: "Please write something."})
     if len(text) > longest:
-        message = f"At most {longest:,} letters, please; these are {len(text):,}."
+        message = Text.of(
+            "At most {most} letters, please; these are {there}.", most=f"{longest:,}", there=f"{len(text):,}"
+        )
         raise Invalid(message, {name: message})
     return text
 
@@ -368,7 +371,9 @@ def _refuse_more(ticket: Ticket) -> None:
     if ticket.is_forgotten:
         raise Conflict("What was said here has been erased.")
     if len(ticket.messages) >= MOST_MESSAGES:
-        raise TooMany(f"This conversation has {MOST_MESSAGES} messages already. Please begin a new one.")
+        raise TooMany(
+            Text.of("This conversation has {most} messages already. Please begin a new one.", most=MOST_MESSAGES)
+        )
 
 
 # --- pending mails: leased before they are sent, removed after ------------------------------------------------------

@@ -9,6 +9,7 @@ from inspired.domain.booking.claims import AddressesOf, Place, Visitor
 from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import TooMany
+from inspired.domain.shared.languages import Text
 from inspired.flows.booking import payment
 from inspired.services import Services
 
@@ -23,10 +24,23 @@ def rows(svc: Services, booking: Booking, rail: RailId) -> list[AddressesOf]:
 
 
 def refusal(svc: Services) -> TooMany:
-    is_usual_there = USUAL in payment.offered(svc)
-    instead = f"Please pay {rails.of(USUAL).how} instead" if is_usual_there else "Please come back tomorrow"
     most = svc.settings.addresses_per_visitor
-    return TooMany(f"You were given {most} addresses today, and more are not given out to one visitor. {instead}.")
+    if USUAL not in payment.offered(svc):
+        return TooMany(
+            Text.of(
+                "You were given {most} addresses today, and more are not given out to one visitor. Please come back "
+                "tomorrow.",
+                most=most,
+            )
+        )
+    return TooMany(
+        Text.of(
+            "You were given {most} addresses today, and more are not given out to one visitor. Please pay {how} "
+            "instead.",
+            most=most,
+            how=rails.of(USUAL).how,
+        )
+    )
 
 
 def with_one_more(svc: Services, booking: Booking, rail: RailId, step: Callable[[Booking], Booking]) -> Booking:

@@ -21,7 +21,7 @@ from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.availability import Availability, Rules
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.errors import Conflict, Invalid, NotFound, Refusal, SlotTaken, TooMany, UpstreamError
-from inspired.domain.shared.languages import current
+from inspired.domain.shared.languages import Text, current
 from inspired.domain.shared.slots import TICK, Span, free
 from inspired.flows.booking import address_limits, booking_search, delivery, payment_limits
 from inspired.services import Services
@@ -413,7 +413,7 @@ class _Limit:
 def _limits_of_visitor(svc: Services, booking: Booking) -> list[_Limit]:
     """The limits on one visitor's unpaid bookings, and on the addresses the visitor is given in a day."""
     most = svc.settings.open_bookings_per_visitor
-    full = TooMany(f"You have {most} unpaid bookings open. Please pay or give up one of them first.")
+    full = TooMany(Text.of("You have {most} unpaid bookings open. Please pay or give up one of them first.", most=most))
     rows = [UnpaidOf(Visitor.MAIL, booking.email_index)]
     rows += [UnpaidOf(Visitor.ADDRESS, booking.visitor_index)] if booking.visitor_index else []
     of_addresses = address_limits.rows(svc, booking, booking.pays_by)

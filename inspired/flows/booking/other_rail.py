@@ -5,6 +5,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict
+from inspired.domain.shared.languages import Text
 from inspired.flows.booking import address_limits, payment, refreshing
 from inspired.services import Services
 
@@ -33,8 +34,11 @@ def choose(svc: Services, token: str, rail: RailId) -> Booking:
         return booking
     if _can_be_paid(svc, booking):
         raise Conflict(
-            f"{rails.of(booking.rail).rail} does not answer just now, so the payment there cannot be closed yet. "
-            "Please try again in a moment. If you have paid, it counts; do not pay twice."
+            Text.of(
+                "{rail} does not answer just now, so the payment there cannot be closed yet. Please try again in a "
+                "moment. If you have paid, it counts; do not pay twice.",
+                rail=rails.of(booking.rail).rail,
+            )
         )
     time_to_pay = svc.settings.expiry_of(rail)
     booking = address_limits.with_one_more(

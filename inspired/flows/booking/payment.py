@@ -9,6 +9,7 @@ from inspired.domain.booking.rails import CAPABILITIES, Method, RailId, rail_for
 from inspired.domain.monitoring.health import is_silent
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Conflict, Paused, UpstreamError
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.networks import Network, units_of
 from inspired.flows.booking import payment_limits
 from inspired.services import Services
@@ -89,15 +90,21 @@ def refuse_while_paused(svc: Services, rail: RailId | None = None) -> None:
     on = svc.rails_on
     if is_refused(svc):
         raise Paused(
-            f"Payments are paused, because {rails.refusing(on)} at the moment. Nothing was held and nothing is owed. "
-            "The owner has been told. Please try again later.",
+            Text.of(
+                "Payments are paused, because {why} at the moment. Nothing was held and nothing is owed. The owner has "
+                "been told. Please try again later.",
+                why=rails.refusing(on),
+            ),
             retry_after=REFUSED_SECONDS,
         )
     ends = [breaker.until for breaker in (standing(svc, one) for one in on) if breaker.open and breaker.until]
     if ends:
         raise Paused(
-            f"Payments are paused, because {rails.silent(on)} at the moment. Nothing was held and nothing is owed. "
-            "Please try again in a minute.",
+            Text.of(
+                "Payments are paused, because {why} at the moment. Nothing was held and nothing is owed. Please try "
+                "again in a minute.",
+                why=rails.silent(on),
+            ),
             retry_after=max(1, ceil((min(ends) - svc.now()).total_seconds())),
         )
     if not offered(svc):  # all addresses are given out

@@ -17,6 +17,7 @@ from inspired.domain.booking.claims import RefundTransfer
 from inspired.domain.booking.lifecycle import SlotSeen
 from inspired.domain.booking.refunds import Outcome, RefundSeen
 from inspired.domain.shared.errors import Conflict, Invalid, Refusal, UpstreamError
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Head, Kind, Network, Transfer
 from inspired.services import Services
@@ -67,13 +68,19 @@ def _refuse_unfit(svc: Services, network: Network, address: str) -> None:
     except UpstreamError as error:
         log.warning("refund_address_unchecked", network=network, error=str(error))
         raise Unchecked(
-            f"{network.facts.name} does not answer us now, so this address could not be checked, and nothing was "
-            "stored. Please try again in some minutes: your money waits."
+            Text.of(
+                "{network} does not answer us now, so this address could not be checked, and nothing was stored. "
+                "Please try again in some minutes: your money waits.",
+                network=network.facts.name,
+            )
         ) from None
     if has_code:
         raise Invalid(
-            f"A contract lives at this address on {network.facts.name}, and money sent there may be lost. Please name "
-            "one of an ordinary wallet, or of an exchange."
+            Text.of(
+                "A contract lives at this address on {network}, and money sent there may be lost. Please name one of "
+                "an ordinary wallet, or of an exchange.",
+                network=network.facts.name,
+            )
         )
 
 

@@ -15,6 +15,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.outbox import Result, UnknownTask
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Busy, Conflict, NotFound, TooMany, UpstreamError
+from inspired.domain.shared.languages import Text
 from inspired.domain.support import tickets
 from inspired.domain.support.tickets import (
     Author,
@@ -94,7 +95,11 @@ def _begun(svc: Services, ticket: Ticket, others: list[Ticket], text: str, reque
     if known:
         return known[0]
     if sum(other.state is not TicketState.DONE for other in others) >= tickets.MOST_OPEN:
-        raise TooMany(f"{tickets.MOST_OPEN} questions of yours are open already. Please write on in one of them.")
+        raise TooMany(
+            Text.of(
+                "{most} questions of yours are open already. Please write on in one of them.", most=tickets.MOST_OPEN
+            )
+        )
     return _added(
         svc, ticket, lambda t: tickets.customer_wrote(t, _sealed(svc, t, Author.CUSTOMER, text, request), svc.now())
     )
