@@ -23,9 +23,17 @@ from inspired.domain.shared.languages import ENGLISH, LANGUAGES
 ROOT = Path(__file__).resolve().parents[1]
 TRANSLATIONS = ROOT / "translations"
 # Pages and mails that only the owner reads are English.
-OWNERS_MAILS = ("alert", "audit", "calendar_trouble", "drift", "orphan", "own_calendar", "owner_", "problem")
-OWNERS_MAILS += ("receiving", "reconciled", "reconnected", "report", "site_alert", "ticket_late", "ticket_new", "try")
-TEMPLATES = ("base.html", "error.html", "macros.html", "booking/*", "newsletter/*", "site/*", "support/*", "email/*")
+TEMPLATES = (
+    "base.html",
+    "error.html",
+    "macros.html",
+    "booking/*",
+    "newsletter/*",
+    "site/*",
+    "support/*",
+    "email/*.mail",
+    "email/_*",
+)
 SOURCES = (
     *("inspired/web/public/*.py", "inspired/web/shared/*.py", "inspired/domain/shared/*.py"),
     *("inspired/domain/sentences/*.py", "inspired/domain/site/*.py", "inspired/flows/shared/*.py"),
@@ -61,8 +69,6 @@ def everything() -> list[Found]:
 def of_templates() -> Iterator[Found]:
     options = {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.i18n"}
     for path in _files(ROOT / "templates", TEMPLATES):
-        if path.parent.name == "email" and path.name.startswith(OWNERS_MAILS):
-            continue
         with path.open("rb") as opened:
             found = extract(babel_extract, opened, options=options, comment_tags=("for translators:",))
             for _, text, comments, _ in found:

@@ -1,45 +1,72 @@
-"""Renders our mails: templates/email/<kind>_subject.txt, <kind>.txt and <kind>.html."""
+"""Renders our mails: each is one file, templates/email/<kind>.mail, written twice, as text and as HTML.
 
+A mail is made of parts (a paragraph, a fact, a button), which _parts.txt and _parts.html know how to write. Mails to
+the owner are three files: <kind>_subject.txt, <kind>.txt and <kind>.html.
+"""
+
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.languages import current
+from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.site import assurances
 from inspired.domain.site.preferences import Brand
 
+BLANK_LINES = re.compile(r"\n{3,}")
 FOLDER = Path(__file__).resolve().parents[3] / "templates" / "email"
 
 
 class Letters:
     def __init__(self, folder: Path = FOLDER, *, brand: Callable[[], Brand] = Brand) -> None:
         """`brand` is called for each mail; it is a global, so macro-only templates can call it too."""
-        self._templates = Environment(
-            loader=FileSystemLoader(folder),
-            autoescape=select_autoescape(["html"]),
+        self._folder = folder
+        self._as_text, self._as_html = (self._environment(form, brand) for form in ("txt", "html"))
+
+    def _environment(self, form: str, brand: Callable[[], Brand]) -> Environment:
+        made = Environment(
+            loader=FileSystemLoader(self._folder),
+            autoescape=select_autoescape(["html"] if form == "txt" else ["html", "mail"]),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],
         )
-        self._templates.policies["ext.i18n.trimmed"] = True
-        self._templates.install_gettext_callables(  # type: ignore[attr-defined]
+        made.policies["ext.i18n.trimmed"] = True
+        made.install_gettext_callables(  # type: ignore[attr-defined]
             lambda english: current().text(english),
             lambda one, many, number: current().counted(one, many, number),
             newstyle=True,
         )
-        self._templates.globals["language"] = current
-        self._templates.globals["brand"] = brand
-        self._templates.globals["assured"] = assurances
-        self._templates.filters["said"] = said
+        made.globals.update(form=form, brand=brand, assured=assurances, language=current, say=_say)
+        made.filters.update(said=said, one_line=one_line)
+        return made
 
     def write(self, kind: str, context: dict[str, Any]) -> tuple[str, str, str]:
         """Subject, text and HTML. Only the HTML is escaped; a subject is one line."""
-        subject, text, html = (
-            self._templates.get_template(name).render(context)
-            for name in (f"{kind}_subject.txt", f"{kind}.txt", f"{kind}.html")
+        if not (self._folder / f"{kind}.mail").is_file():
+            subject, text, html = (
+                self._as_text.get_template(name).render(context)
+                for name in (f"{kind}_subject.txt", f"{kind}.txt", f"{kind}.html")
+            )
+            return one_line(subject), text, html
+        as_text, as_html = (made.get_template(f"{kind}.mail") for made in (self._as_text, self._as_html))
+        subject = "".join(as_text.blocks["subject"](as_text.new_context(context)))
+        return (
+            one_line(subject),
+            BLANK_LINES.sub("\n\n", as_text.render(context)).strip() + "\n",
+            as_html.render(context),
         )
-        return " ".join(subject.split()), text, html
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _say(message_id: str, *, rail: RailId, **facts: str) -> str:
+    return said(Message.of(MessageId[message_id], rail=rail, **facts))

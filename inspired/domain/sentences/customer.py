@@ -90,6 +90,17 @@ TEXTS = {
     MessageId.BACK_BY_WALLET: "{amount} is going back to {refund_done}.",
     MessageId.BACK_IF_ASKED: "{amount} is left, and so little is sent only if you ask for it.",
     MessageId.SENT_BACK_BY_HAND: "{amount} has been sent back to you.",
+    # The same in mails.
+    MessageId.GOES_BACK_TO: "{amount} goes back to {back_to}.",
+    MessageId.GOES_BACK_FROM_NOW_ON: "{amount} goes back to {back_to}, where it has not already.",
+    MessageId.HAS_GONE_BACK: "{amount} has gone back to {refund_done}. {asked} has confirmed it.",
+    MessageId.WE_WRITE_AGAIN: "You need not do anything: we write again when {asked} says that it has gone back.",
+    MessageId.CHOOSE_THE_MONEY: "If you take your money back, all of it goes back to {back_to}.",
+    MessageId.CHOOSE_NOTHING: "If you do nothing until then, the money {goes_back}. Please do not pay again.",
+    MessageId.WITHOUT_THE_REST: (
+        "Without the rest the time is free for others again after that, and what has arrived goes back to {back_to}."
+    ),
+    MessageId.HOW_YOU_PAY: "You pay {how}, {source}. {never}",
     # Whether our mails arrive.
     MessageId.MAILS_DELAYED: (
         "Our mails to you are delayed: please keep the address of this page, it says everything they say."

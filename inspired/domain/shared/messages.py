@@ -60,6 +60,14 @@ class MessageId(StrEnum):
     BACK_IF_ASKED = auto()
     BACK_BY_WALLET = auto()
     SENT_BACK_BY_HAND = auto()
+    GOES_BACK_TO = auto()
+    GOES_BACK_FROM_NOW_ON = auto()
+    HAS_GONE_BACK = auto()
+    WE_WRITE_AGAIN = auto()
+    CHOOSE_THE_MONEY = auto()
+    CHOOSE_NOTHING = auto()
+    WITHOUT_THE_REST = auto()
+    HOW_YOU_PAY = auto()
 
     # Whether our mails arrive.
     MAILS_DELAYED = auto()

@@ -38,7 +38,7 @@ from inspired.domain.booking.states import CalendarKind, Flag, HandKind, State
 from inspired.domain.monitoring import runbook
 from inspired.domain.sentences import customer, rails
 from inspired.domain.shared.errors import Busy, UpstreamError
-from inspired.domain.shared.languages import ENGLISH, reading
+from inspired.domain.shared.languages import ENGLISH, reading, translated
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network
@@ -359,7 +359,7 @@ def _refund_context(svc: Services, booking: Booking, refund_id: str) -> dict[str
     earlier = (one for one in others if one.reserves and one.trade_no == refund.trade_no)
     return {
         **_wallet_context(svc, booking, refund),
-        "pay": rails.of(booking.rail_of(refund)),
+        "rail": booking.rail_of(refund),
         "refund_time": customer.said(assurances.refund_time(booking.rail_of(refund))),
         "refund": refund.amount.shown,
         "refund_why": customer.why_back(booking, refund),
@@ -409,9 +409,10 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
     money = statement(booking)
     return {
         **person,
-        "pay": rails.of(booking.paid_by),
+        "rail": booking.paid_by,
         "refund_time": customer.said(assurances.refund_time(booking.paid_by)),
         "title": booking.meeting_type.title,
+        "call_and_length": _call_and_length(booking),
         "minutes": booking.meeting_type.minutes,
         "price": booking.price.shown,
         "received": _some(money.received),
@@ -441,6 +442,12 @@ def letter_context(svc: Services, booking: Booking) -> dict[str, Any]:
         "admin_url": admin_page_of(svc, booking),
         "site_url": svc.settings.site_url,
     }
+
+
+def _call_and_length(booking: Booking) -> str:
+    """ "Deep dive, 90 minutes" """
+    sold = booking.meeting_type
+    return translated("{title}, {minutes} minutes", title=sold.title, minutes=sold.minutes)
 
 
 def _some(money: Money) -> str:

@@ -482,10 +482,43 @@ def test_a_letter_that_asks_for_what_it_is_not_given_is_not_written(tmp_path):
         Letters(tmp_path).write("x", {})
 
 
-def test_every_letter_has_its_three_files():
+def test_a_mail_in_one_file_is_written_as_text_and_as_html(tmp_path):
+    for name in ("_layout.txt", "_layout.html", "_parts.txt", "_parts.html"):
+        (tmp_path / name).write_text((FOLDER / name).read_text())
+    (tmp_path / "x.mail").write_text(
+        '{% extends "_layout." ~ form %}{% from "_parts." ~ form import hello, para, facts, button with context %}'
+        "{% block subject %}For\n{{ name }}{% endblock %}"
+        '{% block body %}{{ hello() }}{{ para(words) }}{{ facts([("Price", price), ("Kept", "")]) }}'
+        '{{ button("https://site.example/b", "See it") }}{% endblock %}'
+    )
+    context = {"name": "Ada & Co", "words": "word " * 30, "price": "75 USDT", "site_url": "https://site.example"}
+
+    subject, text, html = Letters(tmp_path).write("x", context)
+
+    assert subject == "For Ada & Co"
+    assert text.splitlines() == [
+        "Hello Ada & Co,",
+        "",
+        ("word " * 15).strip(),
+        ("word " * 15).strip(),
+        "",
+        "  Price: 75 USDT",
+        "",
+        "See it:",
+        "https://site.example/b",
+        "",
+        "Inspired Analyst, https://site.example",
+    ]
+    assert "<p>Hello Ada &amp; Co,</p>" in html
+    assert "Kept" not in html
+
+
+def test_every_letter_has_its_file_or_its_three():
+    whole = {file.stem for file in FOLDER.glob("*.mail")}
     kinds = {file.name.removesuffix("_subject.txt") for file in FOLDER.glob("*_subject.txt")}
 
-    assert {str(one) for one in Email} <= kinds
+    assert {str(one) for one in Email} <= kinds | whole
+    assert kinds & whole == set()
     for kind in kinds:
         assert (FOLDER / f"{kind}.txt").is_file(), kind
         assert (FOLDER / f"{kind}.html").is_file(), kind
