@@ -226,6 +226,8 @@ def subscriber_out(subscriber: Subscriber) -> Document:
     }
     if subscriber.mail_due is not None:
         document["mail_due"] = subscriber.mail_due
+    if subscriber.language != ENGLISH:
+        document["language"] = subscriber.language
     return document
 
 
@@ -245,6 +247,7 @@ def subscriber_in(found: Document) -> Subscriber:
         asked_at=found["asked_at"],
         mail_due=found.get("mail_due"),
         mail_tries=found["mail_tries"],
+        language=found.get("language", ENGLISH),
     )
 
 

@@ -14,6 +14,7 @@ from inspired.adapters.mongo.documents import Document, outbox_item_out
 from inspired.adapters.mongo.spellings import ticket_event_in, ticket_event_out, ticket_task_in
 from inspired.domain.booking.outbox import OutboxItem
 from inspired.domain.shared.errors import NotFound
+from inspired.domain.shared.languages import ENGLISH
 from inspired.domain.support.tickets import Author, Message, Priority, Ticket, TicketState, Topic
 
 MOST_OF_ONE = 50  # per booking, or per stranger
@@ -131,6 +132,7 @@ def _out(ticket: Ticket) -> Document:
         "waiting_since": ticket.messages[-1].at if is_waiting else None,
         "done_at": ticket.done_at,
         "mail_due": ticket.mail_due,
+        "language": ticket.language if ticket.language != ENGLISH else "",
     }
     return document | {name: value for name, value in listed.items() if value}
 
@@ -147,6 +149,7 @@ def _in(found: Document) -> Ticket:
         booking_id=found["booking_id"],
         email=bytes(found["email"]),
         email_index=found.get("email_index", ""),
+        language=found.get("language", ENGLISH),
         subject=bytes(found["subject"]),
         state=TicketState(found["state"]),
         messages=tuple(

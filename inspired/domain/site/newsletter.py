@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from inspired.domain.booking.booking import Sealed
+from inspired.domain.shared.languages import ENGLISH
 
 OPT_IN_AGAIN_AFTER = timedelta(hours=1)
 
@@ -29,6 +30,7 @@ class Subscriber:
     asked_at: datetime | None = None
     mail_due: datetime | None = None
     mail_tries: int = 0
+    language: str = ENGLISH
     version: int = 0
 
 

@@ -13,7 +13,7 @@ from inspired.domain.booking.history import Unread
 from inspired.domain.booking.outbox import OutboxItem, Result, UnknownTask
 from inspired.domain.booking.states import Flag, State
 from inspired.domain.shared.errors import Conflict, Invalid, TooMany
-from inspired.domain.shared.languages import Text
+from inspired.domain.shared.languages import ENGLISH, Text
 
 LONGEST_TEXT = 4000  # characters
 LONGEST_SUBJECT = 120
@@ -163,6 +163,7 @@ class Ticket:
     promised: datetime | None = None
     done_at: datetime | None = None
     assigned: str = ""  # the responsible account
+    language: str = ENGLISH  # in which its customer reads pages and mails
     outbox: tuple[OutboxItem[TicketTask], ...] = ()
     history: tuple[TicketEvent, ...] = ()
     version: int = 0

@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from inspired.adapters.mail.smtp import Mail
+from inspired.adapters.process.languages import language
 from inspired.domain.booking.booking import Sealed
 from inspired.domain.shared.errors import NotFound, UpstreamError
+from inspired.domain.shared.languages import current, reading
 from inspired.domain.site import newsletter
 from inspired.domain.site.newsletter import Subscriber
 from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
@@ -61,7 +63,8 @@ def send_opt_in(svc: Services, subscriber_id: str) -> None:
     if not is_mine:
         return
     link = f"{svc.settings.site_url}/newsletter/{subscriber.token}"
-    subject, text, html = svc.mail_templates.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
+    with reading(language(subscriber.language)):
+        subject, text, html = svc.mail_templates.write("opt_in", {"link": link, "site_url": svc.settings.site_url})
     to = address_of(svc, subscriber)
     mail = Mail(f"{subscriber.id}-{subscriber.version}", to, subject, text, html, unsubscribe=link)
     try:
@@ -84,4 +87,5 @@ def _new(svc: Services, email: str, index: str) -> Subscriber:
         created_at=now,
         asked_at=now,
         mail_due=now,
+        language=current().code,
     )

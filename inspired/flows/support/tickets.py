@@ -9,13 +9,14 @@ import structlog
 
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mail.smtp import Mail
+from inspired.adapters.process.languages import language
 from inspired.domain.accounts.people import Person
 from inspired.domain.booking.balance import received_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.outbox import Result, UnknownTask
 from inspired.domain.sentences import rails
 from inspired.domain.shared.errors import Busy, Conflict, NotFound, TooMany, UpstreamError
-from inspired.domain.shared.languages import Text
+from inspired.domain.shared.languages import ENGLISH, Text, current, reading
 from inspired.domain.support import tickets
 from inspired.domain.support.tickets import (
     Author,
@@ -143,6 +144,7 @@ def begin(
     ticket = replace(
         ticket,
         booking_id=booking.id if booking else "",
+        language=booking.language if booking else ENGLISH,
         subject=svc.vault.seal(ticket.key, ticket.id, "subject", subject),
         assigned=person.id,
     )
@@ -347,7 +349,8 @@ def _sent(svc: Services, ticket: Ticket, task: TicketTask) -> Result:
         "url": page_of(svc, ticket),
         "site_url": svc.settings.site_url,
     }
-    subject, plain, html = svc.mail_templates.write(f"ticket_{task.template}", context)
+    with reading(language(ticket.language)):
+        subject, plain, html = svc.mail_templates.write(f"ticket_{task.template}", context)
     mail_id = hashlib.sha256(f"{ticket.id}/{task.key}".encode()).hexdigest()[:32]
     svc.smtp.send(Mail(mail_id, to, subject, plain, html))
     return Result.SENT
@@ -365,7 +368,7 @@ def _texts(svc: Services, ticket: Ticket) -> list[tuple[Message, str]]:
 
 def _new(svc: Services, topic: Topic, priority: Priority, token: str) -> Ticket:
     number = _number(svc)
-    return Ticket(number, token, svc.vault.new_key(number), svc.now(), topic, priority)
+    return Ticket(number, token, svc.vault.new_key(number), svc.now(), topic, priority, language=current().code)
 
 
 def _number(svc: Services) -> str:

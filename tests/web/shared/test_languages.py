@@ -7,10 +7,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from inspired.adapters.mongo.documents import booking_out
+from inspired.domain.accounts.people import Person, Role
 from inspired.domain.shared.languages import IN_ENGLISH, Language, read_in, reading
+from inspired.domain.support.tickets import Topic
+from inspired.flows.booking import delivery
+from inspired.flows.site import newsletter
+from inspired.flows.support import tickets
 from inspired.services import Services
 from inspired.web.shared import languages
-from tests.flows.steps import live
+from tests.conftest import Mailbox
+from tests.flows.steps import confirmed, live
+from tests.harness import Servers
 
 
 class Loud(Language):
@@ -85,3 +92,27 @@ def test_a_refusal_is_told_in_the_language_of_whoever_asked(client: FlaskClient)
     assert "fr: There is nothing here" in page.text
     assert problem["title"].startswith("fr: ")
     assert problem["detail"].startswith("fr: ")
+
+
+def test_mails_are_in_the_language_of_what_they_are_about_and_the_owners_in_english(
+    svc: Services, sandbox: Servers, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (delivery, tickets, newsletter):
+        monkeypatch.setattr(module, "language", lambda code: IN_ENGLISH if code == "en" else Loud(code))
+    owner = svc.people.add(Person("p1", "helper@example.com", Role.HELPER, svc.now(), svc.vault.new_key("p1")))
+    with reading(Loud("de")):
+        booking = confirmed(svc, sandbox)
+        asked = tickets.write_as_stranger(svc, "eve@example.com", Topic.OTHER, "Hello?", "request")
+        newsletter.subscribe(svc, "bob@example.com")
+
+    tickets.answer(svc, owner, asked.id, tickets.Sent("Hello.", "a1", 1), done=False)
+    tickets.send_mails(svc, asked.id)
+    newsletter.send_opt_in(svc, svc.subscribers.by_email(svc.vault.blind_index("newsletter", "bob@example.com")).id)
+    delivery.deliver(svc, svc.bookings.get(booking.id))
+
+    for visitor in ("ann@example.com", "bob@example.com", "eve@example.com"):
+        subjects = mailbox.subjects_to(visitor)
+        assert subjects, visitor
+        assert all(subject.startswith("de: ") for subject in subjects), subjects
+    assert mailbox.subjects_to("owner@example.com")
+    assert not any("de: " in subject for subject in mailbox.subjects_to("owner@example.com"))
