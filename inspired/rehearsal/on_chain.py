@@ -762,3 +762,30 @@ def balance_differs(play: Play) -> None:
     play.scene("It tells the truth again.")
     play.check("No case is open.", not play.svc.cases.waiting())
     play.check_owner_told("Balance differs", 2)
+
+
+@GROUP.drill(
+    "chain-balances-unread",
+    "Balances cannot be read for two nights",
+    happens="A call was paid on TRON. For two nights its node does not answer when the balances are asked for.",
+    should="You are told after the second night, not after the first. It ends with the first night that reads them.",
+)
+def balances_unread(play: Play) -> None:
+    booking = _held(play)
+    play.chains.send(booking)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.check_state(booking, State.CONFIRMED)
+    for night in (1, 2):
+        play.chains.break_node("refuse")
+        play.compare_balances()
+        play.mend_calls("chains/TRC20/faults")
+        play.watch(minutes=3)
+        play.scene(f"Night {night}: the node does not answer.")
+        play.check_owner_told("could not be read for two nights", night - 1)
+        play.pass_time(hours=24)
+    play.compare_balances()
+    play.watch(minutes=6)
+    play.scene("The third night it answers.")
+    play.check_owner_told("could not be read for two nights", 2)
+    play.check_kept("75", "trc20")

@@ -1517,6 +1517,14 @@ BUGS = (
         new="        entry = (self.register(WALLETS[kind]).entries or (None,))[-1]",
         test=OF_SETTING_RECEIVING + "test_after_the_first_sale_wallets_count_a_day_later_and_every_owner_is_told",
     ),
+    Bug(
+        name="a night that could not read the balances counts as one that did",
+        rule="6",
+        file=CHAIN_RECONCILING,
+        old="        if not counts.get(_unread_on(network)):",
+        new="        if True:",
+        test=OF_CHAIN_RECONCILING + "test_balances_that_could_not_be_read_for_two_nights_are_an_alert_until_they_can",
+    ),
     # --- another node in the place of one that hid money
     Bug(
         name="what a replaced node told of is not read again",

@@ -22,6 +22,7 @@ SCHEME = "scheme"  # a proxy that does not say whether a visitor used http or ht
 MAIL_UTF8 = "mail_utf8"  # well: the mail server has SMTPUTF8 and accepts letters such as "ü" before the @
 CHAIN = "chain_{}"  # with a network: the watcher has read it
 SECOND_NODE = "second_node_{}"  # with a network: the second node answers and agrees
+BALANCES = "balances_{}"  # with a network: all its balances could be read when they were last held against the books
 HIDDEN = "hidden_{}"  # with a network: a node that was replaced had not told of money
 SAME_EVERY = timedelta(seconds=60)
 TURN_EVERY, TURN_KNOWN = 10.0, 1.0  # seconds: how often a worker saves its turn, how long a reader caches it

@@ -251,6 +251,27 @@ SITE: Mapping[str, Alert] = {
             drills=("chain-balance-differs",),
         ),
         Alert(
+            id="balances_unread",
+            sentence="Balances of addresses on chain could not be read for two nights.",
+            severity=Severity.TODAY,
+            found="Two nightly comparisons in a row could not ask the network’s node for all balances and for what "
+            "left the addresses. The detail names the network and what the node said last.",
+            happened="The node was away both nights, has forgotten the blocks that were asked about, or does not give "
+            "balances on your plan.",
+            means="Money could be missing from an address of this network unseen, and your sweeps there are booked "
+            "late. What customers pay is found and counted as always.",
+            todo=(
+                "Press “Reconcile now” under Money. If that reads them, the node was only away, and this ends.",
+                "Does the detail speak of a missing state, an archive or old blocks? Ask your provider for a node that "
+                "answers eth_getBalance and eth_call at final blocks, or set another one under Receiving.",
+                "Does it speak of too many calls? Choose a larger plan, or let another program use another key.",
+                "Until then look the largest addresses under Sweeps up in a block explorer.",
+                ASK_ENGINEER,
+            ),
+            drill="Sandbox: let the network's node refuse calls, and press “Reconcile now” on two days.",
+            drills=("chain-balances-unread",),
+        ),
+        Alert(
             id="certificates",
             sentence="The certificates of Binance Pay could not be fetched for ten minutes.",
             severity=Severity.TODAY,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from inspired.adapters.mongo import heartbeats
 from inspired.adapters.mongo.chain_books import ChainBalance, departure_of
 from inspired.adapters.mongo.ledger_store import Run
 from inspired.adapters.mongo.payment_addresses import Group, Held
@@ -101,7 +102,7 @@ class _Page:
             return part is None or (self._sweeps_found(part) and self._balances_compared(part))
         except UpstreamError as error:
             log.warning("balances_unread", network=str(network), group=group.name, why=str(error))
-            self._count(unread=1)
+            self._unread(network, str(error))
             return True
 
     def _part(self, group: Group, network: Network) -> _Part | None:
@@ -120,7 +121,7 @@ class _Page:
         if not funded:
             return None
         if not chain.can_ask():
-            self._count(unread=1)
+            self._unread(network, "no node is set")
             return None
         # Read after the transfers: a mark is set before they are stored, and goes after their order was made.
         held = {one.given.address: one for one in svc.payment_addresses.held_in(group)}
@@ -129,6 +130,10 @@ class _Page:
     def _count(self, **counts: int) -> None:
         for what, count in counts.items():
             self.counts[what] = self.counts.get(what, 0) + count
+
+    def _unread(self, network: Network, why: str) -> None:
+        self._count(unread=1, **{_unread_on(network): 1})
+        self._svc.heartbeats.beat(heartbeats.BALANCES.format(network), self._svc.now(), is_well=False, detail=why)
 
     # --- sweeps -------------------------------------------------------------------------------------------------------
 
@@ -241,6 +246,10 @@ def _booking(svc: Services, held: Held) -> Booking | None:
         return None
 
 
+def _unread_on(network: Network) -> str:
+    return f"unread_{network.lower()}"
+
+
 def _units(transfers: Iterable[Transfer]) -> int:
     return sum(one.units for one in transfers)
 
@@ -250,6 +259,9 @@ def _finished(svc: Services, run: Run, counts: paging.Counts) -> None:
         Difference(Kind.BALANCE, "", f"{one.network}:{one.address}", one.told, RailId(one.network))
         for one in svc.chain_balances.differing()
     ]
+    for network in Network:
+        if not counts.get(_unread_on(network)):
+            svc.heartbeats.beat(heartbeats.BALANCES.format(network), svc.now())
     svc.cases.record(found, svc.now())
     svc.cases.close_others("", found, svc.now())
     log.info("balances_compared", seconds=(svc.now() - run.started_at) // timedelta(seconds=1), **counts)

@@ -53,6 +53,7 @@ NOTICE_WITHIN = timedelta(minutes=5)
 PAYMENTS_LIMIT, NOTICES_LIMIT = Decimal("0.05"), Decimal("0.02")
 REFUSED_LIMIT = 20  # in an hour
 LOGINS_LIMITS = ((20, timedelta(hours=1), "an hour"), (60, timedelta(days=1), "a day"))
+TWO_NIGHTS = timedelta(hours=20)  # from one night's failure to the next one's
 HIDDEN_TOLD = timedelta(days=1)
 MOST_SKEW = timedelta(seconds=1.9)  # as in the doctor: Binance's clock comes in whole seconds only
 PROBE_WELL, PROBE_ILL = timedelta(minutes=10), timedelta(minutes=2)
@@ -258,6 +259,8 @@ def _of_beats(svc: Services, beats: dict[str, Beat]) -> Looked:
     yield "chain_unread", Seen(unread) if unread else None
     differing = ", ".join(_differing_nodes(svc, beats))
     yield "nodes_differ", Seen(differing) if differing else None
+    unknown = ", ".join(_unread_balances(svc, beats))
+    yield "balances_unread", Seen(unknown) if unknown else None
     hidden = ", ".join(_hidden_by_nodes(svc, beats))
     yield "node_hid_money", Seen(hidden) if hidden else None
     check = beats.get(heartbeats.CHECK)
@@ -292,6 +295,14 @@ def _differing_nodes(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
         beat = beats.get(heartbeats.SECOND_NODE.format(network))
         if beat is not None and not beat.is_well:
             yield f"{network.facts.name}: {beat.detail}"
+
+
+def _unread_balances(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:
+    """Networks whose balances could not be read two nights in a row."""
+    for network in svc.chains:
+        beat = beats.get(heartbeats.BALANCES.format(network))
+        if beat is not None and not beat.is_well and beat.at - beat.since >= TWO_NIGHTS:
+            yield f"{network.facts.name}: {beat.detail}, since {beat.since:%d %B} UTC"
 
 
 def _hidden_by_nodes(svc: Services, beats: dict[str, Beat]) -> Iterator[str]:

@@ -264,10 +264,41 @@ def test_a_network_that_does_not_answer_holds_up_no_other_and_is_looked_at_the_n
     watched(svc)
     tron.breaks("refuse")
 
-    assert compared(svc) == {"addresses": 1, "unread": 1}
+    assert compared(svc) == {"addresses": 1, "unread": 1, "unread_trc20": 1}
     assert svc.cases.waiting() == []
     mended(tron)
     assert compared(later(svc, hours=24)) == {"addresses": 2}
+
+
+def test_balances_that_could_not_be_read_for_two_nights_are_an_alert_until_they_can(svc: Services, tron: Chain):
+    paid(svc, tron)
+    watched(svc)
+
+    def told(hours: int, *, is_away: bool) -> str | None:
+        if is_away:
+            tron.breaks("refuse")
+        at = later(svc, hours=hours)
+        compared(at)
+        mended(tron)
+        seen = alerting.find(at)["balances_unread"]
+        return None if seen is None else seen.detail.partition(":")[0]
+
+    nights = [told(0, is_away=True), told(1, is_away=True), told(24, is_away=True), told(48, is_away=False)]
+
+    assert nights == [None, None, "TRON", None]
+    assert told(72, is_away=True) is None
+
+
+def test_a_night_that_reads_them_stands_between_two_that_do_not(svc: Services, tron: Chain):
+    paid(svc, tron)
+    watched(svc)
+    for night, is_away in enumerate((True, False, True)):
+        if is_away:
+            tron.breaks("refuse")
+        compared(later(svc, days=night))
+        mended(tron)
+
+    assert alerting.find(later(svc, days=2))["balances_unread"] is None
 
 
 def test_a_page_that_has_no_time_left_goes_on_where_it_was(
