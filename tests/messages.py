@@ -101,7 +101,7 @@ def _of_tree(tree: ast.Module, constants: dict[str, ast.expr]) -> Iterator[str |
                     yield forms[0], forms[1]
             elif name in TEXTS:
                 yield from _strings(node.args, constants)
-    for name in ("SENTENCES", "HTTP_SENTENCES"):
+    for name in ("SENTENCES", "HTTP_SENTENCES", "HTTP_TITLES"):
         if isinstance(found := constants.get(name), ast.Dict):
             yield from _strings(found.values, constants)
             yield from _strings([one.args[1] for one in found.values if isinstance(one, ast.Call)], constants)

@@ -11,7 +11,7 @@ from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences import rails
 from inspired.domain.sentences.values import shown
-from inspired.domain.shared.languages import current
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.messages import Message, MessageId
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -242,6 +242,11 @@ TEXTS = {
 
 def said(message: Message) -> str:
     """The message's text with its facts, in the reader's language."""
+    return str(text_of(message))
+
+
+def text_of(message: Message) -> Text:
+    """The same for a refusal, which is put into words when it is told."""
     text, facts = TEXTS[message.id], dict[str, str]()
     for name, value in message.parameters:
         if isinstance(value, RailId):
@@ -249,7 +254,7 @@ def said(message: Message) -> str:
             facts |= rails.facts_of(value)
         else:
             facts[name] = shown(value)
-    return current().text(text).format(**facts)
+    return Text.of(text, **facts)
 
 
 @cache

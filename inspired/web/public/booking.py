@@ -14,7 +14,7 @@ from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.states import State
 from inspired.domain.catalogue.meeting_types import MeetingType, answered
 from inspired.domain.sentences import rails
-from inspired.domain.sentences.customer import said
+from inspired.domain.sentences.customer import said, text_of
 from inspired.domain.shared.errors import (
     Conflict,
     Invalid,
@@ -351,7 +351,7 @@ def time_submit(token: str) -> ResponseReturnValue:
     svc = services()
     booking = _changeable(svc, token)
     if _in_frame() and booking.state is State.CONFIRMED:
-        raise Conflict(said(assurances.moving(in_calendly=True)))
+        raise Conflict(text_of(assurances.moving(in_calendly=True)))
     try:
         booking = _to_another_time(svc, booking)
     except Refusal as refusal:
@@ -472,7 +472,7 @@ def _changeable(svc: Services, token: str) -> Booking:
     if customer_actions.may_choose(booking, svc.now()) or moves_here(booking, svc.now()):
         return booking
     if booking.state is State.CONFIRMED:
-        raise Conflict(said(assurances.too_late_to_move(booking.meeting_type.policy)))
+        raise Conflict(text_of(assurances.too_late_to_move(booking.meeting_type.policy)))
     late = booking.expires_at is not None and booking.expires_at <= svc.now()
     if booking.state is not State.PENDING or booking.cancel_requested or late:
         raise Conflict("The time can be changed only while the booking waits for its payment.")

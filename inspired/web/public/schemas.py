@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from inspired.domain.booking.rails import Method, RailId
 from inspired.domain.shared.errors import Invalid
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.networks import Network
 from inspired.web.shared.fields import MOST_ORDERS, Amount, Email, Moment, Name, Reason, Token, Uri
 
@@ -383,7 +384,7 @@ def parsed(model: type[Model], body: Any) -> Model:
             for problem in error.errors(include_input=False, include_url=False)
         }
         names = ", ".join(list(fields)[:5])
-        raise Invalid(f"Please check: {names}.", fields) from None
+        raise Invalid(Text.of("Please check: {names}.", names=names), fields) from None
 
 
 def _sentence(kind: str, message: str) -> str:

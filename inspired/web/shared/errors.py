@@ -113,7 +113,7 @@ def _http(error: HTTPException) -> Response:
     if 300 <= status < 400:
         return make_response(error.get_response())
     message = translated(HTTP_SENTENCES.get(status, "The request cannot be answered like this."))
-    response = problem(status, error.name, message)
+    response = problem(status, HTTP_TITLES.get(status, "The request cannot be answered"), message)
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value
@@ -127,6 +127,13 @@ def _unexpected(error: Exception) -> Response:
     return problem(500, "Something went wrong", message, reference=reference)
 
 
+HTTP_TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+}
 HTTP_SENTENCES = {
     400: "The request cannot be read.",
     404: "There is nothing at this address.",
