@@ -42,7 +42,7 @@ SOURCES = (
     *("inspired/adapters/crypto/chain_addresses.py", "inspired/adapters/providers/calendly.py"),
 )
 OWNERS_SOURCES = ("owner", "bulk_jobs", "auth.py", "outgoing.py", "receiving", "sweeps", "explanation.py")
-OWNERS_SOURCES += ("availability", "meeting_types", "refund_policy.py", "preferences", "refunding", "refund_wallets")
+OWNERS_SOURCES += ("availability", "refund_policy.py", "preferences", "refunding", "refund_wallets")
 OWNERS_SOURCES += ("refunds.py", "attention", "calendar_webhooks", "descriptions", "display_lists")
 REFUSALS = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.Refusal)}
 TEXTS = {"translated", "of", "problem", *REFUSALS}

@@ -8,6 +8,7 @@ from datetime import timedelta
 from inspired.domain.catalogue.availability import AS_USUAL, Rules
 from inspired.domain.catalogue.refund_policy import STANDARD, RefundPolicy
 from inspired.domain.shared.errors import Invalid, NotFound
+from inspired.domain.shared.languages import Text
 from inspired.domain.shared.money import Money
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -112,13 +113,13 @@ def checked(meeting_type: MeetingType) -> MeetingType:
 
 def answered(meeting_type: MeetingType, answers: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The answered questions with their answers. Raises Invalid, with fields named by the question's position."""
-    wrong: dict[str, str] = {}
+    wrong: dict[str, Text] = {}
     given = [*(answer.strip() for answer in answers), *[""] * len(meeting_type.questions)]
     for place, question in enumerate(meeting_type.questions):
         if question.is_required and not given[place]:
-            wrong[f"answer_{place}"] = "Please answer this."
+            wrong[f"answer_{place}"] = Text.of("Please answer this.")
         elif len(given[place]) > LONGEST_ANSWER:
-            wrong[f"answer_{place}"] = f"At most {LONGEST_ANSWER} letters."
+            wrong[f"answer_{place}"] = Text.of("At most {most} letters.", most=LONGEST_ANSWER)
     if wrong:
         raise Invalid("Please check the marked fields.", wrong)
     asked = zip(meeting_type.questions, given, strict=False)

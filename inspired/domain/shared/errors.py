@@ -1,6 +1,6 @@
 """The two kinds of error: a refusal is text for a person, a failure is data for a log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from inspired.domain.shared.languages import Text, translated
 
@@ -28,6 +28,11 @@ class Invalid(Refusal):
     def __init__(self, message: str | Text, fields: Mapping[str, str | Text] | None = None) -> None:
         super().__init__(message)
         self._fields = fields or {}
+
+    @classmethod
+    def of_all(cls, refusals: Sequence["Invalid"]) -> "Invalid":
+        """With the fields of all, and the message of the last."""
+        return cls(refusals[-1].message, {name: told for one in refusals for name, told in one._fields.items()})
 
     @property
     def fields(self) -> dict[str, str]:

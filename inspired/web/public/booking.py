@@ -116,19 +116,19 @@ def _held(meeting_type: MeetingType) -> Booking:
 def _filled_in(meeting_type: MeetingType) -> tuple[BookingForm, tuple[tuple[str, str], ...]]:
     """The form and the answers. Raises Invalid with the errors of both."""
     asked = range(len(meeting_type.questions))
-    wrong: dict[str, str] = {}
-    form, answers, message = None, None, ""
+    wrong: list[Invalid] = []
+    form, answers = None, None
     try:
         form = read(BookingForm, request.form)
         mail_reachability.refuse_unreachable(services(), form.email, "email")
     except Invalid as refusal:
-        wrong, message = refusal.fields, str(refusal)
+        wrong.append(refusal)
     try:
         answers = answered(meeting_type, [request.form.get(f"answer_{place}", "") for place in asked])
     except Invalid as refusal:
-        wrong, message = {**wrong, **refusal.fields}, str(refusal)
-    if message or form is None or answers is None:
-        raise Invalid(message, wrong)
+        wrong.append(refusal)
+    if form is None or answers is None or wrong:
+        raise Invalid.of_all(wrong)
     return form, answers
 
 

@@ -354,5 +354,6 @@ def read(form: type[Form], sent: Mapping[str, str]) -> Form:
     except ValidationError as error:
         names = [str(problem["loc"][0]) for problem in error.errors()]
         fields = {name: SENTENCES.get(name, "Please check this.") for name in names}
-        message = next(iter(fields.values())) if len(fields) == 1 else "Please check the marked fields."
-        raise Invalid(message, fields) from None
+        if len(fields) == 1:
+            raise Invalid(next(iter(fields.values())), fields) from None
+        raise Invalid("Please check the marked fields.", fields) from None
