@@ -205,8 +205,10 @@ def enter_transaction(svc: Services, booking_id: str, refund_id: str, text: str,
         ) from None
     if found is None:
         raise Invalid(
-            f"No block of {wanted.network.facts.name} has this transaction. If you have just sent it, please try again "
-            "in a minute."
+            Text.of(
+                "No block of {network} has this transaction. If you have just sent it, please try again in a minute.",
+                network=wanted.network.facts.name,
+            )
         )
     return _sent(svc, booking, wanted, found, head)
 
@@ -230,8 +232,11 @@ def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -
     if after is not None:
         return after
     raise Invalid(
-        f"Nothing of {wanted.amount.shown} from a wallet you have named has reached the customer yet. If you have just "
-        "sent it, please look again in a minute."
+        Text.of(
+            "Nothing of {amount} from a wallet you have named has reached the customer yet. If you have just sent it, "
+            "please look again in a minute.",
+            amount=wanted.amount.shown,
+        )
     )
 
 
