@@ -74,6 +74,11 @@ def test_dates_are_as_people_of_the_language_write_them(german: Language):
     assert german.clock(moment) == "09:05"
 
 
+def test_alternatives_are_listed_as_people_of_the_language_do(german: Language):
+    assert german.any_of(["a", "b", "c"]) == "a, b oder c"
+    assert IN_ENGLISH.any_of(["a", "b", "c"]) == "a or b or c"
+
+
 def test_a_language_without_a_catalogue_and_one_that_is_none_are_english(german: Language):
     assert {languages.language(code) for code in ("en", "fr", "xx", "../de", "")} == {IN_ENGLISH}
 

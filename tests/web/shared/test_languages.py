@@ -116,3 +116,34 @@ def test_mails_are_in_the_language_of_what_they_are_about_and_the_owners_in_engl
         assert all(subject.startswith("de: ") for subject in subjects), subjects
     assert mailbox.subjects_to("owner@example.com")
     assert not any("de: " in subject for subject in mailbox.subjects_to("owner@example.com"))
+
+
+def test_languages_are_offered_as_links_where_there_is_more_than_one(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+):
+    alone = client.get("/terms").text
+    monkeypatch.setattr(languages, "available", lambda: {"en": "English", "ar": "العربية"})
+    page = client.get("/terms?lang=ar&from=x").text
+
+    assert 'class="languages"' not in alone
+    assert '<a href="/terms?lang=en&amp;from=x" lang="en" hreflang="en">English</a>' in page
+    assert '<a href="/terms?lang=ar&amp;from=x" lang="ar" hreflang="ar" aria-current="true">العربية</a>' in page
+    assert 'class="languages"' not in client.get("/admin/login").text
+
+
+@pytest.mark.parametrize("query", ["endpoint=x", "_external=1&_scheme=javascript", "_method=X", "_anchor=x"])
+def test_what_an_address_asks_for_stays_in_its_query(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, query: str):
+    monkeypatch.setattr(languages, "available", lambda: {"en": "English", "ar": "العربية"})
+    page = client.get(f"/terms?{query}")
+
+    assert page.status_code == 200
+    assert f'<a href="/terms?{query.replace("&", "&amp;")}&amp;lang=ar"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/terms", "/privacy"])
+def test_a_translation_of_the_terms_names_the_english_version_as_the_binding_one(client: FlaskClient, path: str):
+    assert "is the binding one" not in client.get(path).text
+    assert (
+        f'<a href="{path}?lang=en" hreflang="en">English version</a> is the binding one'
+        in client.get(f"{path}?lang=fr").text
+    )
