@@ -5,20 +5,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Below `limit`, or at least `limit`; the unit is that of the numbers in the table."""
+    """Below `limit`, at least or at most `limit`; the unit is that of the numbers in the table."""
 
     part: str
     what: str
     limit: float
     unit: str
     at_least: bool = False
+    at_most: bool = False
 
     def met(self, value: float) -> bool:
+        if self.at_most:
+            return value <= self.limit
         return value >= self.limit if self.at_least else value < self.limit
 
     @property
     def wanted(self) -> str:
-        return f"{'≥' if self.at_least else '<'} {number(self.limit)} {self.unit}".strip()
+        return f"{'≥' if self.at_least else '≤' if self.at_most else '<'} {number(self.limit)} {self.unit}".strip()
 
 
 def _poll(kind: str, base: str, limit: float) -> Goal:
@@ -56,6 +59,14 @@ GOALS = {
     "expire": Goal("expire", "due at once, expired by one worker, against two updates each", 0.4, "×", at_least=True),
     "sweep": Goal("sweep", "a sweep of 200 beside 100,000 settled bookings, against 1,000", 1.5, "×"),
     "watch": Goal("watch", "a watcher's round beside 100,000 old and 1,000 live addresses, against 100", 3, "×"),
+    "chain-seen": Goal("on_chain", "in a block to “seen” on the open page, p95", 6, "s"),
+    "chain-confirmed": Goal("on_chain", "final to “confirmed” on the open page, p95", 4, "s"),
+    "chain-processor": Goal(
+        "on_chain", "processor time per confirmed booking, against Binance Pay’s", 1, "×", at_most=True
+    ),
+    "chain-writes": Goal(
+        "on_chain", "documents the watcher writes per transfer, each time it tells", 2, "", at_most=True
+    ),
     "slots": Goal("slots", "slot list for 31 days at 10,000 bookings, p95", 50, "ms"),
     "slots-changing": Goal("slots", "the same, each list right after a booking has changed, p50", 50, "ms"),
     "slots-flat": Goal("slots", "such a list, p50, against that month's bookings and little else", 1.5, "×"),

@@ -62,7 +62,7 @@ class Product:
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(urlsplit(self.dev.web).netloc, timeout=10)
 
-    def book(self, key: str | None = None) -> tuple[dict[str, Any], float]:
+    def book(self, key: str | None = None, **more: str) -> tuple[dict[str, Any], float]:
         """The answer to `create`, and how many ms it took."""
         if not self._free:
             self._clear_calendar()
@@ -73,6 +73,7 @@ class Product:
             "customerEmail": f"customer-{number}@example.com",
             "customerName": f"Customer {number}",
             "slotStart": self._free.pop(0),
+            **more,
         }
         headers = {
             "Content-Type": "application/json",

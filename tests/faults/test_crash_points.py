@@ -37,7 +37,7 @@ FLOWS = [
     (crash_flows.LATE_MONEY, 34),
     (crash_flows.RECONCILIATION, 71),
     (crash_flows.CREATE_ON_CHAIN, 43),
-    (crash_flows.TOLD_OF_A_TRANSFER, 45),
+    (crash_flows.TOLD_OF_A_TRANSFER, 43),
     (crash_flows.WATCHERS_ROUND, 20),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run

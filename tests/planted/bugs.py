@@ -1208,6 +1208,14 @@ BUGS = (
         test=OF_WATCHING + "test_money_that_a_reorganisation_takes_away_is_told_of",
     ),
     Bug(
+        name="what has become final is not told of",
+        rule="each look once",
+        file=TRANSFERS,
+        old='if document["block"] <= final]',
+        new='if document["block"] < 0]',
+        test=OF_WATCHING + "test_money_is_seen_and_then_final_without_anybody_looking_at_the_page",
+    ),
+    Bug(
         name="a mark is taken away although something moved again",
         rule="6",
         file=ADDRESSES,

@@ -204,10 +204,10 @@ class MemoryAddresses:
 
         return self._wire.call(DATABASE, find)
 
-    def mark(self, kind: Kind, addresses: Iterable[str], now: datetime) -> list[str]:
+    def mark(self, kind: Kind, addresses: Iterable[str], due: datetime) -> list[str]:
         def mark() -> None:
             for trade_no in found():
-                self.work_at[trade_no] = now
+                self.work_at[trade_no] = due
                 self._times[trade_no] = self._times.get(trade_no, 0) + 1
 
         def found() -> list[str]:
@@ -298,11 +298,11 @@ class MemoryAddresses:
 
 
 class MemoryTransfers:
-    """`writes` of a change are (key, transfer or None, group, whether it is final)."""
+    """`writes` of a change are (key, transfer or None, group)."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.all: dict[tuple[Network, str, int], tuple[Transfer, str, bool]] = {}
+        self.all: dict[tuple[Network, str, int], tuple[Transfer, str]] = {}
         self._cursors: dict[tuple[str, Network], Cursor] = {}
 
     def cursor(self, group: str, network: Network) -> Cursor | None:
@@ -342,12 +342,13 @@ class MemoryTransfers:
                 if one[1] == group and one[0].network is network and after < one[0].block_number <= until
             },
         )
-        told = {_key(one): (one, group, one.block_number <= final) for one in found}
+        told = {_key(one): (one, group) for one in found}
         gone = known.keys() - told.keys()
         new = [key for key, one in told.items() if _essence(known.get(key)) != _essence(one)]
-        moved = [*(known[key][0].recipient for key in gone), *(told[key][0].recipient for key in new)]
+        final_now = [key for key, (one, _) in told.items() if one.block_number <= final]
+        moved = [*(known[key][0].recipient for key in gone), *(told[key][0].recipient for key in (*new, *final_now))]
         writes: list[Any] = [*((key, None) for key in gone), *((key, told[key]) for key in new)]
-        return Changes(frozenset(moved), writes)
+        return Changes(frozenset(moved), bool(final_now), writes)
 
     def store(self, changes: Changes) -> None:
         if changes.writes:
@@ -361,12 +362,12 @@ class MemoryTransfers:
                 self.all[key] = one
 
     def _at(self, address: str, network: Network) -> list[Transfer]:
-        return [one for one, _, _ in self.all.values() if one.recipient == address and one.network is network]
+        return [one for one, _ in self.all.values() if one.recipient == address and one.network is network]
 
 
 def _key(one: Transfer) -> tuple[Network, str, int]:
     return (one.network, one.tx_hash, one.log_index)
 
 
-def _essence(one: tuple[Transfer, str, bool] | None) -> tuple[Any, ...] | None:
-    return None if one is None else (one[0].block_hash, one[0].units, one[2])
+def _essence(one: tuple[Transfer, str] | None) -> tuple[Any, ...] | None:
+    return None if one is None else (one[0].block_hash, one[0].units)

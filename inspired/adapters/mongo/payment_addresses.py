@@ -149,12 +149,12 @@ class PaymentAddresses:
 
     # --- what moved there ---------------------------------------------------------------------------------------------
 
-    def mark(self, kind: Kind, addresses: Iterable[str], now: datetime) -> list[str]:
-        """Something moved at these addresses: from now on, until that is done, their orders are to be asked about.
+    def mark(self, kind: Kind, addresses: Iterable[str], due: datetime) -> list[str]:
+        """Something moved at these addresses: from `due` on, until that is done, their orders are to be asked about.
         Returns the orders' trade numbers."""
         those = {"kind": str(kind), "address": {"$in": sorted(addresses)}}
         with reaching():
-            self._collection.update_many(those, {"$set": {"work_at": now}, "$inc": {"times_moved": 1}})
+            self._collection.update_many(those, {"$set": {"work_at": due}, "$inc": {"times_moved": 1}})
             return [document["_id"] for document in self._collection.find(those, {"_id": 1})]
 
     def marked(self, now: datetime, most: int) -> list[str]:

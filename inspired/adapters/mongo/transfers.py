@@ -40,9 +40,10 @@ class ReadAgain:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a reading told that was not known, and at which addresses."""
+    """What a reading told that was not known, and at which addresses. `has_final`: some of it is final now."""
 
     addresses: frozenset[str]
+    has_final: bool
     writes: Sequence[ReplaceOne[Document] | DeleteOne]
 
 
@@ -122,16 +123,27 @@ class Transfers:
         until: int,
         final: int,
     ) -> Changes:
-        """How a reading of the blocks above `after` and up to `until` differs from what is stored of them."""
+        """How a reading of the blocks above `after`, a cursor, and up to `until` differs from what is stored of them.
+
+        What is final by now was not when the cursor stopped below it. That is told once and costs no write of its own:
+        the cursor that passes it says so.
+        """
         with reaching():
             wanted = {"group": group, "network": str(network), "block": {"$gt": after, "$lte": until}}
             stored = list(self._collection.find(wanted))
         known = {document["_id"]: document for document in stored}
-        told = {one["_id"]: one for one in (_written(transfer, group, final) for transfer in found)}
+        told = {one["_id"]: one for one in (_written(transfer, group) for transfer in found)}
         gone = known.keys() - told.keys()
         new = [name for name, document in told.items() if _essence(known.get(name)) != _essence(document)]
+        final_now = [name for name, document in told.items() if document["block"] <= final]
         return Changes(
-            frozenset([*(known[name]["recipient"] for name in gone), *(told[name]["recipient"] for name in new)]),
+            frozenset(
+                [
+                    *(known[name]["recipient"] for name in gone),
+                    *(told[name]["recipient"] for name in (*new, *final_now)),
+                ]
+            ),
+            bool(final_now),
             [
                 *(DeleteOne({"_id": name}) for name in sorted(gone)),
                 *(ReplaceOne({"_id": name}, told[name], upsert=True) for name in new),
@@ -140,12 +152,13 @@ class Transfers:
 
     def unknown(self, group: str, found: Sequence[Transfer]) -> Changes:
         """Those among these, all of them final, that are not stored yet. What is stored stays."""
-        told = {one["_id"]: one for one in (_written(transfer, group, transfer.block_number) for transfer in found)}
+        told = {one["_id"]: one for one in (_written(transfer, group) for transfer in found)}
         with reaching():
             known = {one["_id"] for one in self._collection.find({"_id": {"$in": list(told)}}, {"_id": 1})}
         new = [document for name, document in told.items() if name not in known]
         return Changes(
             frozenset(one["recipient"] for one in new),
+            bool(new),
             [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in new],
         )
 
@@ -155,7 +168,7 @@ class Transfers:
                 self._collection.bulk_write(list(changes.writes))
 
 
-def _written(transfer: Transfer, group: str, final: int) -> Document:
+def _written(transfer: Transfer, group: str) -> Document:
     """The sender is not kept: it says nothing about who paid, and would be personal data."""
     return {
         "_id": f"{transfer.network}:{transfer.tx_hash}:{transfer.log_index}",
@@ -168,12 +181,11 @@ def _written(transfer: Transfer, group: str, final: int) -> Document:
         "log_index": transfer.log_index,
         "recipient": transfer.recipient,
         "units": str(transfer.units),
-        "is_final": transfer.block_number <= final,
     }
 
 
 def _essence(document: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
-    return None if document is None else (document["block_hash"], document["units"], document["is_final"])
+    return None if document is None else (document["block_hash"], document["units"])
 
 
 def _read(found: Document) -> Transfer:

@@ -182,7 +182,7 @@ class OnChain:
             return OrderObservation(trade_no, asked_at, None)
         self._shown(given)
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
-        if read.seen > read.final:
+        if read.seen > read.final and read.transfers[-1].block_number > given.seen_block:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
         enough = int(given.enough)
         is_over = given.closing_at is not None and read.head.time >= given.closing_at

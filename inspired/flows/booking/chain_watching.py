@@ -160,17 +160,18 @@ class ChainWatch:
         changes = svc.transfers.compared(group.name, network, first - 1, found, until=last, final=final)
         now = svc.now()
         # In this order: a mark too many costs a question; a transfer stored without its mark would be told to nobody.
-        moved = svc.payment_addresses.mark(network.facts.kind, changes.addresses, now) if changes.addresses else []
+        # It is due only once the job enqueued below had its time: then the sweep finds whatever that job has not done.
+        due = now + ASK_AGAIN
+        moved = svc.payment_addresses.mark(network.facts.kind, changes.addresses, due) if changes.addresses else []
         svc.transfers.store(changes)
         if group.cursor is None or final > group.cursor:
             group.cursor = final
-            if moved or group.saved_at is None or now - group.saved_at >= SAVE_EVERY:
+            if changes.has_final or group.saved_at is None or now - group.saved_at >= SAVE_EVERY:
                 svc.transfers.advance(group.name, network, final, now)
                 group.saved_at = now
         group.read_at = now if last == head.number else group.read_at
         for trade_no in moved:
-            if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
-                svc.payment_addresses.put_off(trade_no, now + ASK_AGAIN)
+            svc.queue.enqueue_webhook("tell_of_transfers", trade_no)
         return len(moved)
 
     def _read_again(self, head: Head) -> int:
@@ -201,7 +202,8 @@ class ChainWatch:
         first, last = done.block + 1, min(done.until, done.block + MOST_BLOCKS)
         found = self._chain.told_again(group.addresses, first, last)
         hidden = svc.transfers.unknown(group.name, self._of_their_time(group, found))
-        moved = svc.payment_addresses.mark(network.facts.kind, hidden.addresses, now) if hidden.addresses else []
+        due = now + ASK_AGAIN
+        moved = svc.payment_addresses.mark(network.facts.kind, hidden.addresses, due) if hidden.addresses else []
         svc.transfers.store(hidden)
         if moved:
             told = f"{len(hidden.addresses)} address{'es' if len(hidden.addresses) > 1 else ''}"
@@ -212,8 +214,7 @@ class ChainWatch:
         svc.transfers.save_read_again(group.name, network, done)
         self._again = {**(self._again or {}), group.name: done}
         for trade_no in moved:
-            if svc.queue.enqueue_webhook("tell_of_transfers", trade_no):
-                svc.payment_addresses.put_off(trade_no, now + ASK_AGAIN)
+            svc.queue.enqueue_webhook("tell_of_transfers", trade_no)
         return len(moved)
 
     def _of_their_time(self, group: _Group, found: Sequence[Transfer]) -> list[Transfer]:
@@ -258,7 +259,9 @@ def tell_of(svc: Services, trade_no: str) -> None:
         return
     booking = _with_orders_of_other_networks(svc, booking, moved.given)
     address = moved.given.address
-    asked = [order for order in booking.orders if _address_of(svc, order.trade_no) == address]
+    asked = [
+        order for order in booking.orders if order.trade_no == trade_no or _address_of(svc, order.trade_no) == address
+    ]
     seen = [refreshing.queried(svc, order, SECONDS) for order in asked]
     refreshing.update_and_enqueue(svc, booking.id, answers=[one for one in seen if one is not None])
     if None in seen:
@@ -275,7 +278,7 @@ def _address_of(svc: Services, trade_no: str) -> str:
 def _with_orders_of_other_networks(svc: Services, booking: Booking, given: PaymentAddress) -> Booking:
     """An order of its own for each network other than the one asked for, where more than dust arrived."""
     order = booking.find_order(given.trade_no)
-    if order is None:
+    if order is None or not given.network.facts.is_evm:
         return booking
     for network in svc.transfers.networks_of(given.address):
         if network is given.network or svc.transfers.units_at(given.address, network) < units_of(network, DUST):

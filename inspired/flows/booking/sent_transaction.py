@@ -8,6 +8,7 @@ from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.errors import Invalid, NotFound
 from inspired.domain.shared.messages import Message, MessageId
 from inspired.domain.shared.networks import Network, money_of
+from inspired.flows.booking.chain_watching import ASK_AGAIN
 from inspired.services import Services
 
 SECONDS = 1.2  # for each network
@@ -46,7 +47,8 @@ def look(svc: Services, booking: Booking, text: str) -> Message:
         if not arrived:
             said = MessageId.SENT_ELSEWHERE if mined.transfers else MessageId.SENT_NO_USDT
             return Message.of(said, rail=RailId(network))
-        for trade_no in svc.payment_addresses.mark(network.facts.kind, {one.recipient for one in arrived}, svc.now()):
+        due = svc.now() + ASK_AGAIN
+        for trade_no in svc.payment_addresses.mark(network.facts.kind, {one.recipient for one in arrived}, due):
             svc.queue.enqueue_webhook("tell_of_transfers", trade_no)
         money = money_of(network, sum(one.units for one in arrived))
         is_final = mined.block_number <= head.finalized

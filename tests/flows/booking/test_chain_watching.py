@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from pymongo.collection import Collection
 
 from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.mongo.receiving import BY_COMMAND, NodeAddress
@@ -60,6 +61,17 @@ def calls(sandbox: Servers, network: str = "TRC20") -> list[str]:
     return [method for one in sandbox.control(f"chains/{name}/calls?{query}") for method in one["methods"]]
 
 
+def noted(monkeypatch: pytest.MonkeyPatch, on: type[Any], name: str, written: list[str]) -> None:
+    """Each call of this method of a collection adds the collection's name."""
+    method = getattr(on, name)
+
+    def noting(self: Any, *args: Any, **more: Any) -> Any:
+        written.append(self.name)
+        return method(self, *args, **more)
+
+    monkeypatch.setattr(on, name, noting)
+
+
 def worked(svc: Services) -> None:
     """What the marks ask for, as the sweep and a worker do it."""
     for trade_no in svc.payment_addresses.marked(svc.now() + timedelta(minutes=1), 100):
@@ -102,6 +114,38 @@ def test_a_job_that_tells_of_money_asks_the_chain_once(svc: Services, sandbox: S
 
     assert calls(sandbox)[before:].count("eth_getLogs") == 1
     assert svc.bookings.get(booking.id).state is (State.CONFIRMED if is_final else State.PAID)
+
+
+def test_a_transfer_costs_the_watcher_two_writes_each_time_that_it_tells_of_it(
+    svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    booking, watch, written = a_live_booking(svc), ChainWatch(svc, Network.TRC20), list[str]()
+    watch.round()
+    for name in ("insert_one", "insert_many", "update_one", "update_many", "bulk_write", "replace_one", "delete_one"):
+        noted(monkeypatch, Collection, name, written)
+
+    send(sandbox, "TRC20", booking)
+    watch.round()
+    in_a_block = written.copy()
+    chain(sandbox, "TRC20", "finalize")
+    watch.round()
+
+    assert in_a_block == ["payment_addresses", "transfers"]
+    assert written[2:] == ["payment_addresses", "transfer_cursors"]
+
+
+def test_a_watcher_that_starts_anew_tells_again_of_what_became_final_meanwhile(svc: Services, sandbox: Servers):
+    booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
+    send(sandbox, "TRC20", booking)
+    watch.round()
+    worked(svc)
+    chain(sandbox, "TRC20", "finalize")
+
+    anew = ChainWatch(svc, Network.TRC20)
+
+    assert [anew.round(), anew.round()] == [1, 0]
+    worked(svc)
+    assert svc.bookings.get(booking.id).state is State.CONFIRMED
 
 
 def test_what_was_told_of_is_not_told_of_again(svc: Services, sandbox: Servers):
