@@ -33,6 +33,7 @@ from inspired.web.admin import (
     evidence,
     health,
     login,
+    menu,
     metrics,
     money,
     owner_actions,
@@ -93,6 +94,7 @@ def create_app(services: Services, settings: Settings) -> Flask:
     display.init_app(app)
     display_lists.init_app(app)
     display_tickets.init_app(app)
+    menu.init_app(app)
     for blueprint in (site.bp, newsletter.bp, booking.bp, refund_address.bp, support.bp, api.bp, webhooks.bp):
         app.register_blueprint(blueprint)
     for blueprint in (login.bp, booking_details.bp):

@@ -14,3 +14,12 @@ def log_in(page: Page, dev: Running, path: str = "/admin/") -> None:
     page.get_by_label("Password").fill(dev.ready["admin"]["password"])
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(re.compile(f"{path}$"))
+
+
+def go_to(page: Page, place: str) -> None:
+    """By the menu: beside the page, or behind "Menu" on a phone."""
+    drawer = page.locator(".drawer > summary")
+    if drawer.is_visible():
+        drawer.click()
+    menu = page.get_by_role("navigation", name=re.compile("^(Main|Menu)$"))
+    menu.get_by_role("link", name=re.compile(f"^{place}")).click()

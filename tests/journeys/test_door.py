@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.journeys.owner import go_to
 from tests.journeys.running import Running, running
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
 
@@ -39,13 +40,11 @@ def log_in(page: Page, dev: Running, email: str = "", password: str = "") -> Non
 
 
 def open_account(page: Page) -> None:
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Account", exact=True).click()
+    go_to(page, "Account")
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
 
 
 def log_out(page: Page) -> None:
-    page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Log out", exact=True).first.click()
     expect(page.get_by_role("heading", name="Owner’s login")).to_be_visible()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -75,7 +75,7 @@ def test_whoever_is_looked_for_is_found_from_the_first_page(page: Page, dev: Run
 
 
 def test_a_list_is_narrowed_down_and_kept_as_a_view(page: Page, dev: Running):
-    page.get_by_role("link", name="Bookings").click()
+    go_to(page, "Bookings")
     problems = {"list": look_at(page)}
     assert rows(page) == 5
     page.get_by_text("Filter and sort").click()
@@ -110,7 +110,7 @@ def test_a_list_is_taken_along_as_a_file(page: Page, dev: Running):
 
 @pytest.mark.parametrize("all_of_them", [False, True], ids=["ticked", "all"])
 def test_binance_is_asked_about_many_and_the_page_follows_by_itself(page: Page, dev: Running, all_of_them: bool):
-    page.get_by_role("link", name="Bookings").click()
+    go_to(page, "Bookings")
     if all_of_them:
         page.get_by_role("button", name="… about all on this page").click()
     else:
@@ -139,7 +139,7 @@ def test_the_work_goes_on_without_javascript_too(browser: Browser, dev: Running,
 
 def test_a_key_is_made_shown_once_and_revoked(page: Page, dev: Running):
     page.goto(f"{dev.web}/admin/bookings")
-    page.get_by_role("link", name="keys for programs").click()
+    go_to(page, "Keys for programs")
     page.get_by_label("What it is for").fill("Bookkeeping")
     page.get_by_role("button", name="Make it").click()
     secret = page.locator("#secret").inner_text()

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.adapters.listeners import Listener, answer, listening
 from tests.harness import wait_until
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -41,7 +41,7 @@ def owner(browser: Browser, dev: Running) -> Iterator[Page]:
 
 
 def test_a_webhook_is_set_tested_given_a_new_secret_and_taken_away(owner: Page, dev: Running, receiver: Listener):
-    owner.get_by_role("link", name="Alerts").click()
+    go_to(owner, "Health & alerts")
     owner.get_by_text("Set one…").click()
     owner.get_by_label("Address").fill(f"{receiver.address}/hook")
     owner.get_by_role("button", name="Save the address").click()
@@ -66,8 +66,8 @@ def test_a_webhook_is_set_tested_given_a_new_secret_and_taken_away(owner: Page, 
 
 
 def test_a_dead_worker_is_seen_in_health_and_leads_to_what_to_do(owner: Page, dev: Running):
-    owner.get_by_text("More", exact=True).click()
-    owner.get_by_role("link", name="Health").click()
+    go_to(owner, "Health & alerts")
+    owner.get_by_role("link", name="Health", exact=True).click()
     expect(owner.get_by_role("row", name=re.compile("^Workers"))).to_contain_text("working")
     expect(owner.get_by_role("row", name=re.compile("^Clock"))).to_contain_text("runs")
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -169,8 +169,7 @@ def test_a_notice_is_looked_at_and_replayed_without_changing_anything(page: Page
     page.get_by_role("link", name="Replay it, changing nothing").click()
     expect(page.get_by_text("it is the same, to the last field")).to_be_visible()
     expect(page.get_by_text("Proven harmless")).to_be_visible()
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Evidence").click()
+    go_to(page, "Evidence")
     expect(page.get_by_role("table")).to_contain_text("A notice of Binance said that it was paid.")
 
 

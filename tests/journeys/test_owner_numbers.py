@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -36,8 +36,7 @@ def opened(browser: Browser, dev: Running, **look: Any) -> Page:
 
 def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked_for(browser: Browser, dev: Running):
     page = opened(browser, dev)
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Numbers", exact=True).click()
+    go_to(page, "Numbers")
 
     with page.expect_navigation():
         page.get_by_role("button", name="Count all days again").click()
@@ -60,8 +59,7 @@ def test_the_numbers_are_counted_at_the_owners_word_and_shown_for_the_days_asked
 
 def test_a_report_is_taken_out_as_a_file_and_ordered_by_mail(browser: Browser, dev: Running, tmp_path: Path):
     page = opened(browser, dev)
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Reports", exact=True).click()
+    go_to(page, "Reports")
     page.get_by_role("link", name="Tax summary in USD, this year").click()
 
     for button, holds in (("As a file (CSV)", "Gross"), ("Every entry of the ledger (CSV)", "suspense")):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 
@@ -22,8 +22,7 @@ def test_a_person_rehearses_a_lost_webhook(browser: Browser, dev: Running):
     page = browser.new_page()
     log_in(page, dev)
 
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Rehearsal", exact=True).click()
+    go_to(page, "Rehearsal")
     page.get_by_role("button", name="Run “The webhook never comes”").click()
 
     expect(page.get_by_role("heading", name="Verdict")).to_contain_text("green")
@@ -33,7 +32,7 @@ def test_a_person_rehearses_a_lost_webhook(browser: Browser, dev: Running):
     expect(page.locator(".letter summary", has_text="Confirmed: Portfolio review")).to_be_visible()
     expect(page.get_by_role("table")).to_contain_text("75")
     assert dev.mails("ann@customers.example") == []
-    page.get_by_role("link", name="Bookings").click()
+    go_to(page, "Bookings")
     expect(page.locator("main")).to_contain_text("No bookings here yet")
     page.close()
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.harness import wait_until
+from tests.journeys.owner import go_to
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
@@ -28,8 +29,7 @@ def errors() -> list[str]:
 
 
 def open_section(page: Page, what: str) -> None:
-    page.get_by_text("More", exact=True).click()
-    page.get_by_role("link", name="Settings", exact=True).click()
+    go_to(page, "Texts & brand")
     page.get_by_role("link", name=f"Change {what}").click()
 
 

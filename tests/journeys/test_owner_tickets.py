@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.harness import wait_until
-from tests.journeys.owner import log_in
+from tests.journeys.owner import go_to, log_in
 from tests.journeys.running import Running, running
 from tests.journeys.test_accessibility import LOOKS, look_at
 from tests.journeys.test_browser import DESKTOP, PHONE, a_page
@@ -66,7 +66,7 @@ def test_a_customer_writes_the_owner_answers_and_both_go_on_until_it_is_done(
     mail_to(dev, dev.ready["admin"]["email"], f"A customer wrote: ticket {number[0]}")
 
     log_in(owner, dev)
-    owner.get_by_role("link", name="Tickets").click()
+    go_to(owner, "Messages")
     owner.get_by_role("link", name="Promises").click()
     expect(owner.get_by_role("table")).to_contain_text("You write where the call takes place")
     owner.get_by_role("link", name=f"An answer, ticket {number[0]}").click()
@@ -97,7 +97,7 @@ def test_a_customer_writes_the_owner_answers_and_both_go_on_until_it_is_done(
     customer.get_by_role("button", name="Send").first.click()
     expect(customer.locator(".talk")).to_contain_text("Thank you, found it.")
 
-    owner.get_by_role("link", name="All tickets").click()
+    owner.get_by_role("link", name="All messages").click()
     owner.get_by_role("link", name="Mine").click()
     owner.get_by_role("link", name=number[0]).click()
     expect(owner.locator(".talk")).to_contain_text("Thank you, found it.")

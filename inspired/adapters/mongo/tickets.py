@@ -54,6 +54,11 @@ class Tickets(Claiming[Ticket]):
             found = self._collection.find(query | _of(assigned)).sort("due", 1).limit(most)
             return [_in(document) for document in found]
 
+    def count_owed(self, after: datetime, most: int) -> int:
+        """How many tickets wait for our answer, counted no further than `most`."""
+        with reaching():
+            return self._collection.count_documents({"due": {"$gt": after}}, limit=most)
+
     def waiting(self, before: datetime, most: int, *, assigned: str = "") -> list[Ticket]:
         """Tickets that wait for the customer, newest first."""
         return self._newest({"waiting_since": {"$lt": before}} | _of(assigned), "waiting_since", most)

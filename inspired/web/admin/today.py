@@ -9,7 +9,7 @@ from inspired.flows.reporting import today as today_flow
 from inspired.web.admin.booking_details import person_of
 from inspired.web.shared import auth, display_tickets
 from inspired.web.shared.current import services
-from inspired.web.shared.htmx import go
+from inspired.web.shared.htmx import go, wants_fragment
 
 bp = Blueprint("today", __name__, url_prefix="/admin")
 bp.before_request(auth.admit)
@@ -41,7 +41,8 @@ def search_submit() -> str:
     svc, text = services(), request.form.get("text", "").strip()[: booking_search.LONGEST]
     found = booking_search.search(svc, text)
     hits = [(hit.booking, person_of(svc, hit.booking), hit.why) for hit in found.hits]
-    return render_template("admin/today/search.html", text=text, found=found, hits=hits)
+    page = "admin/today/_hits.html" if wants_fragment() else "admin/today/search.html"
+    return render_template(page, text=text, found=found, hits=hits)
 
 
 @bp.post("/bookings/<booking_id>/seen-to")

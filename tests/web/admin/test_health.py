@@ -268,7 +268,7 @@ def test_the_owners_pages_count_what_is_firing(svc: Services, settings: Settings
 
     page = words(client.get("/admin/calls").text)
 
-    assert "Alerts 1 now" in page
+    assert "Health & alerts 1 now" in page
     assert "The clock does not run" not in page
 
 
