@@ -60,6 +60,14 @@ class Lists:
             if not cursor:
                 return
 
+    def moments(self, wanted: Wanted, most: int) -> list[datetime]:
+        """When those between `since` and `until`, which both must be given, were made, paid or are called; unsorted."""
+        order = f"by_{wanted.by}"
+        query = {"filed": wanted.label, order: {"$gte": iso_of(wanted.since), "$lt": iso_of(wanted.until)}}
+        with reaching():
+            found = self._collection.find(query, {"_id": 0, order: 1}).limit(most)
+            return [_moment(row[order]) for row in found]
+
     def with_word(self, word: str, now: datetime, most: int) -> list[Booking]:
         """Bookings with this blind index of a word of the name, newest first."""
         return self._walked("words", word, "by_made", now, iso_of(BEGINNING), _above(now), True, most)

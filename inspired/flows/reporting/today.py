@@ -1,9 +1,10 @@
 """The owner's page "Today": what needs a person, today's calls, money received, recent alerts."""
 
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.adapters.mongo.ledger_store import Case, Orphan
@@ -16,6 +17,7 @@ from inspired.domain.booking.search_index import ATTENTION, By, Wanted, is_alert
 from inspired.domain.booking.states import State
 from inspired.domain.monitoring import runbook
 from inspired.domain.monitoring.alerts import Alert
+from inspired.domain.reporting.metrics import Step
 from inspired.domain.shared.money import Money
 from inspired.domain.support.tickets import Ticket
 from inspired.flows.booking.booking_search import day_of
@@ -26,8 +28,11 @@ from inspired.services import Services
 
 MOST = 50
 MOST_CALLS = 100
+MOST_NEXT = 5
+MOST_COUNTED = 5_000
+DAYS = 7
 LATELY = timedelta(days=3)
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,32 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """A number for a glance. `days`: how many on each of seven days of the owner's, in order; empty if they are too
+    many to be counted for one page."""
+
+    number: int
+    days: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`calls`: confirmed calls of today, and of the last seven days with today. `ahead`: those of the seven days after
+    today. `unpaid`: bookings that wait for money, and all that were held in the last seven days, as
+    last counted for the numbers. `messages` wait for
+    an answer."""
+
+    calls: Count
+    messages: Count
+    ahead: Count
+    unpaid: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Today:
     """`needs`: bookings with their open issues, newest first; `more`: there are others. `late`: overdue promises.
     `unanswered`: tickets that wait for our answer, most urgent first, without those in `late`. `alerts`: recent alerts
-    with their bookings."""
+    with their bookings. `next_calls`: the first ones after today, of a week at most."""
 
     needs: list[tuple[Booking, tuple[Matter, ...]]]
     more: bool
@@ -55,6 +82,8 @@ class Today:
     unanswered: list[Ticket]
     more_unanswered: bool
     calls: list[Booking]
+    next_calls: list[Booking]
+    counts: Counts
     today: Moved
     week: Moved
     alerts: list[tuple[Booking, Event]]
@@ -62,11 +91,15 @@ class Today:
 
 def gather(svc: Services) -> Today:
     now = svc.now()
-    begin, end = day_of(now.astimezone(ZoneInfo(svc.settings.owner_timezone)).date(), svc.settings.owner_timezone)
+    zone = ZoneInfo(svc.settings.owner_timezone)
+    date = now.astimezone(zone).date()
+    begin, end = day_of(date, svc.settings.owner_timezone)
     needing = svc.lists.page(Wanted(flag=ATTENTION), now, most=MOST)
     calls = svc.lists.page(
         Wanted(by=By.CALL, state=State.CONFIRMED, since=begin, until=end, oldest_first=True), now, most=MOST_CALLS
     )
+    counts = _counts(svc, date, now)
+    next_calls = Wanted(by=By.CALL, state=State.CONFIRMED, since=end, until=end + WEEK, oldest_first=True)
     entries = [entry for _, entry in svc.ledger.all(now - WEEK, now + timedelta(seconds=1))]
     late = promising.late(svc)
     owed = svc.tickets.owed(BEGINNING, MOST + 1)
@@ -86,9 +119,33 @@ def gather(svc: Services) -> Today:
         unanswered=[ticket for ticket in owed[:MOST] if ticket.id not in told_as_late],
         more_unanswered=len(owed) > MOST,
         calls=calls.bookings,
+        next_calls=svc.lists.page(next_calls, now, most=MOST_NEXT).bookings if counts.ahead.number else [],
+        counts=counts,
         today=_moved(entry for entry in entries if entry.at >= begin),
         week=_moved(entries),
         alerts=_alerts(alerted, now - LATELY),
+    )
+
+
+def _counts(svc: Services, date: date, now: datetime) -> Counts:
+    zone = svc.settings.owner_timezone
+
+    def on_days(wanted: Wanted, first: int, last: int) -> tuple[int, ...]:
+        """How many on each day from `first` to `last`, counted from today; empty if they are too many."""
+        begins = [day_of(date + timedelta(days=offset), zone)[0] for offset in range(first, last + 2)]
+        found = svc.lists.moments(replace(wanted, since=begins[0], until=begins[-1]), MOST_COUNTED)
+        spread = Counter(bisect_right(begins, moment) - 1 for moment in found)
+        return tuple(spread[place] for place in range(last - first + 1)) if len(found) < MOST_COUNTED else ()
+
+    calls = on_days(Wanted(by=By.CALL, state=State.CONFIRMED), 1 - DAYS, DAYS)
+    counted = {day.date: day.figures.reached(Step.HELD) for day in svc.metrics.between(date - WEEK, date, "figures")}
+    since = now - WEEK  # an unpaid booking lasts an hour or so
+    unpaid = svc.lists.moments(Wanted(state=State.PENDING, since=since, until=now + DAY), MOST_COUNTED)
+    return Counts(
+        calls=Count(calls[DAYS - 1], calls[:DAYS]) if calls else Count(MOST_COUNTED),
+        messages=Count(svc.tickets.count_owed(BEGINNING, MOST_COUNTED)),
+        ahead=Count(sum(calls[DAYS:]), calls[DAYS:]) if calls else Count(MOST_COUNTED),
+        unpaid=Count(len(unpaid), tuple(counted.get(date - DAY * back, 0) for back in reversed(range(DAYS)))),
     )
 
 

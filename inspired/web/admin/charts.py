@@ -45,6 +45,24 @@ class Chart:
     line: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """A line as small as a word, in a box of 84 by 24; `told` says its figures."""
+
+    told: str
+    points: str
+
+
+def sparkline(values: Sequence[int], what: str) -> Sparkline | None:
+    """One point per value, in chronological order; None if there is nothing to draw. `what`: such as "Calls, the last
+    seven days"."""
+    if not any(values):
+        return None
+    top, wide = max(values), Decimal(84) / max(len(values) - 1, 1)
+    points = " ".join(f"{int(place * wide)},{22 - value * 20 // top}" for place, value in enumerate(values))
+    return Sparkline(f"{what}: {', '.join(str(value) for value in values)}", points)
+
+
 def columns(
     chart_id: str, title: str, told: str, values: Sequence[tuple[str, Decimal]], before: Sequence[Decimal]
 ) -> Chart:

@@ -6,7 +6,9 @@ from flask.typing import ResponseReturnValue
 from inspired.domain.booking import attention
 from inspired.flows.booking import booking_search, delivery
 from inspired.flows.reporting import today as today_flow
+from inspired.flows.reporting.today import Counts
 from inspired.web.admin.booking_details import person_of
+from inspired.web.admin.charts import Sparkline, sparkline
 from inspired.web.shared import auth, display_tickets
 from inspired.web.shared.current import services
 from inspired.web.shared.htmx import go, wants_fragment
@@ -25,9 +27,28 @@ def today() -> str:
         needs=[(booking, person_of(svc, booking), why) for booking, why in found.needs],
         unanswered=[(ticket, display_tickets.subject(svc, ticket)) for ticket in found.unanswered],
         calls=[(booking, person_of(svc, booking), delivery.place_of(svc, booking)) for booking in found.calls],
+        next_calls=[(booking, person_of(svc, booking)) for booking in found.next_calls],
+        tiles=_tiles(found.counts),
         now=svc.now(),
         is_open=svc.gate.is_open(),
     )
+
+
+def _tiles(counts: Counts) -> list[tuple[str, int, str, Sparkline | None]]:
+    """Name, number, address of the list, and the seven days as a line."""
+    calls, messages, ahead, unpaid = counts.calls, counts.messages, counts.ahead, counts.unpaid
+    called = url_for("bookings.bookings", state="CONFIRMED", sort="call-next")
+    return [
+        ("Calls today", calls.number, "#calls", sparkline(calls.days, "Calls a day, the last seven days")),
+        ("Waiting for an answer", messages.number, url_for("tickets.index"), None),
+        ("Calls in the next 7 days", ahead.number, called, sparkline(ahead.days, "Calls a day, the next seven days")),
+        (
+            "Awaiting payment",
+            unpaid.number,
+            url_for("bookings.bookings", state="PENDING"),
+            sparkline(unpaid.days, "Times held a day, the last seven days"),
+        ),
+    ]
 
 
 @bp.get("/search")

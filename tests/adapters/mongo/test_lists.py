@@ -127,6 +127,15 @@ def test_a_list_is_never_longer_than_asked_for(lists, stored):
     assert len(list(lists.each(Wanted(), NOW, most=11, at_once=4))) == 11
 
 
+def test_moments_are_those_of_the_list(lists, stored):
+    first, last = min(one.created_at for one in stored), max(one.created_at for one in stored)
+    wanted = Wanted(state=State.CONFIRMED, since=first, until=last)
+    fitting = [one.created_at for one in stored if one.state is State.CONFIRMED and one.created_at < last]
+
+    assert sorted(lists.moments(wanted, 1000)) == sorted(fitting)
+    assert len(lists.moments(wanted, 2)) == 2
+
+
 def test_a_change_moves_a_booking_to_another_list_in_the_same_write(lists, database):
     bookings = Bookings(database, lambda booking: None)
     bookings.add(a_booking())

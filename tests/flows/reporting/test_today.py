@@ -62,6 +62,21 @@ def test_confirmed_calls_of_this_day_of_the_owners_and_no_other(svc: Services, s
     assert [one.id for one in today.gather(svc).calls] == [early.id, late.id]
 
 
+def test_calls_are_counted_by_the_days_of_the_owner(svc: Services, sandbox: Servers):
+    begin, end = day_of(svc.now().astimezone(ZoneInfo(svc.settings.owner_timezone)).date(), svc.settings.owner_timezone)
+    moments = (begin - HOUR, begin, end - HOUR, end, end + timedelta(days=7, hours=-2), end + timedelta(days=8))
+    for call, at in enumerate(moments):
+        starting_in(svc, confirmed(svc, sandbox, call=call, email=f"a{call}@example.com"), (at - svc.now()) / HOUR)
+    live(svc, call=9, email="unpaid@example.com")
+
+    found = today.gather(svc)
+
+    assert found.counts.calls == today.Count(2, (0, 0, 0, 0, 0, 1, 2))
+    assert found.counts.ahead == today.Count(2, (1, 0, 0, 0, 0, 0, 1))
+    assert found.counts.unpaid == today.Count(1, (0, 0, 0, 0, 0, 0, 0)), "nothing is counted for the numbers yet"
+    assert len(found.next_calls) == 2
+
+
 def test_money_in_is_what_the_ledger_has(svc: Services, sandbox: Servers):
     confirmed(svc, sandbox)
     booking = confirmed(svc, sandbox, call=2, type_id="deep-dive", email="bob@example.com")

@@ -45,3 +45,11 @@ def test_rows_are_as_wide_as_they_are_many():
 )
 def test_the_scale_ends_with_a_round_number(most: str, top: str):
     assert charts.nice(Decimal(most)) == Decimal(top)
+
+
+def test_a_sparkline_keeps_its_box_says_its_figures_and_is_not_drawn_for_nothing():
+    line = charts.sparkline([0, 4, 2], "Calls")
+
+    assert line == charts.Sparkline("Calls: 0, 4, 2", "0,22 42,2 84,12")
+    assert charts.sparkline([0, 0], "Calls") is None
+    assert charts.sparkline([], "Calls") is None

@@ -98,10 +98,31 @@ def test_todays_calls_say_when_who_and_where(owner: FlaskClient, svc: Services, 
 
     page = owner.get("/admin/").text
 
-    assert "Ann <b>Example</b>, ann@example.com" in words(page.replace("&lt;b&gt;", "&lt;b&gt;"))
+    assert "Ann <b>Example</b> now Portfolio review, ann@example.com" in words(page)
     assert "<b>Example" not in page
     assert "https://meet.example/room" in page
     assert "Midnight 75 USDT (1)" in words(page)
+
+
+def test_the_tiles_say_how_many_and_how_the_days_were(owner: FlaskClient, svc: Services, sandbox: Servers):
+    starting_in(svc, confirmed(svc, sandbox), 0)
+    live(svc, call=3, email="bob@example.com")
+    tickets.write(svc, live(svc, call=5, email="cat@example.com"), Topic.CALL, "Where do we meet?", "r1")
+
+    page = owner.get("/admin/").text
+
+    tiles = words(page.partition('class="tiles"')[2].partition("</ul>")[0])
+    assert tiles.endswith("Calls today 1 Waiting for an answer 1 Calls in the next 7 days 0 Awaiting payment 2")
+    assert 'aria-label="Calls a day, the last seven days: 0, 0, 0, 0, 0, 0, 1"' in page
+
+
+def test_the_next_calls_stand_beside_what_needs_a_person(owner: FlaskClient, svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox, name="Ann Example")
+    starting_in(svc, booking, 48)
+
+    page = owner.get("/admin/").text.partition("After today")[2]
+
+    assert f'<a href="/admin/bookings/{booking.id}">Ann Example</a>' in page
 
 
 def test_a_reader_sees_it_all_and_no_button(app: Flask, svc: Services):
