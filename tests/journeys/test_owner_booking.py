@@ -164,6 +164,8 @@ def test_an_unpaid_booking_is_cancelled(page: Page, dev: Running):
 def test_a_notice_is_looked_at_and_replayed_without_changing_anything(page: Page, dev: Running):
     booking = a_confirmed(dev, 70, "fay@example.com")
     open_booking(page, dev, booking)
+    for summary in page.locator("#story summary").all():
+        summary.click()
     page.locator("#story").get_by_role("link", name="Look at it").first.click()
     expect(page.locator("pre").last).to_contain_text(f'"merchantTradeNo": "{booking["merchantTradeNo"]}"')
     page.get_by_role("link", name="Replay it, changing nothing").click()

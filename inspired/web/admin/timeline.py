@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from inspired.adapters.crypto.vault import CannotDecrypt
@@ -50,7 +51,7 @@ def of_page(svc: Services, booking: Booking) -> dict[str, object]:
     return {
         "why": explanation.why(booking, now, zone),
         "next_up": explanation.next_up(booking, now),
-        "story": story(booking, svc.logs.of_booking(booking.id, MOST_EVIDENCE)),
+        "story": passages(story(booking, svc.logs.of_booking(booking.id, MOST_EVIDENCE))),
         "mails": _mail_rows(svc, booking),
         "notes": _notes(svc, booking),
         "reason": _readable(lambda: by_owner_flow.reason_of(svc, booking)),
@@ -68,13 +69,23 @@ def of_page(svc: Services, booking: Booking) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the story. `until`: it was repeated since, `times` in all; `notice`: the webhook's id."""
+    """One sentence of the story. `until`: it was repeated since, `times` in all; `notice`: the webhook's id;
+    `is_technical`: about a call or a notice of a provider, whose effects the other lines tell."""
 
     at: datetime
     text: str
     until: datetime | None = None
     times: int = 1
     notice: str = ""
+    is_technical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Consecutive lines of a story: what happened, or its technical side."""
+
+    is_technical: bool
+    lines: list[Line]
 
 
 def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
@@ -82,6 +93,11 @@ def story(booking: Booking, evidence: list[dict[str, Any]]) -> list[Line]:
     lines = [Line(event.at, text) for event in booking.history if (text := owner.story(event, booking)) is not None]
     lines += [line for entry in evidence if (line := _of_evidence(entry, booking.rail)) is not None]
     return list(_folded(sorted(lines, key=lambda line: line.at)))
+
+
+def passages(lines: list[Line]) -> list[Passage]:
+    """In the same order; the technical ones can be folded by themselves."""
+    return [Passage(kind, list(group)) for kind, group in groupby(lines, key=lambda line: line.is_technical)]
 
 
 def _folded(lines: list[Line]) -> Iterator[Line]:
@@ -104,9 +120,10 @@ def _of_evidence(entry: dict[str, Any], rail: RailId) -> Line | None:
             path = str(entry["path"]).lstrip("/")
             answer = "it answered" if entry["verdict"] == "ok" else f"no usable answer ({entry['verdict']})"
             asked = CALLS.get(path, "{asked} was asked").format_map(rails.by_name(rails.of(rail)))
-            return Line(at, f"{asked}; {answer}.")
+            return Line(at, f"{asked}; {answer}.", is_technical=True)
         case "WEBHOOK_RECEIVED":
-            return Line(at, f"{webhook_words(entry)} The signature was right.", notice=str(entry["_id"]))
+            told = f"{webhook_words(entry)} The signature was right."
+            return Line(at, told, notice=str(entry["_id"]), is_technical=True)
     return None  # a webhook's effects are in the history
 
 

@@ -13,6 +13,7 @@ from inspired.domain.booking.states import State
 from inspired.flows.booking import booking as booking_flow
 from inspired.flows.booking import owner_actions, refreshing
 from inspired.services import Services
+from inspired.web.shared.display import short
 from tests.conftest import Mailbox
 from tests.flows.steps import confirmed, free_calls, hold, live, pay, starting_in
 from tests.harness import Servers
@@ -377,3 +378,28 @@ def test_buttons_are_there_only_where_they_are_allowed_now(owner: FlaskClient, s
     assert buttons(unpaid) == {*writing, "Confirm by hand…", "Cancel…"}
     assert buttons(paid) == {*writing, "Move the call…", "Refund…", "Cancel…"}
     assert "Cancel…" not in buttons(owner.get(room(gone)).text)
+
+
+def test_a_booking_is_named_by_customer_call_and_time(owner: FlaskClient, svc: Services):
+    booking = live(svc, name="Ann Example")
+    assert booking.slot is not None
+    when = short(booking.slot.span.start, svc.settings.owner_timezone)
+
+    page = owner.get(f"/admin/bookings/{booking.id}").text
+
+    assert f"<h1>Ann Example · {booking.meeting_type.title} · {when}</h1>" in page
+    assert "Ann" not in page.partition("<title>")[2].partition("</title>")[0], "no name in the browser's history"
+
+
+def test_technical_lines_are_folded_and_nothing_else_is(owner: FlaskClient, svc: Services, sandbox: Servers):
+    booking = confirmed(svc, sandbox)
+
+    page = owner.get(f"/admin/bookings/{booking.id}").text
+    story = page[page.index('id="story"') : page.index('id="money"')]
+    folded = re.findall(r"<details class=\"technical\">(.*?)</details>", story, re.S)
+    open_ = re.sub(r"<details.*?</details>", "", story, flags=re.S)
+
+    assert "Binance Pay was asked to make the order" in words(" ".join(folded))
+    assert "was asked" not in words(open_)
+    assert "Confirmed." in words(open_)
+    assert "Confirmed." not in words(" ".join(folded))
