@@ -7,7 +7,7 @@ import json
 import secrets
 import string
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -62,6 +62,8 @@ from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis import redis_server
 from inspired.adapters.redis.status_cache import CachedStatus, StatusCache
 from inspired.adapters.redis.throttle import Silence, Throttle
+from inspired.domain.booking import address_reuse
+from inspired.domain.booking.address_reuse import Rest
 from inspired.domain.booking.booking import Booking, Refund, booking_id_of
 from inspired.domain.booking.rails import USUAL, RailId
 from inspired.domain.booking.status import public_status
@@ -230,6 +232,11 @@ def build(
         PaymentAddresses(database),
         Transfers(database),
     )
+
+    def rest_of(trade_nos: Sequence[str]) -> Rest:
+        found = list(bookings.among(sorted({booking_id_of(one) for one in trade_nos})))
+        return address_reuse.rest_of(found, trade_nos, now())
+
     chains = {
         network: OnChain(
             network,
@@ -239,6 +246,7 @@ def build(
             addresses=payment_addresses,
             transfers=transfers,
             now=now,
+            rest_of=rest_of,
             gap_limit=settings.address_gap_limit,
             tolerance=settings.sender_fee_tolerance,
             two_nodes_from=Money(settings.two_nodes_from, "USDT"),

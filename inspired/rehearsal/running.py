@@ -10,7 +10,18 @@ from inspired.adapters.mongo.rehearsals import sweep_scratch
 from inspired.domain.monitoring.rehearsals import Record, Run, Verdict
 from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
 from inspired.flows.monitoring import rehearsing
-from inspired.rehearsal import alerts, amounts, calendar, notices, on_chain, orders, ourselves, receiving, refunds
+from inspired.rehearsal import (
+    alerts,
+    amounts,
+    calendar,
+    given_again,
+    notices,
+    on_chain,
+    orders,
+    ourselves,
+    receiving,
+    refunds,
+)
 from inspired.rehearsal.drill import Drill
 from inspired.rehearsal.play import Play
 from inspired.rehearsal.stage import Sandbox, sandbox, staged
@@ -21,6 +32,7 @@ GROUPS = (
     orders.GROUP,
     amounts.GROUP,
     on_chain.GROUP,
+    given_again.GROUP,
     receiving.GROUP,
     refunds.GROUP,
     ourselves.GROUP,

@@ -295,8 +295,12 @@ CALLED = {
 }
 
 
-# One needs two owners, the other a night: pressed in tests/web/admin, in test_wallet_refunds and in test_sweeps.
-WITHOUT_A_BROWSER = {"Approve it, so that another owner can send it", "Export as CSV"}
+# They need two owners, a night, or 90 days: pressed in tests/web/admin (test_wallet_refunds, test_sweeps, test_money).
+WITHOUT_A_BROWSER = {
+    "Approve it, so that another owner can send it",
+    "Export as CSV",
+    "It is this booking’s: let",
+}
 
 
 def labels() -> Iterator[tuple[str, list[str]]]:

@@ -52,3 +52,19 @@ def test_at_once_before_the_first_sale_and_a_day_later_after_it(browser: Browser
 
     expect(page.get_by_role("heading", name="What waits to count")).to_have_count(0)
     assert errors == []
+
+
+def test_addresses_are_given_out_again_once_the_owner_wants_it_and_not_any_more_after(
+    browser: Browser, dev: Running, errors: list[str]
+):
+    page = a_page(browser, errors, **DESKTOP)
+    log_in(page, dev)
+
+    page.goto(f"{dev.web}/admin/receiving/again/TRON")
+    page.get_by_role("button", name="Give addresses out again").click()
+    expect(page.get_by_text("given out again after their rest")).to_be_visible()
+    page.goto(f"{dev.web}/admin/receiving/again/TRON")
+    page.get_by_role("button", name="Give out new addresses only").click()
+
+    expect(page.get_by_text("given out again after their rest")).to_have_count(0)
+    assert errors == []

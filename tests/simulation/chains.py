@@ -158,6 +158,9 @@ class FixedReceiving:
     def nodes(self, network: Network, now: datetime) -> tuple[NodeAddress, ...]:
         return (NodeAddress("memory"),)
 
+    def gives_again(self, kind: Kind, now: datetime) -> bool:
+        return False
+
 
 class OnMemoryChain(OnChain):
     """The product's rail as it is; only its node is another one."""
@@ -189,11 +192,21 @@ class MemoryAddresses:
 
         return self._wire.call(DATABASE, find)
 
-    def share(self, trade_no: str, other: str, network: Network, now: datetime) -> None:
+    def share(self, given: PaymentAddress, other: str, network: Network, now: datetime, *, transfer: str = "") -> None:
         def share() -> None:
-            first = self.all[trade_no]
-            also = replace(first, trade_no=other, network=network, wanted="1", enough="1", closing_at=now, seen_block=0)
-            self.shared.setdefault(other, (trade_no, also))
+            first = self.all[given.trade_no]
+            also = replace(
+                first,
+                trade_no=other,
+                network=network,
+                wanted="1",
+                enough="1",
+                closing_at=now,
+                seen_block=0,
+                of=given.trade_no,
+                transfer=transfer,
+            )
+            self.shared.setdefault(other, (given.trade_no, also))
 
         self._wire.call(DATABASE, share)
 
@@ -203,6 +216,9 @@ class MemoryAddresses:
             return sorted(those, key=lambda one: one.index)[:most]
 
         return self._wire.call(DATABASE, find)
+
+    def given_again(self, kind: Kind, since: datetime) -> list[PaymentAddress]:
+        return []
 
     def mark(self, kind: Kind, addresses: Iterable[str], due: datetime) -> list[str]:
         def mark() -> None:
@@ -226,7 +242,7 @@ class MemoryAddresses:
     def moved(self, trade_no: str) -> Moved | None:
         def find() -> Moved | None:
             given = self.all.get(trade_no)
-            return None if given is None else Moved(given, self._times.get(trade_no, 0))
+            return None if given is None else Moved(given, self._times.get(trade_no, 0), (given,))
 
         return self._wire.call(DATABASE, find)
 
@@ -325,8 +341,8 @@ class MemoryTransfers:
         ordered = sorted(found, key=lambda one: (one.block_number, one.log_index))
         return [one for one in ordered if one.block_number <= until]
 
-    def units_at(self, address: str, network: Network) -> int:
-        return sum(one.units for one in self._wire.call(DATABASE, lambda: self._at(address, network)))
+    def at(self, address: str, network: Network) -> list[Transfer]:
+        return self._wire.call(DATABASE, lambda: self._at(address, network))
 
     def networks_of(self, address: str) -> tuple[Network, ...]:
         return self._wire.call(DATABASE, lambda: tuple(one for one in Network if self._at(address, one)))

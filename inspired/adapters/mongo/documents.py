@@ -42,7 +42,7 @@ from inspired.domain.booking.booking import (
 from inspired.domain.booking.claims import RefundTransfer
 from inspired.domain.booking.outbox import OutboxItem, Task
 from inspired.domain.booking.rails import RailId
-from inspired.domain.booking.states import CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
+from inspired.domain.booking.states import CalendarKind, Cause, Flag, HandKind, Held, RefundStatus, Remote, State
 from inspired.domain.catalogue.availability import AS_USUAL, DayHours, Hours, Rules, Week
 from inspired.domain.catalogue.meeting_types import MeetingType, Question
 from inspired.domain.catalogue.refund_policy import STANDARD, RefundPolicy
@@ -482,6 +482,8 @@ def _order_out(order: PaymentOrder) -> Document:
         # Absent instead of empty: earlier releases know one rail only, and read the other as a number.
         **({} if order.rail is RailId.BINANCE_PAY else {"rail": str(order.rail)}),
         **({} if order.is_offered else {"is_offered": False}),
+        **({} if order.held is None else {"held": str(order.held)}),
+        **({"transfer": order.transfer} if order.transfer else {}),
         **({} if order.refunds_left is None else {"refunds_left": order.refunds_left}),
     }
 
@@ -510,6 +512,8 @@ def _order_in(found: Document, price: Document) -> PaymentOrder:
         confirmations=found.get("confirmations"),
         rail=RailId(found.get("rail", RailId.BINANCE_PAY)),
         is_offered=found.get("is_offered", True),
+        held=Held(found["held"]) if "held" in found else None,
+        transfer=found.get("transfer", ""),
         refunds_left=found.get("refunds_left"),
     )
 

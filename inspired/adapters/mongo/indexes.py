@@ -86,6 +86,9 @@ def create_money_indexes(database: Database[Document]) -> None:
         addresses.create_index([("kind", 1), ("index", 1)], unique=True)
         addresses.create_index([("kind", 1), ("source", 1), ("number", 1)])
         addresses.create_index("also.trade_no", sparse=True)
+        addresses.create_index("holders", unique=True, sparse=True)
+        addresses.create_index("again_at", sparse=True)
+        addresses.create_index("resting_until", sparse=True)
         addresses.create_index("work_at", sparse=True)
         transfers = database["transfers"]
         transfers.create_index([("group", 1), ("network", 1), ("block", 1)])

@@ -1,12 +1,16 @@
-"""Addresses given out to receive payments on chain: one for each payment order, fresh, and never given out again.
+"""Addresses given out to receive payments on chain: one for each payment order, fresh unless the owner lets addresses
+that have rested be given out again.
 
 Each names the source it came from, so that it can be checked against that one after the owner has changed to another.
 An EVM address is the same on both EVM networks, so money can reach it on the network it was not given out for. An order
-made for such money shares the first one's address.
+made for such money, or for a transfer that waits for the owner, shares the address of the order it was found beside.
+
+An address is one document, named by its first holder. Later holders are in it: so it is in one place for whoever reads
+all addresses, and giving it again is one write that either finds it as it was or does nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pymongo.collection import Collection
@@ -15,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from inspired.adapters.mongo.database import reaching
 from inspired.adapters.mongo.documents import Document
+from inspired.domain.booking.address_reuse import REST, Handover
 from inspired.domain.shared.errors import Busy
 from inspired.domain.shared.networks import Kind, Network
 
@@ -32,6 +37,10 @@ class PaymentAddress:
     `wanted`: the order's amount in raw units, as text; `enough`: the least that pays it. `closing_at`: since when the
     order must not be paid any more; None: it may. `seen_block`: the newest block that was seen to have money for it,
     before it was final.
+
+    `since`: set for a holder who is not the first, whose order could be paid until `pays_until`. `until`: set once
+    another holder followed. `of`: the order whose address this one shares; `transfer`: the one transfer that it
+    holds; empty: all.
     """
 
     trade_no: str
@@ -46,6 +55,16 @@ class PaymentAddress:
     seen_block: int = 0
     source: str = ""
     number: int = 0
+    since: Handover | None = None
+    until: Handover | None = None
+    pays_until: datetime | None = None
+    transfer: str = ""
+    of: str = ""
+
+    @property
+    def is_shared(self) -> bool:
+        """True if somebody else has had the address, before or after."""
+        return self.since is not None or self.until is not None
 
     @property
     def group(self) -> str:
@@ -66,10 +85,12 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An order's address where something arrived or went. `times`: how often that was noticed."""
+    """An order's address where something arrived or went. `times`: how often that was noticed. `holders`: the address
+    as each order has it that it was given to, the first one first."""
 
     given: PaymentAddress
     times: int
+    holders: tuple[PaymentAddress, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +107,17 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Resting:
+    """An address that may be worth giving out again. `holders`: trade numbers of its orders, the first one first."""
+
+    given: PaymentAddress
+    holders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
-    """An address and the orders it was given to. `is_marked`: something moved there, and an order has yet to be asked
-    about it."""
+    """An address and the orders it was given to, or that share it. `is_marked`: something moved there, and an order has
+    yet to be asked about it."""
 
     given: PaymentAddress
     trade_nos: tuple[str, ...]
@@ -101,18 +130,41 @@ class PaymentAddresses:
 
     def find(self, trade_no: str) -> PaymentAddress | None:
         with reaching():
-            found = self._collection.find_one({"_id": trade_no})
-            if found is None and (shared := self._collection.find_one({"also.trade_no": trade_no})) is not None:
-                also = next(one for one in shared["also"] if one["trade_no"] == trade_no)
-                found = {**shared, **also, "_id": trade_no, "seen_block": 0}
-        return None if found is None else _read(found)
+            found = self._collection.find_one({"_id": trade_no}) or self._collection.find_one({"holders": trade_no})
+            if found is not None:
+                return _read(found, trade_no)
+            found = self._collection.find_one({"also.trade_no": trade_no})
+        if found is None:
+            return None
+        also = next(one for one in found["also"] if one["trade_no"] == trade_no)
+        return replace(
+            _read(found, also.get("of", "")),
+            trade_no=trade_no,
+            network=Network(also["network"]),
+            wanted="1",
+            enough="1",
+            closing_at=also["closing_at"],
+            seen_block=0,
+            transfer=also.get("transfer", ""),
+            of=also.get("of", found["_id"]),
+        )
 
-    def share(self, trade_no: str, other: str, network: Network, now: datetime) -> None:
-        """Let another order, for money found on another network, have the same address. Any amount counts for it, and
-        nobody is asked to pay it."""
-        also = {"trade_no": other, "network": str(network), "wanted": "1", "enough": "1", "closing_at": now}
+    def share(self, given: PaymentAddress, other: str, network: Network, now: datetime, *, transfer: str = "") -> None:
+        """Let another order, for money found on another network or for this one transfer, have the same address. Any
+        amount counts for it, and nobody is asked to pay it."""
+        also: Document = {"trade_no": other, "network": str(network), "of": given.trade_no, "closing_at": now}
+        also |= {"transfer": transfer} if transfer else {}
+        that = {"kind": str(network.facts.kind), "address": given.address, "also.trade_no": {"$ne": other}}
         with reaching():
-            self._collection.update_one({"_id": trade_no, "also.trade_no": {"$ne": other}}, {"$push": {"also": also}})
+            self._collection.update_one(that, {"$push": {"also": also}})
+
+    def holders_of(self, given: PaymentAddress) -> tuple[PaymentAddress, ...]:
+        """The address as each order has it that it was given to, the first one first. What shares it is not among
+        them."""
+        that = {"kind": str(given.network.facts.kind), "address": given.address}
+        with reaching():
+            found = self._collection.find_one(that)
+        return () if found is None else _all(found)
 
     def after(self, kind: Kind, index: int, most: int) -> list[PaymentAddress]:
         """The next of this kind that were given out after the one of this number."""
@@ -121,6 +173,12 @@ class PaymentAddresses:
             return [_read(document) for document in found]
 
     # --- all of them, in groups ---------------------------------------------------------------------------------------
+
+    def given_again(self, kind: Kind, since: datetime) -> list[PaymentAddress]:
+        """Those that were given to another order since then, as that one has them."""
+        with reaching():
+            found = list(self._collection.find({"again_at": {"$gte": since}}))
+        return [_read(one, _holders(one)[-1]) for one in found if one["kind"] == str(kind)]
 
     def groups(self) -> list[Group]:
         """In the order in which their first addresses were given out."""
@@ -143,7 +201,11 @@ class PaymentAddresses:
         with reaching():
             found = list(self._collection.find({"kind": str(group.kind), "index": index}))
         return [
-            Held(_read(one), (one["_id"], *(other["trade_no"] for other in one.get("also", ()))), "work_at" in one)
+            Held(
+                _read(one),
+                (*_holders(one), *(other["trade_no"] for other in one.get("also", ()))),
+                "work_at" in one,
+            )
             for one in found
         ]
 
@@ -154,8 +216,15 @@ class PaymentAddresses:
         Returns the orders' trade numbers."""
         those = {"kind": str(kind), "address": {"$in": sorted(addresses)}}
         with reaching():
-            self._collection.update_many(those, {"$set": {"work_at": due}, "$inc": {"times_moved": 1}})
+            moved = {"work_at": due, "resting_until": due + REST}
+            self._collection.update_many(those, {"$set": moved, "$inc": {"times_moved": 1}})
             return [document["_id"] for document in self._collection.find(those, {"_id": 1})]
+
+    def left(self, kind: Kind, addresses: Iterable[str], now: datetime) -> None:
+        """Something left these addresses."""
+        those = {"kind": str(kind), "address": {"$in": sorted(addresses)}}
+        with reaching():
+            self._collection.update_many(those, {"$set": {"resting_until": now + REST}})
 
     def marked(self, now: datetime, most: int) -> list[str]:
         """Trade numbers of orders to be asked about now."""
@@ -166,7 +235,7 @@ class PaymentAddresses:
     def moved(self, trade_no: str) -> Moved | None:
         with reaching():
             found = self._collection.find_one({"_id": trade_no})
-        return None if found is None else Moved(_read(found), found.get("times_moved", 0))
+        return None if found is None else Moved(_read(found), found.get("times_moved", 0), _all(found))
 
     def put_off(self, trade_no: str, until: datetime) -> None:
         """Asked about again then, unless that is done before."""
@@ -220,6 +289,64 @@ class PaymentAddresses:
             return given
         raise Busy("No address could be given out: too many are asked for at once.")
 
+    # --- giving out again ---------------------------------------------------------------------------------------------
+
+    def resting(self, kind: Kind, source: str, now: datetime, most: int) -> list[Resting]:
+        """Addresses of this source where nothing moved for `REST`, the longest first."""
+        with reaching():
+            found = list(self._collection.find(_resting(kind, source, now)).sort("resting_until", 1).limit(most))
+        return [Resting(_read(one, _holders(one)[-1]), _holders(one)) for one in found]
+
+    def count_resting(self, kind: Kind, source: str, now: datetime, most: int) -> int:
+        with reaching():
+            return self._collection.count_documents(_resting(kind, source, now), limit=most)
+
+    def rest_on(self, address: Resting, until: datetime | None) -> None:
+        """Not looked at again before then; None: not before something moves there."""
+        change = {"$unset": {"resting_until": ""}} if until is None else {"$set": {"resting_until": until}}
+        with reaching():
+            self._collection.update_one({"_id": address.holders[0]}, change)
+
+    def give_again(
+        self,
+        address: Resting,
+        trade_no: str,
+        network: Network,
+        *,
+        block: int,
+        wanted: str,
+        pays_until: datetime,
+        now: datetime,
+    ) -> PaymentAddress | None:
+        """Give an address that rested to another order, which has it for itself from now on; None if it rests no more:
+        somebody was faster, or something moved. `block`: the network's newest one."""
+        later = {
+            "network": str(network),
+            "from_blocks": {str(network): block},
+            "wanted": wanted,
+            "enough": wanted,
+            "made_at": now,
+            "closing_at": None,
+            "seen_block": 0,
+            "pays_until": pays_until,
+        }
+        as_it_was = {
+            "_id": address.holders[0],
+            "resting_until": {"$lte": now},
+            "work_at": None,
+            "holders": list(address.holders),
+        }
+        change: Document = {
+            "$set": {f"later.{trade_no}": later, "again_at": now, "resting_until": now + REST},
+            "$push": {"holders": trade_no},
+        }
+        try:
+            with reaching():
+                was_given = self._collection.update_one(as_it_was, change).modified_count > 0
+        except DuplicateKeyError:
+            return self.find(trade_no)  # another process gave this order another address
+        return self.find(trade_no) if was_given else None
+
     def given_of(self, kind: Kind, source: str) -> Given:
         query = {"kind": str(kind), "source": source or None}  # None finds what was stored without a source as well
         with_money = {"$or": [{"seen_block": {"$gt": 0}}, {"times_moved": {"$gt": 0}}]}
@@ -257,11 +384,18 @@ class PaymentAddresses:
     def close(self, trade_no: str, now: datetime) -> None:
         """Once closed, always closed, since the first time. An order that shares another's address always was."""
         with reaching():
-            self._collection.update_one({"_id": trade_no, "closing_at": None}, {"$set": {"closing_at": now}})
+            that: Document = {"_id": trade_no, "closing_at": None}
+            if not self._collection.update_one(that, {"$set": {"closing_at": now}}).matched_count:
+                place = f"later.{trade_no}"
+                that = {"holders": trade_no, f"{place}.seen_block": {"$gte": 0}, f"{place}.closing_at": None}
+                self._collection.update_one(that, {"$set": {f"{place}.closing_at": now}})
 
     def saw(self, trade_no: str, block: int) -> None:
         with reaching():
-            self._collection.update_one({"_id": trade_no}, {"$max": {"seen_block": block}})
+            if not self._collection.update_one({"_id": trade_no}, {"$max": {"seen_block": block}}).matched_count:
+                place = f"later.{trade_no}.seen_block"
+                that = {"holders": trade_no, place: {"$gte": 0}}
+                self._collection.update_one(that, {"$max": {place: block}})
 
 
 def _address(address_of: Callable[[int], str], index: int) -> str | None:
@@ -286,10 +420,37 @@ def _written(given: PaymentAddress) -> Document:
         "seen_block": given.seen_block,
         "source": given.source or None,
         "number": given.number,
+        "holders": [given.trade_no],
+        "resting_until": given.made_at + REST,
     }
 
 
-def _read(found: Document) -> PaymentAddress:
+def _resting(kind: Kind, source: str, now: datetime) -> Document:
+    """Addresses of earlier releases, which do not name their holder, are not among them."""
+    return {
+        "kind": str(kind), "source": source or None, "resting_until": {"$lte": now}, "holders": {"$ne": None}
+    }  # fmt: skip
+
+
+def _holders(found: Document) -> tuple[str, ...]:
+    return tuple(found.get("holders", (found["_id"],)))  # earlier releases knew the first one only
+
+
+def _all(found: Document) -> tuple[PaymentAddress, ...]:
+    return tuple(_read(found, trade_no) for trade_no in _holders(found))
+
+
+def _handover(document: Document, trade_no: str) -> Handover:
+    later = document["later"][trade_no]
+    network = Network(later["network"])
+    return Handover(network, int(later["from_blocks"][str(network)]), later["made_at"])
+
+
+def _read(document: Document, trade_no: str = "") -> PaymentAddress:
+    """As this holder has it, or the first one."""
+    holders = _holders(document)
+    place = holders.index(trade_no) if trade_no else 0
+    found = {**document, **document["later"][trade_no], "_id": trade_no} if place else document
     return PaymentAddress(
         trade_no=found["_id"],
         network=Network(found["network"]),
@@ -303,4 +464,7 @@ def _read(found: Document) -> PaymentAddress:
         seen_block=found["seen_block"],
         source=found.get("source") or "",
         number=found["number"] if "number" in found else found["index"],
+        since=_handover(document, trade_no) if place else None,
+        until=_handover(document, holders[place + 1]) if place + 1 < len(holders) else None,
+        pays_until=found.get("pays_until"),
     )

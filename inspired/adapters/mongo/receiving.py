@@ -39,6 +39,7 @@ from inspired.domain.shared.networks import Kind, Network
 KEEP = 5.0  # seconds
 PATIENCE = 0.1  # seconds a page waits to refresh what it has kept
 OFF = ""
+ON = "on"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BY_COMMAND = "command line"
 
@@ -101,17 +102,18 @@ class Place:
 
 def place_of(part: Part, name: str) -> Place:
     """ValueError if there is none."""
-    return Place(part, Kind(name) if part in (Part.SOURCE, Part.WALLETS) else Network(name))
+    return Place(part, Kind(name) if part in (Part.SOURCE, Part.WALLETS, Part.REUSE) else Network(name))
 
 
 SOURCES = {kind: Place(Part.SOURCE, kind) for kind in Kind}
 NODES = {network: Place(Part.NODES, network) for network in Network}
 SWITCHES = {network: Place(Part.SWITCH, network) for network in Network}
 WALLETS = {kind: Place(Part.WALLETS, kind) for kind in Kind}
+REUSES = {kind: Place(Part.REUSE, kind) for kind in Kind}
 # Where the release before registers kept the same, sealed for itself.
 OLDER = {place: f"key:{kind}" for kind, place in SOURCES.items()}
 OLDER |= {place: f"node:{network}" for network, place in NODES.items()}
-PLACES = (*SOURCES.values(), *NODES.values(), *SWITCHES.values(), *WALLETS.values())
+PLACES = (*SOURCES.values(), *NODES.values(), *SWITCHES.values(), *WALLETS.values(), *REUSES.values())
 
 
 class Receiving:
@@ -176,6 +178,11 @@ class Receiving:
         source = self.source(network.facts.kind, now)
         return source is not None and source.id in self.compared(network)
 
+    def gives_again(self, kind: Kind, now: datetime) -> bool:
+        """True if the owner lets addresses that have rested be given out again. By default they are not."""
+        entry = self.register(REUSES[kind]).in_force(now)
+        return entry is not None and entry.value == ON
+
     def compared(self, network: Network) -> frozenset[str]:
         """Ids of the sources whose addresses were compared since the network was last switched off."""
         found: set[str] = set()
@@ -239,6 +246,12 @@ class Receiving:
     def switch_off(self, network: Network, now: datetime, *, by: str) -> None:
         entry = Entry("off", OFF, now, by, now)
         self._change(SWITCHES[network], lambda register: register.set(entry), Event.SWITCHED_OFF, entry, now, by)
+
+    def give_again(self, kind: Kind, now: datetime, *, by: str, is_on: bool) -> None:
+        """From now on: it directs money to nobody else, so nothing is gained by waiting. Raises Unchanged."""
+        entry = Entry("again", ON if is_on else OFF, now, by, now)
+        event = Event.SWITCHED_ON if is_on else Event.SWITCHED_OFF
+        self._change(REUSES[kind], lambda register: register.set(entry), event, entry, now, by)
 
     # --- what owners are to be told -----------------------------------------------------------------------------------
 

@@ -348,6 +348,8 @@ READERS: Mapping[EventKind, Callable[[str], Details | None]] = {
     EventKind.DENIED: _order_status,
     EventKind.TAKEN_BACK: _order,
     EventKind.OTHER_NETWORK: _order,
+    EventKind.HELD_BACK: _order,
+    EventKind.LET_COUNT: _order,
     EventKind.CREATE_FAILED: _failed_order,
     EventKind.ABOVE_LIMIT: _above_limit,
     EventKind.MONEY: _money_seen,

@@ -101,11 +101,10 @@ class Transfers:
         with reaching():
             return [_read(document) for document in self._collection.find(wanted)]
 
-    def units_at(self, address: str, network: Network) -> int:
-        """Raw units that reached an address on a network, final or not."""
+    def at(self, address: str, network: Network) -> list[Transfer]:
+        """What reached an address on a network, final or not."""
         with reaching():
-            found = list(self._collection.find({"recipient": address, "network": str(network)}, {"units": 1}))
-        return sum(int(document["units"]) for document in found)
+            return [_read(one) for one in self._collection.find({"recipient": address, "network": str(network)})]
 
     def networks_of(self, address: str) -> tuple[Network, ...]:
         """On which networks something reached an address."""

@@ -18,7 +18,7 @@ from typing import TypeVar
 from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.crypto.address_sources import Source
 from inspired.adapters.crypto.vault import CannotDecrypt
-from inspired.adapters.mongo.payment_addresses import NoneLeft, PaymentAddress, PaymentAddresses
+from inspired.adapters.mongo.payment_addresses import NoneLeft, PaymentAddress, PaymentAddresses, Resting
 from inspired.adapters.mongo.receiving import NodeAddress, Receiving
 from inspired.adapters.mongo.transfers import Transfers
 from inspired.adapters.process import deadline
@@ -26,19 +26,25 @@ from inspired.adapters.providers.chain_node import AskedToWait, ChainNode, Mined
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.second_node import SecondNode
 from inspired.adapters.redis.throttle import Breaker, Throttle
+from inspired.domain.booking import address_reuse
+from inspired.domain.booking.address_reuse import Rest, Tenancy
 from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.receiving import Stock, stock
 from inspired.domain.booking.refunds import RefundSeen
-from inspired.domain.booking.states import Remote
+from inspired.domain.booking.states import Held, Remote
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Head, Network, Transfer, money_of, units_of
+from inspired.domain.shared.networks import Head, Kind, Network, Transfer, money_of, units_of
 
 SECOND = timedelta(seconds=1)
 LOOK_BACK = timedelta(minutes=10)  # blocks may come faster than they should, and clocks differ
 GAP_LIMIT = 20  # as wallets have it
 STOCK_KEPT = 5.0  # seconds
+LOOK_AGAIN = timedelta(days=1)  # at an address that rests and may not be given out yet
+MOST_LOOKED_AT = 20  # of them at once
+MOST_RESTING = 1_000  # counted at most
+TIMES_KEPT = 1_000  # blocks
 PATIENCE = 0.1  # seconds a page waits to count the stock again
 NOTHING = Money.parse(0)
 Found = TypeVar("Found")
@@ -46,11 +52,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What reached an address up to `head`, in the chain's order. `completing`: the transfer that made it enough, or
-    the newest; `completed_at`: the time of its block."""
+    """What reached an address up to `head` and counts for an order, in the chain's order. `beside`: what reached it in
+    the order's time and does not. `known`: names of all that ever reached it. `completing`: the transfer that made it
+    enough, or the newest; `completed_at`: the time of its block."""
 
     head: Head
     transfers: tuple[Transfer, ...]
+    beside: tuple[Transfer, ...]
+    known: frozenset[str]
     completing: Transfer | None
     completed_at: datetime | None
 
@@ -94,6 +103,8 @@ class LookedThrough:
 class OnChain:
     """One network. `now` is our clock. `gap_limit`: how many addresses without money in a row a wallet looks at.
 
+    `rest_of`: whether the address that these orders have had may be given out again, as far as their bookings tell.
+
     `tolerance`: the percentage a payment may lack. `two_nodes_from`: the amount from which a second node, if one is
     set, must agree. `on_second`: told whether it did.
     """
@@ -108,6 +119,7 @@ class OnChain:
         addresses: PaymentAddresses,
         transfers: Transfers,
         now: Callable[[], datetime],
+        rest_of: Callable[[Sequence[str]], Rest] = lambda trade_nos: Rest.NEVER,
         gap_limit: int = GAP_LIMIT,
         tolerance: Decimal = Decimal(0),
         two_nodes_from: Money = NOTHING,
@@ -120,6 +132,7 @@ class OnChain:
         self._addresses = addresses
         self._transfers = transfers
         self._now = now
+        self._rest_of = rest_of
         self._gap_limit = gap_limit
         self._tolerance = tolerance
         self._two_nodes_from = two_nodes_from
@@ -127,6 +140,7 @@ class OnChain:
         self._stock: tuple[float, Stock] | None = None
         self._service = f"{network} node"
         self._nodes: dict[NodeAddress, ChainNode] = {}
+        self._times: dict[str, datetime] = {}
 
     def create(
         self,
@@ -139,12 +153,14 @@ class OnChain:
         page_url: str,
         seconds: float,
     ) -> Checkout:
-        """The order's address, the same each time it is asked for. `title` and the others go nowhere: a chain has no
-        place for them."""
+        """The order's address, the same each time it is asked for: one that has rested, if the owner lets it be given
+        out again, else a fresh one. `title` and the others go nowhere: a chain has no place for them."""
         given = self._addresses.find(trade_no)
         if given is None:
             source, wanted = self._source(), self._units(price)
             head = self._asked(seconds, lambda node: node.head(seconds))
+            given = self._given_again(trade_no, source, head, str(wanted), expires_at, seconds)
+        if given is None:
             try:
                 given = self._addresses.give(
                     trade_no,
@@ -161,6 +177,47 @@ class OnChain:
                 raise self._refused("no address is left") from None
         shown = self._shown(given)
         return Checkout(prepay_id=shown, qr_content=shown, checkout_url="", deep_link="", universal_url="")
+
+    def _given_again(
+        self, trade_no: str, source: Source, head: Head, wanted: str, pays_until: datetime, seconds: float
+    ) -> PaymentAddress | None:
+        while self._gives_again(source.kind) and (address := self._rested(source)) is not None:
+            cursor = self._transfers.cursor(address.given.group, self._network)
+            first = self.first_block(address.given, head) if cursor is None else cursor.block + 1
+            if self.arrivals([address.given.address], first, head.number, seconds=seconds):
+                self._addresses.rest_on(address, self._now() + LOOK_AGAIN)  # the watcher tells of it soon
+                continue
+            given = self._addresses.give_again(
+                address,
+                trade_no,
+                self._network,
+                block=head.number,
+                wanted=wanted,
+                pays_until=pays_until,
+                now=self._now(),
+            )
+            if given is not None:
+                return given
+        return None
+
+    def _rested(self, source: Source) -> Resting | None:
+        """The next one that may be given out again. What may not is not looked at again for a while."""
+        now = self._now()
+        for _ in range(MOST_LOOKED_AT):
+            found = self._addresses.resting(source.kind, source.id, now, 1)
+            if not found:
+                return None
+            rest = self._rest_of(found[0].holders) if self._is_owners(found[0].given) else Rest.NEVER
+            if rest is Rest.READY:
+                return found[0]
+            self._addresses.rest_on(found[0], None if rest is Rest.NEVER else now + LOOK_AGAIN)
+        return None
+
+    def _gives_again(self, kind: Kind) -> bool:
+        try:
+            return self._receiving.gives_again(kind, self._now())
+        except CannotDecrypt:
+            return False
 
     def vouches_for(self, trade_no: str, checkout: Checkout) -> bool:
         """True if the address in it is the order's, and its source is the owner's: whoever can write to the database
@@ -182,6 +239,8 @@ class OnChain:
             return OrderObservation(trade_no, asked_at, None)
         self._shown(given)
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
+        if given.transfer:
+            return self._of_one(trade_no, asked_at, read)
         if read.seen > read.final and read.transfers[-1].block_number > given.seen_block:
             self._addresses.saw(trade_no, read.transfers[-1].block_number)
         enough = int(given.enough)
@@ -192,9 +251,55 @@ class OnChain:
             return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
         if read.seen >= enough or (is_over and read.seen):
             return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
-        is_closed = is_over and self._is_agreed_unpaid(given, read)
+        is_closed = is_over and not self._is_more_to_come(given, read) and self._is_agreed_unpaid(given, read)
         return OrderObservation(
             trade_no, asked_at, Remote.EXPIRED if is_closed else Remote.PENDING if read.seen else Remote.INITIAL
+        )
+
+    def _of_one(self, trade_no: str, asked_at: datetime, read: _Read) -> OrderObservation:
+        """About an order that holds one transfer: told once that is final, for nobody waits for it before."""
+        if read.final and self._is_agreed(read.final_transfers):
+            return self._with_money(trade_no, asked_at, read, read.final, by_query=True)
+        return OrderObservation(trade_no, asked_at, Remote.PENDING if read.seen else Remote.EXPIRED)
+
+    def _is_more_to_come(self, given: PaymentAddress, read: _Read) -> bool:
+        """True if something that does not count by itself came in time and is not final yet: who sent it is not told
+        that nothing came."""
+        return any(
+            one.block_number > read.head.finalized
+            and not address_reuse.is_dust(one)
+            and given.closing_at is not None
+            and self._times.get(one.block_hash, given.closing_at) < given.closing_at
+            for one in read.beside
+        )
+
+    def held_back(self, trade_no: str, *, seconds: float = 5.0) -> list[tuple[Transfer, Held]]:
+        """What reached an order's address in its time, is final and waits for the owner's word, and why. Raises
+        UpstreamError."""
+        given = self._addresses.find(trade_no)
+        if given is None or given.transfer:
+            return []
+        if given.network is not self._network:
+            given = replace(given, seen_block=0)  # that is a block of the other network
+        read = self._asked(seconds, lambda node: self._read(node, given, seconds))
+        return [
+            (one, Held.EARLIER_HOLDER)
+            for one in read.beside
+            if one.block_number <= read.head.finalized and not address_reuse.is_dust(one)
+        ]
+
+    def told_apart(
+        self, trade_no: str, transfers: Sequence[Transfer], *, seconds: float = 5.0
+    ) -> tuple[list[Transfer], list[Transfer]]:
+        """Of these transfers to an order's address those that count for it, and those that are of its time and wait
+        for the owner's word. Raises UpstreamError."""
+        given = self._addresses.find(trade_no)
+        if given is None or not given.is_shared:
+            return list(transfers), []
+        read = self._asked(seconds, lambda node: self._read(node, given, seconds))
+        return (
+            [one for one in transfers if one.name in {each.name for each in read.transfers}],
+            [one for one in transfers if one.name in {each.name for each in read.beside}],
         )
 
     def close(self, trade_no: str, *, seconds: float = 5.0) -> None:
@@ -290,9 +395,16 @@ class OnChain:
             next_number=given.next_number,
             last_with_money=given.last_with_money,
             gap_limit=self._gap_limit,
+            resting=self._resting(source),
         )
         self._stock = time.monotonic() + STOCK_KEPT, found
         return found
+
+    def _resting(self, source: Source) -> int:
+        """How many may be given out again, as far as can be told at once: none if the first ones may not."""
+        if not self._gives_again(source.kind) or self._rested(source) is None:
+            return 0
+        return self._addresses.count_resting(source.kind, source.id, self._now(), MOST_RESTING)
 
     def count_again(self) -> None:
         """Forget the stock that was counted."""
@@ -357,12 +469,49 @@ class OnChain:
             *(self._transfers.final_of(given.address, self._network, stored) if cursor is not None else ()),
             *node.transfers([given.address], first, head.number, seconds=seconds),
         ]
-        completing = _completing(found, int(given.enough))
+        counting, beside = self._counting(node, given, found, seconds)
+        completing = _completing(counting, int(given.enough))
         # TRON's logs carry no time. Without it, money would be as late as we are in asking.
         at = None if completing is None else completing.block_time
         if completing is not None and at is None:
             at = node.block(completing.block_number, seconds=seconds).time
-        return _Read(head, tuple(found), completing, at)
+        known = frozenset(one.name for one in found)
+        return _Read(head, tuple(counting), tuple(beside), known, completing, at)
+
+    def _counting(
+        self, node: ChainNode, given: PaymentAddress, found: Sequence[Transfer], seconds: float
+    ) -> tuple[list[Transfer], list[Transfer]]:
+        """What counts for this order, and what came in its time and does not."""
+        if not given.is_shared:
+            own = list(found)
+        else:
+            tenancy, times = self._tenancy(given), self._block_times(node, found, seconds)
+            own = [one for one in found if tenancy.has(one, times[one.block_hash])]
+        if given.transfer:
+            return [one for one in own if one.name == given.transfer], []
+        if given.since is None:
+            return own, []
+        counting = address_reuse.counted(own, tenancy, times)
+        return counting, [one for one in own if one not in counting]
+
+    def _tenancy(self, given: PaymentAddress) -> Tenancy:
+        main = self._addresses.find(given.of) if given.of else given
+        pays, pays_until = (0, given.made_at) if main is None else (int(main.wanted), main.pays_until or main.made_at)
+        return Tenancy(given.network if main is None else main.network, given.since, given.until, pays, pays_until)
+
+    def _block_times(self, node: ChainNode, transfers: Sequence[Transfer], seconds: float) -> Mapping[str, datetime]:
+        """By the block's hash. Logs need not carry them."""
+        kept = self._times if len(self._times) < TIMES_KEPT else {}
+        found: dict[str, datetime] = {}
+        for one in transfers:
+            found[one.block_hash] = (
+                found.get(one.block_hash)
+                or kept.get(one.block_hash)
+                or one.block_time
+                or node.block(one.block_number, seconds=seconds).time
+            )
+        self._times = {**kept, **found}
+        return found
 
     def _read_holdings_evm(
         self, node: ChainNode, addresses: Collection[str], arrived_until: int, left_until: int, seconds: float
@@ -415,7 +564,9 @@ class OnChain:
             or money_of(self._network, int(given.wanted)) < self._two_nodes_from
         ):
             return True
-        return second.sees_nothing(given.address, self.first_block(given, read.head), given.closing_at)
+        return second.sees_nothing(
+            given.address, self.first_block(given, read.head), given.closing_at, known=read.known
+        )
 
     def _with_money(
         self, trade_no: str, asked_at: datetime, read: _Read, units: int, *, by_query: bool
@@ -434,14 +585,16 @@ class OnChain:
     def _shown(self, given: PaymentAddress) -> str:
         """Raises UpstreamError if what is stored does not come from the source of the owner's that it names. A source
         that still waits to come into force is none."""
-        source = self._source_called(given.source)
-        try:
-            is_owners = source is not None and source.address(given.number) == given.address
-        except ValueError:  # no address has this number: somebody altered it
-            is_owners = False
-        if not is_owners:
+        if not self._is_owners(given):
             raise self._refused("the stored address is not the owner's")
         return chain_addresses.shown(self._network, given.address)
+
+    def _is_owners(self, given: PaymentAddress) -> bool:
+        source = self._source_called(given.source)
+        try:
+            return source is not None and source.address(given.number) == given.address
+        except ValueError:  # no address has this number: somebody altered it
+            return False
 
     def _units(self, price: Money) -> int:
         """Raises UpstreamError for a price that cannot be paid here: it is finer than the network's units."""

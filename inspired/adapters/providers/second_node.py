@@ -4,7 +4,7 @@ closed as unpaid. One node that lies or was taken over can then neither make mon
 While the second one is away or says something else, nothing is confirmed or closed, and the owner is told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from inspired.adapters.providers.chain_node import ChainNode
@@ -37,13 +37,15 @@ class SecondNode:
         self._said(True, "")
         return True
 
-    def sees_nothing(self, address: str, first: int, after: datetime) -> bool:
-        """True if a block stamped at or after this moment was read, and nothing had reached the address."""
+    def sees_nothing(self, address: str, first: int, after: datetime, known: Collection[str] = ()) -> bool:
+        """True if a block stamped at or after this moment was read, and nothing had reached the address but the
+        transfers of these names, which do not pay for it."""
         try:
             head = self._node.head(LONGEST)
             if head.time < after:
                 return False
-            found = self._node.transfers([address], first, head.number, seconds=LONGEST)
+            there = self._node.transfers([address], first, head.number, seconds=LONGEST)
+            found = [one for one in there if one.name not in known]
         except UpstreamError as error:
             self._said(False, f"the second node does not answer: {error}")
             return False

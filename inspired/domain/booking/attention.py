@@ -18,6 +18,7 @@ class Matter(StrEnum):
     REFUND_STUCK = "refund_stuck"  # money should be going back and is not
     REFUND_TO_SEND = "refund_to_send"  # the owner sends it from a wallet
     REFUND_UNCOUNTED = "refund_uncounted"  # money was returned in the provider's console, amount unknown
+    HELD = "held"  # money arrived on chain, and only the owner can say whether it counts
     UNCLEAR = "unclear"  # money arrived that cannot be counted against the price
     SHORT = "short"  # a confirmed call, part of whose money was returned outside this site
     UNDELIVERED = "undelivered"  # a mail or a calendar task that keeps failing or was given up
@@ -29,7 +30,8 @@ def matters(booking: Booking) -> tuple[Matter, ...]:
         Matter.REFUND_STUCK: any(refund.amount is not None and not refund.waits_for_wallet for refund in stuck),
         Matter.REFUND_TO_SEND: any(refund.waits_for_wallet for refund in stuck),
         Matter.REFUND_UNCOUNTED: any(refund.amount is None for refund in stuck),
-        Matter.UNCLEAR: bool(unclear(booking)),
+        Matter.HELD: any(order.held for order in unclear(booking)),
+        Matter.UNCLEAR: any(not order.held for order in unclear(booking)),
         Matter.SHORT: booking.state is State.CONFIRMED and kept_of(booking) < due(booking),
         Matter.UNDELIVERED: bool(undelivered(booking)),
     }

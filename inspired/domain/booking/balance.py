@@ -10,7 +10,7 @@ from functools import cache
 
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.rails import CAPABILITIES
-from inspired.domain.booking.states import Remote
+from inspired.domain.booking.states import Held, Remote, State
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import DUST
 
@@ -29,6 +29,9 @@ class Payment(StrEnum):
 
 def payment_of(booking: Booking) -> Payment:
     paid = [order for order in booking.orders if order.has_money and not is_dust(order)]
+    if booking.state in (State.PENDING, State.PAID):
+        # It may be somebody else's: meanwhile the customer is asked to pay, as if it were not there.
+        paid = [order for order in paid if order.held is not Held.EARLIER_HOLDER]
     if not paid:
         return Payment.NONE
     wanted = due(booking)
@@ -123,8 +126,8 @@ def is_unclear(booking: Booking, order: PaymentOrder) -> bool:
 
 
 def came_unclear(booking: Booking, order: PaymentOrder) -> bool:
-    """True if the money arrived in another currency or without a readable amount."""
-    return order.received is None or order.received.currency != booking.price.currency
+    """True if the money arrived in another currency, without a readable amount, or waits for the owner's decision."""
+    return order.received is None or order.received.currency != booking.price.currency or order.held is not None
 
 
 def _is_unreadable(booking: Booking, order: PaymentOrder) -> bool:

@@ -13,7 +13,17 @@ from inspired.domain.booking.claims import Claim, Invitee, RefundTransfer, Tick
 from inspired.domain.booking.history import Details, Event, EventKind, Obstacle, ObstacleKind
 from inspired.domain.booking.outbox import CancelEvent, OutboxItem, Task
 from inspired.domain.booking.rails import CAPABILITIES, USUAL, RailId
-from inspired.domain.booking.states import HELD, CalendarKind, Cause, Flag, HandKind, RefundStatus, Remote, State
+from inspired.domain.booking.states import (
+    HELD,
+    CalendarKind,
+    Cause,
+    Flag,
+    HandKind,
+    Held,
+    RefundStatus,
+    Remote,
+    State,
+)
 from inspired.domain.catalogue.meeting_types import MeetingType
 from inspired.domain.shared.languages import ENGLISH
 from inspired.domain.shared.money import Money
@@ -127,7 +137,9 @@ class PaymentOrder:
     paid_at: datetime | None = None
     confirmations: int | None = None  # blocks on top of the one that completed it, when last asked; an estimate
     rail: RailId = USUAL
-    is_offered: bool = True  # False: nobody was asked to pay it; it holds money found on another network
+    is_offered: bool = True  # False: nobody was asked to pay it; it holds money found beside the others'
+    held: Held | None = None  # its money counts for nothing before the owner has decided; None: it counts
+    transfer: str = ""  # the one transfer on chain that it holds; empty: all that came for it
     refunds_left: int | None = None  # refunds the provider still allows for this order; None: it named no limit yet
 
     @property

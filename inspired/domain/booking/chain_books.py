@@ -11,9 +11,10 @@ from decimal import Decimal
 from inspired.domain.booking.booking import Booking, FactKind, PaymentOrder
 from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import CURRENCY, Network, money_of
+from inspired.domain.shared.networks import CURRENCY, DUST, Network, money_of, units_of
 
 NOTHING = Money(Decimal(0), CURRENCY)
+ROUNDED = Decimal("0.000001")  # the orders of one address are rounded down each for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,30 @@ def difference(counted: Counted) -> str:
     return f"ours: {came} came and {went} left, {counted.network.facts.name}: it holds {holds}"
 
 
-def beside_orders(order: PaymentOrder | None, network: Network, final: int) -> Money:
-    """How much of what arrived no payment order will ever count: all of it where the booking has no order on this
-    network. What has an order is that one's, dust too."""
-    return NOTHING if order is not None else money_of(network, final)
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders, on one network, of whoever has had an address. `booked`: what their bookings' books have of them."""
+
+    are_known: bool
+    are_proven: bool
+    booked: Decimal
 
 
-def missing_in_books(booking: Booking | None, order: PaymentOrder | None, counted: Counted) -> str:
-    """How the booking's books differ from what arrived for its order, in words. Until the order's money is proven, its
-    rail has yet to be asked; newer money may be in the books before it is stored."""
-    if booking is None or order is None or not order.proven:
-        return ""
-    account = CAPABILITIES[RailId(counted.network)].account
-    booked = sum(
+def orders_at(bookings: Sequence[Booking], network: Network, trade_nos: Sequence[str]) -> Orders:
+    """Of these orders those on this network. They are proven once each that has money is, and one has."""
+    of = [(booking, order) for booking in bookings for order in booking.orders]
+    here = [(booking, one) for booking, one in of if one.trade_no in trade_nos and one.rail == RailId(network)]
+    with_money = [one for _, one in here if one.has_money]
+    return Orders(
+        are_known=bool(here),
+        are_proven=bool(with_money) and all(one.proven for one in with_money),
+        booked=sum((_booked(booking, one) for booking, one in here), Decimal(0)),
+    )
+
+
+def _booked(booking: Booking, order: PaymentOrder) -> Decimal:
+    account = CAPABILITIES[order.rail].account
+    return sum(
         (
             line.money.amount
             for entry in booking.ledger
@@ -59,18 +71,31 @@ def missing_in_books(booking: Booking | None, order: PaymentOrder | None, counte
         ),
         Decimal(0),
     )
+
+
+def beside_orders(orders: Orders, network: Network, final: Sequence[int]) -> Money:
+    """How much of the transfers that arrived for good no payment order will ever count: all of it where nobody has an
+    order on this network. What has an order is that one's, dust too; but of an address that was given out again, or of
+    which something waits for the owner, dust may be nobody's."""
+    if not orders.are_known:
+        return money_of(network, sum(final))
+    if not orders.are_proven:
+        return NOTHING
+    rest = money_of(network, sum(final)).amount - orders.booked
+    dust = money_of(network, sum(units for units in final if units < units_of(network, DUST))).amount
+    return Money(rest, CURRENCY) if 0 < rest <= dust else NOTHING
+
+
+def missing_in_books(orders: Orders, counted: Counted, beside: Money) -> str:
+    """How the bookings' books differ from what arrived for their orders, in words. Until their money is proven, their
+    rail has yet to be asked; newer money may be in the books before it is stored."""
+    if not orders.are_proven:
+        return ""
+    booked = orders.booked + beside.amount
     least, most = money_of(counted.network, counted.final), money_of(counted.network, counted.arrived)
-    if least.amount <= booked <= most.amount:
+    if least.amount - ROUNDED <= booked <= most.amount:
         return ""
     return f"{counted.network.facts.name}: {most.shown} came, our books: {Money(booked, CURRENCY).shown}"
-
-
-def order_on(booking: Booking | None, network: Network, trade_nos: Sequence[str]) -> PaymentOrder | None:
-    """The booking's order on this network, among those that an address was given to."""
-    if booking is None:
-        return None
-    found = (booking.find_order(trade_no) for trade_no in trade_nos)
-    return next((one for one in found if one is not None and one.rail == RailId(network)), None)
 
 
 def _shown(network: Network, units: int) -> str:

@@ -52,6 +52,8 @@ class EventKind(StrEnum):
     FEE_TOLERATED = "fee_tolerated"  # Amount
     NETWORK_SLOW = "network_slow"  # what was seen in time was not final when the time to pay was over
     OTHER_NETWORK = "other_network"  # Order
+    HELD_BACK = "held_back"  # Order
+    LET_COUNT = "let_count"  # Order; the owner let money that was held back count
     # refunds
     REFUND_REQUESTED = "refund_requested"  # RefundRequested
     REFUND_SENT = "refund_sent"  # Amount

@@ -28,7 +28,7 @@ from inspired.domain.booking.outbox import AlertKind, AlertOwner, CancelEvent, C
 from inspired.domain.booking.polling import ALERT_AFTER, may_still_pay, passed, scheduled
 from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.refunds import RefundSeen
-from inspired.domain.booking.states import CalendarKind, Cause, Flag, Remote, State
+from inspired.domain.booking.states import CalendarKind, Cause, Flag, Held, Remote, State
 from inspired.domain.shared.money import Money
 
 TIDY_AFTER = ALERT_AFTER / 2
@@ -361,8 +361,16 @@ def _short_back(moment: Moment) -> Booking:
 def _unclear(moment: Moment) -> Booking:
     """Alert the owner once per such order, whatever other money there is."""
     booking, now = moment.booking, moment.now
-    told = booking.owing(now, *(AlertOwner(AlertKind.UNCLEAR, order.trade_no) for order in _uncounted(moment)))
+    uncounted = _uncounted(moment)
+    told = booking.owing(now, *(alert_of_uncounted(order) for order in uncounted))
+    may_be_somebody_elses = all(order.held is Held.EARLIER_HOLDER for order in uncounted)
+    if may_be_somebody_elses and booking.state in (PENDING, PAID, CONFIRMED):
+        return told
     return told.owing(now, SendEmail(Email.PROBLEM))
+
+
+def alert_of_uncounted(order: PaymentOrder) -> AlertOwner:
+    return AlertOwner(AlertKind.HELD if order.held else AlertKind.UNCLEAR, order.trade_no)
 
 
 def _keeps_what_is_left(moment: Moment) -> Booking:

@@ -47,6 +47,7 @@ class AlertKind(StrEnum):
     CONSOLE_REFUND = "console_refund"
     CREATE_FAILED = "create_failed"
     DENIED = "denied"
+    HELD = "held"
     LATE = "late"
     OTHER_LENGTH = "other_length"
     PAID_TWICE = "paid_twice"

@@ -3,17 +3,19 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from inspired.domain.booking.balance import Payment, payment_of
+from inspired.domain.booking.balance import Payment, is_unclear, payment_of
 from inspired.domain.booking.booking import Booking, Checkout, PaymentOrder, trade_number
 from inspired.domain.booking.history import EventKind, FailedOrder, LimitWindow, Order, OrderAboveLimit
-from inspired.domain.booking.lifecycle import with_new_order
+from inspired.domain.booking.lifecycle import SlotSeen, decided, with_new_order
 from inspired.domain.booking.outbox import AlertKind, AlertOwner
 from inspired.domain.booking.polling import may_still_pay, passed, scheduled
 from inspired.domain.booking.rails import CAPABILITIES, RailId
-from inspired.domain.booking.states import Remote, State
+from inspired.domain.booking.states import Held, Remote, State
+from inspired.domain.shared.errors import Conflict
 
 CREATE_LEASE = timedelta(seconds=15)  # longer than any create call may take
 SURELY_OVER = timedelta(seconds=60)  # after its end an order can surely not be paid
+MOST_HELD = 50  # transfers of one booking that wait for the owner by themselves
 
 
 def may_create(booking: Booking, now: datetime) -> bool:
@@ -183,6 +185,21 @@ def found_on(booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime
     own, so that it is counted, booked and returned where it is; nobody is asked to pay it."""
     if found_beside(booking, beside, rail):
         return booking
+    return _found(booking, rail, beside, now, EventKind.OTHER_NETWORK)
+
+
+def held_back(booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime, why: Held, transfer: str) -> Booking:
+    """This transfer reached the address of the order `beside`, and only the owner can say whether it counts. It is an
+    order of its own too, so that nothing else is decided with it. Unchanged beyond `MOST_HELD`."""
+    held = [order for order in booking.orders if order.transfer]
+    if any(order.transfer == transfer for order in held) or len(held) >= MOST_HELD:
+        return booking
+    return _found(booking, rail, beside, now, EventKind.HELD_BACK, held=why, transfer=transfer)
+
+
+def _found(
+    booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime, event: EventKind, **more: object
+) -> Booking:
     number = len(booking.orders) + 1
     found = PaymentOrder(
         number=number,
@@ -194,9 +211,10 @@ def found_on(booking: Booking, rail: RailId, beside: PaymentOrder, now: datetime
         checkout=beside.checkout,
         rail=rail,
         is_offered=False,
+        **more,  # type: ignore[arg-type]
     )
     booking = replace(booking, orders=(*booking.orders, found))
-    return scheduled(booking.noted(now, EventKind.OTHER_NETWORK, Order(number)), now)
+    return scheduled(booking.noted(now, event, Order(number)), now)
 
 
 def found_beside(booking: Booking, beside: PaymentOrder, rail: RailId) -> list[PaymentOrder]:
@@ -204,5 +222,20 @@ def found_beside(booking: Booking, beside: PaymentOrder, rail: RailId) -> list[P
     return [
         order
         for order in booking.orders
-        if order.rail is rail and not order.is_offered and order.checkout == beside.checkout
+        if order.rail is rail and not order.is_offered and not order.transfer and order.checkout == beside.checkout
     ]
+
+
+def may_let_count(booking: Booking, trade_no: str) -> bool:
+    """True if this order's money waits for the owner's word and has not gone back."""
+    order = booking.find_order(trade_no)
+    return order is not None and order.held is not None and is_unclear(booking, order)
+
+
+def let_count(booking: Booking, trade_no: str, now: datetime) -> Booking:
+    """The owner says that this money is the booking's: from now on it counts like any other. Raises Conflict."""
+    order = booking.find_order(trade_no)
+    if order is None or not may_let_count(booking, trade_no):
+        raise Conflict("This money does not wait for you any more. Please look again.")
+    counts = booking.with_order(replace(order, held=None)).noted(now, EventKind.LET_COUNT, Order(order.number))
+    return decided(counts, SlotSeen.UNKNOWN, now)

@@ -16,13 +16,14 @@ LOW_GAP = 5  # … under an account key
 
 
 class Part(StrEnum):
-    """What can be set. A source and the wallets that refunds are sent from are of one kind of network, nodes and switch
-    of one network."""
+    """What can be set. A source, the wallets that refunds are sent from, and whether addresses are given out again, are
+    of one kind of network; nodes and switch of one network."""
 
     SOURCE = "source"
     NODES = "nodes"
     SWITCH = "switch"
     WALLETS = "wallets"
+    REUSE = "reuse"
 
 
 class Event(StrEnum):
@@ -90,19 +91,20 @@ def in_force_at(now: datetime, *, was_ever_paid: bool) -> datetime:
 @dataclass(frozen=True, slots=True)
 class Stock:
     """Addresses that can still be given out. Under an account key only so many may follow the last one with money:
-    wallets do not look further for it."""
+    wallets do not look further for it. `resting`: how many of them were given out before."""
 
     left: int
     is_list: bool
+    resting: int = 0
 
     @property
     def is_low(self) -> bool:
         return self.left <= (LOW_LIST if self.is_list else LOW_GAP)
 
 
-def stock(size: int | None, *, next_number: int, last_with_money: int, gap_limit: int) -> Stock:
-    """`size`: of a list; None: an account key. `last_with_money`: the highest number that ever received money, or
-    -1."""
+def stock(size: int | None, *, next_number: int, last_with_money: int, gap_limit: int, resting: int = 0) -> Stock:
+    """`size`: of a list; None: an account key. `last_with_money`: the highest number that ever received money, or -1.
+    `resting`: addresses that may be given out again."""
     if size is not None:
-        return Stock(max(0, size - next_number), is_list=True)
-    return Stock(max(0, last_with_money + 1 + gap_limit - next_number), is_list=False)
+        return Stock(max(0, size - next_number) + resting, is_list=True, resting=resting)
+    return Stock(max(0, last_with_money + 1 + gap_limit - next_number) + resting, is_list=False, resting=resting)

@@ -79,6 +79,12 @@ class Cause(StrEnum):
     CONSOLE = "console"
 
 
+class Held(StrEnum):
+    """Why money on chain counts for nothing before the owner has decided."""
+
+    EARLIER_HOLDER = "earlier_holder"  # somebody else had the address before, and it may be theirs
+
+
 class CalendarKind(StrEnum):
     CALENDLY = "calendly"
     BUILTIN = "builtin"

@@ -881,6 +881,23 @@ OF_BOOKING: Mapping[str, Alert] = {
             drills=("webhook-contradicted",),
         ),
         _of_booking(
+            "held",
+            "USDT reached an address that somebody else had before, and it cannot be told by itself whose it is. It is "
+            "kept, and waits for you on the booking’s page.",
+            "Addresses that have rested are given out again, as you chose. Money there counts by itself only if it is "
+            "exactly what the present booking asks for, in a block of its time to pay. This was another amount, or "
+            "came at another time: perhaps the customer’s, perhaps a second payment of whoever had the address before.",
+            (
+                "Open the booking: “Money” shows the transfer, and the other bookings that have had the address.",
+                "Ask the customers whose it is: “Write to the customer”. Believe nobody who only names a transaction: "
+                "everybody can read it. Who asks for it back names an address on a page of their own booking.",
+                "It is this customer’s: press “It is this booking’s”. It then counts like any other money.",
+                "It is not: return it with “Refund…”, order by order, or leave it until somebody asks.",
+            ),
+            "Sandbox: let an address be given out again, and send another amount than the price.",
+            drills=("chain-address-given-again",),
+        ),
+        _of_booking(
             "undelivered",
             "Something owed to a customer (a mail, or freeing a time in the calendar) cannot be delivered, or keeps "
             "failing.",

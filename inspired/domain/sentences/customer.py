@@ -197,6 +197,14 @@ TEXTS = {
     MessageId.SENT_FINAL: (
         "We see it: {amount} reached your booking’s address for good ({rail}). Your booking’s page shows what follows."
     ),
+    MessageId.SENT_HELD: (
+        "We see it: {amount} reached your booking’s address ({rail}). It cannot be counted by itself, so the owner "
+        "looks at it and writes to you. Do not send it again."
+    ),
+    MessageId.SENT_NOT_YOURS: (
+        "We see it ({rail}), but it reached the address at a time when that was not your booking’s. If it is yours, "
+        "please write to us; it is not lost."
+    ),
     MessageId.SENT_ELSEWHERE: (
         "We see it ({rail}), but it went to another address than your booking’s. Please compare the address in your "
         "wallet with the one on your booking’s page, and write to us before you send anything again."

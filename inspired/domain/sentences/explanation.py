@@ -52,6 +52,8 @@ def why(booking: Booking, now: datetime, zone: str) -> str:
         return _stuck(stuck[0], booking.rail_of(stuck[0]))
     if booking.state is not State.CONFIRMED and (asked := [one for one in booking.refunds if one.awaits_address]):
         return _awaits_address(asked[0])
+    if any(order.held for order in unclear(booking)):
+        return "USDT reached its address, and only you can say whether it counts: look at “Money” below."
     if payment_of(booking) is Payment.UNCLEAR or any(came_unclear(booking, one) for one in unclear(booking)):
         return "Money arrived that cannot be counted against the price, so it waits for you: return it below."
     match booking.state:
@@ -235,7 +237,9 @@ def _of_money(booking: Booking) -> Iterator[Next]:
             yield Next(refund.requested_at + SLOW_AFTER, f"You are told if {amount} has not gone back by then.")
     if booking.choose_by is not None and payment_of(booking) is Payment.EXACT:
         yield Next(booking.choose_by, "If the customer has not chosen by then, all of the money goes back.")
-    if unclear(booking):
+    if any(order.held for order in unclear(booking)):
+        yield Next(None, "USDT waits for you: under “Money”, let it count, or return it with “Refund…”.")
+    if any(not order.held for order in unclear(booking)):
         yield Next(None, "The money that cannot be counted waits for you: return it with “Refund…”.")
 
 

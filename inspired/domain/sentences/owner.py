@@ -75,6 +75,8 @@ EVENTS = {
     EventKind.FEE_TOLERATED: "A little less arrived than the price, within what you let a sender’s fee take.",
     EventKind.NETWORK_SLOW: "The time to pay was over, and the network had not made the payment final yet.",
     EventKind.OTHER_NETWORK: "USDT reached the booking’s address on another network than the one chosen. It counts.",
+    EventKind.HELD_BACK: "USDT reached the booking’s address, and only you can say whether it counts.",
+    EventKind.LET_COUNT: "You let the money count that waited for you.",
     EventKind.DENIED: "{rail}, asked, says that the order is closed without the payment it had told of.",
     EventKind.MONEY: "Money seen.",
     EventKind.PAID: "Paid.",

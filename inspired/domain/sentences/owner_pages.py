@@ -9,7 +9,7 @@ from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.booking.reconciliation import Difference, Step
 from inspired.domain.booking.reconciliation import Kind as DifferenceKind
-from inspired.domain.booking.states import Flag, RefundStatus, State
+from inspired.domain.booking.states import Flag, Held, RefundStatus, State
 from inspired.domain.sentences import rails
 from inspired.domain.sentences.owner import RESULTS
 from inspired.domain.support.promises import Kind
@@ -73,16 +73,24 @@ ACTS = {
     "limit_raised": "a customer allowed above the limit",
     "limit_restored": "a customer under the limit again",
     "asked_binance_about_many": "Binance asked about many",  # written before there were rails
+    "money_let_count": "money that waited counted for its booking",
+    "receiving_again_on": "addresses given out again from now on",
+    "receiving_again_off": "addresses no longer given out again",
     "refund_sent_from_wallet": "transaction of a refund entered",
     "refund_approved": "refund approved for another owner to send",
     "refund_wallets_named": "wallets named that refunds are sent from",
     "asked_about_many": "payments of many bookings asked about",
+}
+HELD = {
+    Held.EARLIER_HOLDER: "Somebody else had this address before. It is not exactly what this booking asks for, in a "
+    "block of its time to pay, so it may be theirs.",
 }
 # With the phrases of the booking's rail.
 MATTERS = {
     Matter.REFUND_STUCK: "A refund does not get through: try it again, or send the money by another way and say so.",
     Matter.REFUND_TO_SEND: "A refund is yours to send from your wallet.",
     Matter.REFUND_UNCOUNTED: "Money went back in {console}: say how much it was.",
+    Matter.HELD: "USDT came of which only you can say whose it is: look it up, and let it count or return it.",
     Matter.UNCLEAR: "Money came that cannot be held against the price: look it up {at}, and return it or agree.",
     Matter.SHORT: "A part of the money of this call went back by another way: does the call stand with the rest?",
     Matter.UNDELIVERED: "Could not be delivered:",

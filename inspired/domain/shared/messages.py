@@ -149,6 +149,8 @@ class MessageId(StrEnum):
     # A transaction whose hash the customer names.
     SENT_SEEN = auto()
     SENT_FINAL = auto()
+    SENT_HELD = auto()
+    SENT_NOT_YOURS = auto()
     SENT_ELSEWHERE = auto()
     SENT_NO_USDT = auto()
     SENT_NOT_SEEN = auto()

@@ -116,6 +116,11 @@ class Transfer:
     def money(self) -> Money:
         return money_of(self.network, self.units)
 
+    @property
+    def name(self) -> str:
+        """What it is known by once it is final."""
+        return f"{self.network}:{self.tx_hash}:{self.log_index}"
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

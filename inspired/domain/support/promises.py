@@ -8,7 +8,7 @@ from enum import StrEnum
 from inspired.domain.booking.balance import unclear
 from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.history import TaskDone
-from inspired.domain.booking.outbox import AlertKind, AlertOwner
+from inspired.domain.booking.lifecycle import alert_of_uncounted
 from inspired.domain.booking.refunds import SLOW_AFTER
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.booking.wallet_refunds import network_of
@@ -113,7 +113,7 @@ def _words(booking: Booking, tickets: list[Ticket]) -> list[Promise]:
 
 def _seen_unclear(booking: Booking, order: PaymentOrder) -> datetime:
     """When the owner was told of it, and the page began to say so."""
-    alert = AlertOwner(AlertKind.UNCLEAR, order.trade_no)
+    alert = alert_of_uncounted(order)
     told = (
         event.at for event in booking.history if isinstance(event.details, TaskDone) and event.details.task == alert
     )

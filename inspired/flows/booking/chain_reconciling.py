@@ -23,7 +23,7 @@ from inspired.domain.booking.chain_books import Counted
 from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.reconciliation import Difference, Kind
 from inspired.domain.shared.batches import batches
-from inspired.domain.shared.errors import NotFound, UpstreamError
+from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network, Transfer, money_of
 from inspired.flows.booking import chain_watching
@@ -151,6 +151,8 @@ class _Page:
             for one in found:
                 booked = ledger.swept(one.name, RailId(network), money_of(network, one.units), svc.now())
                 self._count(swept=svc.ledger.post(f"sweep/{one.name}", booked))
+            if found:
+                svc.payment_addresses.left(network.facts.kind, {one.sender for one in found}, svc.now())
             svc.departures.store(name, found)
             svc.departures.advance(name, network, last)
             first = last + 1
@@ -179,7 +181,7 @@ class _Page:
     def _looked_at(self, part: _Part, addresses: Sequence[str], *, save_differing: bool) -> list[str]:
         """Those that differ."""
         svc = self._svc
-        bookings = {address: _booking(svc, part.held[address]) for address in addresses}
+        bookings = {address: _bookings(svc, part.held[address]) for address in addresses}
         left_until = svc.departures.cursor(part.group.name, part.network) or 0
         departures = svc.departures.of(part.group.name, part.network, left_until)
         held = part.chain.holdings(addresses, arrived_until=part.until, left_until=left_until)
@@ -199,18 +201,19 @@ class _Page:
         return differing
 
     def _balance(
-        self, part: _Part, address: str, held: Holdings, left: Sequence[tuple[int, int]], booking: Booking | None
+        self, part: _Part, address: str, held: Holdings, left: Sequence[tuple[int, int]], bookings: list[Booking]
     ) -> ChainBalance:
         svc, network, of = self._svc, part.network, part.held[address]
         stored = part.funded[address]
         arrived = [*stored, *(one for one in held.arrivals if one.recipient == address)]
-        order = chain_books.order_on(booking, network, of.trade_nos)
+        orders = chain_books.orders_at(bookings, network, of.trade_nos)
         final = _units(stored)
         counted = Counted(network, final, _units(arrived), sum(units for _, units in left), held.balances[address])
         told = chain_books.difference(counted)
         if not of.is_marked:
-            self._book_beside_orders(address, network, chain_books.beside_orders(order, network, final))
-            told = told or chain_books.missing_in_books(booking, order, counted)
+            beside = chain_books.beside_orders(orders, network, [one.units for one in stored])
+            self._book_beside_orders(address, network, beside)
+            told = told or chain_books.missing_in_books(orders, counted, beside)
         newest = max([one.block_number for one in arrived] + [block for block, _ in left])
         return ChainBalance(
             network=network,
@@ -238,12 +241,9 @@ class _Page:
         return next((at for at in stamped if at is not None), None) or part.chain.block_time(newest)
 
 
-def _booking(svc: Services, held: Held) -> Booking | None:
-    """None if it was dropped."""
-    try:
-        return svc.bookings.get(booking_id_of(held.given.trade_no))
-    except NotFound:
-        return None
+def _bookings(svc: Services, held: Held) -> list[Booking]:
+    """Of all that have had the address, without those that were dropped."""
+    return list(svc.bookings.among(sorted({booking_id_of(trade_no) for trade_no in held.trade_nos})))
 
 
 def _unread_on(network: Network) -> str:

@@ -21,7 +21,7 @@ from inspired.adapters.mongo.heartbeats import Outcomes
 from inspired.adapters.mongo.payment_addresses import GROUP, Group, PaymentAddress
 from inspired.adapters.mongo.transfers import Cursor, ReadAgain
 from inspired.domain.booking import payment_orders
-from inspired.domain.booking.booking import Booking, booking_id_of
+from inspired.domain.booking.booking import Booking, PaymentOrder, booking_id_of
 from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.errors import Busy, NotFound, UpstreamError
 from inspired.domain.shared.networks import DUST, Head, Network, Transfer, units_of
@@ -32,6 +32,7 @@ ROUND_SECONDS = 2.0
 LONGEST_PAUSE = 60.0  # seconds between rounds while the network's node does not answer
 NEW = timedelta(days=3)  # how long a group is read in each round after its last address was given out
 IN_TURN = timedelta(hours=12)  # how often an older group is read
+CLOCKS_DIFFER = timedelta(minutes=1)
 OLD_AT_ONCE = 4  # such groups in one round
 AT_ONCE = 5_000  # addresses loaded together: there may be very many
 MOST_BLOCKS = 50_000  # of one group in one round
@@ -51,6 +52,7 @@ class _Group:
     addresses: set[str] = field(default_factory=set)
     newest: PaymentAddress | None = None
     oldest: PaymentAddress | None = None
+    again_at: datetime | None = None  # when one of them was last given out again
     cursor: int | None = None
     read_at: datetime | None = None
     saved_at: datetime | None = None
@@ -64,6 +66,10 @@ class _Group:
         if known is not None:
             self.cursor, self.read_at = known.block, known.read_at
 
+    def was_given_since(self, moment: datetime) -> bool:
+        last = max((at for at in (self.newest and self.newest.made_at, self.again_at) if at), default=None)
+        return last is not None and last > moment
+
 
 class ChainWatch:
     """What the watcher of one network remembers between its rounds. All of it can be read again."""
@@ -76,6 +82,7 @@ class ChainWatch:
         self._newest = -1
         self._again: dict[str, ReadAgain] | None = None
         self._again_from = svc.now()
+        self._given_since = svc.now() - NEW
         self._pause = ROUND_SECONDS
         self._outcome = Outcomes(svc.heartbeats, heartbeats.CHAIN.format(network), svc.now, said=None)
 
@@ -134,6 +141,12 @@ class ChainWatch:
                 group.addresses.add(given.address)
                 group.newest, group.oldest = given, group.oldest or given
                 self._newest = given.index
+        for given in self._svc.payment_addresses.given_again(
+            self._network.facts.kind, self._given_since - CLOCKS_DIFFER
+        ):
+            if (group := self._groups.get(given.group)) is not None:
+                group.again_at = max(given.made_at, group.again_at or given.made_at)
+            self._given_since = max(self._given_since, given.made_at)
 
     def _next(self, most: int) -> list[PaymentAddress]:
         return self._svc.payment_addresses.after(self._network.facts.kind, self._newest, most)
@@ -141,7 +154,7 @@ class ChainWatch:
     def _due(self) -> Iterator[_Group]:
         now, older = self._svc.now(), []
         for group in self._groups.values():
-            if group.newest is not None and group.newest.made_at > now - NEW:
+            if group.was_given_since(now - NEW):
                 yield group
             elif group.read_at is None or group.read_at <= now - IN_TURN:
                 older.append(group)
@@ -247,27 +260,42 @@ def catch_up(svc: Services, group: Group, network: Network) -> None:
 
 
 def tell_of(svc: Services, trade_no: str) -> None:
-    """Something moved at this order's address: ask its rail, and the rails of other networks where something arrived.
-    What cannot be asked now is asked again later."""
+    """Something moved at the address that was first given to this order: ask the rails of whoever has had it, and those
+    of other networks where something arrived. What cannot be asked now is asked again later."""
     moved = svc.payment_addresses.moved(trade_no)
     if moved is None:
         return
-    try:
-        booking = svc.bookings.get(booking_id_of(trade_no))
-    except NotFound:
+    is_told = [_told(svc, holder) for holder in moved.holders]
+    if all(is_told):
         svc.payment_addresses.done(moved)
-        return
-    booking = _with_orders_of_other_networks(svc, booking, moved.given)
-    address = moved.given.address
-    asked = [
-        order for order in booking.orders if order.trade_no == trade_no or _address_of(svc, order.trade_no) == address
-    ]
-    seen = [refreshing.queried(svc, order, SECONDS) for order in asked]
-    refreshing.update_and_enqueue(svc, booking.id, answers=[one for one in seen if one is not None])
-    if None in seen:
-        svc.payment_addresses.put_off(trade_no, svc.now() + ASK_AGAIN)
     else:
-        svc.payment_addresses.done(moved)
+        svc.payment_addresses.put_off(trade_no, svc.now() + ASK_AGAIN)
+
+
+def _told(svc: Services, given: PaymentAddress) -> bool:
+    """False if a rail could not be asked."""
+    try:
+        booking = svc.bookings.get(booking_id_of(given.trade_no))
+    except NotFound:
+        return True
+    order = booking.find_order(given.trade_no)
+    if order is not None:
+        try:
+            if given.since is None:
+                booking = _with_orders_of_other_networks(svc, booking, order, given)
+            else:
+                booking = _with_orders_held_back(svc, booking, order, given)
+        except UpstreamError as error:
+            log.warning("held_back_unread", order=given.trade_no, error=str(error))
+            return False
+    asked = [
+        one
+        for one in booking.orders
+        if one.trade_no == given.trade_no or _address_of(svc, one.trade_no) == given.address
+    ]
+    seen = [refreshing.queried(svc, one, SECONDS) for one in asked]
+    refreshing.update_and_enqueue(svc, booking.id, answers=[one for one in seen if one is not None])
+    return None not in seen
 
 
 def _address_of(svc: Services, trade_no: str) -> str:
@@ -275,17 +303,49 @@ def _address_of(svc: Services, trade_no: str) -> str:
     return "" if given is None else given.address
 
 
-def _with_orders_of_other_networks(svc: Services, booking: Booking, given: PaymentAddress) -> Booking:
+def _with_orders_of_other_networks(
+    svc: Services, booking: Booking, order: PaymentOrder, given: PaymentAddress
+) -> Booking:
     """An order of its own for each network other than the one asked for, where more than dust arrived."""
-    order = booking.find_order(given.trade_no)
-    if order is None or not given.network.facts.is_evm:
+    if not given.network.facts.is_evm:
         return booking
     for network in svc.transfers.networks_of(given.address):
-        if network is given.network or svc.transfers.units_at(given.address, network) < units_of(network, DUST):
+        if network is given.network or not _has_arrived(svc, given, network):
             continue
         now, rail = svc.now(), RailId(network)
         found_on = partial(payment_orders.found_on, rail=rail, beside=order, now=now)
         booking = svc.bookings.change(booking.id, found_on)
         for found in payment_orders.found_beside(booking, order, rail):
-            svc.payment_addresses.share(given.trade_no, found.trade_no, network, now)
+            svc.payment_addresses.share(given, found.trade_no, network, now)
+    return booking
+
+
+def _has_arrived(svc: Services, given: PaymentAddress, network: Network) -> bool:
+    """More than dust, before the address was given to somebody else."""
+    last = given.until
+    units = (
+        one.units
+        for one in svc.transfers.at(given.address, network)
+        if last is None or one.block_time is None or last.is_before(network, one.block_number, one.block_time)
+    )
+    return sum(units) >= units_of(network, DUST)
+
+
+def _with_orders_held_back(svc: Services, booking: Booking, order: PaymentOrder, given: PaymentAddress) -> Booking:
+    """An order of its own for each transfer that only the owner can say the meaning of. Raises UpstreamError."""
+    for network in svc.transfers.networks_of(given.address):
+        for transfer, why in svc.chains[network].held_back(given.trade_no, seconds=SECONDS):
+            now = svc.now()
+            held_back = partial(
+                payment_orders.held_back,
+                rail=RailId(network),
+                beside=order,
+                now=now,
+                why=why,
+                transfer=transfer.name,
+            )
+            booking = svc.bookings.change(booking.id, held_back)
+            for found in booking.orders:
+                if found.transfer == transfer.name:
+                    svc.payment_addresses.share(given, found.trade_no, network, now, transfer=transfer.name)
     return booking

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from inspired.domain.booking import customer_actions, lifecycle, refunds
+from inspired.domain.booking import customer_actions, lifecycle, payment_orders, refunds
 from inspired.domain.booking.booking import Booking, Refund, RefundRequest
 from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.refunds import AllOfIt, OfOneOrder, PartOfIt, Preview, RefundSeen, Wanted
@@ -136,6 +136,11 @@ def settled_by_hand(svc: Services, booking_id: str, refund_id: str, amount: Mone
 
 def agree(svc: Services, booking_id: str) -> Booking:
     return _enqueued(svc, svc.bookings.change(booking_id, lambda b: customer_actions.agree(b, svc.now())))
+
+
+def let_count(svc: Services, booking_id: str, trade_no: str) -> Booking:
+    """The owner's word that money which was held back is this booking's. Raises Conflict."""
+    return _enqueued(svc, svc.bookings.change(booking_id, lambda b: payment_orders.let_count(b, trade_no, svc.now())))
 
 
 def money_back(svc: Services, token: str) -> Booking:

@@ -7,7 +7,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import CAPABILITIES, RailId
 from inspired.domain.shared.errors import Invalid, NotFound
 from inspired.domain.shared.messages import Message, MessageId
-from inspired.domain.shared.networks import Network, money_of
+from inspired.domain.shared.networks import Network, Transfer, money_of
 from inspired.flows.booking.chain_watching import ASK_AGAIN
 from inspired.services import Services
 
@@ -43,19 +43,30 @@ def look(svc: Services, booking: Booking, text: str) -> Message:
         head, mined = chain.mined(f"0x{found[1].lower()}", seconds=SECONDS)
         if mined is None:
             continue
-        arrived = [one for one in mined.transfers if one.recipient in ours]
-        if not arrived:
+        there = [one for one in mined.transfers if one.recipient in ours]
+        if not there:
             said = MessageId.SENT_ELSEWHERE if mined.transfers else MessageId.SENT_NO_USDT
             return Message.of(said, rail=RailId(network))
+        counting: list[Transfer] = []
+        waiting: list[Transfer] = []
+        for address, trade_no in ours.items():
+            here = [one for one in there if one.recipient == address]
+            parts = chain.told_apart(trade_no, here, seconds=SECONDS) if here else ([], [])
+            counting, waiting = counting + parts[0], waiting + parts[1]
+        if not (arrived := counting + waiting):
+            return Message.of(MessageId.SENT_NOT_YOURS, rail=RailId(network))
         due = svc.now() + ASK_AGAIN
         for trade_no in svc.payment_addresses.mark(network.facts.kind, {one.recipient for one in arrived}, due):
             svc.queue.enqueue_webhook("tell_of_transfers", trade_no)
         money = money_of(network, sum(one.units for one in arrived))
         is_final = mined.block_number <= head.finalized
+        if waiting:
+            return Message.of(MessageId.SENT_HELD, amount=money, rail=RailId(network))
         return Message.of(MessageId.SENT_FINAL if is_final else MessageId.SENT_SEEN, amount=money, rail=RailId(network))
     return Message.of(MessageId.SENT_NOT_SEEN, rail=RailId(networks[0]))
 
 
-def _addresses(svc: Services, booking: Booking) -> set[str]:
-    found = (svc.payment_addresses.find(order.trade_no) for order in booking.orders)
-    return {given.address for given in found if given is not None}
+def _addresses(svc: Services, booking: Booking) -> dict[str, str]:
+    """The trade number of the order it was given to, by address."""
+    found = (svc.payment_addresses.find(order.trade_no) for order in booking.orders if order.is_offered)
+    return {given.address: given.trade_no for given in found if given is not None}

@@ -252,6 +252,29 @@ def switch_off(svc: Services, who: str, network: Network) -> None:
     _tell_soon(svc)
 
 
+def gives_again(svc: Services, kind: Kind) -> bool:
+    """True if addresses that have rested are given out again."""
+    try:
+        return svc.receiving.gives_again(kind, svc.now())
+    except CannotDecrypt:
+        return False
+
+
+def give_again(svc: Services, who: str, kind: Kind, *, is_on: bool) -> None:
+    """Let addresses that have rested be given out again, or not any more. Raises Unchanged, Conflict.
+
+    It counts at once: only addresses of the owner's own wallet are given out again, so nobody can gain by it.
+    """
+    if gives_again(svc, kind) is is_on:
+        raise Unchanged("This is what is in force already. Nothing was changed.")
+    now = svc.now()
+    svc.audit.add(now, who, "receiving_again_on" if is_on else "receiving_again_off", str(kind))
+    svc.receiving.give_again(kind, now, by=who, is_on=is_on)
+    for network in Network:
+        svc.chains[network].count_again()
+    _tell_soon(svc)
+
+
 def receive_at_once(svc: Services, kind: Kind, text: str, nodes: Mapping[Network, NodeAddress]) -> None:
     """Everything set and on, without the day in between: for the stand-in's chains only. What is so already stays."""
     now = svc.now()

@@ -166,6 +166,10 @@ def _currency(booking: Booking, refund_id: str) -> str:
     return money.currency
 
 
+def _of_order(booking_id: str, trade_no: str, refusal: Refusal) -> str:
+    return booking_details.booking(booking_id, refusal)
+
+
 @bp.post("/bookings/<booking_id>/agree")
 def agree(booking_id: str) -> ResponseReturnValue:
     svc = services()
@@ -174,6 +178,17 @@ def agree(booking_id: str) -> ResponseReturnValue:
     return go(
         _page_of(booking_id), said=f"Written down: the call stands with {kept_of(after).shown}. No mail goes out."
     )
+
+
+@bp.post("/bookings/<booking_id>/orders/<trade_no>/let-count")
+@refusals_shown_by(_of_order)
+def let_count(booking_id: str, trade_no: str) -> ResponseReturnValue:
+    svc = services()
+    after = refunding.let_count(svc, booking_id, trade_no)
+    order = after.find_order(trade_no)
+    amount = order.received.shown if order and order.received else "It"
+    auth.note(svc, "money_let_count", booking_id, amount)
+    return go(_page_of(booking_id), said=f"{amount} counts for this booking now, like any other payment.")
 
 
 @bp.post("/bookings/<booking_id>/ask")

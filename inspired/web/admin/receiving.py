@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from inspired.adapters.crypto.vault import CannotDecrypt
 from inspired.adapters.mongo.receiving import SOURCES, WALLETS, NodeAddress, nodes_of, place_of, wallets_of
 from inspired.domain.accounts.people import FRESH
+from inspired.domain.booking.address_reuse import REST
 from inspired.domain.booking.receiving import Entry, Part
 from inspired.domain.shared.errors import Invalid, NotFound, Refusal
 from inspired.domain.shared.networks import Kind, Network
@@ -49,6 +50,7 @@ def overview(refusal: Refusal | None = None) -> str:
         nodes_of=nodes_of,
         wallets=[(kind, name, receiving.wallets_shown(svc, kind)) for kind, name in KINDS.items()],
         wallets_waiting=_wallets_waiting,
+        again={kind for kind in KINDS if receiving.gives_again(svc, kind)},
         message=str(refusal) if refusal else "",
     )
 
@@ -177,6 +179,32 @@ def switch_off(network: str) -> ResponseReturnValue:
     receiving.switch_off(svc, _me(svc), known)
     said = f"{known.facts.name} is off. What was given out before is still looked after."
     return go(url_for("receiving.overview"), said=said)
+
+
+@bp.get("/again/<kind>")
+def again(kind: str, refusal: Refusal | None = None) -> str:
+    """Whether addresses that have rested are given out again."""
+    svc, known = services(), _kind(kind)
+    return render_template(
+        "admin/receiving/again.html",
+        kind=known,
+        name=KINDS[known],
+        is_on=receiving.gives_again(svc, known),
+        rest=REST.days,
+        **_shown_with(svc, refusal),
+    )
+
+
+@bp.post("/again/<kind>")
+@rate_limits.proving
+@refusals_shown_by(again)
+def again_submit(kind: str) -> ResponseReturnValue:
+    svc, known = services(), _kind(kind)
+    _prove(svc)
+    is_on = request.form.get("again") == "yes"
+    receiving.give_again(svc, _me(svc), known, is_on=is_on)
+    told = "are given out again from now on" if is_on else "are not given out again any more"
+    return go(url_for("receiving.overview"), said=f"Addresses for {KINDS[known]} that have rested {told}.")
 
 
 @bp.post("/withdraw")

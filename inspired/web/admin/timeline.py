@@ -16,7 +16,7 @@ from inspired.domain.booking.outbox import Email
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences import explanation, owner, owner_pages, rails
 from inspired.domain.shared.errors import NotFound
-from inspired.flows.booking import delivery
+from inspired.flows.booking import address_holders, delivery
 from inspired.flows.booking import owner_actions as by_owner_flow
 from inspired.flows.booking.replaying import Replay
 from inspired.services import Services
@@ -50,6 +50,7 @@ def of_page(svc: Services, booking: Booking) -> dict[str, object]:
     now, zone = svc.now(), svc.settings.owner_timezone
     return {
         "why": explanation.why(booking, now, zone),
+        "neighbours": address_holders.neighbours(svc, booking),
         "next_up": explanation.next_up(booking, now),
         "story": passages(story(booking, svc.logs.of_booking(booking.id, MOST_EVIDENCE))),
         "mails": _mail_rows(svc, booking),

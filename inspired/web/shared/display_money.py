@@ -25,6 +25,7 @@ from inspired.web.shared.current import services
 def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         may_agree=customer_actions.may_agree,
+        may_let_count=payment_orders.may_let_count,
         may_cancel=customer_actions.may_cancel,
         may_move=moves_here,
         may_tell_who_came=customer_actions.may_tell_who_came,
@@ -39,6 +40,7 @@ def init_app(app: Flask) -> None:
         difference=owner_pages.difference,
         asked_by=lambda by: ASKED_BY.get(by, by),
         cause=lambda cause: CAUSES[cause],
+        held_back=lambda held: owner_pages.HELD[held],
         goes_back_lines=goes_back_lines,
         in_hours=in_hours,
         kept_of=lambda booking: kept_of(booking).shown,

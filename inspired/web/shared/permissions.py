@@ -81,6 +81,7 @@ ALLOWED: Mapping[str, Role] = {
     "money.try_again": O,
     "money.by_hand": O,
     "money.agree": O,
+    "money.let_count": O,
     "money.ask": H,
     "money.settle_orphan": O,
     "sweeps.overview": R,
@@ -152,6 +153,8 @@ ALLOWED: Mapping[str, Role] = {
     "receiving.compare": O,
     "receiving.switch_on": O,
     "receiving.switch_off": O,
+    "receiving.again": O,
+    "receiving.again_submit": O,
     "receiving.withdraw": O,
 }
 
@@ -159,6 +162,7 @@ ALLOWED: Mapping[str, Role] = {
 MOVES_MONEY = frozenset(
     {
         *("money.refund_submit", "money_api.refund_payment", "money.try_again", "money.by_hand", "money.agree"),
+        "money.let_count",
         *(
             "money.settle_orphan",
             "owner_actions.call_off_submit",
@@ -175,6 +179,7 @@ DIRECTS_MONEY = frozenset(
         *("receiving.source", "receiving.source_submit", "receiving.nodes", "receiving.nodes_submit"),
         *("receiving.wallets", "receiving.wallets_submit"),
         *("receiving.compare", "receiving.switch_on", "receiving.switch_off", "receiving.withdraw"),
+        *("receiving.again", "receiving.again_submit"),
     }
 )
 # Moving money and exporting data require a recent login, on pages and in the API alike.

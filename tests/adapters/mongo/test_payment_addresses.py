@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from inspired.adapters.mongo.payment_addresses import Given, NoneLeft, PaymentAddress, PaymentAddresses
+from inspired.domain.booking.address_reuse import REST, Handover
 from inspired.domain.shared.errors import Busy
-from inspired.domain.shared.networks import Network
+from inspired.domain.shared.networks import Kind, Network
 from tests.factories import MINUTE, NOW, SECOND
 
 TRADE_NO, OTHER = (letter * 24 + "001" for letter in "bc")
@@ -127,7 +129,7 @@ def test_the_database_itself_refuses_a_second_order_with_the_same_address_or_num
 ):
     give(addresses)
     [stored] = database["payment_addresses"].find()
-    fresh = {"address": address_of(7), "index": 7}
+    fresh = {"address": address_of(7), "index": 7, "holders": [OTHER]}
 
     with pytest.raises(DuplicateKeyError):
         database["payment_addresses"].insert_one({**stored, **fresh, same: stored[same], "_id": OTHER})
@@ -266,3 +268,156 @@ def test_money_that_was_seen_makes_no_order_of_a_number_nobody_knows(addresses: 
     addresses.saw(TRADE_NO, 100)
 
     assert addresses.find(TRADE_NO) is None
+
+
+# --- giving them out again ------------------------------------------------------------------------------------------
+
+
+LATER = NOW + REST
+RESTED = LATER + MINUTE
+
+
+def give_again(addresses: PaymentAddresses, trade_no: str = OTHER, **changes: Any) -> PaymentAddress | None:
+    [resting] = addresses.resting(Kind.EVM, "s1", changes.pop("at", RESTED), 1)
+    asked = {"block": 80_000_000, "wanted": "90", "pays_until": RESTED + 30 * MINUTE, "now": RESTED, **changes}
+    return addresses.give_again(resting, trade_no, Network.ERC20, **asked)
+
+
+def is_resting(addresses: PaymentAddresses, at: datetime, source: str = "s1") -> bool:
+    return bool(addresses.resting(Kind.EVM, source, at, 1))
+
+
+def test_an_address_rests_from_the_moment_it_was_given_out(addresses: PaymentAddresses):
+    give(addresses)
+
+    assert not is_resting(addresses, LATER - SECOND)
+    assert is_resting(addresses, LATER)
+    assert addresses.count_resting(Kind.EVM, "s1", LATER, 10) == 1
+
+
+def test_whatever_moves_there_begins_its_rest_anew(addresses: PaymentAddresses):
+    give(addresses)
+    addresses.mark(Kind.EVM, [address_of(0)], NOW + MINUTE)
+    addresses.done(addresses.moved(TRADE_NO))
+    assert not is_resting(addresses, LATER)
+
+    addresses.left(Kind.EVM, [address_of(0)], NOW + 2 * MINUTE)
+
+    assert not is_resting(addresses, LATER + MINUTE)
+    assert is_resting(addresses, LATER + 2 * MINUTE)
+
+
+def test_only_addresses_of_the_wallet_in_force_are_given_out_again(addresses: PaymentAddresses):
+    give(addresses, source="an old wallet")
+
+    assert not is_resting(addresses, RESTED)
+
+
+def test_the_next_holder_has_the_address_and_the_first_keeps_what_it_was_asked_for(addresses: PaymentAddresses):
+    give(addresses)
+    block = {Network.ERC20: 80_000_000}
+
+    again = give_again(addresses)
+
+    handover = Handover(Network.ERC20, 80_000_000, RESTED)
+    assert again == addresses.find(OTHER)
+    assert again == PaymentAddress(
+        OTHER, Network.ERC20, address_of(0), 0, block, "90", "90", RESTED, source="s1", since=handover,
+        pays_until=RESTED + 30 * MINUTE,
+    )  # fmt: skip
+    assert addresses.find(TRADE_NO) == replace(FIRST, until=handover)
+    assert [one.trade_no for one in addresses.holders_of(again)] == [TRADE_NO, OTHER]
+    assert not is_resting(addresses, RESTED + MINUTE)
+    assert addresses.given_again(Kind.EVM, RESTED) == [again]
+    assert addresses.given_again(Kind.TRON, RESTED) == []
+
+
+def test_however_many_want_a_rested_address_at_once_one_gets_it(database: Database, addresses: PaymentAddresses):
+    give(addresses)
+    [resting] = addresses.resting(Kind.EVM, "s1", RESTED, 1)
+
+    def want(number: int) -> PaymentAddress | None:
+        return PaymentAddresses(database).give_again(
+            resting, trade_no(number), Network.BEP20, block=1, wanted="1", pays_until=RESTED, now=RESTED
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(want, range(24)))
+
+    assert sum(one is not None for one in given) == 1
+
+
+def test_an_order_that_has_an_address_gets_no_second_one(addresses: PaymentAddresses):
+    give(addresses)
+    give(addresses, OTHER)
+
+    again = give_again(addresses, OTHER)
+
+    assert again is not None
+    assert again.address == address_of(1)
+    assert [one.trade_no for one in addresses.holders_of(FIRST)] == [TRADE_NO]
+
+
+def test_what_moves_while_it_is_given_again_keeps_it_with_its_holder(addresses: PaymentAddresses):
+    give(addresses)
+    [resting] = addresses.resting(Kind.EVM, "s1", RESTED, 1)
+    addresses.mark(Kind.EVM, [address_of(0)], RESTED)
+
+    again = addresses.give_again(
+        resting, OTHER, Network.BEP20, block=1, wanted="1", pays_until=RESTED, now=RESTED + REST * 2
+    )
+
+    assert again is None
+    assert addresses.find(OTHER) is None
+
+
+def test_closing_and_seeing_money_is_each_holders_own(addresses: PaymentAddresses):
+    give(addresses)
+    give_again(addresses)
+
+    addresses.close(OTHER, RESTED)
+    addresses.close(OTHER, RESTED + MINUTE)
+    addresses.saw(OTHER, 5)
+    addresses.saw(TRADE_NO, 3)
+
+    first, second = addresses.find(TRADE_NO), addresses.find(OTHER)
+    assert (first.closing_at, first.seen_block) == (None, 3)
+    assert (second.closing_at, second.seen_block) == (RESTED, 5)
+
+
+def test_a_third_holder_ends_the_seconds_time(addresses: PaymentAddresses):
+    give(addresses)
+    give_again(addresses)
+    third = give_again(addresses, trade_no(3), at=RESTED + REST, now=RESTED + REST)
+
+    assert third is not None
+    assert addresses.find(OTHER).until == third.since
+    assert [one.trade_no for one in addresses.holders_of(third)] == [TRADE_NO, OTHER, trade_no(3)]
+
+
+def test_an_order_for_one_transfer_shares_the_address_of_the_holder_it_was_found_beside(addresses: PaymentAddresses):
+    give(addresses)
+    again = give_again(addresses)
+
+    addresses.share(again, trade_no(9), Network.BEP20, RESTED, transfer="BEP20:0xaa:1")
+    addresses.share(again, trade_no(9), Network.BEP20, RESTED, transfer="BEP20:0xaa:1")
+
+    shared = addresses.find(trade_no(9))
+    assert (shared.network, shared.transfer, shared.of, shared.since) == (
+        Network.BEP20,
+        "BEP20:0xaa:1",
+        OTHER,
+        again.since,
+    )
+
+
+def test_an_address_that_may_not_be_given_out_is_not_looked_at_again_for_a_while(addresses: PaymentAddresses):
+    give(addresses)
+    [resting] = addresses.resting(Kind.EVM, "s1", RESTED, 1)
+
+    addresses.rest_on(resting, RESTED + MINUTE)
+    looked_at = is_resting(addresses, RESTED), is_resting(addresses, RESTED + MINUTE)
+    addresses.rest_on(resting, None)
+
+    assert looked_at == (False, True)
+    assert not is_resting(addresses, RESTED + REST * 9)

@@ -83,7 +83,7 @@ def test_everything_an_older_release_wrote_is_understood():
         EventKind.PAYS_OTHERWISE,
         EventKind.FEE_TOLERATED,
         EventKind.NETWORK_SLOW,
-        EventKind.OTHER_NETWORK,
+        *(EventKind.OTHER_NETWORK, EventKind.HELD_BACK, EventKind.LET_COUNT),
         *(EventKind.REFUND_WAITS, EventKind.REFUND_APPROVED, EventKind.REFUND_TAKEN_BACK),
         *(EventKind.ADDRESS_NAMED, EventKind.ADDRESS_CONFIRMED),
     }

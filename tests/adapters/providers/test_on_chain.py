@@ -22,11 +22,12 @@ from inspired.adapters.providers.chain_node import AskedToWait, ChainNode
 from inspired.adapters.providers.http import Http
 from inspired.adapters.providers.on_chain import GAP_LIMIT, OnChain
 from inspired.adapters.redis.throttle import HeldBack, Throttle
+from inspired.domain.booking.address_reuse import Rest
 from inspired.domain.booking.booking import Checkout
 from inspired.domain.booking.lifecycle import OrderObservation
 from inspired.domain.booking.receiving import Stock
 from inspired.domain.booking.refunds import RefundSeen
-from inspired.domain.booking.states import Remote
+from inspired.domain.booking.states import Held, Remote
 from inspired.domain.shared.errors import UpstreamError
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Block, Kind, Network
@@ -1082,3 +1083,206 @@ def test_a_payment_that_lacks_no_more_than_a_senders_fee_is_told_at_once_with_wh
     tron.net.finalize()
 
     assert (too_little, seen, tron.seen()) == (A_PART, in_a_block("74.25"), proven("74.25"))
+
+
+# --- addresses that are given out again -----------------------------------------------------------------------------
+
+
+def time_passes(shop: Shop, **span: float) -> None:
+    """For us and for the chain, which has a block after it."""
+    shop.clock.ahead += timedelta(**span)
+    shop.net.servers.control("clock", {"advance_s": timedelta(**span).total_seconds()})
+    shop.net.mine()
+
+
+def given_again(shop: Shop, rest: Rest = Rest.READY) -> str:
+    """The first order was paid, and had the address for itself; the second asks for one 91 days later. Answers what
+    that one is shown."""
+    shop.rail._rest_of = lambda trade_nos: rest
+    shop.receiving.give_again(shop.net.network.facts.kind, shop.clock(), by="owner", is_on=True)
+    shop.net.send(shop.create().qr_content, PRICE)
+    shop.net.finalize()
+    watched(shop)
+    time_passes(shop, days=91)
+    return shop.create(SECOND_NO).qr_content
+
+
+def watched(shop: Shop) -> None:
+    """What the watcher does for the address that was given out first."""
+    given, head, stored = shop.given.find(TRADE_NO), shop.rail.head(), shop.rail._transfers
+    found = shop.rail.arrivals([given.address], given.from_blocks[shop.net.network], head.number)
+    network, until = shop.net.network, head.number
+    stored.store(stored.compared(given.group, network, -1, found, until=until, final=head.finalized))
+    stored.advance(given.group, network, head.finalized, shop.clock())
+
+
+def test_by_default_no_address_is_given_out_again(shop: Shop):
+    shop.rail._rest_of = lambda trade_nos: Rest.READY
+    first = shop.create().qr_content
+    time_passes(shop, days=900)
+
+    assert shop.create(SECOND_NO).qr_content != first
+
+
+def test_an_address_that_has_rested_is_given_out_before_a_fresh_one_if_the_owner_wants_it(shop: Shop):
+    assert given_again(shop) == shop.net.addresses[0]
+    assert shop.create(SECOND_NO).qr_content == shop.net.addresses[0], "the same each time"
+    assert shop.create(THIRD_NO).qr_content == shop.net.addresses[1], "it has a holder again"
+
+
+@pytest.mark.parametrize("rest", [Rest.LATER, Rest.NEVER])
+def test_an_address_whose_bookings_do_not_let_it_go_is_not_given_out_again(tron: Shop, rest: Rest):
+    assert given_again(tron, rest) == tron.net.addresses[1]
+
+
+def test_an_address_that_rested_for_less_than_ninety_days_is_not_given_out_again(tron: Shop):
+    tron.rail._rest_of = lambda trade_nos: Rest.READY
+    tron.receiving.give_again(Kind.TRON, tron.clock(), by="owner", is_on=True)
+    tron.create()
+    time_passes(tron, days=89)
+
+    assert tron.create(SECOND_NO).qr_content == tron.net.addresses[1]
+
+
+def test_what_arrived_since_the_watcher_last_looked_keeps_an_address_from_being_given_out_again(tron: Shop):
+    tron.rail._rest_of = lambda trade_nos: Rest.READY
+    tron.receiving.give_again(Kind.TRON, tron.clock(), by="owner", is_on=True)
+    first = tron.create().qr_content
+    time_passes(tron, days=91)
+    tron.net.send(first, "1")
+
+    assert tron.create(SECOND_NO).qr_content == tron.net.addresses[1]
+
+
+def test_the_present_holder_pays_and_the_earlier_ones_money_is_not_counted_for_it(shop: Shop):
+    address = given_again(shop)
+    before = shop.seen(SECOND_NO)
+
+    shop.net.send(address, PRICE)
+    seen = shop.seen(SECOND_NO)
+    shop.net.finalize()
+
+    assert (before, seen, shop.seen(SECOND_NO)) == (NOTHING, in_a_block(), proven())
+    assert shop.seen(TRADE_NO) == proven(), "and the present holder's is none of the earlier one's"
+
+
+@pytest.mark.parametrize("amount", ["74.99", "75.01", "37.5", "150"])
+def test_any_other_amount_at_such_an_address_waits_for_the_owner(shop: Shop, amount: str):
+    address = given_again(shop)
+    shop.net.send(address, amount)
+    early = shop.rail.held_back(SECOND_NO)
+    shop.net.finalize()
+
+    assert shop.seen(SECOND_NO) == NOTHING
+    assert early == [], "what is not final may be gone again"
+    assert [(one.money, why) for one, why in shop.rail.held_back(SECOND_NO)] == [(usdt(amount), Held.EARLIER_HOLDER)]
+    assert (shop.seen(TRADE_NO), shop.rail.held_back(TRADE_NO)) == (proven(), [])
+
+
+def test_no_tolerance_for_a_senders_fee_reaches_an_address_with_an_earlier_holder(tron: Shop):
+    tron.rail._tolerance = Decimal(2)
+    address = given_again(tron)
+    tron.net.send(address, "74.5")
+    tron.net.finalize()
+
+    assert tron.seen(SECOND_NO) == NOTHING
+
+
+def test_exactly_the_amount_after_the_time_to_pay_waits_for_the_owner(tron: Shop):
+    address = given_again(tron)
+    time_passes(tron, minutes=32)
+    tron.net.send(address, PRICE)
+    tron.net.finalize()
+
+    assert tron.seen(SECOND_NO) == NOTHING
+    assert [one.money for one, _ in tron.rail.held_back(SECOND_NO)] == [usdt(PRICE)]
+
+
+def test_a_second_payment_at_such_an_address_waits_and_the_first_still_counts(tron: Shop):
+    address = given_again(tron)
+    for _ in range(2):
+        tron.net.send(address, PRICE)
+    tron.net.finalize()
+
+    assert tron.seen(SECOND_NO) == proven()
+    assert [one.money for one, _ in tron.rail.held_back(SECOND_NO)] == [usdt(PRICE)]
+
+
+def test_dust_at_such_an_address_is_told_to_nobody(tron: Shop):
+    address = given_again(tron)
+    tron.net.send(address, "0.009")
+    tron.net.send(address, PRICE)
+    tron.net.finalize()
+
+    assert tron.rail.held_back(SECOND_NO) == []
+    assert tron.seen(SECOND_NO) == proven("75.009")
+
+
+def test_an_order_that_holds_one_transfer_has_exactly_that_money_once_it_is_final(tron: Shop):
+    address = given_again(tron)
+    tron.net.send(address, "70")
+    tron.net.send(address, "5")
+    tron.net.finalize()
+    first, second = (one for one, _ in tron.rail.held_back(SECOND_NO))
+    given = tron.given.find(SECOND_NO)
+
+    tron.given.share(given, THIRD_NO, Network.TRC20, tron.clock(), transfer=first.name)
+
+    assert tron.seen(THIRD_NO) == proven("70")
+    assert second.money == usdt("5")
+    assert tron.seen(SECOND_NO) == NOTHING
+
+
+def test_an_order_is_not_closed_while_something_for_its_address_may_still_become_final(tron: Shop):
+    address = given_again(tron)
+    tron.net.send(address, "70")
+    tron.clock.ahead += MINUTE
+    tron.rail.close(SECOND_NO)
+    tron.net.servers.control("clock", {"advance_s": 62})
+    tron.net.mine()
+
+    waiting = tron.seen(SECOND_NO)
+    tron.net.finalize()
+
+    assert (waiting, tron.seen(SECOND_NO)) == (NOTHING, OVER)
+
+
+def test_usdt_on_the_other_network_of_an_address_with_an_earlier_holder_waits_too(make: Make):
+    ethereum, bnb_chain = make(Network.ERC20), make(Network.BEP20, is_set_up=False)
+    receive(bnb_chain.receiving, Kind.EVM, XPUB_EVM, {Network.BEP20: bnb_chain.net.node}, NOW)
+    address = given_again(ethereum)
+    bnb_chain.clock.ahead = ethereum.clock.ahead
+    bnb_chain.net.send(address, PRICE)
+    bnb_chain.net.finalize()
+
+    assert [one.money for one, _ in bnb_chain.rail.held_back(SECOND_NO)] == [usdt(PRICE)]
+
+
+def test_addresses_that_may_be_given_out_again_are_counted_as_left(tron: Shop):
+    tron.rail._rest_of = lambda trade_nos: Rest.READY
+    tron.create()
+    time_passes(tron, days=91)
+    without = tron.rail.stock()
+    tron.receiving.give_again(Kind.TRON, tron.clock(), by="owner", is_on=True)
+    tron.rail.count_again()
+
+    assert (without.resting, tron.rail.stock().resting) == (0, 1)
+    assert tron.rail.stock().left == without.left + 1
+
+
+def test_of_a_transaction_is_told_apart_what_counts_what_waits_and_what_was_before(tron: Shop):
+    address = given_again(tron)
+    for amount in ("70", PRICE):
+        tron.net.send(address, amount)
+    tron.net.finalize()
+    given = tron.given.find(TRADE_NO)
+    first = given.from_blocks[Network.TRC20]
+    of_all = tron.rail.arrivals([given.address], first, tron.rail.head().number)
+
+    counting, waiting = tron.rail.told_apart(SECOND_NO, of_all)
+
+    assert ([one.money for one in of_all], [one.money for one in counting], [one.money for one in waiting]) == (
+        [usdt(PRICE), usdt("70"), usdt(PRICE)],
+        [usdt(PRICE)],
+        [usdt("70")],
+    )

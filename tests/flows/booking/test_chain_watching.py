@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pymongo.collection import Collection
+from pymongo.database import Database
 
 from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.mongo.receiving import BY_COMMAND, NodeAddress
@@ -186,7 +187,7 @@ def test_money_that_a_reorganisation_takes_away_is_told_of(svc: Services, sandbo
         State.PENDING,
         [EventKind.TAKEN_BACK, EventKind.PENDING],
     )
-    assert svc.transfers.units_at(svc.payment_addresses.find(booking.orders[0].trade_no).address, Network.TRC20) == 0
+    assert svc.transfers.at(svc.payment_addresses.find(booking.orders[0].trade_no).address, Network.TRC20) == []
 
 
 def test_a_transaction_that_moves_to_another_block_is_counted_once(svc: Services, sandbox: Servers):
@@ -584,3 +585,25 @@ def test_very_many_addresses_are_loaded_in_parts_and_all_are_read(svc: Services,
         send(sandbox, "TRC20", booking)
 
     assert ChainWatch(svc, Network.TRC20).round() == 3
+
+
+def test_an_address_that_is_given_out_again_is_read_in_each_round_again(
+    svc: Services, sandbox: Servers, database: Database
+):
+    """Its group is old by now, and such a group is otherwise read every twelve hours."""
+    booking, old = a_live_booking(svc), timedelta(days=100)
+    addresses = database["payment_addresses"]
+    addresses.update_many({}, {"$set": {"made_at": svc.now() - old, "resting_until": svc.now() - old}})
+    watch = ChainWatch(svc, Network.TRC20)
+    watch.round()
+    send(sandbox, "TRC20", booking)
+    assert watch.round() == 0, "it was read a moment ago"
+    [resting] = svc.payment_addresses.resting(
+        Kind.TRON, svc.payment_addresses.find(booking.orders[0].trade_no).source, svc.now(), 1
+    )
+
+    svc.payment_addresses.give_again(
+        resting, "c" * 24 + "001", Network.TRC20, block=1, wanted="1", pays_until=svc.now(), now=svc.now()
+    )
+
+    assert watch.round() == 1

@@ -4,20 +4,27 @@ import re
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from inspired.adapters.mongo.ledger_store import Orphan
+from inspired.domain.accounts.people import Role
 from inspired.domain.booking import ledger, refunds
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.reconciliation import Difference
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from inspired.flows.booking import reconciling, refreshing
 from inspired.services import Services
 from tests.conftest import Mailbox
+from tests.flows.booking.test_address_holders import came, two_holders
+from tests.flows.on_chain import Chain, receive_on_chain
 from tests.flows.steps import confirmed, hold, later, live, lost_time, paid_again, pay, refunds_there, starting_in
 from tests.harness import Servers
+from tests.web.admin.test_permissions import logged_in
 from tests.web.pages import hidden, send, words
 
 WHY = {"reason": "as agreed on the phone"}
@@ -623,3 +630,51 @@ def test_the_call_is_described(client: FlaskClient):
     described = client.get("/api/openapi.json").json["paths"]["/api/admin/payments/{booking_id}/refund"]["post"]
 
     assert {"200", "401", "403", "404", "409", "415", "422"} <= set(described["responses"])
+
+
+# --- money on chain that waits for the owner ------------------------------------------------------------------------
+
+
+def test_the_owner_lets_money_count_that_came_to_an_address_somebody_else_had_before(
+    owner: FlaskClient, svc: Services, sandbox: Servers, database: Database
+):
+    receive_on_chain(svc, sandbox)
+    chain = Chain(sandbox, Network.TRC20)
+    ann, bob = two_holders(svc, database, chain)
+    came(svc, chain, bob, "70")
+    came(svc, chain, bob, "5")
+    first, second = (one.trade_no for one in svc.bookings.get(bob.id).orders if one.held)
+
+    pages = [words(owner.get(room(one)).text) for one in (ann, bob)]
+    answers = [
+        send(owner, f"{room(bob)}/orders/{one}/let-count", {}, page=room(bob)).status_code
+        for one in (first, second, second)
+    ]
+
+    assert f"booking {bob.id[:8]} , later" in pages[0]
+    assert "money waits there for you" in pages[0]
+    assert f"booking {ann.id[:8]} , before" in pages[1]
+    assert "70 USDT wait for you" in pages[1]
+    assert "It is this booking’s: let 70 USDT count" in pages[1]
+    assert answers == [303, 303, 409]
+    assert svc.bookings.get(bob.id).state is State.PAID
+    assert audited(svc) == [("money_let_count", bob.id, "5 USDT"), ("money_let_count", bob.id, "70 USDT")]
+
+
+def test_a_reader_sees_money_that_waits_and_cannot_let_it_count(
+    app: Flask, svc: Services, sandbox: Servers, database: Database
+):
+    receive_on_chain(svc, sandbox)
+    chain = Chain(sandbox, Network.TRC20)
+    _, bob = two_holders(svc, database, chain)
+    came(svc, chain, bob, "70")
+    [trade_no] = [one.trade_no for one in svc.bookings.get(bob.id).orders if one.held]
+    reader = logged_in(app, svc, Role.READER)
+
+    page = words(reader.get(room(bob)).text)
+    answer = send(reader, f"{room(bob)}/orders/{trade_no}/let-count", {}, page=room(bob))
+
+    assert "70 USDT wait for you" in page
+    assert "let 70 USDT count" not in page
+    assert answer.status_code == 403
+    assert svc.bookings.get(bob.id).find_order(trade_no).held

@@ -19,6 +19,7 @@ from inspired.flows.booking import payment
 from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, WORDS, XPUB_TRON
+from tests.conftest import Mailbox
 from tests.flows.steps import confirmed
 from tests.harness import Servers
 from tests.web.admin.test_account import with_app
@@ -29,6 +30,7 @@ PAGE = "/admin/receiving"
 SOURCE = f"{PAGE}/source/TRON"
 NODES = f"{PAGE}/nodes/TRC20"
 COMPARE = f"{PAGE}/compare/TRC20"
+AGAIN = f"{PAGE}/again/TRON"
 PRIVATE_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 
@@ -189,7 +191,7 @@ def test_with_an_old_login_nothing_is_set(owner: FlaskClient, svc: Services):
     (session,) = svc.sessions.of(person.id)
     svc.sessions.freshened(session.id, svc.now() - FRESH)
 
-    for path in (SOURCE, NODES, COMPARE, f"{PAGE}/off/TRC20", f"{PAGE}/withdraw"):
+    for path in (SOURCE, NODES, COMPARE, AGAIN, f"{PAGE}/off/TRC20", f"{PAGE}/withdraw"):
         answer = owner.post(path, data={"csrf_token": token, "text": XPUB_TRON})
         assert answer.headers["Location"].startswith("/admin/again"), path
     assert svc.receiving.source(Kind.TRON, svc.now()) is None
@@ -355,3 +357,43 @@ def test_the_address_that_was_given_out_last_and_what_was_not_checked_are_shown(
     assert "Given out last" not in before
     assert ADDRESSES_TRON[0] in after
     assert words(before).count("No node could be asked about 3 of them, whether a contract lives there.") == 2
+
+
+# --- giving addresses out again -------------------------------------------------------------------------------------
+
+
+def test_addresses_are_given_out_again_only_once_the_owner_says_so_and_at_once(owner: FlaskClient, svc: Services):
+    before = words(owner.get(PAGE).text)
+
+    answer = send(owner, AGAIN, {"again": hidden(owner.get(AGAIN).text, "again")})
+
+    svc.receiving.read_again()
+    assert answer.status_code == 303
+    assert svc.receiving.gives_again(Kind.TRON, svc.now())
+    assert not svc.receiving.gives_again(Kind.EVM, svc.now())
+    assert before.count("never given out again") == 2
+    assert "TRON given out again after their rest" in words(owner.get(PAGE).text)
+    assert "receiving_again_on" in [entry.what for entry in svc.audit.newest(3)]
+    [notice] = [one for one in svc.receiving.untold() if one.part == "reuse"]
+    assert (notice.of, notice.event) == (Kind.TRON, "on")
+
+
+def test_it_is_switched_off_again_in_the_same_way(owner: FlaskClient, svc: Services):
+    for _ in range(2):
+        send(owner, AGAIN, {"again": hidden(owner.get(AGAIN).text, "again")})
+
+    svc.receiving.read_again()
+    assert not svc.receiving.gives_again(Kind.TRON, svc.now())
+    assert send(owner, AGAIN, {"again": "no"}).status_code == 409
+
+
+def test_giving_out_again_is_told_to_every_owner_by_mail(owner: FlaskClient, svc: Services, mailbox: Mailbox):
+    send(owner, AGAIN, {"again": "yes"})
+
+    receiving.tell_owed(svc)
+
+    assert any("given out again" in one for one in mailbox.subjects_to("owner@example.com"))
+
+
+def test_an_unknown_kind_of_network_has_no_such_page(owner: FlaskClient):
+    assert owner.get(f"{PAGE}/again/BTC").status_code == 404
