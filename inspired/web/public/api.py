@@ -237,7 +237,7 @@ def _maker(wanted: CreateRequest) -> Callable[[str], tuple[int, Booking]]:
     try:
         meeting_type = svc.catalogue.type(wanted.meetingTypeId)
     except NotFound as error:
-        raise Invalid(str(error), {"meetingTypeId": "is not known"}) from None
+        raise Invalid(error.message, {"meetingTypeId": "is not known"}) from None
     if wanted.timeZone is not None and not is_zone(wanted.timeZone):
         raise Invalid("This time zone is not known.", {"timeZone": "must be an IANA name such as Europe/Berlin"})
     in_frame = svc.settings.in_frame
