@@ -61,6 +61,16 @@ SORTS: Mapping[str, tuple[By, bool, str]] = {
     "paid-oldest": (By.PAID, True, "paid, oldest first"),
 }
 USUAL = "made-newest"
+# The lists people ask for most, before those a person has saved.
+CHIPS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("All", {}),
+    ("Upcoming", {"state": "CONFIRMED", "sort": "call-next"}),
+    ("Needs you", {"flag": ATTENTION}),
+    ("Unpaid", {"state": "PENDING"}),
+    ("Refunded", {"state": "REFUNDED"}),
+    ("Expired", {"state": "EXPIRED"}),
+    ("Cancelled", {"state": "CANCELLED"}),
+)
 NAMES = ("state", "flag", "type", "rail", "amount", "sort", "from", "to")
 
 
@@ -144,6 +154,8 @@ def bookings() -> ResponseReturnValue:
 
 def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | None = None, message: str = "") -> str:
     values = asked.values if not errors else {name: request.args.get(name, "")[:64] for name in NAMES}
+    views = svc.saved_views.of(auth.session_of(svc).person_id)
+    queries = [(words, urlencode(chosen)) for words, chosen in CHIPS] + [(view.name, view.query) for view in views]
     return render_template(
         "admin/bookings/bookings.html",
         rows=[(booking, person_of(svc, booking)) for booking in found.bookings],
@@ -160,7 +172,12 @@ def _list(svc: Services, asked: Question, found: Page, errors: dict[str, str] | 
         sorts={name: words for name, (_, _, words) in SORTS.items()},
         moment=asked.wanted.by,
         types=svc.catalogue.types(),
-        views=svc.saved_views.of(auth.session_of(svc).person_id),
+        views=views,
+        chosen_lists=[
+            (words, f"{url_for('bookings.bookings')}?{query}".rstrip("?"), query == asked.query and not errors)
+            for words, query in queries
+        ],
+        is_a_chip=asked.query in [urlencode(chosen) for _, chosen in CHIPS],
         kinds=exports.KINDS,
     )
 

@@ -1,6 +1,7 @@
 """The owner's list: filters, pages, views, files, work on many; and the same for programs."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -51,7 +52,21 @@ def made(svc: Services, sandbox: Servers) -> dict[str, Booking]:
 
 def shown(page: str) -> list[str]:
     """Ids in the order of the page."""
-    return re.findall(r'<td role="cell" data-name="Made"><a href="/admin/bookings/([a-z0-9]+)"', page)
+    return re.findall(r'<td role="cell" data-name="Who" class="cut"><a href="/admin/bookings/([a-z0-9]+)"', page)
+
+
+def test_the_usual_lists_are_one_click_away_and_say_which_is_shown(owner: FlaskClient, made: dict[str, Booking]):
+    page = owner.get(LIST).text
+    chips = re.findall(r'<li><a href="([^"]+)"[^>]*>([^<]+)</a></li>', page[page.index('class="chips"') :])
+    upcoming = html.unescape({words: url for url, words in chips}["Upcoming"])
+
+    shown_now = owner.get(upcoming).text
+
+    assert '<a href="/admin/bookings" aria-current="true">All</a>' in page
+    assert shown(shown_now) == [made["paid"].id]
+    assert re.search(r'aria-current="true">Upcoming</a>', shown_now)
+    assert "<summary>Filter and sort</summary>" in shown_now
+    assert '<details class="filters">' in shown_now, "a list that has a name needs no open filter"
 
 
 # --- filters --------------------------------------------------------------------------------------------------------
