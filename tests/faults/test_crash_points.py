@@ -37,8 +37,8 @@ FLOWS = [
     (crash_flows.LATE_MONEY, 34),
     (crash_flows.RECONCILIATION, 71),
     (crash_flows.CREATE_ON_CHAIN, 43),
-    (crash_flows.TOLD_OF_A_TRANSFER, 43),
-    (crash_flows.WATCHERS_ROUND, 20),
+    (crash_flows.TOLD_OF_A_TRANSFER, 42),
+    (crash_flows.WATCHERS_ROUND, 21),
 ]
 # Killed after reply n was lost, or before request n + 1 was applied: what is left behind is the same, so that one run
 # covers both. The same holds for all requests in a row that alter nothing, and the one that follows them. `make soak`

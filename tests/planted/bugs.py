@@ -1210,6 +1210,14 @@ BUGS = (
         test=OF_WATCHING + "test_money_that_a_reorganisation_takes_away_is_told_of",
     ),
     Bug(
+        name="a block seen on one network is expected of another",
+        rule="6",
+        file=ADDRESSES,
+        old='f"seen_blocks.{network}": newest',
+        new='"seen_block": newest',
+        test=OF_WATCHING + "test_a_block_seen_on_one_network_is_not_expected_of_the_other",
+    ),
+    Bug(
         name="what has become final is not told of",
         rule="each look once",
         file=TRANSFERS,

@@ -220,14 +220,16 @@ class MemoryAddresses:
     def given_again(self, kind: Kind, since: datetime) -> list[PaymentAddress]:
         return []
 
-    def mark(self, kind: Kind, addresses: Iterable[str], due: datetime) -> list[str]:
+    def mark(self, network: Network, addresses: Iterable[str], due: datetime, newest: int = 0) -> list[str]:
         def mark() -> None:
             for trade_no in found():
                 self.work_at[trade_no] = due
                 self._times[trade_no] = self._times.get(trade_no, 0) + 1
+                if (given := self.all[trade_no]).network is network:
+                    self.all[trade_no] = replace(given, seen_block=max(given.seen_block, newest))
 
         def found() -> list[str]:
-            those = set(addresses)
+            kind, those = network.facts.kind, set(addresses)
             return [
                 one.trade_no for one in self.all.values() if one.network.facts.kind is kind and one.address in those
             ]

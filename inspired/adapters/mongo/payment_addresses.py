@@ -35,8 +35,8 @@ class PaymentAddress:
 
     `from_blocks`: the newest block of each watched network when it was given out; nothing earlier is this order's.
     `wanted`: the order's amount in raw units, as text; `enough`: the least that pays it. `closing_at`: since when the
-    order must not be paid any more; None: it may. `seen_block`: the newest block that was seen to have money for it,
-    before it was final.
+    order must not be paid any more; None: it may. `seen_block`: the newest block of its network that is known from
+    money that moved there or was seen for it; a node that has not come as far is not believed.
 
     `since`: set for a holder who is not the first, whose order could be paid until `pays_until`. `until`: set once
     another holder followed. `of`: the order whose address this one shares; `transfer`: the one transfer that it
@@ -211,13 +211,18 @@ class PaymentAddresses:
 
     # --- what moved there ---------------------------------------------------------------------------------------------
 
-    def mark(self, kind: Kind, addresses: Iterable[str], due: datetime) -> list[str]:
-        """Something moved at these addresses: from `due` on, until that is done, their orders are to be asked about.
-        Returns the orders' trade numbers."""
-        those = {"kind": str(kind), "address": {"$in": sorted(addresses)}}
+    def mark(self, network: Network, addresses: Iterable[str], due: datetime, newest: int = 0) -> list[str]:
+        """Something moved at these addresses, up to block `newest` of this network: from `due` on, until that is done,
+        their orders are to be asked about. Returns the orders' trade numbers."""
+        those = {"kind": str(network.facts.kind), "address": {"$in": sorted(addresses)}}
+        change = {
+            "$set": {"work_at": due, "resting_until": due + REST},
+            "$inc": {"times_moved": 1},
+            # By network, since an EVM address has one number on two chains.
+            "$max": {f"seen_blocks.{network}": newest},
+        }
         with reaching():
-            moved = {"work_at": due, "resting_until": due + REST}
-            self._collection.update_many(those, {"$set": moved, "$inc": {"times_moved": 1}})
+            self._collection.update_many(those, change)
             return [document["_id"] for document in self._collection.find(those, {"_id": 1})]
 
     def left(self, kind: Kind, addresses: Iterable[str], now: datetime) -> None:
@@ -461,7 +466,7 @@ def _read(document: Document, trade_no: str = "") -> PaymentAddress:
         enough=found["enough"] if "enough" in found else found["wanted"],
         made_at=found["made_at"],
         closing_at=found["closing_at"],
-        seen_block=found["seen_block"],
+        seen_block=max(found["seen_block"], found.get("seen_blocks", {}).get(found["network"], 0)),
         source=found.get("source") or "",
         number=found["number"] if "number" in found else found["index"],
         since=_handover(document, trade_no) if place else None,

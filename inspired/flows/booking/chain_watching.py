@@ -174,8 +174,8 @@ class ChainWatch:
         now = svc.now()
         # In this order: a mark too many costs a question; a transfer stored without its mark would be told to nobody.
         # It is due only once the job enqueued below had its time: then the sweep finds whatever that job has not done.
-        due = now + ASK_AGAIN
-        moved = svc.payment_addresses.mark(network.facts.kind, changes.addresses, due) if changes.addresses else []
+        due, newest = now + ASK_AGAIN, max((one.block_number for one in found), default=0)
+        moved = svc.payment_addresses.mark(network, changes.addresses, due, newest) if changes.addresses else []
         svc.transfers.store(changes)
         if group.cursor is None or final > group.cursor:
             group.cursor = final
@@ -216,7 +216,7 @@ class ChainWatch:
         found = self._chain.told_again(group.addresses, first, last)
         hidden = svc.transfers.unknown(group.name, self._of_their_time(group, found))
         due = now + ASK_AGAIN
-        moved = svc.payment_addresses.mark(network.facts.kind, hidden.addresses, due) if hidden.addresses else []
+        moved = svc.payment_addresses.mark(network, hidden.addresses, due) if hidden.addresses else []
         svc.transfers.store(hidden)
         if moved:
             told = f"{len(hidden.addresses)} address{'es' if len(hidden.addresses) > 1 else ''}"
@@ -294,7 +294,7 @@ def _told(svc: Services, given: PaymentAddress) -> bool:
         if one.trade_no == given.trade_no or _address_of(svc, one.trade_no) == given.address
     ]
     seen = [refreshing.queried(svc, one, SECONDS) for one in asked]
-    refreshing.update_and_enqueue(svc, booking.id, answers=[one for one in seen if one is not None])
+    refreshing.update_answered(svc, booking, [one for one in seen if one is not None])
     return None not in seen
 
 

@@ -42,16 +42,19 @@ def refresh(svc: Services, booking_id: str, webhooks: Sequence[OrderObservation]
 
 
 def update_and_enqueue(
-    svc: Services,
-    booking_id: str,
-    webhooks: Sequence[OrderObservation] = (),
-    told: Sequence[RefundSeen] = (),
-    *,
-    answers: Sequence[OrderObservation] = (),
+    svc: Services, booking_id: str, webhooks: Sequence[OrderObservation] = (), told: Sequence[RefundSeen] = ()
 ) -> Booking:
-    """For jobs: mails wait behind other bookings' payments. `answers`: as in `ask`."""
+    """For jobs: mails wait behind other bookings' payments."""
     until = _mails_until(svc)
-    booking = update(svc, booking_id, webhooks, told, answers=answers, mails_until=until)
+    booking = update(svc, booking_id, webhooks, told, mails_until=until)
+    _enqueue_mails(svc, [booking], until)
+    return booking
+
+
+def update_answered(svc: Services, booking: Booking, answers: Sequence[OrderObservation]) -> Booking:
+    """The same for a job that has read the booking and queried some of its orders. `answers`: as in `ask`."""
+    until = _mails_until(svc)
+    booking = _gone_on(svc, ask(svc, booking, answers=answers, mails_until=until))
     _enqueue_mails(svc, [booking], until)
     return booking
 
@@ -122,14 +125,13 @@ def update(
     webhooks: Sequence[OrderObservation] = (),
     told: Sequence[RefundSeen] = (),
     *,
-    answers: Sequence[OrderObservation] = (),
     mails_until: datetime | None = None,
 ) -> Booking:
     """`refresh` without mails and other outbox tasks: a slow mail server must not hold up a payment."""
     booking = svc.bookings.get(booking_id)
     if booking.state is State.DRAFT:
         return _draft_checked(svc, booking)
-    return _gone_on(svc, ask(svc, booking, webhooks, told, answers=answers, mails_until=mails_until))
+    return _gone_on(svc, ask(svc, booking, webhooks, told, mails_until=mails_until))
 
 
 def _gone_on(svc: Services, booking: Booking) -> Booking:

@@ -56,7 +56,7 @@ def look(svc: Services, booking: Booking, text: str) -> Message:
         if not (arrived := counting + waiting):
             return Message.of(MessageId.SENT_NOT_YOURS, rail=RailId(network))
         due = svc.now() + ASK_AGAIN
-        for trade_no in svc.payment_addresses.mark(network.facts.kind, {one.recipient for one in arrived}, due):
+        for trade_no in svc.payment_addresses.mark(network, {one.recipient for one in arrived}, due):
             svc.queue.enqueue_webhook("tell_of_transfers", trade_no)
         money = money_of(network, sum(one.units for one in arrived))
         is_final = mined.block_number <= head.finalized

@@ -297,7 +297,7 @@ def test_an_address_rests_from_the_moment_it_was_given_out(addresses: PaymentAdd
 
 def test_whatever_moves_there_begins_its_rest_anew(addresses: PaymentAddresses):
     give(addresses)
-    addresses.mark(Kind.EVM, [address_of(0)], NOW + MINUTE)
+    addresses.mark(Network.BEP20, [address_of(0)], NOW + MINUTE)
     addresses.done(addresses.moved(TRADE_NO))
     assert not is_resting(addresses, LATER)
 
@@ -361,7 +361,7 @@ def test_an_order_that_has_an_address_gets_no_second_one(addresses: PaymentAddre
 def test_what_moves_while_it_is_given_again_keeps_it_with_its_holder(addresses: PaymentAddresses):
     give(addresses)
     [resting] = addresses.resting(Kind.EVM, "s1", RESTED, 1)
-    addresses.mark(Kind.EVM, [address_of(0)], RESTED)
+    addresses.mark(Network.BEP20, [address_of(0)], RESTED)
 
     again = addresses.give_again(
         resting, OTHER, Network.BEP20, block=1, wanted="1", pays_until=RESTED, now=RESTED + REST * 2

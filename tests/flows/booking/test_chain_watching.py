@@ -135,6 +135,33 @@ def test_a_transfer_costs_the_watcher_two_writes_each_time_that_it_tells_of_it(
     assert written[2:] == ["payment_addresses", "transfer_cursors"]
 
 
+def test_a_job_that_tells_of_money_in_a_block_takes_the_mark_away_and_writes_nothing_else_there(
+    svc: Services, sandbox: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    booking, written = a_live_booking(svc), list[str]()
+    send(sandbox, "TRC20", booking)
+    ChainWatch(svc, Network.TRC20).round()
+    noted(monkeypatch, Collection, "update_one", written)
+
+    worked(svc)
+
+    assert (svc.bookings.get(booking.id).state, written) == (State.PAID, ["payment_addresses"])
+
+
+def test_a_block_seen_on_one_network_is_not_expected_of_the_other(svc: Services, sandbox: Servers):
+    """An EVM address is watched on both; the blocks of one are numbered far above those of the other."""
+    booking = a_live_booking(svc, RailId.ERC20)
+    send(sandbox, "BEP20", booking, "1")
+    ChainWatch(svc, Network.BEP20).round()
+    send(sandbox, "ERC20", booking)
+    chain(sandbox, "ERC20", "finalize")
+    ChainWatch(svc, Network.ERC20).round()
+
+    worked(svc)
+
+    assert svc.bookings.get(booking.id).orders[0].proven
+
+
 def test_a_watcher_that_starts_anew_tells_again_of_what_became_final_meanwhile(svc: Services, sandbox: Servers):
     booking, watch = a_live_booking(svc), ChainWatch(svc, Network.TRC20)
     send(sandbox, "TRC20", booking)
