@@ -16,7 +16,7 @@ from htmx_flask import Htmx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from inspired.adapters.process import deadline
+from inspired.adapters.process import deadline, request_ids
 from inspired.adapters.process.gateway import Gateway
 from inspired.domain.shared import addresses
 from inspired.domain.shared.errors import Busy
@@ -154,7 +154,7 @@ def _wrapped(app: Flask, services: Services, settings: Settings) -> Callable[[di
         _measure(environ)
         if environ["PATH_INFO"] in PROBES:
             environ["HTTP_HOST"] = host  # probes ask by address
-        with deadline.within(settings.request_seconds):
+        with deadline.within(settings.request_seconds), request_ids.handling(environ[request_ids.HEADER]):
             return inner(environ, start_response)  # type: ignore[no-any-return]
 
     outer: Any = Static(timed, root=str(ROOT / "static"), prefix="static/", max_age=31_536_000)

@@ -19,6 +19,7 @@ from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from inspired.adapters.process import request_ids
 from inspired.adapters.redis.redis_server import why
 from inspired.domain.shared.errors import UpstreamError
 
@@ -164,6 +165,7 @@ class JobQueue:
             queue.enqueue_call(
                 f"inspired.jobs.{job}",
                 args=ids,
+                description=request_ids.current() or job,  # free text to RQ: the one field that can carry it
                 timeout=JOB_SECONDS,
                 result_ttl=0,
                 failure_ttl=FAILED_KEPT,

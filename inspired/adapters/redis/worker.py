@@ -15,6 +15,7 @@ import redis
 import structlog
 from rq import SimpleWorker
 
+from inspired.adapters.process import request_ids
 from inspired.adapters.redis import queue as queues
 from inspired.adapters.redis.queue import ProductJob
 from inspired.adapters.redis.redis_server import why
@@ -42,7 +43,8 @@ class Worker(SimpleWorker):
             log.error("job_refused", queue=queue.name, what=job.refused)
             self.on_refused(job.refused)
         else:
-            super().execute_job(job, queue)
+            with request_ids.handling(job.description or "", job=job.id):
+                super().execute_job(job, queue)
 
     def request_stop(self, signum, frame):  # type: ignore[no-untyped-def]
         self.is_asked_to_stop = True

@@ -20,16 +20,6 @@ from inspired.domain.shared.languages import Text
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Network, Transfer, money_of, units_of
 
-NEEDS_TWO = "More than {above} needs two owners: one approves it, and another one sends it."
-NEEDS_TWO_AFTER_YOU = f"{NEEDS_TWO} You have approved it, so somebody else sends it."
-SENT_TOO_MUCH = (
-    "This transaction sends {came} to the customer, and {owed} are owed: {difference} too much. It settles nothing. If "
-    "you agreed on that with the customer, settle the refund by hand."
-)
-SENT_TOO_LITTLE = (
-    "This transaction sends {came} to the customer, and {owed} are owed: {difference} too little. It settles nothing. "
-    "If you agreed on that with the customer, settle the refund by hand."
-)
 MOST_ADDRESSES = 10  # that one booking may name: each is told by mail
 
 
@@ -180,8 +170,17 @@ def refuse_sending(booking: Booking, refund_id: str, who: str, *, owners: int, a
     if not refund.waits_for_wallet:
         raise Conflict("This refund does not wait for you: it was sent, settled or replaced meanwhile.")
     if needs_second_owner(refund, owners, above) and refund.approved_by in ("", who):
-        text = NEEDS_TWO_AFTER_YOU if refund.approved_by else NEEDS_TWO
-        raise Conflict(Text.of(text, above=above.shown))
+        if refund.approved_by:
+            raise Conflict(
+                Text.of(
+                    "More than {above} needs two owners: one approves it, and another one sends it. You have approved "
+                    "it, so somebody else sends it.",
+                    above=above.shown,
+                )
+            )
+        raise Conflict(
+            Text.of("More than {above} needs two owners: one approves it, and another one sends it.", above=above.shown)
+        )
     return refund
 
 
@@ -227,8 +226,22 @@ def settling(
 def _other_amount(sent: Transfer, units: int) -> Invalid:
     owed, came = money_of(sent.network, units), sent.money
     difference = money_of(sent.network, abs(sent.units - units))
-    text = SENT_TOO_MUCH if sent.units > units else SENT_TOO_LITTLE
-    return Invalid(Text.of(text, came=came.shown, owed=owed.shown, difference=difference.shown))
+    facts = {"came": came.shown, "owed": owed.shown, "difference": difference.shown}
+    if sent.units > units:
+        return Invalid(
+            Text.of(
+                "This transaction sends {came} to the customer, and {owed} are owed: {difference} too much. It settles "
+                "nothing. If you agreed on that with the customer, settle the refund by hand.",
+                **facts,
+            )
+        )
+    return Invalid(
+        Text.of(
+            "This transaction sends {came} to the customer, and {owed} are owed: {difference} too little. It settles "
+            "nothing. If you agreed on that with the customer, settle the refund by hand.",
+            **facts,
+        )
+    )
 
 
 def taken(booking: Booking, refund: Refund, network: Network, tx_hash: str) -> frozenset[int]:

@@ -149,7 +149,7 @@ TEXTS = {
     MessageId.IF_NOT_CHOSEN: ("If you do not, all of your money {goes_back} to {back_to}. Do not pay again."),
     MessageId.CHOOSE_UNTIL: "Please choose until {until}; otherwise all of your money {goes_back}.",
     # Before and while a customer pays or gives up.
-    MessageId.HOW_TO_PAY: "You pay in USDT {how}, {source}. It usually takes {speed}.",
+    MessageId.HOW_TO_PAY: "You pay {how}, {source}. It usually takes {speed}.",
     MessageId.NEXT_YOU_PAY: "Next you get {time} minutes to pay {how}.",
     MessageId.WAY_TO_PAY: "{source}; usually {speed}. {fee} You have {time} minutes to pay.",
     MessageId.GIVING_UP: "Your time is freed for others and the payment is {closed}. Nothing is owed.",

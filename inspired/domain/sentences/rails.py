@@ -125,7 +125,7 @@ _PAGES_ON_CHAIN = Pages(
         "Send exactly the amount shown. An exchange that takes its fee out of it sends too little.",
     ),
     safety=(
-        "The address is on this page only",
+        "Only your booking’s page shows the address",
         "Every booking has an address of its own, which its page alone shows. Please do not send USDT to an "
         "address from a mail or a chat in our name.",
     ),
@@ -164,7 +164,7 @@ WORDS: dict[RailId, Words] = {
         source="from a Binance account",
         speed="seconds",
         fee="No fee.",
-        never="There is no network to choose, and we never ask you to send USDT to an address.",
+        never="With Binance Pay there is no network to choose and no address to send USDT to.",
         receipt="the receipt in your Binance app",
         number_shown="the order number that the Binance app shows for it",
         code="QR code to pay with the Binance app",
@@ -214,8 +214,8 @@ PAGES: dict[RailId, Pages] = {
         safety=(
             "No network, no gas, no address",
             "Binance Pay is a transfer between two Binance accounts. Nothing is sent over a blockchain, so there is no "
-            "network to choose and no fee for one. Please do not send USDT to any address that somebody shows you in "
-            "our name: we never ask for that.",
+            "network to choose and no fee for one. Please do not send USDT to an address that somebody shows you in "
+            "our name: if there is one to pay to, your booking’s page alone shows it.",
         ),
         still_waits=(
             "Press “I have paid – check again”. We ask Binance by ourselves too, also when its notice to us gets lost."

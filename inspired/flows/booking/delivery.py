@@ -459,7 +459,8 @@ def _paid(booking: Booking, money: Statement) -> str:
     """What the confirmation says was paid for the call; "" for a gift."""
     word = booking.by_hand
     if word is not None and word.kind is HandKind.OUTSIDE:
-        return f"{word.amount.shown}, by another way than {rails.of(booking.rail).rail}"
+        rail = rails.of(booking.rail).rail
+        return translated("{amount}, by another way than {rail}", amount=word.amount.shown, rail=rail)
     if word is not None and word.kind is HandKind.GIFT:
         return _some(money.paid)
     return _some(money.paid) or booking.price.shown

@@ -1,13 +1,12 @@
 """The only place that turns refusals and failures into answers: problem+json under /api, a page otherwise."""
 
-import secrets
-
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from inspired.adapters.process import request_ids
 from inspired.domain.shared.errors import BadSignature, Busy, Conflict, Invalid, Paused, Refusal, TooMany, UpstreamError
 from inspired.domain.shared.languages import translated
 from inspired.web.shared.current import services
@@ -121,8 +120,8 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    reference = secrets.token_hex(4)
-    log.exception("unexpected", reference=reference, endpoint=request.endpoint)
+    reference = request_ids.current()
+    log.exception("unexpected", endpoint=request.endpoint)
     message = translated("Something went wrong on our side. Nothing was charged by it. Please try again.")
     return problem(500, "Something went wrong", message, reference=reference)
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import structlog
 
 from inspired.adapters.mongo import heartbeats
-from inspired.adapters.process import deadline
+from inspired.adapters.process import deadline, request_ids
 from inspired.domain.shared import addresses
 from inspired.domain.shared.errors import Busy
 from inspired.services import Services
@@ -53,9 +53,11 @@ class Https:
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: HeaderList, exc_info: Any = None) -> Any:
             has = {name.lower() for name, _ in headers}
-            all_of_them = [*headers, *(header for header in self._headers if header[0].lower() not in has)]
+            ours = [*self._headers, (request_ids.HEADER, environ[request_ids.HEADER])]
+            all_of_them = [*headers, *(header for header in ours if header[0].lower() not in has)]
             return start_response(status, all_of_them, exc_info) if exc_info else start_response(status, all_of_them)
 
+        environ[request_ids.HEADER] = request_ids.given_or_made(environ.get("HTTP_X_REQUEST_ID", ""))
         path = environ["PATH_INFO"]
         if self._hops and path not in PROBES and path not in NOTICES:
             scheme = addresses.as_proxy_saw(environ.get("HTTP_X_FORWARDED_PROTO", ""), self._hops)

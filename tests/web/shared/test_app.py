@@ -89,7 +89,7 @@ def test_a_failure_of_ours_shows_a_reference_and_no_detail(app: Flask):
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"
     assert "secret detail" not in answer.get_data(as_text=True)
-    assert len(answer.json["reference"]) == 8
+    assert answer.json["reference"] == answer.headers["X-Request-Id"]
 
 
 def test_static_files_may_be_kept_for_long(client: FlaskClient):
