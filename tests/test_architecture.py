@@ -239,8 +239,6 @@ SPOKEN = {
     "domain/booking/mails.py": {"NEVER_SENT"},  # a refusal made in two places
     "domain/booking/owner_actions.py": {"ERASED", "why_not_erase"},  # refusals, which a page tells beforehand
     "domain/booking/refunds.py": {"NOTHING_LEFT", "_previewed"},  # the same
-    # Refusals with values in them, each of two kinds.
-    "domain/booking/wallet_refunds.py": {"NEEDS_TWO", "NEEDS_TWO_AFTER_YOU", "SENT_TOO_LITTLE", "SENT_TOO_MUCH"},
     # Refusals of a form's fields, and what the owner's own texts are until the owner writes others.
     "domain/catalogue/meeting_types.py": {"MEETING_TYPES", "answered", "checked"},
     "domain/site/preferences.py": {"Addresses", "Brand", "Home", "Retention", "_too_long"},
