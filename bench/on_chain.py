@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 import requests
 from pymongo import monitoring
@@ -278,8 +279,8 @@ def _writes(found: Findings) -> None:
 
 
 def _written_by(written: Written, servers: harness.Servers) -> dict[str, dict[str, int]]:
-    os.environ.update(servers.settings_env(MONGODB_DATABASE="bench-writes"))
-    svc = services.build(Settings(), database_seconds=30.0, redis_seconds=5.0)
+    with patch.dict(os.environ, servers.settings_env(MONGODB_DATABASE="bench-writes")):
+        svc = services.build(Settings(), database_seconds=30.0, redis_seconds=5.0)
     try:
         receive_on_chain(svc, servers)
         servers.control("settings", {f"{network.lower()}_speed_up": 0 for network in Network})

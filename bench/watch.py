@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 from bench.findings import Findings, table
 from bench.goals import number
@@ -56,8 +57,8 @@ def measure(run: Run) -> Findings:
 def _rounds(servers: harness.Servers, name: str, live: int, old: int, rounds: int) -> list[float]:
     """In ms."""
     environment = servers.settings_env(MONGODB_DATABASE=name, ADDRESS_GAP_LIMIT="10000")
-    os.environ.update(environment)
-    svc = services.build(Settings(), database_seconds=30.0, redis_seconds=5.0)
+    with patch.dict(os.environ, environment):  # a part after this one has other servers
+        svc = services.build(Settings(), database_seconds=30.0, redis_seconds=5.0)
     try:
         sandbox_chains.receive(svc, servers.sandbox)
         database = connect(environment["MONGODB_URI"], name, seconds=60)
