@@ -109,11 +109,11 @@ _WORDS_ON_CHAIN = Words(
 
 
 _PAGES_ON_CHAIN = Pages(
-    home_step="Send the amount on {network} to the address that the page shows, from any wallet or exchange.",
+    home_step="Send the amount to the address that the page shows, from any wallet or exchange.",
     home_notes=(
         (
             "Only on the network you choose.",
-            "The address is for USDT on {network} alone; your wallet or exchange charges the network’s fee.",
+            "The address is for USDT on that network alone; your wallet or exchange charges the network’s fee.",
         ),
     ),
     needs=(
@@ -194,10 +194,10 @@ PAGES: dict[RailId, Pages] = {
     RailId.BINANCE_PAY: Pages(
         home_step="Scan the code with the Binance app, or open it on your phone.",
         home_notes=(
-            ("You need a Binance account.", "Binance Pay moves USDT from your Binance account to ours."),
             (
-                "No network to choose, no gas.",
-                "Nothing travels over a blockchain, so there is no address to mistype.",
+                "For Binance Pay you need a Binance account.",
+                "It moves USDT from your account to ours: there is no network to choose, no gas and no address to "
+                "mistype.",
             ),
         ),
         needs=(

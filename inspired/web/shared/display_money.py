@@ -12,7 +12,7 @@ from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.states import CalendarKind, State
 from inspired.domain.catalogue.refund_policy import RefundPolicy
 from inspired.domain.reporting.reports import ASKED_BY
-from inspired.domain.sentences import customer, owner, owner_pages
+from inspired.domain.sentences import customer, owner, owner_pages, rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.sentences.owner import CAUSES
 from inspired.domain.sentences.values import in_hours
@@ -49,6 +49,8 @@ def init_app(app: Flask) -> None:
         received_of=lambda booking: received_of(booking).shown,
         obstacle=owner.obstacle,
         refund_state=owner_pages.refund_state,
+        home_step=lambda rail: rails.pages_of(rail).home_step,
+        home_notes=lambda rail: rails.pages_of(rail).home_notes,
         refunds_told=lambda rail: f"{said(assurances.refund_to(rail))} {said(assurances.refund_time(rail))}",
     )
 

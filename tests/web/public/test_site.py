@@ -29,8 +29,8 @@ def test_home_offers_the_four_calls_with_length_price_and_a_link_to_each(client:
 def test_home_says_what_binance_pay_is_before_anybody_books(client: FlaskClient):
     text = words(client.get("/").text)
 
-    assert "You need a Binance account." in text
-    assert "No network to choose, no gas." in text
+    assert "For Binance Pay you need a Binance account." in text
+    assert "no network to choose, no gas and no address to mistype" in text
     assert (
         "Refunds go back in USDT to the Binance account that paid. Usually this takes minutes, at most a day." in text
     )
