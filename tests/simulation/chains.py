@@ -11,7 +11,7 @@ from typing import Any
 
 from inspired.adapters.crypto.account_keys import AccountKey
 from inspired.adapters.crypto.address_sources import Source
-from inspired.adapters.mongo.payment_addresses import Given, Moved, PaymentAddress
+from inspired.adapters.mongo.payment_addresses import Given, Moved, NoneLeft, PaymentAddress
 from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.mongo.transfers import Changes, Cursor
 from inspired.adapters.providers.on_chain import OnChain
@@ -276,8 +276,13 @@ class MemoryAddresses:
         now: datetime,
     ) -> PaymentAddress:
         def give() -> PaymentAddress:
+            if (known := self.all.get(trade_no)) is not None:
+                return known
             kind = network.facts.kind
-            number = sum(one.network.facts.kind is kind for one in self.all.values())
+            so_far = self._given_of(kind)
+            number = so_far.next_number
+            if longest_gap is not None and number - so_far.last_with_money > longest_gap:
+                raise NoneLeft
             fresh = PaymentAddress(
                 trade_no,
                 network,
@@ -290,7 +295,8 @@ class MemoryAddresses:
                 source=source,
                 number=number,
             )
-            return self.all.setdefault(trade_no, fresh)
+            self.all[trade_no] = fresh
+            return fresh
 
         return self._wire.call(DATABASE, give)
 
@@ -298,7 +304,13 @@ class MemoryAddresses:
         return {one.source for one in self.all.values() if one.network.facts.kind is kind}
 
     def given_of(self, kind: Kind, source: str) -> Given:
-        return Given(sum(one.network.facts.kind is kind for one in self.all.values()), -1)
+        return self._wire.call(DATABASE, lambda: self._given_of(kind))
+
+    def _given_of(self, kind: Kind) -> Given:
+        """One source of each kind is all there is here."""
+        those = [one for one in self.all.values() if one.network.facts.kind is kind]
+        paid = [one.number for one in those if one.seen_block or self._times.get(one.trade_no)]
+        return Given(len(those), max(paid, default=-1))
 
     def close(self, trade_no: str, now: datetime) -> None:
         self._wire.call(
@@ -346,6 +358,18 @@ class MemoryTransfers:
     def at(self, address: str, network: Network) -> list[Transfer]:
         return self._wire.call(DATABASE, lambda: self._at(address, network))
 
+    def final_in(self, group: str, network: Network, until: int) -> list[Transfer]:
+        def find() -> list[Transfer]:
+            those = [one for one, of in self.all.values() if of == group and one.network is network]
+            return [one for one in those if one.block_number <= until]
+
+        return self._wire.call(DATABASE, find)
+
+    def unknown(self, group: str, found: Sequence[Transfer]) -> Changes:
+        known = self._wire.call(DATABASE, lambda: set(self.all))
+        new: list[Any] = [(_key(one), (one, group)) for one in found if _key(one) not in known]
+        return Changes(frozenset(one.recipient for _, (one, _) in new), bool(new), new)
+
     def networks_of(self, address: str) -> tuple[Network, ...]:
         return self._wire.call(DATABASE, lambda: tuple(one for one in Network if self._at(address, one)))
 
@@ -377,7 +401,7 @@ class MemoryTransfers:
             if one is None:
                 self.all.pop(key, None)
             else:
-                self.all[key] = one
+                self.all[key] = (replace(one[0], sender=""), one[1])
 
     def _at(self, address: str, network: Network) -> list[Transfer]:
         return [one for one, _ in self.all.values() if one.recipient == address and one.network is network]
