@@ -1543,6 +1543,14 @@ BUGS = (
         new="        if True:",
         test=OF_CHAIN_RECONCILING + "test_balances_that_could_not_be_read_for_two_nights_are_an_alert_until_they_can",
     ),
+    Bug(
+        name="an order whose money was taken back after the end stays open for ever",
+        rule="5",
+        file="inspired/domain/booking/polling.py",
+        old="            or (booking.state in ENDED and _is_open_again(order))",
+        new="",
+        test=OF_CHAINS + "test_money_that_is_taken_back_long_after_the_end_leaves_an_order_that_is_still_to_be_closed",
+    ),
     # --- another node in the place of one that hid money
     Bug(
         name="what a replaced node told of is not read again",

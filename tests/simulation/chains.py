@@ -14,6 +14,7 @@ from inspired.adapters.crypto.address_sources import Source
 from inspired.adapters.mongo.payment_addresses import Given, Moved, NoneLeft, PaymentAddress
 from inspired.adapters.mongo.receiving import NodeAddress
 from inspired.adapters.mongo.transfers import Changes, Cursor
+from inspired.adapters.providers.chain_node import Mined
 from inspired.adapters.providers.on_chain import OnChain
 from inspired.adapters.redis.throttle import Breaker
 from inspired.domain.shared.errors import UpstreamError
@@ -24,6 +25,7 @@ from tests.simulation.memory import DATABASE, NODE, Wire
 BLOCK = timedelta(seconds=3)
 FINAL_DEPTH = 19
 FIRST = 1_000_000
+EXCHANGE, WALLET = ("0x" + letters * 20 for letters in ("ab", "ca"))  # who sends to us, and what refunds are sent from
 SOURCES = {
     kind: Source("one", kind, text, AccountKey.read(kind, text))
     for kind, text in ((Kind.EVM, XPUB_EVM), (Kind.TRON, XPUB_TRON))
@@ -60,6 +62,12 @@ class MemoryChain:
 
         return self.wire.call(NODE, find, may_refuse=False)
 
+    def transaction(self, tx_hash: str, *, seconds: float = 5.0) -> Mined | None:
+        return self.wire.call(NODE, lambda: self.mined(tx_hash), may_refuse=False)
+
+    def has_code(self, address: str, *, seconds: float = 5.0) -> bool:
+        return self.wire.call(NODE, lambda: False, may_refuse=False)
+
     # --- what the world does ---
 
     @property
@@ -72,10 +80,17 @@ class MemoryChain:
             self._final = max(self._final, self.newest - FINAL_DEPTH)
         return self._final
 
-    def send(self, address: str, units: int) -> None:
-        """In the newest block at once."""
+    def send(self, address: str, units: int, sender: str = EXCHANGE) -> str:
+        """In the newest block at once. The transaction's hash."""
         self._sent += 1
-        self.transfers.append(self._transfer(f"0x{self._sent:064x}", self._sent, address, units))
+        tx_hash = f"0x{self._sent:064x}"
+        self.transfers.append(self._transfer(tx_hash, self._sent, address, units, sender))
+        return tx_hash
+
+    def mined(self, tx_hash: str) -> Mined | None:
+        """None if no block has it."""
+        moved = [one for one in self.transfers if one.tx_hash == tx_hash]
+        return Mined(tx_hash, moved[0].block_number, moved[0].block_hash, tuple(moved)) if moved else None
 
     def reorganise(self, *, drops: bool) -> None:
         """All blocks that are not final are replaced: their transfers are gone, or in the newest one now."""
@@ -85,7 +100,7 @@ class MemoryChain:
         others = [] if drops else [one for one in self.transfers if one.block_number > final]
         self.transfers = [
             *kept,
-            *(self._transfer(one.tx_hash, one.log_index + 7, one.recipient, one.units) for one in others),
+            *(self._transfer(one.tx_hash, one.log_index + 7, one.recipient, one.units, one.sender) for one in others),
         ]
 
     def all_final_at(self) -> datetime | None:
@@ -110,13 +125,11 @@ class MemoryChain:
         fork = sum(first <= number for first in self._forks)
         return Block(number, f"0x{fork:032x}{number:032x}", self.begun_at + (number - FIRST) * BLOCK)
 
-    def _transfer(self, tx_hash: str, log_index: int, address: str, units: int) -> Transfer:
+    def _transfer(self, tx_hash: str, log_index: int, address: str, units: int, sender: str) -> Transfer:
         block = self._block(self.newest)
         # TRON's logs carry no time.
         at = None if self.network is Network.TRC20 else block.time
-        return Transfer(
-            self.network, block.number, block.hash, at, tx_hash, log_index, "0x" + "ab" * 20, address, units
-        )
+        return Transfer(self.network, block.number, block.hash, at, tx_hash, log_index, sender, address, units)
 
 
 class Node:
@@ -124,6 +137,7 @@ class Node:
 
     def __init__(self, chain: MemoryChain) -> None:
         self.head, self.block, self.transfers = chain.head, chain.block, chain.arrived
+        self.transaction, self.has_code = chain.transaction, chain.has_code
 
 
 class NoThrottle:
@@ -142,6 +156,9 @@ class FixedReceiving:
 
     def is_set_up(self, network: Network, now: datetime) -> bool:
         return True
+
+    def wallets(self, kind: Kind, now: datetime) -> tuple[str, ...]:
+        return (WALLET,)
 
     def took_over(self, network: Network, now: datetime) -> None:
         """It always was the same node."""
@@ -299,6 +316,10 @@ class MemoryAddresses:
             return fresh
 
         return self._wire.call(DATABASE, give)
+
+    def among(self, kind: Kind, addresses: Sequence[str]) -> set[str]:
+        those = self._wire.call(DATABASE, lambda: list(self.all.values()))
+        return {one.address for one in those if one.network.facts.kind is kind and one.address in addresses}
 
     def sources(self, kind: Kind) -> set[str]:
         return {one.source for one in self.all.values() if one.network.facts.kind is kind}

@@ -11,16 +11,17 @@ from decimal import Decimal
 from itertools import combinations, pairwise
 
 from inspired.domain.booking.balance import came_unclear, due, kept_of, left_of, unclear
-from inspired.domain.booking.booking import Booking, PaymentOrder
+from inspired.domain.booking.booking import Booking, PaymentOrder, Refund
 from inspired.domain.booking.invariants import violations
 from inspired.domain.booking.ledger import balances, booked, is_balanced
 from inspired.domain.booking.lifecycle import is_reminder
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
-from inspired.domain.booking.rails import CAPABILITIES
+from inspired.domain.booking.rails import CAPABILITIES, ON_CHAIN, RailId
 from inspired.domain.booking.refunds import Outcome
 from inspired.domain.booking.states import CalendarKind, Cause, Flag, RefundStatus, Remote, State
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import DUST, Network, money_of
+from inspired.domain.shared.networks import DUST, Network, money_of, units_of
+from tests.simulation.chains import WALLET
 from tests.simulation.memory import Order
 from tests.simulation.world import START, World
 
@@ -50,6 +51,7 @@ def after_each_step(world: World) -> Iterator[str]:
         yield from _one_slot(world)
     world.bookings.writes.clear()
     yield from _of_provider(world)
+    yield from _of_wallets(world)
     yield from _of_mail(world)
     yield from _of_keys(world)
 
@@ -66,8 +68,28 @@ def _of_write(world: World, before: Booking | None, after: Booking) -> Iterator[
     if after.state is CONFIRMED and (before is None or before.state is not CONFIRMED):
         yield from _of_confirmation(world, after)
     for refund in after.refunds:
-        if refund.status is RefundStatus.DONE and refund.trade_no not in world.pay.orders:  # on chain none is, here
+        if refund.status is RefundStatus.DONE and refund.sent_with is not None:
+            yield from _of_wallet_refund(world, after, refund)
+        elif refund.status is RefundStatus.DONE and refund.trade_no not in world.pay.orders:
             yield f"I3 {refund.id} is done and the provider knows no such order"
+
+
+def _of_wallet_refund(world: World, booking: Booking, refund: Refund) -> Iterator[str]:
+    """It went from the owner's wallet to an address that the customer had confirmed, exactly and for good."""
+    assert refund.sent_with is not None
+    assert refund.amount is not None
+    network = refund.sent_with.log.network
+    mined = world.chains[network].mined(refund.sent_with.log.tx_hash)
+    fits = [
+        one
+        for one in (mined.transfers if mined else ())
+        if one.sender == WALLET
+        and one.recipient in world.confirmed_addresses.get(booking.id, ())
+        and one.units == units_of(network, refund.amount)
+        and one.block_number <= world.chains[network].final
+    ]
+    if not fits:
+        yield f"I3 {refund.id} is done with {refund.sent_with}, and {network} has {mined}"
 
 
 def _of_change(before: Booking, after: Booking) -> Iterator[str]:
@@ -184,7 +206,7 @@ def _of_confirmation(world: World, booking: Booking) -> Iterator[str]:
             yield f"I4 {booking.id}: order {order.number} is proven with {order.received}, not with {remote}"
         elif remote.paid.currency == booking.price.currency:
             arrived += remote.paid
-    if arrived < booking.price:
+    if arrived.amount * 100 < booking.price.amount * (100 - (world.tolerance if _is_on_chain(booking) else 0)):
         yield f"I4 {booking.id}: confirmed with {arrived} of {booking.price}"
     kept, wanted = kept_of(booking), due(booking)
     if kept != wanted and not (_is_on_chain(booking) and wanted < kept < wanted + DUST):
@@ -226,6 +248,17 @@ def _of_provider(world: World) -> Iterator[str]:
                 continue
             if ours is None or ours.amount != refund.amount:
                 yield f"I3 the provider has refund {refund.id} of {refund.amount}, we have {ours}"
+
+
+def _of_wallets(world: World) -> Iterator[str]:
+    """One transfer settles one refund."""
+    settled = Counter(
+        (one.sent_with.log.network, one.sent_with.log.tx_hash, one.sent_with.log.log_index)
+        for booking in world.all
+        for one in booking.refunds
+        if one.sent_with is not None
+    )
+    yield from (f"I3 {log} settles {count} refunds" for log, count in settled.items() if count > 1)
 
 
 def _of_mail(world: World) -> Iterator[str]:
@@ -343,6 +376,10 @@ def _all_of_it_is_known(world: World, booking: Booking, order: PaymentOrder) -> 
             yield f"I1 {booking.id}: {there.shown} is final on {network} at order {order.number}, we know of {ours}"
 
 
+def _left_wallet(refund: Refund, rail: RailId) -> bool:
+    return refund.is_gone and refund.sent_with is not None and refund.sent_with.log.network == str(rail)
+
+
 def is_unknowable(booking: Booking, remote: Order) -> bool:
     """A part was refunded in the console after another refund: nothing Binance answers tells that, until the next."""
     order = booking.find_order(remote.trade_no)
@@ -370,8 +407,18 @@ def _books_agree(world: World, booking: Booking) -> Iterator[str]:
 
 
 def _account_agrees(world: World) -> Iterator[str]:
-    """All entries sum to zero, and what they say lies in the merchant account lies there."""
+    """All entries sum to zero, and what they say lies in the merchant account lies there. What went back on chain left
+    the wallets."""
     entries = [entry for _, entry in world.ledger.all(START - A_DAY, world.now + A_DAY)]
+    for rail in ON_CHAIN:
+        account = CAPABILITIES[rail].wallet
+        left = balances(entries).get((account, "USDT"), Money.parse(0))
+        gone = sum(
+            (one.amount for booking in world.all for one in booking.refunds if _left_wallet(one, rail) and one.amount),
+            Money.parse(0),
+        )
+        if left != -gone:
+            yield f"I6 {gone.shown} left the wallet on {rail}, the books say {left.shown}"
     sums: Counter[str] = Counter()
     for (_, currency), money in balances(entries).items():
         sums[currency] += money.amount

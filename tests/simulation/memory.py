@@ -461,6 +461,27 @@ class NoSubscribers:
         return []
 
 
+class NoPeople:
+    """The owner alone: whoever acts is not looked up."""
+
+    def all(self) -> list[Any]:
+        return []
+
+
+class BusyWorkers:
+    """There is always one at work."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.last_turn = now
+
+
+class OpenGate:
+    """Money is not real here, so nothing has to be rehearsed first."""
+
+    def is_open(self) -> bool:
+        return True
+
+
 class NoTickets:
     """Nor does anybody write to the owner."""
 

@@ -11,8 +11,9 @@ from inspired.domain.booking.rails import RailId
 from inspired.domain.booking.refunds import Outcome, checked_all
 from inspired.domain.booking.states import RefundStatus, State
 from inspired.domain.shared.money import Money
+from inspired.domain.shared.networks import Network
 from tests.simulation import invariants
-from tests.simulation.memory import PROVIDER, Trouble
+from tests.simulation.memory import NODE, PROVIDER, Trouble
 from tests.simulation.world import World
 
 pytestmark = pytest.mark.usefixtures("product")
@@ -157,4 +158,98 @@ def test_money_on_another_network_after_the_end_leaves_no_order_open(world):
     world.run_until(world.now + timedelta(minutes=2))
 
     assert the(world).state is State.CONFIRMED
+    assert not list(invariants.after_each_step(world))
+
+
+def test_an_order_whose_money_was_taken_back_long_after_the_end_is_closed_and_late_money_is_counted(world):
+    """Nobody could ask its network while the time to pay ended."""
+    world.book(1, 3, 0, rail=RailId.BEP20)
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(seconds=5))
+    world.chains[Network.BEP20].reorganise(drops=True)
+    world.queue.jobs.clear()
+    world.wire.down = {NODE}
+    world.run_until(world.now + timedelta(hours=4))
+    world.wire.down = set()
+    world.reconcile(the(world))
+    open_again = the(world)
+
+    world.run_until(world.now + timedelta(minutes=5))
+
+    assert (open_again.state, open_again.orders[0].is_closed) == (State.EXPIRED, False)
+    assert the(world).orders[0].is_closed
+    assert not list(invariants.after_each_step(world))
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(minutes=5))
+    assert the(world).state is State.CONFIRMED
+
+
+# --- that the steps on chain do what they say -----------------------------------------------------------------------
+
+
+def to_send(world: World) -> Booking:
+    """A refund to the address that the customer has confirmed."""
+    world.book(1, 3, 0, rail=RailId.TRC20)
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(minutes=3))
+    world.refund(the(world), "all", cancels=True)
+    world.run_until(world.now + timedelta(seconds=5))
+    world.name_refund_address(the(world), 1)
+    world.confirm_refund_address(the(world))
+    world.run_until(world.now + timedelta(seconds=5))
+    assert the(world).refunds[0].waits_for_wallet
+    return the(world)
+
+
+def test_a_refund_from_the_wallet_is_done_once_it_is_final_and_by_no_other_transfer(world):
+    booking = to_send(world)
+    world.send_refund(booking, "stranger")
+    world.send_refund(booking, "less")
+    refused = the(world).refunds[0].status
+
+    world.send_refund(booking, "exact")
+    seen = the(world).refunds[0].status
+    world.run_until(world.now + timedelta(minutes=3))
+
+    assert (refused, seen, the(world).refunds[0].status) == (
+        RefundStatus.NEEDS_OWNER,
+        RefundStatus.SENT,
+        RefundStatus.DONE,
+    )
+    assert the(world).state is State.REFUNDED
+    assert not list(invariants.after_each_step(world))
+
+
+def test_a_refund_that_a_network_takes_back_is_sent_again(world):
+    world.send_refund(to_send(world), "exact")
+    world.chains[Network.TRC20].reorganise(drops=True)
+    world.run_until(world.now + timedelta(minutes=3))
+    taken_back = the(world).refunds[0]
+
+    world.send_refund(the(world), "exact")
+    world.run_until(world.now + timedelta(minutes=3))
+
+    assert (taken_back.waits_for_wallet, the(world).state) == (True, State.REFUNDED)
+    assert not list(invariants.after_each_step(world))
+
+
+def test_another_way_is_paid_after_the_first_was_closed(world):
+    world.book(1, 3, 0)
+    world.pay_otherwise(the(world), RailId.TRC20)
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(minutes=3))
+
+    assert [order.rail for order in the(world).orders] == [RailId.BINANCE_PAY, RailId.TRC20]
+    assert (the(world).state, the(world).orders[0].is_closed) == (State.CONFIRMED, True)
+
+
+@pytest.mark.parametrize(("tolerance", "state"), [("0", State.PENDING), ("2", State.CONFIRMED)])
+def test_a_senders_fee_is_tolerated_as_far_as_the_owner_wants_it(tolerance: str, state: State):
+    world = World(tolerance=tolerance)
+    world.book(1, 3, 0, rail=RailId.TRC20)
+    world.send(0, "fee")
+
+    world.run_until(world.now + timedelta(minutes=5))
+
+    assert the(world).state is state
     assert not list(invariants.after_each_step(world))

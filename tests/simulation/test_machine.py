@@ -99,6 +99,23 @@ def late_money_on_chain(world):
     world.send(0, "exact")
 
 
+def a_refund_that_the_owner_is_to_send(world):
+    """From a wallet, to the address that the customer has confirmed."""
+    a_live_booking_on_chain(world)
+    world.send(0, "exact")
+    world.run_until(world.now + timedelta(minutes=3))
+    world.refund(world.all[0], "all", cancels=True)
+    world.run_until(world.now + timedelta(seconds=5))
+    world.name_refund_address(world.all[0], 1)
+    world.confirm_refund_address(world.all[0])
+    world.run_until(world.now + timedelta(seconds=5))
+
+
+def another_way_chosen(world):
+    a_live_booking(world)
+    world.pay_otherwise(world.all[0], RailId.TRC20)
+
+
 BEGINNINGS = {
     "nothing": lambda world: None,
     **{
@@ -113,6 +130,8 @@ BEGINNINGS = {
             a_live_booking_on_chain,
             money_that_is_not_final,
             late_money_on_chain,
+            a_refund_that_the_owner_is_to_send,
+            another_way_chosen,
         )
     },
 }
@@ -145,10 +164,26 @@ def is_stuck(booking):
     return any(one.is_stuck for one in booking.refunds)
 
 
+def waits_for_an_address(booking):
+    return any(one.waits_for_customer for one in booking.refunds)
+
+
+def has_an_address_to_confirm(booking):
+    return any(one.confirmed_at is None for one in booking.refund_addresses)
+
+
+def waits_for_the_wallet(booking):
+    return any(one.waits_for_wallet for one in booking.refunds)
+
+
 class Simulation(RuleBasedStateMachine):
-    @initialize(commission=st.sampled_from(["0", "0.01"]), beginning=st.sampled_from(sorted(BEGINNINGS)))
-    def begin(self, commission, beginning):
-        self.world = World(commission)
+    @initialize(
+        commission=st.sampled_from(["0", "0.01"]),
+        tolerance=st.sampled_from(["0", "0", "2"]),
+        beginning=st.sampled_from(sorted(BEGINNINGS)),
+    )
+    def begin(self, commission, tolerance, beginning):
+        self.world = World(commission, tolerance)
         BEGINNINGS[beginning](self.world)
 
     def booking(self, place):
@@ -183,6 +218,21 @@ class Simulation(RuleBasedStateMachine):
     @rule(place=PLACES, trouble=trouble)
     def tries_again(self, place, trouble):
         self.world.try_again(self.booking_that(place, is_waiting), trouble)
+
+    @precondition(lambda self: any(map(is_waiting, self.world.all)))
+    @rule(place=PLACES, rail=rails, trouble=trouble)
+    def pays_another_way(self, place, rail, trouble):
+        self.world.pay_otherwise(self.booking_that(place, is_waiting), rail, trouble)
+
+    @precondition(lambda self: any(booking.refunds for booking in self.world.all))
+    @rule(place=PLACES, number=st.integers(0, 2), trouble=trouble)
+    def names_an_address(self, place, number, trouble):
+        self.world.name_refund_address(self.booking_that(place, waits_for_an_address), number, trouble)
+
+    @precondition(lambda self: any(map(has_an_address_to_confirm, self.world.all)))
+    @rule(place=PLACES, trouble=trouble)
+    def confirms_the_address(self, place, trouble):
+        self.world.confirm_refund_address(self.booking_that(place, has_an_address_to_confirm), trouble)
 
     @precondition(lambda self: any(map(is_waiting, self.world.all)))
     @rule(place=PLACES, trouble=trouble)
@@ -220,6 +270,11 @@ class Simulation(RuleBasedStateMachine):
     @rule(place=PLACES)
     def owner_settles_by_hand(self, place):
         self.world.settle_by_hand(self.booking_that(place, is_stuck))
+
+    @precondition(lambda self: any(map(waits_for_the_wallet, self.world.all)))
+    @rule(place=PLACES, how=st.sampled_from(["exact"] * 4 + ["less", "stranger", "unsaid"]), trouble=trouble)
+    def owner_sends_a_refund(self, place, how, trouble):
+        self.world.send_refund(self.booking_that(place, waits_for_the_wallet), how, trouble)
 
     @precondition(lambda self: self.world.orphans.all)
     @rule(trouble=trouble)
@@ -272,7 +327,7 @@ class Simulation(RuleBasedStateMachine):
     # --- the chains ---
 
     @precondition(lambda self: self.world.addresses.all)
-    @rule(place=PLACES, how=st.sampled_from(["exact"] * 3 + ["part", "part", "rest", "rest", "dust", "other"]))
+    @rule(place=PLACES, how=st.sampled_from(["exact"] * 3 + ["part", "part", "fee", "rest", "rest", "dust", "other"]))
     def sends_on_chain(self, place, how):
         self.world.send(place, how)
 

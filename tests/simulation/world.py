@@ -16,10 +16,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from inspired import jobs
+from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.crypto.vault import Vault
 from inspired.adapters.mail.mail_templates import Letters
 from inspired.adapters.providers.binance import WebhookHeaders
 from inspired.domain.booking import customer_actions
+from inspired.domain.booking import wallet_refunds as rules
 from inspired.domain.booking.balance import kept_of
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.rails import RailId
@@ -32,7 +34,15 @@ from inspired.domain.shared.money import PLACES, Money
 from inspired.domain.shared.networks import Network, units_of
 from inspired.domain.shared.slots import Span
 from inspired.flows.booking import booking as booking_flow
-from inspired.flows.booking import payment, payment_webhooks, reconciling, refreshing, refunding
+from inspired.flows.booking import (
+    other_rail,
+    payment,
+    payment_webhooks,
+    reconciling,
+    refreshing,
+    refunding,
+    wallet_refunds,
+)
 from inspired.flows.booking.booking import Customer
 from inspired.flows.booking.chain_watching import ChainWatch
 from inspired.flows.monitoring import sweeping
@@ -40,9 +50,18 @@ from inspired.flows.shared import idempotency
 from inspired.services import Services, cached_status
 from inspired.settings import Settings
 from tests.harness import ADMIN_HASH
-from tests.simulation.chains import FixedReceiving, MemoryAddresses, MemoryChain, MemoryTransfers, OnMemoryChain
+from tests.simulation.chains import (
+    EXCHANGE,
+    WALLET,
+    FixedReceiving,
+    MemoryAddresses,
+    MemoryChain,
+    MemoryTransfers,
+    OnMemoryChain,
+)
 from tests.simulation.memory import (
     AsMade,
+    BusyWorkers,
     Crash,
     FixedOffer,
     MemoryBookings,
@@ -55,8 +74,10 @@ from tests.simulation.memory import (
     MemorySmtp,
     MemoryStatusCache,
     NoOwnCalendar,
+    NoPeople,
     NoSubscribers,
     NoTickets,
+    OpenGate,
     Order,
     Trouble,
     Wire,
@@ -102,12 +123,16 @@ STARTS = [span.start for span in CALENDAR.calls(30, AS_USUAL, Span(START, START 
 
 class World:
     """`foreign` are genuine payments for orders nobody here knows; `by_hand` is what the owner paid back by other ways,
-    per booking; `disturbed` are jobs in which something went wrong, and so may have been done again."""
+    per booking; `confirmed_addresses` are those for refunds, per booking; `sent_back` is the transaction the owner sent
+    for a refund; `disturbed` are jobs in which something went wrong, and so may have been done again."""
 
     latest: "World"
 
-    def __init__(self, commission: str = "0") -> None:
+    def __init__(self, commission: str = "0", tolerance: str = "0") -> None:
         World.latest = self
+        self.tolerance = Decimal(tolerance)
+        self.confirmed_addresses: dict[str, set[str]] = {}
+        self.sent_back: dict[str, tuple[Network, str]] = {}
         self.now = START
         self.skew = self.worst_skew = timedelta()
         self.wire = Wire()
@@ -146,11 +171,12 @@ class World:
                 addresses=self.addresses,
                 transfers=self.transfers,
                 now=lambda: self.now + self.skew,
+                tolerance=self.tolerance,
             )
             for network, chain in self.chains.items()
         }
         doubles: Any = {
-            "settings": SETTINGS,
+            "settings": SETTINGS.model_copy(update={"sender_fee_tolerance": self.tolerance}),
             "now": lambda: self.now + self.skew,
             "new_id": lambda: f"b{self._count():023d}",
             "new_token": lambda: f"t{self._count():027d}",
@@ -162,6 +188,9 @@ class World:
             "keys": self.idempotency,
             "subscribers": NoSubscribers(),
             "tickets": NoTickets(),
+            "people": NoPeople(),
+            "gate": OpenGate(),
+            "workers": BusyWorkers(lambda: self.now + self.skew),
             "vault": VAULT,
             "rails": {RailId.BINANCE_PAY: self.pay, **{RailId(network): one for network, one in chains.items()}},
             "chains": chains,
@@ -341,6 +370,36 @@ class World:
     def try_again(self, booking: Booking, trouble: Trouble | None = None) -> None:
         self.run(lambda: payment.try_again(self.svc, booking.token), about=booking.id, trouble=trouble)
 
+    def pay_otherwise(self, booking: Booking, rail: RailId, trouble: Trouble | None = None) -> None:
+        self.run(lambda: other_rail.choose(self.svc, booking.token, rail), about=booking.id, trouble=trouble)
+
+    def name_refund_address(self, booking: Booking, number: int, trouble: Trouble | None = None) -> None:
+        for network in rules.networks(booking)[:1]:
+            address = chain_addresses.shown(network, f"0x{0xD00D0000 + number:040x}")
+            self.run(
+                lambda network=network, address=address: wallet_refunds.name_address(
+                    self.svc, booking.token, network, address
+                ),
+                about=booking.id,
+                trouble=trouble,
+            )
+
+    def confirm_refund_address(self, booking: Booking, trouble: Trouble | None = None) -> None:
+        """By the newest mail's link."""
+        for address in booking.refund_addresses[-1:]:
+            if address.confirmed_at is not None:
+                continue
+            secret = wallet_refunds.secret_of(self.svc, booking, address)
+            named = chain_addresses.parsed(
+                address.network, wallet_refunds.address_of(self.svc, booking, address.network)
+            )
+            self.confirmed_addresses.setdefault(booking.id, set()).add(named)
+            self.run(
+                partial(wallet_refunds.confirm_address, self.svc, booking.token, address.network, secret),
+                about=booking.id,
+                trouble=trouble,
+            )
+
     def give_up(self, booking: Booking, trouble: Trouble | None = None) -> None:
         self.run(lambda: booking_flow.give_up(self.svc, booking.token), about=booking.id, trouble=trouble)
 
@@ -386,6 +445,27 @@ class World:
         stuck = next((one for one in booking.refunds if one.is_stuck), None)
         if stuck is not None:
             self.run(lambda: refunding.try_again(self.svc, booking.id, stuck.id), about=booking.id, trouble=trouble)
+
+    def send_refund(self, booking: Booking, how: str, trouble: Trouble | None = None) -> None:
+        """The owner sends what waits from a wallet, and enters the transaction; what was sent already is entered again.
+        `how`: exact, less, stranger (somebody else sends it), unsaid (it is not entered yet)."""
+        waiting = next((one for one in booking.refunds if one.waits_for_wallet), None)
+        if waiting is None:
+            return
+        wanted = self.run(lambda: wallet_refunds.to_send(self.svc, booking, waiting.id, "owner"), about=booking.id)
+        if wanted is None:
+            return
+        chain = self.chains[wanted.network]
+        _, tx_hash = self.sent_back.get(waiting.id, (wanted.network, ""))
+        if chain.mined(tx_hash) is None or how == "stranger":
+            units = units_of(wanted.network, wanted.amount) - (how == "less")
+            to = chain_addresses.parsed(wanted.network, wanted.address)
+            tx_hash = chain.send(to, units, EXCHANGE if how == "stranger" else WALLET)
+            if how in ("exact", "unsaid"):
+                self.sent_back[waiting.id] = wanted.network, tx_hash
+        if how != "unsaid":
+            enter = partial(wallet_refunds.enter_transaction, self.svc, booking.id, waiting.id, tx_hash, "owner")
+            self.run(enter, about=booking.id, trouble=trouble)
 
     def settle_by_hand(self, booking: Booking) -> None:
         """The owner looks into Binance's own list and enters what it says; or sends what is stuck by another way, where
@@ -439,8 +519,8 @@ class World:
         self.pay.paid(order.trade_no, amounts[how])
 
     def send(self, place: int, how: str) -> None:
-        """To the address of an order on chain. `how`: exact, part, rest (what is missing), dust, or other: the price on
-        the other network of its kind."""
+        """To the address of an order on chain. `how`: exact, part, fee (the price less a sender's fee), rest (what is
+        missing), dust, or other: the price on the other network of its kind."""
         given = list(self.addresses.all.values())[place % len(self.addresses.all)]
         wanted, network, one = int(given.wanted), given.network, 10**given.network.facts.decimals
         chain = self.chains[network]
@@ -448,6 +528,9 @@ class World:
             other = self.chains[Network.ERC20 if network is Network.BEP20 else Network.BEP20]
             units = wanted * 10**other.network.facts.decimals // one
             other.send(given.address, units)
+            return
+        if how == "fee":
+            chain.send(given.address, wanted * 99 // 100)
             return
         rest = max(wanted - chain.units_at(given.address), one)
         cents = units_of(network, Money.parse("0.000001"))
@@ -589,6 +672,16 @@ def _late(world: World, about: str) -> None:
     world.work_all()
 
 
+def _paid_otherwise(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.pay_otherwise(booking, RailId.TRC20 if booking.rail is not RailId.TRC20 else RailId.BINANCE_PAY)
+
+
+def _address_changed(world: World, about: str) -> None:
+    for booking in _newest(world, about):
+        world.name_refund_address(booking, 7)
+
+
 OTHERS: dict[str, Callable[[World, str], None]] = {  # beside "same": whoever does it, does it twice at once
     "refreshed": _refreshed,
     "given_up": _given_up,
@@ -600,4 +693,6 @@ OTHERS: dict[str, Callable[[World, str], None]] = {  # beside "same": whoever do
     "moved": _moved,
     "slot_taken": _slot_taken,
     "late": _late,
+    "paid_otherwise": _paid_otherwise,
+    "address_changed": _address_changed,
 }

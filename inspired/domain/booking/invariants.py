@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from inspired.domain.booking.balance import Payment, kept_of, left_of, nothing, payment_of, received_of, still_there
 from inspired.domain.booking.booking import Booking
-from inspired.domain.booking.history import EventKind
+from inspired.domain.booking.history import EventKind, Order
 from inspired.domain.booking.ledger import booked, is_balanced
 from inspired.domain.booking.lifecycle import no_money_can_arrive
 from inspired.domain.booking.polling import scheduled
@@ -104,8 +104,13 @@ def _end(booking: Booking, now: datetime) -> Iterator[Violation]:
     waits = booking.choose_by is not None or booking.agreed_amount is not None or booking.check_at is not None
     if not waits and payment not in (Payment.NONE, Payment.RETURNED, Payment.UNCLEAR):
         yield "money_accounted", f"{booking.state} with {kept_of(booking).shown} and nothing to come"
-    # An order for money that was found on another network begins after the end, and nobody is asked to pay it.
-    offered = replace(booking, orders=tuple(order for order in booking.orders if order.is_offered))
+    # An order for money that was found on another network begins after the end, and nobody is asked to pay it. One
+    # whose money a network took back after the end is being closed.
+    taken_back = {event.details for event in booking.history if event.kind is EventKind.TAKEN_BACK}
+    offered = replace(
+        booking,
+        orders=tuple(one for one in booking.orders if one.is_offered and Order(one.number) not in taken_back),
+    )
     if booking.confirmed_at is None and not no_money_can_arrive(offered, now):
         yield "closed_before_end", f"{booking.state}, and an order was not seen closed"
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from inspired.domain.booking.balance import Payment, missing, payment_of
 from inspired.domain.booking.booking import DRAFT_CHECKS, Booking, PaymentOrder
+from inspired.domain.booking.rails import CAPABILITIES
 from inspired.domain.booking.refunds import SLOW_AFTER, is_held_up
 from inspired.domain.booking.states import Flag, RefundStatus, State
 
@@ -120,7 +121,7 @@ def _pause(booking: Booking, since: datetime | None, now: datetime) -> timedelta
 def _late_moments(booking: Booking, now: datetime) -> list[datetime]:
     """A late check that failed is repeated; one that was answered is done."""
     due = _next_late_question(booking)
-    if any(order.has_money and not order.is_settled for order in booking.orders):
+    if any((order.has_money and not order.is_settled) or _is_open_again(order) for order in booking.orders):
         due = now
     if payment_of(booking) is Payment.EXACT and booking.agreed_amount is None and booking.choose_by is None:
         due = now  # paid late, and the calendar has not answered yet
@@ -165,6 +166,7 @@ def orders_to_close(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]
             all_of_them
             or (payment is Payment.SHORT and order.amount != wanted)
             or _was_replaced(booking, order)
+            or (booking.state in ENDED and _is_open_again(order))
             or (order.checkout is None and order.status is not None and passed(order.retry_at or now, now))
         )
     )
@@ -179,11 +181,19 @@ def _was_replaced(booking: Booking, order: PaymentOrder) -> bool:
 def orders_to_ask(booking: Booking, now: datetime) -> tuple[PaymentOrder, ...]:
     """Orders whose provider status still matters. After the end: all orders ever sent, at growing intervals."""
     if booking.state in ENDED:
-        unproven = tuple(order for order in booking.orders if order.has_money and not order.is_settled)
+        unproven = tuple(
+            order for order in booking.orders if (order.has_money and not order.is_settled) or _is_open_again(order)
+        )
         if not passed(_next_late_question(booking), now):
             return unproven
         return tuple(order for order in booking.orders if order.was_sent and not (order.has_money and order.is_settled))
     return tuple(order for order in booking.orders if order.was_sent and not order.is_settled)
+
+
+def _is_open_again(order: PaymentOrder) -> bool:
+    """Of a booking that has ended: what was seen of it was taken back only then, so that it is to be closed still."""
+    may_be_taken_back = order.is_offered and not CAPABILITIES[order.rail].is_final_at_once
+    return may_be_taken_back and order.was_sent and not order.has_money and not order.is_closed
 
 
 def passed(moment: datetime | None, now: datetime) -> bool:

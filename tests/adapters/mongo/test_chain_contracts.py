@@ -117,6 +117,13 @@ def test_all_sources_that_addresses_were_given_out_of_are_known(stores: Stores):
     assert [stores.addresses.sources(kind) for kind in (Kind.EVM, Kind.TRON)] == [{"s1"}, {"s2"}]
 
 
+def test_those_that_were_given_out_are_known_among_others_of_their_kind(stores: Stores):
+    give(stores)
+
+    asked = [address_of(0), address_of(1)]
+    assert [stores.addresses.among(kind, asked) for kind in (Kind.EVM, Kind.TRON)] == [{address_of(0)}, set()]
+
+
 def test_another_order_shares_the_address_for_any_amount_and_was_never_open(stores: Stores):
     given = give(stores)
     stores.addresses.saw(FIRST, 80)

@@ -120,6 +120,27 @@ def test_money_that_is_taken_back_after_the_time_to_pay_leaves_nothing_behind():
     assert gone.claims == ()
 
 
+def test_money_that_is_taken_back_long_after_the_end_leaves_an_order_that_is_still_to_be_closed():
+    """Its network was not final in time, and nobody could be asked."""
+    paid = settled(a_live_booking(), in_a_block())
+    long_after = AFTER_THE_END + timedelta(hours=4)
+    ended = settled(settled(paid, now=AFTER_THE_END), now=long_after)
+
+    open_again = settled(ended, nothing_there(at=long_after + MINUTE), now=long_after + MINUTE)
+    closed = settled(
+        open_again, nothing_there(at=long_after + 2 * MINUTE, status=Remote.EXPIRED), now=long_after + 2 * MINUTE
+    )
+
+    assert (ended.state, open_again.state) == (State.EXPIRED, State.EXPIRED)
+    for booking, is_open in ((open_again, True), (closed, False)):
+        now = long_after + 3 * MINUTE
+        assert bool(polling.orders_to_ask(booking, now)) is is_open
+        assert bool(polling.orders_to_close(booking, now)) is is_open
+        assert list(invariants.violations(booking, now)) == []
+    now = long_after + 2 * MINUTE
+    assert polling.scheduled(replace(open_again, outbox=()), now).check_at == now + polling.ASK_EVERY
+
+
 def test_the_slot_is_kept_for_money_that_was_seen_in_time_until_it_is_final():
     paid = settled(a_live_booking(), in_a_block())
     later = settled(paid, in_a_block(at=AFTER_THE_END), now=AFTER_THE_END)
