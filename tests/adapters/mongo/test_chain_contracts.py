@@ -67,6 +67,10 @@ def read(stores: Stores, *found: Transfer, after: int = 0, until: int = 100, fin
     return set(changes.addresses)
 
 
+def units_at(stores: Stores, address: str, network: Network) -> int:
+    return sum(one.units for one in stores.transfers.at(address, network))
+
+
 # --- addresses given out --------------------------------------------------------------------------------------------
 
 
@@ -103,9 +107,18 @@ def test_no_more_than_the_longest_gap_follow_the_last_one_with_money(stores: Sto
     assert (before, stores.addresses.given_of(Kind.EVM, "s1")) == (Given(2, -1), Given(3, 0))
 
 
+def test_a_mark_says_up_to_which_block_its_own_network_is_known(stores: Stores):
+    given = give(stores)
+
+    for network, newest in ((BNB, 90), (ETHEREUM, 200), (BNB, 80)):
+        stores.addresses.mark(network, [address_of(0)], NOW, newest)
+
+    assert stores.addresses.find(FIRST) == replace(given, seen_block=90)
+
+
 def test_a_mark_is_money_too_for_the_gap(stores: Stores):
     give(stores)
-    stores.addresses.mark(Kind.EVM, [address_of(0)], NOW)
+    stores.addresses.mark(BNB, [address_of(0)], NOW)
 
     assert stores.addresses.given_of(Kind.EVM, "s1") == Given(1, 0)
 
@@ -129,10 +142,17 @@ def test_another_order_shares_the_address_for_any_amount_and_was_never_open(stor
     stores.addresses.saw(FIRST, 80)
 
     for moment in (NOW + MINUTE, NOW + 2 * MINUTE):
-        stores.addresses.share(FIRST, SECOND, ETHEREUM, moment)
+        stores.addresses.share(given, SECOND, ETHEREUM, moment)
 
     assert stores.addresses.find(SECOND) == replace(
-        given, trade_no=SECOND, network=ETHEREUM, wanted="1", enough="1", closing_at=NOW + MINUTE, seen_block=0
+        given,
+        trade_no=SECOND,
+        network=ETHEREUM,
+        wanted="1",
+        enough="1",
+        closing_at=NOW + MINUTE,
+        seen_block=0,
+        of=FIRST,
     )
     assert stores.addresses.after(Kind.EVM, -1, 10) == [replace(given, seen_block=80)]
 
@@ -154,14 +174,14 @@ def test_where_something_moved_is_asked_about_until_that_is_done(stores: Stores)
     given = [give(stores, FIRST), give(stores, SECOND)]
     give(stores, THIRD, TRON)
 
-    marked = stores.addresses.mark(Kind.EVM, [address_of(0), address_of(1), OTHERS], NOW)
+    marked = stores.addresses.mark(BNB, [address_of(0), address_of(1), OTHERS], NOW)
     first = stores.addresses.moved(FIRST)
     stores.addresses.put_off(SECOND, NOW + MINUTE)
     waiting = [stores.addresses.marked(NOW + wait, 10) for wait in (timedelta(), MINUTE)]
     stores.addresses.done(first)
 
     assert sorted(marked) == [FIRST, SECOND]
-    assert first == Moved(given[0], 1)
+    assert first == Moved(given[0], 1, (given[0],))
     assert waiting == [[FIRST], [FIRST, SECOND]]
     assert stores.addresses.marked(NOW + MINUTE, 10) == [SECOND]
     assert stores.addresses.moved("e" * 24 + "001") is None
@@ -169,9 +189,9 @@ def test_where_something_moved_is_asked_about_until_that_is_done(stores: Stores)
 
 def test_what_moved_again_meanwhile_is_not_done_and_what_is_done_cannot_be_put_off(stores: Stores):
     give(stores)
-    stores.addresses.mark(Kind.EVM, [address_of(0)], NOW)
+    stores.addresses.mark(BNB, [address_of(0)], NOW)
     first = stores.addresses.moved(FIRST)
-    stores.addresses.mark(Kind.EVM, [address_of(0)], NOW + MINUTE)
+    stores.addresses.mark(BNB, [address_of(0)], NOW + MINUTE)
 
     stores.addresses.done(first)
     still = stores.addresses.marked(NOW + MINUTE, 10)
@@ -200,13 +220,15 @@ def test_what_a_reading_told_is_stored_once_and_then_nothing_has_moved(stores: S
     found = [a_transfer(), a_transfer(2, log=3, recipient=OTHERS)]
 
     assert [read(stores, *found), read(stores, *found)] == [{MINE, OTHERS}, set()]
-    assert stores.transfers.units_at(MINE, TRON) == 75
+    assert units_at(stores, MINE, TRON) == 75
 
 
-def test_that_a_transfer_has_become_final_is_a_change(stores: Stores):
+def test_what_is_final_is_told_until_the_cursor_passes_it(stores: Stores):
     read(stores, a_transfer())
 
-    assert [read(stores, a_transfer(), final=10), read(stores, a_transfer(), final=11)] == [{MINE}, set()]
+    told = [stores.transfers.compared(GROUP, TRON, 0, [a_transfer()], until=100, final=final) for final in (9, 10)]
+
+    assert [(set(one.addresses), len(one.writes)) for one in told] == [(set(), 0), ({MINE}, 0)]
 
 
 def test_what_is_not_told_of_any_more_is_gone_and_what_moved_counts_once(stores: Stores):
@@ -222,7 +244,7 @@ def test_below_what_was_read_and_above_it_nothing_changes(stores: Stores):
     read(stores, a_transfer(1, block=5), a_transfer(2, block=50))
 
     assert read(stores, after=5, until=49) == set()
-    assert stores.transfers.units_at(MINE, TRON) == 150
+    assert units_at(stores, MINE, TRON) == 150
 
 
 def test_transfers_up_to_a_block_are_told_in_the_chains_order(stores: Stores):
@@ -244,7 +266,7 @@ def test_networks_are_counted_apart(stores: Stores):
     stores.transfers.store(stores.transfers.compared("EVM/0", BNB, 0, [elsewhere], until=100, final=0))
 
     assert stores.transfers.networks_of(MINE) == (TRON, BNB)
-    assert [stores.transfers.units_at(MINE, network) for network in (TRON, BNB, ETHEREUM)] == [75, 5, 0]
+    assert [units_at(stores, MINE, network) for network in (TRON, BNB, ETHEREUM)] == [75, 5, 0]
     assert stores.transfers.networks_of(OTHERS) == ()
 
 
@@ -255,5 +277,5 @@ def test_only_what_is_not_stored_yet_is_unknown(stores: Stores):
     stores.transfers.store(unknown)
 
     assert set(unknown.addresses) == {OTHERS}
-    assert [stores.transfers.units_at(one, TRON) for one in (MINE, OTHERS)] == [75, 75]
-    assert read(stores, a_transfer(1), a_transfer(2, recipient=OTHERS), final=100) == set(), "they are final"
+    assert [units_at(stores, one, TRON) for one in (MINE, OTHERS)] == [75, 75]
+    assert read(stores, a_transfer(1), a_transfer(2, recipient=OTHERS)) == set()
