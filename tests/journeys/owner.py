@@ -18,6 +18,7 @@ def log_in(page: Page, dev: Running, path: str = "/admin/") -> None:
 
 def go_to(page: Page, place: str) -> None:
     """By the menu: beside the page, or behind "Menu" on a phone."""
+    page.wait_for_load_state()  # only the stylesheet says which of the two is there
     drawer = page.locator(".drawer > summary")
     if drawer.is_visible():
         drawer.click()

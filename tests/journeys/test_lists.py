@@ -88,7 +88,7 @@ def test_a_list_is_narrowed_down_and_kept_as_a_view(page: Page, dev: Running):
     page.get_by_text("Views of your own").click()
     page.get_by_label("Keep this list under the name").fill("Next calls")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="All", exact=True).click()
     assert rows(page) == 5
     page.get_by_role("link", name="Next calls").click()
     assert rows(page) == 1

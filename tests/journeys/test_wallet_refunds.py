@@ -123,6 +123,7 @@ def test_from_a_cancelled_call_to_money_that_is_back(
     shot(customer, f"refunded-{who}")
     owner.goto(room)
     expect(owner.get_by_text("REFUNDED", exact=True).first).to_be_visible()
+    owner.get_by_text(re.compile("^Orders")).click()
     owner.get_by_role("button", name="Copy transaction").first.click()
     if device is PHONE:
         name_another_wallet_and_withdraw_it(owner, dev)

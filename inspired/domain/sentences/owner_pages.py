@@ -96,7 +96,7 @@ MATTERS = {
     Matter.UNDELIVERED: "Could not be delivered:",
 }
 ACCOUNTS = {
-    **{CAPABILITIES[rail].account: words.account for rail, words in rails.WORDS.items()},
+    **{CAPABILITIES[rail].account: rails.of(rail).account for rail in rails.WORDS},
     **{
         able.wallet: f"Swept to your wallet on {able.provider}, less refunds"
         for able in CAPABILITIES.values()

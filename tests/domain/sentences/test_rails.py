@@ -69,3 +69,8 @@ def test_obstacles_and_differences_name_the_rail_they_came_up_on(monkeypatch: py
 
     assert [sentence for sentence in told if "Binance" in sentence] == []
     assert "TRON rejected it." in told
+
+
+def test_the_names_of_accounts_leave_no_gap_to_fill():
+    assert [name for name in owner_pages.ACCOUNTS.values() if "{" in name] == []
+    assert owner_pages.ACCOUNTS[CAPABILITIES[RailId.TRC20].account] == "At your addresses on TRON"
