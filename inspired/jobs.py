@@ -18,6 +18,7 @@ from inspired.flows.booking import (
     reconciling,
     refreshing,
     refund_finding,
+    screening,
 )
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import alerting, auditing
@@ -103,6 +104,18 @@ def _read_own_calendar(feed_id: str) -> None:
         log.exception("own_calendar_broken", feed=feed_id)
 
 
+def read_screening_list() -> None:
+    """In a thread of its own, too: its server may take long."""
+    threading.Thread(target=_read_screening_list, name="screening list", daemon=True).start()
+
+
+def _read_screening_list() -> None:
+    try:
+        screening.read(services())
+    except Exception:
+        log.exception("screening_list_broken")
+
+
 def check_audit() -> None:
     auditing.check(services())
 
@@ -153,6 +166,7 @@ JOBS: dict[str, Callable[..., None]] = {
         turn_page,
         watch_calendar,
         read_own_calendar,
+        read_screening_list,
         check_audit,
         try_addresses,
         tell_of_receiving,

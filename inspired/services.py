@@ -45,6 +45,7 @@ from inspired.adapters.mongo.refund_searches import RefundSearches
 from inspired.adapters.mongo.rehearsals import Gate, Rehearsals
 from inspired.adapters.mongo.report_plans import ReportPlans
 from inspired.adapters.mongo.saved_views import Views
+from inspired.adapters.mongo.screening_list import ScreeningList
 from inspired.adapters.mongo.subscribers import Subscribers
 from inspired.adapters.mongo.tickets import Tickets
 from inspired.adapters.mongo.transfers import Transfers
@@ -127,6 +128,7 @@ class Services:
     chains: Mapping[Network, OnChain]  # for what only they have; payment orders go by `rails`
     payment_addresses: PaymentAddresses
     transfers: Transfers
+    screening: ScreeningList
     departures: Departures
     chain_balances: ChainBalances
     receiving: Receiving
@@ -233,6 +235,8 @@ def build(
         Transfers(database),
     )
 
+    screening = ScreeningList(database, is_used=bool(settings.screening_list.get_secret_value()))
+
     def rest_of(trade_nos: Sequence[str]) -> Rest:
         found = list(bookings.among(sorted({booking_id_of(one) for one in trade_nos})))
         return address_reuse.rest_of(found, trade_nos, now())
@@ -247,6 +251,7 @@ def build(
             transfers=transfers,
             now=now,
             rest_of=rest_of,
+            is_screened=screening.has,
             gap_limit=settings.address_gap_limit,
             tolerance=settings.sender_fee_tolerance,
             two_nodes_from=Money(settings.two_nodes_from, "USDT"),
@@ -308,6 +313,7 @@ def build(
         chains=chains,
         payment_addresses=payment_addresses,
         transfers=transfers,
+        screening=screening,
         departures=Departures(database),
         chain_balances=ChainBalances(database),
         receiving=receiving,

@@ -125,6 +125,9 @@ class Settings(BaseSettings):
         default=Decimal(0), ge=0, le=2, description="percent an on-chain payment may lack"
     )
     two_nodes_from: Decimal = Field(default=Decimal(0), ge=0, description="USDT from which a second node must agree")
+    screening_list: SecretStr = Field(
+        default=SecretStr(""), description="a file or an https address: money from addresses in it waits for the owner"
+    )
     address_gap_limit: int = Field(default=20, ge=1, le=10_000, description="unpaid addresses in a row a wallet finds")
 
     @field_validator(
@@ -271,6 +274,9 @@ class Settings(BaseSettings):
             yield calendar, f"CALENDLY_TOKEN is missing, and CALENDAR={self.calendar_kind} needs it"
         if any(url.startswith("http:") and (production or not _is_loopback(url)) for url in self.busy_feeds):
             yield {"binance_pay_environment", "busy_feed_urls"}, "BUSY_FEED_URLS must be https addresses"
+        listed_at = self.screening_list.get_secret_value()
+        if listed_at.startswith("http:") and (production or not _is_loopback(listed_at)):
+            yield {"binance_pay_environment", "screening_list"}, "SCREENING_LIST must be a file or an https address"
         if not self.admin_password_hash.get_secret_value().startswith("$argon2id$"):
             yield {"admin_password_hash"}, "ADMIN_PASSWORD_HASH must be made by `inspired hash-password`"
 

@@ -498,3 +498,10 @@ def test_how_many_connections_a_process_may_have_is_a_number_it_can_work_with(re
     assert read(REDIS_CONNECTIONS="30", MONGODB_CONNECTIONS="100").redis_connections == 30
     for name, value in (("REDIS_CONNECTIONS", "2"), ("MONGODB_CONNECTIONS", "1"), ("REDIS_CONNECTIONS", "many")):
         assert any(name in one for one in problems(**{name: value}))
+
+
+def test_a_screening_list_is_a_file_or_an_https_address(read, problems):
+    for wrong in ("http://example.org/list", "http://10.0.0.1/list"):
+        assert problems(SCREENING_LIST=wrong) == ["SCREENING_LIST must be a file or an https address"]
+    for right in ("", "/etc/list.txt", "https://example.org/list"):
+        assert read(SCREENING_LIST=right).screening_list.get_secret_value() == right

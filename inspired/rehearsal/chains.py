@@ -51,10 +51,12 @@ class Chains:
         network: Network = Network.TRC20,
         of: str = CURRENCY,
         to: str = "",
+        sender: str = "",
     ) -> str:
         """`amount` of USDT, or of the token `of`, to the booking's address, or to this one. It is in a block at once.
         Answers the transaction's hash."""
         body = {"to": to or self.address_of(booking), "amount": amount, "token": of}
+        body |= {"from": sender} if sender else {}
         return str(self._told(network, "send", body)["txHash"])
 
     def send_back(self, booking: Booking, to: str, amount: str = "75") -> str:

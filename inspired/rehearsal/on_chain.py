@@ -9,7 +9,7 @@ from inspired.domain.shared.errors import Conflict
 from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import booking as bookings
-from inspired.flows.booking import payment, wallet_refunds
+from inspired.flows.booking import payment, refunding, screening, wallet_refunds
 from inspired.flows.site import receiving, sandbox_chains
 from inspired.rehearsal.drill import Group
 from inspired.rehearsal.play import ANN, BOB, Play
@@ -789,3 +789,52 @@ def balances_unread(play: Play) -> None:
     play.scene("The third night it answers.")
     play.check_owner_told("could not be read for two nights", 2)
     play.check_kept("75", "trc20")
+
+
+@GROUP.drill(
+    "chain-screened",
+    "Paid from an address on the screening list",
+    happens="Ann pays on TRON from an address that is on the owner’s screening list. Bob pays from another one.",
+    should="Ann’s payment confirms nothing and is returned to nobody: it waits for the owner, who is told. Once "
+    "accepted, it counts. Bob’s is taken as always.",
+    settings={"SCREENING_LIST": "/nowhere/list.txt"},
+)
+def screened(play: Play) -> None:
+    play.svc.screening.replace([chain_addresses.parsed(TRON, ELSEWHERE)], play.svc.now(), screening.READ_EVERY)
+    ann, bob = _held(play), _held(play, email=BOB)
+    play.chains.send(ann, sender=ELSEWHERE)
+    play.chains.send(bob)
+    play.chains.finalize()
+    play.pass_time(seconds=31)
+    play.scene("Both have sent 75 USDT.")
+    play.check_state(bob, State.CONFIRMED)
+    play.check_state(ann, State.PENDING, Flag.NEEDS_OWNER)
+    play.check_told(ann, MessageId.UNCLEAR)
+    play.check_owner_told("an address on your screening list")
+    play.check("Nothing is promised back to Ann.", not play.now_of(ann).refunds)
+    waiting = next(one.trade_no for one in play.now_of(ann).orders if one.held)
+    refunding.let_count(play.svc, ann.id, waiting)
+    play.pass_time(seconds=31)
+    play.scene("The owner accepts it.")
+    play.check_state(ann, State.CONFIRMED)
+    play.check_mails(ANN, "Confirmed")
+    play.check_kept("150", "trc20")
+
+
+@GROUP.drill(
+    "chain-screening-list-old",
+    "The screening list cannot be read any more",
+    happens="The file of the screening list is gone. Days pass.",
+    should="What was read last stays in force, and the owner is told after three days.",
+    settings={"SCREENING_LIST": "/nowhere/list.txt"},
+)
+def screening_list_old(play: Play) -> None:
+    play.svc.screening.replace([chain_addresses.parsed(TRON, ELSEWHERE)], play.svc.now(), screening.READ_EVERY)
+    play.skip_time(days=2)
+    play.watch(minutes=1)
+    play.check_owner_told("", 0)
+    play.skip_time(days=1, minutes=1)
+    play.watch(minutes=1)
+    play.scene("Three days have passed.")
+    play.check_owner_told("The screening list could not be read")
+    play.check("The last list is in force.", play.svc.screening.has(chain_addresses.parsed(TRON, ELSEWHERE)))

@@ -36,6 +36,7 @@ from inspired.flows.booking import (
     refreshing,
     refund_finding,
     refunding,
+    screening,
 )
 from inspired.flows.booking.booking import Customer
 from inspired.flows.monitoring import alerting, sweeping
@@ -58,6 +59,7 @@ JOBS: Mapping[str, Callable[..., object]] = {  # as in inspired.jobs
     "tell_of_transfers": chain_watching.tell_of,
     "watch_calendar": calendly_sync.look,
     "find_refunds": refund_finding.look,
+    "read_screening_list": screening.read,
     "turn_page": lambda svc, run: PAGES[run](svc),
 }
 

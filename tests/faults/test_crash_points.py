@@ -36,7 +36,7 @@ FLOWS = [
     (crash_flows.REFUND, 60),
     (crash_flows.LATE_MONEY, 34),
     (crash_flows.RECONCILIATION, 71),
-    (crash_flows.CREATE_ON_CHAIN, 43),
+    (crash_flows.CREATE_ON_CHAIN, 44),
     (crash_flows.TOLD_OF_A_TRANSFER, 42),
     (crash_flows.WATCHERS_ROUND, 21),
 ]

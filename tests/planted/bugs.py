@@ -45,6 +45,8 @@ OF_SETTING_RECEIVING = "tests/flows/site/test_receiving.py::"
 OF_ON_CHAIN = "tests/adapters/providers/test_on_chain.py::"
 OF_ADDRESSES = "tests/adapters/mongo/test_payment_addresses.py::"
 OF_REUSE = "tests/domain/booking/test_address_reuse.py::"
+SCREENING = "inspired/flows/booking/screening.py"
+OF_SCREENING = "tests/flows/booking/test_screening.py::"
 OF_HELD = "tests/domain/booking/test_held_money.py::"
 CHAIN_BOOKS = "inspired/domain/booking/chain_books.py"
 CHAIN_RECONCILING = "inspired/flows/booking/chain_reconciling.py"
@@ -1775,5 +1777,46 @@ BUGS = (
         old="                group.again_at = max(given.made_at, group.again_at or given.made_at)",
         new="                pass",
         test=OF_WATCHING + "test_an_address_that_is_given_out_again_is_read_in_each_round_again",
+    ),
+    # --- the screening list
+    Bug(
+        name="money from an address on the screening list counts by itself",
+        rule="3",
+        file=ON_CHAIN,
+        old="        clean = [one for one in own if not one.is_screened or address_reuse.is_dust(one)]",
+        new="        clean = own",
+        test=OF_SCREENING + "test_it_confirms_nothing_is_promised_back_to_nobody_and_waits_for_the_owner",
+    ),
+    Bug(
+        name="the sender of a transfer is stored",
+        rule="personal data",
+        file=TRANSFERS,
+        old='        "recipient": transfer.recipient,\n        "units"',
+        new='        "recipient": transfer.recipient,\n        "sender": transfer.sender,\n        "units"',
+        test=OF_SCREENING + "test_the_sender_is_stored_nowhere",
+    ),
+    Bug(
+        name="a list that cannot be read empties the one in force",
+        rule="3",
+        file=SCREENING,
+        old="        svc.screening.failed(error.message, now, TRY_AGAIN)",
+        new="        svc.screening.replace(set(), now, TRY_AGAIN)",
+        test=OF_SCREENING + "test_a_failed_read_leaves_the_last_good_list_and_is_tried_again_after_an_hour",
+    ),
+    Bug(
+        name="an error page is taken for an empty list",
+        rule="3",
+        file=SCREENING,
+        old="    if not found:",
+        new="    if found is None:",
+        test=OF_SCREENING + "test_what_has_no_address_is_no_list",
+    ),
+    Bug(
+        name="a refund can go to an address on the screening list",
+        rule="6",
+        file=SENDING,
+        old="    if svc.screening.has(address):",
+        new="    if False:",
+        test=OF_SCREENING + "test_an_address_on_it_cannot_be_named_for_a_refund",
     ),
 )

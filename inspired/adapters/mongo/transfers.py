@@ -106,10 +106,12 @@ class Transfers:
         with reaching():
             return [_read(one) for one in self._collection.find({"recipient": address, "network": str(network)})]
 
-    def networks_of(self, address: str) -> tuple[Network, ...]:
-        """On which networks something reached an address."""
+    def networks_of(self, address: str, *, screened: bool = False) -> tuple[Network, ...]:
+        """On which networks something reached an address, or something from a sender on the screening list."""
         with reaching():
-            found = self._collection.distinct("network", {"recipient": address})
+            found = self._collection.distinct(
+                "network", {"recipient": address, **({"is_screened": True} if screened else {})}
+            )
         return tuple(network for network in Network if network in found)
 
     def compared(
@@ -168,7 +170,8 @@ class Transfers:
 
 
 def _written(transfer: Transfer, group: str) -> Document:
-    """The sender is not kept: it says nothing about who paid, and would be personal data."""
+    """The sender is not kept: it says nothing about who paid, and would be personal data. Whether it is on the owner's
+    screening list was looked at when the transfer was read; only that mark stays."""
     return {
         "_id": f"{transfer.network}:{transfer.tx_hash}:{transfer.log_index}",
         "group": group,
@@ -180,6 +183,7 @@ def _written(transfer: Transfer, group: str) -> Document:
         "log_index": transfer.log_index,
         "recipient": transfer.recipient,
         "units": str(transfer.units),
+        **({"is_screened": True} if transfer.is_screened else {}),
     }
 
 
@@ -198,4 +202,5 @@ def _read(found: Document) -> Transfer:
         sender="",
         recipient=found["recipient"],
         units=int(found["units"]),
+        is_screened=found.get("is_screened", False),
     )

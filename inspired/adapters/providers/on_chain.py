@@ -105,6 +105,8 @@ class OnChain:
 
     `rest_of`: whether the address that these orders have had may be given out again, as far as their bookings tell.
 
+    `is_screened`: whether a sender is on the owner's screening list.
+
     `tolerance`: the percentage a payment may lack. `two_nodes_from`: the amount from which a second node, if one is
     set, must agree. `on_second`: told whether it did.
     """
@@ -120,6 +122,7 @@ class OnChain:
         transfers: Transfers,
         now: Callable[[], datetime],
         rest_of: Callable[[Sequence[str]], Rest] = lambda trade_nos: Rest.NEVER,
+        is_screened: Callable[[str], bool] = lambda address: False,
         gap_limit: int = GAP_LIMIT,
         tolerance: Decimal = Decimal(0),
         two_nodes_from: Money = NOTHING,
@@ -133,6 +136,7 @@ class OnChain:
         self._transfers = transfers
         self._now = now
         self._rest_of = rest_of
+        self._is_screened = is_screened
         self._gap_limit = gap_limit
         self._tolerance = tolerance
         self._two_nodes_from = two_nodes_from
@@ -283,7 +287,7 @@ class OnChain:
             given = replace(given, seen_block=0)  # that is a block of the other network
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
         return [
-            (one, Held.EARLIER_HOLDER)
+            (one, Held.SCREENED if one.is_screened else Held.EARLIER_HOLDER)
             for one in read.beside
             if one.block_number <= read.head.finalized and not address_reuse.is_dust(one)
         ]
@@ -294,7 +298,7 @@ class OnChain:
         """Of these transfers to an order's address those that count for it, and those that are of its time and wait
         for the owner's word. Raises UpstreamError."""
         given = self._addresses.find(trade_no)
-        if given is None or not given.is_shared:
+        if given is None or not (given.is_shared or any(one.is_screened for one in transfers)):
             return list(transfers), []
         read = self._asked(seconds, lambda node: self._read(node, given, seconds))
         return (
@@ -321,6 +325,8 @@ class OnChain:
         """The transaction of this hash (as in `ChainNode.transaction`) as the chain has it now; None if no block has
         it. The head was read before it, so what is final by the head is final: by a second node, too, if one is set."""
         head, mined = self._asked(seconds, lambda node: self._mined(node, tx_hash, seconds))
+        if mined is not None:
+            mined = replace(mined, transfers=tuple(self._marked(mined.transfers)))
         if mined is not None and mined.block_number <= head.finalized and not self._is_agreed(mined.transfers):
             head = replace(head, finalized=mined.block_number - 1)
         return head, mined
@@ -417,13 +423,14 @@ class OnChain:
 
     def arrivals(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
         """What reached these addresses in the blocks from `first` to `last`, in the chain's order."""
-        return self._asked(seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds))
+        return self._marked(self._asked(seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds)))
 
     def told_again(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
         """The same, for which nobody waits."""
-        return self._asked(
+        found = self._asked(
             seconds, lambda node: node.transfers(addresses, first, last, seconds=seconds), is_urgent=False
         )
+        return self._marked(found)
 
     def departures(self, addresses: Collection[str], first: int, last: int, *, seconds: float = 10.0) -> list[Transfer]:
         """What left these addresses in the blocks from `first` to `last`, in the chain's order."""
@@ -454,6 +461,10 @@ class OnChain:
         age = max(head.time - moment, timedelta()) + LOOK_BACK
         return max(0, head.number - ceil(2 * (age // SECOND) / self._network.facts.block_seconds))
 
+    def _marked(self, found: Sequence[Transfer]) -> list[Transfer]:
+        """With the mark of the owner's screening list: the sender itself is kept nowhere."""
+        return [replace(one, is_screened=self._is_screened(one.sender)) for one in found]
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _read(self, node: ChainNode, given: PaymentAddress, seconds: float) -> _Read:
@@ -467,7 +478,7 @@ class OnChain:
         first = max(self.first_block(given, head), stored + 1)
         found = [
             *(self._transfers.final_of(given.address, self._network, stored) if cursor is not None else ()),
-            *node.transfers([given.address], first, head.number, seconds=seconds),
+            *self._marked(node.transfers([given.address], first, head.number, seconds=seconds)),
         ]
         counting, beside = self._counting(node, given, found, seconds)
         completing = _completing(counting, int(given.enough))
@@ -482,16 +493,14 @@ class OnChain:
         self, node: ChainNode, given: PaymentAddress, found: Sequence[Transfer], seconds: float
     ) -> tuple[list[Transfer], list[Transfer]]:
         """What counts for this order, and what came in its time and does not."""
-        if not given.is_shared:
-            own = list(found)
-        else:
-            tenancy, times = self._tenancy(given), self._block_times(node, found, seconds)
-            own = [one for one in found if tenancy.has(one, times[one.block_hash])]
         if given.transfer:
-            return [one for one in own if one.name == given.transfer], []
-        if given.since is None:
-            return own, []
-        counting = address_reuse.counted(own, tenancy, times)
+            return [one for one in found if one.name == given.transfer], []
+        if not given.is_shared and not any(one.is_screened for one in found):
+            return list(found), []
+        tenancy, times = self._tenancy(given), self._block_times(node, found, seconds)
+        own = [one for one in found if tenancy.has(one, times[one.block_hash])]
+        clean = [one for one in own if not one.is_screened or address_reuse.is_dust(one)]
+        counting = clean if given.since is None else address_reuse.counted(clean, tenancy, times)
         return counting, [one for one in own if one not in counting]
 
     def _tenancy(self, given: PaymentAddress) -> Tenancy:

@@ -370,7 +370,8 @@ def _unclear(moment: Moment) -> Booking:
 
 
 def alert_of_uncounted(order: PaymentOrder) -> AlertOwner:
-    return AlertOwner(AlertKind.HELD if order.held else AlertKind.UNCLEAR, order.trade_no)
+    kinds = {Held.EARLIER_HOLDER: AlertKind.HELD, Held.SCREENED: AlertKind.SCREENED, None: AlertKind.UNCLEAR}
+    return AlertOwner(kinds[order.held], order.trade_no)
 
 
 def _keeps_what_is_left(moment: Moment) -> Booking:

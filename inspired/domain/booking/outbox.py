@@ -59,6 +59,7 @@ class AlertKind(StrEnum):
     REFUND_TO_SEND = "refund_to_send"
     REFUND_UNSENT = "refund_unsent"
     RETURNED = "returned"
+    SCREENED = "screened"
     SLOT_LOST = "slot_lost"
     UNCLEAR = "unclear"
     UNCONFIRMED = "unconfirmed"

@@ -83,6 +83,7 @@ class Held(StrEnum):
     """Why money on chain counts for nothing before the owner has decided."""
 
     EARLIER_HOLDER = "earlier_holder"  # somebody else had the address before, and it may be theirs
+    SCREENED = "screened"  # its sender is on the owner's screening list
 
 
 class CalendarKind(StrEnum):

@@ -229,6 +229,22 @@ SITE: Mapping[str, Alert] = {
             channels=MAILED_ALREADY,
         ),
         Alert(
+            id="screening_old",
+            sentence="The screening list could not be read for three days.",
+            severity=Severity.TODAY,
+            found="The list of SCREENING_LIST was last read whole three days ago, or never since it was named.",
+            happened="The file or the address is gone, does not answer, is too large, or has no address in it.",
+            means="The last list that could be read is in force. Money from addresses that were added since is taken "
+            "like any other. If none was ever read, none is held.",
+            todo=(
+                "Look whether the list is where SCREENING_LIST says: one address in a line, at most 4 MB.",
+                "It is tried again every hour. Receiving says when it was read last.",
+                ASK_ENGINEER,
+            ),
+            drill="Set SCREENING_LIST to a file that is not there, and wait three days.",
+            drills=("chain-screening-list-old",),
+        ),
+        Alert(
             id="balance_differs",
             sentence="Balance differs: an address on chain holds something else than our books explain.",
             severity=Severity.TODAY,
@@ -896,6 +912,20 @@ OF_BOOKING: Mapping[str, Alert] = {
             ),
             "Sandbox: let an address be given out again, and send another amount than the price.",
             drills=("chain-address-given-again",),
+        ),
+        _of_booking(
+            "screened",
+            "USDT came from an address on your screening list. It is kept, and waits for you on the booking’s page.",
+            "The sender of a transfer is on the list of SCREENING_LIST. Often that is an exchange’s wallet, and says "
+            "little about your customer.",
+            (
+                "Open the booking: “Money” shows the transfer and its transaction. Look it up in a block explorer.",
+                "Decide whether you may take it; ask whoever advises you on that.",
+                "You take it: press “Accept it”. It then counts like any other money, and late if the time was over.",
+                "You do not: return it with “Refund…”, to an address that the customer names, or leave it where it is.",
+            ),
+            "Sandbox: put the sender of a transfer into the file that SCREENING_LIST names.",
+            drills=("chain-screened",),
         ),
         _of_booking(
             "undelivered",

@@ -84,13 +84,14 @@ ACTS = {
 HELD = {
     Held.EARLIER_HOLDER: "Somebody else had this address before. It is not exactly what this booking asks for, in a "
     "block of its time to pay, so it may be theirs.",
+    Held.SCREENED: "Its sender is on your screening list.",
 }
 # With the phrases of the booking's rail.
 MATTERS = {
     Matter.REFUND_STUCK: "A refund does not get through: try it again, or send the money by another way and say so.",
     Matter.REFUND_TO_SEND: "A refund is yours to send from your wallet.",
     Matter.REFUND_UNCOUNTED: "Money went back in {console}: say how much it was.",
-    Matter.HELD: "USDT came of which only you can say whose it is: look it up, and let it count or return it.",
+    Matter.HELD: "USDT came of which only you can say whether it counts: look it up, and accept or return it.",
     Matter.UNCLEAR: "Money came that cannot be held against the price: look it up {at}, and return it or agree.",
     Matter.SHORT: "A part of the money of this call went back by another way: does the call stand with the rest?",
     Matter.UNDELIVERED: "Could not be delivered:",

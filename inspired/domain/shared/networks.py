@@ -99,7 +99,8 @@ class Transfer:
     Hashes are 32 bytes and addresses 20 bytes, as lower-case hex with 0x. `units` are raw units, more than 0. Nodes
     need not tell `block_time`. `sender` is often an exchange's wallet: it never says who paid, and nothing is refunded
     to it. Until its block is final a transfer is known by (network, block_hash, log_index), for another block may
-    take it in at another place; from then on by (network, tx_hash, log_index).
+    take it in at another place; from then on by (network, tx_hash, log_index). `is_screened`: its sender was on the
+    owner's screening list when it was read.
     """
 
     network: Network
@@ -111,6 +112,7 @@ class Transfer:
     sender: str
     recipient: str
     units: int
+    is_screened: bool = False
 
     @property
     def money(self) -> Money:

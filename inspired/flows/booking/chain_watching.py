@@ -283,8 +283,7 @@ def _told(svc: Services, given: PaymentAddress) -> bool:
         try:
             if given.since is None:
                 booking = _with_orders_of_other_networks(svc, booking, order, given)
-            else:
-                booking = _with_orders_held_back(svc, booking, order, given)
+            booking = _with_orders_held_back(svc, booking, order, given)
         except UpstreamError as error:
             log.warning("held_back_unread", order=given.trade_no, error=str(error))
             return False
@@ -326,6 +325,7 @@ def _has_arrived(svc: Services, given: PaymentAddress, network: Network) -> bool
     units = (
         one.units
         for one in svc.transfers.at(given.address, network)
+        if not one.is_screened
         if last is None or one.block_time is None or last.is_before(network, one.block_number, one.block_time)
     )
     return sum(units) >= units_of(network, DUST)
@@ -333,7 +333,8 @@ def _has_arrived(svc: Services, given: PaymentAddress, network: Network) -> bool
 
 def _with_orders_held_back(svc: Services, booking: Booking, order: PaymentOrder, given: PaymentAddress) -> Booking:
     """An order of its own for each transfer that only the owner can say the meaning of. Raises UpstreamError."""
-    for network in svc.transfers.networks_of(given.address):
+    screened = svc.transfers.networks_of(given.address, screened=True) if svc.screening.is_used else ()
+    for network in screened if given.since is None else svc.transfers.networks_of(given.address):
         for transfer, why in svc.chains[network].held_back(given.trade_no, seconds=SECONDS):
             now = svc.now()
             held_back = partial(

@@ -61,6 +61,8 @@ def _refuse_unfit(svc: Services, network: Network, address: str) -> None:
     is_given = any(svc.payment_addresses.among(kind, [address]) for kind in Kind)
     if is_given or address in named_wallets(svc, network):
         raise Invalid("This is an address of ours, which you were to pay to. Please name one of your own wallet.")
+    if svc.screening.has(address):
+        raise Invalid("Nothing can be sent to this address. Please name another one, or write to us.")
     if not network.facts.is_evm:
         return
     try:

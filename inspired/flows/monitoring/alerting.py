@@ -32,7 +32,7 @@ from inspired.domain.monitoring.health import is_silent
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.networks import Network
 from inspired.domain.shared.timezones import moment_in_words
-from inspired.flows.booking import chain_reconciling, checking, reconciling
+from inspired.flows.booking import chain_reconciling, checking, reconciling, screening
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.shared import owner_notifications
 from inspired.flows.site import receiving
@@ -215,6 +215,8 @@ def _of_receiving(svc: Services) -> Looked:
     troubled = [f"{one.network.facts.name}: {one.trouble}" for one in found if one.trouble]
     troubled += receiving.wallets_troubled(svc)
     yield "receiving_altered", Seen("; ".join(troubled)) if troubled else None
+    state = svc.screening.state() if screening.is_old(svc) else None
+    yield "screening_old", Seen(state.why) if state is not None else None
     out = [name for name, stock in on if not stock.left]
     yield "addresses_out", Seen(", ".join(out)) if out else None
     low = [f"{name}: {stock.left}" for name, stock in on if stock.left and stock.is_low]

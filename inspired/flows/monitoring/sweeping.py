@@ -5,7 +5,15 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inspired.domain.shared.batches import batches
-from inspired.flows.booking import bulk_jobs, calendly_sync, chain_reconciling, checking, reconciling, refund_finding
+from inspired.flows.booking import (
+    bulk_jobs,
+    calendly_sync,
+    chain_reconciling,
+    checking,
+    reconciling,
+    refund_finding,
+    screening,
+)
 from inspired.flows.booking.refreshing import ENQUEUE_AGAIN
 from inspired.flows.catalogue import own_calendar
 from inspired.flows.monitoring import auditing, rehearsing
@@ -98,6 +106,7 @@ def sweep_runs(svc: Services) -> None:
         elif run.finished_at is None and run.leased_until <= now:
             svc.queue.enqueue_mail("turn_page", name)
     own_calendar.sweep(svc)
+    screening.sweep(svc)
     bulk_jobs.sweep(svc)
     preferences.log_owed(svc)
     receiving.sweep(svc)

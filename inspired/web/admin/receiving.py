@@ -50,6 +50,7 @@ def overview(refusal: Refusal | None = None) -> str:
         nodes_of=nodes_of,
         wallets=[(kind, name, receiving.wallets_shown(svc, kind)) for kind, name in KINDS.items()],
         wallets_waiting=_wallets_waiting,
+        screening=svc.screening.state() if svc.screening.is_used else None,
         again={kind for kind in KINDS if receiving.gives_again(svc, kind)},
         message=str(refusal) if refusal else "",
     )
