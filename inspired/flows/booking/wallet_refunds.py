@@ -195,9 +195,10 @@ def approve(svc: Services, booking_id: str, refund_id: str, who: str) -> Booking
 def enter_transaction(svc: Services, booking_id: str, refund_id: str, text: str, who: str) -> Booking:
     """The owner says with which transaction the refund was sent. It settles the refund once it is final. Raises
     Invalid, Conflict in words, Unchecked; nothing is stored then."""
-    booking = svc.bookings.get(booking_id)
+    booking, tx_hash = svc.bookings.get(booking_id), _hash_in(text)
+    if tx_hash in _settled_by(booking, refund_id):
+        return booking  # found by itself meanwhile
     wanted = to_send(svc, booking, refund_id, who)
-    tx_hash = _hash_in(text)
     try:
         head, found = _found(svc, booking, wanted, tx_hash)
     except UpstreamError as error:
@@ -219,6 +220,8 @@ def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -
     """The same for a transaction that is looked for: only one from a wallet the owner has named is found. Raises
     Invalid, Conflict in words, Unchecked."""
     booking = svc.bookings.get(booking_id)
+    if _settled_by(booking, refund_id):
+        return booking  # found by itself meanwhile
     wanted = to_send(svc, booking, refund_id, who)
     address = booking.refund_address(wanted.network)
     since = (address and address.confirmed_at) or wanted.refund.requested_at
@@ -240,6 +243,12 @@ def find_transaction(svc: Services, booking_id: str, refund_id: str, who: str) -
             amount=wanted.amount.shown,
         )
     )
+
+
+def _settled_by(booking: Booking, refund_id: str) -> tuple[str, ...]:
+    """The hash of the transaction the refund was sent with, if one was seen."""
+    refund = booking.find_refund(refund_id)
+    return () if refund is None or refund.sent_with is None else (refund.sent_with.log.tx_hash,)
 
 
 def settled_by(svc: Services, booking: Booking, wanted: ToSend, transfers: Iterable[Transfer]) -> Booking | None:

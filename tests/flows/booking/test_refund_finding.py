@@ -10,7 +10,7 @@ import pytest
 from inspired.domain.accounts.people import Person, Role
 from inspired.domain.booking.booking import Booking, Refund
 from inspired.domain.booking.states import RefundStatus, State
-from inspired.domain.shared.errors import UpstreamError
+from inspired.domain.shared.errors import Conflict, UpstreamError
 from inspired.domain.shared.networks import Kind, Network
 from inspired.flows.booking import refreshing, refund_finding, wallet_refunds
 from inspired.flows.monitoring import sweeping
@@ -75,6 +75,20 @@ def test_what_a_named_wallet_has_sent_is_found_and_done_once_it_is_final(
     assert in_block.sent_with.log.tx_hash == tx_hash
     assert (after.state, after.refunds[0].status) == (State.REFUNDED, RefundStatus.DONE)
     assert [one for one in mailbox.messages if "has gone back" in one["subject"]]
+
+
+def test_what_was_found_by_itself_meanwhile_can_be_entered_and_looked_for_all_the_same(svc: Services, tron: Chain):
+    booking = ready(svc, tron)
+    tx_hash = tron.send(THEIRS, "75")
+    refund_finding.look(svc)
+    found = svc.bookings.get(booking.id)
+
+    entered = wallet_refunds.enter_transaction(svc, booking.id, found.refunds[0].id, tx_hash, "owner")
+    looked_for = wallet_refunds.find_transaction(svc, booking.id, found.refunds[0].id, "owner")
+
+    assert entered == looked_for == found
+    with pytest.raises(Conflict):
+        wallet_refunds.enter_transaction(svc, booking.id, found.refunds[0].id, "0x" + "1" * 64, "owner")
 
 
 def test_what_a_stranger_sent_or_another_amount_is_not_found(svc: Services, tron: Chain):
