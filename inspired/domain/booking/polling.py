@@ -34,6 +34,8 @@ def scheduled(booking: Booking, now: datetime) -> Booking:
             moments += _pending_moments(booking, now)
         case State.PAID if _only_people_can_go_on(booking, now):
             moments.append(now + WAIT_FOR_OWNER)
+        case State.PAID if _is_watched(booking):
+            moments.append(now + max(_pause(booking, booking.paid_at, now), ASK_EVERY))
         case State.PAID:
             moments.append(now + _pause(booking, booking.paid_at, now))
         case State.CONFIRMED if orders_to_ask(booking, now):
@@ -69,6 +71,11 @@ def _awaits_answer(booking: Booking, now: datetime) -> bool:
 
 def _is_urgent(booking: Booking, order: PaymentOrder, now: datetime) -> bool:
     return booking.cancel_requested or order.has_money or passed(booking.deadline, now)
+
+
+def _is_watched(booking: Booking) -> bool:
+    """True for a payment on chain that is not final yet: the watcher tells of it, and asking finds nothing."""
+    return payment_of(booking) is Payment.NOTIFIED and CAPABILITIES[booking.paid_by].network is not None
 
 
 def _only_people_can_go_on(booking: Booking, now: datetime) -> bool:

@@ -151,6 +151,16 @@ def test_the_slot_is_kept_for_money_that_was_seen_in_time_until_it_is_final():
     assert confirmed.state is State.CONFIRMED
 
 
+@pytest.mark.parametrize("rail", ON_CHAIN)
+def test_a_network_is_asked_at_its_pace_while_a_payment_waits_for_finality(rail: RailId):
+    """The watcher tells when it is final; questions in between only cost the node."""
+    paid = replace(settled(a_live_booking(rail), in_a_block()), outbox=())
+
+    pauses = [polling.scheduled(paid, paid.paid_at + waited * SECOND).check_at for waited in (0, 60)]
+
+    assert pauses == [paid.paid_at + wait * SECOND for wait in (30, 90)]
+
+
 @pytest.mark.parametrize(("rail", "minutes"), [(RailId.TRC20, 12), (RailId.BEP20, 11), (RailId.ERC20, 30)])
 def test_the_owner_is_told_that_it_is_not_final_only_where_it_takes_longer_than_usual(rail: RailId, minutes: int):
     paid = settled(a_live_booking(rail), in_a_block())
