@@ -201,3 +201,31 @@ def test_everybody_can_use_these_pages(browser: Browser, page: Page, dev: Runnin
 
     assert {place: found for place, found in problems.items() if found} == {}
     context.close()
+
+
+def test_half_of_a_payment_goes_back_in_five_taps_on_a_phone(browser: Browser, dev: Running):
+    """Found by typing the name, without a search page between: booking, form and preview are the screens."""
+    booking = dev.create(slot=80, customerEmail="gil@example.com", customerName="Gil Tavares")
+    dev.pay(booking)
+    dev.wait_for(booking, "CONFIRMED")
+    context = browser.new_context(bypass_csp=True, **LOOKS[1])
+    phone = context.new_page()
+    phone.set_default_timeout(45_000)
+    log_in(phone, dev)
+    screens: list[str] = []
+    phone.on("framenavigated", lambda frame: screens.append(frame.url))
+
+    phone.get_by_label("Find a booking").click()
+    phone.keyboard.type("tavares")
+    phone.get_by_role("link", name="Gil Tavares").click()
+    phone.get_by_role("link", name="Refund…").click()
+    phone.get_by_label("Amount").fill("25")
+    phone.get_by_label("Reason").fill("as agreed")
+    phone.get_by_role("button", name="Look at the consequence").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Refund 25 USDT, the call stays?")
+
+    assert len(screens) == 3
+    phone.get_by_role("button", name="Refund 25 USDT, the call stays").click()
+    expect(phone.locator("#money")).to_contain_text("refunded by you")
+    dev.wait_for(booking, "CONFIRMED")
+    context.close()
