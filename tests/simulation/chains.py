@@ -179,6 +179,13 @@ class FixedReceiving:
         return False
 
 
+class NoScreeningList:
+    is_used = False
+
+    def has(self, address: str) -> bool:
+        return False
+
+
 class OnMemoryChain(OnChain):
     """The product's rail as it is; only its node is another one."""
 

@@ -57,6 +57,7 @@ from tests.simulation.chains import (
     MemoryAddresses,
     MemoryChain,
     MemoryTransfers,
+    NoScreeningList,
     OnMemoryChain,
 )
 from tests.simulation.memory import (
@@ -196,6 +197,7 @@ class World:
             "chains": chains,
             "payment_addresses": self.addresses,
             "transfers": self.transfers,
+            "screening": NoScreeningList(),
             "receiving": FixedReceiving(),
             "binance": self.pay,
             "catalogue": FixedOffer(TYPES, CALENDAR),
