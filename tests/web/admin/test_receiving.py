@@ -15,7 +15,7 @@ from inspired.domain.accounts.people import FRESH, Role
 from inspired.domain.booking.rails import RailId
 from inspired.domain.shared.money import Money
 from inspired.domain.shared.networks import Kind, Network
-from inspired.flows.booking import payment
+from inspired.flows.booking import payment, screening
 from inspired.flows.site import receiving
 from inspired.services import Services
 from tests.adapters.crypto.test_account_keys import ADDRESSES_EVM, ADDRESSES_TRON, WORDS, XPUB_TRON
@@ -397,3 +397,24 @@ def test_giving_out_again_is_told_to_every_owner_by_mail(owner: FlaskClient, svc
 
 def test_an_unknown_kind_of_network_has_no_such_page(owner: FlaskClient):
     assert owner.get(f"{PAGE}/again/BTC").status_code == 404
+
+
+class TestWithAScreeningList:
+    @pytest.fixture
+    def env_changes(self) -> dict[str, str]:
+        return {"RATE_LIMIT_LOGIN": "1000/minute", "SCREENING_LIST": "/nowhere/list.txt"}
+
+    def test_the_page_says_what_is_in_force_and_why_it_could_not_be_read(self, owner: FlaskClient, svc: Services):
+        before = words(owner.get(PAGE).text)
+        svc.screening.replace(["0x" + "a" * 40], svc.now(), timedelta(days=1))
+        screening.read(svc)
+
+        after = words(owner.get(PAGE).text)
+
+        assert "Screening list Not read yet." in before
+        assert "1 address, read" in after
+        assert "The last try failed: FileNotFoundError." in after
+
+
+def test_without_a_screening_list_the_page_names_none(owner: FlaskClient):
+    assert "Screening list" not in owner.get(PAGE).text
