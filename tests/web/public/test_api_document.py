@@ -142,4 +142,4 @@ def test_a_failure_of_ours_is_told_as_described(app: Flask, client: FlaskClient,
 
     answer = client.post("/api/payments/verify", json={"bookingId": "nobody-has-it"})
 
-    assert (answer.status_code, len(answer.json["reference"])) == (500, 8)
+    assert (answer.status_code, len(answer.json["reference"])) == (500, 16)
