@@ -176,8 +176,11 @@ def update() -> None:
         if path.exists():
             with path.open("rb") as written:
                 catalogue = read_po(written, locale=locale)
+        before = catalogue.creation_date
         catalogue.update(wanted, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
+        if path.exists():
+            catalogue.creation_date = before  # else every run would change every file
         with path.open("wb") as out:
             write_po(out, catalogue, width=120, omit_header=False, sort_output=False, include_lineno=False)
         missing = sum(1 for message in catalogue if message.id and not all(_forms(message.string)))
