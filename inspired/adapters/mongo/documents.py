@@ -478,6 +478,7 @@ def _order_out(order: PaymentOrder) -> Document:
         "denied": order.denied and str(order.denied),
         "transaction_id": order.transaction_id,
         "paid_at": order.paid_at,
+        **({} if order.arrived is None else {"arrived": money_out(order.arrived)}),
         **({} if order.confirmations is None else {"confirmations": order.confirmations}),
         # Absent instead of empty: earlier releases know one rail only, and read the other as a number.
         **({} if order.rail is RailId.BINANCE_PAY else {"rail": str(order.rail)}),
@@ -509,6 +510,7 @@ def _order_in(found: Document, price: Document) -> PaymentOrder:
         commission=money_in(found.get("commission")),
         transaction_id=found["transaction_id"],
         paid_at=found["paid_at"],
+        arrived=money_in(found.get("arrived")),
         confirmations=found.get("confirmations"),
         rail=RailId(found.get("rail", RailId.BINANCE_PAY)),
         is_offered=found.get("is_offered", True),

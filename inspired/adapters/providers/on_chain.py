@@ -35,7 +35,7 @@ from inspired.domain.booking.refunds import RefundSeen
 from inspired.domain.booking.states import Held, Remote
 from inspired.domain.shared.errors import Busy, UpstreamError
 from inspired.domain.shared.money import Money
-from inspired.domain.shared.networks import Head, Kind, Network, Transfer, money_of, units_of
+from inspired.domain.shared.networks import DUST, Head, Kind, Network, Transfer, money_of, units_of
 
 SECOND = timedelta(seconds=1)
 LOOK_BACK = timedelta(minutes=10)  # blocks may come faster than they should, and clocks differ
@@ -256,9 +256,10 @@ class OnChain:
         if read.seen >= enough or (is_over and read.seen):
             return self._with_money(trade_no, asked_at, read, read.seen, by_query=False)
         is_closed = is_over and not self._is_more_to_come(given, read) and self._is_agreed_unpaid(given, read)
-        return OrderObservation(
-            trade_no, asked_at, Remote.EXPIRED if is_closed else Remote.PENDING if read.seen else Remote.INITIAL
-        )
+        if is_closed:
+            return OrderObservation(trade_no, asked_at, Remote.EXPIRED)
+        part = money_of(self._network, read.seen) if read.seen >= units_of(self._network, DUST) else None
+        return OrderObservation(trade_no, asked_at, Remote.PENDING if read.seen else Remote.INITIAL, money=part)
 
     def _of_one(self, trade_no: str, asked_at: datetime, read: _Read) -> OrderObservation:
         """About an order that holds one transfer: told once that is final, for nobody waits for it before."""

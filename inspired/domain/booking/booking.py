@@ -135,6 +135,7 @@ class PaymentOrder:
     denied: Remote | None = None  # the status our query returned instead, once the order was closed without any money
     transaction_id: str = ""
     paid_at: datetime | None = None
+    arrived: Money | None = None  # a part of it that is there while the rest is awaited; it decides nothing yet
     confirmations: int | None = None  # blocks on top of the one that completed it, when last asked; an estimate
     rail: RailId = USUAL
     is_offered: bool = True  # False: nobody was asked to pay it; it holds money found beside the others'
@@ -149,6 +150,11 @@ class PaymentOrder:
     @property
     def has_money(self) -> bool:
         return self.status is not None and self.status.has_money
+
+    @property
+    def still_to_pay(self) -> Money:
+        """What the customer has to send, if a part is there already."""
+        return self.amount if self.arrived is None else self.amount - self.arrived
 
     @property
     def is_settled(self) -> bool:

@@ -39,7 +39,8 @@ class OrderObservation:
     """The provider's report on one order, and when it was asked for. `status` None: it knows no such order.
 
     `by_query`: from our own signed query; otherwise from a webhook with a valid signature. `confirmations`: blocks on
-    top of the one whose money completed it; None where there are none.
+    top of the one whose money completed it; None where there are none. `money` beside a status without
+    money: a part that is there while the rest is awaited.
     """
 
     trade_no: str
@@ -602,6 +603,7 @@ def _with_money(booking: Booking, order: PaymentOrder, observation: OrderObserva
         commission=order.commission or observation.commission,
         proven=order.proven or observation.by_query,
         denied=None if observation.by_query else order.denied,
+        arrived=None,
         prepay_id=order.prepay_id or observation.prepay_id,
         transaction_id=observation.transaction_id or order.transaction_id,
         paid_at=observation.paid_at or order.paid_at or observation.asked_at,
@@ -642,7 +644,13 @@ def _denied(booking: Booking, order: PaymentOrder, observation: OrderObservation
 def _taken_back(booking: Booking, order: PaymentOrder, observation: OrderObservation) -> Booking:
     """A reorganisation of the network replaced the block that had the money."""
     unpaid = replace(
-        order, status=observation.status, received=None, transaction_id="", paid_at=None, confirmations=None
+        order,
+        status=observation.status,
+        received=None,
+        arrived=observation.money,
+        transaction_id="",
+        paid_at=None,
+        confirmations=None,
     )
     return booking.with_order(unpaid).noted(observation.asked_at, EventKind.TAKEN_BACK, Order(order.number))
 
@@ -654,6 +662,7 @@ def _with_status(booking: Booking, order: PaymentOrder, observation: OrderObserv
     changed = replace(
         order,
         status=order.status if still_closed else observation.status,
+        arrived=observation.money if CAPABILITIES[order.rail].takes_more else None,
         seen_at=observation.asked_at,
         uncertain=False,
         prepay_id=order.prepay_id or observation.prepay_id,

@@ -114,6 +114,11 @@ def _open_matter(booking: Booking) -> tuple[Message, ...]:
     if payment is Payment.SHORT and booking.state is State.PENDING:
         received = received_of(booking)
         return (Message.of(MessageId.SHORT, received=received, price=booking.price, missing=missing(booking)),)
+    live = booking.order
+    is_unpaid = payment is Payment.NONE and booking.state is State.PENDING
+    if is_unpaid and live is not None and live.arrived is not None and live.is_payable:
+        told = Message.of(MessageId.SHORT, received=live.arrived, price=live.amount, missing=live.still_to_pay)
+        return (told,)
     return ()
 
 

@@ -72,7 +72,7 @@ def uri_of(booking: Booking) -> str | None:
     network = CAPABILITIES[order.rail].network if order else None
     if order is None or order.checkout is None or network is None or not network.facts.is_evm:
         return None
-    facts, units = network.facts, units_of(network, order.amount)
+    facts, units = network.facts, units_of(network, order.still_to_pay)
     return f"ethereum:{facts.usdt}@{facts.chain_id}/transfer?address={order.checkout.qr_content}&uint256={units}"
 
 

@@ -559,9 +559,9 @@ def _way(rail: RailId) -> WayToPay:
     return WayToPay(rail, name, capital(hint), rail is RailId.TRC20, f"{minutes:g}")
 
 
-def _facts_of(booking: Booking) -> Facts | None:
-    """The network its newest order is paid on; None if that is not on chain."""
-    network = CAPABILITIES[booking.order.rail].network if booking.order else None
+def _facts_of(rail: RailId) -> Facts | None:
+    """Of the rail's network; None if it has none."""
+    network = CAPABILITIES[rail].network
     return network.facts if network else None
 
 
@@ -581,7 +581,8 @@ def _payment_context(svc: Services, booking: Booking, asked: str = "") -> dict[s
         "is_answered": asked == "yes",
         "standing": payment.standing(svc, booking.rail),
         "checkout": payment.checkout_of(svc, booking),
-        "network": _facts_of(booking),
+        "network": _facts_of(booking.order.rail) if booking.order else None,
+        "paid_on": _facts_of(booking.paid_by),
         "payment_uri": payment.uri_of(booking),
         "other_ways": [_way(rail) for rail in other_rail.choices(svc, booking)],
         "place": delivery.place_of(svc, booking),

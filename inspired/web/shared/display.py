@@ -113,6 +113,7 @@ def init_app(app: Flask) -> None:
         rail_words=rails.of,
         rail_pages=rails.pages_of,
         on_chain=lambda rail: rail in ON_CHAIN,
+        by_kind=by_kind,
         explorer_transaction=lambda rail, tx_hash: explorers.transaction_url(services().settings, rail, tx_hash),
         explorer_address=lambda rail, address: explorers.address_url(services().settings, rail, address),
     )
@@ -180,6 +181,12 @@ def message_of(name: str, **parameters: Parameter) -> Message:
 def rail_named(name: str) -> str:
     """The rail of that English name, in the reader's language."""
     return next((rails.of(rail).rail for rail in RailId if CAPABILITIES[rail].name == name), name)
+
+
+def by_kind(on: Sequence[RailId]) -> list[list[RailId]]:
+    """The ways to pay that are explained together: all networks are paid on in the same way."""
+    kinds = ([rail for rail in on if rail not in ON_CHAIN], [rail for rail in on if rail in ON_CHAIN])
+    return [kind for kind in kinds if kind]
 
 
 def capital(text: str) -> str:

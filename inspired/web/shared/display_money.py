@@ -49,6 +49,8 @@ def init_app(app: Flask) -> None:
         received_of=lambda booking: received_of(booking).shown,
         obstacle=owner.obstacle,
         refund_state=owner_pages.refund_state,
+        page_of=rails.pages_of,
+        rail_name=lambda rail: rails.of(rail).rail,
         home_step=lambda rail: rails.pages_of(rail).home_step,
         home_notes=lambda rail: rails.pages_of(rail).home_notes,
         refunds_told=lambda rail: f"{said(assurances.refund_to(rail))} {said(assurances.refund_time(rail))}",

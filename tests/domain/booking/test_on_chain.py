@@ -14,6 +14,7 @@ from inspired.domain.booking.lifecycle import OrderObservation, SlotSeen
 from inspired.domain.booking.outbox import AlertKind, AlertOwner, Email, SendEmail
 from inspired.domain.booking.rails import ON_CHAIN, RailId
 from inspired.domain.booking.states import Cause, Flag, RefundStatus, Remote, State
+from inspired.domain.sentences import customer
 from inspired.domain.shared.messages import MessageId
 from inspired.domain.shared.money import Money
 from tests.factories import CHECKOUT, MINUTE, NOW, SECOND, a_booking, seen, settled
@@ -149,6 +150,18 @@ def test_the_slot_is_kept_for_money_that_was_seen_in_time_until_it_is_final():
     assert later.state is State.PAID
     assert later.claims == paid.claims
     assert confirmed.state is State.CONFIRMED
+
+
+def test_a_part_that_arrived_is_told_at_once_and_decides_nothing():
+    """Who sent too little, or in two parts, must not think that it is lost, nor send all of it again."""
+    part = OrderObservation(a_live_booking().orders[0].trade_no, NOW + MINUTE, Remote.PENDING, money=Money.parse("40"))
+    after = settled(a_live_booking(), part, now=NOW + MINUTE)
+    gone = settled(after, nothing_there(at=NOW + 2 * MINUTE), now=NOW + 2 * MINUTE)
+
+    assert (after.state, after.order.received, after.ledger) == (State.PENDING, None, ())
+    assert customer.sentence(after) == "40 USDT of 75 USDT arrived. 35 USDT is missing."
+    assert (after.order.still_to_pay, gone.order.still_to_pay) == (Money.parse("35"), Money.parse("75"))
+    assert customer.sentence(gone).startswith("Your time is held.")
 
 
 @pytest.mark.parametrize("rail", ON_CHAIN)
