@@ -365,7 +365,9 @@ class OnChain:
         self._asked(seconds, lambda node: node.head(seconds))
 
     def state(self) -> Breaker:
-        return self.throttle.state()
+        """Open until the node has answered again: the watcher asks anyway, so no customer has to be the trial."""
+        breaker = self.throttle.state()
+        return replace(breaker, open=True) if breaker.is_unproven else breaker
 
     def is_set_up(self) -> bool:
         """True if the owner has given addresses and a node, has compared the addresses and switched it on."""

@@ -121,13 +121,15 @@ class HeldBack(UpstreamError):
 class Breaker:
     """`open`: new payments are paused. `until`: no calls before then. `failures`: how many in a row.
 
-    `refusal`: set if every call is refused, so that new payments are paused while calls go on.
+    `refusal`: set if every call is refused, so that new payments are paused while calls go on. `is_unproven`: the pause
+    is over, and no call was answered since.
     """
 
     open: bool
     until: datetime | None
     failures: int
     refusal: Refusal | None = None
+    is_unproven: bool = False
 
     @property
     def word(self) -> str:
@@ -274,6 +276,7 @@ class Throttle:
             until=self._moment(held_until, at) if is_held else None,
             failures=failures,
             refusal=self._refusal(refused, at) if refused is not None and refused.holds(at) else None,
+            is_unproven=opens > 0 and not is_held,
         )
         self._known = (self._elapsed(), breaker)
         return breaker

@@ -112,9 +112,12 @@ class ChainWatch:
 
     def round(self) -> int:
         """Read what is due; returns at how many addresses something had moved. Raises UpstreamError, Busy."""
-        if not self._groups and not self._next(1):
-            return 0  # to a node an empty list of addresses would mean everybody
+        has_none = not self._groups and not self._next(1)  # to a node an empty list of addresses would mean everybody
         if not self._chain.can_ask():
+            return 0
+        if has_none:
+            if self._chain.state().open:
+                self._chain.probe()  # nobody else would find out that the node is back
             return 0
         # The head first: whoever got an address after this is paid in a later block, and read in a later round.
         head = self._chain.head()

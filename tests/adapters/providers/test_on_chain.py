@@ -854,6 +854,24 @@ def test_while_one_networks_node_is_away_it_is_left_alone_and_the_others_go_on(m
         assert shops[network].seen(number) == in_a_block()
 
 
+def test_a_network_is_offered_again_once_its_node_has_answered_and_not_when_the_pause_is_over(make):
+    """Otherwise whoever comes between two of the watcher's tries is given an address that nobody can look at."""
+    shop = make(Network.ERC20)
+    shop.create()
+    shop.net.breaks("refuse", times=6)
+    failures = [failure_of(lambda: shop.rail.query(TRADE_NO)) for _ in range(5)]
+
+    shop.clock.ahead = timedelta(seconds=11)
+    over = shop.rail.state().open
+    assert failure_of(lambda: shop.rail.query(TRADE_NO))
+    shop.clock.ahead = timedelta(seconds=100)
+    shop.seen()
+
+    assert all(failures)
+    assert over
+    assert not shop.rail.state().open
+
+
 def test_a_node_that_answers_again_is_asked_again_and_the_money_is_there(make):
     shop = make(Network.ERC20)
     shop.net.send(shop.create().qr_content, PRICE)

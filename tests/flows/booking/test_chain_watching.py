@@ -12,6 +12,7 @@ from pymongo.database import Database
 
 from inspired.adapters.crypto import chain_addresses
 from inspired.adapters.mongo.receiving import BY_COMMAND, NodeAddress
+from inspired.adapters.redis.throttle import Breaker
 from inspired.domain.booking.booking import Booking
 from inspired.domain.booking.history import EventKind
 from inspired.domain.booking.ledger import balances
@@ -593,6 +594,19 @@ def test_a_node_that_is_away_takes_its_network_from_the_offer_though_nobody_has_
     assert svc.chains[Network.TRC20].state().open
     assert RailId.TRC20 not in payment.offered(svc)
     assert pauses[-1] > pauses[0], "from then on it asks less and less often"
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_where_no_address_was_given_out_the_node_is_tried_only_to_find_it_back(
+    svc: Services, monkeypatch: pytest.MonkeyPatch, is_open: bool
+):
+    watched, tried = svc.chains[Network.TRC20], []
+    monkeypatch.setattr(watched, "state", lambda: Breaker(is_open, None, 5))
+    monkeypatch.setattr(watched, "probe", lambda: tried.append("probe"))
+
+    ChainWatch(svc, Network.TRC20).turn()
+
+    assert tried == (["probe"] if is_open else [])
 
 
 def test_nobody_is_alarmed_by_a_payment_that_its_network_has_still_to_make_final(svc: Services, sandbox: Servers):
