@@ -256,6 +256,7 @@ def fragment(
             standing=standing,
             checkout=booking.order.checkout if booking.order else None,
             network=network,
+            paid_on=network,
         )
 
 
