@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from inspired.adapters.process.languages import translate
 from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.languages import current
@@ -35,14 +36,8 @@ class Letters:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
         )
-        made.policies["ext.i18n.trimmed"] = True
-        made.install_gettext_callables(  # type: ignore[attr-defined]
-            lambda english: current().text(english),
-            lambda one, many, number: current().counted(one, many, number),
-            newstyle=True,
-        )
+        translate(made)
         made.globals.update(form=form, brand=brand, assured=assurances, language=current, say=_say)
         made.filters.update(said=said, one_line=one_line)
         return made

@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
-from inspired.domain.shared.languages import ENGLISH, IN_ENGLISH, LANGUAGES, Language
+from jinja2 import Environment
+
+from inspired.domain.shared.languages import ENGLISH, IN_ENGLISH, LANGUAGES, Language, current
 
 FOLDER = Path(__file__).resolve().parents[3] / "translations"
 NAME = "customer.po"
@@ -26,6 +28,17 @@ def language(code: str) -> Language:
 def available() -> dict[str, str]:
     """English and every language that has a catalogue, each with its own name for itself."""
     return {code: name for code, name in LANGUAGES.items() if code == ENGLISH or (FOLDER / code / NAME).is_file()}
+
+
+def translate(templates: Environment) -> None:
+    """What these templates mark as a text (`trans`, `_`) is written in the language of whoever reads."""
+    templates.add_extension("jinja2.ext.i18n")
+    templates.policies["ext.i18n.trimmed"] = True
+    templates.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda english: current().text(english),
+        lambda one, many, number: current().counted(one, many, number),
+        newstyle=True,
+    )
 
 
 class _Translated(Language):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Flask, Response, g, request, url_for
 
-from inspired.adapters.process.languages import available, language
+from inspired.adapters.process.languages import available, language, translate
 from inspired.domain.booking.booking import Booking
 from inspired.domain.shared.languages import IN_ENGLISH, LANGUAGES, best_of, current, read_in
 from inspired.services import Services
@@ -23,17 +23,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_choose)
     app.after_request(_tell)
     app.context_processor(_shown)
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.policies["ext.i18n.trimmed"] = True
-    app.jinja_env.install_gettext_callables(text, counted, newstyle=True)  # type: ignore[attr-defined]
-
-
-def text(english: str) -> str:
-    return current().text(english)
-
-
-def counted(one: str, many: str, number: int) -> str:
-    return current().counted(one, many, number)
+    translate(app.jinja_env)
 
 
 def booking_of(svc: Services, token: str) -> Booking:
