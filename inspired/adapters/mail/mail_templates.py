@@ -12,10 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from inspired.adapters.process.languages import translate
-from inspired.domain.booking.rails import RailId
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.languages import current
-from inspired.domain.shared.messages import Message, MessageId
+from inspired.domain.shared.messages import message_of
 from inspired.domain.site import assurances
 from inspired.domain.site.preferences import Brand
 
@@ -38,7 +37,7 @@ class Letters:
             lstrip_blocks=True,
         )
         translate(made)
-        made.globals.update(form=form, brand=brand, assured=assurances, language=current, say=_say)
+        made.globals.update(form=form, brand=brand, assured=assurances, language=current, message_of=message_of)
         made.filters.update(said=said, one_line=one_line)
         return made
 
@@ -61,7 +60,3 @@ class Letters:
 
 def one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _say(message_id: str, *, rail: RailId, **facts: str) -> str:
-    return said(Message.of(MessageId[message_id], rail=rail, **facts))

@@ -203,3 +203,8 @@ class Message:
     @classmethod
     def of(cls, message_id: MessageId, **parameters: Parameter) -> Self:
         return cls(message_id, tuple(parameters.items()))
+
+
+def message_of(name: str, **parameters: Parameter) -> Message:
+    """For templates: `{{ message_of("payment_closing", rail=rail) | said }}`."""
+    return Message.of(MessageId(name), **parameters)

@@ -23,7 +23,7 @@ from inspired.domain.monitoring import health
 from inspired.domain.sentences import customer, owner, owner_pages, rails
 from inspired.domain.sentences.customer import said
 from inspired.domain.shared.languages import current, translated
-from inspired.domain.shared.messages import Message, MessageId, Parameter
+from inspired.domain.shared.messages import Message, MessageId, message_of
 from inspired.domain.shared.slots import Span
 from inspired.domain.shared.timezones import ago, in_words, moment_in_words, named, offset, zone
 from inspired.domain.site import assurances
@@ -171,11 +171,6 @@ def _minutes_to_pay(settings: Settings, on: Sequence[RailId]) -> str:
     minutes = [settings.expiry_of(rail) / timedelta(minutes=1) for rail in on or (USUAL,)]
     first, last = f"{min(minutes):g}", f"{max(minutes):g}"
     return first if first == last else translated("{first} to {last}", first=first, last=last)
-
-
-def message_of(name: str, **parameters: Parameter) -> Message:
-    """For templates: `{{ message_of("payment_closing", rail=rail) | said }}`."""
-    return Message.of(MessageId(name), **parameters)
 
 
 def rail_named(name: str) -> str:
